@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+# Part of Inkstone. Licence: see LICENSE.
+"""Pictures per second of the embedded model: diffusers against inkstone, on this machine.
+
+    embedded_model.py [--pictures 8] [--rounds 5] [--inkstone PATH] [--url http://127.0.0.1:9997]
+
+All contenders draw the same pictures, one at a time, 8 steps without guidance, warm. They take
+turns inside every round, so that a slow minute of the machine hits all of them; the ratio is taken
+round by round. Diffusers runs in f32 and bf16, each with the thread count that was fastest in a
+trial. `inkstone generate` is measured by its own report, without the first picture (its process
+starts anew each round); with `--url`, a running server is measured by the client's clock.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROMPT = "a red apple on a blue background"
+SIZE, STEPS = 128, 8
+
+
+class Diffusers:
+    """The reference pipeline in one precision; torch is imported only when it takes part."""
+
+    def __init__(self, model, precision, threads):
+        import torch
+        from diffusers import ZImagePipeline
+        self.torch, self.name = torch, f"diffusers {precision}"
+        dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[precision]
+        self.pipeline = ZImagePipeline.from_pretrained(model, torch_dtype=dtype)
+        self.pipeline.set_progress_bar_config(disable=True)
+        trials = {}
+        for count in threads:
+            torch.set_num_threads(count)
+            self.draw(0)
+            trials[count] = min(self.draw(i) for i in range(3))
+        self.threads = min(trials, key=trials.get)
+        self.name += f", {self.threads} threads"
+
+    def draw(self, seed):
+        """Seconds of one picture."""
+        start = time.perf_counter()
+        self.pipeline(prompt=PROMPT, height=SIZE, width=SIZE, num_inference_steps=STEPS,
+                      guidance_scale=0.0,
+                      generator=self.torch.Generator("cpu").manual_seed(seed))
+        return time.perf_counter() - start
+
+    def round(self, pictures):
+        self.torch.set_num_threads(self.threads)
+        self.draw(0)
+        return [self.draw(seed) for seed in range(pictures)]
+
+
+class CommandLine:
+    """`inkstone generate --count N --json`: the seconds of every picture but the first."""
+
+    def __init__(self, program, model, precision):
+        self.program, self.model, self.precision = program, model, precision
+        self.name = f"inkstone generate, {precision}"
+
+    def round(self, pictures):
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                [self.program, "generate", PROMPT, "--model", str(self.model), "--width", str(SIZE),
+                 "--height", str(SIZE), "--steps", str(STEPS), "--guidance-scale", "0", "--seed",
+                 "0", "--count", str(pictures + 1), "--precision", self.precision, "--json",
+                 "--quiet", "--output", f"{folder}/picture.png"],
+                capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"inkstone ended with {done.returncode}: {done.stderr.strip()}")
+        report = json.loads(done.stdout)
+        self.name = f"inkstone generate, {report['precision']}, {report['threads']} threads"
+        return [image["seconds"]["total"] for image in report["images"][1:]]
+
+
+class Server:
+    """A running server, one request after the other, by this program's clock."""
+
+    def __init__(self, url, model):
+        self.url, self.model, self.name = url.rstrip("/"), model, "inkstone serve, HTTP"
+
+    def draw(self, seed):
+        body = {"model": self.model, "prompt": PROMPT, "n": 1, "size": f"{SIZE}x{SIZE}",
+                "response_format": "b64_json", "seed": seed, "num_inference_steps": STEPS,
+                "guidance_scale": 0}
+        request = urllib.request.Request(
+            self.url + "/v1/images/generations", json.dumps(body).encode(),
+            {"Content-Type": "application/json"})
+        start = time.perf_counter()
+        with urllib.request.urlopen(request, timeout=120) as response:
+            reply = json.load(response)
+        seconds = time.perf_counter() - start
+        if not reply["data"][0].get("b64_json"):
+            raise SystemExit(f"the server sent no picture: {str(reply)[:200]}")
+        return seconds
+
+    def round(self, pictures):
+        self.draw(0)
+        return [self.draw(seed) for seed in range(pictures)]
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=pathlib.Path, default=ROOT / "Models" / "emoji-nano")
+    parser.add_argument("--inkstone", default=str(ROOT / ".build" / "release" / "inkstone"))
+    parser.add_argument("--precisions", default="auto", help="of inkstone, e.g. f32,bf16,int8")
+    parser.add_argument("--url", help="also measure this server; it must serve the model")
+    parser.add_argument("--pictures", type=int, default=8, help="a round and contender")
+    parser.add_argument("--rounds", type=int, default=5)
+    cores = len(os.sched_getaffinity(0))
+    counts = sorted({1, max(cores // 2, 1), cores})
+    parser.add_argument("--threads", default=",".join(map(str, counts)),
+                        help="thread counts tried for diffusers")
+    parser.add_argument("--only", help="comma-separated beginnings of contenders' names")
+    parser.add_argument("--json", type=pathlib.Path, help="write all seconds here")
+    arguments = parser.parse_args()
+    threads = [int(v) for v in arguments.threads.split(",")]
+    wanted = lambda name: not arguments.only or any(
+        name.startswith(w.strip()) for w in arguments.only.split(","))
+    contenders = [Diffusers(arguments.model, p, threads) for p in ("f32", "bf16")
+                  if wanted(f"diffusers {p}")]
+    if wanted("inkstone generate"):
+        contenders += [CommandLine(arguments.inkstone, arguments.model, p)
+                       for p in arguments.precisions.split(",")]
+    if arguments.url:
+        contenders.append(Server(arguments.url, arguments.model.name))
+
+    seconds = {c: [] for c in contenders}
+    for index in range(arguments.rounds):
+        # Alternate the order so that nobody always follows the same neighbour.
+        for contender in contenders if index % 2 == 0 else contenders[::-1]:
+            seconds[contender].append(contender.round(arguments.pictures))
+        print(f"round {index + 1} of {arguments.rounds}", file=sys.stderr, flush=True)
+
+    print(f"{SIZE}x{SIZE}, {STEPS} steps, no guidance, {cores} cores; {arguments.rounds} rounds of "
+          f"{arguments.pictures} pictures")
+    print(f"{'':34s} {'pictures/s':>10s} {'(rounds)':>17s}")
+    rates = {c: [len(r) / sum(r) for r in rounds] for c, rounds in seconds.items()}
+    for contender, values in rates.items():
+        print(f"{contender.name:34s} {statistics.median(values):10.3f} "
+              f"{min(values):8.3f} {max(values):8.3f}")
+    reference = [c for c in contenders if isinstance(c, Diffusers)]
+    if reference:
+        best = max(reference, key=lambda c: statistics.median(rates[c]))
+        for contender in contenders:
+            if contender in reference:
+                continue
+            ratios = [a / b for a, b in zip(rates[contender], rates[best])]
+            print(f"{contender.name} / {best.name}: {statistics.median(ratios):.2f} times "
+                  f"({min(ratios):.2f} to {max(ratios):.2f} over rounds)")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({c.name: v for c, v in seconds.items()}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

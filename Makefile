@@ -1,0 +1,51 @@
+# Part of Inkstone. Licence: see LICENSE.
+#
+# make serve     install what is missing, build, and serve page and API with the embedded model
+# make test      build and run the tests
+# make accept    long proofs that need Python with torch and diffusers
+# make bench     speed of the engine on this machine
+# make install   copy the program and the embedded model to PREFIX (/usr/local)
+# make format    format the sources
+
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+SERVE_FLAGS ?=
+PROGRAM := .build/release/inkstone
+
+.PHONY: serve build test accept bench install format lint dependencies clean
+
+serve: build
+	$(PROGRAM) serve $(SERVE_FLAGS)
+
+build: dependencies
+	@Scripts/announce-build .build
+	swift build -c release --product inkstone
+
+test: dependencies
+	@Scripts/announce-build .build-tests
+	Scripts/run-tests
+
+accept: build
+	Tests/parity/accept
+
+bench: build
+	$(PROGRAM) benchmark kernels
+	$(PROGRAM) benchmark block
+	$(PROGRAM) benchmark image
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/inkstone/models
+	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/inkstone
+	cp -R Models/emoji-nano $(DESTDIR)$(PREFIX)/share/inkstone/models/
+
+dependencies:
+	@Scripts/install-dependencies
+
+format:
+	swift format --in-place --recursive Package.swift Sources Tests Examples
+
+lint:
+	swift format lint --strict --recursive Package.swift Sources Tests Examples
+
+clean:
+	rm -rf .build .build-tests

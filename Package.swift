@@ -1,0 +1,118 @@
+// swift-tools-version: 6.2
+// Part of Inkstone. Licence: see LICENSE.
+
+import PackageDescription
+
+/// Every Swift target is compiled with the same strict settings.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// The page, compiled into the program so that one file is all there is to copy.
+let page = [
+    "index.html", "style.css", "app.js", "api.js", "language.js", "progress.js", "settings.js",
+    "stage.js", "en.json", "zh.json", "icon.svg",
+]
+
+let package = Package(
+    name: "inkstone",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "ZImage", targets: ["ZImage"]),
+        .library(name: "Engine", targets: ["Engine"]),
+        .executable(name: "inkstone", targets: ["inkstone"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+    ],
+    targets: [
+        .target(
+            name: "CKernels",
+            linkerSettings: [.linkedLibrary("pthread"), .linkedLibrary("m")]
+        ),
+        .systemLibrary(
+            name: "CSPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
+        .systemLibrary(
+            name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
+        .systemLibrary(
+            name: "CWebP", pkgConfig: "libwebpmux", providers: [.apt(["libwebp-dev"])]),
+        .target(name: "Tensors", dependencies: ["CKernels"], swiftSettings: settings),
+        .target(name: "ModelFiles", dependencies: ["Tensors"], swiftSettings: settings),
+        .target(
+            name: "Imaging",
+            dependencies: ["CSPNG", "CTurboJPEG", "CWebP"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "ZImage",
+            dependencies: ["Tensors", "ModelFiles", "Imaging"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "Engine",
+            dependencies: ["ZImage", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "Engine",
+                "Imaging",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            resources: page.map { .embedInCode("Page/\($0)") },
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "inkstone",
+            dependencies: [
+                "Engine",
+                "Gateway",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "ModelFiles"], swiftSettings: settings),
+        .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles"], swiftSettings: settings),
+        .testTarget(name: "ImagingTests", dependencies: ["Imaging"], swiftSettings: settings),
+        .testTarget(
+            name: "ZImageTests", dependencies: ["ZImage", "ModelFiles", "Tensors", "Imaging"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "EngineTests",
+            dependencies: ["Engine", "ZImage", "ModelFiles", "Imaging", "Tensors"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "GatewayTests",
+            dependencies: [
+                "Gateway",
+                "Imaging",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+    ],
+    cLanguageStandard: .gnu17
+)

@@ -1,0 +1,17 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#include "variants.h"
+
+#if defined(__x86_64__)
+#pragma STDC FP_CONTRACT ON
+#pragma clang attribute push(                                                             \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
+
+#define INK_LANES 16
+#define INK_NAME "avx512"
+#define INK_NATIVE_BF16 0
+#define INK_VARIANT ink_variant_avx512
+#include "template/table.h"
+
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,23 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#include "variants.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#pragma STDC FP_CONTRACT ON
+#pragma clang attribute push(                                                                   \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma"))),               \
+    apply_to = function)
+
+// VDPBF16PS adds the products of a pair without rounding in between and flushes denormals.
+#define INK_DOT_BF16(sum, a, b)                                                                 \
+    (vf)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)_mm512_set1_epi32((int)(a)), (__m512bh)(b))
+#define INK_LANES 16
+#define INK_NAME "avx512bf16"
+#define INK_NATIVE_BF16 1
+#define INK_VARIANT ink_variant_avx512bf16
+#include "template/table.h"
+
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,53 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#include "variants.h"
+
+typedef struct {
+    const char *name;
+    const ink_kernels *(*table)(void);
+    int (*runs_here)(void);
+} variant;
+
+#if defined(__x86_64__)
+static int has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+static int has_avx512(void) {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+static int has_avx512bf16(void) {
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+}
+#endif
+static int always(void) { return 1; }
+
+// Fastest first.
+static const variant variants[] = {
+#if defined(__x86_64__)
+    {"avx512bf16", ink_variant_avx512bf16, has_avx512bf16},
+    {"avx512", ink_variant_avx512, has_avx512},
+    {"avx2", ink_variant_avx2, has_avx2},
+#endif
+    {"portable", ink_variant_portable, always},
+};
+
+enum { VARIANTS = sizeof variants / sizeof variants[0] };
+
+const ink_kernels *ink_kernels_best(void) {
+    for (size_t i = 0; i < VARIANTS; i++)
+        if (variants[i].runs_here()) return variants[i].table();
+    return ink_variant_portable();
+}
+
+const ink_kernels *ink_kernels_named(const char *name) {
+    for (size_t i = 0; i < VARIANTS; i++)
+        if (strcmp(variants[i].name, name) == 0 && variants[i].runs_here())
+            return variants[i].table();
+    return NULL;
+}
+
+size_t ink_group_norm_scratch(size_t pixels, size_t channels) {
+    enum { GROUP_PIXELS = 256 };  // as in template/norm.h
+    return 2 * channels * 4 * ((pixels + GROUP_PIXELS - 1) / GROUP_PIXELS + 1);
+}

@@ -1,0 +1,147 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "CKernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define PAUSE() _mm_pause()
+#elif defined(__aarch64__)
+#define PAUSE() __asm__ volatile("yield")
+#else
+#define PAUSE() ((void)0)
+#endif
+
+// Kernels follow each other within microseconds during a step, so a thread that has run dry spins
+// for a while before it sleeps: a wake-up through the kernel costs more than most small layers.
+// Short enough that an idle server burns nothing.
+enum { SPINS = 4000 };
+
+struct ink_pool {
+    int threads;
+    pthread_t *handles;
+    pthread_mutex_t mutex;
+    pthread_cond_t start, done;
+    atomic_uint generation;  // rises by one with every call
+    atomic_size_t next;
+    atomic_int active;  // helpers still inside the current call
+    atomic_int stopping;
+    size_t count;
+    ink_task task;
+    void *context;
+};
+
+typedef struct {
+    ink_pool *pool;
+    int worker;
+} start_argument;
+
+static void take_tasks(ink_pool *pool, int worker) {
+    for (;;) {
+        size_t index = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
+        if (index >= pool->count) return;
+        pool->task(pool->context, index, worker);
+    }
+}
+
+static void *helper_main(void *argument) {
+    start_argument start = *(start_argument *)argument;
+    free(argument);
+    ink_pool *pool = start.pool;
+    unsigned seen = 0;
+    for (;;) {
+        for (int i = 0; i < SPINS; i++) {
+            if (atomic_load_explicit(&pool->generation, memory_order_acquire) != seen) break;
+            PAUSE();
+        }
+        if (atomic_load_explicit(&pool->generation, memory_order_acquire) == seen) {
+            pthread_mutex_lock(&pool->mutex);
+            while (atomic_load_explicit(&pool->generation, memory_order_acquire) == seen)
+                pthread_cond_wait(&pool->start, &pool->mutex);
+            pthread_mutex_unlock(&pool->mutex);
+        }
+        seen++;
+        if (atomic_load_explicit(&pool->stopping, memory_order_acquire)) return NULL;
+        take_tasks(pool, start.worker);
+        if (atomic_fetch_sub_explicit(&pool->active, 1, memory_order_acq_rel) == 1) {
+            pthread_mutex_lock(&pool->mutex);
+            pthread_cond_signal(&pool->done);
+            pthread_mutex_unlock(&pool->mutex);
+        }
+    }
+}
+
+static void announce(ink_pool *pool) {
+    pthread_mutex_lock(&pool->mutex);
+    atomic_fetch_add_explicit(&pool->generation, 1, memory_order_release);
+    pthread_cond_broadcast(&pool->start);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+ink_pool *ink_pool_create(int threads) {
+    if (threads < 1) threads = 1;
+    ink_pool *pool = calloc(1, sizeof *pool);
+    if (!pool) return NULL;
+    pool->handles = calloc((size_t)threads, sizeof *pool->handles);
+    if (!pool->handles) {
+        free(pool);
+        return NULL;
+    }
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->start, NULL);
+    pthread_cond_init(&pool->done, NULL);
+    pool->threads = 1;
+    for (int i = 1; i < threads; i++) {
+        start_argument *argument = malloc(sizeof *argument);
+        if (!argument) break;
+        *argument = (start_argument){pool, i};
+        if (pthread_create(&pool->handles[i], NULL, helper_main, argument) != 0) {
+            free(argument);
+            break;  // fewer threads than asked for is slower, not wrong
+        }
+        pool->threads++;
+    }
+    return pool;
+}
+
+void ink_pool_destroy(ink_pool *pool) {
+    if (!pool) return;
+    atomic_store(&pool->stopping, 1);
+    announce(pool);
+    for (int i = 1; i < pool->threads; i++) pthread_join(pool->handles[i], NULL);
+    pthread_cond_destroy(&pool->start);
+    pthread_cond_destroy(&pool->done);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool->handles);
+    free(pool);
+}
+
+int ink_pool_threads(const ink_pool *pool) { return pool->threads; }
+
+void ink_pool_run(ink_pool *pool, size_t count, ink_task task, void *context) {
+    if (count == 0) return;
+    if (pool->threads == 1 || count == 1) {
+        for (size_t i = 0; i < count; i++) task(context, i, 0);
+        return;
+    }
+    pool->count = count;
+    pool->task = task;
+    pool->context = context;
+    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->active, pool->threads - 1, memory_order_relaxed);
+    announce(pool);
+    take_tasks(pool, 0);
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&pool->active, memory_order_acquire) == 0) break;
+        PAUSE();
+    }
+    // The mutex is taken even when the helpers are done: the last one signals while holding it,
+    // and must have left before the next call changes the fields.
+    pthread_mutex_lock(&pool->mutex);
+    while (atomic_load_explicit(&pool->active, memory_order_acquire) != 0)
+        pthread_cond_wait(&pool->done, &pool->mutex);
+    pthread_mutex_unlock(&pool->mutex);
+}

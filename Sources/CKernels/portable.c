@@ -1,0 +1,13 @@
+// Part of Inkstone. Licence: see LICENSE.
+//
+// Whatever the compiler's baseline offers: SSE2 on x86-64, NEON on aarch64.
+
+#include "variants.h"
+
+#pragma STDC FP_CONTRACT ON
+
+#define INK_LANES 4
+#define INK_NAME "portable"
+#define INK_NATIVE_BF16 0
+#define INK_VARIANT ink_variant_portable
+#include "template/table.h"

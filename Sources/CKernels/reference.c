@@ -1,0 +1,206 @@
+// Part of Inkstone. Licence: see LICENSE.
+//
+// Plain twins of the kernels; see template/reference.h for those that read panels.
+
+#include "variants.h"
+
+static float operand_at(const ink_operand *a, ink_precision precision, size_t row, size_t k) {
+    size_t at = row * a->stride + k;
+    return precision == INK_F32 ? ((const float *)a->data)[at]
+                                : ink_f32_from_bf16(((const uint16_t *)a->data)[at]);
+}
+
+static void put(const ink_output *out, size_t row, size_t column, float x) {
+    size_t at = row * out->stride + column;
+    if (out->precision == INK_F32) ((float *)out->data)[at] = x;
+    else ((uint16_t *)out->data)[at] = ink_bf16_from_f32(x);
+}
+
+static void put_padding(const ink_output *out, size_t row, size_t columns) {
+    size_t end = (columns + INK_OPERAND_ALIGN - 1) / INK_OPERAND_ALIGN * INK_OPERAND_ALIGN;
+    for (size_t k = columns; k < end && k < out->stride; k++) put(out, row, k, 0);
+}
+
+static void report(int32_t *slot, size_t row, double value) {
+    if (isfinite(value)) return;
+    if (*slot < 0 || (int32_t)row < *slot) *slot = (int32_t)row;
+}
+
+static float rounded(float x, ink_precision precision) {
+    return precision == INK_F32 ? x : ink_f32_from_bf16(ink_bf16_from_f32(x));
+}
+
+static void reference_attend(ink_pool *pool, const ink_attention *p) {
+    (void)pool;
+    double *weights = p->scratch;
+    for (size_t s = 0; s < p->segments; s++)
+        for (size_t head = 0; head < p->heads; head++)
+            for (size_t query = p->offsets[s]; query < p->offsets[s + 1]; query++) {
+                size_t at = head * p->head_dim, kv = head / (p->heads / p->kv_heads) * p->head_dim;
+                size_t first = p->offsets[s];
+                size_t end = p->causal ? query + 1 : p->offsets[s + 1];
+                double most = -INFINITY, total = 0;
+                for (size_t key = first; key < end; key++) {
+                    double score = 0;
+                    for (size_t i = 0; i < p->head_dim; i++)
+                        score += (double)rounded(p->q[query * p->stride + at + i], p->precision) *
+                                 (double)rounded(p->k[key * p->stride + kv + i], p->precision);
+                    weights[key - first] = score * (double)p->scale;
+                    most = fmax(most, weights[key - first]);
+                }
+                for (size_t key = first; key < end; key++) {
+                    weights[key - first] = exp(weights[key - first] - most);
+                    total += weights[key - first];
+                }
+                for (size_t i = 0; i < p->head_dim; i++) {
+                    double sum = 0;
+                    for (size_t key = first; key < end; key++)
+                        sum += weights[key - first] *
+                               (double)rounded(p->v[key * p->stride + kv + i], p->precision);
+                    put(&p->out, query, at + i, (float)(sum / total));
+                }
+                if (head + 1 == p->heads) put_padding(&p->out, query, p->heads * p->head_dim);
+            }
+}
+
+static double mean_square(const float *x, size_t count, double mean) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) sum += ((double)x[i] - mean) * ((double)x[i] - mean);
+    return sum / (double)count;
+}
+
+static size_t row_segment(const size_t *offsets, size_t segments, size_t row) {
+    size_t s = 0;
+    while (s + 1 < segments && row >= offsets[s + 1]) s++;
+    return s;
+}
+
+static void reference_head_norm(ink_pool *pool, const ink_head_norm *p) {
+    (void)pool;
+    size_t half = p->head_dim / 2;
+    for (size_t token = 0; token < p->tokens; token++)
+        for (size_t head = 0; head < p->heads; head++) {
+            float *x = p->x + token * p->stride + head * p->head_dim;
+            double square = mean_square(x, p->head_dim, 0);
+            report(p->non_finite, token, square);
+            double factor = 1 / sqrt(square + (double)p->epsilon);
+            for (size_t i = 0; i < half; i++) {
+                size_t first = p->interleaved ? 2 * i : i;
+                size_t second = p->interleaved ? 2 * i + 1 : i + half;
+                double c = (double)p->cosines[token * half + i];
+                double s = (double)p->sines[token * half + i];
+                double a = (double)x[first] * factor * (double)p->weight[first];
+                double b = (double)x[second] * factor * (double)p->weight[second];
+                x[first] = (float)(a * c - b * s);
+                x[second] = (float)(a * s + b * c);
+            }
+        }
+}
+
+static void reference_norm(ink_pool *pool, const ink_norm *p) {
+    (void)pool;
+    for (size_t row = 0; row < p->rows; row++) {
+        const float *x = p->x + row * p->dim;
+        double mean = 0;
+        if (p->centred) {
+            for (size_t i = 0; i < p->dim; i++) mean += (double)x[i];
+            mean /= (double)p->dim;
+        }
+        double square = mean_square(x, p->dim, mean);
+        report(p->non_finite, row, square);
+        double factor = 1 / sqrt(square + (double)p->epsilon);
+        for (size_t i = 0; i < p->dim; i++) {
+            double y = ((double)x[i] - mean) * factor;
+            if (p->weight) y *= (double)p->weight[i];
+            if (p->scale) {
+                size_t s = row_segment(p->offsets, p->segments, row);
+                y *= 1 + (double)p->scale[s * p->scale_stride + i];
+            }
+            put(&p->out, row, i, (float)y);
+        }
+        put_padding(&p->out, row, p->dim);
+    }
+}
+
+static void reference_add_norm(ink_pool *pool, const ink_add_norm *p) {
+    (void)pool;
+    for (size_t row = 0; row < p->rows; row++) {
+        const float *y = p->y + row * p->dim;
+        double square = mean_square(y, p->dim, 0);
+        report(p->non_finite, row, square);
+        double factor = 1 / sqrt(square + (double)p->epsilon);
+        for (size_t i = 0; i < p->dim; i++) {
+            double add = (double)y[i] * factor * (double)p->weight[i];
+            if (p->gate) {
+                size_t s = row_segment(p->offsets, p->segments, row);
+                add *= (double)p->gate[s * p->gate_stride + i];
+            }
+            p->x[row * p->dim + i] += (float)add;
+        }
+    }
+}
+
+static void reference_group_norm(ink_pool *pool, const ink_group_norm *p) {
+    (void)pool;
+    size_t wide = p->channels / p->groups;
+    for (size_t group = 0; group < p->groups; group++) {
+        double mean = 0, square = 0, count = (double)p->pixels * (double)wide;
+        for (size_t pixel = 0; pixel < p->pixels; pixel++)
+            for (size_t c = group * wide; c < (group + 1) * wide; c++)
+                mean += (double)p->x[pixel * p->channels + c];
+        mean /= count;
+        for (size_t pixel = 0; pixel < p->pixels; pixel++)
+            for (size_t c = group * wide; c < (group + 1) * wide; c++) {
+                double d = (double)p->x[pixel * p->channels + c] - mean;
+                square += d * d;
+            }
+        report(p->non_finite, 0, square);
+        double factor = 1 / sqrt(square / count + (double)p->epsilon);
+        for (size_t pixel = 0; pixel < p->pixels; pixel++)
+            for (size_t c = group * wide; c < (group + 1) * wide; c++) {
+                double y = ((double)p->x[pixel * p->channels + c] - mean) * factor *
+                               (double)p->weight[c] +
+                           (double)p->bias[c];
+                if (p->silu) y = y / (1 + exp(-y));
+                put(&p->out, pixel, c, (float)y);
+            }
+    }
+    for (size_t pixel = 0; pixel < p->pixels; pixel++) put_padding(&p->out, pixel, p->channels);
+}
+
+static void reference_convert(ink_pool *pool, const ink_convert *p) {
+    (void)pool;
+    for (size_t row = 0; row < p->rows; row++) {
+        for (size_t i = 0; i < p->columns; i++) put(&p->out, row, i, p->x[row * p->stride + i]);
+        put_padding(&p->out, row, p->columns);
+    }
+}
+
+static void reference_silu(float *x, size_t count) {
+    for (size_t i = 0; i < count; i++) x[i] = x[i] / (1 + expf(-x[i]));
+}
+
+static double reference_spin(ink_precision precision, size_t iterations) {
+    (void)precision;
+    volatile float sum = 0;
+    for (size_t i = 0; i < iterations; i++) sum = sum * 0.5f + 1;
+    return 2.0 * (double)iterations;
+}
+
+#define INK_LANES 4
+#define NAME(x) x##_4
+#include "template/reference.h"
+#undef INK_LANES
+#undef NAME
+#define INK_LANES 8
+#define NAME(x) x##_8
+#include "template/reference.h"
+#undef INK_LANES
+#undef NAME
+#define INK_LANES 16
+#define NAME(x) x##_16
+#include "template/reference.h"
+
+const ink_kernels *ink_kernels_reference(int lanes) {
+    return lanes == 16 ? &table_16 : lanes == 8 ? &table_8 : &table_4;
+}

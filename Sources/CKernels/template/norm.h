@@ -1,0 +1,254 @@
+// Part of Inkstone. Licence: see LICENSE.
+//
+// Normalisations with what follows them, and conversions into operands. All are limited by memory,
+// so rows are split into contiguous blocks and each row is read while it is in cache.
+
+enum { NORM_ROWS = 16, GROUP_PIXELS = 256 };
+
+// Keeps the lowest row; rows are few and failures rare, so a plain compare-and-swap loop will do.
+AI void report_row(int32_t *slot, size_t row) {
+    int32_t seen = __atomic_load_n(slot, __ATOMIC_RELAXED);
+    while (seen < 0 || (int32_t)row < seen) {
+        if (__atomic_compare_exchange_n(slot, &seen, (int32_t)row, 0, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+            return;
+    }
+}
+
+// x - x is 0 for finite numbers only.
+AI int is_finite(float x) { return x - x == 0; }
+
+AI float sum_squares(const float *x, size_t count, float mean) {
+    vf s0 = splat(0), s1 = splat(0);
+    size_t i = 0;
+    for (; i + PANEL <= count; i += PANEL) {
+        vf a = load(x + i) - mean, b = load(x + i + LANES) - mean;
+        s0 = a * a + s0;
+        s1 = b * b + s1;
+    }
+    for (; i < count; i += LANES) {
+        vf a = load_some(x + i, count - i, mean) - mean;
+        s0 = a * a + s0;
+    }
+    return sum_lanes(s0 + s1);
+}
+
+AI float sum_row(const float *x, size_t count) {
+    vf s = splat(0);
+    for (size_t i = 0; i < count; i += LANES) s += load_some(x + i, count - i, 0);
+    return sum_lanes(s);
+}
+
+// Rows come in order within a task, so the segment is found by moving on.
+AI size_t segment_of(const size_t *offsets, size_t segments, size_t row, size_t from) {
+    while (from + 1 < segments && row >= offsets[from + 1]) from++;
+    return from;
+}
+
+static void norm_task(void *context, size_t index, int worker) {
+    (void)worker;
+    const ink_norm *p = context;
+    size_t end = smaller(p->rows, (index + 1) * NORM_ROWS), segment = 0;
+    for (size_t row = index * NORM_ROWS; row < end; row++) {
+        const float *x = p->x + row * p->dim;
+        float mean = p->centred ? sum_row(x, p->dim) / (float)p->dim : 0;
+        float squares = sum_squares(x, p->dim, mean);
+        if (!is_finite(squares)) report_row(p->non_finite, row);
+        float factor = 1 / sqrtf(squares / (float)p->dim + p->epsilon);
+        const float *scale = NULL;
+        if (p->scale) {
+            segment = segment_of(p->offsets, p->segments, row, segment);
+            scale = p->scale + segment * p->scale_stride;
+        }
+        for (size_t i = 0; i < p->dim; i += LANES) {
+            size_t count = smaller(LANES, p->dim - i);
+            vf y = (load_some(x + i, count, 0) - mean) * factor;
+            if (p->weight) y *= load_some(p->weight + i, count, 0);
+            if (scale) y *= load_some(scale + i, count, 0) + 1.0f;
+            store_operand(&p->out, row, i, y, count);
+        }
+        pad_operand(&p->out, row, p->dim);
+    }
+}
+
+static void kernel_norm(ink_pool *pool, const ink_norm *p) {
+    ink_pool_run(pool, (p->rows + NORM_ROWS - 1) / NORM_ROWS, norm_task, (void *)p);
+}
+
+static void add_norm_task(void *context, size_t index, int worker) {
+    (void)worker;
+    const ink_add_norm *p = context;
+    size_t end = smaller(p->rows, (index + 1) * NORM_ROWS), segment = 0;
+    for (size_t row = index * NORM_ROWS; row < end; row++) {
+        float *x = p->x + row * p->dim;
+        const float *y = p->y + row * p->dim;
+        float squares = sum_squares(y, p->dim, 0);
+        if (!is_finite(squares)) report_row(p->non_finite, row);
+        float factor = 1 / sqrtf(squares / (float)p->dim + p->epsilon);
+        const float *gate = NULL;
+        if (p->gate) {
+            segment = segment_of(p->offsets, p->segments, row, segment);
+            gate = p->gate + segment * p->gate_stride;
+        }
+        for (size_t i = 0; i < p->dim; i += LANES) {
+            size_t count = smaller(LANES, p->dim - i);
+            vf add = load_some(y + i, count, 0) * factor * load_some(p->weight + i, count, 0);
+            if (gate) add *= load_some(gate + i, count, 0);
+            store_some(x + i, load_some(x + i, count, 0) + add, count);
+        }
+    }
+}
+
+static void kernel_add_norm(ink_pool *pool, const ink_add_norm *p) {
+    ink_pool_run(pool, (p->rows + NORM_ROWS - 1) / NORM_ROWS, add_norm_task, (void *)p);
+}
+
+static void head_norm_task(void *context, size_t index, int worker) {
+    (void)worker;
+    const ink_head_norm *p = context;
+    size_t end = smaller(p->tokens, (index + 1) * NORM_ROWS), dim = p->head_dim, half = dim / 2;
+    for (size_t token = index * NORM_ROWS; token < end; token++) {
+        const float *cosines = p->cosines + token * half, *sines = p->sines + token * half;
+        for (size_t head = 0; head < p->heads; head++) {
+            float *x = p->x + token * p->stride + head * dim;
+            float squares = sum_squares(x, dim, 0);
+            if (!is_finite(squares)) report_row(p->non_finite, token);
+            float factor = 1 / sqrtf(squares / (float)dim + p->epsilon);
+            if (p->interleaved) {
+                for (size_t i = 0; i < half; i++) {
+                    float a = x[2 * i] * factor * p->weight[2 * i];
+                    float b = x[2 * i + 1] * factor * p->weight[2 * i + 1];
+                    x[2 * i] = a * cosines[i] - b * sines[i];
+                    x[2 * i + 1] = a * sines[i] + b * cosines[i];
+                }
+            } else {
+                for (size_t i = 0; i < half; i++) {
+                    float a = x[i] * factor * p->weight[i];
+                    float b = x[i + half] * factor * p->weight[i + half];
+                    x[i] = a * cosines[i] - b * sines[i];
+                    x[i + half] = b * cosines[i] + a * sines[i];
+                }
+            }
+        }
+    }
+}
+
+static void kernel_head_norm(ink_pool *pool, const ink_head_norm *p) {
+    ink_pool_run(pool, (p->tokens + NORM_ROWS - 1) / NORM_ROWS, head_norm_task, (void *)p);
+}
+
+// MARK: - Group norm
+
+// Partial sums per block of pixels in f32, added up in f64 in block order: accurate for a million
+// pixels, and the same for any number of threads.
+static void group_sums_task(void *context, size_t index, int worker) {
+    (void)worker;
+    const ink_group_norm *p = context;
+    size_t channels = p->channels, end = smaller(p->pixels, (index + 1) * GROUP_PIXELS);
+    float *sums = (float *)p->scratch + 2 * channels * (index + 1), *squares = sums + channels;
+    for (size_t c = 0; c < channels; c += LANES) {
+        size_t count = smaller(LANES, channels - c);
+        vf s = splat(0), q = splat(0);
+        for (size_t pixel = index * GROUP_PIXELS; pixel < end; pixel++) {
+            vf x = load_some(p->x + pixel * channels + c, count, 0);
+            s += x;
+            q = x * x + q;
+        }
+        store_some(sums + c, s, count);
+        store_some(squares + c, q, count);
+    }
+}
+
+static void group_apply_task(void *context, size_t index, int worker) {
+    (void)worker;
+    const ink_group_norm *p = context;
+    size_t channels = p->channels, end = smaller(p->pixels, (index + 1) * GROUP_PIXELS);
+    const float *factor = p->scratch, *shift = factor + channels;
+    for (size_t pixel = index * GROUP_PIXELS; pixel < end; pixel++) {
+        for (size_t c = 0; c < channels; c += LANES) {
+            size_t count = smaller(LANES, channels - c);
+            vf y = load_some(p->x + pixel * channels + c, count, 0) *
+                       load_some(factor + c, count, 0) +
+                   load_some(shift + c, count, 0);
+            if (p->silu) y = silu(y);
+            store_operand(&p->out, pixel, c, y, count);
+        }
+        pad_operand(&p->out, pixel, channels);
+    }
+}
+
+static void kernel_group_norm(ink_pool *pool, const ink_group_norm *p) {
+    size_t blocks = (p->pixels + GROUP_PIXELS - 1) / GROUP_PIXELS, channels = p->channels;
+    size_t wide = channels / p->groups;
+    ink_pool_run(pool, blocks, group_sums_task, (void *)p);
+    float *factor = p->scratch, *shift = factor + channels;
+    const float *partial = factor + 2 * channels;
+    double count = (double)p->pixels * (double)wide;
+    for (size_t group = 0; group < p->groups; group++) {
+        double sum = 0, squares = 0;
+        for (size_t block = 0; block < blocks; block++) {
+            const float *sums = partial + 2 * channels * block;
+            for (size_t c = group * wide; c < (group + 1) * wide; c++) {
+                sum += (double)sums[c];
+                squares += (double)sums[channels + c];
+            }
+        }
+        double mean = sum / count, variance = squares / count - mean * mean;
+        if (variance < 0) variance = 0;
+        if (!is_finite((float)mean) || !is_finite((float)variance)) report_row(p->non_finite, 0);
+        double inverse = 1 / sqrt(variance + (double)p->epsilon);
+        for (size_t c = group * wide; c < (group + 1) * wide; c++) {
+            factor[c] = (float)((double)p->weight[c] * inverse);
+            shift[c] = (float)((double)p->bias[c] - mean * (double)p->weight[c] * inverse);
+        }
+    }
+    ink_pool_run(pool, blocks, group_apply_task, (void *)p);
+}
+
+// MARK: - Conversion and activation
+
+static void convert_task(void *context, size_t index, int worker) {
+    (void)worker;
+    const ink_convert *p = context;
+    size_t end = smaller(p->rows, (index + 1) * NORM_ROWS);
+    for (size_t row = index * NORM_ROWS; row < end; row++) {
+        for (size_t i = 0; i < p->columns; i += LANES) {
+            size_t count = smaller(LANES, p->columns - i);
+            store_operand(&p->out, row, i, load_some(p->x + row * p->stride + i, count, 0), count);
+        }
+        pad_operand(&p->out, row, p->columns);
+    }
+}
+
+static void kernel_convert(ink_pool *pool, const ink_convert *p) {
+    ink_pool_run(pool, (p->rows + NORM_ROWS - 1) / NORM_ROWS, convert_task, (void *)p);
+}
+
+static void kernel_silu(float *x, size_t count) {
+    for (size_t i = 0; i < count; i += LANES) {
+        size_t n = smaller(LANES, count - i);
+        store_some(x + i, silu(load_some(x + i, n, 0)), n);
+    }
+}
+
+// MARK: - Peak
+
+// The tile kernel on data that never leaves the first-level cache.
+static double kernel_spin(ink_precision precision, size_t iterations) {
+    enum { DEPTH = 64 };
+    static const uint32_t zeros[DEPTH * PANEL];
+    const void *rows[ROWS];
+    for (int r = 0; r < ROWS; r++) rows[r] = zeros;
+    vf total = splat(0);
+    for (size_t i = 0; i < iterations; i++) {
+        vf sum[ROWS][2];
+        clear_sums(ROWS, sum);
+        if (precision == INK_BF16) accumulate(ROWS, INK_BF16, rows, 0, DEPTH, zeros, sum);
+        else accumulate(ROWS, INK_F32, rows, 0, DEPTH, zeros, sum);
+        for (int r = 0; r < ROWS; r++) total += sum[r][0] + sum[r][1];
+        __asm__ volatile("" ::: "memory");
+    }
+    double flops = 2.0 * ROWS * PANEL * DEPTH * (double)iterations;
+    if (precision == INK_BF16) flops *= 2;
+    return sum_lanes(total) == 1 ? 0 : flops;
+}

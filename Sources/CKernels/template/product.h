@@ -1,0 +1,208 @@
+// Part of Inkstone. Licence: see LICENSE.
+//
+// Matrix products and convolutions: two drivers around one block of rows times some panels.
+//
+// Cache plan of a block: the depth is cut into chunks of DEPTH_STEPS, so that one panel's chunk
+// (16 KiB at 16 lanes) stays in the first-level cache while all row groups of the block pass over
+// it; the block's rows of one chunk and the running sums stay in the second level.
+
+enum { BLOCK_ROWS = 96, BLOCK_PANELS = 8, DEPTH_STEPS = 128, MAX_TAPS = 9 };
+
+// What happens to finished sums.
+typedef struct {
+    const float *bias;
+    const float *residual;
+    size_t residual_stride;
+    ink_output out;
+    size_t columns;
+    int gated;
+} tile_finish;
+
+AI void finish_tile(const int mr, const tile_finish *f, size_t row, size_t panel, vf sum[][2]) {
+    size_t column = panel * PANEL;
+    if (f->bias) {
+        vf b0 = load(f->bias + column), b1 = load(f->bias + column + LANES);
+        for (int r = 0; r < mr; r++) {
+            sum[r][0] += b0;
+            sum[r][1] += b1;
+        }
+    }
+    if (f->gated) {
+        size_t wide = f->columns / 2, at = panel * LANES, count = smaller(LANES, wide - at);
+        for (int r = 0; r < mr; r++)
+            store_operand(&f->out, row + (size_t)r, at, silu(sum[r][0]) * sum[r][1], count);
+        if (at + count == wide)
+            for (int r = 0; r < mr; r++) pad_operand(&f->out, row + (size_t)r, wide);
+        return;
+    }
+    size_t count = smaller(PANEL, f->columns - column);
+    size_t first = smaller(count, LANES), second = count - first;
+    for (int r = 0; r < mr; r++) {
+        float *out = (float *)f->out.data + (row + (size_t)r) * f->out.stride + column;
+        vf x0 = sum[r][0], x1 = sum[r][1];
+        if (f->residual) {
+            const float *add = f->residual + (row + (size_t)r) * f->residual_stride + column;
+            x0 += load_some(add, first, 0);
+            if (second) x1 += load_some(add + LANES, second, 0);
+        }
+        store_some(out, x0, first);
+        if (second) store_some(out + LANES, x1, second);
+    }
+}
+
+// Rows [row0, row0 + count) of the result, panels [panel0, panel1).
+// `rows[tap * BLOCK_ROWS + i]` is where tap `tap` of row `row0 + i` starts.
+AI void multiply_block(const ink_precision precision, const void *const *rows, size_t row0,
+                       size_t count, const ink_matrix *b, size_t panel0, size_t panel1,
+                       const tile_finish *finish) {
+    _Alignas(64) float sums[BLOCK_PANELS * BLOCK_ROWS * PANEL];
+    size_t steps = depth_steps(b->depth, precision), pitch = steps * b->taps * PANEL;
+    for (size_t tap = 0; tap < b->taps; tap++) {
+        for (size_t step = 0; step < steps; step += DEPTH_STEPS) {
+            size_t chunk = smaller(DEPTH_STEPS, steps - step);
+            int is_first = tap == 0 && step == 0;
+            int is_last = tap + 1 == b->taps && step + chunk == steps;
+            for (size_t panel = panel0; panel < panel1; panel++) {
+                const uint32_t *weights = (const uint32_t *)b->panels + panel * pitch +
+                                          (tap * steps + step) * PANEL;
+                float *partial = sums + (panel - panel0) * BLOCK_ROWS * PANEL;
+#define TILE(N)                                                                              \
+                {                                                                            \
+                    float *at = partial + first * PANEL;                                     \
+                    vf sum[N][2];                                                            \
+                    if (is_first) clear_sums(N, sum);                                        \
+                    else                                                                     \
+                        for (int r = 0; r < (N); r++) {                                      \
+                            sum[r][0] = load(at + r * PANEL);                                \
+                            sum[r][1] = load(at + r * PANEL + LANES);                        \
+                        }                                                                    \
+                    accumulate(N, precision, rows + tap * BLOCK_ROWS + first, step * 4,      \
+                               chunk, weights, sum);                                         \
+                    if (is_last) finish_tile(N, finish, row0 + first, panel, sum);           \
+                    else                                                                     \
+                        for (int r = 0; r < (N); r++) {                                      \
+                            store(at + r * PANEL, sum[r][0]);                                \
+                            store(at + r * PANEL + LANES, sum[r][1]);                        \
+                        }                                                                    \
+                }
+                FOR_ROW_GROUPS(count, first, TILE)
+#undef TILE
+            }
+        }
+    }
+}
+
+// MARK: - Product
+
+typedef struct {
+    const ink_product *p;
+    tile_finish finish;
+    size_t panels, panels_per_task, row_blocks;
+} product_plan;
+
+AI void product_block(const ink_precision precision, const product_plan *plan, size_t index) {
+    const ink_product *p = plan->p;
+    // Row blocks run fastest: neighbours in time share a group of panels, which stays in cache.
+    size_t panel0 = index / plan->row_blocks * plan->panels_per_task;
+    size_t panel1 = smaller(panel0 + plan->panels_per_task, plan->panels);
+    size_t row0 = index % plan->row_blocks * BLOCK_ROWS;
+    size_t count = smaller(BLOCK_ROWS, p->rows - row0);
+    size_t pitch = p->a.stride * element_size(precision);
+    const void *rows[BLOCK_ROWS];
+    for (size_t i = 0; i < count; i++) rows[i] = (const char *)p->a.data + (row0 + i) * pitch;
+    multiply_block(precision, rows, row0, count, &p->b, panel0, panel1, &plan->finish);
+}
+
+static void product_task_f32(void *plan, size_t index, int worker) {
+    (void)worker;
+    product_block(INK_F32, plan, index);
+}
+
+static void product_task_bf16(void *plan, size_t index, int worker) {
+    (void)worker;
+    product_block(INK_BF16, plan, index);
+}
+
+static void kernel_product(ink_pool *pool, const ink_product *p) {
+    if (p->rows == 0 || p->b.columns == 0) return;
+    product_plan plan = {
+        .p = p,
+        .finish = {p->b.bias, p->residual, p->residual_stride, p->out, p->b.columns, p->gated},
+        .panels = (p->b.columns + PANEL - 1) / PANEL,
+        .row_blocks = (p->rows + BLOCK_ROWS - 1) / BLOCK_ROWS,
+        .panels_per_task = BLOCK_PANELS,
+    };
+    // Few rows: smaller panel groups keep every thread busy.
+    size_t wanted = (size_t)ink_pool_threads(pool) * 4;
+    while (plan.panels_per_task > 1 &&
+           plan.row_blocks * ((plan.panels + plan.panels_per_task - 1) / plan.panels_per_task) <
+               wanted)
+        plan.panels_per_task /= 2;
+    size_t groups = (plan.panels + plan.panels_per_task - 1) / plan.panels_per_task;
+    ink_pool_run(pool, plan.row_blocks * groups,
+                 p->b.precision == INK_BF16 ? product_task_bf16 : product_task_f32, &plan);
+}
+
+// MARK: - Convolution
+
+typedef struct {
+    const ink_convolution *p;
+    tile_finish finish;
+    size_t panels;
+} convolution_plan;
+
+// A row of zeros for taps outside of the picture; channels are limited to 4096 by the caller.
+static const float zero_row[4096 + INK_OPERAND_ALIGN];
+
+AI const void *tap_row(const ink_convolution *p, size_t pitch, size_t pixel, size_t tap) {
+    size_t oy = pixel / p->out_width, ox = pixel % p->out_width;
+    size_t height = p->upsample ? p->height * 2 : p->height;
+    size_t width = p->upsample ? p->width * 2 : p->width;
+    size_t y = oy * p->stride + tap / p->kernel, x = ox * p->stride + tap % p->kernel;
+    if (y < p->pad_top || x < p->pad_left) return zero_row;
+    y -= p->pad_top;
+    x -= p->pad_left;
+    if (y >= height || x >= width) return zero_row;
+    if (p->upsample) {
+        y /= 2;
+        x /= 2;
+    }
+    return (const char *)p->input.data + (y * p->width + x) * pitch;
+}
+
+AI void convolution_block(const ink_precision precision, const convolution_plan *plan,
+                          size_t index) {
+    const ink_convolution *p = plan->p;
+    size_t pixel0 = index * BLOCK_ROWS;
+    size_t count = smaller(BLOCK_ROWS, p->out_height * p->out_width - pixel0);
+    size_t pitch = p->input.stride * element_size(precision);
+    const void *rows[MAX_TAPS * BLOCK_ROWS];
+    for (size_t tap = 0; tap < p->weights.taps; tap++)
+        for (size_t i = 0; i < count; i++)
+            rows[tap * BLOCK_ROWS + i] = tap_row(p, pitch, pixel0 + i, tap);
+    for (size_t panel = 0; panel < plan->panels; panel += BLOCK_PANELS)
+        multiply_block(precision, rows, pixel0, count, &p->weights, panel,
+                       smaller(panel + BLOCK_PANELS, plan->panels), &plan->finish);
+}
+
+static void convolution_task_f32(void *plan, size_t index, int worker) {
+    (void)worker;
+    convolution_block(INK_F32, plan, index);
+}
+
+static void convolution_task_bf16(void *plan, size_t index, int worker) {
+    (void)worker;
+    convolution_block(INK_BF16, plan, index);
+}
+
+static void kernel_convolve(ink_pool *pool, const ink_convolution *p) {
+    size_t columns = p->weights.columns, total = p->out_height * p->out_width;
+    convolution_plan plan = {
+        .p = p,
+        .finish = {p->weights.bias, p->residual, columns, {p->out, columns, INK_F32}, columns, 0},
+        .panels = (columns + PANEL - 1) / PANEL,
+    };
+    ink_pool_run(pool, (total + BLOCK_ROWS - 1) / BLOCK_ROWS,
+                 p->weights.precision == INK_BF16 ? convolution_task_bf16 : convolution_task_f32,
+                 &plan);
+}

@@ -1,0 +1,98 @@
+// Part of Inkstone. Licence: see LICENSE.
+//
+// The plain twin of every kernel: one scalar loop per sum, in f64 where a sum is long, no blocking,
+// no threads. Tests hold every variant against it. Included once per panel width; the including
+// file defines INK_LANES and NAME(x).
+
+static float NAME(weight)(const ink_matrix *b, size_t column, size_t tap, size_t k) {
+    size_t width = 2 * INK_LANES;
+    size_t deep = b->precision == INK_BF16 ? (b->depth + 1) & ~(size_t)1 : b->depth;
+    size_t base = (column / width * b->taps + tap) * deep * width, lane = column % width;
+    if (b->precision == INK_F32) return ((const float *)b->panels)[base + k * width + lane];
+    const uint16_t *panels = b->panels;
+    return ink_f32_from_bf16(panels[base + k / 2 * width * 2 + lane * 2 + (k & 1)]);
+}
+
+static float NAME(dot)(const ink_operand *a, size_t row, const ink_matrix *b, size_t column,
+                       size_t tap) {
+    double sum = 0;
+    for (size_t k = 0; k < b->depth; k++)
+        sum += (double)operand_at(a, b->precision, row, k) *
+               (double)NAME(weight)(b, column, tap, k);
+    return (float)sum;
+}
+
+static void NAME(product)(ink_pool *pool, const ink_product *p) {
+    (void)pool;
+    size_t lanes = INK_LANES;
+    for (size_t row = 0; row < p->rows; row++) {
+        if (p->gated) {
+            size_t wide = p->b.columns / 2;
+            for (size_t c = 0; c < wide; c++) {
+                // A panel holds `lanes` gate columns, then `lanes` up columns.
+                size_t gate = c / lanes * 2 * lanes + c % lanes, up = gate + lanes;
+                float g = NAME(dot)(&p->a, row, &p->b, gate, 0);
+                float u = NAME(dot)(&p->a, row, &p->b, up, 0);
+                if (p->b.bias) {
+                    g += p->b.bias[gate];
+                    u += p->b.bias[up];
+                }
+                put(&p->out, row, c, g / (1 + expf(-g)) * u);
+            }
+            put_padding(&p->out, row, wide);
+            continue;
+        }
+        for (size_t c = 0; c < p->b.columns; c++) {
+            float y = NAME(dot)(&p->a, row, &p->b, c, 0);
+            if (p->b.bias) y += p->b.bias[c];
+            if (p->residual) y += p->residual[row * p->residual_stride + c];
+            put(&p->out, row, c, y);
+        }
+    }
+}
+
+static void NAME(convolve)(ink_pool *pool, const ink_convolution *p) {
+    (void)pool;
+    size_t height = p->height << (p->upsample != 0), width = p->width << (p->upsample != 0);
+    size_t columns = p->weights.columns;
+    for (size_t oy = 0; oy < p->out_height; oy++)
+        for (size_t ox = 0; ox < p->out_width; ox++)
+            for (size_t c = 0; c < columns; c++) {
+                float y = p->weights.bias ? p->weights.bias[c] : 0;
+                for (size_t tap = 0; tap < p->weights.taps; tap++) {
+                    ptrdiff_t iy = (ptrdiff_t)(oy * p->stride + tap / p->kernel - p->pad_top);
+                    ptrdiff_t ix = (ptrdiff_t)(ox * p->stride + tap % p->kernel - p->pad_left);
+                    if (iy < 0 || ix < 0 || iy >= (ptrdiff_t)height || ix >= (ptrdiff_t)width)
+                        continue;
+                    size_t sy = (size_t)iy >> (p->upsample != 0);
+                    size_t sx = (size_t)ix >> (p->upsample != 0);
+                    y += NAME(dot)(&p->input, sy * p->width + sx, &p->weights, c, tap);
+                }
+                size_t at = (oy * p->out_width + ox) * columns + c;
+                if (p->residual) y += p->residual[at];
+                p->out[at] = y;
+            }
+}
+
+static size_t NAME(attention_scratch)(int threads, size_t tokens, size_t segments, size_t kv_heads,
+                                      size_t head_dim, ink_precision precision) {
+    (void)threads, (void)segments, (void)kv_heads, (void)head_dim, (void)precision;
+    return (tokens + 1) * sizeof(double);
+}
+
+static const ink_kernels NAME(table) = {
+    .name = "reference",
+    .lanes = INK_LANES,
+    .native_bf16 = 0,
+    .product = NAME(product),
+    .convolve = NAME(convolve),
+    .attend = reference_attend,
+    .head_norm = reference_head_norm,
+    .norm = reference_norm,
+    .add_norm = reference_add_norm,
+    .group_norm = reference_group_norm,
+    .convert = reference_convert,
+    .silu = reference_silu,
+    .spin = reference_spin,
+    .attention_scratch = NAME(attention_scratch),
+};

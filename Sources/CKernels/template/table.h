@@ -1,0 +1,28 @@
+// Part of Inkstone. Licence: see LICENSE.
+//
+// All kernels of one variant. The including file defines INK_LANES, INK_VARIANT, INK_NAME,
+// INK_NATIVE_BF16 and, where the instruction exists, INK_DOT_BF16.
+
+#include "vector.h"
+#include "product.h"
+#include "attention.h"
+#include "norm.h"
+
+static const ink_kernels variant_table = {
+    .name = INK_NAME,
+    .lanes = INK_LANES,
+    .native_bf16 = INK_NATIVE_BF16,
+    .product = kernel_product,
+    .convolve = kernel_convolve,
+    .attend = kernel_attend,
+    .head_norm = kernel_head_norm,
+    .norm = kernel_norm,
+    .add_norm = kernel_add_norm,
+    .group_norm = kernel_group_norm,
+    .convert = kernel_convert,
+    .silu = kernel_silu,
+    .spin = kernel_spin,
+    .attention_scratch = kernel_attention_scratch,
+};
+
+const ink_kernels *INK_VARIANT(void) { return &variant_table; }

@@ -1,0 +1,190 @@
+// Part of Inkstone. Licence: see LICENSE.
+//
+// Vectors of INK_LANES f32 values in the compiler's own vector types: the same text serves every
+// instruction set. No include guard: each variant includes it once, under its own target.
+
+typedef float vf __attribute__((ext_vector_type(INK_LANES)));
+typedef int32_t vi __attribute__((ext_vector_type(INK_LANES)));
+typedef uint32_t vu __attribute__((ext_vector_type(INK_LANES)));
+typedef vf vf_u __attribute__((aligned(4)));
+typedef vu vu_u __attribute__((aligned(4)));
+typedef uint16_t vh __attribute__((ext_vector_type(INK_LANES)));
+typedef vh vh_u __attribute__((aligned(2)));
+
+#define AI static inline __attribute__((always_inline))
+enum { LANES = INK_LANES, PANEL = 2 * INK_LANES };
+
+AI vf load(const float *p) { return *(const vf_u *)p; }
+AI void store(float *p, vf x) { *(vf_u *)p = x; }
+AI vf splat(float x) { return (vf)(x); }
+AI vf choose(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
+
+// Comparisons instead of max and min, so that a NaN comes out as a NaN.
+AI vf at_most(vf x, float limit) { return choose(x > splat(limit), splat(limit), x); }
+AI vf at_least(vf x, float limit) { return choose(x < splat(limit), splat(limit), x); }
+
+AI vf load_some(const float *p, size_t count, float fill) {
+    if (count >= LANES) return load(p);
+    vf x = splat(fill);
+    for (size_t i = 0; i < count; i++) x[i] = p[i];
+    return x;
+}
+
+AI void store_some(float *p, vf x, size_t count) {
+    if (count >= LANES) {
+        store(p, x);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) p[i] = x[i];
+}
+
+// Always in the same tree, so that the result depends on the numbers alone.
+AI float sum_lanes(vf x) {
+    float part[LANES];
+    store(part, x);
+    for (int width = LANES / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++) part[i] += part[i + width];
+    return part[0];
+}
+
+AI float max_lanes(vf x) {
+    float most = x[0];
+    for (int i = 1; i < LANES; i++) most = x[i] > most ? x[i] : most;
+    return most;
+}
+
+// Round to nearest even; NaN stays NaN.
+AI vh to_bf16(vf x) {
+    vu bits = (vu)x;
+    vu rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    vi nan = x != x;
+    vu quiet = (bits >> 16) | 0x40u;
+    vu chosen = (rounded & ~(vu)nan) | (quiet & (vu)nan);
+    return __builtin_convertvector(chosen, vh);
+}
+
+AI void store_bf16(uint16_t *p, vf x, size_t count) {
+    vh h = to_bf16(x);
+    if (count >= LANES) {
+        *(vh_u *)p = h;
+        return;
+    }
+    for (size_t i = 0; i < count; i++) p[i] = h[i];
+}
+
+// e^x to about 1 ulp: x = n ln 2 + r with |r| <= ln(2)/2, a polynomial in r (Cephes' expf), and 2^n
+// by exponent arithmetic. Below -87.3 the result is 1.2e-38, above 88.3 it is 2.3e38.
+AI vf exponential(vf x) {
+    x = at_least(at_most(x, 88.3f), -87.3f);
+    const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+    vf shifted = x * 1.44269504088896341f + magic;
+    vf n = shifted - magic;
+    vf r = x - n * 0.693359375f;
+    r = r + n * 2.12194440e-4f;
+    vf y = splat(1.9875691500e-4f);
+    y = y * r + 1.3981999507e-3f;
+    y = y * r + 8.3334519073e-3f;
+    y = y * r + 4.1665795894e-2f;
+    y = y * r + 1.6666665459e-1f;
+    y = y * r + 5.0000001201e-1f;
+    y = y * (r * r) + (r + 1.0f);
+    vi power = ((vi)shifted - 0x4b400000 + 127) << 23;
+    return y * (vf)power;
+}
+
+AI vf silu(vf x) { return x / (exponential(-x) + 1.0f); }
+
+// One tile is up to ROWS rows by one panel; its depth is worked off in steps of 4 bytes (one f32 or
+// a pair of bf16). Every element has one accumulator and one order, so its sum does not depend on
+// which rows share the tile.
+#if INK_LANES == 16
+enum { ROWS = 12 };
+#else
+enum { ROWS = 6 };
+#endif
+
+#ifndef INK_DOT_BF16
+// Without bf16 instructions: widen both halves of each pair and multiply in f32.
+AI vf dot_bf16(vf sum, uint32_t a, vu b) {
+    vf low = (vf)(b << 16), high = (vf)(b & 0xffff0000u);
+    sum = (vf)((vu)(a << 16)) * low + sum;
+    return (vf)((vu)(a & 0xffff0000u)) * high + sum;
+}
+#else
+AI vf dot_bf16(vf sum, uint32_t a, vu b) { return INK_DOT_BF16(sum, a, b); }
+#endif
+
+AI vf dot_f32(vf sum, uint32_t a, vu b) { return (vf)((vu)(a)) * (vf)b + sum; }
+
+// sum[r] += row r (from byte `offset` on) times the panel, for `steps` steps.
+// The copy into `acc`, whose every index is a constant, is what keeps the sums in registers: callers
+// index `sum` by variables, and the compiler would write it back in every step.
+AI void accumulate(const int mr, const ink_precision precision, const void *const *rows,
+                   size_t offset, size_t steps, const void *panel, vf sum[][2]) {
+    const uint32_t *b = panel;
+    const uint32_t *a[ROWS];
+    vf acc[ROWS][2];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < mr; r++) {
+        a[r] = (const uint32_t *)((const char *)rows[r] + offset);
+        acc[r][0] = sum[r][0];
+        acc[r][1] = sum[r][1];
+    }
+    for (size_t k = 0; k < steps; k++, b += PANEL) {
+        vu b0 = *(const vu_u *)b, b1 = *(const vu_u *)(b + LANES);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < mr; r++) {
+            uint32_t x = a[r][k];
+            if (precision == INK_BF16) {
+                acc[r][0] = dot_bf16(acc[r][0], x, b0);
+                acc[r][1] = dot_bf16(acc[r][1], x, b1);
+            } else {
+                acc[r][0] = dot_f32(acc[r][0], x, b0);
+                acc[r][1] = dot_f32(acc[r][1], x, b1);
+            }
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < mr; r++) {
+        sum[r][0] = acc[r][0];
+        sum[r][1] = acc[r][1];
+    }
+}
+
+AI void clear_sums(const int mr, vf sum[][2]) {
+#pragma clang loop unroll(full)
+    for (int r = 0; r < mr; r++) sum[r][0] = sum[r][1] = splat(0);
+}
+
+// Calls BODY(n) with constant row counts until `count` rows are done; `first` is the current row.
+#define FOR_ROW_GROUPS(count, first, BODY)                                \
+    for (size_t first = 0, left_ = (count); left_ > 0;) {                 \
+        if (left_ >= ROWS) { BODY(ROWS); first += ROWS; left_ -= ROWS; }  \
+        else if (left_ >= 4) { BODY(4); first += 4; left_ -= 4; }         \
+        else if (left_ >= 2) { BODY(2); first += 2; left_ -= 2; }         \
+        else { BODY(1); first += 1; left_ -= 1; }                         \
+    }
+
+AI size_t element_size(ink_precision precision) { return precision == INK_BF16 ? 2 : 4; }
+// Steps of 4 bytes along the depth of one tap.
+AI size_t depth_steps(size_t depth, ink_precision precision) {
+    return precision == INK_BF16 ? (depth + 1) / 2 : depth;
+}
+AI size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+AI size_t rounded_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+
+// Writes one operand row from f32, zeros up to its padding included.
+AI void store_operand(const ink_output *out, size_t row, size_t column, vf x, size_t count) {
+    if (out->precision == INK_BF16)
+        store_bf16((uint16_t *)out->data + row * out->stride + column, x, count);
+    else
+        store_some((float *)out->data + row * out->stride + column, x, count);
+}
+
+AI void pad_operand(const ink_output *out, size_t row, size_t columns) {
+    size_t padded = rounded_up(columns, INK_OPERAND_ALIGN);
+    for (size_t k = columns; k < padded && k < out->stride; k++) {
+        if (out->precision == INK_BF16) ((uint16_t *)out->data)[row * out->stride + k] = 0;
+        else ((float *)out->data)[row * out->stride + k] = 0;
+    }
+}

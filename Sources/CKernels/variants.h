@@ -1,0 +1,13 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#pragma once
+
+#include <math.h>
+#include <string.h>
+
+#include "CKernels.h"
+
+const ink_kernels *ink_variant_portable(void);
+const ink_kernels *ink_variant_avx2(void);
+const ink_kernels *ink_variant_avx512(void);
+const ink_kernels *ink_variant_avx512bf16(void);

@@ -1,0 +1,88 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+public import Imaging
+
+/// What happens to a request, in order, on its way to pictures.
+public enum JobEvent: Sendable {
+    /// The request waits; `position` others are before it.
+    case queued(position: Int)
+    /// Work on it has begun.
+    case started
+    /// Step `step` (from 1) of `steps` of picture `image` (from 0) took `seconds`.
+    case step(image: Int, step: Int, steps: Int, seconds: Double)
+    /// A small picture of what step `step` predicts.
+    case preview(image: Int, step: Int, RGBImage)
+    /// A finished picture.
+    case image(GeneratedImage)
+}
+
+/// One finished picture.
+public struct GeneratedImage: Sendable {
+    /// Which of the request's pictures this is, from 0.
+    public var index: Int
+    /// The seed it was drawn from.
+    public var seed: UInt64
+    /// The pixels.
+    public var image: RGBImage
+    /// SHA-256 of the pixels in lower-case hexadecimal.
+    public var pixelDigest: String
+    /// Whether the prompt was longer than the model reads.
+    public var promptTruncated: Bool
+    /// Where the time went.
+    public var seconds: Timings
+}
+
+/// Seconds that the stages of one picture took.
+public struct Timings: Sendable, Codable, Equatable {
+    /// Encoding of the prompts; 0 when they were known already.
+    public var text: Double
+    /// Each step.
+    public var steps: [Double]
+    /// Decoding of the latents.
+    public var decode: Double
+    /// From start to picture, without waiting.
+    public var total: Double
+}
+
+/// Something that turns requests into pictures: the engine, or a stand-in in tests.
+public protocol ImageGenerating: Sendable {
+    /// The models that requests may name; the first one is the default.
+    var models: [ModelDescription] { get async }
+
+    /// Runs a request and reports what happens to it.
+    ///
+    /// The stream ends after the last picture, or throws `GenerationError` or `CancellationError`.
+    /// Ending the iteration early cancels the request within one step.
+    func events(for request: ImageRequest, model: String) -> AsyncThrowingStream<
+        JobEvent, any Error
+    >
+}
+
+/// Why an accepted request produced no picture.
+public struct GenerationError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// Coarse reason; switch on this.
+    public enum Code: Sendable, Equatable {
+        /// A number left the range of floating point.
+        case numeric
+        /// Not enough memory, or too many requests waiting.
+        case busy
+        /// The model is not loaded.
+        case notLoaded
+        /// Anything else.
+        case internalFailure
+    }
+
+    /// Coarse reason.
+    public let code: Code
+    /// One sentence: what happened, where, and what to do.
+    public let message: String
+
+    /// An error of the given code.
+    public init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    /// The message.
+    public var description: String { message }
+}

@@ -1,0 +1,76 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// What clients may know about a loaded model: its name, defaults, limits and examples.
+///
+/// This is the one place that knows defaults and limits; dialects, the page and the command line all
+/// read it and let `ImageRequest.init(_:for:)` apply it.
+public struct ModelDescription: Sendable, Codable, Equatable {
+    /// Values used where a request is silent.
+    public struct Defaults: Sendable, Codable, Equatable {
+        /// Size of a picture.
+        public var size: PixelSize
+        /// Evaluations of the transformer.
+        public var steps: Int
+        /// Guidance *g* in `positive + g (positive - negative)`; 0 is off.
+        public var guidanceScale: Double
+        /// Prompt that guidance leads away from.
+        public var negativePrompt: String
+    }
+
+    /// The largest request that is accepted.
+    public struct Limits: Sendable, Codable, Equatable {
+        /// Pixels of each side.
+        public var maximumWidth: Int
+        /// Pixels of each side.
+        public var maximumHeight: Int
+        /// Evaluations of the transformer.
+        public var maximumSteps: Int
+        /// Pictures of one request.
+        public var maximumCount: Int
+        /// Characters of each prompt.
+        public var maximumPromptLength: Int
+        /// Both sides are multiples of this.
+        public var sizeMultiple: Int
+    }
+
+    /// A named choice of parameters.
+    public struct Preset: Sendable, Codable, Equatable {
+        /// Stable identifier.
+        public var id: String
+        /// Name by language code (`en`, `zh`).
+        public var name: [String: String]
+        /// Size of a picture.
+        public var size: PixelSize
+        /// Evaluations of the transformer.
+        public var steps: Int
+        /// Guidance; 0 is off.
+        public var guidanceScale: Double
+    }
+
+    /// Identifier by which requests name the model.
+    public var id: String
+    /// Name for people.
+    public var name: String
+    /// One or two sentences by language code.
+    public var summary: [String: String]
+    /// Licence of the weights.
+    public var license: String
+    /// Values used where a request is silent.
+    public var defaults: Defaults
+    /// The largest request that is accepted.
+    public var limits: Limits
+    /// Sizes that the model was trained for.
+    public var sizes: [PixelSize]
+    /// Named choices of parameters.
+    public var presets: [Preset]
+    /// Example prompts by language code.
+    public var examples: [String: [String]]
+    /// Numbers in all parts together.
+    public var parameterCount: Int
+    /// Precision of the products: `f32`, `bf16` or `int8`.
+    public var precision: String
+    /// Kernels in use, such as `avx512bf16`.
+    public var kernels: String
+    /// When the weights were loaded, in Unix seconds.
+    public var loadedAt: Int
+}

@@ -1,0 +1,162 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import HTTPTypes
+import Hummingbird
+
+/// A refusal or failure as clients read it.
+///
+/// One body serves every client: the OpenAI libraries read `error`, others read `detail`.
+struct APIError: Error, Equatable {
+    var status: HTTPResponse.Status
+    var type: String
+    var code: String?
+    var parameter: String?
+    var message: String
+    /// Seconds after which another try makes sense.
+    var retryAfter: Int?
+    /// Told to clients that would otherwise repeat a request by themselves.
+    var shouldRetry: Bool?
+    /// Methods that the path knows, for the `Allow` header.
+    var allow: String?
+
+    init(
+        _ status: HTTPResponse.Status, type: String = "invalid_request_error",
+        code: String?, parameter: String? = nil, _ message: String,
+        retryAfter: Int? = nil, shouldRetry: Bool? = nil, allow: String? = nil
+    ) {
+        self.status = status
+        self.type = type
+        self.code = code
+        self.parameter = parameter
+        self.message = message
+        self.retryAfter = retryAfter
+        self.shouldRetry = shouldRetry
+        self.allow = allow
+    }
+
+    /// The JSON body.
+    var body: ErrorBody {
+        ErrorBody(
+            error: .init(message: message, type: type, param: parameter, code: code),
+            detail: message)
+    }
+
+    /// The whole answer.
+    func response() -> Response {
+        var response = Response.json(body, status: status)
+        response.headers[.retryAfter] = retryAfter.map(String.init)
+        response.headers[.xShouldRetry] = shouldRetry.map(String.init)
+        response.headers[.allow] = allow
+        return response
+    }
+}
+
+/// The one error body; `param` and `code` are present even when null.
+struct ErrorBody: Encodable, Equatable {
+    struct Details: Encodable, Equatable {
+        var message: String
+        var type: String
+        var param: String?
+        var code: String?
+
+        private enum Key: CodingKey { case message, type, param, code }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: Key.self)
+            try container.encode(message, forKey: .message)
+            try container.encode(type, forKey: .type)
+            try container.encode(param, forKey: .param)
+            try container.encode(code, forKey: .code)
+        }
+    }
+
+    var error: Details
+    var detail: String
+}
+
+// MARK: - Errors of the product's other parts
+
+extension APIError {
+    /// A request that says something that cannot be served.
+    static func invalid(_ parameter: String?, _ message: String) -> APIError {
+        APIError(.badRequest, code: "invalid_value", parameter: parameter, message)
+    }
+
+    /// A field outside the model's limits; `names` maps our field names to the client's.
+    init(_ error: RequestError, names: [String: String] = [:]) {
+        let field = names[error.field] ?? error.field
+        var message = error.message
+        if field != error.field, field != "size", message.hasPrefix(error.field + " ") {
+            message = field + message.dropFirst(error.field.count)
+        }
+        self = .invalid(field, message)
+    }
+
+    /// A failure of the engine; `patience` is how many seconds a place in the queue takes to free.
+    init(_ error: GenerationError, patience: Int) {
+        switch error.code {
+        case .busy:
+            self.init(
+                .serviceUnavailable, type: "rate_limit_error", code: "queue_full",
+                error.message, retryAfter: patience)
+        case .notLoaded:
+            self.init(
+                .serviceUnavailable, type: "server_error", code: "model_loading",
+                error.message, retryAfter: patience)
+        case .numeric:
+            self.init(
+                .internalServerError, type: "server_error", code: "numeric_failure",
+                error.message, shouldRetry: false)
+        case .internalFailure:
+            self.init(
+                .internalServerError, type: "server_error", code: "internal_error",
+                error.message, shouldRetry: false)
+        }
+    }
+
+    /// Whatever a handler threw, as clients may see it; `nil` where only the log may know more.
+    init?(describing error: any Error, patience: Int) {
+        switch error {
+        case let error as APIError: self = error
+        case let error as RequestError: self.init(error)
+        case let error as GenerationError: self.init(error, patience: patience)
+        case is CancellationError: self = .cancelled
+        case let error as HTTPError where error.status == .notFound: self = .noSuchPath
+        default: return nil
+        }
+    }
+
+    /// The caller went away or cancelled; never worth an automatic repetition.
+    static let cancelled = APIError(
+        .init(code: 499, reasonPhrase: "Client Closed Request"), type: "cancelled",
+        code: "request_cancelled", "The request was cancelled by its caller.",
+        shouldRetry: false)
+
+    /// A path that nothing answers to.
+    static let noSuchPath = APIError(
+        .notFound, code: "not_found",
+        "Nothing is served at this path; the page is at / and the API under /v1.")
+
+    /// A model that is not in the catalog.
+    static func noSuchModel(_ id: String, known: [String]) -> APIError {
+        APIError(
+            .notFound, code: "model_not_found", parameter: "model",
+            "The model '\(id)' does not exist; available: \(known.joined(separator: ", ")).")
+    }
+
+    /// No model is ready yet.
+    static func loading(patience: Int) -> APIError {
+        APIError(
+            GenerationError(.notLoaded, "No model is loaded yet; try again in a moment."),
+            patience: patience)
+    }
+
+    /// Something went wrong that only the log describes.
+    static func unexpected(requestID: String) -> APIError {
+        APIError(
+            .internalServerError, type: "server_error", code: "internal_error",
+            "The server failed to answer; its log says more under request id \(requestID).",
+            shouldRetry: false)
+    }
+}

@@ -1,0 +1,82 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Engine
+package import Hummingbird
+package import Logging
+import NIOCore
+
+/// What all routes share, and the table of routes.
+package struct Gateway: Sendable {
+    let generator: any ImageGenerating
+    let configuration: GatewayConfiguration
+    let files = ImageFileStore()
+    let pace = Pace()
+    let startedAt = ContinuousClock.now
+    let logger: Logger
+
+    /// A service in front of a generator.
+    package init(
+        generator: any ImageGenerating, configuration: GatewayConfiguration, logger: Logger
+    ) {
+        self.generator = generator
+        self.configuration = configuration
+        self.logger = logger
+    }
+
+    /// A listener on a port, with every route.
+    ///
+    /// - Parameter opened: told the actual port as soon as connections are accepted.
+    package func makeApplication(
+        port: Int, opened: @escaping @Sendable (Int) async -> Void = { _ in }
+    ) -> some ApplicationProtocol {
+        // The framework's own lines matter only when something is wrong.
+        var logger = logger
+        if logger.logLevel == .info || logger.logLevel == .notice { logger.logLevel = .warning }
+        return Application(
+            router: makeRouter(),
+            // Bounds the time to read a request and the rest between two; never the time to
+            // answer one.
+            server: .http1(configuration: .init(idleTimeout: .seconds(75))),
+            configuration: .init(
+                address: .hostname(configuration.host, port: port), serverName: "inkstone"),
+            onServerRunning: { channel in await opened(channel.localAddress?.port ?? port) },
+            logger: logger)
+    }
+
+    /// Every route with its middleware; both listeners serve the same table.
+    private func makeRouter() -> Router<GatewayContext> {
+        let router = Router(context: GatewayContext.self)
+        router.add(middleware: RequestLogMiddleware(logger: logger))
+        router.add(middleware: OriginMiddleware(policy: OriginPolicy(configuration)))
+        router.add(middleware: ErrorMiddleware(pace: pace))
+        addOpenAIRoutes(to: router)
+        addModelRoutes(to: router)
+        addPageAPIRoutes(to: router)
+        addHealthRoutes(to: router)
+        addPageFileRoutes(to: router)
+        return router
+    }
+}
+
+/// Answers one method of a path.
+typealias Handler = @Sendable (Request, GatewayContext) async throws -> Response
+
+extension Router<GatewayContext> {
+    /// Adds a path with its methods: `HEAD` beside `GET`, and 405 for every method not given.
+    func endpoint(_ path: RouterPath, _ handlers: [HTTPRequest.Method: Handler]) {
+        var handlers = handlers
+        if let get = handlers[.get] {
+            handlers[.head] = { try await get($0, $1).createHeadResponse() }
+        }
+        let allow = handlers.keys.map(\.rawValue).sorted().joined(separator: ", ")
+        for method in [HTTPRequest.Method.get, .head, .post, .put, .patch, .delete] {
+            let refuse: Handler = { request, _ in
+                throw APIError(
+                    .methodNotAllowed, code: "method_not_allowed",
+                    "\(request.method.rawValue) is not possible here; use \(allow).",
+                    allow: allow)
+            }
+            on(path, method: method, use: handlers[method] ?? refuse)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// Where the service listens and whom it answers.
+public struct GatewayConfiguration: Sendable {
+    /// Address or name to bind; loopback unless told otherwise.
+    public var host: String
+    /// Port of the API; 0 lets the system choose.
+    public var port: Int
+    /// Port of the page, or `nil` for none; both ports serve everything.
+    public var pagePort: Int?
+    /// Whether to serve other machines although nobody has to show a key.
+    public var allowRemoteWithoutKeys: Bool
+    /// Names beside the loopback ones that a `Host` header may carry on a loopback listener,
+    /// such as the public name of a reverse proxy that passes it on.
+    public var allowedHosts: [String]
+    /// Origins (`https://example.org`) whose web pages may call the API; `*` is every one.
+    public var allowedOrigins: [String]
+    /// Version that `/version` and picture metadata tell.
+    public var version: String
+    /// Bytes of the largest request body.
+    public var maximumBodyBytes: Int
+    /// Silence after which an event stream sends a comment, so that proxies keep it open.
+    public var keepAliveInterval: Duration
+    /// Time that requests in progress get when the service is asked to stop.
+    public var shutdownGrace: Duration
+
+    /// A service of this version on the usual ports of this machine alone.
+    public init(
+        version: String,
+        host: String = "127.0.0.1",
+        port: Int = 9997,
+        pagePort: Int? = 7860,
+        allowRemoteWithoutKeys: Bool = false,
+        allowedHosts: [String] = [],
+        allowedOrigins: [String] = [],
+        maximumBodyBytes: Int = 1 << 20,
+        keepAliveInterval: Duration = .seconds(15),
+        shutdownGrace: Duration = .seconds(30)
+    ) {
+        self.version = version
+        self.host = host
+        self.port = port
+        self.pagePort = pagePort
+        self.allowRemoteWithoutKeys = allowRemoteWithoutKeys
+        self.allowedHosts = allowedHosts
+        self.allowedOrigins = allowedOrigins
+        self.maximumBodyBytes = maximumBodyBytes
+        self.keepAliveInterval = keepAliveInterval
+        self.shutdownGrace = shutdownGrace
+    }
+}

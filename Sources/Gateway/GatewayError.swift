@@ -1,0 +1,28 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// Why the service could not start listening.
+public struct GatewayError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// Coarse reason; switch on this.
+    public enum Code: Sendable, Equatable {
+        /// The address is reachable from other machines and nobody has to show a key.
+        case remoteWithoutKeys
+        /// Another program has the port.
+        case addressInUse
+        /// The address or the port cannot be used.
+        case cannotListen
+    }
+
+    /// Coarse reason.
+    public let code: Code
+    /// One sentence: what happened and what to do.
+    public let message: String
+
+    /// An error of the given code.
+    public init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    /// The message.
+    public var description: String { message }
+}

@@ -1,0 +1,65 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Hummingbird
+import NIOCore
+
+/// A request that has been read and checked, ready for the engine.
+struct ImageCall {
+    /// What to draw.
+    let request: ImageRequest
+    /// The model that draws it.
+    let model: ModelDescription
+
+    /// Chooses the model and applies its defaults and limits.
+    ///
+    /// - Throws: `APIError` 404 for an unknown model, 503 when none is loaded, 400 for a field.
+    init(
+        _ fields: RequestFields, models: [ModelDescription], patience: Int
+    ) throws(APIError) {
+        let id = try fields.string("model")
+        guard let standard = models.first else { throw .loading(patience: patience) }
+        if let id, !id.isEmpty {
+            guard let named = models.first(where: { $0.id == id }) else {
+                throw .noSuchModel(id, known: models.map(\.id))
+            }
+            model = named
+        } else {
+            model = standard
+        }
+        do {
+            request = try ImageRequest(ImageRequest.Draft(fields), for: model)
+        } catch let error as RequestError {
+            var names = ImageRequest.Draft.clientNames
+            // A client that wrote `count` or `width` should read that name in the error.
+            if fields.first("n") == nil, fields.first("count") != nil { names["count"] = nil }
+            if fields.first("width") != nil { names["width"] = nil }
+            if fields.first("height") != nil { names["height"] = nil }
+            throw APIError(error, names: names)
+        } catch let error as APIError {
+            throw error
+        } catch {
+            throw .invalid(nil, "The request cannot be read: \(error).")
+        }
+    }
+}
+
+extension Request {
+    /// Reads the whole body.
+    ///
+    /// - Throws: `APIError` 413 when it is larger than `limit` bytes.
+    mutating func readBody(upTo limit: Int) async throws -> [UInt8] {
+        let tooLarge = APIError(
+            .contentTooLarge, code: "request_too_large",
+            "The body must have at most \(limit) bytes; shorten the prompt.")
+        // The announced length is checked first: the client then learns it without sending all.
+        if let length = headers[.contentLength].flatMap(Int.init), length > limit {
+            throw tooLarge
+        }
+        do {
+            return Array(buffer: try await collectBody(upTo: limit))
+        } catch is NIOTooManyBytesError {
+            throw tooLarge
+        }
+    }
+}

@@ -1,0 +1,72 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import HTTPTypes
+
+extension ImageRequest.Draft {
+    /// Our field names by the names that clients of the JSON dialects use.
+    static let clientNames = ["count": "n", "width": "size", "height": "size"]
+
+    /// Reads the parameters that all JSON dialects share, with everybody's aliases.
+    ///
+    /// - Throws: `APIError` that names a field of the wrong type or a size that cannot be read.
+    init(_ fields: RequestFields) throws(APIError) {
+        self.init(prompt: try Self.prompt(fields))
+        negativePrompt = try fields.string("negative_prompt")
+        if let text = try fields.string("size"), !["", "auto", "original"].contains(text) {
+            guard let size = PixelSize(text) else {
+                throw .invalid(
+                    "size",
+                    "size must be 'auto' or WIDTHxHEIGHT such as 1024x768, got"
+                        + " \(JSONValue.string(text).summary).")
+            }
+            width = size.width
+            height = size.height
+        }
+        width = try Self.int(fields.integer("width")) ?? width
+        height = try Self.int(fields.integer("height")) ?? height
+        steps = try Self.int(fields.integer("num_inference_steps", "steps", "step"))
+        guidanceScale = try Self.guidance(fields)
+        cfgNormalization = try fields.number("cfg_normalization")
+        cfgTruncation = try fields.number("cfg_truncation")
+        seed = try Self.seed(fields)
+        count = try Self.int(fields.integer("n", "count"))
+    }
+
+    /// One prompt; an array is taken when it holds exactly one.
+    private static func prompt(_ fields: RequestFields) throws(APIError) -> String {
+        guard let (name, value) = fields.first("prompt") else {
+            throw APIError(
+                .badRequest, code: "missing_required_parameter", parameter: "prompt",
+                "prompt is required: a string that says what to draw.")
+        }
+        switch value {
+        case .string(let text): return text
+        case .array(let values):
+            if values.count == 1, case .string(let text) = values[0] { return text }
+            throw fields.wrong(name, "a string or an array of one string", value)
+        default: throw fields.wrong(name, "a string", value)
+        }
+    }
+
+    /// `guidance_scale` is the pipeline's own g; a `cfg_scale` is g + 1, and 1 or less is off.
+    private static func guidance(_ fields: RequestFields) throws(APIError) -> Double? {
+        if let own = try fields.number("guidance_scale") { return own }
+        return try fields.number("cfg_scale", "true_cfg_scale").map { max(0, $0 - 1) }
+    }
+
+    /// A seed; clients that send a list for several pictures mean the first one to count on from.
+    private static func seed(_ fields: RequestFields) throws(APIError) -> Int64? {
+        if let (name, value) = fields.first("seed"), case .array(let values) = value {
+            guard case .integer(let first)? = values.first, values.count == 1 else {
+                throw fields.wrong(name, "an integer or an array of one integer", value)
+            }
+            return first
+        }
+        return try fields.integer("seed")
+    }
+
+    private static func int(_ value: Int64?) -> Int? {
+        value.map { Int(clamping: $0) }
+    }
+}

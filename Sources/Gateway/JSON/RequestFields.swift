@@ -1,0 +1,124 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+import HTTPTypes
+
+/// The fields of a client's JSON object, read with errors that name the field.
+///
+/// `null` counts as absent, unknown fields are ignored, and each reader takes aliases: the first
+/// one that is present counts.
+struct RequestFields {
+    private let values: [String: JSONValue]
+
+    /// Reads a request body.
+    ///
+    /// Some clients put every extra parameter into `kwargs`, a string that holds JSON; its fields
+    /// count where the body itself is silent.
+    ///
+    /// - Throws: `APIError` 400 that says what is wrong with the document.
+    init(json body: [UInt8]) throws(APIError) {
+        guard !body.isEmpty else {
+            throw APIError(
+                .badRequest, code: "invalid_json",
+                "The body is empty; send a JSON object such as {\"prompt\": \"a lighthouse\"}.")
+        }
+        var values = try Self.object(body, name: "The body")
+        if case .string(let text)? = values["kwargs"], !text.isEmpty {
+            let extra = try Self.object(Array(text.utf8), name: "kwargs")
+            values.merge(extra) { own, extra in own == .null ? extra : own }
+        }
+        self.values = values
+    }
+
+    private static func object(
+        _ document: [UInt8], name: String
+    ) throws(APIError) -> [String: JSONValue] {
+        guard let screened = JSONScreen.screened(document) else {
+            throw APIError(
+                .badRequest, code: "invalid_json",
+                "\(name) must nest at most \(JSONScreen.maximumDepth) levels of JSON.")
+        }
+        let value: JSONValue
+        do {
+            value = try JSONDecoder().decode(JSONValue.self, from: Data(screened))
+        } catch {
+            throw APIError(
+                .badRequest, code: "invalid_json",
+                "\(name) must be a JSON object; what came is not valid JSON.")
+        }
+        guard case .object(let fields) = value else {
+            throw APIError(
+                .badRequest, code: "invalid_json",
+                "\(name) must be a JSON object, got \(value.summary).")
+        }
+        return fields
+    }
+
+    /// The first alias that is present, with its name.
+    func first(_ names: String...) -> (name: String, value: JSONValue)? {
+        first(names)
+    }
+
+    private func first(_ names: [String]) -> (name: String, value: JSONValue)? {
+        for name in names {
+            if let value = values[name], value != .null { return (name, value) }
+        }
+        return nil
+    }
+
+    /// Text, or `nil` where the client is silent.
+    func string(_ names: String...) throws(APIError) -> String? {
+        guard let (name, value) = first(names) else { return nil }
+        guard case .string(let text) = value else { throw wrong(name, "a string", value) }
+        return text
+    }
+
+    /// A whole number; `8.0` is taken as one, `"8"` is not.
+    func integer(_ names: String...) throws(APIError) -> Int64? {
+        guard let (name, value) = first(names) else { return nil }
+        switch value {
+        case .integer(let number): return number
+        case .number(let number):
+            if let exact = Int64(exactly: number) { return exact }
+        default: break
+        }
+        throw wrong(name, "an integer", value)
+    }
+
+    /// A number.
+    func number(_ names: String...) throws(APIError) -> Double? {
+        guard let (name, value) = first(names) else { return nil }
+        switch value {
+        case .integer(let number): return Double(number)
+        case .number(let number): return number
+        default: break
+        }
+        throw wrong(name, "a number", value)
+    }
+
+    /// A truth value.
+    func bool(_ names: String...) throws(APIError) -> Bool? {
+        guard let (name, value) = first(names) else { return nil }
+        guard case .bool(let flag) = value else { throw wrong(name, "true or false", value) }
+        return flag
+    }
+
+    /// One of a few words.
+    func choice(_ name: String, of words: [String]) throws(APIError) -> String? {
+        guard let text = try string(name) else { return nil }
+        guard words.contains(text) else {
+            throw .invalid(
+                name,
+                "\(name) must be one of \(words.joined(separator: ", ")), got"
+                    + " \(JSONValue.string(text).summary).")
+        }
+        return text
+    }
+
+    /// The error for a value of the wrong type.
+    func wrong(_ name: String, _ expected: String, _ value: JSONValue) -> APIError {
+        APIError(
+            .badRequest, code: "invalid_type", parameter: name,
+            "\(name) must be \(expected), got \(value.summary).")
+    }
+}

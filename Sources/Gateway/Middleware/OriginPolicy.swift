@@ -1,0 +1,102 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import HTTPTypes
+import Hummingbird
+
+/// Which hosts and web pages may talk to the service.
+///
+/// A browser on this machine runs pages of strangers. Two of their ways in are closed here: a
+/// name of theirs that resolves to the loopback address (told by the `Host` header), and requests
+/// from their page to ours (told by `Origin` and `Sec-Fetch-Site`). Programs send neither and are
+/// not restricted.
+struct OriginPolicy: Sendable {
+    /// What an origin may do.
+    enum Verdict: Equatable {
+        /// Our own page, or not a browser.
+        case own
+        /// Another page that may use the API and read its answers.
+        case welcome
+        /// Any other page.
+        case foreign
+    }
+
+    private let checksHost: Bool
+    private let hosts: Set<String>
+    private let origins: Set<String>
+
+    init(_ configuration: GatewayConfiguration) {
+        let bound = HostName(configuration.host)
+        checksHost = bound?.isLoopback ?? false
+        hosts = Set(([configuration.host] + configuration.allowedHosts).compactMap {
+            HostName($0)?.name
+        })
+        origins = Set(configuration.allowedOrigins.map { $0.lowercased() })
+    }
+
+    /// Whether a request for this `Host` is answered.
+    func allows(host: String?) -> Bool {
+        guard checksHost, let host, !host.isEmpty else { return true }
+        guard let named = HostName(host) else { return false }
+        return named.isLoopback || hosts.contains(named.name)
+    }
+
+    /// Judges where a request comes from.
+    func verdict(for request: Request) -> Verdict {
+        guard let origin = request.headers[.origin]?.lowercased() else { return .own }
+        if request.headers[.secFetchSite] == "same-origin" { return .own }
+        if origins.contains(origin) || origins.contains("*") { return .welcome }
+        guard let named = HostName(origin: origin) else { return .foreign }
+        if let own = request.head.authority.flatMap(HostName.init), own == named { return .own }
+        // Other programs of the same machine, such as a chat front end on another port.
+        return checksHost && named.isLoopback ? .welcome : .foreign
+    }
+}
+
+/// Applies `OriginPolicy` and answers preflight requests.
+///
+/// It works outside the error middleware: pages that may use the API may read its errors, too.
+struct OriginMiddleware: RouterMiddleware {
+    typealias Context = GatewayContext
+
+    let policy: OriginPolicy
+
+    func handle(
+        _ request: Request, context: GatewayContext,
+        next: (Request, GatewayContext) async throws -> Response
+    ) async throws -> Response {
+        guard policy.allows(host: request.head.authority) else {
+            return APIError(
+                .forbidden, type: "permission_error", code: "host_not_allowed",
+                "This service answers to loopback names only, not to"
+                    + " '\(request.head.authority ?? "")'; use http://127.0.0.1, or list the name"
+                    + " among the allowed hosts."
+            ).response()
+        }
+        var verdict = policy.verdict(for: request)
+        // What the page alone uses stays with the page.
+        if verdict == .welcome, request.uri.path.hasPrefix("/api/") { verdict = .foreign }
+        let isSafe = [.get, .head].contains(request.method)
+        guard verdict != .foreign || isSafe else {
+            return APIError(
+                .forbidden, type: "permission_error", code: "origin_not_allowed",
+                "Pages of '\(request.headers[.origin] ?? "")' may not use this service; list the"
+                    + " origin among the allowed origins."
+            ).response()
+        }
+        var response =
+            request.method == .options
+            ? Response(status: .noContent) : try await next(request, context)
+        response.headers.append(HTTPField(name: .vary, value: "Origin"))
+        if verdict == .welcome, let origin = request.headers[.origin] {
+            response.headers[.accessControlAllowOrigin] = origin
+            response.headers[.accessControlExposeHeaders] = "x-request-id, retry-after"
+            if request.method == .options {
+                response.headers[.accessControlAllowMethods] = "GET, HEAD, POST, OPTIONS"
+                response.headers[.accessControlAllowHeaders] =
+                    request.headers[.accessControlRequestHeaders] ?? "authorization, content-type"
+                response.headers[.accessControlMaxAge] = "600"
+            }
+        }
+        return response
+    }
+}

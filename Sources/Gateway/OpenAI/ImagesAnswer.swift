@@ -1,0 +1,90 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+
+/// The answer to a generation request that is not streamed.
+struct ImagesAnswer: Encodable {
+    /// One picture.
+    struct Picture: Encodable {
+        var b64JSON: String?
+        var url: String?
+        var seed: UInt64
+        var promptTruncated: Bool?
+        var timings: Seconds
+
+        private enum CodingKeys: String, CodingKey {
+            case url, seed, timings
+            case b64JSON = "b64_json"
+            case promptTruncated = "prompt_truncated"
+        }
+    }
+
+    /// Where the time of a picture went, in seconds.
+    struct Seconds: Encodable {
+        var text: Double
+        var steps: [Double]
+        var decode: Double
+        var total: Double
+
+        init(_ timings: Timings) {
+            text = timings.text
+            steps = timings.steps
+            decode = timings.decode
+            total = timings.total
+        }
+    }
+
+    /// Where the time of the request went, in seconds.
+    struct RequestSeconds: Encodable {
+        /// Until work began.
+        var queued: Double
+        /// From arrival to answer.
+        var total: Double
+    }
+
+    var created: Int
+    var data: [Picture]
+    var background = "opaque"
+    var outputFormat: String
+    var size: String
+    var model: String
+    var timings: RequestSeconds
+
+    private enum CodingKeys: String, CodingKey {
+        case created, data, background, size, model, timings
+        case outputFormat = "output_format"
+    }
+}
+
+/// One event of a streamed generation request.
+struct ImageEvent: Encodable {
+    var type: String
+    var b64JSON: String
+    var partialImageIndex: Int?
+    var createdAt: Int
+    var size: String
+    var quality = "auto"
+    var background = "opaque"
+    var outputFormat: String
+    /// Which of the request's pictures this is; the dialect itself has no field for it.
+    var index: Int
+    var seed: UInt64?
+    var timings: ImagesAnswer.Seconds?
+
+    private enum CodingKeys: String, CodingKey {
+        case type, size, quality, background, index, seed, timings
+        case b64JSON = "b64_json"
+        case partialImageIndex = "partial_image_index"
+        case createdAt = "created_at"
+        case outputFormat = "output_format"
+    }
+
+    static let partial = "image_generation.partial_image"
+    static let completed = "image_generation.completed"
+}
+
+/// The frame that ends a stream after a failure.
+struct ErrorEvent: Encodable {
+    var type = "error"
+    var error: ErrorBody.Details
+}

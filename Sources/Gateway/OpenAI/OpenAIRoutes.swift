@@ -1,0 +1,184 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Imaging
+import NIOCore
+import Synchronization
+
+extension Gateway {
+    /// `POST /v1/images/generations` and the files that its URLs point to.
+    func addOpenAIRoutes(to router: Router<GatewayContext>) {
+        router.endpoint("/v1/images/generations", [.post: generateImages])
+        router.endpoint(
+            "/v1/images/files/:name",
+            [
+                .get: { _, context in
+                    guard let file = files.file(name: context.parameters.get("name") ?? "") else {
+                        throw APIError(
+                            .notFound, code: "file_not_found",
+                            "There is no such picture, or newer ones have displaced it; ask for"
+                                + " response_format b64_json to get pictures in the answer.")
+                    }
+                    var response = Response.bytes(file.bytes, type: file.type)
+                    response.headers[.cacheControl] = "private, max-age=3600, immutable"
+                    return response
+                }
+            ])
+    }
+
+    @Sendable
+    private func generateImages(
+        _ request: Request, _ context: GatewayContext
+    ) async throws -> Response {
+        let arrival = ContinuousClock.now
+        var request = request
+        let fields = try RequestFields(
+            json: try await request.readBody(upTo: configuration.maximumBodyBytes))
+        let call = try ImageCall(fields, models: await generator.models, patience: pace.patience)
+        let output = try OutputOptions(fields)
+        if output.streams { return try await stream(call, output, request, context) }
+        let base = publicAddress(of: request)
+        let answer = try await request.body.consumeWithCancellationOnInboundClose { _ in
+            try await collect(call, output, since: arrival, base: base)
+        }
+        var response = Response.json(answer)
+        // Watching for the client's departure used up the inbound side of the connection.
+        response.headers[.connection] = "close"
+        return response
+    }
+
+    /// Runs a call to its end.
+    private func collect(
+        _ call: ImageCall, _ output: OutputOptions, since arrival: ContinuousClock.Instant,
+        base: String
+    ) async throws -> ImagesAnswer {
+        var pictures: [Int: ImagesAnswer.Picture] = [:]
+        var begin: ContinuousClock.Instant?
+        for try await event in generator.events(for: call.request, model: call.model.id) {
+            switch event {
+            case .started:
+                begin = begin ?? .now
+            case .image(let image):
+                let file = try file(for: image, of: call, as: output.format, output.quality)
+                pictures[image.index] = picture(image, file, output, base: base)
+            case .queued, .step, .preview:
+                break
+            }
+        }
+        // A cancelled iteration ends without an error.
+        try Task.checkCancellation()
+        guard pictures.count == call.request.count else {
+            throw GenerationError(
+                .internalFailure,
+                "The generator ended after \(pictures.count) of \(call.request.count) pictures.")
+        }
+        let now = ContinuousClock.now
+        pace.record((now - (begin ?? arrival)) / .seconds(1))
+        return ImagesAnswer(
+            created: Int(Date().timeIntervalSince1970),
+            data: pictures.sorted { $0.key < $1.key }.map(\.value),
+            outputFormat: output.format.rawValue,
+            size: call.request.size.description,
+            model: call.model.id,
+            timings: .init(
+                queued: ((begin ?? now) - arrival) / .seconds(1),
+                total: (now - arrival) / .seconds(1)))
+    }
+
+    private func picture(
+        _ image: GeneratedImage, _ file: [UInt8], _ output: OutputOptions, base: String
+    ) -> ImagesAnswer.Picture {
+        var picture = ImagesAnswer.Picture(
+            seed: image.seed, promptTruncated: image.promptTruncated ? true : nil,
+            timings: .init(image.seconds))
+        switch output.delivery {
+        case .base64:
+            picture.b64JSON = Data(file).base64EncodedString()
+        case .url:
+            let name = digest(file) + "." + output.format.rawValue
+            files.store(.init(bytes: file, type: output.format.mimeType), name: name)
+            picture.url = base + "/v1/images/files/" + name
+        }
+        return picture
+    }
+
+    /// The address under which the client reached this service.
+    private func publicAddress(of request: Request) -> String {
+        let scheme = request.headers[.xForwardedProto] == "https" ? "https" : "http"
+        let authority = request.head.authority.flatMap { HostName($0) == nil ? nil : $0 }
+        return scheme + "://" + (authority ?? "127.0.0.1:\(configuration.port)")
+    }
+
+    // MARK: Streaming
+
+    /// Answers with the dialect's events: partial pictures when asked for, then each picture.
+    private func stream(
+        _ call: ImageCall, _ output: OutputOptions, _ request: Request, _ context: GatewayContext
+    ) async throws -> Response {
+        let partials = PartialImages(
+            count: output.partialImages, steps: call.request.steps)
+        return try await EventStream.response(
+            to: request,
+            events: generator.events(for: call.request, model: call.model.id),
+            keepAlive: configuration.keepAliveInterval,
+            translate: { event in
+                var frame = ImageEvent(
+                    type: ImageEvent.completed, b64JSON: "",
+                    createdAt: Int(Date().timeIntervalSince1970),
+                    size: call.request.size.description,
+                    outputFormat: output.format.rawValue, index: 0)
+                switch event {
+                case .preview(let index, let step, let image):
+                    guard let partial = partials.admit(image: index, step: step) else { return [] }
+                    frame.type = ImageEvent.partial
+                    frame.partialImageIndex = partial
+                    frame.index = index
+                    // Clients lay partial pictures over each other: all have the final size.
+                    let size = call.request.size
+                    let file = try PictureFile.encode(
+                        image.resized(width: size.width, height: size.height),
+                        as: output.format, quality: output.quality)
+                    frame.b64JSON = Data(file).base64EncodedString()
+                case .image(let image):
+                    let file = try file(for: image, of: call, as: output.format, output.quality)
+                    frame.b64JSON = Data(file).base64EncodedString()
+                    frame.index = image.index
+                    frame.seed = image.seed
+                    frame.timings = .init(image.seconds)
+                    pace.record(image.seconds.total)
+                case .queued, .started, .step:
+                    return []
+                }
+                return [EventStream.frame(frame.type, frame)]
+            },
+            fail: { error in
+                let known = ErrorMiddleware.describe(error, pace: pace, context: context)
+                return EventStream.frame("error", ErrorEvent(error: known.body.error))
+            })
+    }
+}
+
+/// Chooses which previews become partial pictures: as many as asked for, evenly over the steps.
+final class PartialImages: Sendable {
+    private let count: Int
+    private let steps: Int
+    private let sent = Mutex<[Int: Int]>([:])
+
+    init(count: Int, steps: Int) {
+        self.count = count
+        self.steps = steps
+    }
+
+    /// The index of the partial picture that this preview is, or `nil` to leave it out.
+    func admit(image: Int, step: Int) -> Int? {
+        sent.withLock { sent in
+            let index = sent[image, default: 0]
+            guard index < count, step * (count + 1) >= (index + 1) * steps else { return nil }
+            sent[image] = index + 1
+            return index
+        }
+    }
+}

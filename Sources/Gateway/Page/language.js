@@ -1,0 +1,54 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import { fetchTexts } from './api.js';
+
+let texts = {};
+
+/** The language in use: `en` or `zh`. */
+export let language = 'en';
+
+/** The text of a key with `{name}` replaced by values. */
+export function t(key, values = {}) {
+  return (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
+/** Loads a language and words the whole document in it. */
+export async function useLanguage(name) {
+  texts = await fetchTexts(name);
+  language = name;
+  document.documentElement.lang = name === 'zh' ? 'zh-Hans' : 'en';
+  for (const element of document.querySelectorAll('[data-i18n]')) {
+    element.textContent = t(element.dataset.i18n);
+  }
+  for (const element of document.querySelectorAll('[data-i18n-label]')) {
+    element.setAttribute('aria-label', t(element.dataset.i18nLabel));
+    if (element.tagName === 'BUTTON') element.title = t(element.dataset.i18nLabel);
+  }
+  for (const element of document.querySelectorAll('[data-i18n-placeholder]')) {
+    element.placeholder = t(element.dataset.i18nPlaceholder);
+  }
+}
+
+/** The language that the browser's user reads. */
+export function preferredLanguage() {
+  const first = (navigator.languages ?? [navigator.language]).find((tag) => /^(en|zh)\b/i.test(tag));
+  return first?.toLowerCase().startsWith('zh') ? 'zh' : 'en';
+}
+
+/** One of the values that a model gives by language code. */
+export function pick(byLanguage) {
+  return byLanguage?.[language] ?? byLanguage?.en ?? Object.values(byLanguage ?? {})[0];
+}
+
+/** A duration in words. */
+export function duration(seconds) {
+  if (seconds < 9.95) return t('time.seconds', { seconds: seconds.toFixed(1) });
+  const whole = Math.round(seconds);
+  if (whole < 60) return t('time.seconds', { seconds: whole });
+  return t('time.minutes', { minutes: Math.floor(whole / 60), seconds: whole % 60 });
+}
+
+/** A large number in short: 6.15 B. */
+export function short(number) {
+  return new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 }).format(number);
+}

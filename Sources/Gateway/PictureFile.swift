@@ -1,0 +1,60 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Crypto
+import Engine
+import Foundation
+import Imaging
+
+/// Makes files of pictures.
+enum PictureFile {
+    /// A file without metadata.
+    static func encode(
+        _ image: RGBImage, as format: ImageFormat, quality: Int, metadata: ImageMetadata = .init()
+    ) throws -> [UInt8] {
+        try ImageEncoder.encode(
+            image, as: ImageEncoding(format: format, quality: quality), metadata: metadata)
+    }
+
+    /// A small picture as a data URL.
+    static func dataURL(_ image: RGBImage) throws -> String {
+        // Below this size PNG is the smaller of the two and has no blocks to show when enlarged.
+        let format: ImageFormat = image.width * image.height <= 64 * 64 ? .png : .jpeg
+        let file = try encode(image, as: format, quality: 85)
+        return "data:\(format.mimeType);base64,\(Data(file).base64EncodedString())"
+    }
+}
+
+/// SHA-256 in lower-case hexadecimal.
+func digest(_ bytes: [UInt8]) -> String {
+    SHA256.hash(data: bytes).map { byte in
+        let text = String(byte, radix: 16)
+        return byte < 16 ? "0" + text : text
+    }.joined()
+}
+
+extension Gateway {
+    /// The text that says how a picture was made, as other programs read it.
+    func parameters(of image: GeneratedImage, in call: ImageCall) -> String {
+        let request = call.request
+        return GenerationParameters(
+            prompt: request.prompt,
+            negativePrompt: request.guidanceScale > 0 ? request.negativePrompt : "",
+            steps: request.steps,
+            cfgScale: GenerationParameters.cfgScale(guidance: request.guidanceScale),
+            seed: image.seed,
+            width: image.image.width,
+            height: image.image.height,
+            model: call.model.id,
+            version: "Inkstone \(configuration.version)"
+        ).text
+    }
+
+    /// A finished picture as a file that says how it was made.
+    func file(
+        for image: GeneratedImage, of call: ImageCall, as format: ImageFormat, _ quality: Int
+    ) throws -> [UInt8] {
+        try PictureFile.encode(
+            image.image, as: format, quality: quality,
+            metadata: ImageMetadata(parameters: parameters(of: image, in: call)))
+    }
+}

@@ -1,0 +1,110 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import Hummingbird
+import Imaging
+import NIOCore
+
+// The page's own interface, free to change with the page:
+//
+// GET  /api/models    the ModelDescription of every model, the default one first
+// POST /api/generate  the JSON fields of the OpenAI dialect; answers with server-sent events
+//                     queued {position}, started {}, step {image, step, steps, seconds},
+//                     preview {image, step, url}, image {...}, and done {} or error {error}
+
+/// What `queued` says.
+private struct QueuedData: Encodable {
+    var position: Int
+}
+
+/// What `step` says.
+private struct StepData: Encodable {
+    var image: Int
+    var step: Int
+    var steps: Int
+    var seconds: Double
+}
+
+/// What `preview` says.
+private struct PreviewData: Encodable {
+    var image: Int
+    var step: Int
+    var url: String
+}
+
+/// What `image` says: a PNG file and how it came about.
+private struct ImageData: Encodable {
+    var image: Int
+    var base64: String
+    var width: Int
+    var height: Int
+    var steps: Int
+    var guidanceScale: Double
+    var seed: UInt64
+    var model: String
+    var parameters: String
+    var promptTruncated: Bool
+    var seconds: Double
+}
+
+/// What `started` and `done` say.
+private struct NoData: Encodable {}
+
+extension Gateway {
+    /// The routes in the comment above.
+    func addPageAPIRoutes(to router: Router<GatewayContext>) {
+        router.endpoint("/api/models", [.get: { _, _ in .json(await generator.models) }])
+        router.endpoint(
+            "/api/generate",
+            [
+                .post: { request, context in
+                    var request = request
+                    let fields = try RequestFields(
+                        json: try await request.readBody(upTo: configuration.maximumBodyBytes))
+                    let call = try ImageCall(
+                        fields, models: await generator.models, patience: pace.patience)
+                    return try await EventStream.response(
+                        to: request,
+                        events: generator.events(for: call.request, model: call.model.id),
+                        keepAlive: configuration.keepAliveInterval,
+                        translate: { [try pageFrame($0, call)] },
+                        fail: { error in
+                            let known = ErrorMiddleware.describe(
+                                error, pace: pace, context: context)
+                            return EventStream.frame("error", known.body)
+                        },
+                        end: EventStream.frame("done", NoData()))
+                }
+            ])
+    }
+
+    /// An event in the page's words.
+    private func pageFrame(_ event: JobEvent, _ call: ImageCall) throws -> ByteBuffer {
+        switch event {
+        case .queued(let position):
+            return EventStream.frame("queued", QueuedData(position: position))
+        case .started:
+            return EventStream.frame("started", NoData())
+        case .step(let image, let step, let steps, let seconds):
+            return EventStream.frame(
+                "step", StepData(image: image, step: step, steps: steps, seconds: seconds))
+        case .preview(let image, let step, let picture):
+            return EventStream.frame(
+                "preview",
+                PreviewData(image: image, step: step, url: try PictureFile.dataURL(picture)))
+        case .image(let image):
+            pace.record(image.seconds.total)
+            let file = try file(for: image, of: call, as: .png, 95)
+            return EventStream.frame(
+                "image",
+                ImageData(
+                    image: image.index, base64: Data(file).base64EncodedString(),
+                    width: image.image.width, height: image.image.height,
+                    steps: call.request.steps, guidanceScale: call.request.guidanceScale,
+                    seed: image.seed, model: call.model.id,
+                    parameters: parameters(of: image, in: call),
+                    promptTruncated: image.promptTruncated, seconds: image.seconds.total))
+        }
+    }
+}

@@ -1,0 +1,125 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+public import Engine
+import Foundation
+import Hummingbird
+public import Logging
+import NIOCore
+import ServiceLifecycle
+import UnixSignals
+
+/// Where the service can be reached.
+public struct GatewayAddresses: Sendable, Equatable {
+    /// Address of the API, such as `http://127.0.0.1:9997`.
+    public var api: String
+    /// Address of the page; that of the API when there is one listener.
+    public var page: String
+}
+
+/// Serves a generator over HTTP until the process is asked to stop.
+///
+/// SIGTERM and SIGINT stop listening at once; requests in progress get
+/// `configuration.shutdownGrace` to end, then they are cancelled.
+///
+/// - Parameters:
+///   - generator: what turns requests into pictures; it may still be loading its models.
+///   - configuration: where to listen and whom to answer.
+///   - logger: receives one line per request and the start and stop of the service.
+///   - onReady: called once, when every listener accepts connections.
+/// - Throws: `GatewayError` when the service cannot start listening.
+public func serve(
+    _ generator: any ImageGenerating,
+    configuration: GatewayConfiguration,
+    logger: Logger,
+    onReady: @escaping @Sendable (GatewayAddresses) async -> Void = { _ in }
+) async throws {
+    try checkReach(of: configuration)
+    let gateway = Gateway(generator: generator, configuration: configuration, logger: logger)
+    let ports = [configuration.port] + (configuration.pagePort.map { [$0] } ?? [])
+    let board = ListenerBoard(host: configuration.host, expected: ports.count, onReady: onReady)
+    let listeners = ports.enumerated().map { index, port in
+        Listener(gateway: gateway, port: port) { await board.opened(index, port: $0) }
+    }
+    var group = ServiceGroupConfiguration(
+        services: listeners.map { .init(service: $0) },
+        gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+    group.maximumGracefulShutdownDuration = configuration.shutdownGrace
+    try await ServiceGroup(configuration: group).run()
+    logger.info("stopped")
+}
+
+/// Refuses to be reachable for everybody unless that was asked for.
+///
+/// - Throws: `GatewayError.remoteWithoutKeys`.
+private func checkReach(of configuration: GatewayConfiguration) throws(GatewayError) {
+    guard !configuration.allowRemoteWithoutKeys else { return }
+    guard let host = HostName(configuration.host), host.isLoopback else {
+        throw GatewayError(
+            .remoteWithoutKeys,
+            "Listening on '\(configuration.host)' would let every machine that reaches it make"
+                + " pictures here without a key; listen on 127.0.0.1, or allow this with"
+                + " --allow-remote-without-keys.")
+    }
+}
+
+/// One port.
+private struct Listener: Service {
+    let gateway: Gateway
+    let port: Int
+    let opened: @Sendable (Int) async -> Void
+
+    func run() async throws {
+        let host = gateway.configuration.host
+        do {
+            try await gateway.makeApplication(port: port, opened: opened).run()
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            throw GatewayError(
+                .addressInUse,
+                "Port \(port) on \(host) is taken by another program; stop it or choose another"
+                    + " port.")
+        } catch let error as IOError {
+            throw GatewayError(
+                .cannotListen,
+                "Cannot listen on port \(port) of \(host): \(error.reasonOfSystem); choose another"
+                    + " address or port.")
+        } catch is SocketAddressError {
+            throw GatewayError(
+                .cannotListen,
+                "Cannot listen on '\(host)': there is no such address on this machine; use"
+                    + " 127.0.0.1.")
+        }
+    }
+}
+
+extension IOError {
+    /// The system's words for the error.
+    fileprivate var reasonOfSystem: String {
+        String(cString: strerror(errnoCode))
+    }
+}
+
+/// Waits until every listener is open.
+private actor ListenerBoard {
+    private let host: String
+    private let expected: Int
+    private let onReady: @Sendable (GatewayAddresses) async -> Void
+    private var ports: [Int: Int] = [:]
+
+    init(
+        host: String, expected: Int,
+        onReady: @escaping @Sendable (GatewayAddresses) async -> Void
+    ) {
+        self.host = host
+        self.expected = expected
+        self.onReady = onReady
+    }
+
+    func opened(_ index: Int, port: Int) async {
+        ports[index] = port
+        guard ports.count == expected, let api = ports[0] else { return }
+        let name = host.contains(":") ? "[\(host)]" : host
+        await onReady(
+            GatewayAddresses(
+                api: "http://\(name):\(api)", page: "http://\(name):\(ports[1] ?? api)"))
+    }
+}

@@ -1,0 +1,94 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Engine
+import Synchronization
+
+/// Carries a request's events to a client that may read slowly or go away.
+///
+/// The engine's stream is drained at once; what the client has not taken yet waits here. Only the
+/// newest preview of each picture waits, so a stalled client costs a bounded amount of memory;
+/// nothing else is ever dropped.
+package enum EventRelay {
+    /// What is delivered.
+    package enum Item: Sendable {
+        /// Something happened.
+        case event(JobEvent)
+        /// Nothing happened for a while; the connection wants a sign of life.
+        case keepAlive
+    }
+
+    /// Delivers everything until the last event.
+    ///
+    /// Cancelling the task, or throwing from `deliver`, ends the iteration of `events` and with it
+    /// the work behind them.
+    ///
+    /// - Throws: what the events end with, what `deliver` throws, or `CancellationError`.
+    package static func run(
+        _ events: AsyncThrowingStream<JobEvent, any Error>,
+        keepAlive interval: Duration,
+        deliver: (Item) async throws -> Void
+    ) async throws {
+        let waiting = WaitingEvents()
+        let (bell, ringer) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                defer { ringer.finish() }
+                for try await event in events {
+                    waiting.add(.event(event))
+                    ringer.yield()
+                }
+                // A cancelled iteration ends without an error; the client must not take what came
+                // so far for everything.
+                try Task.checkCancellation()
+            }
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: interval)
+                    waiting.add(.keepAlive)
+                    ringer.yield()
+                }
+            }
+            for await _ in bell {
+                for item in waiting.takeAll() { try await deliver(item) }
+            }
+            for item in waiting.takeAll() { try await deliver(item) }
+            // The first task to end is the one that drains the events: the clock never ends.
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+}
+
+/// What waits for delivery.
+package final class WaitingEvents: Sendable {
+    private let items = Mutex<[EventRelay.Item]>([])
+
+    /// Nothing waits.
+    package init() {}
+
+    /// Appends an item; a preview replaces an earlier one of the same picture, a keep-alive is
+    /// superfluous when anything waits.
+    package func add(_ item: EventRelay.Item) {
+        items.withLock { items in
+            switch item {
+            case .keepAlive:
+                guard items.isEmpty else { return }
+            case .event(.preview(let image, _, _)):
+                items.removeAll {
+                    if case .event(.preview(image, _, _)) = $0 { true } else { false }
+                }
+            case .event:
+                break
+            }
+            items.append(item)
+        }
+    }
+
+    /// Everything that waits, in order.
+    package func takeAll() -> [EventRelay.Item] {
+        items.withLock { items in
+            defer { items.removeAll() }
+            return items
+        }
+    }
+}

@@ -1,0 +1,96 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// A picture read from a file, with what else the file said.
+public struct DecodedImage: Sendable, Equatable {
+    /// The colours, never premultiplied: under full transparency they are what the file has.
+    public let image: RGBImage
+    /// Opacity, `[height, width]`, 255 = opaque; `nil` when the file has no transparency at all.
+    public let alpha: [UInt8]?
+    /// The texts of the file.
+    public let metadata: ImageMetadata
+    /// The format of the file.
+    public let format: ImageFormat
+
+    /// Puts the parts together.
+    ///
+    /// - Throws: `ImagingError.invalidArgument` when `alpha` has not one value for each pixel.
+    public init(
+        image: RGBImage,
+        alpha: [UInt8]? = nil,
+        metadata: ImageMetadata = ImageMetadata(),
+        format: ImageFormat
+    ) throws(ImagingError) {
+        if let alpha, alpha.count != image.width * image.height {
+            throw ImagingError(
+                .invalidArgument,
+                "The alpha plane has \(alpha.count) values, expected "
+                    + "\(image.width * image.height) for an image of "
+                    + "\(image.width)x\(image.height).",
+                remedy: "Pass one value for each pixel."
+            )
+        }
+        self.image = image
+        self.alpha = alpha
+        self.metadata = metadata
+        self.format = format
+    }
+
+    /// Lays the picture over one colour, as a page of that colour would show it.
+    public func flattened(
+        onto color: (red: UInt8, green: UInt8, blue: UInt8) = (255, 255, 255)
+    ) -> RGBImage {
+        guard let alpha else { return image }
+        let background = [Int(color.red), Int(color.green), Int(color.blue)]
+        var pixels = image.pixels
+        for (index, value) in alpha.enumerated() where value != 255 {
+            let opacity = Int(value)
+            for channel in 0..<3 {
+                let offset = 3 * index + channel
+                let blend = Int(pixels[offset]) * opacity + background[channel] * (255 - opacity)
+                pixels[offset] = UInt8((blend + 127) / 255)
+            }
+        }
+        return RGBImage(unchecked: pixels, width: image.width, height: image.height)
+    }
+
+    /// Cuts the same rectangle out of colours and alpha.
+    ///
+    /// - Throws: `ImagingError.invalidArgument` when the rectangle is empty or leaves the picture.
+    public func cropped(
+        x: Int,
+        y: Int,
+        width: Int,
+        height: Int
+    ) throws(ImagingError) -> DecodedImage {
+        let window = PlaneWindow(x: x, y: y, width: width, height: height)
+        return try DecodedImage(
+            image: image.cropped(x: x, y: y, width: width, height: height),
+            alpha: alpha.map { window.cut(from: $0, rowWidth: image.width, channels: 1) },
+            metadata: metadata,
+            format: format
+        )
+    }
+
+    /// Scales colours and alpha, each on its own, to another size.
+    ///
+    /// - Throws: `ImagingError.invalidArgument` when a side is below 1.
+    public func resized(width: Int, height: Int) throws(ImagingError) -> DecodedImage {
+        let scaled = try image.resized(width: width, height: height)
+        let scaledAlpha = alpha.map {
+            LanczosResampler.resample(
+                $0,
+                width: image.width,
+                height: image.height,
+                channels: 1,
+                toWidth: width,
+                toHeight: height
+            )
+        }
+        return try DecodedImage(
+            image: scaled,
+            alpha: scaledAlpha,
+            metadata: metadata,
+            format: format
+        )
+    }
+}

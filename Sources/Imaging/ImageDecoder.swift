@@ -1,0 +1,42 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// Turns files into pictures; made for bytes that come from strangers.
+public enum ImageDecoder {
+    /// Reads a PNG, JPEG or WebP file, whichever the first bytes say it is.
+    ///
+    /// Grey, palette and 16-bit pixels become 8-bit RGB (16 bits by dropping the lower eight),
+    /// CMYK is converted without a colour profile, and an Exif orientation is applied. Colour
+    /// profiles and gamma are not.
+    ///
+    /// - Throws: `ImagingError` with `unsupported`, `truncated`, `corrupt` or `tooLarge`.
+    public static func decode(
+        _ bytes: [UInt8],
+        limits: ImageLimits = .standard
+    ) throws(ImagingError) -> DecodedImage {
+        guard let format = ImageFormat(sniffing: bytes) else {
+            throw unknownFormat(bytes)
+        }
+        switch format {
+        case .png: return try PNGDecoder.decode(bytes, limits: limits)
+        case .jpeg: return try JPEGDecoder.decode(bytes, limits: limits)
+        case .webp: return try WebPDecoder.decode(bytes, limits: limits)
+        }
+    }
+
+    /// The error for bytes that begin like none of the formats, with those bytes.
+    private static func unknownFormat(_ bytes: [UInt8]) -> ImagingError {
+        let digits = Array("0123456789abcdef")
+        let head = bytes.prefix(8).map { byte in
+            String([digits[Int(byte >> 4)], digits[Int(byte & 15)]])
+        }
+        let found =
+            bytes.isEmpty
+            ? "an empty file"
+            : "\(bytes.count) bytes that begin with \(head.joined(separator: " "))"
+        return ImagingError(
+            .unsupported,
+            "Expected a PNG, JPEG or WebP image, found \(found).",
+            remedy: "Convert the image to one of these formats."
+        )
+    }
+}

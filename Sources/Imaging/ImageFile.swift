@@ -1,0 +1,205 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+
+/// Files on a disk: whole or not there.
+public enum ImageFile {
+    /// Reads and decodes an image file.
+    ///
+    /// - Throws: `ImagingError` with `notFound`, `permissionDenied`, `tooLarge`, or what
+    ///   ``ImageDecoder/decode(_:limits:)`` throws.
+    public static func read(
+        from path: String,
+        limits: ImageLimits = .standard
+    ) throws(ImagingError) -> DecodedImage {
+        try ImageDecoder.decode(
+            readBytes(from: path, maximumBytes: limits.maximumFileBytes),
+            limits: limits
+        )
+    }
+
+    /// Reads a whole file of at most so many bytes.
+    ///
+    /// - Throws: `ImagingError` with `notFound`, `permissionDenied`, `tooLarge`, `inputOutput`.
+    public static func readBytes(
+        from path: String,
+        maximumBytes: Int
+    ) throws(ImagingError) -> [UInt8] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure(errno, doing: "read", path) }
+        defer { close(descriptor) }
+        var bytes = [UInt8]()
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = Foundation.read(descriptor, &buffer, buffer.count)
+            if count == 0 { return bytes }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw failure(errno, doing: "read", path)
+            }
+            bytes.append(contentsOf: buffer[..<count])
+            // Counted while reading: a pipe and a file that grows have no size beforehand.
+            guard bytes.count <= maximumBytes else {
+                throw ImagingError(
+                    .tooLarge,
+                    "'\(path)' has more than the \(maximumBytes) bytes allowed.",
+                    remedy: "Choose a smaller file."
+                )
+            }
+        }
+    }
+
+    /// Writes a file so that readers see the old one or the whole new one, even after a crash.
+    ///
+    /// The bytes go to a temporary file in the same folder, reach the disk, and then take the
+    /// name. A symbolic link is followed, permissions of an old file are kept. A pipe or a device
+    /// is written directly.
+    ///
+    /// - Throws: `ImagingError` with `notFound` for a missing folder, `permissionDenied`,
+    ///   `diskFull`, `invalidArgument` for a path that is a folder, `inputOutput`. The temporary
+    ///   file is gone then.
+    public static func writeAtomically(_ bytes: [UInt8], to path: String) throws(ImagingError) {
+        var target = path
+        var mode: mode_t?
+        var info = stat()
+        if stat(path, &info) == 0 {
+            switch info.st_mode & S_IFMT {
+            case S_IFREG:
+                mode = info.st_mode & 0o777
+                target = resolved(path)
+            case S_IFDIR:
+                throw ImagingError(
+                    .invalidArgument,
+                    "Cannot write '\(path)': expected a file, found a folder.",
+                    remedy: "Add a file name."
+                )
+            default:
+                return try writeDirectly(bytes, to: path)
+            }
+        }
+        let folder = folder(of: target)
+        let name = UInt64.random(in: .min ... .max)
+        let temporary = "\(folder)/.inkstone-\(String(name, radix: 36)).tmp"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw failure(errno, doing: "write", path) }
+        do throws(ImagingError) {
+            try fill(descriptor, with: bytes, mode: mode, path: path)
+            guard rename(temporary, target) == 0 else { throw failure(errno, doing: "write", path) }
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+        // The new name itself must reach the disk; a file system that cannot do it is no failure.
+        let folderDescriptor = open(folder, O_RDONLY | O_CLOEXEC)
+        if folderDescriptor >= 0 {
+            fsync(folderDescriptor)
+            close(folderDescriptor)
+        }
+    }
+
+    /// Writes everything, waits for the disk and closes, also on failure.
+    private static func fill(
+        _ descriptor: Int32,
+        with bytes: [UInt8],
+        mode: mode_t?,
+        path: String
+    ) throws(ImagingError) {
+        do throws(ImagingError) {
+            if let mode, fchmod(descriptor, mode) != 0 {
+                throw failure(errno, doing: "write", path)
+            }
+            try writeAll(bytes, to: descriptor, path: path)
+            guard fsync(descriptor) == 0 else { throw failure(errno, doing: "write", path) }
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        // Network file systems report a full disk only here.
+        guard close(descriptor) == 0 else { throw failure(errno, doing: "write", path) }
+    }
+
+    private static func writeDirectly(_ bytes: [UInt8], to path: String) throws(ImagingError) {
+        let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure(errno, doing: "write", path) }
+        defer { close(descriptor) }
+        try writeAll(bytes, to: descriptor, path: path)
+    }
+
+    private static func writeAll(
+        _ bytes: [UInt8],
+        to descriptor: Int32,
+        path: String
+    ) throws(ImagingError) {
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes { buffer in
+                Foundation.write(
+                    descriptor,
+                    buffer.baseAddress?.advanced(by: done),
+                    buffer.count - done
+                )
+            }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw failure(errno, doing: "write", path)
+            }
+            done += count
+        }
+    }
+
+    /// The path behind symbolic links; the path itself when it cannot be told.
+    private static func resolved(_ path: String) -> String {
+        guard let real = realpath(path, nil) else { return path }
+        defer { free(real) }
+        return String(cString: real)
+    }
+
+    /// The folder that a path names a file in.
+    static func folder(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    /// Turns an error number of the system into an error that says what to do.
+    package static func failure(
+        _ number: Int32,
+        doing verb: String,
+        _ path: String
+    ) -> ImagingError {
+        let folder = folder(of: path)
+        switch number {
+        case ENOENT, ENOTDIR:
+            return verb == "write"
+                ? ImagingError(
+                    .notFound,
+                    "Cannot write '\(path)': expected a folder '\(folder)', found none.",
+                    remedy: "Create the folder or choose another."
+                )
+                : ImagingError(
+                    .notFound,
+                    "Cannot read '\(path)': expected a file, found none.",
+                    remedy: "Check the path."
+                )
+        case EACCES, EPERM, EROFS:
+            return ImagingError(
+                .permissionDenied,
+                verb == "write"
+                    ? "Cannot write '\(path)': the folder '\(folder)' is not writable."
+                    : "Cannot read '\(path)': it is not readable.",
+                remedy: "Change its permissions or choose another."
+            )
+        case ENOSPC, EDQUOT:
+            return ImagingError(
+                .diskFull,
+                "Cannot write '\(path)': no room is left in '\(folder)'.",
+                remedy: "Free some space or choose another folder."
+            )
+        default:
+            return ImagingError(
+                .inputOutput,
+                "Cannot \(verb) '\(path)': \(String(cString: strerror(number))).",
+                remedy: "Check the path and the device."
+            )
+        }
+    }
+}

@@ -1,0 +1,107 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// The line grammar of generation parameters: keys, quoted values, pairs.
+///
+/// `pairs = pair *( ", " pair )`, `pair = key ": " value`. A value is bare, or a JSON string
+/// where a bare one could be misread.
+enum Infotext {
+    /// Fewer pairs than this on the last line mean that the line belongs to the prompt.
+    static let minimumPairs = 3
+
+    /// Whether a text is a word character, then word characters, spaces, `-` and `/`.
+    static func isKey(_ text: some StringProtocol) -> Bool {
+        guard let first = text.unicodeScalars.first, isWord(first), text.unicodeScalars.count >= 2,
+            text.unicodeScalars.last != " "
+        else { return false }
+        return text.unicodeScalars.allSatisfy { isWord($0) || " -/".unicodeScalars.contains($0) }
+    }
+
+    private static func isWord(_ scalar: Unicode.Scalar) -> Bool {
+        scalar == "_" || scalar.properties.isAlphabetic || scalar.properties.numericType != nil
+    }
+
+    /// Writes one pair.
+    static func pair(_ key: String, _ value: String) -> String {
+        "\(key): \(quoteIfNeeded(value))"
+    }
+
+    /// A value as it may stand on the line.
+    static func quoteIfNeeded(_ value: String) -> String {
+        let scalars = value.unicodeScalars
+        let needsQuotes =
+            scalars.isEmpty || scalars.first == "\""
+            || scalars.first?.properties.isWhitespace == true
+            || scalars.last?.properties.isWhitespace == true
+            || scalars.contains { $0 == "," || $0 == ":" || $0.value < 0x20 }
+        return needsQuotes ? quote(value) : value
+    }
+
+    /// A JSON string that leaves everything readable but quotes, backslashes and controls.
+    private static func quote(_ value: String) -> String {
+        var result = "\""
+        for scalar in value.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            default:
+                if scalar.value < 0x20 {
+                    let hex = String(scalar.value, radix: 16)
+                    result += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+                } else {
+                    result.unicodeScalars.append(scalar)
+                }
+            }
+        }
+        return result + "\""
+    }
+
+    /// Writes one item of a list that is the value of a pair; its name may be anything.
+    static func pair(list name: String, _ value: String) -> String {
+        "\(quoteIfNeeded(name)): \(quoteIfNeeded(value))"
+    }
+
+    /// Finds the pairs of a line; what is no pair is passed over up to the next comma.
+    static func pairs(in line: String) -> [(key: String, value: String)] {
+        var cursor = InfotextCursor(line)
+        var result: [(key: String, value: String)] = []
+        while cursor.skipToItem() {
+            let key = cursor.readBare(until: [":", ","])
+            guard cursor.skip(":"), isKey(key) else {
+                _ = cursor.readBare(until: [","])
+                continue
+            }
+            result.append((key, cursor.readValue()))
+        }
+        return result
+    }
+
+    /// Finds the items of a list that is the value of a pair.
+    static func list(_ text: String) -> [(name: String, value: String)] {
+        var cursor = InfotextCursor(text)
+        var result: [(name: String, value: String)] = []
+        while cursor.skipToItem() {
+            let name = cursor.readQuoted(before: ":") ?? cursor.readBare(until: [":", ","])
+            guard cursor.skip(":") else { continue }
+            result.append((name, cursor.readValue()))
+        }
+        return result
+    }
+}
+
+extension String {
+    /// The text without white space at both ends.
+    var trimmed: String {
+        var scalars = Substring(self).unicodeScalars
+        while scalars.first?.properties.isWhitespace == true { scalars.removeFirst() }
+        while scalars.last?.properties.isWhitespace == true { scalars.removeLast() }
+        return String(Substring(scalars))
+    }
+
+    /// The lines between line feeds; a carriage return stays with its line.
+    var linesByLineFeed: [String] {
+        utf8.split(separator: 0x0A, omittingEmptySubsequences: false).map { String(Substring($0)) }
+    }
+}

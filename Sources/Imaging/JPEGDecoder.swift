@@ -1,0 +1,138 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import CTurboJPEG
+
+/// Reads JPEG files through libjpeg-turbo.
+enum JPEGDecoder {
+    /// The most passes of a progressive file; encoders write about ten.
+    ///
+    /// A file of few bytes can order thousands of passes over a large picture, each of which
+    /// costs time by the pixel.
+    private static let maximumScans = 100
+
+    /// Reads baseline and progressive files of grey, colour and CMYK.
+    ///
+    /// - Throws: `ImagingError` with `truncated`, `corrupt`, `unsupported` or `tooLarge`. What
+    ///   the library only warns of (missing data, bad codes) is an error here: half a picture
+    ///   is not what the sender meant.
+    static func decode(_ bytes: [UInt8], limits: ImageLimits) throws(ImagingError) -> DecodedImage {
+        guard let handle = tjInitDecompress() else {
+            throw ImagingError(.inputOutput, "The JPEG decoder got no memory.")
+        }
+        defer { tjDestroy(handle) }
+        let header = try readHeader(handle, bytes)
+        try limits.check(width: header.width, height: header.height, format: .jpeg)
+        let segments = JPEGSegments(bytes)
+        guard segments.scanCount <= maximumScans else {
+            throw ImagingError(
+                .unsupported,
+                "The JPEG file has \(segments.scanCount) scans, expected at most \(maximumScans).",
+                remedy: "Save it as a baseline JPEG."
+            )
+        }
+
+        let pixelFormat = header.isCMYK ? TJPF_CMYK : TJPF_RGB
+        let count = header.width * header.height * (header.isCMYK ? 4 : 3)
+        var status: Int32 = 0
+        let decoded = [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+            // Zeroed, so that a decoder that stops early never shows old memory.
+            buffer.initialize(repeating: 0)
+            status = tjDecompress2(
+                handle,
+                bytes,
+                UInt(bytes.count),
+                buffer.baseAddress,
+                Int32(header.width),
+                0,
+                Int32(header.height),
+                Int32(pixelFormat.rawValue),
+                TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING
+            )
+            initializedCount = count
+        }
+        guard status == 0 else { throw failure(handle) }
+
+        let rgb =
+            header.isCMYK
+            ? convertCMYK(decoded, isInverted: segments.hasAdobeSegment) : decoded
+        var metadata = ImageMetadata()
+        metadata.parameters = segments.exif?.userComment
+        return try PixelPlanes(rgb: rgb).oriented(
+            segments.exif?.orientation ?? .upright,
+            width: header.width,
+            height: header.height,
+            metadata: metadata,
+            format: .jpeg
+        )
+    }
+
+    private struct Header {
+        let width: Int
+        let height: Int
+        let isCMYK: Bool
+    }
+
+    private static func readHeader(
+        _ handle: tjhandle,
+        _ bytes: [UInt8]
+    ) throws(ImagingError) -> Header {
+        var width: Int32 = 0
+        var height: Int32 = 0
+        var subsampling: Int32 = 0
+        var space: Int32 = 0
+        let status = tjDecompressHeader3(
+            handle,
+            bytes,
+            UInt(bytes.count),
+            &width,
+            &height,
+            &subsampling,
+            &space
+        )
+        guard status == 0 else { throw failure(handle) }
+        let isCMYK = space == Int32(TJCS_CMYK.rawValue) || space == Int32(TJCS_YCCK.rawValue)
+        return Header(width: Int(width), height: Int(height), isCMYK: isCMYK)
+    }
+
+    /// Converts inks to light without a profile, which is what viewers without one do.
+    private static func convertCMYK(_ pixels: [UInt8], isInverted: Bool) -> [UInt8] {
+        let count = pixels.count / 4
+        let flip: UInt8 = isInverted ? 0 : 255
+        return [UInt8](unsafeUninitializedCapacity: 3 * count) { output, initializedCount in
+            for pixel in 0..<count {
+                let black = Int(pixels[4 * pixel + 3] ^ flip)
+                for channel in 0..<3 {
+                    let ink = Int(pixels[4 * pixel + channel] ^ flip)
+                    output[3 * pixel + channel] = UInt8((ink * black + 127) / 255)
+                }
+            }
+            initializedCount = 3 * count
+        }
+    }
+
+    /// Turns the library's words into an error that says what to do.
+    private static func failure(_ handle: tjhandle) -> ImagingError {
+        let reason = tjGetErrorStr2(handle).map { String(cString: $0) } ?? "unknown error"
+        if reason.contains("Premature end") || reason.contains("empty input") {
+            return ImagingError(
+                .truncated,
+                "The JPEG file ends before its image does (\(reason)).",
+                remedy: "Send the whole file."
+            )
+        }
+        if reason.contains("Unsupported") || reason.contains("not supported")
+            || reason.contains("not implemented") || reason.contains("subsampling type")
+        {
+            return ImagingError(
+                .unsupported,
+                "The JPEG file is of a kind that is not read here (\(reason)).",
+                remedy: "Save it as a baseline 8-bit JPEG."
+            )
+        }
+        return ImagingError(
+            .corrupt,
+            "The JPEG file is damaged: \(reason).",
+            remedy: "Export the image anew."
+        )
+    }
+}

@@ -1,0 +1,156 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import CSPNG
+
+/// Reads PNG files through libspng.
+enum PNGDecoder {
+    /// Reads any colour type, depth and interlacing.
+    ///
+    /// - Throws: `ImagingError` with `truncated`, `corrupt` or `tooLarge`.
+    static func decode(_ bytes: [UInt8], limits: ImageLimits) throws(ImagingError) -> DecodedImage {
+        guard let context = spng_ctx_new(0) else {
+            throw ImagingError(.inputOutput, "The PNG decoder got no memory.")
+        }
+        defer { spng_ctx_free(context) }
+        // The library reads from the buffer as it goes, so all of it happens inside.
+        let result = bytes.withUnsafeBytes { input in
+            Result { () throws(ImagingError) in
+                try check(spng_set_png_buffer(context, input.baseAddress, input.count))
+                return try decode(context, fileSize: input.count, limits: limits)
+            }
+        }
+        return try result.get()
+    }
+
+    private static func decode(
+        _ context: OpaquePointer,
+        fileSize: Int,
+        limits: ImageLimits
+    ) throws(ImagingError) -> DecodedImage {
+        var header = spng_ihdr()
+        try check(spng_get_ihdr(context, &header))
+        let width = Int(header.width)
+        let height = Int(header.height)
+        try limits.check(width: width, height: height, format: .png)
+        try checkPlausible(header, fileSize: fileSize)
+        // Twice: one text may be as large as all of them, and is held packed and unpacked.
+        let textLimit = limits.maximumMetadataBytes
+        try check(spng_set_chunk_limits(context, textLimit, 2 * textLimit))
+
+        var transparency = spng_trns()
+        let transparencyStatus = spng_get_trns(context, &transparency)
+        if transparencyStatus != SPNG_ECHUNKAVAIL.rawValue {
+            try check(transparencyStatus)
+        }
+        let kind = UInt32(header.color_type)
+        let hasAlpha =
+            transparencyStatus == 0 || kind == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA.rawValue
+            || kind == SPNG_COLOR_TYPE_TRUECOLOR_ALPHA.rawValue
+
+        var status: Int32 = 0
+        let channels = hasAlpha ? 4 : 3
+        let format = hasAlpha ? SPNG_FMT_RGBA8.rawValue : SPNG_FMT_RGB8.rawValue
+        let flags = hasAlpha ? SPNG_DECODE_TRNS.rawValue : 0
+        let count = width * height * channels
+        let decoded = [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+            // Zeroed, so that a decoder that stops early never shows old memory.
+            buffer.initialize(repeating: 0)
+            status = spng_decode_image(
+                context,
+                buffer.baseAddress,
+                count,
+                Int32(format),
+                Int32(flags)
+            )
+            initializedCount = count
+        }
+        try check(status)
+        try check(spng_decode_chunks(context))
+
+        let planes = PixelPlanes(interleaved: decoded, hasAlpha: hasAlpha)
+        return try planes.oriented(
+            orientation(context),
+            width: width,
+            height: height,
+            metadata: ImageMetadata(entries: texts(context)),
+            format: .png
+        )
+    }
+
+    /// Refuses a header that promises more pixels than deflate can pack into the file.
+    ///
+    /// Deflate never packs better than about 1032 to 1, so a file of sixty bytes that claims
+    /// sixty megapixels is found out before anything is allocated for it.
+    private static func checkPlausible(
+        _ header: spng_ihdr,
+        fileSize: Int
+    ) throws(ImagingError) {
+        let channelCounts: [UInt8: Int] = [0: 1, 2: 3, 3: 1, 4: 2, 6: 4]
+        let bits =
+            Int(header.width) * Int(header.height) * Int(header.bit_depth)
+            * (channelCounts[header.color_type] ?? 1)
+        guard bits / 8 <= 1032 * fileSize else {
+            throw ImagingError(
+                .truncated,
+                "The PNG header says \(header.width)x\(header.height) pixels, which a file of "
+                    + "\(fileSize) bytes cannot hold.",
+                remedy: "Send the whole file."
+            )
+        }
+    }
+
+    private static func texts(_ context: OpaquePointer) -> [ImageMetadata.Entry] {
+        var count: UInt32 = 0
+        guard spng_get_text(context, nil, &count) == 0, count > 0 else { return [] }
+        var items = [spng_text](repeating: spng_text(), count: Int(count))
+        guard spng_get_text(context, &items, &count) == 0 else { return [] }
+        return items.prefix(Int(count)).map { item in
+            let key = withUnsafeBytes(of: item.keyword) { latin1($0.prefix { $0 != 0 }) }
+            let bytes = UnsafeRawBufferPointer(start: item.text, count: item.length)
+            let isUTF8 = UInt32(bitPattern: item.type) == SPNG_ITXT.rawValue
+            return ImageMetadata.Entry(
+                key: key,
+                text: isUTF8 ? String(decoding: bytes, as: UTF8.self) : latin1(bytes)
+            )
+        }
+    }
+
+    private static func latin1(_ bytes: some Sequence<UInt8>) -> String {
+        var text = String.UnicodeScalarView()
+        for byte in bytes { text.append(Unicode.Scalar(byte)) }
+        return String(text)
+    }
+
+    private static func orientation(_ context: OpaquePointer) -> ImageOrientation {
+        var exif = spng_exif()
+        guard spng_get_exif(context, &exif) == 0, let data = exif.data else { return .upright }
+        let block = UnsafeRawBufferPointer(start: data, count: exif.length)
+        return ExifBlock(parsing: Array(block))?.orientation ?? .upright
+    }
+
+    /// Turns the library's status into an error that says what to do.
+    private static func check(_ status: Int32) throws(ImagingError) {
+        guard status != 0 else { return }
+        let reason = spng_strerror(status).map { String(cString: $0) } ?? "error \(status)"
+        let endings = [SPNG_IO_EOF, SPNG_EOF, SPNG_EIDAT_TOO_SHORT, SPNG_EIO].map(\.rawValue)
+        if endings.contains(status) {
+            throw ImagingError(
+                .truncated,
+                "The PNG file ends before its image does (\(reason)).",
+                remedy: "Send the whole file."
+            )
+        }
+        if status == SPNG_ECHUNK_LIMITS.rawValue {
+            throw ImagingError(
+                .tooLarge,
+                "The PNG file holds more metadata than is allowed (\(reason)).",
+                remedy: "Save it without metadata."
+            )
+        }
+        throw ImagingError(
+            .corrupt,
+            "The PNG file is damaged: \(reason).",
+            remedy: "Export the image anew."
+        )
+    }
+}

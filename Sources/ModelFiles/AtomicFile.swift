@@ -1,0 +1,88 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// A file that appears under its name complete or not at all.
+final class AtomicFile {
+    /// The final name.
+    let url: URL
+
+    private let temporary: String
+    private var descriptor: Int32
+
+    /// Creates a hidden file beside the final one.
+    ///
+    /// - Throws: `CheckpointError` of code `writeFailed`.
+    init(_ url: URL) throws(CheckpointError) {
+        self.url = url
+        let folder = url.deletingLastPathComponent().path
+        let suffix = String(UInt64.random(in: .min ... .max), radix: 36)
+        temporary = "\(folder)/.\(url.lastPathComponent.prefix(100)).\(suffix).tmp"
+        descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw Self.failure(url, errno) }
+    }
+
+    deinit {
+        guard descriptor >= 0 else { return }
+        close(descriptor)
+        unlink(temporary)
+    }
+
+    /// Writes bytes at an offset.
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(CheckpointError) {
+        var done = 0
+        while done < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+            let count = pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset + done))
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw Self.failure(url, count < 0 ? errno : EIO) }
+            done += count
+        }
+    }
+
+    /// Gives the file its final size.
+    func extend(to size: Int) throws(CheckpointError) {
+        guard ftruncate(descriptor, off_t(size)) == 0 else { throw Self.failure(url, errno) }
+    }
+
+    /// Brings the bytes to the disk and gives the file its name.
+    func commit() throws(CheckpointError) {
+        guard fsync(descriptor) == 0, rename(temporary, url.path) == 0 else {
+            throw Self.failure(url, errno)
+        }
+        close(descriptor)
+        descriptor = -1
+        // The new name is an entry of the folder, which has to reach the disk as well; where folders
+        // cannot be synchronised, the file is complete all the same.
+        let folder = open(url.deletingLastPathComponent().path, O_RDONLY | O_CLOEXEC)
+        if folder >= 0 {
+            fsync(folder)
+            close(folder)
+        }
+    }
+
+    private static func failure(_ url: URL, _ number: Int32) -> CheckpointError {
+        let remedy: String? =
+            switch number {
+            case ENOSPC, EDQUOT: "Free some disk space."
+            case EACCES, EPERM, EROFS: "Choose a folder that this user may write to."
+            case ENOENT, ENOTDIR: "Create the folder first."
+            default: nil
+            }
+        return CheckpointError(
+            code: .writeFailed,
+            message: "\(url.path.quoted) cannot be written: \(String(cString: strerror(number))).",
+            remedy: remedy)
+    }
+}

@@ -1,0 +1,104 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// What went wrong while reading or writing a checkpoint.
+///
+/// The command line exits with 66 for `notFound` and with 65 for the other codes of reading.
+public struct CheckpointError: Error, Sendable, CustomStringConvertible {
+    /// Coarse reason; switch on this.
+    public enum Code: Sendable, Equatable, CaseIterable {
+        /// The file or folder that was asked for does not exist.
+        case notFound
+        /// It exists, but is not a readable file: no permission, a folder, a link to itself.
+        case unreadable
+        /// A file ends before its data does.
+        case truncated
+        /// The description at the start of a safetensors file is damaged or dishonest.
+        case badHeader
+        /// A JSON file is damaged, lacks something or asks for the impossible.
+        case badConfig
+        /// A part of the model is not there.
+        case incomplete
+        /// A tensor that the model needs is not there.
+        case missingTensor
+        /// A tensor that the model does not know is there.
+        case unexpectedTensor
+        /// A tensor has another shape or number type than the configuration says.
+        case badTensor
+        /// A well-formed file asks for something that this program does not do.
+        case unsupported
+        /// A file could not be written.
+        case writeFailed
+    }
+
+    /// Coarse reason.
+    public let code: Code
+    /// One sentence: what, where, expected, found. Never a newline.
+    public let message: String
+    /// What the reader can do, or `nil`.
+    public let remedy: String?
+    /// The error beneath, or `nil`.
+    public let cause: (any Error)?
+
+    /// An error of the given code; control characters in the texts become spaces.
+    public init(
+        code: Code, message: String, remedy: String? = nil, cause: (any Error)? = nil
+    ) {
+        self.code = code
+        self.message = Self.singleLine(message)
+        self.remedy = remedy.map(Self.singleLine)
+        self.cause = cause
+    }
+
+    /// The message and, if there is one, the remedy.
+    public var description: String {
+        [message, remedy].compactMap(\.self).joined(separator: " ")
+    }
+
+    private static func singleLine(_ text: String) -> String {
+        var line = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            line.append(breaksLine(scalar) ? " " : scalar)
+        }
+        return String(line)
+    }
+
+    fileprivate static func breaksLine(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+            || scalar.value == 0x2028 || scalar.value == 0x2029
+    }
+}
+
+extension String {
+    /// The text in single quotes, for a message: control characters shown as `\u{..}`, long text cut.
+    ///
+    /// Names come from files that anybody may have written, so they must not break a log line.
+    var quoted: String {
+        let limit = 200
+        var shown = "'"
+        for (count, scalar) in unicodeScalars.enumerated() {
+            if count == limit {
+                shown += "…"
+                break
+            }
+            if CheckpointError.breaksLine(scalar) {
+                shown += "\\u{\(String(scalar.value, radix: 16))}"
+            } else {
+                shown.unicodeScalars.append(scalar)
+            }
+        }
+        return shown + "'"
+    }
+}
+
+extension [String] {
+    /// `'a', 'b' and 3 more`: the first `limit` names, quoted.
+    func listed(limit: Int = 8) -> String {
+        listedTexts(map(\.quoted), limit: limit)
+    }
+}
+
+/// `a, b and 3 more`: the first `limit` texts.
+func listedTexts(_ texts: [String], limit: Int = 8) -> String {
+    guard texts.count > limit else { return texts.joined(separator: ", ") }
+    return texts.prefix(limit).joined(separator: ", ") + " and \(texts.count - limit) more"
+}

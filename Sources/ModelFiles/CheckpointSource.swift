@@ -1,0 +1,66 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// Which file of a component's folder says where its tensors are.
+enum CheckpointSource: Equatable {
+    /// An index of several safetensors files.
+    case index(URL)
+    /// One safetensors file.
+    case file(URL)
+
+    private static let fileSuffix = ".safetensors"
+    private static let indexSuffix = ".safetensors.index.json"
+    /// What diffusers and transformers name their files.
+    private static let stems = ["diffusion_pytorch_model", "model"]
+
+    /// Chooses among the files of a folder.
+    ///
+    /// - Throws: `CheckpointError` of code `notFound` without a folder, `incomplete` without a
+    ///   checkpoint in it, `unsupported` when there are several and none has the usual name.
+    init(folder: URL) throws(CheckpointError) {
+        let names = try folderContents(folder)
+        let indexes = names.filter { $0.hasSuffix(Self.indexSuffix) }
+        let files = names.filter { $0.hasSuffix(Self.fileSuffix) }
+        func usual(_ names: [String], _ suffix: String) -> URL? {
+            Self.stems.map { $0 + suffix }.first(where: names.contains).map {
+                folder.appending(path: $0)
+            }
+        }
+        if let index = usual(indexes, Self.indexSuffix) {
+            self = .index(index)
+        } else if indexes.isEmpty, let file = usual(files, Self.fileSuffix) {
+            self = .file(file)
+        } else if indexes.count == 1, let index = indexes.first {
+            // A variant such as `model.bf16.safetensors.index.json`.
+            self = .index(folder.appending(path: index))
+        } else if indexes.isEmpty, files.count == 1, let file = files.first {
+            self = .file(folder.appending(path: file))
+        } else {
+            throw Self.noChoice(folder, indexes.isEmpty ? files : indexes, among: names)
+        }
+    }
+
+    private static func noChoice(
+        _ folder: URL, _ candidates: [String], among names: [String]
+    ) -> CheckpointError {
+        let path = folder.path.quoted
+        guard candidates.isEmpty else {
+            return CheckpointError(
+                code: .unsupported,
+                message: "\(path) holds several checkpoints (\(candidates.listed())), expected one.",
+                remedy: "Keep the one to use and move the others elsewhere.")
+        }
+        let foreign = names.filter { ForeignFormat(fileName: $0) != nil }
+        let found = foreign.isEmpty ? "none" : foreign.listed()
+        return CheckpointError(
+            code: foreign.isEmpty ? .incomplete : .unsupported,
+            message: "\(path) has no safetensors checkpoint, expected one such as"
+                + " 'diffusion_pytorch_model.safetensors' or 'model.safetensors', found \(found).",
+            remedy: "Download the folder again, with its safetensors files.")
+    }
+}

@@ -1,0 +1,136 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// The diffusers folder layout: what must be there, and what to say when it is not.
+enum ModelLayout {
+    /// The file that makes a folder a model.
+    static let indexName = "model_index.json"
+
+    private static let components = ["text_encoder", "tokenizer", "transformer", "vae"]
+    private static let configs = [
+        "transformer/config.json", "text_encoder/config.json", "vae/config.json",
+    ]
+
+    private static let schedulerConfig = "scheduler/scheduler_config.json"
+
+    /// Checks that a folder has all parts of a model.
+    ///
+    /// - Throws: `CheckpointError` of code `notFound`, `unreadable`, `incomplete` or `unsupported`.
+    static func check(_ url: URL) throws(CheckpointError) {
+        let path = url.path.quoted
+        guard FileKind(url) == .folder else { throw notFolder(url) }
+        let names = try folderContents(url)
+        guard names.contains(indexName) else { throw noIndex(path, names) }
+        let missing = components.filter { FileKind(url.appending(path: $0)) != .folder }
+        guard missing.isEmpty else {
+            throw CheckpointError(
+                code: .incomplete,
+                message: "\(path) lacks the \(missing.count == 1 ? "folder" : "folders")"
+                    + " \(missing.listed()), expected the whole model.",
+                remedy: "Download the model again, with all its folders.")
+        }
+        // A folder without a scheduler is a repack of Turbo; one with half a scheduler is broken.
+        let scheduler = FileKind(url.appending(path: "scheduler")) == .folder
+        let absent = (configs + (scheduler ? [schedulerConfig] : []))
+            .filter { FileKind(url.appending(path: $0)) == .nothing }
+        guard absent.isEmpty else {
+            throw CheckpointError(
+                code: .incomplete,
+                message: "\(path) lacks \(absent.listed()), expected the whole model.",
+                remedy: "Download the model again, with all its files.")
+        }
+    }
+
+    private static func notFolder(_ url: URL) -> CheckpointError {
+        let path = url.path.quoted
+        guard FileKind(url) == .file else {
+            return CheckpointError(
+                code: .notFound, message: "The model folder \(path) does not exist.",
+                remedy: "Check the path or the model's name.")
+        }
+        let name = url.lastPathComponent
+        let kind =
+            if name == indexName {
+                "a file inside a model folder"
+            } else if ForeignFormat(fileName: name) == .gguf {
+                "a GGUF file, which is not supported"
+            } else if isCheckpoint(name) {
+                "a single-file checkpoint, which is not supported"
+            } else {
+                "a file"
+            }
+        return CheckpointError(
+            code: .unreadable, message: "\(path) is \(kind), expected a model folder.",
+            remedy: "Give the folder that holds model_index.json.")
+    }
+
+    /// Explains what a folder without an index most probably is.
+    private static func noIndex(_ path: String, _ names: [String]) -> CheckpointError {
+        let code: CheckpointError.Code
+        let found: String
+        var remedy = "Use a model folder in the diffusers layout."
+        if names.isEmpty {
+            (code, found) = (.incomplete, "it is empty")
+        } else if names.contains("snapshots") {
+            (code, found) = (.incomplete, "this looks like a download cache")
+            remedy = "Give the folder below 'snapshots'."
+        } else if components.contains(where: names.contains) {
+            (code, found) = (.incomplete, "this looks like an incomplete download")
+            remedy = "Download the model again, with all its files."
+        } else if names.contains("config.json") {
+            (code, found) = (.unsupported, "this looks like one component of a model")
+            remedy = "Give the folder above it."
+        } else if let file = names.first(where: { ForeignFormat(fileName: $0) == .gguf }) {
+            code = .unsupported
+            found = "this looks like a GGUF model (\(file.quoted)), which is not supported"
+        } else if let file = names.first(where: isCheckpoint) {
+            code = .unsupported
+            found = "this looks like a single-file checkpoint (\(file.quoted)), which is not"
+                + " supported"
+        } else {
+            (code, found) = (.incomplete, "found \(names.listed(limit: 4))")
+        }
+        return CheckpointError(
+            code: code, message: "\(path) has no model_index.json: \(found).", remedy: remedy)
+    }
+
+    private static func isCheckpoint(_ name: String) -> Bool {
+        name.hasSuffix(".safetensors") || ForeignFormat(fileName: name) == .pickle
+    }
+
+    /// An identifier from a folder's name; for a download cache, from the repository's.
+    static func identifier(of url: URL) -> String {
+        let parts = url.standardizedFileURL.path.split(separator: "/").map(String.init)
+        var name = parts.last ?? "model"
+        // …/models--OWNER--NAME/snapshots/REVISION
+        if parts.count >= 3, parts[parts.count - 2] == "snapshots" {
+            let repository = parts[parts.count - 3]
+            if repository.hasPrefix("models--"), let range = repository.lastRange(of: "--") {
+                name = String(repository[range.upperBound...])
+            }
+        }
+        let allowed = String(
+            name.unicodeScalars.prefix(100).map { scalar in
+                ModelManifest.isIdentifier("a\(scalar)") ? Character(scalar) : "-"
+            })
+        return ModelManifest.isIdentifier(allowed) ? allowed : "model"
+    }
+}
+
+extension String {
+    /// The last place where `text` occurs.
+    fileprivate func lastRange(of text: String) -> Range<String.Index>? {
+        var found: Range<String.Index>?
+        var start = startIndex
+        while let range = self[start...].firstRange(of: text) {
+            found = range
+            start = range.upperBound
+        }
+        return found
+    }
+}

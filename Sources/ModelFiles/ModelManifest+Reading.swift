@@ -1,0 +1,261 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if canImport(FoundationEssentials)
+    public import FoundationEssentials
+#else
+    public import Foundation
+#endif
+
+extension ModelManifest {
+    /// Name of the file beside `model_index.json`.
+    public static let fileName = "inkstone.json"
+
+    private static let sides = 16...8192
+    private static let stepCounts = 1...1000
+    private static let guidances = 0.0...100.0
+
+    /// Reads an `inkstone.json`; fields that it lacks come from `fallback`.
+    ///
+    /// A file that gives its own defaults but no sizes or presets gets one of each, from the
+    /// defaults: those of `fallback` are for another size of picture.
+    ///
+    /// - Parameters:
+    ///   - fallback: what a folder without the file would get.
+    ///   - latentChannels: how many rows the preview's factors must have.
+    /// - Throws: `CheckpointError` of code `badConfig` that names the field.
+    public init(
+        contentsOf url: URL, fallback: ModelManifest, latentChannels: Int
+    ) throws(CheckpointError) {
+        let reader = try ConfigReader(contentsOf: url)
+        self = fallback
+        if let text = try reader.text("id", atMost: 100) {
+            guard Self.isIdentifier(text) else {
+                throw reader.bad(
+                    "id", .string(text),
+                    expected: "letters, digits, '.', '_' and '-', beginning with a letter or digit")
+            }
+            id = text
+        }
+        name = try reader.text("name", atMost: 200) ?? name
+        summary = try reader.localized("description") ?? summary
+        license = try reader.text("license", atMost: 200) ?? license
+        if let object = try reader.object("defaults") {
+            defaults = try Self.defaults(object, defaults)
+            sizes = [Size(width: defaults.width, height: defaults.height)]
+            presets = [
+                Preset(
+                    id: "default", name: ["en": "Default", "zh": "默认"], width: defaults.width,
+                    height: defaults.height, steps: defaults.steps,
+                    guidanceScale: defaults.guidanceScale)
+            ]
+        }
+        sizes = try Self.sizes(reader) ?? sizes
+        presets = try Self.presets(reader, defaults) ?? presets
+        examples = try Self.examples(reader) ?? examples
+        if let object = try reader.object("preview") {
+            preview = try Self.preview(object, channels: latentChannels)
+        }
+        if let object = try reader.object("limits") { limits = try Self.limits(object) }
+        try checkLimits(reader)
+    }
+
+    // MARK: Parts
+
+    private static func defaults(
+        _ reader: ConfigReader, _ fallback: Defaults
+    ) throws(CheckpointError) -> Defaults {
+        try reader.requireKnown(["width", "height", "steps", "guidance_scale", "negative_prompt"])
+        return Defaults(
+            width: try reader.side("width", in: sides) ?? fallback.width,
+            height: try reader.side("height", in: sides) ?? fallback.height,
+            steps: try reader.integer("steps", in: stepCounts) ?? fallback.steps,
+            guidanceScale: try reader.number("guidance_scale", in: guidances)
+                ?? fallback.guidanceScale,
+            negativePrompt: try reader.string("negative_prompt") ?? fallback.negativePrompt)
+    }
+
+    private static func sizes(_ reader: ConfigReader) throws(CheckpointError) -> [Size]? {
+        guard let list = try reader.array("sizes", count: 1...1000) else { return nil }
+        var sizes: [Size] = []
+        for element in list {
+            guard case .array(let pair) = element, pair.count == 2,
+                case .integer(let width) = pair[0], case .integer(let height) = pair[1],
+                isSide(width), isSide(height)
+            else {
+                throw reader.bad(
+                    "sizes[\(sizes.count)]", element,
+                    expected: "[width, height] in multiples of 16 from \(sides.lowerBound) to"
+                        + " \(sides.upperBound)")
+            }
+            sizes.append(Size(width: width, height: height))
+        }
+        return sizes
+    }
+
+    fileprivate static func isSide(_ side: Int) -> Bool {
+        sides.contains(side) && side.isMultiple(of: 16)
+    }
+
+    private static func presets(
+        _ reader: ConfigReader, _ defaults: Defaults
+    ) throws(CheckpointError) -> [Preset]? {
+        guard let list = try reader.array("presets", count: 1...100) else { return nil }
+        var presets: [Preset] = []
+        for element in list {
+            let object = try ConfigReader(
+                element, source: reader.source, path: "presets[\(presets.count)]")
+            try object.requireKnown(["id", "name", "width", "height", "steps", "guidance_scale"])
+            guard let id = try object.text("id", atMost: 100), isIdentifier(id),
+                !presets.contains(where: { $0.id == id })
+            else {
+                throw object.bad(
+                    "id", object.members["id"] ?? .null,
+                    expected: "an identifier that no other preset has")
+            }
+            presets.append(
+                Preset(
+                    id: id, name: try object.localized("name") ?? ["en": id],
+                    width: try object.side("width", in: sides) ?? defaults.width,
+                    height: try object.side("height", in: sides) ?? defaults.height,
+                    steps: try object.integer("steps", in: stepCounts) ?? defaults.steps,
+                    guidanceScale: try object.number("guidance_scale", in: guidances)
+                        ?? defaults.guidanceScale))
+        }
+        return presets
+    }
+
+    private static func examples(
+        _ reader: ConfigReader
+    ) throws(CheckpointError) -> [String: [String]]? {
+        guard let object = try reader.object("examples") else { return nil }
+        var examples: [String: [String]] = [:]
+        for language in object.members.keys.sorted() {
+            guard ConfigReader.isLanguage(language) else {
+                throw object.bad("\(language.quoted) is not a language code such as 'en'")
+            }
+            let prompts = try object.strings(language, count: 0...1000) ?? []
+            guard prompts.allSatisfy({ !$0.isEmpty && $0.unicodeScalars.count <= 4000 }) else {
+                throw object.bad(
+                    language, .array(prompts.map(JSONValue.string)),
+                    expected: "prompts of 1 to 4000 characters")
+            }
+            examples[language] = prompts
+        }
+        return examples
+    }
+
+    private static func preview(
+        _ reader: ConfigReader, channels: Int
+    ) throws(CheckpointError) -> Preview {
+        try reader.requireKnown(["factors", "bias"])
+        guard let rows = try reader.array("factors", count: channels...channels) else {
+            throw reader.bad("\(reader.path)factors is missing, expected \(channels) rows")
+        }
+        var factors: [[Double]] = []
+        for row in rows {
+            factors.append(try reader.color("factors[\(factors.count)]", row))
+        }
+        guard let bias = reader["bias"] else { return Preview(factors: factors, bias: [0, 0, 0]) }
+        return Preview(factors: factors, bias: try reader.color("bias", bias))
+    }
+
+    private static func limits(_ reader: ConfigReader) throws(CheckpointError) -> Limits {
+        try reader.requireKnown([
+            "max_width", "max_height", "max_steps", "max_count", "max_prompt_length",
+        ])
+        return Limits(
+            maximumWidth: try reader.side("max_width", in: sides),
+            maximumHeight: try reader.side("max_height", in: sides),
+            maximumSteps: try reader.integer("max_steps", in: stepCounts),
+            maximumCount: try reader.integer("max_count", in: 1...10_000),
+            maximumPromptLength: try reader.integer("max_prompt_length", in: 1...1_000_000))
+    }
+
+    /// Nothing that the manifest offers may exceed its own limits.
+    private func checkLimits(_ reader: ConfigReader) throws(CheckpointError) {
+        var offers = sizes.enumerated().map { ("sizes[\($0)]", $1.width, $1.height, 1) }
+        offers += presets.map { ("preset \($0.id)", $0.width, $0.height, $0.steps) }
+        offers.append(("defaults", defaults.width, defaults.height, defaults.steps))
+        for (place, width, height, steps) in offers {
+            guard width <= limits.maximumWidth ?? .max, height <= limits.maximumHeight ?? .max,
+                steps <= limits.maximumSteps ?? .max
+            else {
+                throw reader.bad(
+                    "\(place) asks for \(width)x\(height) in \(steps) steps, which exceeds limits")
+            }
+        }
+    }
+
+    static func isIdentifier(_ text: String) -> Bool {
+        guard let first = text.unicodeScalars.first, isAlphanumeric(first) else { return false }
+        return text.unicodeScalars.allSatisfy { isAlphanumeric($0) || "._-".unicodeScalars.contains($0) }
+    }
+
+    private static func isAlphanumeric(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.isASCII && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil)
+    }
+}
+
+extension ConfigReader {
+    /// A text of 1 to `limit` characters, or `nil` if absent.
+    fileprivate func text(_ key: String, atMost limit: Int) throws(CheckpointError) -> String? {
+        guard let text = try string(key) else { return nil }
+        guard !text.isEmpty, text.unicodeScalars.count <= limit else {
+            throw bad(key, .string(text), expected: "a text of 1 to \(limit) characters")
+        }
+        return text
+    }
+
+    /// A side of a picture, or `nil` if absent.
+    fileprivate func side(
+        _ key: String, in range: ClosedRange<Int>
+    ) throws(CheckpointError) -> Int? {
+        guard let side = try integer(key, in: range) else { return nil }
+        guard ModelManifest.isSide(side) else {
+            throw bad(key, .integer(side), expected: "a multiple of 16")
+        }
+        return side
+    }
+
+    /// A text by language code; a bare text counts as English.
+    fileprivate func localized(_ key: String) throws(CheckpointError) -> [String: String]? {
+        let limit = 4000
+        guard let value = self[key] else { return nil }
+        if case .string = value {
+            guard let text = try text(key, atMost: limit) else { return nil }
+            return ["en": text]
+        }
+        guard let object = try object(key) else { return nil }
+        var texts: [String: String] = [:]
+        for language in object.members.keys.sorted() {
+            guard Self.isLanguage(language), let text = try object.text(language, atMost: limit)
+            else {
+                throw bad(key, value, expected: "texts by language code, such as {\"en\": \"…\"}")
+            }
+            texts[language] = text
+        }
+        guard !texts.isEmpty else { throw bad(key, value, expected: "at least one text") }
+        return texts
+    }
+
+    /// Red, green and blue.
+    fileprivate func color(_ key: String, _ value: JSONValue) throws(CheckpointError) -> [Double] {
+        let range = -1e3...1e3
+        guard case .array(let elements) = value else {
+            throw bad(key, value, expected: "a list of 3 numbers")
+        }
+        let numbers = elements.compactMap(\.asNumber).filter(range.contains)
+        guard numbers.count == 3, elements.count == 3 else {
+            throw bad(key, value, expected: "a list of 3 numbers from -1000 to 1000")
+        }
+        return numbers
+    }
+
+    /// Whether a text looks like `en` or `zh-Hant`.
+    fileprivate static func isLanguage(_ code: String) -> Bool {
+        (2...20).contains(code.utf8.count)
+            && code.unicodeScalars.allSatisfy {
+                $0.isASCII && ($0.properties.isAlphabetic || $0 == "-")
+            }
+    }
+}

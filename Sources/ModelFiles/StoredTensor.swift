@@ -1,0 +1,135 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+public import Tensors
+
+/// A tensor as it lies in a file, which it keeps mapped.
+public struct StoredTensor: @unchecked Sendable {
+    // Unchecked: `bytes` is never written, and `owner` keeps it valid.
+
+    /// Its name.
+    public let name: String
+    /// Type of its numbers.
+    public let dtype: DType
+    /// Its dimensions, slowest first; empty for a single number.
+    public let shape: [Int]
+    /// Its numbers, row-major and little-endian; valid while a copy of this value lives.
+    ///
+    /// The address may be odd: old files do not align their data.
+    public let bytes: UnsafeRawBufferPointer
+
+    private let owner: any Sendable
+
+    /// Describes memory that `owner` keeps alive and nobody writes.
+    ///
+    /// `bytes` must have exactly the size that type and shape need.
+    public init(
+        name: String, dtype: DType, shape: [Int], bytes: UnsafeRawBufferPointer,
+        owner: any Sendable
+    ) {
+        precondition(
+            TensorEntry.byteCount(dtype: dtype, shape: shape) == bytes.count,
+            "bytes of a stored tensor")
+        self.name = name
+        self.dtype = dtype
+        self.shape = shape
+        self.bytes = bytes
+        self.owner = owner
+    }
+
+    /// How many numbers it has.
+    public var count: Int { bytes.count / dtype.byteWidth }
+
+    /// The same bytes under another name.
+    func renamed(_ name: String) -> StoredTensor {
+        StoredTensor(name: name, dtype: dtype, shape: shape, bytes: bytes, owner: owner)
+    }
+
+    // MARK: Numbers
+
+    /// All numbers as f32.
+    ///
+    /// - Throws: `CheckpointError` of code `badTensor` unless the type is F32, F16, BF16 or F64.
+    public func floats() throws(CheckpointError) -> [Float] {
+        try floats(in: 0..<count)
+    }
+
+    /// Numbers `range` of the row-major order as f32.
+    ///
+    /// - Throws: `CheckpointError` of code `badTensor` unless the type is F32, F16, BF16 or F64.
+    public func floats(in range: Range<Int>) throws(CheckpointError) -> [Float] {
+        switch dtype {
+        case .f32: read(range, as: UInt32.self) { Float(bitPattern: $0) }
+        case .bf16: read(range, as: UInt16.self) { Float(bitPattern: UInt32($0) << 16) }
+        case .f16: read(range, as: UInt16.self) { Float(halfBits: $0) }
+        case .f64: read(range, as: UInt64.self) { Float(Double(bitPattern: $0)) }
+        default: throw wrongType("F32, F16, BF16 or F64")
+        }
+    }
+
+    /// All numbers as 32-bit integers.
+    ///
+    /// - Throws: `CheckpointError` of code `badTensor` unless the type is an integer or Boolean one
+    ///   and every number fits.
+    public func int32s() throws(CheckpointError) -> [Int32] {
+        let range = 0..<count
+        switch dtype {
+        case .i32: return read(range, as: UInt32.self) { Int32(bitPattern: $0) }
+        case .u8, .bool: return read(range, as: UInt8.self) { Int32($0) }
+        case .i8: return read(range, as: UInt8.self) { Int32(Int8(bitPattern: $0)) }
+        case .i16: return read(range, as: UInt16.self) { Int32(Int16(bitPattern: $0)) }
+        case .i64:
+            let wide = read(range, as: UInt64.self) { Int64(bitPattern: $0) }
+            let numbers = wide.compactMap { Int32(exactly: $0) }
+            guard numbers.count == wide.count else {
+                throw CheckpointError(
+                    code: .badTensor,
+                    message: "tensor \(name.quoted) holds integers that do not fit 32 bits.")
+            }
+            return numbers
+        default: throw wrongType("I32, I64, I16, I8, U8 or BOOL")
+        }
+    }
+
+    private func read<Bits: FixedWidthInteger, Number>(
+        _ range: Range<Int>, as type: Bits.Type, _ convert: (Bits) -> Number
+    ) -> [Number] {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range of a tensor")
+        return [Number](unsafeUninitializedCapacity: range.count) { buffer, filled in
+            for index in range {
+                let bits = bytes.loadUnaligned(
+                    fromByteOffset: index * MemoryLayout<Bits>.size, as: type)
+                buffer.initializeElement(
+                    at: index - range.lowerBound, to: convert(Bits(littleEndian: bits)))
+            }
+            filled = range.count
+        }
+    }
+
+    private func wrongType(_ expected: String) -> CheckpointError {
+        CheckpointError(
+            code: .badTensor,
+            message: "tensor \(name.quoted) is of type \(dtype), expected \(expected).",
+            remedy: "Use an unquantised file.")
+    }
+}
+
+extension Float {
+    /// The number that a binary16 with these bits stands for.
+    ///
+    /// `Float16` would do, but is missing on some platforms that Swift runs on.
+    init(halfBits bits: UInt16) {
+        let sign = UInt32(bits & 0x8000) << 16
+        let exponent = UInt32(bits >> 10) & 0x1F
+        let fraction = UInt32(bits & 0x3FF)
+        switch exponent {
+        case 0:
+            // Denormal: the fraction counts units of 2^-24, exactly representable here.
+            let magnitude = Float(fraction) * 0x1p-24
+            self = sign == 0 ? magnitude : -magnitude
+        case 0x1F:
+            self = Float(bitPattern: sign | 0x7F80_0000 | fraction << 13)
+        default:
+            self = Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
+        }
+    }
+}

@@ -1,0 +1,36 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+public import Tensors
+
+/// Where a tensor lies in a safetensors file.
+public struct TensorEntry: Sendable, Equatable {
+    /// Type of its numbers.
+    public let dtype: DType
+    /// Its dimensions, slowest first; empty for a single number.
+    public let shape: [Int]
+    /// Its bytes, counted from the start of the file.
+    public let byteRange: Range<Int>
+
+    /// An entry whose range has exactly the bytes that type and shape need.
+    init(dtype: DType, shape: [Int], byteRange: Range<Int>) {
+        self.dtype = dtype
+        self.shape = shape
+        self.byteRange = byteRange
+    }
+
+    /// Most dimensions of a tensor.
+    static let rankLimit = 8
+
+    /// Bytes of a tensor, or `nil` if the product does not fit an integer.
+    static func byteCount(dtype: DType, shape: [Int]) -> Int? {
+        // Zero first: a huge dimension beside an empty one is still an empty tensor.
+        if shape.contains(0) { return 0 }
+        var count = dtype.byteWidth
+        for dimension in shape {
+            let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
+            guard dimension > 0, !overflow else { return nil }
+            count = product
+        }
+        return count
+    }
+}

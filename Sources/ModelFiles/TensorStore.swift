@@ -1,0 +1,118 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if canImport(FoundationEssentials)
+    public import FoundationEssentials
+#else
+    public import Foundation
+#endif
+
+/// The tensors of one component of a model, whatever files they are spread over.
+public struct TensorStore: Sendable {
+    /// The component's folder.
+    public let folder: URL
+
+    private let tensors: [String: StoredTensor]
+
+    /// Opens the checkpoint in a component's folder.
+    ///
+    /// Taken are, in this order: the files of an index (`*.safetensors.index.json`), the file with
+    /// the usual name, the only `*.safetensors` file. Every tensor that the index lists must be
+    /// where it says; tensors that it does not list are kept, for `validate` to find.
+    ///
+    /// - Throws: `CheckpointError`, with code `incomplete` when a file or a listed tensor is missing.
+    public init(folder: URL) throws(CheckpointError) {
+        let source = try CheckpointSource(folder: folder)
+        var tensors: [String: StoredTensor] = [:]
+        switch source {
+        case .file(let url):
+            let file = try SafetensorsFile(url: url)
+            for name in file.tensors.keys { tensors[name] = file.tensor(named: name) }
+        case .index(let url):
+            let index = try ShardIndex(contentsOf: url)
+            var files: [String: SafetensorsFile] = [:]
+            for name in Set(index.fileNames.values).sorted() {
+                let file = try Self.shard(name, in: folder, index: url)
+                files[name] = file
+                for name in file.tensors.keys { tensors[name] = file.tensor(named: name) }
+            }
+            var absent: [String] = []
+            for (name, file) in index.fileNames {
+                guard let tensor = files[file]?.tensor(named: name) else {
+                    absent.append(name)
+                    continue
+                }
+                tensors[name] = tensor
+            }
+            guard absent.isEmpty else {
+                throw CheckpointError(
+                    code: .incomplete,
+                    message: "\(url.path.quoted) lists tensors that are not in the files it names:"
+                        + " \(absent.sorted().listed()).",
+                    remedy: "Download the folder again.")
+            }
+        }
+        self.folder = folder
+        self.tensors = tensors
+    }
+
+    private init(folder: URL, tensors: [String: StoredTensor]) {
+        self.folder = folder
+        self.tensors = tensors
+    }
+
+    private static func shard(
+        _ name: String, in folder: URL, index: URL
+    ) throws(CheckpointError) -> SafetensorsFile {
+        do {
+            return try SafetensorsFile(url: folder.appending(path: name))
+        } catch where error.code == .notFound {
+            throw CheckpointError(
+                code: .incomplete,
+                message: "\(index.path.quoted) names the file \(name.quoted), which is missing.",
+                remedy: "Download the folder again.", cause: error)
+        }
+    }
+
+    /// How many tensors there are.
+    public var count: Int { tensors.count }
+
+    /// The names of all tensors, sorted.
+    public var names: [String] { tensors.keys.sorted() }
+
+    /// The tensor of the given name.
+    public subscript(name: String) -> StoredTensor? { tensors[name] }
+
+    /// The same tensors without `prefix` where a name begins with it.
+    ///
+    /// Text encoders come with and without `model.`; this makes them one.
+    ///
+    /// - Throws: `CheckpointError` of code `unexpectedTensor` when two names become equal.
+    public func strippingPrefix(_ prefix: String) throws(CheckpointError) -> TensorStore {
+        var renamed: [String: StoredTensor] = [:]
+        for (name, tensor) in tensors {
+            let short = name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
+            guard renamed.updateValue(tensor.renamed(short), forKey: short) == nil else {
+                throw CheckpointError(
+                    code: .unexpectedTensor,
+                    message: "\(folder.path.quoted) holds tensor \(short.quoted) both with and"
+                        + " without the prefix \(prefix.quoted).",
+                    remedy: "Download the folder again.")
+            }
+        }
+        return TensorStore(folder: folder, tensors: renamed)
+    }
+
+    // MARK: Memory
+
+    /// Gives back the memory of a tensor's file pages; reading it again reads the file again.
+    ///
+    /// A converter calls this after each tensor, so that a checkpoint larger than memory can be read.
+    public func releasePages(of name: String) {
+        if let tensor = tensors[name] { MappedFile.releasePages(of: tensor.bytes) }
+    }
+
+    /// Asks the system to read a tensor's pages ahead of their use.
+    public func willNeed(_ name: String) {
+        if let tensor = tensors[name] { MappedFile.willNeed(tensor.bytes) }
+    }
+}

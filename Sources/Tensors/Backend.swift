@@ -1,0 +1,195 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// A device that runs the model: the operations that the model code is written in.
+///
+/// Operations are coarse, so that a device may fuse what belongs together. All activations are
+/// matrices of f32, one token or pixel a row. Products take an `Operand`, which is the same rows in
+/// the device's product precision. Every row of a result depends on that row's inputs alone (and,
+/// in attention, on its own sequence), in an order that does not change with the batch.
+public protocol Backend: AnyObject, Sendable {
+    /// f32 activations `[rows, columns]` on the device.
+    associatedtype Values: DeviceMatrix
+    /// The left side of a product.
+    associatedtype Operand: DeviceMatrix
+    /// A weight matrix, ready for products.
+    associatedtype Weights: Sendable
+    /// A vector of f32 parameters.
+    associatedtype Vector: Sendable
+
+    /// Precision of products.
+    var precision: Precision { get }
+
+    // MARK: Memory
+
+    /// Matrix of unspecified content.
+    func makeValues(rows: Int, columns: Int) -> Values
+    /// Copies numbers to the device.
+    func upload(_ numbers: [Float], rows: Int, columns: Int) -> Values
+    /// Copies numbers from the device, row by row.
+    func download(_ values: Values) -> [Float]
+    /// Converts weights to the device's form.
+    func makeWeights(_ source: MatrixSource, precision: Precision) -> Weights
+    /// Copies parameters to the device.
+    func makeVector(_ numbers: [Float]) -> Vector
+    /// Copies rows `range` of `source` to the rows of `target` from `row` on.
+    func copyRows(_ range: Range<Int>, of source: Values, to target: Values, at row: Int)
+
+    // MARK: Products
+
+    /// Converts activations for a product of the given precision.
+    func operand(_ x: Values, precision: Precision) -> Operand
+    /// `a · weights + bias (+ residual)`.
+    func product(_ a: Operand, _ weights: Weights, adding residual: Values?) -> Values
+    /// `silu(a · gate) * (a · up)` for weights of layout `.gated`.
+    func gatedProduct(_ a: Operand, _ weights: Weights) -> Operand
+    /// Convolution of a picture `[height * width, channels]`.
+    func convolve(
+        _ input: Operand, _ weights: Weights, geometry: ConvolutionGeometry,
+        adding residual: Values?
+    ) -> Values
+    /// Softmax attention within each sequence.
+    func attention(_ qkv: Values, _ shape: AttentionShape, segments: Segments) -> Operand
+
+    // MARK: Norms and activations
+
+    /// RMS-normalises each head of columns `columns` in place, then rotates it by its position.
+    func normalizeHeads(
+        _ x: Values, columns: Range<Int>, weight: Vector, epsilon: Float, rotary: RotaryTable<Self>)
+    /// Norm of each row times `weight` times `1 + scale` of the row's sequence.
+    func norm(
+        _ x: Values, kind: NormKind, weight: Vector?, epsilon: Float,
+        scale: ModulationSlice<Self>?, segments: Segments, precision: Precision
+    ) -> Operand
+    /// `x += gate of the row's sequence * rms(y) * weight`.
+    func addNorm(
+        _ y: Values, to x: Values, weight: Vector, epsilon: Float,
+        gate: ModulationSlice<Self>?, segments: Segments)
+    /// Group norm over a picture `[pixels, channels]`, then SiLU if asked for.
+    func groupNorm(
+        _ x: Values, groups: Int, weight: Vector, bias: Vector, epsilon: Float, silu: Bool,
+        precision: Precision
+    ) -> Operand
+    /// `x / (1 + e^-x)` in place.
+    func silu(_ x: Values)
+    /// Hyperbolic tangent of some columns in place.
+    func tanh(_ x: Values, columns: Range<Int>)
+
+    // MARK: Guard
+
+    /// The lowest row that a norm found not to be finite since the last call, if any.
+    func takeNonFiniteRow() -> Int?
+}
+
+/// Rows and columns of something on a device.
+public protocol DeviceMatrix: Sendable {
+    /// Tokens or pixels.
+    var rows: Int { get }
+    /// Features or channels.
+    var columns: Int { get }
+}
+
+/// Which mean a norm removes.
+public enum NormKind: Sendable {
+    /// Divides by the root of the mean square.
+    case rms
+    /// Removes the mean, then divides by the standard deviation.
+    case layer
+}
+
+/// Columns of a matrix with one row a sequence, such as one of a block's four modulations.
+public struct ModulationSlice<Device: Backend>: Sendable {
+    /// `[sequences, ..]`.
+    public let values: Device.Values
+    /// First column.
+    public let column: Int
+
+    /// The columns of `values` from `column` on.
+    public init(_ values: Device.Values, column: Int) {
+        self.values = values
+        self.column = column
+    }
+}
+
+/// Cosines and sines of each token's rotation.
+public struct RotaryTable<Device: Backend>: Sendable {
+    /// Which elements of a head form a pair.
+    public enum Pairing: Sendable {
+        /// Elements `2i` and `2i + 1`.
+        case adjacent
+        /// Elements `i` and `i + headDim / 2`.
+        case halves
+    }
+
+    /// `[tokens, headDim / 2]`.
+    public let cosines: Device.Values
+    /// `[tokens, headDim / 2]`.
+    public let sines: Device.Values
+    /// Which elements form a pair.
+    public let pairing: Pairing
+
+    /// A table of the given cosines and sines.
+    public init(cosines: Device.Values, sines: Device.Values, pairing: Pairing) {
+        self.cosines = cosines
+        self.sines = sines
+        self.pairing = pairing
+    }
+}
+
+/// Heads of an attention layer; a row of its input is `[queries | keys | values]`.
+public struct AttentionShape: Sendable, Equatable {
+    /// Query heads.
+    public var heads: Int
+    /// Key and value heads; each serves `heads / keyValueHeads` query heads.
+    public var keyValueHeads: Int
+    /// Width of a head.
+    public var headDim: Int
+    /// Whether a token sees only itself and what came before.
+    public var causal: Bool
+    /// Precision of the two products.
+    public var precision: Precision
+
+    /// Describes a layer.
+    public init(
+        heads: Int, keyValueHeads: Int, headDim: Int, causal: Bool, precision: Precision
+    ) {
+        self.heads = heads
+        self.keyValueHeads = keyValueHeads
+        self.headDim = headDim
+        self.causal = causal
+        self.precision = precision
+    }
+}
+
+/// Where a convolution reads.
+public struct ConvolutionGeometry: Sendable, Equatable {
+    /// Rows of the input picture.
+    public var height: Int
+    /// Columns of the input picture.
+    public var width: Int
+    /// Side of the kernel, 1 or 3.
+    public var kernel: Int
+    /// Distance between outputs, 1 or 2.
+    public var stride: Int
+    /// Zeros above and to the left.
+    public var padding: Int
+    /// Whether the input is enlarged twofold by nearest neighbour first.
+    public var upsample: Bool
+
+    /// A convolution of a picture that keeps its size.
+    public init(
+        height: Int, width: Int, kernel: Int = 3, stride: Int = 1, padding: Int? = nil,
+        upsample: Bool = false
+    ) {
+        self.height = height
+        self.width = width
+        self.kernel = kernel
+        self.stride = stride
+        self.padding = padding ?? kernel / 2
+        self.upsample = upsample
+    }
+
+    /// Rows of the result.
+    public var outputHeight: Int { (upsample ? height * 2 : height) / stride }
+    /// Columns of the result.
+    public var outputWidth: Int { (upsample ? width * 2 : width) / stride }
+}

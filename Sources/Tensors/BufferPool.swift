@@ -1,0 +1,82 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// Hands out aligned memory and takes it back, so that a step after the first allocates nothing.
+final class BufferPool: Sendable {
+    private struct Block: @unchecked Sendable {
+        // Unchecked: plain memory that is owned by the list while it is in the list.
+        let address: UnsafeMutableRawPointer
+        let capacity: Int
+    }
+
+    private let free = Mutex<[Block]>([])
+
+    deinit { trim() }
+
+    /// At least `bytes` of memory, aligned to 64 bytes, content unspecified.
+    func take(_ bytes: Int) -> (address: UnsafeMutableRawPointer, capacity: Int) {
+        let reused = free.withLock { blocks -> Block? in
+            // The snuggest fit, and no block more than a quarter too large.
+            let fits = blocks.indices.filter {
+                blocks[$0].capacity >= bytes && blocks[$0].capacity <= bytes + bytes / 4 + 4096
+            }
+            guard let best = fits.min(by: { blocks[$0].capacity < blocks[$1].capacity }) else {
+                return nil
+            }
+            return blocks.remove(at: best)
+        }
+        if let reused { return (reused.address, reused.capacity) }
+        let capacity = max(64, (bytes + 63) / 64 * 64)
+        var address: UnsafeMutableRawPointer?
+        guard posix_memalign(&address, 64, capacity) == 0, let address else {
+            // Sizes were checked against the memory of the machine before work began.
+            fatalError("out of memory: \(capacity) bytes were asked for")
+        }
+        return (address, capacity)
+    }
+
+    /// Takes memory back that `take` handed out.
+    func give(_ address: UnsafeMutableRawPointer, capacity: Int) {
+        free.withLock { $0.append(Block(address: address, capacity: capacity)) }
+    }
+
+    /// Returns all unused memory to the system.
+    func trim() {
+        let blocks = free.withLock { blocks in
+            defer { blocks = [] }
+            return blocks
+        }
+        for block in blocks {
+            release(block.address)
+        }
+    }
+}
+
+/// Pooled memory; goes back to its pool with the last reference.
+final class PooledBuffer: @unchecked Sendable {
+    // Unchecked: a backend runs one operation at a time, and hands a buffer to one writer.
+    let address: UnsafeMutableRawPointer
+    private let capacity: Int
+    private let pool: BufferPool
+
+    init(bytes: Int, pool: BufferPool) {
+        (address, capacity) = pool.take(bytes)
+        self.pool = pool
+    }
+
+    deinit { pool.give(address, capacity: capacity) }
+}
+
+/// The C library's `free`, which `BufferPool.free` hides.
+private func release(_ address: UnsafeMutableRawPointer) {
+    free(address)
+}

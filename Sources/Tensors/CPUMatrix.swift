@@ -1,0 +1,109 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import CKernels
+
+/// f32 activations in memory, rows without gaps.
+public final class CPUValues: DeviceMatrix {
+    /// Tokens or pixels.
+    public let rows: Int
+    /// Features or channels.
+    public let columns: Int
+    let buffer: PooledBuffer
+
+    init(rows: Int, columns: Int, pool: BufferPool) {
+        self.rows = rows
+        self.columns = columns
+        buffer = PooledBuffer(bytes: rows * columns * 4, pool: pool)
+    }
+
+    var pointer: UnsafeMutablePointer<Float> {
+        buffer.address.assumingMemoryBound(to: Float.self)
+    }
+
+    /// The numbers, valid inside `body` only.
+    package func withNumbers<Result>(
+        _ body: (UnsafeMutableBufferPointer<Float>) throws -> Result
+    ) rethrows -> Result {
+        try body(UnsafeMutableBufferPointer(start: pointer, count: rows * columns))
+    }
+}
+
+/// The left side of a product: rows in product precision, padded with zeros.
+public final class CPUOperand: DeviceMatrix {
+    /// Tokens or pixels.
+    public let rows: Int
+    /// Features or channels.
+    public let columns: Int
+    /// Precision of the product.
+    public let precision: Precision
+    let buffer: PooledBuffer
+    /// Numbers from one row to the next.
+    let stride: Int
+
+    init(rows: Int, columns: Int, precision: Precision, pool: BufferPool) {
+        self.rows = rows
+        self.columns = columns
+        self.precision = precision
+        let unit = Int(INK_OPERAND_ALIGN)
+        stride = (columns + unit - 1) / unit * unit
+        buffer = PooledBuffer(bytes: rows * stride * precision.bytesPerWeight, pool: pool)
+    }
+
+    var input: ink_operand { ink_operand(data: buffer.address, stride: stride) }
+
+    var output: ink_output {
+        ink_output(data: buffer.address, stride: stride, precision: precision.kernelValue)
+    }
+}
+
+/// A weight matrix in the kernels' panels.
+public final class CPUWeights: @unchecked Sendable {
+    // Unchecked: never written after initialisation.
+    let matrix: ink_matrix
+    /// Width of the product.
+    let columns: Int
+    let isGated: Bool
+    /// Memory taken.
+    package let bytes: Int
+    private let panels: UnsafeMutableRawPointer
+    private let bias: UnsafeMutablePointer<Float>?
+
+    init(
+        panels: UnsafeMutableRawPointer, bytes: Int, bias: UnsafeMutablePointer<Float>?,
+        matrix: ink_matrix, isGated: Bool
+    ) {
+        self.panels = panels
+        self.bytes = bytes
+        self.bias = bias
+        self.matrix = matrix
+        self.isGated = isGated
+        columns = isGated ? matrix.columns / 2 : matrix.columns
+    }
+
+    deinit {
+        panels.deallocate()
+        bias?.deallocate()
+    }
+}
+
+/// f32 parameters in memory.
+public final class CPUVector: @unchecked Sendable {
+    // Unchecked: never written after initialisation.
+    private let start: UnsafeMutablePointer<Float>
+    let count: Int
+
+    init(_ numbers: [Float]) {
+        count = numbers.count
+        start = .allocate(capacity: max(1, count))
+        start.initialize(repeating: 0, count: max(1, count))
+        for (index, number) in numbers.enumerated() { start[index] = number }
+    }
+
+    deinit { start.deallocate() }
+
+    var pointer: UnsafePointer<Float> { UnsafePointer(start) }
+}
+
+extension Precision {
+    var kernelValue: ink_precision { self == .f32 ? INK_F32 : INK_BF16 }
+}

@@ -1,0 +1,29 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// The rows of a ragged batch: sequence `s` owns rows `offsets[s] ..< offsets[s + 1]`.
+public struct Segments: Sendable, Equatable {
+    /// Starts of the sequences, then the number of rows.
+    public let offsets: [Int]
+
+    /// Sequences of the given lengths, one after the other.
+    public init(lengths: [Int]) {
+        var offsets = [0]
+        for length in lengths {
+            offsets.append(offsets[offsets.count - 1] + length)
+        }
+        self.offsets = offsets
+    }
+
+    /// Number of sequences.
+    public var count: Int { offsets.count - 1 }
+    /// Number of rows.
+    public var rows: Int { offsets[offsets.count - 1] }
+
+    /// Rows of sequence `index`.
+    public func range(_ index: Int) -> Range<Int> { offsets[index]..<offsets[index + 1] }
+
+    /// The sequence that owns `row`.
+    public func sequence(of row: Int) -> Int? {
+        offsets.indices.dropLast().first { offsets[$0] <= row && row < offsets[$0 + 1] }
+    }
+}

@@ -1,0 +1,152 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import ModelFiles
+package import Tensors
+
+/// Numbers of a picture with its channels as planes.
+package struct Planes: Sendable, Equatable {
+    /// `[channels, height, width]`, row-major.
+    package var numbers: [Float]
+    package var channels: Int
+    package var height: Int
+    package var width: Int
+
+    /// Planes of the given numbers.
+    package init(_ numbers: [Float], channels: Int, height: Int, width: Int) {
+        precondition(numbers.count == channels * height * width, "planes")
+        self.numbers = numbers
+        self.channels = channels
+        self.height = height
+        self.width = width
+    }
+
+    /// The part of all planes from (`top`, `left`) on.
+    func crop(top: Int, left: Int, height: Int, width: Int) -> Planes {
+        var part: [Float] = []
+        part.reserveCapacity(channels * height * width)
+        for channel in 0..<channels {
+            for row in 0..<height {
+                let start = (channel * self.height + top + row) * self.width + left
+                part += numbers[start..<(start + width)]
+            }
+        }
+        return Planes(part, channels: channels, height: height, width: width)
+    }
+
+    /// One pixel a row.
+    var pixelRows: [Float] {
+        let area = height * width
+        var rows = [Float](repeating: 0, count: numbers.count)
+        for channel in 0..<channels {
+            for pixel in 0..<area {
+                rows[pixel * channels + channel] = numbers[channel * area + pixel]
+            }
+        }
+        return rows
+    }
+
+    /// The inverse of `pixelRows`.
+    init(pixelRows rows: [Float], channels: Int, height: Int, width: Int) {
+        let area = height * width
+        var numbers = [Float](repeating: 0, count: rows.count)
+        for pixel in 0..<area {
+            for channel in 0..<channels {
+                numbers[channel * area + pixel] = rows[pixel * channels + channel]
+            }
+        }
+        self.init(numbers, channels: channels, height: height, width: width)
+    }
+}
+
+/// The autoencoder between pixels and latents.
+///
+/// - Source: diffusers 0.42.1, `autoencoder_kl.py` and `vae.py`; checked by `ParityTests`.
+package final class Autoencoder<Device: Backend>: Sendable {
+    package let config: AutoencoderConfig
+    private let device: Device
+    private let decoder: LatentDecoder<Device>
+    /// Only image-to-image needs it.
+    private let encoder: PixelEncoder<Device>
+
+    /// Loads both halves.
+    package init(config: AutoencoderConfig, store: TensorStore, device: Device) throws {
+        self.config = config
+        self.device = device
+        let loader = WeightLoader(device: device, store: store)
+        decoder = try LatentDecoder(config: config, loader: loader)
+        encoder = try PixelEncoder(config: config, loader: loader)
+    }
+
+    /// Decodes latents as the transformer uses them.
+    ///
+    /// Above the size limit of `Tiling` the picture is decoded in overlapping tiles.
+    ///
+    /// - Shapes: `[latentChannels, h, w]` to `[3, h * scale, w * scale]`, about -1...1.
+    package func decode(_ latents: Planes) throws(NumericError) -> Planes {
+        let tiling = Tiling(config: config)
+        guard tiling.applies(to: latents.height, latents.width) else {
+            return try decodeWhole(latents)
+        }
+        return try tiling.decode(latents) { (tile) throws(NumericError) in try decodeWhole(tile) }
+    }
+
+    private func decodeWhole(_ latents: Planes) throws(NumericError) -> Planes {
+        let (factor, shift) = (Float(config.scalingFactor), Float(config.shiftFactor))
+        let rows = latents.pixelRows.map { $0 / factor + shift }
+        let picture = try decoder(
+            Picture(
+                values: device.upload(
+                    rows, rows: latents.height * latents.width, columns: latents.channels),
+                height: latents.height, width: latents.width))
+        let pixels = device.download(picture.values)
+        guard pixels.allSatisfy(\.isFinite) else {
+            throw NumericError(layer: "autoencoder decoder output", step: nil, sequence: 0)
+        }
+        return Planes(
+            pixelRows: pixels, channels: config.outChannels, height: picture.height,
+            width: picture.width)
+    }
+
+    /// Mean and logarithmic variance of a picture's latents, before scaling and clamping.
+    ///
+    /// - Shapes: `[3, H, W]` in -1...1 to `[2 * latentChannels, H / scale, W / scale]`.
+    package func moments(of pixels: Planes) throws(NumericError) -> Planes {
+        let tiling = Tiling(config: config)
+        guard tiling.applies(to: pixels.height / config.scale, pixels.width / config.scale) else {
+            return try momentsWhole(of: pixels)
+        }
+        return try tiling.encode(pixels) { (tile) throws(NumericError) in
+            try momentsWhole(of: tile)
+        }
+    }
+
+    private func momentsWhole(of pixels: Planes) throws(NumericError) -> Planes {
+        let picture = try encoder(
+            Picture(
+                values: device.upload(
+                    pixels.pixelRows, rows: pixels.height * pixels.width,
+                    columns: pixels.channels), height: pixels.height, width: pixels.width))
+        let moments = device.download(picture.values)
+        guard moments.allSatisfy(\.isFinite) else {
+            throw NumericError(layer: "autoencoder encoder output", step: nil, sequence: 0)
+        }
+        return Planes(
+            pixelRows: moments, channels: 2 * config.latentChannels, height: picture.height,
+            width: picture.width)
+    }
+
+    /// Draws latents from moments, scaled as the transformer uses them.
+    package func sample(moments: Planes, noise: [Float]) -> Planes {
+        let count = moments.numbers.count / 2
+        let (factor, shift) = (Float(config.scalingFactor), Float(config.shiftFactor))
+        let numbers = (0..<count).map { index -> Float in
+            let mean = moments.numbers[index]
+            let logVariance = min(max(moments.numbers[count + index], -30), 20)
+            let drawn = mean + Float.exponential(logVariance / 2) * noise[index]
+            return (drawn - shift) * factor
+        }
+        return Planes(
+            numbers, channels: config.latentChannels, height: moments.height,
+            width: moments.width)
+    }
+}

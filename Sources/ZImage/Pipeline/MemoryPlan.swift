@@ -1,0 +1,103 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+public import ModelFiles
+public import Tensors
+
+/// What a model takes in memory.
+public struct MemoryPlan: Sendable, Equatable {
+    /// Numbers of the text encoder's layers that run, embeddings included.
+    public let textEncoderParameters: Int
+    /// Numbers of the transformer.
+    public let transformerParameters: Int
+    /// Numbers of the autoencoder.
+    public let autoencoderParameters: Int
+    /// Bytes of weights in memory when the text encoder stays there.
+    public let residentBytes: Int
+    /// Bytes of weights in memory when the text encoder's layers are read for each new prompt.
+    public let streamedBytes: Int
+    /// Bytes of activations at the model's default size, roughly.
+    public let activationBytes: Int
+
+    /// All parts together.
+    public var parameterCount: Int {
+        textEncoderParameters + transformerParameters + autoencoderParameters
+    }
+
+    /// Computes the plan from configs and file headers.
+    public init(model: ModelDirectory, precision: Precision) throws {
+        func count(_ specs: [TensorSpec]) -> Int {
+            specs.reduce(0) { $0 + $1.shape.reduce(1, *) }
+        }
+        let text = model.textEncoderConfig
+        let transformer = model.transformerConfig
+        let feedForward = try model.feedForwardWidth()
+        textEncoderParameters = count(text.tensorSpecs)
+        transformerParameters = count(transformer.tensorSpecs(feedForward: feedForward))
+        autoencoderParameters = count(model.autoencoderConfig.tensorSpecs)
+        let width = precision.bytesPerWeight
+        // Modulation stays in f32; embeddings are read from the file.
+        let modulation =
+            4 * transformer.dim * transformer.conditioningWidth
+            * (transformer.layers + transformer.refinerLayers)
+        let image =
+            transformerParameters * width + modulation * (4 - width)
+            + autoencoderParameters * width
+        let layers = textEncoderParameters - text.vocabularySize * text.hiddenSize
+        residentBytes = image + layers * width
+        streamedBytes = image + layers * width / max(1, text.usedLayers)
+        let size = model.manifest.defaults
+        let tokens = (size.width / 16) * (size.height / 16) + 64
+        let step = tokens * (transformer.dim * 8 + feedForward) * 4
+        let decode =
+            size.width * size.height * (model.autoencoderConfig.blockOutChannels.last ?? 1) * 7
+        activationBytes = max(step, decode)
+    }
+
+    /// Bytes that the system can give without swapping, or `nil` where it does not say.
+    public static var availableBytes: Int? {
+        var limits: [Int] = []
+        if let text = try? String(contentsOf: URL(filePath: "/proc/meminfo"), encoding: .utf8),
+            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("MemAvailable:") }),
+            let kilobytes = line.split(separator: " ").compactMap({ Int($0) }).first
+        {
+            limits.append(kilobytes * 1024)
+        }
+        // A container may be allowed less than the machine has.
+        let group = "/sys/fs/cgroup/memory."
+        if let limit = number(in: group + "max"), let used = number(in: group + "current") {
+            limits.append(max(0, limit - used))
+        }
+        return limits.min()
+    }
+
+    private static func number(in path: String) -> Int? {
+        (try? String(contentsOf: URL(filePath: path), encoding: .utf8))
+            .flatMap { Int($0.split(separator: "\n").first ?? "") }
+    }
+}
+
+/// The machine has too little memory for what was asked.
+public struct MemoryError: Error, Sendable, CustomStringConvertible {
+    /// Bytes that are needed.
+    public let needed: Int
+    /// Bytes that there are.
+    public let available: Int
+    /// What needs them.
+    public let purpose: String
+
+    /// One sentence with both figures and what to do.
+    public var description: String {
+        func gigabytes(_ bytes: Int) -> String {
+            let tenths = (bytes + 50_000_000) / 100_000_000
+            return "\(tenths / 10).\(tenths % 10) GB"
+        }
+        return "\(purpose) needs about \(gigabytes(needed)) of memory, but only"
+            + " \(gigabytes(available)) are free; close other programs, choose a smaller size, or"
+            + " use --precision bf16."
+    }
+}

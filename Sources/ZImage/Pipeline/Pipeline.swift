@@ -1,0 +1,311 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if canImport(FoundationEssentials)
+    public import FoundationEssentials
+#else
+    public import Foundation
+#endif
+public import Imaging
+public import ModelFiles
+import Synchronization
+public import Tensors
+
+/// A loaded model that turns prompts into pictures.
+///
+/// `generate` makes one picture; `begin`, `step` and `finish` are its parts, with which a scheduler
+/// runs many pictures in one batch. One call at a time.
+public final class Pipeline<Device: Backend>: Sendable {
+    /// A LoRA file and its strength.
+    public struct LoRA: Sendable, Equatable {
+        /// The file.
+        public var url: URL
+        /// 1 applies the file as it was trained; 0 not at all; negative numbers the other way.
+        public var scale: Double
+
+        /// The file at `url` with the given strength.
+        public init(url: URL, scale: Double = 1) {
+            self.url = url
+            self.scale = scale
+        }
+    }
+
+    /// The folder it was loaded from.
+    public let model: ModelDirectory
+    /// The device it runs on.
+    public let device: Device
+    /// What it takes in memory.
+    public let memory: MemoryPlan
+    package let loraReports: [LoRAFile.Report]
+    private let tokenizer: QwenTokenizer
+    private let textEncoder: TextEncoder<Device>
+    private let transformer: Transformer<Device>
+    private let autoencoder: Autoencoder<Device>
+    private let captions = Mutex(CaptionCache<Device>())
+
+    /// Checks every file of a model and loads it.
+    ///
+    /// - Parameters:
+    ///   - loras: merged into the weights.
+    ///   - progress: told the share that is loaded.
+    /// - Throws: `CheckpointError`, `TokenizerError`, `MemoryError`.
+    public init(
+        model: ModelDirectory, device: Device, loras: [LoRA] = [],
+        progress: (Double) -> Void = { _ in }
+    ) throws {
+        self.model = model
+        self.device = device
+        try model.checkTensors()
+        memory = try MemoryPlan(model: model, precision: device.precision)
+        let available = MemoryPlan.availableBytes ?? .max
+        guard memory.streamedBytes + memory.activationBytes <= available else {
+            throw MemoryError(
+                needed: memory.streamedBytes + memory.activationBytes, available: available,
+                purpose: "the model in \(device.precision.rawValue)")
+        }
+        let fits =
+            memory.residentBytes + 2 * memory.activationBytes <= available - available / 5
+        tokenizer = try QwenTokenizer(directory: model.tokenizerURL)
+        textEncoder = try TextEncoder(
+            config: model.textEncoderConfig, store: try model.textEncoderStore(), device: device,
+            residency: fits ? .resident : .streamed)
+        var deltas: [String: LowRankDelta] = [:]
+        var reports: [LoRAFile.Report] = []
+        let specs = model.transformerConfig.tensorSpecs(
+            feedForward: try model.feedForwardWidth())
+        let shapes = Dictionary(uniqueKeysWithValues: specs.map { ($0.name, $0.shape) })
+        for lora in loras {
+            let (terms, report) = try LoRAFile(url: lora.url).deltas(
+                scale: lora.scale, shapes: shapes)
+            for (name, term) in terms {
+                deltas[name, default: LowRankDelta(terms: [])].terms.append(term)
+            }
+            reports.append(report)
+        }
+        loraReports = reports
+        transformer = try Transformer(
+            config: model.transformerConfig, store: try model.transformerStore(), device: device,
+            deltas: deltas, progress: progress)
+        autoencoder = try Autoencoder(
+            config: model.autoencoderConfig, store: try model.autoencoderStore(), device: device)
+    }
+
+    // MARK: - One picture
+
+    /// Makes one picture.
+    ///
+    /// - Parameter onStep: told the number of steps done; throw to stop.
+    /// - Throws: `NumericError`, `PipelineError`, and what `onStep` throws.
+    public func generate(
+        _ input: PipelineInput, onStep: (Int) throws -> Void = { _ in }
+    ) throws -> RGBImage {
+        var generations = [try begin(input)]
+        while !generations[0].isFinished {
+            try step(&generations)
+            try onStep(generations[0].step)
+        }
+        return try finish(&generations[0])
+    }
+
+    /// Encodes the prompts and draws the noise of a picture.
+    package func begin(_ input: PipelineInput) throws -> Generation<Device> {
+        try check(input)
+        var trace = input.keepsTrace ? Trace() : nil
+        let start = ContinuousClock.now
+        let guidance = Guidance(
+            scale: Float(input.guidanceScale), normalization: Float(input.cfgNormalization),
+            truncation: Float(input.cfgTruncation))
+        let positive = try caption(input.prompt, "pos", &trace)
+        let negative =
+            guidance.scale > 0 ? try caption(input.negativePrompt, "neg", &trace) : nil
+        let textSeconds = (ContinuousClock.now - start).inSeconds
+
+        let scale = model.autoencoderConfig.scale
+        let (height, width) = (input.height / scale, input.width / scale)
+        var schedule = FlowMatchSchedule(
+            steps: input.steps, imageTokens: (height / 2) * (width / 2),
+            config: model.schedulerConfig)
+        if input.source != nil { schedule = schedule.tail(strength: input.strength) }
+        let channels = model.transformerConfig.inChannels
+        let count = channels * height * width
+        var generator = TorchGenerator(seed: input.seed)
+        let source = try input.source.map { try sourceLatents($0, input, &generator) }
+        var noise = input.noise ?? generator.normals(count)
+        if source != nil, device.precision == .bf16, input.noise == nil {
+            // The reference draws this noise in the type of the text features.
+            for index in noise.indices { noise[index] = noise[index].roundedToBF16 }
+        }
+        if let source, let sigma = schedule.sigmas.first {
+            for index in noise.indices {
+                noise[index] = sigma * noise[index] + (1 - sigma) * source.numbers[index]
+            }
+        }
+        let latents = Planes(noise, channels: channels, height: height, width: width)
+        trace?.record("latents.init", .f32(noise, shape: [1, channels, height, width]))
+        trace?.record("sigmas", .f32(schedule.sigmas, shape: [schedule.sigmas.count]))
+        return Generation(
+            latents: latents, schedule: schedule, guidance: guidance, positive: positive.caption,
+            negative: negative?.caption, trace: trace,
+            promptTruncated: positive.truncated || negative?.truncated == true,
+            textSeconds: textSeconds)
+    }
+
+    /// Moves all pictures one step on, in one pass over the weights.
+    ///
+    /// - Throws: `NumericError` with the step and, as `sequence`, the index of the picture.
+    package func step(_ generations: inout [Generation<Device>]) throws(NumericError) {
+        let start = ContinuousClock.now
+        let sequences = generations.map(\.sequences)
+        var outputs: [[Float]]
+        do {
+            outputs = try transformer(sequences.flatMap(\.self))
+        } catch {
+            var error = error
+            let owners = sequences.indices.flatMap { index in
+                repeatElement(index, count: sequences[index].count)
+            }
+            error.sequence = owners[error.sequence]
+            error.step = generations[error.sequence].step + 1
+            throw error
+        }
+        let seconds = (ContinuousClock.now - start).inSeconds
+        for index in generations.indices {
+            let own = sequences[index].count
+            generations[index].advance(Array(outputs.prefix(own)))
+            generations[index].stepSeconds.append(seconds)
+            outputs.removeFirst(own)
+        }
+    }
+
+    /// Decodes a finished picture.
+    package func finish(_ generation: inout Generation<Device>) throws -> RGBImage {
+        let decoded = try autoencoder.decode(generation.latents)
+        let image = try RGBImage(decoded)
+        generation.trace?.record(
+            "decoded", .f32(decoded.numbers, shape: [1, 3, decoded.height, decoded.width]))
+        generation.trace?.record(
+            "rgb8", .u8(image.pixels, shape: [image.height, image.width, 3]))
+        return image
+    }
+
+    /// A small picture of what the last step predicts, one pixel a latent pixel.
+    package func preview(_ generation: Generation<Device>) -> RGBImage? {
+        guard let latents = generation.prediction, let preview = model.manifest.preview,
+            preview.factors.count == latents.channels
+        else { return nil }
+        let area = latents.height * latents.width
+        var planes = Planes(
+            [Float](repeating: 0, count: 3 * area), channels: 3, height: latents.height,
+            width: latents.width)
+        for color in 0..<3 {
+            for pixel in 0..<area {
+                var sum = Float(preview.bias[color])
+                for channel in 0..<latents.channels {
+                    sum +=
+                        latents.numbers[channel * area + pixel]
+                        * Float(preview.factors[channel][color])
+                }
+                planes.numbers[color * area + pixel] = sum
+            }
+        }
+        return try? RGBImage(planes)
+    }
+
+    // MARK: - Parts
+
+    private func check(_ input: PipelineInput) throws(PipelineError) {
+        for (name, side) in [("width", input.width), ("height", input.height)] {
+            guard side >= 16, side <= 8192, side.isMultiple(of: 2 * model.autoencoderConfig.scale)
+            else {
+                throw PipelineError(
+                    message: "\(name) must be a multiple of"
+                        + " \(2 * model.autoencoderConfig.scale) up to 8192, got \(side).")
+            }
+        }
+        guard input.steps >= 1 else {
+            throw PipelineError(message: "steps must be at least 1, got \(input.steps).")
+        }
+        if input.source != nil {
+            guard input.strength > 0, input.strength <= 1,
+                Double(input.steps) * input.strength >= 1
+            else {
+                throw PipelineError(
+                    message: "strength must leave at least one of \(input.steps) steps and be at"
+                        + " most 1, got \(input.strength).")
+            }
+        }
+        if let noise = input.noise {
+            let scale = model.autoencoderConfig.scale
+            let count =
+                model.transformerConfig.inChannels * (input.height / scale)
+                * (input.width / scale)
+            guard noise.count == count else {
+                throw PipelineError(
+                    message: "initial latents must have \(count) numbers for"
+                        + " \(input.width)x\(input.height), got \(noise.count).")
+            }
+        }
+    }
+
+    private func caption(
+        _ prompt: String, _ tag: String, _ trace: inout Trace?
+    ) throws -> (caption: Transformer<Device>.Caption, truncated: Bool) {
+        let encoded = tokenizer.encodePrompt(prompt)
+        if trace == nil, let known = captions.withLock({ $0[encoded.ids] }) {
+            return (known, encoded.truncated)
+        }
+        let features = try textEncoder.features(of: encoded.ids)
+        let caption = try transformer.prepareCaption(features: features)
+        captions.withLock { $0[encoded.ids] = caption }
+        let width = features.count / encoded.ids.count
+        trace?.record("\(tag).input_ids", .i32(encoded.ids, shape: [encoded.ids.count]))
+        trace?.record("\(tag).text_features", .f32(features, shape: [encoded.ids.count, width]))
+        return (caption, encoded.truncated)
+    }
+
+    private func sourceLatents(
+        _ image: RGBImage, _ input: PipelineInput, _ generator: inout TorchGenerator
+    ) throws -> Planes {
+        let fitted =
+            image.width == input.width && image.height == input.height
+            ? image : try image.resized(width: input.width, height: input.height)
+        let moments = try autoencoder.moments(of: Planes(fitted))
+        return autoencoder.sample(
+            moments: moments, noise: generator.normals(moments.numbers.count / 2))
+    }
+}
+
+/// An input that the pipeline cannot work on.
+public struct PipelineError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// One sentence: what was expected and what came.
+    public let message: String
+    /// The message.
+    public var description: String { message }
+}
+
+/// The captions of recent prompts: a prompt that comes again costs nothing.
+struct CaptionCache<Device: Backend>: Sendable {
+    private static var capacity: Int { 32 }
+    private var entries: [(ids: [Int32], caption: Transformer<Device>.Caption)] = []
+
+    subscript(ids: [Int32]) -> Transformer<Device>.Caption? {
+        mutating get {
+            guard let index = entries.firstIndex(where: { $0.ids == ids }) else { return nil }
+            let entry = entries.remove(at: index)
+            entries.append(entry)
+            return entry.caption
+        }
+        set {
+            entries.removeAll { $0.ids == ids }
+            if let newValue { entries.append((ids, newValue)) }
+            if entries.count > Self.capacity { entries.removeFirst() }
+        }
+    }
+}
+
+extension Float {
+    /// The nearest bf16 number, ties to even.
+    fileprivate var roundedToBF16: Float {
+        let bits = bitPattern
+        return Float(bitPattern: (bits &+ 0x7fff &+ ((bits >> 16) & 1)) & 0xffff_0000)
+    }
+}

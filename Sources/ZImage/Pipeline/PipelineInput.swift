@@ -1,0 +1,46 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+public import Imaging
+
+/// What one picture is made from.
+public struct PipelineInput: Sendable {
+    /// The text to draw, Chinese or English.
+    public var prompt: String
+    /// The text to lead away from; used with guidance only.
+    public var negativePrompt = ""
+    /// Columns of pixels, a multiple of 16.
+    public var width: Int
+    /// Rows of pixels, a multiple of 16.
+    public var height: Int
+    /// Evaluations of the transformer.
+    public var steps: Int
+    /// Guidance *g* in `positive + g (positive - negative)`; 0 is off.
+    public var guidanceScale: Double
+    /// Largest norm of the guided output as a multiple of the unguided; 0 is off.
+    public var cfgNormalization = 0.0
+    /// Guidance stops at times above this.
+    public var cfgTruncation = 1.0
+    /// Seed of the noise: the same picture as `torch.Generator("cpu").manual_seed(seed)` gives.
+    public var seed: UInt64
+    /// A picture to start from.
+    public var source: RGBImage?
+    /// Share of the schedule that is run on `source`.
+    public var strength = 0.6
+    /// Initial noise `[C, height / 8, width / 8]` instead of the seed's.
+    package var noise: [Float]?
+    /// Whether to keep tensors for a parity check.
+    package var keepsTrace = false
+
+    /// A picture of `prompt`.
+    public init(
+        prompt: String, width: Int, height: Int, steps: Int, guidanceScale: Double = 0,
+        seed: UInt64 = 0
+    ) {
+        self.prompt = prompt
+        self.width = width
+        self.height = height
+        self.steps = steps
+        self.guidanceScale = guidanceScale
+        self.seed = seed
+    }
+}

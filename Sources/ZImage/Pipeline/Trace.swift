@@ -1,0 +1,27 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// Tensors that a run leaves behind for a parity check, under the names of the reference's.
+package struct Trace: Sendable {
+    /// One tensor.
+    package enum Tensor: Sendable {
+        case f32([Float], shape: [Int])
+        case i32([Int32], shape: [Int])
+        case u8([UInt8], shape: [Int])
+    }
+
+    /// Tensors by name.
+    package private(set) var tensors: [String: Tensor] = [:]
+    private var latents: [Float] = []
+
+    package init() {}
+
+    mutating func record(_ name: String, _ tensor: Tensor) { tensors[name] = tensor }
+
+    /// Collects the latents after a step under the one name `latents`.
+    mutating func recordLatents(_ planes: Planes) {
+        latents += planes.numbers
+        let steps = latents.count / planes.numbers.count
+        tensors["latents"] = .f32(
+            latents, shape: [steps, planes.channels, planes.height, planes.width])
+    }
+}

@@ -1,0 +1,154 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+package import ModelFiles
+package import Tensors
+
+/// Qwen3 as a text encoder: token ids in, features of the last layer but one out.
+///
+/// - Shapes: `n` ids give `[n, hiddenSize]`.
+/// - Source: transformers 5.23, `models/qwen3/modeling_qwen3.py`, `hidden_states[-2]`; checked by
+///   `ParityTests`.
+package final class TextEncoder<Device: Backend>: Sendable {
+    /// Where the weights are between two prompts.
+    package enum Residency: Sendable {
+        /// Packed in memory.
+        case resident
+        /// In the files; each layer is packed when it runs. For models larger than memory allows.
+        case streamed
+    }
+
+    private struct Layer: Sendable {
+        let inputNorm: Device.Vector
+        let postNorm: Device.Vector
+        let queryNorm: Device.Vector
+        let keyNorm: Device.Vector
+        let qkv: Device.Weights
+        let output: Device.Weights
+        let gateUp: Device.Weights
+        let down: Device.Weights
+    }
+
+    private let config: TextEncoderConfig
+    private let loader: WeightLoader<Device>
+    private let layers: [Layer]?
+    private var device: Device { loader.device }
+
+    /// Loads the encoder, or prepares to stream it.
+    package init(
+        config: TextEncoderConfig, store: TensorStore, device: Device, residency: Residency
+    ) throws {
+        self.config = config
+        let loader = WeightLoader(device: device, store: store)
+        self.loader = loader
+        layers =
+            residency == .resident
+            ? try (0..<config.usedLayers).map { try Self.load($0, loader) } : nil
+    }
+
+    private static func load(_ index: Int, _ loader: WeightLoader<Device>) throws -> Layer {
+        let prefix = "layers.\(index)."
+        let precision = loader.device.precision
+        let attention = prefix + "self_attn."
+        let mlp = prefix + "mlp."
+        return Layer(
+            inputNorm: try loader.vector(prefix + "input_layernorm.weight"),
+            postNorm: try loader.vector(prefix + "post_attention_layernorm.weight"),
+            queryNorm: try loader.vector(attention + "q_norm.weight"),
+            keyNorm: try loader.vector(attention + "k_norm.weight"),
+            qkv: try loader.weights(
+                ["q_proj", "k_proj", "v_proj"].map { attention + $0 + ".weight" },
+                precision: precision),
+            output: try loader.weights([attention + "o_proj.weight"], precision: precision),
+            gateUp: try loader.weights(
+                [mlp + "gate_proj.weight", mlp + "up_proj.weight"], layout: .gated,
+                precision: precision),
+            down: try loader.weights([mlp + "down_proj.weight"], precision: precision))
+    }
+
+    /// Features of a prompt.
+    ///
+    /// - Parameter ids: at least one token id below the vocabulary size.
+    /// - Returns: `[ids.count, hiddenSize]`, row-major.
+    /// - Throws: `NumericError`, or `CheckpointError` for an id without an embedding.
+    package func features(of ids: [Int32]) throws -> [Float] {
+        let segments = Segments(lengths: [ids.count])
+        var x = device.upload(
+            try embeddings(of: ids), rows: ids.count, columns: config.hiddenSize)
+        let rotary = rotaryTable(count: ids.count)
+        let epsilon = Float(config.rmsNormEpsilon)
+        let precision = device.precision
+        let shape = AttentionShape(
+            heads: config.attentionHeads, keyValueHeads: config.keyValueHeads,
+            headDim: config.headDim, causal: true, precision: precision)
+        let queries = config.attentionHeads * config.headDim
+        let keys = config.keyValueHeads * config.headDim
+        for index in 0..<config.usedLayers {
+            let layer = try layers?[index] ?? Self.load(index, loader)
+            let h = device.norm(
+                x, kind: .rms, weight: layer.inputNorm, epsilon: epsilon, scale: nil,
+                segments: segments, precision: precision)
+            let qkv = device.product(h, layer.qkv, adding: nil)
+            device.normalizeHeads(
+                qkv, columns: 0..<queries, weight: layer.queryNorm, epsilon: epsilon,
+                rotary: rotary)
+            device.normalizeHeads(
+                qkv, columns: queries..<(queries + keys), weight: layer.keyNorm, epsilon: epsilon,
+                rotary: rotary)
+            let mixed = device.attention(qkv, shape, segments: segments)
+            x = device.product(mixed, layer.output, adding: x)
+            let g = device.norm(
+                x, kind: .rms, weight: layer.postNorm, epsilon: epsilon, scale: nil,
+                segments: segments, precision: precision)
+            x = device.product(device.gatedProduct(g, layer.gateUp), layer.down, adding: x)
+            try checkFinite(device, segments, at: "text encoder layers.\(index)")
+        }
+        let features = device.download(x)
+        guard features.allSatisfy(\.isFinite) else {
+            throw NumericError(layer: "text encoder output", step: nil, sequence: 0)
+        }
+        return features
+    }
+
+    private func embeddings(of ids: [Int32]) throws -> [Float] {
+        let table = try loader.tensor("embed_tokens.weight")
+        var rows: [Float] = []
+        rows.reserveCapacity(ids.count * config.hiddenSize)
+        for id in ids {
+            guard id >= 0, Int(id) < config.vocabularySize else {
+                throw CheckpointError(
+                    code: .badConfig,
+                    message: "the tokenizer produced id \(id), but the text encoder has"
+                        + " \(config.vocabularySize) embeddings.",
+                    remedy: "Use the tokenizer folder that belongs to this text encoder.")
+            }
+            let start = Int(id) * config.hiddenSize
+            rows += try table.floats(in: start..<(start + config.hiddenSize))
+        }
+        return rows
+    }
+
+    private func rotaryTable(count: Int) -> RotaryTable<Device> {
+        let half = config.headDim / 2
+        var cosines: [Float] = []
+        var sines: [Float] = []
+        for position in 0..<count {
+            for index in 0..<half {
+                let exponent = -2 * Double(index) / Double(config.headDim)
+                let angle = Float(position) * Float(pow(config.ropeTheta, exponent))
+                cosines.append(cosf(angle))
+                sines.append(sinf(angle))
+            }
+        }
+        return RotaryTable(
+            cosines: device.upload(cosines, rows: count, columns: half),
+            sines: device.upload(sines, rows: count, columns: half), pairing: .halves)
+    }
+}

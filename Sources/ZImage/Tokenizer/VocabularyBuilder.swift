@@ -1,0 +1,330 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+
+/// Collects tokens and merges from a tokenizer's files and checks that they fit together.
+struct VocabularyBuilder {
+    private var index = TokenIndex()
+    /// Whether each id belongs to a token.
+    private var isTaken: [Bool] = []
+    private var merges = MergeTable(capacity: 0)
+    private var added: [[UInt8]: Int32] = [:]
+    private var composes = true
+
+    /// Ids index the text encoder's embedding; one beyond this is a damaged file.
+    private static let largestId = 1 << 24
+
+    // MARK: - vocab.json and merges.txt
+
+    /// Reads the older pair of files.
+    init(vocabulary: [UInt8], merges text: [UInt8]) throws(TokenizerError) {
+        var scanner = JSONScanner(vocabulary, file: "vocab.json")
+        try readVocabulary(&scanner, file: "vocab.json")
+        try scanner.end()
+        try readMerges(lines: text)
+    }
+
+    /// Reads `merges.txt`: one merge a line, the earliest first, after a line with the version.
+    private mutating func readMerges(lines text: [UInt8]) throws(TokenizerError) {
+        let newline = UInt8(ascii: "\n")
+        merges = MergeTable(capacity: text.count { $0 == newline } + 1)
+        var rank = 0
+        for line in text.split(separator: newline) {
+            let line = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
+            guard !line.isEmpty, !line.starts(with: "#version".utf8) else { continue }
+            try addMerge(joined: line, rank: rank, file: "merges.txt")
+            rank += 1
+        }
+    }
+
+    // MARK: - tokenizer.json
+
+    /// Reads the newer file, which holds everything.
+    init(tokenizer bytes: [UInt8]) throws(TokenizerError) {
+        let file = "tokenizer.json"
+        var scanner = JSONScanner(bytes, file: file)
+        var parts: [String: Range<Int>] = [:]
+        try scanner.members { (scanner) throws(TokenizerError) in
+            let name = String(decoding: scanner.text, as: UTF8.self)
+            parts[name] = try scanner.skip()
+        }
+        try scanner.end()
+
+        func component(_ name: String) throws(TokenizerError) -> TokenizerComponent? {
+            try parts[name].flatMap { (range) throws(TokenizerError) in
+                try Self.decode(TokenizerComponent?.self, bytes[range], "\(file), \(name)")
+            }
+        }
+        composes = try TokenizerComponent.composes(component("normalizer"))
+        try TokenizerComponent.checkSplit(component("pre_tokenizer"))
+        try TokenizerComponent.checkAddsNothing(component("post_processor"))
+        guard let model = parts["model"] else {
+            throw .malformed("\(file) has no model, expected a BPE model.")
+        }
+        try readModel(bytes, at: model.lowerBound, file: file)
+        if let range = parts["added_tokens"] {
+            let records = try Self.decode(
+                [AddedTokenRecord].self,
+                bytes[range],
+                "\(file), added_tokens"
+            )
+            for record in records {
+                guard let id = record.id else {
+                    throw .malformed("\(file) has the added token '\(record.content)' without id.")
+                }
+                try add(record, id: id, file: file)
+            }
+        }
+    }
+
+    /// Reads the `model` object.
+    private mutating func readModel(
+        _ bytes: [UInt8],
+        at position: Int,
+        file: String
+    ) throws(TokenizerError) {
+        var parts: [String: Range<Int>] = [:]
+        var scanner = JSONScanner(bytes, file: file, position: position)
+        try scanner.members { (scanner) throws(TokenizerError) in
+            let name = String(decoding: scanner.text, as: UTF8.self)
+            parts[name] = try scanner.skip()
+        }
+        func text(_ name: String) -> String? {
+            parts[name].map { String(decoding: bytes[$0], as: UTF8.self) }
+        }
+        guard text("type") == "\"BPE\"" else {
+            throw .unsupported(
+                "\(file) has a model of type \(text("type") ?? "none"), expected BPE."
+            )
+        }
+        let inert: [String: Set<String>] = [
+            "dropout": ["null", "0.0", "0"], "ignore_merges": ["null", "false"],
+            "continuing_subword_prefix": ["null", "\"\""],
+            "end_of_word_suffix": ["null", "\"\""],
+        ]
+        for (name, values) in inert.sorted(by: { $0.key < $1.key }) {
+            guard let found = text(name), !values.contains(found) else { continue }
+            throw .unsupported("\(file) has a model with \(name) \(found), expected none.")
+        }
+        guard let vocabulary = parts["vocab"], let list = parts["merges"] else {
+            throw .malformed("\(file) has a model without vocab or merges, expected both.")
+        }
+        scanner = JSONScanner(bytes, file: file, position: vocabulary.lowerBound)
+        try readVocabulary(&scanner, file: file)
+        scanner = JSONScanner(bytes, file: file, position: list.lowerBound)
+        try readMerges(&scanner, file: file)
+    }
+
+    /// Reads the array of merges: strings with a space between, or pairs.
+    private mutating func readMerges(
+        _ scanner: inout JSONScanner,
+        file: String
+    ) throws(TokenizerError) {
+        merges = MergeTable(capacity: index.count)
+        var rank = 0
+        var left: [UInt8] = []
+        try scanner.elements { (scanner) throws(TokenizerError) in
+            if scanner.peek() == UInt8(ascii: "[") {
+                var count = 0
+                try scanner.elements { (scanner) throws(TokenizerError) in
+                    if count == 1 {
+                        // Copied, so that the scanner keeps its own storage.
+                        left.removeAll(keepingCapacity: true)
+                        left += scanner.text
+                    }
+                    try scanner.string()
+                    count += 1
+                }
+                guard count == 2 else {
+                    throw .malformed("\(file) has merge \(rank) of \(count) parts, expected two.")
+                }
+                try addMerge(left, scanner.text, rank: rank, file: file)
+            } else {
+                try scanner.string()
+                try addMerge(joined: scanner.text[...], rank: rank, file: file)
+            }
+            rank += 1
+        }
+    }
+
+    // MARK: - What the files share
+
+    /// Reads an object of ids by token.
+    private mutating func readVocabulary(
+        _ scanner: inout JSONScanner,
+        file: String
+    ) throws(TokenizerError) {
+        try scanner.members { (scanner) throws(TokenizerError) in
+            let number = try scanner.integer()
+            let id = try Self.checked(number, scanner.text, file)
+            guard index.insert(scanner.text, id: id) else {
+                throw .malformed("\(file) has the token '\(Self.shown(scanner.text))' twice.")
+            }
+            guard take(id) else {
+                throw .malformed(
+                    "\(file) gives id \(id) to '\(Self.shown(scanner.text))' and to another token."
+                )
+            }
+        }
+    }
+
+    private mutating func addMerge(
+        joined: ArraySlice<UInt8>,
+        rank: Int,
+        file: String
+    ) throws(TokenizerError) {
+        let parts = joined.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+        guard parts.count == 2 else {
+            throw .malformed(
+                "\(file) has merge \(rank) '\(Self.shown(Array(joined)))', "
+                    + "expected two tokens with one space between."
+            )
+        }
+        try addMerge(Array(parts[0]), Array(parts[1]), rank: rank, file: file)
+    }
+
+    private mutating func addMerge(
+        _ left: [UInt8],
+        _ right: [UInt8],
+        rank: Int,
+        file: String
+    ) throws(TokenizerError) {
+        func id(_ text: [UInt8]) throws(TokenizerError) -> Int32 {
+            guard let id = index.find(text) else {
+                throw .malformed(
+                    "\(file) has merge \(rank) with '\(Self.shown(text))', "
+                        + "expected a token of the vocabulary."
+                )
+            }
+            return id
+        }
+        try merges.insert(id(left), id(right), rank: rank, result: id(left + right))
+    }
+
+    /// Adds the tokens that `tokenizer_config.json` lists in `added_tokens_decoder`.
+    mutating func addTokens(config bytes: [UInt8]) throws(TokenizerError) {
+        struct Config: Decodable {
+            let decoder: [String: AddedTokenRecord]?
+            enum CodingKeys: String, CodingKey { case decoder = "added_tokens_decoder" }
+        }
+        let file = "tokenizer_config.json"
+        let records = try Self.decode(Config.self, bytes[...], file).decoder ?? [:]
+        for (key, record) in records.sorted(by: { $0.key < $1.key }) {
+            guard let id = Int(key) else {
+                throw .malformed("\(file) has the added token id '\(key)', expected a number.")
+            }
+            try add(record, id: id, file: file)
+        }
+    }
+
+    /// Adds one token; the same one may come from two files.
+    private mutating func add(
+        _ record: AddedTokenRecord,
+        id number: Int,
+        file: String
+    ) throws(TokenizerError) {
+        try record.check(file: file)
+        let text = Array(record.content.utf8)
+        let id = try Self.checked(number, text, file)
+        if let known = added[text] ?? index.find(text) {
+            guard known == id else {
+                throw .malformed(
+                    "\(file) gives id \(id) to '\(record.content)', which has id \(known) already."
+                )
+            }
+        } else if !take(id) {
+            throw .malformed("\(file) gives id \(id) to '\(record.content)' and to another token.")
+        }
+        added[text] = id
+    }
+
+    /// The finished vocabulary.
+    ///
+    /// - Throws: `TokenizerError.Code.malformed` when a byte or a token of the chat template has no
+    ///   id.
+    func build() throws(TokenizerError) -> Vocabulary {
+        var byteIds: [Int32] = []
+        for byte in UInt8.min...UInt8.max {
+            let symbol = ByteAlphabet.symbol(byte)
+            guard let id = index.find(symbol) else {
+                throw .malformed(
+                    "The vocabulary has no token '\(Self.shown(symbol))' for byte \(byte), "
+                        + "expected one for each of the 256."
+                )
+            }
+            byteIds.append(id)
+        }
+        let tokens = AddedTokens(ids: added)
+        for name in ["<|im_start|>", "<|im_end|>"] where tokens[name] == nil {
+            throw .malformed(
+                "The tokenizer's files have no added token \(name), which the chat template needs."
+            )
+        }
+        return Vocabulary(
+            byteIds: byteIds,
+            merges: merges,
+            addedTokens: tokens,
+            composes: composes,
+            idBound: isTaken.count
+        )
+    }
+
+    /// Marks an id as used; `false` if it was.
+    private mutating func take(_ id: Int32) -> Bool {
+        let id = Int(id)
+        if id >= isTaken.count {
+            isTaken += Array(repeating: false, count: id + 1 - isTaken.count)
+        }
+        defer { isTaken[id] = true }
+        return !isTaken[id]
+    }
+
+    private static func checked(
+        _ id: Int,
+        _ text: [UInt8],
+        _ file: String
+    ) throws(TokenizerError) -> Int32 {
+        guard (0...largestId).contains(id) else {
+            throw .malformed(
+                "\(file) gives id \(id) to '\(shown(text))', expected 0 to \(largestId)."
+            )
+        }
+        return Int32(id)
+    }
+
+    /// A token's text for a message: one line and not long.
+    private static func shown(_ text: [UInt8]) -> String {
+        let text = String(decoding: text.prefix(60), as: UTF8.self)
+        return text.debugDescription.dropFirst().dropLast() + ""
+    }
+
+    private static func decode<T: Decodable>(
+        _ type: T.Type,
+        _ bytes: ArraySlice<UInt8>,
+        _ place: String
+    ) throws(TokenizerError) -> T {
+        do {
+            return try JSONDecoder().decode(type, from: Data(bytes))
+        } catch let error as DecodingError {
+            throw .malformed("\(place) cannot be read: \(reason(error)).")
+        } catch {
+            throw .malformed("\(place) cannot be read: \(error.localizedDescription).")
+        }
+    }
+
+    /// What a decoding error says, in words that fit into a sentence.
+    private static func reason(_ error: DecodingError) -> String {
+        func path(_ context: DecodingError.Context) -> String {
+            let names = context.codingPath.map { $0.intValue.map(String.init) ?? $0.stringValue }
+            return names.isEmpty ? "" : " in " + names.joined(separator: ".")
+        }
+        switch error {
+        case .keyNotFound(let key, let context):
+            return "expected '\(key.stringValue)'\(path(context)), found none"
+        case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
+            return "expected \(type)\(path(context)), found something else"
+        default:
+            return "expected JSON, found bytes that are not"
+        }
+    }
+}

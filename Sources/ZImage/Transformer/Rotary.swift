@@ -1,0 +1,51 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+import ModelFiles
+
+/// Positions of tokens on three axes, and the angles they rotate queries and keys by.
+///
+/// A caption counts along the first axis from 1, its padding included. The picture lies behind it:
+/// first axis one past the padded caption, then row and column. Padding of the picture sits at the
+/// origin.
+struct RotaryAngles: Sendable {
+    /// `[tokens, headDim / 2]`.
+    private(set) var cosines: [Float] = []
+    /// `[tokens, headDim / 2]`.
+    private(set) var sines: [Float] = []
+    private let frequencies: [[Double]]
+
+    init(config: TransformerConfig) {
+        frequencies = config.axesDims.map { width in
+            (0..<(width / 2)).map { pow(config.ropeTheta, -2 * Double($0) / Double(width)) }
+        }
+    }
+
+    mutating func append(_ position: (Int, Int, Int)) {
+        for (axis, value) in [position.0, position.1, position.2].enumerated() {
+            for frequency in frequencies[axis] {
+                let angle = Float(Double(value) * frequency)
+                cosines.append(cosf(angle))
+                sines.append(sinf(angle))
+            }
+        }
+    }
+
+    mutating func appendCaption(paddedLength: Int) {
+        for index in 0..<paddedLength { append((1 + index, 0, 0)) }
+    }
+
+    mutating func appendImage(rows: Int, columns: Int, padding: Int, captionLength: Int) {
+        for row in 0..<rows {
+            for column in 0..<columns { append((captionLength + 1, row, column)) }
+        }
+        for _ in 0..<padding { append((0, 0, 0)) }
+    }
+}

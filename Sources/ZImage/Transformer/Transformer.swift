@@ -1,0 +1,284 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+package import ModelFiles
+import Synchronization
+package import Tensors
+
+/// The S3-DiT transformer over a ragged batch of sequences.
+///
+/// A sequence is one picture's latents with one caption. Linear layers see the rows of all sequences;
+/// attention and positions are each sequence's own.
+///
+/// - Shapes: latents `[C, h, w]`, `h` and `w` even; 2 x 2 latent pixels are one token.
+/// - Source: diffusers 0.42.1, `transformer_z_image.py`; checked by `ParityTests`.
+package final class Transformer<Device: Backend>: Sendable {
+    /// A caption after the layers that do not depend on the step.
+    package struct Caption: Sendable {
+        /// `[length, dim]`, padded to whole 32 tokens.
+        let tokens: Device.Values
+        /// Tokens with padding.
+        package var length: Int { tokens.rows }
+    }
+
+    /// One sequence of a batch.
+    package struct Sequence: Sendable {
+        /// `[C, h, w]`, row-major.
+        package var latents: [Float]
+        /// Latent rows.
+        package var height: Int
+        /// Latent columns.
+        package var width: Int
+        /// What to draw.
+        package var caption: Caption
+        /// `1 - sigma`: 0 at pure noise, towards 1 at the picture.
+        package var time: Float
+
+        /// A sequence of the given latents, caption and time.
+        package init(
+            latents: [Float], height: Int, width: Int, caption: Caption, time: Float
+        ) {
+            self.latents = latents
+            self.height = height
+            self.width = width
+            self.caption = caption
+            self.time = time
+        }
+    }
+
+    /// Tokens are padded to a multiple of this with learned tokens that take part like any other.
+    package static var tokenMultiple: Int { 32 }
+
+    package let config: TransformerConfig
+    private let device: Device
+    private let timeIn: Device.Weights
+    private let timeOut: Device.Weights
+    private let imageEmbedder: Device.Weights
+    private let captionNorm: Device.Vector
+    private let captionEmbedder: Device.Weights
+    private let imagePad: Device.Values
+    private let captionPad: Device.Values
+    private let noiseRefiner: [TransformerBlock<Device>]
+    private let contextRefiner: [TransformerBlock<Device>]
+    private let layers: [TransformerBlock<Device>]
+    private let finalModulation: Device.Weights
+    private let finalLinear: Device.Weights
+    private let tables = Mutex<[[Int]: Tables]>([:])
+
+    /// Rotary tables of one batch shape.
+    private struct Tables: Sendable {
+        let image: RotaryTable<Device>
+        let joint: RotaryTable<Device>
+    }
+
+    /// Loads all weights; `progress` is told the share that is done.
+    package init(
+        config: TransformerConfig, store: TensorStore, device: Device,
+        deltas: [String: LowRankDelta] = [:], progress: (Double) -> Void = { _ in }
+    ) throws {
+        self.config = config
+        self.device = device
+        let loader = WeightLoader(device: device, store: store, deltas: deltas)
+        // Small and sensitive layers stay in f32 whatever the precision of the blocks.
+        func sensitive(_ name: String) throws -> Device.Weights {
+            try loader.weights(["\(name).weight"], bias: ["\(name).bias"], precision: .f32)
+        }
+        timeIn = try sensitive("t_embedder.mlp.0")
+        timeOut = try sensitive("t_embedder.mlp.2")
+        imageEmbedder = try sensitive("all_x_embedder.2-1")
+        captionNorm = try loader.vector("cap_embedder.0.weight")
+        captionEmbedder = try sensitive("cap_embedder.1")
+        imagePad = device.upload(
+            try loader.numbers("x_pad_token"), rows: 1, columns: config.dim)
+        captionPad = device.upload(
+            try loader.numbers("cap_pad_token"), rows: 1, columns: config.dim)
+        finalModulation = try sensitive("all_final_layer.2-1.adaLN_modulation.1")
+        finalLinear = try sensitive("all_final_layer.2-1.linear")
+        let names = config.blockNames
+        var blocks: [TransformerBlock<Device>] = []
+        for (index, name) in names.enumerated() {
+            blocks.append(
+                try TransformerBlock(
+                    name, config: config, modulated: !name.hasPrefix("context_refiner"),
+                    loader: loader))
+            progress(Double(index + 1) / Double(names.count))
+        }
+        noiseRefiner = Array(blocks[..<config.refinerLayers])
+        contextRefiner = Array(blocks[config.refinerLayers..<(2 * config.refinerLayers)])
+        layers = Array(blocks[(2 * config.refinerLayers)...])
+    }
+
+    // MARK: - Captions
+
+    /// Embeds text features and runs the layers that do not depend on the step.
+    ///
+    /// - Parameter features: `[count, captionWidth]`, row-major.
+    package func prepareCaption(features: [Float]) throws(NumericError) -> Caption {
+        let count = features.count / config.captionWidth
+        let real = Segments(lengths: [count])
+        let embedded = device.product(
+            device.norm(
+                device.upload(features, rows: count, columns: config.captionWidth), kind: .rms,
+                weight: captionNorm, epsilon: Float(config.normEpsilon), scale: nil,
+                segments: real, precision: .f32), captionEmbedder, adding: nil)
+        let length = Self.padded(count)
+        let tokens = device.makeValues(rows: length, columns: config.dim)
+        device.copyRows(0..<count, of: embedded, to: tokens, at: 0)
+        for row in count..<length { device.copyRows(0..<1, of: captionPad, to: tokens, at: row) }
+        var angles = RotaryAngles(config: config)
+        angles.appendCaption(paddedLength: length)
+        let rotary = table(angles)
+        let segments = Segments(lengths: [length])
+        for block in contextRefiner {
+            try block(tokens, conditioning: nil, rotary: rotary, segments: segments)
+        }
+        return Caption(tokens: tokens)
+    }
+
+    private static func padded(_ count: Int) -> Int {
+        (count + tokenMultiple - 1) / tokenMultiple * tokenMultiple
+    }
+
+    private func table(_ angles: RotaryAngles) -> RotaryTable<Device> {
+        let half = config.headDim / 2
+        let rows = angles.cosines.count / half
+        return RotaryTable(
+            cosines: device.upload(angles.cosines, rows: rows, columns: half),
+            sines: device.upload(angles.sines, rows: rows, columns: half), pairing: .adjacent)
+    }
+
+    // MARK: - One evaluation
+
+    /// Evaluates all sequences once.
+    ///
+    /// - Returns: one `[C, h, w]` a sequence: the model's raw output, which points from noise to
+    ///   picture.
+    /// - Throws: `NumericError` that names the layer and the sequence.
+    package func callAsFunction(_ batch: [Sequence]) throws(NumericError) -> [[Float]] {
+        let (dim, multiple) = (config.dim, Self.tokenMultiple)
+        let tokens = batch.map { ($0.height / 2) * ($0.width / 2) }
+        let imageSegments = Segments(lengths: tokens.map(Self.padded))
+        let jointSegments = Segments(
+            lengths: zip(tokens, batch).map { Self.padded($0) + $1.caption.length })
+        let tables = tables(for: batch)
+
+        let time = timeEmbedding(batch.map(\.time))
+        let conditioning = device.operand(time, precision: .f32)
+
+        var patches: [Float] = []
+        patches.reserveCapacity(imageSegments.rows * config.patchWidth)
+        for (sequence, count) in zip(batch, tokens) {
+            patches += Patches.split(
+                sequence.latents, channels: config.inChannels, height: sequence.height,
+                width: sequence.width)
+            let padding = Self.padded(count) - count
+            patches += repeatElement(0, count: padding * config.patchWidth)
+        }
+        let image = device.product(
+            device.operand(
+                device.upload(patches, rows: imageSegments.rows, columns: config.patchWidth),
+                precision: .f32), imageEmbedder, adding: nil)
+        for (index, count) in tokens.enumerated() where !count.isMultiple(of: multiple) {
+            let range = imageSegments.range(index)
+            for row in (range.lowerBound + count)..<range.upperBound {
+                device.copyRows(0..<1, of: imagePad, to: image, at: row)
+            }
+        }
+        for block in noiseRefiner {
+            try block(
+                image, conditioning: conditioning, rotary: tables.image, segments: imageSegments)
+        }
+        let joint = device.makeValues(rows: jointSegments.rows, columns: dim)
+        for (index, sequence) in batch.enumerated() {
+            let range = imageSegments.range(index)
+            let start = jointSegments.range(index).lowerBound
+            device.copyRows(range, of: image, to: joint, at: start)
+            device.copyRows(
+                0..<sequence.caption.length, of: sequence.caption.tokens, to: joint,
+                at: start + range.count)
+        }
+        for block in layers {
+            try block(
+                joint, conditioning: conditioning, rotary: tables.joint, segments: jointSegments)
+        }
+        return try finish(joint, time: time, batch: batch, segments: jointSegments)
+    }
+
+    private func finish(
+        _ joint: Device.Values, time: Device.Values, batch: [Sequence], segments: Segments
+    ) throws(NumericError) -> [[Float]] {
+        // Unlike the blocks' modulation, the final layer's has an activation before it.
+        device.silu(time)
+        let scale = device.product(
+            device.operand(time, precision: .f32), finalModulation, adding: nil)
+        let normed = device.norm(
+            joint, kind: .layer, weight: nil, epsilon: 1e-6,
+            scale: ModulationSlice(scale, column: 0), segments: segments, precision: .f32)
+        let patches = device.download(device.product(normed, finalLinear, adding: nil))
+        try checkFinite(device, segments, at: "transformer final layer")
+        var outputs: [[Float]] = []
+        for (index, sequence) in batch.enumerated() {
+            let start = segments.range(index).lowerBound
+            let count = (sequence.height / 2) * (sequence.width / 2)
+            let own = patches[(start * config.patchWidth)..<((start + count) * config.patchWidth)]
+            let output = Patches.join(
+                own, channels: config.inChannels, height: sequence.height, width: sequence.width)
+            guard output.allSatisfy(\.isFinite) else {
+                throw NumericError(layer: "transformer output", step: nil, sequence: index)
+            }
+            outputs.append(output)
+        }
+        return outputs
+    }
+
+    /// `[sequences, conditioningWidth]` from times, by a sinusoid (cosines first) and two layers.
+    private func timeEmbedding(_ times: [Float]) -> Device.Values {
+        let half = 128
+        var waves: [Float] = []
+        for time in times {
+            let angles = (0..<half).map { index in
+                time * Float(config.timeScale)
+                    * expf(-logf(10000) * Float(index) / Float(half))
+            }
+            waves += angles.map(cosf)
+            waves += angles.map(sinf)
+        }
+        let hidden = device.product(
+            device.operand(
+                device.upload(waves, rows: times.count, columns: 2 * half), precision: .f32),
+            timeIn, adding: nil)
+        device.silu(hidden)
+        return device.product(device.operand(hidden, precision: .f32), timeOut, adding: nil)
+    }
+
+    /// Rotary tables, kept for the next step: the shape of a batch rarely changes between steps.
+    private func tables(for batch: [Sequence]) -> Tables {
+        let key = batch.flatMap { [$0.height, $0.width, $0.caption.length] }
+        if let known = tables.withLock({ $0[key] }) { return known }
+        var image = RotaryAngles(config: config)
+        var joint = RotaryAngles(config: config)
+        for sequence in batch {
+            let (rows, columns) = (sequence.height / 2, sequence.width / 2)
+            let padding = Self.padded(rows * columns) - rows * columns
+            let length = sequence.caption.length
+            image.appendImage(
+                rows: rows, columns: columns, padding: padding, captionLength: length)
+            joint.appendImage(
+                rows: rows, columns: columns, padding: padding, captionLength: length)
+            joint.appendCaption(paddedLength: length)
+        }
+        let made = Tables(image: table(image), joint: table(joint))
+        tables.withLock { known in
+            if known.count >= 8 { known.removeAll() }
+            known[key] = made
+        }
+        return made
+    }
+}

@@ -1,0 +1,106 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ModelFiles
+import Tensors
+
+/// One block of the transformer: attention, then a gated feed-forward layer, each between two norms.
+///
+/// Modulated blocks scale what enters and gate what leaves by four vectors of the step:
+/// scale and gate of the attention, scale and gate of the feed-forward layer. There are no shifts.
+///
+/// - Source: diffusers 0.42.1, `transformer_z_image.py`, `ZImageTransformerBlock`; checked by
+///   `ParityTests`.
+struct TransformerBlock<Device: Backend>: Sendable {
+    let name: String
+    private let device: Device
+    private let shape: AttentionShape
+    private let dim: Int
+    private let epsilon: Float
+    private let attentionNorm1: Device.Vector
+    private let attentionNorm2: Device.Vector
+    private let feedForwardNorm1: Device.Vector
+    private let feedForwardNorm2: Device.Vector
+    private let queryNorm: Device.Vector
+    private let keyNorm: Device.Vector
+    private let qkv: Device.Weights
+    private let output: Device.Weights
+    private let gateUp: Device.Weights
+    private let down: Device.Weights
+    private let modulation: Device.Weights?
+
+    init(
+        _ name: String, config: TransformerConfig, modulated: Bool, loader: WeightLoader<Device>
+    ) throws {
+        self.name = name
+        device = loader.device
+        dim = config.dim
+        epsilon = Float(config.normEpsilon)
+        let precision = loader.device.precision
+        shape = AttentionShape(
+            heads: config.heads, keyValueHeads: config.heads, headDim: config.headDim,
+            causal: false, precision: precision)
+        attentionNorm1 = try loader.vector("\(name).attention_norm1.weight")
+        attentionNorm2 = try loader.vector("\(name).attention_norm2.weight")
+        feedForwardNorm1 = try loader.vector("\(name).ffn_norm1.weight")
+        feedForwardNorm2 = try loader.vector("\(name).ffn_norm2.weight")
+        queryNorm = try loader.vector("\(name).attention.norm_q.weight")
+        keyNorm = try loader.vector("\(name).attention.norm_k.weight")
+        qkv = try loader.weights(
+            ["to_q", "to_k", "to_v"].map { "\(name).attention.\($0).weight" },
+            precision: precision)
+        output = try loader.weights(["\(name).attention.to_out.0.weight"], precision: precision)
+        gateUp = try loader.weights(
+            ["\(name).feed_forward.w1.weight", "\(name).feed_forward.w3.weight"], layout: .gated,
+            precision: precision)
+        down = try loader.weights(["\(name).feed_forward.w2.weight"], precision: precision)
+        modulation =
+            modulated
+            ? try loader.weights(
+                ["\(name).adaLN_modulation.0.weight"], bias: ["\(name).adaLN_modulation.0.bias"],
+                precision: .f32) : nil
+    }
+
+    /// Runs the block in place.
+    ///
+    /// - Parameters:
+    ///   - x: `[rows, dim]`, all sequences one after the other.
+    ///   - conditioning: `[sequences, conditioningWidth]`; ignored by unmodulated blocks.
+    ///   - rotary: one angle a row and pair.
+    func callAsFunction(
+        _ x: Device.Values, conditioning: Device.Operand?, rotary: RotaryTable<Device>,
+        segments: Segments
+    ) throws(NumericError) {
+        var vectors: Device.Values?
+        if let modulation, let conditioning {
+            let made = device.product(conditioning, modulation, adding: nil)
+            device.tanh(made, columns: dim..<(2 * dim))
+            device.tanh(made, columns: (3 * dim)..<(4 * dim))
+            vectors = made
+        }
+        func slice(_ index: Int) -> ModulationSlice<Device>? {
+            vectors.map { ModulationSlice($0, column: index * dim) }
+        }
+        let precision = device.precision
+        let h = device.norm(
+            x, kind: .rms, weight: attentionNorm1, epsilon: epsilon, scale: slice(0),
+            segments: segments, precision: precision)
+        let mixed = device.product(h, qkv, adding: nil)
+        // The head norms' epsilon is fixed in the reference, whatever the config says.
+        device.normalizeHeads(
+            mixed, columns: 0..<dim, weight: queryNorm, epsilon: 1e-5, rotary: rotary)
+        device.normalizeHeads(
+            mixed, columns: dim..<(2 * dim), weight: keyNorm, epsilon: 1e-5, rotary: rotary)
+        let attended = device.attention(mixed, shape, segments: segments)
+        device.addNorm(
+            device.product(attended, output, adding: nil), to: x, weight: attentionNorm2,
+            epsilon: epsilon, gate: slice(1), segments: segments)
+        let g = device.norm(
+            x, kind: .rms, weight: feedForwardNorm1, epsilon: epsilon, scale: slice(2),
+            segments: segments, precision: precision)
+        let fed = device.product(device.gatedProduct(g, gateUp), down, adding: nil)
+        device.addNorm(
+            fed, to: x, weight: feedForwardNorm2, epsilon: epsilon, gate: slice(3),
+            segments: segments)
+        try checkFinite(device, segments, at: "transformer \(name)")
+    }
+}

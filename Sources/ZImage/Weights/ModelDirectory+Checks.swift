@@ -1,0 +1,39 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import ModelFiles
+
+extension ModelDirectory {
+    /// Width of the feed-forward layers, read from the file: configs do not say it.
+    package func feedForwardWidth() throws -> Int {
+        let name =
+            (transformerConfig.blockNames.first ?? "layers.0") + ".feed_forward.w1.weight"
+        guard let tensor = try transformerStore()[name] else {
+            throw CheckpointError(
+                code: .missingTensor,
+                message: "the transformer has no tensor '\(name)', from which the width of its"
+                    + " feed-forward layers is read.",
+                remedy: "Download the transformer folder again.")
+        }
+        guard tensor.shape.count == 2, tensor.shape[0] > 0 else {
+            throw CheckpointError(
+                code: .badTensor,
+                message: "tensor '\(name)' has shape \(tensor.shape), expected [width,"
+                    + " \(transformerConfig.dim)].",
+                remedy: "Download the transformer folder again.")
+        }
+        return tensor.shape[0]
+    }
+
+    /// Checks that every tensor of every part is there with the right shape.
+    ///
+    /// - Throws: `CheckpointError` that lists everything missing, unexpected or misshapen at once.
+    package func checkTensors() throws {
+        let text = textEncoderConfig
+        try textEncoderStore().validate(text.tensorSpecs) { text.tolerates($0) }
+        let width = try feedForwardWidth()
+        try transformerStore().validate(transformerConfig.tensorSpecs(feedForward: width)) {
+            $0 == "norm_final.weight"
+        }
+        try autoencoderStore().validate(autoencoderConfig.tensorSpecs) { _ in false }
+    }
+}

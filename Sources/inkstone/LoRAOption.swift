@@ -1,0 +1,20 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ArgumentParser
+import Foundation
+import Tensors
+import ZImage
+
+/// Reads `FILE` or `FILE:SCALE`.
+enum LoRAOption {
+    static func parse(_ text: String) throws -> Pipeline<CPUBackend>.LoRA {
+        guard let colon = text.lastIndex(of: ":") else { return .init(url: URL(filePath: text)) }
+        let suffix = text[text.index(after: colon)...]
+        if let scale = Double(suffix), scale.isFinite {
+            return .init(url: URL(filePath: String(text[..<colon])), scale: scale)
+        }
+        // A colon may belong to the file's name.
+        if FileManager.default.fileExists(atPath: text) { return .init(url: URL(filePath: text)) }
+        throw ValidationError("--lora must be FILE or FILE:SCALE, got '\(text)'.")
+    }
+}

@@ -1,0 +1,127 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import Imaging
+import Synchronization
+
+/// A generator that draws plain pictures at once and does what a test wants to see handled.
+final class FakeGenerator: ImageGenerating {
+    enum Behaviour: Sendable {
+        /// Queued, started, then steps, previews and pictures.
+        case draw
+        /// Fails instead of the first event.
+        case refuse(GenerationError)
+        /// Fails after the first step.
+        case fail(GenerationError)
+        /// Starts and never ends.
+        case hang
+    }
+
+    let list: [ModelDescription]
+    let behaviour: Behaviour
+    /// Yields once for every request that begins, and ends with the first one that is cancelled.
+    let beginnings: AsyncStream<Void>
+    /// Yields once for every request that was cancelled.
+    let cancellations: AsyncStream<Void>
+    private let began: AsyncStream<Void>.Continuation
+    private let cancelled: AsyncStream<Void>.Continuation
+    private let received = Mutex<[ImageRequest]>([])
+
+    init(_ behaviour: Behaviour = .draw, models: [ModelDescription] = [.tiny, .slashed]) {
+        self.behaviour = behaviour
+        list = models
+        (beginnings, began) = AsyncStream.makeStream()
+        (cancellations, cancelled) = AsyncStream.makeStream()
+    }
+
+    /// What reached the engine.
+    var requests: [ImageRequest] { received.withLock { $0 } }
+
+    var models: [ModelDescription] {
+        get async { list }
+    }
+
+    func events(
+        for request: ImageRequest, model: String
+    ) -> AsyncThrowingStream<JobEvent, any Error> {
+        received.withLock { $0.append(request) }
+        return AsyncThrowingStream { continuation in
+            continuation.onTermination = { [cancelled] reason in
+                if case .cancelled = reason { cancelled.yield() }
+            }
+            switch behaviour {
+            case .refuse(let error):
+                continuation.finish(throwing: error)
+                return
+            case .hang:
+                continuation.yield(.started)
+                began.yield()
+                return
+            case .draw, .fail:
+                break
+            }
+            continuation.yield(.queued(position: 1))
+            continuation.yield(.started)
+            began.yield()
+            do {
+                try draw(request) { continuation.yield($0) }
+                continuation.finish()
+            } catch {
+                continuation.finish(throwing: error)
+            }
+        }
+    }
+
+    private func draw(_ request: ImageRequest, yield: (JobEvent) -> Void) throws {
+        let size = request.size
+        for image in 0..<request.count {
+            for step in 1...request.steps {
+                yield(.step(image: image, step: step, steps: request.steps, seconds: 0.25))
+                if case .fail(let error) = behaviour { throw error }
+                let preview = try RGBImage(
+                    width: size.width / 8, height: size.height / 8,
+                    filledWith: (UInt8(step), 0, 0))
+                yield(.preview(image: image, step: step, preview))
+            }
+            let picture = try RGBImage(
+                width: size.width, height: size.height,
+                filledWith: (200, UInt8(truncatingIfNeeded: request.seed), UInt8(image)))
+            yield(
+                .image(
+                    GeneratedImage(
+                        index: image, seed: request.seed + UInt64(image), image: picture,
+                        pixelDigest: "00", promptTruncated: request.prompt.count > 100,
+                        seconds: Timings(
+                            text: 0.5, steps: Array(repeating: 0.25, count: request.steps),
+                            decode: 0.125, total: 1))))
+        }
+    }
+}
+
+extension ModelDescription {
+    /// Draws 32x16 pictures in 4 steps.
+    static let tiny = make(id: "tiny")
+    /// Its id has a slash, as those of many model hubs do.
+    static let slashed = make(id: "maker/large")
+
+    private static func make(id: String) -> ModelDescription {
+        ModelDescription(
+            id: id, name: "The \(id) model", summary: ["en": "Small.", "zh": "小。"],
+            license: "Apache-2.0",
+            defaults: .init(
+                size: PixelSize(width: 32, height: 16), steps: 4, guidanceScale: 0,
+                negativePrompt: ""),
+            limits: .init(
+                maximumWidth: 64, maximumHeight: 64, maximumSteps: 20, maximumCount: 4,
+                maximumPromptLength: 500, sizeMultiple: 16),
+            sizes: [PixelSize(width: 32, height: 16)],
+            presets: [
+                .init(
+                    id: "fast", name: ["en": "Fast", "zh": "快"],
+                    size: PixelSize(width: 16, height: 16), steps: 2, guidanceScale: 0)
+            ],
+            examples: ["en": ["a red circle"], "zh": ["红色圆形"]],
+            parameterCount: 1000, precision: "f32", kernels: "portable", loadedAt: 1_700_000_000)
+    }
+}

@@ -1,0 +1,71 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Tensors
+import Testing
+
+/// Results do not depend on threads or on what else is in the batch, to the bit.
+@Suite("Results are the same to the bit")
+struct InvarianceTests {
+    private func numbers(_ count: Int, seed: UInt64) -> [Float] {
+        var generator = TorchGenerator(seed: seed)
+        return generator.normals(max(16, count))
+    }
+
+    /// A product, an attention and a norm over sequences of the given lengths.
+    private func run(
+        _ backend: CPUBackend, _ data: [Float], lengths: [Int]
+    ) -> [Float] {
+        let (heads, headDim) = (3, 20)
+        let dim = heads * headDim
+        let segments = Segments(lengths: lengths)
+        let precision = backend.precision
+        let weights = backend.makeWeights(
+            MatrixSource([
+                StoredRows(
+                    Array(numbers(3 * dim * dim, seed: 1).prefix(3 * dim * dim)), rows: 3 * dim,
+                    depth: dim)
+            ]), precision: precision)
+        let out = backend.makeWeights(
+            MatrixSource([
+                StoredRows(
+                    Array(numbers(dim * dim, seed: 2).prefix(dim * dim)), rows: dim, depth: dim)
+            ]), precision: precision)
+        let x = backend.upload(data, rows: segments.rows, columns: dim)
+        let h = backend.norm(
+            x, kind: .rms, weight: nil, epsilon: 1e-5, scale: nil, segments: segments,
+            precision: precision)
+        let qkv = backend.product(h, weights, adding: nil)
+        let mixed = backend.attention(
+            qkv,
+            AttentionShape(
+                heads: heads, keyValueHeads: heads, headDim: headDim, causal: false,
+                precision: precision), segments: segments)
+        return backend.download(backend.product(mixed, out, adding: x))
+    }
+
+    @Test("one thread or several", arguments: KernelTests.Variant.all)
+    func threads(_ variant: KernelTests.Variant) throws {
+        let lengths = [130, 7, 601]
+        let data = Array(numbers(738 * 60, seed: 3).prefix(738 * 60))
+        let alone = run(try variant.backend(threads: 1), data, lengths: lengths)
+        for threads in [2, 3, 7] {
+            let together = run(try variant.backend(threads: threads), data, lengths: lengths)
+            #expect(alone.map(\.bitPattern) == together.map(\.bitPattern))
+        }
+    }
+
+    @Test("alone or in a batch, in any place", arguments: KernelTests.Variant.all)
+    func batch(_ variant: KernelTests.Variant) throws {
+        let backend = try variant.backend()
+        let lengths = [45, 1, 530, 96]
+        let data = Array(numbers(672 * 60, seed: 4).prefix(672 * 60))
+        let batch = run(backend, data, lengths: lengths)
+        let segments = Segments(lengths: lengths)
+        for index in lengths.indices {
+            let range = segments.range(index)
+            let own = (range.lowerBound * 60)..<(range.upperBound * 60)
+            let alone = run(backend, Array(data[own]), lengths: [lengths[index]])
+            #expect(alone.map(\.bitPattern) == batch[own].map(\.bitPattern))
+        }
+    }
+}

@@ -1,0 +1,283 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Tensors
+import Testing
+
+/// Every kernel of every variant against its plain twin.
+@Suite("Kernels agree with their plain twins")
+struct KernelTests {
+    /// A variant of the kernels that this processor runs, and a precision.
+    struct Variant: Sendable, CustomTestStringConvertible {
+        let name: String
+        let precision: Precision
+        var testDescription: String { "\(name) \(precision)" }
+
+        /// Largest difference, as a share of the largest expected magnitude.
+        var tolerance: Float { precision == .f32 ? 4e-6 : 1e-5 }
+
+        func backend(threads: Int = 2) throws -> CPUBackend {
+            try CPUBackend(precision: precision, threads: threads, kernels: name)
+        }
+
+        static let all = CPUBackend.availableKernels.flatMap { name in
+            Precision.allCases.map { Variant(name: name, precision: $0) }
+        }
+    }
+
+    private struct Pair {
+        let fast: CPUBackend
+        let plain: CPUBackend
+        let variant: Variant
+
+        init(_ variant: Variant) throws {
+            self.variant = variant
+            fast = try variant.backend()
+            plain = try CPUBackend(referenceFor: fast.lanes, precision: variant.precision)
+        }
+
+        /// Runs the same operations on both and compares.
+        func compare(_ scale: Float = 1, _ body: (CPUBackend) -> [Float]) {
+            let (got, want) = (body(fast), body(plain))
+            #expect(got.count == want.count)
+            let largest = want.map(abs).max() ?? 0
+            let worst = zip(got, want).map { abs($0 - $1) }.max() ?? 0
+            #expect(
+                worst <= variant.tolerance * scale * max(largest, 1e-3),
+                "largest difference \(worst) of \(largest)")
+        }
+    }
+
+    private func numbers(_ count: Int, seed: UInt64) -> [Float] {
+        var generator = TorchGenerator(seed: seed)
+        return Array(generator.normals(max(16, count)).prefix(count))
+    }
+
+    /// Rows of an operand as f32: multiplies by the unit matrix.
+    private func read(_ operand: CPUOperand, _ backend: CPUBackend) -> [Float] {
+        var unit = [Float](repeating: 0, count: operand.columns * operand.columns)
+        for index in 0..<operand.columns { unit[index * operand.columns + index] = 1 }
+        let weights = backend.makeWeights(
+            MatrixSource([StoredRows(unit, rows: operand.columns, depth: operand.columns)]),
+            precision: operand.precision)
+        return backend.download(backend.product(operand, weights, adding: nil))
+    }
+
+    @Test(
+        "matrix products of odd sizes, with bias and residual", arguments: Variant.all,
+        [(1, 1, 1), (3, 5, 7), (13, 33, 65), (12, 32, 64), (97, 130, 31), (200, 300, 100)])
+    func product(_ variant: Variant, _ size: (Int, Int, Int)) throws {
+        let (rows, depth, columns) = size
+        let pair = try Pair(variant)
+        pair.compare(Float(depth).squareRoot() / 2 + 1) { backend in
+            let weights = backend.makeWeights(
+                MatrixSource(
+                    [
+                        StoredRows(
+                            numbers(columns * depth, seed: 1), rows: columns, depth: depth)
+                    ], bias: numbers(columns, seed: 2)), precision: variant.precision)
+            let a = backend.upload(numbers(rows * depth, seed: 3), rows: rows, columns: depth)
+            let residual = backend.upload(
+                numbers(rows * columns, seed: 4), rows: rows, columns: columns)
+            return backend.download(
+                backend.product(
+                    backend.operand(a, precision: variant.precision), weights, adding: residual))
+        }
+    }
+
+    @Test(
+        "gated products", arguments: Variant.all, [(1, 3, 5), (14, 40, 50), (30, 64, 170)])
+    func gatedProduct(_ variant: Variant, _ size: (Int, Int, Int)) throws {
+        let (rows, depth, width) = size
+        let pair = try Pair(variant)
+        // bf16 results may fall to either side of a rounding boundary: 2^-8 of the value.
+        pair.compare(variant.precision == .bf16 ? 800 : 20) { backend in
+            let parts = [5, 6].map {
+                StoredRows(
+                    numbers(width * depth, seed: $0), rows: width, depth: depth)
+            }
+            let weights = backend.makeWeights(
+                MatrixSource(parts, layout: .gated), precision: variant.precision)
+            let a = backend.upload(numbers(rows * depth, seed: 7), rows: rows, columns: depth)
+            return read(
+                backend.gatedProduct(
+                    backend.operand(a, precision: variant.precision), weights), backend)
+        }
+    }
+
+    @Test(
+        "convolutions", arguments: Variant.all,
+        [
+            ConvolutionGeometry(height: 5, width: 7),
+            ConvolutionGeometry(height: 4, width: 6, kernel: 1),
+            ConvolutionGeometry(height: 6, width: 4, stride: 2, padding: 0),
+            ConvolutionGeometry(height: 3, width: 5, upsample: true),
+            ConvolutionGeometry(height: 20, width: 13),
+        ])
+    func convolution(_ variant: Variant, _ geometry: ConvolutionGeometry) throws {
+        let (channels, columns) = (19, 37)
+        let taps = geometry.kernel * geometry.kernel
+        let pair = try Pair(variant)
+        pair.compare(20) { backend in
+            let weights = backend.makeWeights(
+                MatrixSource(
+                    [
+                        StoredRows(
+                            numbers(columns * channels * taps, seed: 8), rows: columns,
+                            depth: channels, taps: taps)
+                    ], bias: numbers(columns, seed: 9)), precision: variant.precision)
+            let rows = geometry.height * geometry.width
+            let x = backend.upload(
+                numbers(rows * channels, seed: 10), rows: rows, columns: channels)
+            let area = geometry.outputHeight * geometry.outputWidth
+            let residual = backend.upload(
+                numbers(area * columns, seed: 11), rows: area, columns: columns)
+            return backend.download(
+                backend.convolve(
+                    backend.operand(x, precision: variant.precision), weights,
+                    geometry: geometry, adding: residual))
+        }
+    }
+
+    struct AttentionCase: Sendable, CustomTestStringConvertible {
+        let heads: Int
+        let keyValueHeads: Int
+        let headDim: Int
+        let causal: Bool
+        let lengths: [Int]
+        var testDescription: String { "\(heads)/\(keyValueHeads) x \(headDim), \(lengths)" }
+    }
+
+    @Test(
+        "attention over ragged sequences", arguments: Variant.all,
+        [
+            AttentionCase(
+                heads: 1, keyValueHeads: 1, headDim: 2, causal: false, lengths: [1]),
+            AttentionCase(
+                heads: 3, keyValueHeads: 3, headDim: 10, causal: false, lengths: [5, 33, 64]),
+            AttentionCase(
+                heads: 4, keyValueHeads: 2, headDim: 16, causal: true, lengths: [1, 70, 49]),
+            AttentionCase(
+                heads: 2, keyValueHeads: 2, headDim: 32, causal: false, lengths: [513, 1100]),
+            AttentionCase(
+                heads: 2, keyValueHeads: 1, headDim: 24, causal: true, lengths: [1030]),
+            AttentionCase(
+                heads: 1, keyValueHeads: 1, headDim: 96, causal: false, lengths: [130]),
+        ])
+    func attention(_ variant: Variant, _ item: AttentionCase) throws {
+        let pair = try Pair(variant)
+        let segments = Segments(lengths: item.lengths)
+        let columns = (item.heads + 2 * item.keyValueHeads) * item.headDim
+        let shape = AttentionShape(
+            heads: item.heads, keyValueHeads: item.keyValueHeads, headDim: item.headDim,
+            causal: item.causal, precision: variant.precision)
+        // bf16 weights are rounded once more than the twin's.
+        pair.compare(variant.precision == .bf16 ? 1200 : 20) { backend in
+            let qkv = backend.upload(
+                numbers(segments.rows * columns, seed: 12), rows: segments.rows,
+                columns: columns)
+            return read(backend.attention(qkv, shape, segments: segments), backend)
+        }
+    }
+
+    @Test("norms with modulation by sequence", arguments: Variant.all, [1, 7, 33, 100, 288])
+    func norm(_ variant: Variant, _ dim: Int) throws {
+        let pair = try Pair(variant)
+        let segments = Segments(lengths: [3, 20, 1])
+        for kind in [NormKind.rms, .layer] {
+            // A single number is its own mean: the layer norm of it is noise over epsilon.
+            if kind == .layer, dim == 1 { continue }
+            pair.compare(variant.precision == .bf16 ? 800 : 4) { backend in
+                let x = backend.upload(
+                    numbers(24 * dim, seed: 13), rows: 24, columns: dim)
+                let scale = backend.upload(numbers(3 * 2 * dim, seed: 14), rows: 3, columns: 2 * dim)
+                return read(
+                    backend.norm(
+                        x, kind: kind, weight: backend.makeVector(numbers(dim, seed: 15)),
+                        epsilon: 1e-5, scale: ModulationSlice(scale, column: dim),
+                        segments: segments, precision: variant.precision), backend)
+            }
+            pair.compare(4) { backend in
+                let x = backend.upload(numbers(24 * dim, seed: 16), rows: 24, columns: dim)
+                let y = backend.upload(numbers(24 * dim, seed: 17), rows: 24, columns: dim)
+                let gate = backend.upload(numbers(3 * dim, seed: 18), rows: 3, columns: dim)
+                backend.addNorm(
+                    y, to: x, weight: backend.makeVector(numbers(dim, seed: 19)),
+                    epsilon: 1e-5, gate: ModulationSlice(gate, column: 0), segments: segments)
+                return backend.download(x)
+            }
+        }
+    }
+
+    @Test("head norms with both kinds of rotation", arguments: Variant.all, [2, 16, 30, 128])
+    func headNorm(_ variant: Variant, _ headDim: Int) throws {
+        let pair = try Pair(variant)
+        let (tokens, heads) = (19, 3)
+        for halves in [false, true] {
+            pair.compare(8) { backend in
+                let x = backend.upload(
+                    numbers(tokens * (heads + 1) * headDim, seed: 20), rows: tokens,
+                    columns: (heads + 1) * headDim)
+                let half = headDim / 2
+                let rotary = RotaryTable<CPUBackend>(
+                    cosines: backend.upload(
+                        numbers(tokens * half, seed: 21), rows: tokens, columns: half),
+                    sines: backend.upload(
+                        numbers(tokens * half, seed: 22), rows: tokens, columns: half),
+                    pairing: halves ? .halves : .adjacent)
+                backend.normalizeHeads(
+                    x, columns: headDim..<((heads + 1) * headDim),
+                    weight: backend.makeVector(numbers(headDim, seed: 23)), epsilon: 1e-6,
+                    rotary: rotary)
+                return backend.download(x)
+            }
+        }
+    }
+
+    @Test("group norms, also far from zero", arguments: Variant.all, [1, 255, 700])
+    func groupNorm(_ variant: Variant, _ pixels: Int) throws {
+        let pair = try Pair(variant)
+        let (channels, groups) = (24, 4)
+        for offset: Float in [0, 30] {
+            // Far from zero, f32 sums of squares lose digits: 30^2 is 900 times the variance.
+            let scale: Float = variant.precision == .bf16 ? 800 : (offset == 0 ? 20 : 400)
+            pair.compare(scale) { backend in
+                let x = backend.upload(
+                    numbers(pixels * channels, seed: 24).map { $0 + offset }, rows: pixels,
+                    columns: channels)
+                return read(
+                    backend.groupNorm(
+                        x, groups: groups,
+                        weight: backend.makeVector(numbers(channels, seed: 25)),
+                        bias: backend.makeVector(numbers(channels, seed: 26)), epsilon: 1e-6,
+                        silu: true, precision: variant.precision), backend)
+            }
+        }
+    }
+
+    @Test("padding of operands holds zeros, so that no garbage is multiplied", arguments: Variant.all)
+    func padding(_ variant: Variant) throws {
+        let backend = try variant.backend()
+        // Poison the pool's memory: the next operand of this size gets the same block.
+        let poison = backend.upload(
+            [Float](repeating: .nan, count: 40 * 64), rows: 40, columns: 64)
+        _ = consume poison
+        let x = backend.upload(numbers(40 * 33, seed: 27), rows: 40, columns: 33)
+        let result = read(backend.operand(x, precision: variant.precision), backend)
+        let isClean = result.allSatisfy { $0.isFinite }
+        #expect(isClean)
+    }
+
+    @Test("a value that is not finite is found, with the lowest row", arguments: Variant.all)
+    func guardFindsRow(_ variant: Variant) throws {
+        let backend = try variant.backend()
+        var data = numbers(50 * 40, seed: 28)
+        data[33 * 40 + 7] = .infinity
+        data[21 * 40 + 39] = .nan
+        let x = backend.upload(data, rows: 50, columns: 40)
+        _ = backend.norm(
+            x, kind: .rms, weight: nil, epsilon: 1e-5, scale: nil,
+            segments: Segments(lengths: [50]), precision: variant.precision)
+        #expect(backend.takeNonFiniteRow() == 21)
+        #expect(backend.takeNonFiniteRow() == nil)
+    }
+}

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+# Part of Inkstone. Licence: see LICENSE.
+"""Fit the linear preview of a model: a colour for every latent pixel, without the decoder.
+
+    fit_preview.py Models/emoji-nano [--pictures 100]
+
+Draws pictures with the reference pipeline, decodes their final latents and the predictions of the
+clean latents at some earlier steps, averages the decoded pixels over the 8x8 square of each latent
+pixel, and solves `rgb = bias + sum(latent[c] * factors[c])` by least squares. Decoded values lie in
+-1...1, so a preview shows `(rgb + 1) / 2`. Writes `preview` into the model's `inkstone.json` and
+prints R^2 on pictures that were not used for the fit.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import re
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import torch
+import torch.nn.functional as F
+from diffusers import ZImagePipeline
+
+BACKGROUNDS = {
+    "red": "红色", "blue": "蓝色", "green": "绿色", "yellow": "黄色", "orange": "橙色",
+    "purple": "紫色", "pink": "粉色", "white": "白色", "black": "黑色", "gray": "灰色",
+    "brown": "棕色", "light blue": "浅蓝色", "dark blue": "深蓝色", "teal": "青色",
+    "beige": "米色", "light green": "浅绿色",
+}
+STEPS = 8
+KEPT_STEPS = (1, 3, 5, 7)  # the last is the finished picture; earlier ones are its blurred forms
+
+
+def make_prompts(names, count, rng):
+    """Names that the model knows before backgrounds that it knows, in both languages."""
+    prompts = []
+    for index in range(count):
+        name = names[index % len(names)]
+        english, chinese = rng.choice(list(BACKGROUNDS.items()))
+        if index % 2:
+            prompts.append(f"{chinese}背景上的{name['zh'][0]}")
+        else:
+            prompts.append(f"{name['en'][0]} on a {english} background")
+    return prompts
+
+
+@torch.no_grad()
+def collect(pipeline, prompts, size, batch=10):
+    """Pairs of latent pixels `[n, C]` and pooled colours `[n, 3]`, one pair of tensors a prompt."""
+    latents_of, colours_of = [], []
+    for start in range(0, len(prompts), batch):
+        part = prompts[start:start + batch]
+        clean, previous = [], {}
+
+        def keep(pipe, index, timestep, values):
+            # The update is linear, so the predicted clean latents follow from two neighbours.
+            sigmas, now = pipe.scheduler.sigmas, values["latents"]
+            velocity = (now - previous["x"]) / (sigmas[index + 1] - sigmas[index])
+            if index in KEPT_STEPS:
+                clean.append(now - sigmas[index + 1] * velocity)
+            previous["x"] = now
+            return {}
+
+        shape = (len(part), pipeline.transformer.config.in_channels, size // 8, size // 8)
+        previous["x"] = torch.randn(shape, generator=torch.Generator("cpu").manual_seed(start))
+        pipeline(prompt=list(part), height=size, width=size, num_inference_steps=STEPS,
+                 guidance_scale=0.0, latents=previous["x"].clone(), output_type="latent",
+                 callback_on_step_end=keep)
+        vae = pipeline.vae
+        for latents in clean:
+            decoded = vae.decode(latents / vae.config.scaling_factor + vae.config.shift_factor,
+                                 return_dict=False)[0].clamp(-1, 1)
+            latents_of.append(latents.permute(0, 2, 3, 1))
+            colours_of.append(F.avg_pool2d(decoded, 8).permute(0, 2, 3, 1))
+    steps, channels = len(KEPT_STEPS), latents_of[0].shape[-1]
+    groups = range(0, len(latents_of), steps)
+    return [(torch.stack(latents_of[g:g + steps], 1), torch.stack(colours_of[g:g + steps], 1))
+            for g in groups], channels
+
+
+def solve(latents, colours):
+    """Least squares with a constant column: `[C + 1, 3]`, the bias last."""
+    ones = torch.ones(len(latents), 1, dtype=torch.float64)
+    matrix = torch.cat([latents.double(), ones], 1)
+    return torch.linalg.lstsq(matrix, colours.double()).solution
+
+
+def r_squared(solution, latents, colours):
+    fitted = latents.double() @ solution[:-1] + solution[-1]
+    residual = (colours - fitted).pow(2).sum()
+    return 1 - (residual / (colours - colours.mean(0)).pow(2).sum()).item()
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=pathlib.Path)
+    parser.add_argument("--pictures", type=int, default=100)
+    arguments = parser.parse_args()
+    path = arguments.model / "inkstone.json"
+    description = json.loads(path.read_text(encoding="utf-8"))
+    names = json.loads((arguments.model / "names.json").read_text(encoding="utf-8"))
+    rng = random.Random(0)
+    rng.shuffle(names)
+    prompts = make_prompts(names, arguments.pictures, rng)
+    pipeline = ZImagePipeline.from_pretrained(arguments.model, torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    groups, channels = collect(pipeline, prompts, description["defaults"]["width"])
+    latents = torch.cat([g[0] for g in groups])  # [pictures, steps, h, w, C]
+    colours = torch.cat([g[1] for g in groups])
+    held_out = max(len(latents) // 5, 1)
+    flat = lambda t: t.reshape(-1, t.shape[-1])
+    solution = solve(flat(latents[held_out:]), flat(colours[held_out:]))
+    for position, step in enumerate(KEPT_STEPS):
+        score = r_squared(solution, flat(latents[:held_out, position]),
+                          flat(colours[:held_out, position]))
+        print(f"after step {step + 1}: R^2 {score:.4f} on {held_out} held-out pictures")
+    overall = r_squared(solution, flat(latents[:held_out]), flat(colours[:held_out]))
+    print(f"all: R^2 {overall:.4f}; {arguments.pictures - held_out} pictures fitted, "
+          f"{channels} channels")
+    rounded = [[round(v, 5) for v in row] for row in solution.tolist()]
+    description["preview"] = {"factors": rounded[:-1], "bias": rounded[-1]}
+    path.write_text(format_description(description), encoding="utf-8")
+
+
+def format_description(description):
+    """JSON with one line a list of numbers, so that a new fit is a readable change."""
+    text = json.dumps(description, ensure_ascii=False, indent=2)
+    numbers = re.compile(r"\[\s+(-?[\d.][^\[\]{}\"]*?)\s+\]")
+    return numbers.sub(lambda m: "[" + ", ".join(re.split(r",\s+", m[1])) + "]", text) + "\n"
+
+
+if __name__ == "__main__":
+    main()
