@@ -21,7 +21,7 @@ let package = Package(
     name: "inkstone",
     platforms: [.macOS(.v15)],
     products: [
-        .library(name: "ZImage", targets: ["ZImage"]),
+        .library(name: "ZImage", targets: ["ZImage", "Imaging", "ModelFiles", "Tensors"]),
         .library(name: "Engine", targets: ["Engine"]),
         .executable(name: "inkstone", targets: ["inkstone"]),
     ],
@@ -88,8 +88,13 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "ModelFiles"], swiftSettings: settings),
-        .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles"], swiftSettings: settings),
+        .executableTarget(
+            name: "FirstPicture", dependencies: ["Imaging", "ZImage"],
+            path: "Examples/FirstPicture", swiftSettings: settings
+        ),
+        .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: settings),
+        .testTarget(
+            name: "ModelFilesTests", dependencies: ["ModelFiles", "Tensors"], swiftSettings: settings),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging"], swiftSettings: settings),
         .testTarget(
             name: "ZImageTests", dependencies: ["ZImage", "ModelFiles", "Tensors", "Imaging"],
@@ -103,6 +108,7 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
+                "Engine",
                 "Gateway",
                 "Imaging",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -110,6 +116,7 @@ let package = Package(
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),

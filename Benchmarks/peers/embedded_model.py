@@ -7,8 +7,10 @@
 All contenders draw the same pictures, one at a time, 8 steps without guidance, warm. They take
 turns inside every round, so that a slow minute of the machine hits all of them; the ratio is taken
 round by round. Diffusers runs in f32 and bf16, each with the thread count that was fastest in a
-trial. `inkstone generate` is measured by its own report, without the first picture (its process
-starts anew each round); with `--url`, a running server is measured by the client's clock.
+trial. Other load on the machine spoils both the figures and that choice, so the load averages
+before and after are printed with the result. `inkstone generate` is measured by its own report,
+without the first picture (its process starts anew each round); with `--url`, a running server is
+measured by the client's clock.
 """
 
 import argparse
@@ -125,6 +127,7 @@ def main():
     parser.add_argument("--only", help="comma-separated beginnings of contenders' names")
     parser.add_argument("--json", type=pathlib.Path, help="write all seconds here")
     arguments = parser.parse_args()
+    load_before = os.getloadavg()[0]
     threads = [int(v) for v in arguments.threads.split(",")]
     wanted = lambda name: not arguments.only or any(
         name.startswith(w.strip()) for w in arguments.only.split(","))
@@ -144,7 +147,8 @@ def main():
         print(f"round {index + 1} of {arguments.rounds}", file=sys.stderr, flush=True)
 
     print(f"{SIZE}x{SIZE}, {STEPS} steps, no guidance, {cores} cores; {arguments.rounds} rounds of "
-          f"{arguments.pictures} pictures")
+          f"{arguments.pictures} pictures; load average {load_before:.1f} before, "
+          f"{os.getloadavg()[0]:.1f} after")
     print(f"{'':34s} {'pictures/s':>10s} {'(rounds)':>17s}")
     rates = {c: [len(r) / sum(r) for r in rounds] for c, rounds in seconds.items()}
     for contender, values in rates.items():

@@ -40,7 +40,8 @@ def block_shapes(prefix, modulated, fused):
         shapes = {attention + "qkv.weight": (3 * DIM, DIM), attention + "out.weight": (DIM, DIM),
                   attention + "q_norm.weight": (head,), attention + "k_norm.weight": (head,)}
     else:
-        shapes = {f"{attention}{n}.weight": (DIM, DIM) for n in ("to_q", "to_k", "to_v", "to_out.0")}
+        products = ("to_q", "to_k", "to_v", "to_out.0")
+        shapes = {f"{attention}{n}.weight": (DIM, DIM) for n in products}
         shapes |= {f"{attention}{n}.weight": (head,) for n in ("norm_q", "norm_k")}
     shapes |= {forward + "w1.weight": (ffn, DIM), forward + "w2.weight": (DIM, ffn),
                forward + "w3.weight": (ffn, DIM)}

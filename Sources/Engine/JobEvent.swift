@@ -30,6 +30,19 @@ public struct GeneratedImage: Sendable {
     public var promptTruncated: Bool
     /// Where the time went.
     public var seconds: Timings
+
+    /// A picture of the given pixels and story.
+    public init(
+        index: Int, seed: UInt64, image: RGBImage, pixelDigest: String, promptTruncated: Bool,
+        seconds: Timings
+    ) {
+        self.index = index
+        self.seed = seed
+        self.image = image
+        self.pixelDigest = pixelDigest
+        self.promptTruncated = promptTruncated
+        self.seconds = seconds
+    }
 }
 
 /// Seconds that the stages of one picture took.
@@ -42,6 +55,14 @@ public struct Timings: Sendable, Codable, Equatable {
     public var decode: Double
     /// From start to picture, without waiting.
     public var total: Double
+
+    /// Timings of the given stages.
+    public init(text: Double, steps: [Double], decode: Double, total: Double) {
+        self.text = text
+        self.steps = steps
+        self.decode = decode
+        self.total = total
+    }
 }
 
 /// Something that turns requests into pictures: the engine, or a stand-in in tests.

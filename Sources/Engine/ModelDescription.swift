@@ -15,6 +15,16 @@ public struct ModelDescription: Sendable, Codable, Equatable {
         public var guidanceScale: Double
         /// Prompt that guidance leads away from.
         public var negativePrompt: String
+
+        /// All fields.
+        public init(
+            size: PixelSize, steps: Int, guidanceScale: Double, negativePrompt: String
+        ) {
+            self.size = size
+            self.steps = steps
+            self.guidanceScale = guidanceScale
+            self.negativePrompt = negativePrompt
+        }
     }
 
     /// The largest request that is accepted.
@@ -31,6 +41,19 @@ public struct ModelDescription: Sendable, Codable, Equatable {
         public var maximumPromptLength: Int
         /// Both sides are multiples of this.
         public var sizeMultiple: Int
+
+        /// All fields.
+        public init(
+            maximumWidth: Int, maximumHeight: Int, maximumSteps: Int, maximumCount: Int,
+            maximumPromptLength: Int, sizeMultiple: Int
+        ) {
+            self.maximumWidth = maximumWidth
+            self.maximumHeight = maximumHeight
+            self.maximumSteps = maximumSteps
+            self.maximumCount = maximumCount
+            self.maximumPromptLength = maximumPromptLength
+            self.sizeMultiple = sizeMultiple
+        }
     }
 
     /// A named choice of parameters.
@@ -45,6 +68,17 @@ public struct ModelDescription: Sendable, Codable, Equatable {
         public var steps: Int
         /// Guidance; 0 is off.
         public var guidanceScale: Double
+
+        /// All fields.
+        public init(
+            id: String, name: [String: String], size: PixelSize, steps: Int, guidanceScale: Double
+        ) {
+            self.id = id
+            self.name = name
+            self.size = size
+            self.steps = steps
+            self.guidanceScale = guidanceScale
+        }
     }
 
     /// Identifier by which requests name the model.
@@ -73,4 +107,25 @@ public struct ModelDescription: Sendable, Codable, Equatable {
     public var kernels: String
     /// When the weights were loaded, in Unix seconds.
     public var loadedAt: Int
+
+    /// All fields.
+    public init(
+        id: String, name: String, summary: [String: String], license: String, defaults: Defaults,
+        limits: Limits, sizes: [PixelSize], presets: [Preset], examples: [String: [String]],
+        parameterCount: Int, precision: String, kernels: String, loadedAt: Int
+    ) {
+        self.id = id
+        self.name = name
+        self.summary = summary
+        self.license = license
+        self.defaults = defaults
+        self.limits = limits
+        self.sizes = sizes
+        self.presets = presets
+        self.examples = examples
+        self.parameterCount = parameterCount
+        self.precision = precision
+        self.kernels = kernels
+        self.loadedAt = loadedAt
+    }
 }

@@ -25,7 +25,10 @@ package struct Gateway: Sendable {
 
     /// A listener on a port, with every route.
     ///
-    /// - Parameter opened: told the actual port as soon as connections are accepted.
+    /// - Parameters:
+    ///   - port: where to listen; 0 lets the system choose.
+    ///   - opened: told the actual port as soon as connections are accepted.
+    /// - Returns: a listener that is not running yet.
     package func makeApplication(
         port: Int, opened: @escaping @Sendable (Int) async -> Void = { _ in }
     ) -> some ApplicationProtocol {

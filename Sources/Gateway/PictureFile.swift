@@ -33,28 +33,14 @@ func digest(_ bytes: [UInt8]) -> String {
 }
 
 extension Gateway {
-    /// The text that says how a picture was made, as other programs read it.
-    func parameters(of image: GeneratedImage, in call: ImageCall) -> String {
-        let request = call.request
-        return GenerationParameters(
-            prompt: request.prompt,
-            negativePrompt: request.guidanceScale > 0 ? request.negativePrompt : "",
-            steps: request.steps,
-            cfgScale: GenerationParameters.cfgScale(guidance: request.guidanceScale),
-            seed: image.seed,
-            width: image.image.width,
-            height: image.image.height,
-            model: call.model.id,
-            version: "Inkstone \(configuration.version)"
-        ).text
-    }
-
     /// A finished picture as a file that says how it was made.
     func file(
         for image: GeneratedImage, of call: ImageCall, as format: ImageFormat, _ quality: Int
     ) throws -> [UInt8] {
-        try PictureFile.encode(
+        let parameters = GenerationParameters(
+            request: call.request, image: image, model: call.model)
+        return try PictureFile.encode(
             image.image, as: format, quality: quality,
-            metadata: ImageMetadata(parameters: parameters(of: image, in: call)))
+            metadata: ImageMetadata(parameters: parameters.text))
     }
 }

@@ -68,6 +68,13 @@ private struct Listener: Service {
     let port: Int
     let opened: @Sendable (Int) async -> Void
 
+    private var unknownHost: GatewayError {
+        GatewayError(
+            .cannotListen,
+            "Cannot listen on '\(gateway.configuration.host)': the name has no address; use"
+                + " 127.0.0.1.")
+    }
+
     func run() async throws {
         let host = gateway.configuration.host
         do {
@@ -83,10 +90,9 @@ private struct Listener: Service {
                 "Cannot listen on port \(port) of \(host): \(error.reasonOfSystem); choose another"
                     + " address or port.")
         } catch is SocketAddressError {
-            throw GatewayError(
-                .cannotListen,
-                "Cannot listen on '\(host)': there is no such address on this machine; use"
-                    + " 127.0.0.1.")
+            throw unknownHost
+        } catch is SocketAddressError.UnknownHost {
+            throw unknownHost
         }
     }
 }

@@ -63,8 +63,8 @@ final class AtomicFile {
         }
         close(descriptor)
         descriptor = -1
-        // The new name is an entry of the folder, which has to reach the disk as well; where folders
-        // cannot be synchronised, the file is complete all the same.
+        // The new name is an entry of the folder, which has to reach the disk as well; where
+        // folders cannot be synchronised, the file is complete all the same.
         let folder = open(url.deletingLastPathComponent().path, O_RDONLY | O_CLOEXEC)
         if folder >= 0 {
             fsync(folder)

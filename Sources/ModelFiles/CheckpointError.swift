@@ -32,7 +32,7 @@ public struct CheckpointError: Error, Sendable, CustomStringConvertible {
 
     /// Coarse reason.
     public let code: Code
-    /// One sentence: what, where, expected, found. Never a newline.
+    /// One sentence without a newline: what, where, expected, found.
     public let message: String
     /// What the reader can do, or `nil`.
     public let remedy: String?
@@ -69,7 +69,7 @@ public struct CheckpointError: Error, Sendable, CustomStringConvertible {
 }
 
 extension String {
-    /// The text in single quotes, for a message: control characters shown as `\u{..}`, long text cut.
+    /// The text in single quotes, for a message: control characters escaped, long text cut.
     ///
     /// Names come from files that anybody may have written, so they must not break a log line.
     var quoted: String {

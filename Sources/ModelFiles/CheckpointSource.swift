@@ -52,7 +52,8 @@ enum CheckpointSource: Equatable {
         guard candidates.isEmpty else {
             return CheckpointError(
                 code: .unsupported,
-                message: "\(path) holds several checkpoints (\(candidates.listed())), expected one.",
+                message:
+                    "\(path) holds several checkpoints (\(candidates.listed())), expected one.",
                 remedy: "Keep the one to use and move the others elsewhere.")
         }
         let foreign = names.filter { ForeignFormat(fileName: $0) != nil }

@@ -28,7 +28,9 @@ package enum JSONValue: Sendable, Equatable {
 
     /// Reads a document, strictly.
     ///
-    /// - Parameter source: name for the error message, such as a path in quotes.
+    /// - Parameters:
+    ///   - bytes: the whole document, in UTF-8.
+    ///   - source: name for the error message, such as a path in quotes.
     /// - Throws: `CheckpointError` of code `badConfig`.
     package init(parsing bytes: UnsafeRawBufferPointer, source: String) throws(CheckpointError) {
         guard bytes.count <= Self.byteLimit else {

@@ -63,7 +63,7 @@ public final class ModelDirectory: Sendable {
             manifest = try ModelManifest(
                 contentsOf: manifestURL, fallback: fallback,
                 latentChannels: autoencoderConfig.latentChannels)
-        } catch where error.code == .notFound {
+        } catch  where error.code == .notFound {
             manifest = fallback
         }
         try checkAgreement()

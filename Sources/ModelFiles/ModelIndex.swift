@@ -49,8 +49,8 @@ public struct ModelIndex: Sendable, Equatable {
                 ? "of the Z-Image family, but not supported" : "another kind of model"
             throw CheckpointError(
                 code: .unsupported,
-                message: "\(reader.source) is for \(pipeline.quoted), which is \(kind), expected"
-                    + " \(Self.supportedPipelines.joined(separator: " or ")).",
+                message: "\(reader.source): _class_name is \(pipeline.quoted), which is \(kind),"
+                    + " expected \(Self.supportedPipelines.joined(separator: " or ")).",
                 remedy: "Use a Z-Image or Z-Image-Turbo folder.")
         }
         self.init(pipeline: pipeline)
@@ -78,7 +78,8 @@ public struct ModelIndex: Sendable, Equatable {
         case .string(let name): return name
         default:
             throw reader.bad(
-                component, .array(pair), expected: "a library and a class, such as"
+                component, .array(pair),
+                expected: "a library and a class, such as"
                     + " [\"diffusers\", \"AutoencoderKL\"]")
         }
     }

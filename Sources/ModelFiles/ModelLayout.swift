@@ -90,7 +90,8 @@ enum ModelLayout {
             found = "this looks like a GGUF model (\(file.quoted)), which is not supported"
         } else if let file = names.first(where: isCheckpoint) {
             code = .unsupported
-            found = "this looks like a single-file checkpoint (\(file.quoted)), which is not"
+            found =
+                "this looks like a single-file checkpoint (\(file.quoted)), which is not"
                 + " supported"
         } else {
             (code, found) = (.incomplete, "found \(names.listed(limit: 4))")

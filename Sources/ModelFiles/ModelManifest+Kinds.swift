@@ -24,10 +24,9 @@ extension ModelManifest {
         let turbo = Preset(
             id: "turbo", name: ["en": "Turbo, 8 steps", "zh": "Turbo，8 步"], width: 1024,
             height: 1024, steps: 8, guidanceScale: 0)
-        // 4 in the pipeline's own counting is 5 where guidance is called CFG scale.
         let quality = Preset(
             id: "quality", name: ["en": "28 steps, guidance 5.0", "zh": "28 步，引导 5.0"],
-            width: 1024, height: 1024, steps: 28, guidanceScale: 4)
+            width: 1024, height: 1024, steps: 28, guidanceScale: 5)
         let main = kind == .turbo ? turbo : quality
         self.init(
             id: id, name: kind == .turbo ? "Z-Image-Turbo" : "Z-Image",
@@ -43,7 +42,8 @@ extension ModelManifest {
             license: "not stated",
             defaults: Defaults(
                 width: main.width, height: main.height, steps: main.steps,
-                guidanceScale: main.guidanceScale),
+                // What the authors use for the undistilled model; the preset is the benchmark's.
+                guidanceScale: kind == .turbo ? 0 : 4),
             sizes: Self.commonSizes,
             presets: kind == .turbo ? [turbo, quality] : [quality, turbo],
             examples: Self.commonExamples,

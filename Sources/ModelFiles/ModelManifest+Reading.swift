@@ -20,6 +20,7 @@ extension ModelManifest {
     /// defaults: those of `fallback` are for another size of picture.
     ///
     /// - Parameters:
+    ///   - url: the file.
     ///   - fallback: what a folder without the file would get.
     ///   - latentChannels: how many rows the preview's factors must have.
     /// - Throws: `CheckpointError` of code `badConfig` that names the field.
@@ -131,7 +132,9 @@ extension ModelManifest {
         var examples: [String: [String]] = [:]
         for language in object.members.keys.sorted() {
             guard ConfigReader.isLanguage(language) else {
-                throw object.bad("\(language.quoted) is not a language code such as 'en'")
+                throw object.bad(
+                    "examples has the key \(language.quoted), expected a language code such as 'en'"
+                )
             }
             let prompts = try object.strings(language, count: 0...1000) ?? []
             guard prompts.allSatisfy({ !$0.isEmpty && $0.unicodeScalars.count <= 4000 }) else {
@@ -188,7 +191,9 @@ extension ModelManifest {
 
     static func isIdentifier(_ text: String) -> Bool {
         guard let first = text.unicodeScalars.first, isAlphanumeric(first) else { return false }
-        return text.unicodeScalars.allSatisfy { isAlphanumeric($0) || "._-".unicodeScalars.contains($0) }
+        return text.unicodeScalars.allSatisfy {
+            isAlphanumeric($0) || "._-".unicodeScalars.contains($0)
+        }
     }
 
     private static func isAlphanumeric(_ scalar: Unicode.Scalar) -> Bool {

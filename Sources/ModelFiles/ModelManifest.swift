@@ -2,8 +2,8 @@
 
 /// What people should know about a model and choose from: name, defaults, presets, examples.
 ///
-/// It comes from `inkstone.json` beside `model_index.json`; a folder without one gets what suits its
-/// kind. Every field of the file is optional.
+/// It comes from `inkstone.json` beside `model_index.json`; a folder without one gets what suits
+/// its kind. Every field of the file is optional.
 public struct ModelManifest: Sendable, Equatable {
     /// Columns and rows of a picture.
     public struct Size: Sendable, Hashable {

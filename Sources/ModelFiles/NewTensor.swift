@@ -1,11 +1,12 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Tensors
+
 #if canImport(FoundationEssentials)
     public import FoundationEssentials
 #else
     public import Foundation
 #endif
-public import Tensors
 
 /// A tensor in memory, to be written to a file.
 public struct NewTensor: Sendable, Equatable {

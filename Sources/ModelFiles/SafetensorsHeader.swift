@@ -13,7 +13,7 @@ struct SafetensorsHeader {
     /// The texts under `__metadata__`.
     private(set) var metadata: [String: String] = [:]
 
-    /// Longest header that is read. One with the model's 521 tensors has some 60 kB.
+    /// Longest header that is read; one of 521 tensors has some 60 kB.
     static let byteLimit = 100_000_000
     /// Most tensors and most metadata texts of one file.
     static let entryLimit = 100_000
@@ -22,7 +22,9 @@ struct SafetensorsHeader {
 
     /// Reads the header at the start of a file's content.
     ///
-    /// - Parameter name: the file's name in quotes, for messages.
+    /// - Parameters:
+    ///   - file: all bytes of the file.
+    ///   - name: its name in quotes, for messages.
     /// - Throws: `CheckpointError` of code `truncated`, `badHeader` or `unsupported`.
     init(_ file: UnsafeRawBufferPointer, name: String) throws(CheckpointError) {
         let prefix = 8

@@ -45,8 +45,8 @@ struct SafetensorsLayout {
             }
             let shape = tensor.shape.map(String.init).joined(separator: ",")
             entries.append(
-                "\(tensor.name.jsonQuoted):{\"dtype\":\"\(tensor.dtype.rawValue)\",\"shape\":[\(shape)],"
-                    + "\"data_offsets\":[\(offset),\(offset + size)]}")
+                "\(tensor.name.jsonQuoted):{\"dtype\":\"\(tensor.dtype.rawValue)\","
+                    + "\"shape\":[\(shape)],\"data_offsets\":[\(offset),\(offset + size)]}")
             offset += size
         }
         var json = Array("{\(entries.joined(separator: ","))}".utf8)

@@ -1,11 +1,12 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Tensors
+
 #if canImport(FoundationEssentials)
     public import FoundationEssentials
 #else
     public import Foundation
 #endif
-public import Tensors
 
 /// Writes a safetensors file of any size, tensor by tensor, all or nothing.
 ///
@@ -16,9 +17,9 @@ public import Tensors
 /// try writer.finish()
 /// ```
 ///
-/// The bytes go to a hidden file in the same folder, which takes the final name in `finish()`, after
-/// it has reached the disk. Until then an older file of that name stays; a writer that is dropped
-/// before leaves nothing behind.
+/// The bytes go to a hidden file in the same folder, which takes the final name in `finish()`,
+/// after it has reached the disk. Until then an older file of that name stays; a writer that is
+/// dropped before leaves nothing behind.
 public struct SafetensorsWriter: ~Copyable {
     /// A tensor that will be written.
     public struct Declaration: Sendable, Equatable {
@@ -59,8 +60,8 @@ public struct SafetensorsWriter: ~Copyable {
 
     /// Appends bytes to a tensor; tensors may take turns.
     ///
-    /// - Throws: `CheckpointError` of code `writeFailed`, also for a tensor that was not declared or
-    ///   is full.
+    /// - Throws: `CheckpointError` of code `writeFailed`, also for a tensor that was not declared
+    ///   or is full.
     public mutating func append(
         _ bytes: UnsafeRawBufferPointer, to name: String
     ) throws(CheckpointError) {

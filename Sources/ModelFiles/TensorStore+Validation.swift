@@ -1,20 +1,23 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Tensors
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
     import Foundation
 #endif
-public import Tensors
 
 extension TensorStore {
     /// Number types that weights may have.
     public static let weightTypes: [DType] = [.f32, .f16, .bf16, .f64]
 
-    /// Checks that every tensor of `specs` is there with its shape and a number type of weights, and
-    /// that nothing else is.
+    /// Checks that every tensor of `specs` is there with its shape and a number type of weights,
+    /// and that nothing else is.
     ///
-    /// - Parameter tolerating: whether a tensor that is not among `specs` may be there all the same.
+    /// - Parameters:
+    ///   - specs: what the model needs.
+    ///   - tolerating: whether a tensor that is not among `specs` may be there all the same.
     /// - Throws: one `CheckpointError` that lists everything missing, unexpected and misshapen, of
     ///   code `missingTensor`, `badTensor` or `unexpectedTensor`.
     public func validate(

@@ -19,7 +19,7 @@ public struct TensorStore: Sendable {
     /// the usual name, the only `*.safetensors` file. Every tensor that the index lists must be
     /// where it says; tensors that it does not list are kept, for `validate` to find.
     ///
-    /// - Throws: `CheckpointError`, with code `incomplete` when a file or a listed tensor is missing.
+    /// - Throws: `CheckpointError`, of code `incomplete` when a file or a listed tensor is missing.
     public init(folder: URL) throws(CheckpointError) {
         let source = try CheckpointSource(folder: folder)
         var tensors: [String: StoredTensor] = [:]
@@ -65,7 +65,7 @@ public struct TensorStore: Sendable {
     ) throws(CheckpointError) -> SafetensorsFile {
         do {
             return try SafetensorsFile(url: folder.appending(path: name))
-        } catch where error.code == .notFound {
+        } catch  where error.code == .notFound {
             throw CheckpointError(
                 code: .incomplete,
                 message: "\(index.path.quoted) names the file \(name.quoted), which is missing.",
@@ -106,7 +106,7 @@ public struct TensorStore: Sendable {
 
     /// Gives back the memory of a tensor's file pages; reading it again reads the file again.
     ///
-    /// A converter calls this after each tensor, so that a checkpoint larger than memory can be read.
+    /// A converter calls this after each tensor, so that it can read more than memory holds.
     public func releasePages(of name: String) {
         if let tensor = tensors[name] { MappedFile.releasePages(of: tensor.bytes) }
     }

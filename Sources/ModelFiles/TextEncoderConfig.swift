@@ -90,7 +90,8 @@ public struct TextEncoderConfig: Sendable, Equatable {
             list.count != hiddenLayers
         {
             throw reader.bad(
-                "layer_types has \(list.count) entries, expected \(hiddenLayers), one a layer")
+                "layer_types has \(list.count) entries, expected \(hiddenLayers), as many as"
+                    + " num_hidden_layers")
         }
     }
 

@@ -76,11 +76,14 @@ public struct TorchGenerator: Sendable {
         Float(next32() & 0xff_ffff) * 0x1p-24
     }
 
+    // Not `2 * Float.pi`: Swift rounds that towards zero, torch to nearest.
+    private static let fullTurn = Float(2 * Double.pi)
+
     /// Box-Muller: the first eight of sixteen are radii, the last eight are angles.
     private static func transform(_ numbers: inout [Float], from base: Int) {
         for index in base..<(base + 8) {
             let radius = (-2 * logf(1 - numbers[index])).squareRoot()
-            let angle = 2 * Float.pi * numbers[index + 8]
+            let angle = fullTurn * numbers[index + 8]
             numbers[index] = radius * cosf(angle)
             numbers[index + 8] = radius * sinf(angle)
         }

@@ -29,6 +29,7 @@ from tiny_checkpoint import TinyConfig, build, write_json
 HERE = pathlib.Path(__file__).resolve().parent
 PARITY = HERE / "parity"
 SHARED = PARITY / "shared" / "time_embedder.safetensors"
+NOISE = PARITY / "noise.safetensors"
 MANIFEST = HERE / "MANIFEST.json"
 LIMIT_BYTES = 3_000_000
 # 1024 x 256 whatever the width of the model: stored once and linked.
@@ -42,7 +43,8 @@ FIXTURES = {
         "summary": "Released text-encoder naming, bf16; every stage of the first forward is "
                    "recorded. 48x80 makes 15 image tokens, padded to 32.",
         "config": TinyConfig(
-            seed=1, dim=24, axes=(4, 4, 4), text_head_dim=12, text_ffn=56, vae_channels=(4, 4, 8, 8)),
+            seed=1, dim=24, axes=(4, 4, 4), text_head_dim=12, text_ffn=56,
+            vae_channels=(4, 4, 8, 8)),
         "runs": [
             {"name": "turbo", "prompt": MIXED, "width": 48, "height": 80, "steps": 8, "seed": 0,
              "keep": "everything"},
@@ -58,8 +60,9 @@ FIXTURES = {
                    "latent channels, a transformer narrower than its text features.",
         "config": TinyConfig(
             seed=2, dim=16, axes=(4, 2, 2), channels=8, text_dim=24, text_ffn=40, text_layers=2,
-            vocabulary=280, text_heads=2, text_kv_heads=1, text_head_dim=8, vae_channels=(4, 4, 4, 8),
-            store="float32", text_naming="modern", tokenizer_files="modern"),
+            vocabulary=280, text_heads=2, text_kv_heads=1, text_head_dim=8,
+            vae_channels=(4, 4, 4, 8), store="float32", text_naming="modern",
+            tokenizer_files="modern"),
         "runs": [
             {"name": "one_step", "prompt": "一只猫坐在红色的椅子上。", "width": 80, "height": 48,
              "steps": 1, "seed": 7, "keep": "outputs"},
@@ -71,8 +74,8 @@ FIXTURES = {
         "summary": "Every part in several files, shift 6, a wider model with unequal rotary "
                    "axes; guidance with renormalisation and with truncation.",
         "config": TinyConfig(
-            seed=3, dim=40, axes=(8, 8, 4), layers=1, text_layers=3, text_ffn=40, text_heads=4, text_kv_heads=4,
-            text_head_dim=8, vae_channels=(4, 4, 4, 12), shift=6.0, shard="50KB"),
+            seed=3, dim=40, axes=(8, 8, 4), layers=1, text_layers=3, text_ffn=40, text_heads=4,
+            text_kv_heads=4, text_head_dim=8, vae_channels=(4, 4, 4, 12), shift=6.0, shard="50KB"),
         "runs": [
             {"name": "normalized", "prompt": "a cat on the red chair", "width": 96, "height": 48,
              "steps": 4, "guidance_scale": 5.0, "cfg_normalization": 0.9, "seed": 4294967303},
@@ -276,13 +279,14 @@ def make_noise():
     generator = torch.Generator("cpu").manual_seed(7)
     for index, count in enumerate((5, 3, 32, 2, 20, 1)):
         tensors[f"sequence.7.{index}"] = torch.randn(count, generator=generator)
-    save_tensors(PARITY / "noise.safetensors", tensors, note="see README.md")
+    save_tensors(NOISE, tensors, note="see README.md")
 
 
 def hashes():
-    """SHA-256 and size of every fixture file; links are listed by their target."""
+    """SHA-256 and size of the files made here; links are listed by their target."""
     found = {}
-    for path in sorted(PARITY.rglob("*")):
+    paths = [p for name in [*FIXTURES, SHARED.parent.name] for p in (PARITY / name).rglob("*")]
+    for path in sorted([*paths, NOISE]):
         key = str(path.relative_to(HERE))
         if path.is_symlink():
             found[key] = {"link": os.readlink(path)}

@@ -20,7 +20,7 @@ final class FakeGenerator: ImageGenerating {
 
     let list: [ModelDescription]
     let behaviour: Behaviour
-    /// Yields once for every request that begins, and ends with the first one that is cancelled.
+    /// Yields once for every request that begins.
     let beginnings: AsyncStream<Void>
     /// Yields once for every request that was cancelled.
     let cancellations: AsyncStream<Void>
@@ -28,9 +28,9 @@ final class FakeGenerator: ImageGenerating {
     private let cancelled: AsyncStream<Void>.Continuation
     private let received = Mutex<[ImageRequest]>([])
 
-    init(_ behaviour: Behaviour = .draw, models: [ModelDescription] = [.tiny, .slashed]) {
+    init(_ behaviour: Behaviour = .draw, isLoaded: Bool = true) throws {
         self.behaviour = behaviour
-        list = models
+        list = isLoaded ? [try .tiny(), try .slashed()] : []
         (beginnings, began) = AsyncStream.makeStream()
         (cancellations, cancelled) = AsyncStream.makeStream()
     }
@@ -101,27 +101,24 @@ final class FakeGenerator: ImageGenerating {
 
 extension ModelDescription {
     /// Draws 32x16 pictures in 4 steps.
-    static let tiny = make(id: "tiny")
+    static func tiny() throws -> ModelDescription { try make(id: "tiny") }
     /// Its id has a slash, as those of many model hubs do.
-    static let slashed = make(id: "maker/large")
+    static func slashed() throws -> ModelDescription { try make(id: "maker/large") }
 
-    private static func make(id: String) -> ModelDescription {
-        ModelDescription(
-            id: id, name: "The \(id) model", summary: ["en": "Small.", "zh": "小。"],
-            license: "Apache-2.0",
-            defaults: .init(
-                size: PixelSize(width: 32, height: 16), steps: 4, guidanceScale: 0,
-                negativePrompt: ""),
-            limits: .init(
-                maximumWidth: 64, maximumHeight: 64, maximumSteps: 20, maximumCount: 4,
-                maximumPromptLength: 500, sizeMultiple: 16),
-            sizes: [PixelSize(width: 32, height: 16)],
-            presets: [
-                .init(
-                    id: "fast", name: ["en": "Fast", "zh": "快"],
-                    size: PixelSize(width: 16, height: 16), steps: 2, guidanceScale: 0)
-            ],
-            examples: ["en": ["a red circle"], "zh": ["红色圆形"]],
-            parameterCount: 1000, precision: "f32", kernels: "portable", loadedAt: 1_700_000_000)
+    private static func make(id: String) throws -> ModelDescription {
+        let text = """
+            {"id": "\(id)", "name": "The \(id) model", "summary": {"en": "Small.", "zh": "小。"},
+             "license": "Apache-2.0", "parameterCount": 1000, "precision": "f32",
+             "kernels": "portable", "loadedAt": 1700000000,
+             "defaults": {"size": {"width": 32, "height": 16}, "steps": 4, "guidanceScale": 0,
+              "negativePrompt": ""},
+             "limits": {"maximumWidth": 64, "maximumHeight": 64, "maximumSteps": 20,
+              "maximumCount": 4, "maximumPromptLength": 500, "sizeMultiple": 16},
+             "sizes": [{"width": 32, "height": 16}],
+             "presets": [{"id": "fast", "name": {"en": "Fast", "zh": "快"},
+              "size": {"width": 16, "height": 16}, "steps": 2, "guidanceScale": 0}],
+             "examples": {"en": ["a red circle"], "zh": ["红色圆形"]}}
+            """
+        return try JSONDecoder().decode(ModelDescription.self, from: Data(text.utf8))
     }
 }

@@ -18,8 +18,9 @@ import Testing
         #expect(try parse("1e-05") == .number(0.00001))
         #expect(try parse("1.0") == .number(1))
         #expect(try parse("{\"a\":{\"b\":[]}}") == .object(["a": .object(["b": .array([])])]))
-        #expect(try parse("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00E9\\uD83D\\uDE00é😀\"")
-            == .string("\"\\/\u{8}\u{C}\n\r\té😀é😀"))
+        #expect(
+            try parse("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00E9\\uD83D\\uDE00é😀\"")
+                == .string("\"\\/\u{8}\u{C}\n\r\té😀é😀"))
     }
 
     @Test(
@@ -35,7 +36,9 @@ import Testing
     }
 
     @Test("endless nesting is refused") func refusesNesting() throws {
-        #expect(try parse(String(repeating: "[", count: 64) + String(repeating: "]", count: 64)) != .null)
+        #expect(
+            try parse(String(repeating: "[", count: 64) + String(repeating: "]", count: 64))
+                != .null)
         #expect(try failure { try parse(String(repeating: "[", count: 65)) }.code == .badConfig)
         #expect(
             try failure { try parse(String(repeating: "{\"a\":", count: 1_000_000)) }.code

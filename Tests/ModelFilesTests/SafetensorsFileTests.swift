@@ -15,7 +15,7 @@ import Testing
 
         init(
             _ name: String, _ bytes: [UInt8], _ code: CheckpointError.Code = .badHeader,
-            mentions: String = ""
+            mentions: String
         ) {
             self.name = name
             self.bytes = bytes
@@ -36,11 +36,13 @@ import Testing
         withUnsafeBytes(of: value.littleEndian) { Array($0) }
     }
 
-    static let badFiles = [
+    static let badFiles: [BadFile] = [
         BadFile("empty", [], .truncated, mentions: "is empty"),
         BadFile("seven bytes", [1, 0, 0, 0, 0, 0, 0], .truncated, mentions: "7 bytes"),
         BadFile("length only", length(2), .truncated, mentions: "header of 2"),
-        BadFile("header cut", Array(safetensors("{\"a\":1}").dropLast(2)), .truncated),
+        BadFile(
+            "header cut", Array(safetensors("{\"a\":1}").dropLast(2)), .truncated,
+            mentions: "header of 7"),
         BadFile("10 GB header", length(10_000_000_000) + Array("{}".utf8), mentions: "10000000000"),
         BadFile("largest header", length(.max) + Array("{}".utf8), mentions: "at most"),
         BadFile("no header", length(0), mentions: "expected '{'"),
@@ -51,13 +53,27 @@ import Testing
         BadFile("text after header", safetensors("{}x"), mentions: "expected the end"),
         BadFile("two values", safetensors("{}{}"), mentions: "expected the end"),
         BadFile("trailing comma", safetensors("{\"__metadata__\":{},}"), mentions: "a string"),
-        BadFile("bad UTF-8", safetensors("{\"") + [0xFF, 0xFE]),
-        BadFile("deep nesting", safetensors(String(repeating: "[", count: 100_000))),
-        BadFile("GGUF", Array("GGUF".utf8) + [UInt8](repeating: 3, count: 40), .unsupported, mentions: "GGUF"),
-        BadFile("zip", Array("PK\u{3}\u{4}".utf8) + [UInt8](repeating: 9, count: 40), .unsupported, mentions: "pickle"),
-        BadFile("LFS pointer", Array("version https://git-lfs.github.com/spec/v1\n".utf8), .unsupported, mentions: "git lfs pull"),
-        BadFile("web page", Array("<!DOCTYPE html><html></html>".utf8), .unsupported, mentions: "web page"),
-        BadFile("JSON alone", Array("{\"metadata\": {}, \"weight_map\": {}}".utf8), .unsupported, mentions: "JSON"),
+        BadFile(
+            "bad UTF-8", length(6) + Array("{\"".utf8) + [0xFF, 0xFE, 0x22, 0x7D],
+            mentions: "not UTF-8"),
+        BadFile(
+            "deep nesting", safetensors("{\"a\":" + String(repeating: "[", count: 100_000)),
+            mentions: "expected '{'"),
+        BadFile(
+            "GGUF", Array("GGUF".utf8) + [UInt8](repeating: 3, count: 40), .unsupported,
+            mentions: "GGUF"),
+        BadFile(
+            "zip", Array("PK\u{3}\u{4}".utf8) + [UInt8](repeating: 9, count: 40), .unsupported,
+            mentions: "pickle"),
+        BadFile(
+            "LFS pointer", Array("version https://git-lfs.github.com/spec/v1\n".utf8), .unsupported,
+            mentions: "git lfs pull"),
+        BadFile(
+            "web page", Array("<!DOCTYPE html><html></html>".utf8), .unsupported,
+            mentions: "web page"),
+        BadFile(
+            "JSON alone", Array("{\"metadata\": {}, \"weight_map\": {}}".utf8), .unsupported,
+            mentions: "JSON"),
         BadFile(tensor: "{}", mentions: "lacks"),
         BadFile(tensor: "[]", mentions: "expected '{'"),
         BadFile(tensor: "null", mentions: "expected '{'"),
@@ -67,35 +83,75 @@ import Testing
         BadFile(tensor: entry("F32", "[3]", 0, 16), mentions: "16 bytes, expected 12"),
         BadFile(tensor: entry("F32", "[4]", 16, 0), mentions: "before its start"),
         BadFile(tensor: entry("F32", "[8]", 0, 32), .truncated, mentions: "only 16"),
-        BadFile(tensor: entry("U8", "[9223372036854775807]", 0, .max), .truncated, mentions: "only 16"),
+        BadFile(
+            tensor: entry("U8", "[9223372036854775807]", 0, .max), .truncated, mentions: "only 16"),
         BadFile(tensor: entry("F32", "[-4]", 0, 16), mentions: "not negative"),
         BadFile(tensor: entry("F32", "[4]", -16, 0), mentions: "not negative"),
         BadFile(tensor: entry("F32", "[4.0]", 0, 16), mentions: "whole number"),
         BadFile(tensor: entry("F32", "[1e2]", 0, 16), mentions: "whole number"),
         BadFile(tensor: entry("F32", "[\"4\"]", 0, 16), mentions: "expected a number"),
         BadFile(tensor: entry("F32", "[04]", 0, 16), mentions: "leading zero"),
-        BadFile(tensor: entry("F32", "[4294967296,4294967296]", 0, 16), mentions: "impossible shape"),
+        BadFile(
+            tensor: entry("F32", "[4294967296,4294967296]", 0, 16), mentions: "impossible shape"),
         BadFile(tensor: entry("F32", "[9223372036854775807]", 0, 16), mentions: "impossible shape"),
         BadFile(tensor: entry("F32", "[99999999999999999999]", 0, 16), mentions: "whole number"),
         BadFile(tensor: entry("F32", "[1,1,1,1,1,1,1,1,4]", 0, 16), mentions: "at most 8"),
         BadFile(tensor: entry("F32", "[0]", 0, 16), mentions: "expected 0"),
         BadFile(tensor: entry("F32", "4", 0, 16), mentions: "expected '['"),
-        BadFile(tensor: "{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0]}", mentions: "data_offsets"),
-        BadFile(tensor: "{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,8,16]}", mentions: "at most 2"),
-        BadFile(tensor: "{\"dtype\":\"F32\",\"dtype\":\"I8\",\"shape\":[4],\"data_offsets\":[0,16]}", mentions: "two entries"),
-        BadFile(tensor: "{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16],\"x\":1}", mentions: "unknown entry 'x'"),
-        BadFile("equal names", safetensors("{\"a\":\(entry("U8", "[1]", 0, 1)),\"a\":\(entry("U8", "[1]", 1, 2))}", dataBytes: 2), mentions: "'a' is described twice"),
-        BadFile("escaped equal names", safetensors("{\"a\":\(entry("U8", "[1]", 0, 1)),\"\\u0061\":\(entry("U8", "[1]", 1, 2))}", dataBytes: 2), mentions: "described twice"),
-        BadFile("two metadata", safetensors("{\"__metadata__\":{},\"__metadata__\":{}}"), mentions: "comes twice"),
-        BadFile("metadata with a number", safetensors("{\"__metadata__\":{\"a\":1}}"), mentions: "expected a string"),
-        BadFile("equal metadata", safetensors("{\"__metadata__\":{\"a\":\"1\",\"a\":\"2\"}}"), mentions: "comes twice"),
-        BadFile("overlap", safetensors("{\"a\":\(entry("U8", "[4]", 0, 4)),\"b\":\(entry("U8", "[4]", 3, 7))}", dataBytes: 8), mentions: "same bytes"),
-        BadFile("overlap, unsorted", safetensors("{\"b\":\(entry("U8", "[4]", 4, 8)),\"a\":\(entry("U8", "[6]", 0, 6))}", dataBytes: 8), mentions: "same bytes"),
-        BadFile("one inside the other", safetensors("{\"a\":\(entry("U8", "[8]", 0, 8)),\"b\":\(entry("U8", "[2]", 3, 5))}", dataBytes: 8), mentions: "same bytes"),
-        BadFile("newline in a name", safetensors("{\"a\\nb\":\(entry("X", "[8]", 0, 8))}", dataBytes: 8), mentions: "'a\\u{a}b'"),
+        BadFile(
+            tensor: "{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0]}",
+            mentions: "data_offsets"),
+        BadFile(
+            tensor: "{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,8,16]}",
+            mentions: "at most 2"),
+        BadFile(
+            tensor: "{\"dtype\":\"F32\",\"dtype\":\"I8\",\"shape\":[4],\"data_offsets\":[0,16]}",
+            mentions: "two entries"),
+        BadFile(
+            tensor: "{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16],\"x\":1}",
+            mentions: "unknown entry 'x'"),
+        BadFile(
+            "equal names",
+            safetensors(
+                "{\"a\":\(entry("U8", "[1]", 0, 1)),\"a\":\(entry("U8", "[1]", 1, 2))}",
+                dataBytes: 2), mentions: "'a' is described twice"),
+        BadFile(
+            "escaped equal names",
+            safetensors(
+                "{\"a\":\(entry("U8", "[1]", 0, 1)),\"\\u0061\":\(entry("U8", "[1]", 1, 2))}",
+                dataBytes: 2), mentions: "described twice"),
+        BadFile(
+            "two metadata", safetensors("{\"__metadata__\":{},\"__metadata__\":{}}"),
+            mentions: "comes twice"),
+        BadFile(
+            "metadata with a number", safetensors("{\"__metadata__\":{\"a\":1}}"),
+            mentions: "expected a string"),
+        BadFile(
+            "equal metadata", safetensors("{\"__metadata__\":{\"a\":\"1\",\"a\":\"2\"}}"),
+            mentions: "comes twice"),
+        BadFile(
+            "overlap",
+            safetensors(
+                "{\"a\":\(entry("U8", "[4]", 0, 4)),\"b\":\(entry("U8", "[4]", 3, 7))}",
+                dataBytes: 8), mentions: "same bytes"),
+        BadFile(
+            "overlap, unsorted",
+            safetensors(
+                "{\"b\":\(entry("U8", "[4]", 4, 8)),\"a\":\(entry("U8", "[6]", 0, 6))}",
+                dataBytes: 8), mentions: "same bytes"),
+        BadFile(
+            "one inside the other",
+            safetensors(
+                "{\"a\":\(entry("U8", "[8]", 0, 8)),\"b\":\(entry("U8", "[2]", 3, 5))}",
+                dataBytes: 8), mentions: "same bytes"),
+        BadFile(
+            "newline in a name",
+            safetensors("{\"a\\nb\":\(entry("X", "[8]", 0, 8))}", dataBytes: 8),
+            mentions: "'a\\u{a}b'"),
     ]
 
-    private static func entry(_ dtype: String, _ shape: String, _ begin: Int, _ end: Int) -> String {
+    private static func entry(_ dtype: String, _ shape: String, _ begin: Int, _ end: Int) -> String
+    {
         "{\"dtype\":\"\(dtype)\",\"shape\":\(shape),\"data_offsets\":[\(begin),\(end)]}"
     }
 
@@ -146,7 +202,8 @@ import Testing
         let header = """
             { "z" : \(Self.entry("U8", "[2]", 6, 8)) ,
               "empty" : \(Self.entry("F32", "[0,9223372036854775807]", 3, 3)),
-              "scalar":\(Self.entry("I16", "[]", 1, 3)), "__metadata__":{"k":"\\u00e9\\ud83d\\ude00"},
+              "scalar":\(Self.entry("I16", "[]", 1, 3)),
+              "__metadata__":{"k":"\\u00e9\\ud83d\\ude00"},
               "\\u4e2d": \(Self.entry("BOOL", "[1]", 5, 6)) }     \n
             """
         let file = try SafetensorsFile(
@@ -157,7 +214,8 @@ import Testing
         #expect(try #require(file.tensor(named: "scalar")).int32s() == [0x0201])
         #expect(try #require(file.tensor(named: "z")).int32s() == [6, 7])
         #expect(file.tensor(named: "absent") == nil)
-        let none = try SafetensorsFile(url: try folder.write(safetensors("{}"), to: "b.safetensors"))
+        let none = try SafetensorsFile(
+            url: try folder.write(safetensors("{}"), to: "b.safetensors"))
         #expect(none.tensors.isEmpty && none.metadata.isEmpty)
     }
 
@@ -185,7 +243,8 @@ import Testing
                 case 0: bytes[position] = UInt8.random(in: .min ... .max, using: &random)
                 case 1: bytes.remove(at: position)
                 case 2: bytes.removeLast(Int.random(in: 0..<bytes.count, using: &random))
-                case 3: bytes[position] = UInt8(ascii: "0") + UInt8.random(in: 0...9, using: &random)
+                case 3:
+                    bytes[position] = UInt8(ascii: "0") + UInt8.random(in: 0...9, using: &random)
                 default:
                     let fragment = fragments[Int.random(in: 0..<fragments.count, using: &random)]
                     bytes.insert(contentsOf: fragment, at: position)
@@ -197,7 +256,8 @@ import Testing
                 let file = try SafetensorsFile(url: url)
                 opened += 1
                 for (name, entry) in file.tensors {
-                    #expect(entry.byteRange.upperBound <= bytes.count, "seed \(seed) round \(round)")
+                    #expect(
+                        entry.byteRange.upperBound <= bytes.count, "seed \(seed) round \(round)")
                     let tensor = try #require(file.tensor(named: name))
                     #expect(tensor.bytes.reduce(0) { $0 &+ Int($1) } >= 0)
                     if TensorStore.weightTypes.contains(tensor.dtype) {
@@ -213,7 +273,7 @@ import Testing
         #expect(opened > 50)
     }
 
-    @Test("random token soup after an honest length never opens or crashes")
+    @Test("random token soup after an honest length opens nothing and never crashes")
     func survivesTokenSoup() throws {
         let folder = try TemporaryFolder()
         var random = SeededGenerator(seed: 7)
@@ -228,10 +288,11 @@ import Testing
                 tokens[Int.random(in: 0..<tokens.count, using: &random)]
             }
             try Data(safetensors("{" + soup.joined(), dataBytes: 16)).write(to: url)
-            do {
-                _ = try SafetensorsFile(url: url)
+            do throws(CheckpointError) {
+                let file = try SafetensorsFile(url: url)
+                #expect(file.tensors.isEmpty)
             } catch {
-                _ = try #require(error as? CheckpointError)
+                #expect(!error.description.contains { $0.isNewline })
             }
         }
     }
@@ -240,7 +301,8 @@ import Testing
     func tensorKeepsFile() throws {
         let folder = try TemporaryFolder()
         let url = try folder.write(
-            safetensors("{\"a\":\(Self.entry("U8", "[4]", 0, 4))}", dataBytes: 4), to: "a.safetensors")
+            safetensors("{\"a\":\(Self.entry("U8", "[4]", 0, 4))}", dataBytes: 4),
+            to: "a.safetensors")
         let tensor = try #require(try SafetensorsFile(url: url).tensor(named: "a"))
         try FileManager.default.removeItem(at: url)
         #expect(try tensor.int32s() == [0, 1, 2, 3])
@@ -252,7 +314,8 @@ import Testing
         let numbers = (0..<100_000).map(Float.init)
         try SafetensorsFile.write([NewTensor("a", shape: [100_000], .f32(numbers))], to: url)
         let tensor = try #require(try SafetensorsFile(url: url).tensor(named: "a"))
-        let sums = try await withThrowingTaskGroup(of: Float.self, returning: [Float].self) { group in
+        let sums = try await withThrowingTaskGroup(of: Float.self, returning: [Float].self) {
+            group in
             for _ in 0..<8 { group.addTask { try tensor.floats().reduce(0, +) } }
             return try await group.reduce(into: []) { $0.append($1) }
         }

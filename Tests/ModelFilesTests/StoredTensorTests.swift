@@ -36,8 +36,10 @@ import Testing
     #endif
 
     @Test("the smallest and largest half-precision numbers") func halfExtremes() throws {
-        let numbers = try tensor(.f16, [0x0001, 0x03FF, 0x0400, 0x7BFF, 0x8001, 0x7C00] as [UInt16])
-            .floats()
+        let numbers = try tensor(
+            .f16, [0x0001, 0x03FF, 0x0400, 0x7BFF, 0x8001, 0x7C00] as [UInt16]
+        )
+        .floats()
         #expect(
             numbers == [
                 0x1p-24, 0x3FFp-24, 0x1p-14, 65504, -0x1p-24, .infinity,
@@ -45,7 +47,8 @@ import Testing
     }
 
     @Test("the other float types") func floats() throws {
-        #expect(try tensor(.bf16, [0x3F80, 0xC040, 0x7F80] as [UInt16]).floats() == [1, -3, .infinity])
+        #expect(
+            try tensor(.bf16, [0x3F80, 0xC040, 0x7F80] as [UInt16]).floats() == [1, -3, .infinity])
         #expect(try tensor(.f32, [1.5, -0.25] as [Float]).floats() == [1.5, -0.25])
         #expect(try tensor(.f64, [1e300, 0.1] as [Double]).floats() == [.infinity, Float(0.1)])
         #expect(try tensor(.f32, [0, 1, 2, 3] as [Float]).floats(in: 1..<3) == [1, 2])

@@ -159,7 +159,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--inkstone", default=".build/release/inkstone")
     parser.add_argument("--precision", default="f32", choices=list(LIMITS))
-    parser.add_argument("--keep", type=pathlib.Path, help="keep checkpoint and trace in this folder")
+    parser.add_argument("--keep", type=pathlib.Path, help="folder to leave the files in")
     parser.add_argument("--dry-run", action="store_true", help="the reference half alone")
     arguments = parser.parse_args()
     if arguments.keep:

@@ -73,23 +73,36 @@ static void pack_keys_values(void *context, size_t index, int worker) {
         }
         return;
     }
+    enum { CHUNK = 64 };
     for (size_t panel = 0; panel * PANEL < count; panel++) {
-        uint16_t *out = (uint16_t *)keys + panel * PANEL * depth;
+        uint32_t *out = (uint32_t *)keys + panel * PANEL * (depth / 2);
         for (size_t j = 0; j < PANEL; j++) {
             size_t token = panel * PANEL + j;
-            for (size_t i = 0; i < depth; i++)
-                out[(i / 2) * PANEL * 2 + j * 2 + (i & 1)] =
-                    token < count && i < dim ? ink_bf16_from_f32(k[token * p->stride + i]) : 0;
+            for (size_t i = 0; i < depth; i += CHUNK) {
+                _Alignas(64) uint16_t line[CHUNK] = {0};
+                size_t stored = token < count ? smaller(CHUNK, dim - i) : 0;
+                for (size_t c = 0; c < stored; c += LANES) {
+                    size_t n = smaller(LANES, stored - c);
+                    store_bf16(line + c, load_some(k + token * p->stride + i + c, n, 0), n);
+                }
+                uint32_t pairs[CHUNK / 2];
+                memcpy(pairs, line, sizeof pairs);
+                size_t end = smaller(CHUNK, depth - i) / 2;
+                for (size_t c = 0; c < end; c++) out[(i / 2 + c) * PANEL + j] = pairs[c];
+            }
         }
     }
     size_t even = (count + 1) & ~(size_t)1;
     for (size_t panel = 0; panel * PANEL < dim; panel++) {
-        uint16_t *out = (uint16_t *)values + panel * PANEL * even;
-        for (size_t token = 0; token < even; token++)
-            for (size_t j = 0; j < PANEL; j++) {
-                size_t i = panel * PANEL + j;
-                out[(token / 2) * PANEL * 2 + j * 2 + (token & 1)] =
-                    token < count && i < dim ? ink_bf16_from_f32(v[token * p->stride + i]) : 0;
+        uint32_t *out = (uint32_t *)values + panel * PANEL * (even / 2);
+        for (size_t token = 0; token < even; token += 2)
+            for (size_t j = 0; j < PANEL; j += LANES) {
+                size_t i = panel * PANEL + j, n = i < dim ? smaller(LANES, dim - i) : 0;
+                const float *row = v + token * p->stride + i;
+                vf first = n ? load_some(row, n, 0) : splat(0);
+                vf second = n && token + 1 < count ? load_some(row + p->stride, n, 0) : splat(0);
+                vu pair = bf16_bits(first) | bf16_bits(second) << 16;
+                *(vu_u *)(out + token / 2 * PANEL + j) = pair;
             }
     }
 }

@@ -53,15 +53,16 @@ AI float max_lanes(vf x) {
     return most;
 }
 
-// Round to nearest even; NaN stays NaN.
-AI vh to_bf16(vf x) {
+// bf16 in the low half of each lane, rounded to nearest even; NaN stays NaN.
+AI vu bf16_bits(vf x) {
     vu bits = (vu)x;
     vu rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
     vi nan = x != x;
     vu quiet = (bits >> 16) | 0x40u;
-    vu chosen = (rounded & ~(vu)nan) | (quiet & (vu)nan);
-    return __builtin_convertvector(chosen, vh);
+    return (rounded & ~(vu)nan) | (quiet & (vu)nan);
 }
+
+AI vh to_bf16(vf x) { return __builtin_convertvector(bf16_bits(x), vh); }
 
 AI void store_bf16(uint16_t *p, vf x, size_t count) {
     vh h = to_bf16(x);

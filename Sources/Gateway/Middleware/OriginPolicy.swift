@@ -27,9 +27,10 @@ struct OriginPolicy: Sendable {
     init(_ configuration: GatewayConfiguration) {
         let bound = HostName(configuration.host)
         checksHost = bound?.isLoopback ?? false
-        hosts = Set(([configuration.host] + configuration.allowedHosts).compactMap {
-            HostName($0)?.name
-        })
+        hosts = Set(
+            ([configuration.host] + configuration.allowedHosts).compactMap {
+                HostName($0)?.name
+            })
         origins = Set(configuration.allowedOrigins.map { $0.lowercased() })
     }
 
@@ -46,7 +47,7 @@ struct OriginPolicy: Sendable {
         if request.headers[.secFetchSite] == "same-origin" { return .own }
         if origins.contains(origin) || origins.contains("*") { return .welcome }
         guard let named = HostName(origin: origin) else { return .foreign }
-        if let own = request.head.authority.flatMap(HostName.init), own == named { return .own }
+        if let own = request.head.authority.flatMap({ HostName($0) }), own == named { return .own }
         // Other programs of the same machine, such as a chat front end on another port.
         return checksHost && named.isLoopback ? .welcome : .foreign
     }

@@ -6,7 +6,6 @@ import HTTPTypes
 import Hummingbird
 import Imaging
 import NIOCore
-import Synchronization
 
 extension Gateway {
     /// `POST /v1/images/generations` and the files that its URLs point to.
@@ -123,6 +122,7 @@ extension Gateway {
         return try await EventStream.response(
             to: request,
             events: generator.events(for: call.request, model: call.model.id),
+            previews: .picked { partials.picks(image: $0, step: $1) },
             keepAlive: configuration.keepAliveInterval,
             translate: { event in
                 var frame = ImageEvent(
@@ -132,9 +132,8 @@ extension Gateway {
                     outputFormat: output.format.rawValue, index: 0)
                 switch event {
                 case .preview(let index, let step, let image):
-                    guard let partial = partials.admit(image: index, step: step) else { return [] }
                     frame.type = ImageEvent.partial
-                    frame.partialImageIndex = partial
+                    frame.partialImageIndex = partials.index(image: index, step: step)
                     frame.index = index
                     // Clients lay partial pictures over each other: all have the final size.
                     let size = call.request.size
@@ -150,35 +149,13 @@ extension Gateway {
                     frame.timings = .init(image.seconds)
                     pace.record(image.seconds.total)
                 case .queued, .started, .step:
-                    return []
+                    return nil
                 }
-                return [EventStream.frame(frame.type, frame)]
+                return EventStream.frame(frame.type, frame)
             },
             fail: { error in
                 let known = ErrorMiddleware.describe(error, pace: pace, context: context)
                 return EventStream.frame("error", ErrorEvent(error: known.body.error))
             })
-    }
-}
-
-/// Chooses which previews become partial pictures: as many as asked for, evenly over the steps.
-final class PartialImages: Sendable {
-    private let count: Int
-    private let steps: Int
-    private let sent = Mutex<[Int: Int]>([:])
-
-    init(count: Int, steps: Int) {
-        self.count = count
-        self.steps = steps
-    }
-
-    /// The index of the partial picture that this preview is, or `nil` to leave it out.
-    func admit(image: Int, step: Int) -> Int? {
-        sent.withLock { sent in
-            let index = sent[image, default: 0]
-            guard index < count, step * (count + 1) >= (index + 1) * steps else { return nil }
-            sent[image] = index + 1
-            return index
-        }
     }
 }

@@ -19,7 +19,9 @@ private struct HealthReport: Encodable {
 }
 
 extension Gateway {
-    /// `/livez`: the process runs. `/readyz` and `/health`: a model is loaded. `/version`.
+    /// Adds the routes that supervisors and balancers ask.
+    ///
+    /// `/livez` succeeds while the process runs, `/readyz` and `/health` while a model is loaded.
     func addHealthRoutes(to router: Router<GatewayContext>) {
         router.endpoint("/livez", [.get: { _, _ in .json(["status": "ok"]) }])
         let health: Handler = { _, _ in

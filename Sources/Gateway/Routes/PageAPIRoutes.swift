@@ -68,7 +68,7 @@ extension Gateway {
                         to: request,
                         events: generator.events(for: call.request, model: call.model.id),
                         keepAlive: configuration.keepAliveInterval,
-                        translate: { [try pageFrame($0, call)] },
+                        translate: { try pageFrame($0, call) },
                         fail: { error in
                             let known = ErrorMiddleware.describe(
                                 error, pace: pace, context: context)
@@ -103,7 +103,9 @@ extension Gateway {
                     width: image.image.width, height: image.image.height,
                     steps: call.request.steps, guidanceScale: call.request.guidanceScale,
                     seed: image.seed, model: call.model.id,
-                    parameters: parameters(of: image, in: call),
+                    parameters: GenerationParameters(
+                            request: call.request, image: image, model: call.model
+                        ).text,
                     promptTruncated: image.promptTruncated, seconds: image.seconds.total))
         }
     }

@@ -5,9 +5,8 @@ import Synchronization
 
 /// Carries a request's events to a client that may read slowly or go away.
 ///
-/// The engine's stream is drained at once; what the client has not taken yet waits here. Only the
-/// newest preview of each picture waits, so a stalled client costs a bounded amount of memory;
-/// nothing else is ever dropped.
+/// The engine's stream is drained at once; what the client has not taken yet waits here, so that a
+/// stalled client stalls nobody else.
 package enum EventRelay {
     /// What is delivered.
     package enum Item: Sendable {
@@ -15,6 +14,15 @@ package enum EventRelay {
         case event(JobEvent)
         /// Nothing happened for a while; the connection wants a sign of life.
         case keepAlive
+    }
+
+    /// Which previews a client gets.
+    package enum Previews: Sendable {
+        /// Of those that wait, only the newest of each picture: a slow client costs a bounded
+        /// amount of memory and is never behind. Nothing but previews is ever dropped.
+        case newest
+        /// Those that the function picks, all of them: it must pick few.
+        case picked(@Sendable (_ image: Int, _ step: Int) -> Bool)
     }
 
     /// Delivers everything until the last event.
@@ -25,10 +33,11 @@ package enum EventRelay {
     /// - Throws: what the events end with, what `deliver` throws, or `CancellationError`.
     package static func run(
         _ events: AsyncThrowingStream<JobEvent, any Error>,
+        previews: Previews = .newest,
         keepAlive interval: Duration,
         deliver: (Item) async throws -> Void
     ) async throws {
-        let waiting = WaitingEvents()
+        let waiting = WaitingEvents(previews)
         let (bell, ringer) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -62,20 +71,28 @@ package enum EventRelay {
 /// What waits for delivery.
 package final class WaitingEvents: Sendable {
     private let items = Mutex<[EventRelay.Item]>([])
+    private let previews: EventRelay.Previews
 
     /// Nothing waits.
-    package init() {}
+    package init(_ previews: EventRelay.Previews = .newest) {
+        self.previews = previews
+    }
 
-    /// Appends an item; a preview replaces an earlier one of the same picture, a keep-alive is
-    /// superfluous when anything waits.
+    /// Appends an item, unless it is a preview that the client does not get or a keep-alive while
+    /// anything else waits.
     package func add(_ item: EventRelay.Item) {
         items.withLock { items in
             switch item {
             case .keepAlive:
                 guard items.isEmpty else { return }
-            case .event(.preview(let image, _, _)):
-                items.removeAll {
-                    if case .event(.preview(image, _, _)) = $0 { true } else { false }
+            case .event(.preview(let image, let step, _)):
+                switch previews {
+                case .newest:
+                    items.removeAll {
+                        if case .event(.preview(image, _, _)) = $0 { true } else { false }
+                    }
+                case .picked(let isPicked):
+                    guard isPicked(image, step) else { return }
                 }
             case .event:
                 break

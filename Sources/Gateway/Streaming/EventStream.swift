@@ -38,13 +38,21 @@ enum EventStream {
     /// to wait for; a later failure becomes an event.
     ///
     /// - Parameters:
-    ///   - translate: the frames that say an event in the dialect, none to leave it out.
+    ///   - request: whose connection is watched: when it closes, the work is cancelled.
+    ///   - events: what happens.
+    ///   - previews: which previews the client gets.
+    ///   - interval: silence after which a comment is sent.
+    ///   - translate: the frame that says an event in the dialect, `nil` to leave it out.
     ///   - fail: the frame that ends the stream after a failure.
+    ///   - end: the frame after the last event, where the dialect has one.
+    /// - Returns: the answer; its body runs the request.
+    /// - Throws: what the events throw instead of a first event.
     static func response(
         to request: Request,
         events: AsyncThrowingStream<JobEvent, any Error>,
+        previews: EventRelay.Previews = .newest,
         keepAlive interval: Duration,
-        translate: @escaping @Sendable (JobEvent) async throws -> [ByteBuffer],
+        translate: @escaping @Sendable (JobEvent) throws -> ByteBuffer?,
         fail: @escaping @Sendable (any Error) -> ByteBuffer,
         end: ByteBuffer? = nil
     ) async throws -> Response {
@@ -53,16 +61,15 @@ enum EventStream {
         let body = ResponseBody { writer in
             try await request.body.consumeWithCancellationOnInboundClose { _ in
                 do {
-                    if let first {
-                        for frame in try await translate(first) { try await writer.write(frame) }
+                    if let frame = try first.flatMap(translate) {
+                        try await writer.write(frame)
                     }
-                    try await EventRelay.run(events, keepAlive: interval) { item in
-                        switch item {
-                        case .keepAlive: try await writer.write(keepAlive)
+                    try await EventRelay.run(events, previews: previews, keepAlive: interval) {
+                        switch $0 {
+                        case .keepAlive:
+                            try await writer.write(keepAlive)
                         case .event(let event):
-                            for frame in try await translate(event) {
-                                try await writer.write(frame)
-                            }
+                            if let frame = try translate(event) { try await writer.write(frame) }
                         }
                     }
                     if let end { try await writer.write(end) }

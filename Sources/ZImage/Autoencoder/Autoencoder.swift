@@ -68,9 +68,14 @@ package final class Autoencoder<Device: Backend>: Sendable {
     /// Only image-to-image needs it.
     private let encoder: PixelEncoder<Device>
 
+    private let tiling: Tiling
+
     /// Loads both halves.
-    package init(config: AutoencoderConfig, store: TensorStore, device: Device) throws {
+    package init(
+        config: AutoencoderConfig, store: TensorStore, device: Device, tiling: Tiling? = nil
+    ) throws {
         self.config = config
+        self.tiling = tiling ?? Tiling(config: config)
         self.device = device
         let loader = WeightLoader(device: device, store: store)
         decoder = try LatentDecoder(config: config, loader: loader)
@@ -83,7 +88,6 @@ package final class Autoencoder<Device: Backend>: Sendable {
     ///
     /// - Shapes: `[latentChannels, h, w]` to `[3, h * scale, w * scale]`, about -1...1.
     package func decode(_ latents: Planes) throws(NumericError) -> Planes {
-        let tiling = Tiling(config: config)
         guard tiling.applies(to: latents.height, latents.width) else {
             return try decodeWhole(latents)
         }
@@ -111,7 +115,6 @@ package final class Autoencoder<Device: Backend>: Sendable {
     ///
     /// - Shapes: `[3, H, W]` in -1...1 to `[2 * latentChannels, H / scale, W / scale]`.
     package func moments(of pixels: Planes) throws(NumericError) -> Planes {
-        let tiling = Tiling(config: config)
         guard tiling.applies(to: pixels.height / config.scale, pixels.width / config.scale) else {
             return try momentsWhole(of: pixels)
         }

@@ -8,7 +8,7 @@
     import Darwin
 #endif
 
-import ModelFiles
+package import ModelFiles
 
 /// Decodes and encodes large pictures in overlapping tiles, blended linearly.
 ///
@@ -17,7 +17,7 @@ import ModelFiles
 ///
 /// - Source: diffusers 0.42.1, `AutoencoderKL.tiled_decode` and `tiled_encode`; checked by
 ///   `TilingTests`.
-struct Tiling: Sendable {
+package struct Tiling: Sendable {
     /// Latent pixels of the largest undivided picture; 192 x 192 is 1536 x 1536 pixels at scale 8.
     static let limit = 192 * 192
 
@@ -30,15 +30,16 @@ struct Tiling: Sendable {
     private let scale: Int
     private let limit: Int
 
-    init(config: AutoencoderConfig, tile: Int? = nil, limit: Int = Self.limit) {
+    /// Tiles of `tile` latent pixels for pictures of more than `limit`.
+    package init(config: AutoencoderConfig, tile: Int? = nil, limit: Int? = nil) {
         scale = config.scale
         self.tile = tile ?? max(128, config.sampleSize / config.scale)
-        self.limit = limit
+        self.limit = limit ?? Self.limit
         step = self.tile * 3 / 4
         overlap = self.tile - step
     }
 
-    func applies(to height: Int, _ width: Int) -> Bool { height * width > limit }
+    package func applies(to height: Int, _ width: Int) -> Bool { height * width > limit }
 
     func decode(
         _ latents: Planes, _ body: (Planes) throws(NumericError) -> Planes

@@ -98,7 +98,7 @@ package struct LoRAFile: Sendable {
             throw CheckpointError(
                 code: .badTensor,
                 message: "LoRA file \(url.lastPathComponent) changes no layer of this model: none of"
-                    + " its \(file.tensors.count) keys\(example) match.",
+                    + " its \(file.tensors.count) keys belongs to one\(example).",
                 remedy: "Use a LoRA that was trained for Z-Image.")
         }
         let report = Report(

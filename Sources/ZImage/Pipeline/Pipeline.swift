@@ -45,6 +45,8 @@ public final class Pipeline<Device: Backend>: Sendable {
     /// Checks every file of a model and loads it.
     ///
     /// - Parameters:
+    ///   - model: the folder.
+    ///   - device: where it runs.
     ///   - loras: merged into the weights.
     ///   - progress: told the share that is loaded.
     /// - Throws: `CheckpointError`, `TokenizerError`, `MemoryError`.
@@ -93,7 +95,9 @@ public final class Pipeline<Device: Backend>: Sendable {
 
     /// Makes one picture.
     ///
-    /// - Parameter onStep: told the number of steps done; throw to stop.
+    /// - Parameters:
+    ///   - input: what to make.
+    ///   - onStep: told the number of steps done; throw to stop.
     /// - Throws: `NumericError`, `PipelineError`, and what `onStep` throws.
     public func generate(
         _ input: PipelineInput, onStep: (Int) throws -> Void = { _ in }
@@ -124,6 +128,7 @@ public final class Pipeline<Device: Backend>: Sendable {
         var schedule = FlowMatchSchedule(
             steps: input.steps, imageTokens: (height / 2) * (width / 2),
             config: model.schedulerConfig)
+        trace?.record("sigmas", .f32(schedule.sigmas, shape: [schedule.sigmas.count]))
         if input.source != nil { schedule = schedule.tail(strength: input.strength) }
         let channels = model.transformerConfig.inChannels
         let count = channels * height * width
@@ -141,7 +146,6 @@ public final class Pipeline<Device: Backend>: Sendable {
         }
         let latents = Planes(noise, channels: channels, height: height, width: width)
         trace?.record("latents.init", .f32(noise, shape: [1, channels, height, width]))
-        trace?.record("sigmas", .f32(schedule.sigmas, shape: [schedule.sigmas.count]))
         return Generation(
             latents: latents, schedule: schedule, guidance: guidance, positive: positive.caption,
             negative: negative?.caption, trace: trace,

@@ -53,6 +53,9 @@ package final class Transformer<Device: Backend>: Sendable {
         }
     }
 
+    /// Told the name of a stage and what it put out; parity tests listen.
+    package typealias Observer = (_ stage: String, _ values: Device.Values) -> Void
+
     /// Tokens are padded to a multiple of this with learned tokens that take part like any other.
     package static var tokenMultiple: Int { 32 }
 
@@ -120,7 +123,9 @@ package final class Transformer<Device: Backend>: Sendable {
     /// Embeds text features and runs the layers that do not depend on the step.
     ///
     /// - Parameter features: `[count, captionWidth]`, row-major.
-    package func prepareCaption(features: [Float]) throws(NumericError) -> Caption {
+    package func prepareCaption(
+        features: [Float], observer: Observer? = nil
+    ) throws(NumericError) -> Caption {
         let count = features.count / config.captionWidth
         let real = Segments(lengths: [count])
         let embedded = device.product(
@@ -128,6 +133,7 @@ package final class Transformer<Device: Backend>: Sendable {
                 device.upload(features, rows: count, columns: config.captionWidth), kind: .rms,
                 weight: captionNorm, epsilon: Float(config.normEpsilon), scale: nil,
                 segments: real, precision: .f32), captionEmbedder, adding: nil)
+        observer?("cap_embedded", embedded)
         let length = Self.padded(count)
         let tokens = device.makeValues(rows: length, columns: config.dim)
         device.copyRows(0..<count, of: embedded, to: tokens, at: 0)
@@ -138,6 +144,7 @@ package final class Transformer<Device: Backend>: Sendable {
         let segments = Segments(lengths: [length])
         for block in contextRefiner {
             try block(tokens, conditioning: nil, rotary: rotary, segments: segments)
+            observer?(block.name, tokens)
         }
         return Caption(tokens: tokens)
     }
@@ -161,7 +168,9 @@ package final class Transformer<Device: Backend>: Sendable {
     /// - Returns: one `[C, h, w]` a sequence: the model's raw output, which points from noise to
     ///   picture.
     /// - Throws: `NumericError` that names the layer and the sequence.
-    package func callAsFunction(_ batch: [Sequence]) throws(NumericError) -> [[Float]] {
+    package func callAsFunction(
+        _ batch: [Sequence], observer: Observer? = nil
+    ) throws(NumericError) -> [[Float]] {
         let (dim, multiple) = (config.dim, Self.tokenMultiple)
         let tokens = batch.map { ($0.height / 2) * ($0.width / 2) }
         let imageSegments = Segments(lengths: tokens.map(Self.padded))
@@ -170,6 +179,7 @@ package final class Transformer<Device: Backend>: Sendable {
         let tables = tables(for: batch)
 
         let time = timeEmbedding(batch.map(\.time))
+        observer?("t_emb", time)
         let conditioning = device.operand(time, precision: .f32)
 
         var patches: [Float] = []
@@ -185,6 +195,7 @@ package final class Transformer<Device: Backend>: Sendable {
             device.operand(
                 device.upload(patches, rows: imageSegments.rows, columns: config.patchWidth),
                 precision: .f32), imageEmbedder, adding: nil)
+        observer?("x_embedded", image)
         for (index, count) in tokens.enumerated() where !count.isMultiple(of: multiple) {
             let range = imageSegments.range(index)
             for row in (range.lowerBound + count)..<range.upperBound {
@@ -194,6 +205,7 @@ package final class Transformer<Device: Backend>: Sendable {
         for block in noiseRefiner {
             try block(
                 image, conditioning: conditioning, rotary: tables.image, segments: imageSegments)
+            observer?(block.name, image)
         }
         let joint = device.makeValues(rows: jointSegments.rows, columns: dim)
         for (index, sequence) in batch.enumerated() {
@@ -207,12 +219,15 @@ package final class Transformer<Device: Backend>: Sendable {
         for block in layers {
             try block(
                 joint, conditioning: conditioning, rotary: tables.joint, segments: jointSegments)
+            observer?(block.name, joint)
         }
-        return try finish(joint, time: time, batch: batch, segments: jointSegments)
+        return try finish(
+            joint, time: time, batch: batch, segments: jointSegments, observer: observer)
     }
 
     private func finish(
-        _ joint: Device.Values, time: Device.Values, batch: [Sequence], segments: Segments
+        _ joint: Device.Values, time: Device.Values, batch: [Sequence], segments: Segments,
+        observer: Observer?
     ) throws(NumericError) -> [[Float]] {
         // Unlike the blocks' modulation, the final layer's has an activation before it.
         device.silu(time)
@@ -221,7 +236,9 @@ package final class Transformer<Device: Backend>: Sendable {
         let normed = device.norm(
             joint, kind: .layer, weight: nil, epsilon: 1e-6,
             scale: ModulationSlice(scale, column: 0), segments: segments, precision: .f32)
-        let patches = device.download(device.product(normed, finalLinear, adding: nil))
+        let final = device.product(normed, finalLinear, adding: nil)
+        observer?("final_layer", final)
+        let patches = device.download(final)
         try checkFinite(device, segments, at: "transformer final layer")
         var outputs: [[Float]] = []
         for (index, sequence) in batch.enumerated() {

@@ -1,0 +1,103 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Gateway
+import HTTPTypes
+import HummingbirdTesting
+import Logging
+import NIOCore
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct ServeTests {
+    private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    @Test(
+        "a client that hangs up cancels its work",
+        arguments: [
+            ("/v1/images/generations", #"{"prompt": "p"}"#),
+            ("/v1/images/generations", #"{"prompt": "p", "stream": true}"#),
+            ("/api/generate", #"{"prompt": "p"}"#),
+        ])
+    func disconnect(path: String, body: String) async throws {
+        let generator = try FakeGenerator(.hang)
+        let logs = LogRecorder()
+        try await withGateway(generator, .live, logs: logs) { client in
+            let port = try #require(client.port)
+            try await hangUp(
+                port: port,
+                after: "POST \(path) HTTP/1.1\r\nHost: localhost\r\n"
+                    + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)",
+                when: generator.beginnings)
+            for await _ in generator.cancellations { break }
+        }
+        #expect(logs.requests.count == 1, "a request that was given up is logged, too")
+    }
+
+    @Test("both listeners serve everything, and stop when the task is cancelled")
+    func listeners() async throws {
+        let generator = try FakeGenerator()
+        let (opened, opening) = AsyncStream<GatewayAddresses>.makeStream()
+        let configuration = GatewayConfiguration(version: "1", port: 0, pagePort: 0)
+        let server = Task {
+            try await serve(generator, configuration: configuration, logger: logger) {
+                opening.yield($0)
+                opening.finish()
+            }
+        }
+        var iterator = opened.makeAsyncIterator()
+        let addresses = try #require(await iterator.next())
+        #expect(addresses.api != addresses.page)
+        for address in [addresses.api, addresses.page] {
+            let port = try #require(address.split(separator: ":").last.flatMap { Int($0) })
+            for path in ["/", "/v1/models"] {
+                let answer = try await rawExchange(
+                    port: port,
+                    "GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                #expect(answer.hasPrefix("HTTP/1.1 200 OK"))
+            }
+        }
+        server.cancel()
+        _ = await server.result
+    }
+
+    @Test("a taken port is told in one sentence")
+    func takenPort() async throws {
+        let generator = try FakeGenerator()
+        try await withGateway(generator, .live) { client in
+            let port = try #require(client.port)
+            let configuration = GatewayConfiguration(version: "1", port: 0, pagePort: port)
+            let error = await #expect(throws: GatewayError.self) {
+                try await serve(generator, configuration: configuration, logger: logger)
+            }
+            #expect(error?.code == .addressInUse)
+            #expect(error?.message.contains("Port \(port)") == true)
+        }
+    }
+
+    @Test("an address that is not this machine's is told in one sentence")
+    func wrongAddress() async throws {
+        let generator = try FakeGenerator()
+        for host in ["192.0.2.1", "no.such.host.invalid"] {
+            let configuration = GatewayConfiguration(
+                version: "1", host: host, port: 0, pagePort: nil, allowRemoteWithoutKeys: true)
+            let error = await #expect(throws: GatewayError.self) {
+                try await serve(generator, configuration: configuration, logger: logger)
+            }
+            #expect(error?.code == .cannotListen)
+            #expect(error?.message.contains(host) == true)
+        }
+    }
+
+    @Test(
+        "other machines are served only where that is asked for",
+        arguments: ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
+    func remote(host: String) async throws {
+        let generator = try FakeGenerator()
+        let configuration = GatewayConfiguration(version: "1", host: host, port: 0)
+        let error = await #expect(throws: GatewayError.self) {
+            try await serve(generator, configuration: configuration, logger: logger)
+        }
+        #expect(error?.code == .remoteWithoutKeys)
+        #expect(error?.message.contains("--allow-remote-without-keys") == true)
+    }
+}

@@ -1,0 +1,12 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// Limits of the parity tests, all as shares of the reference's largest magnitude, with what was
+/// measured (AVX-512 kernels) beside them. Loosening one needs a line in the changelog.
+enum Tolerance {
+    /// Features, latents, pictures in f32. Measured: see `Docs/parity.md`.
+    static let f32: Float = 2e-4
+    /// One stage in bf16 from the reference's own input.
+    static let bf16Stage: Float = 2e-2
+    /// Normal numbers against torch, absolute.
+    static let noise: Float = 5e-7
+}
