@@ -19,18 +19,31 @@ package struct FlowMatchSchedule: Sendable, Equatable {
     package let sigmas: [Float]
 
     /// Levels for `steps` evaluations on `imageTokens` tokens (without padding).
+    ///
+    /// Every operation is in f32 and in the reference's order: the model multiplies times by 1000 and
+    /// takes their cosines, so that one unit in the last place here is 5e-5 there.
     package init(steps: Int, imageTokens: Int, config: SchedulerConfig) {
         let mu = Self.dynamicShift(imageTokens: imageTokens, config: config)
-        var sigmas = (0..<steps).map { index -> Float in
-            let u = 1 - Double(index) / Double(steps)
-            guard config.usesDynamicShifting else {
-                return Float(config.shift * u / (1 + (config.shift - 1) * u))
-            }
-            let weight = config.timeShiftType == .linear ? mu : exp(mu)
-            return Float(weight / (weight + (1 / u - 1)))
+        let weight = Float(config.timeShiftType == .linear ? mu : exp(mu))
+        let (shift, excess) = (Float(config.shift), Float(config.shift - 1))
+        sigmas =
+            Self.ramp(steps).map { u in
+                config.usesDynamicShifting
+                    ? weight / (weight + (1 / u - 1)) : shift * u / (1 + excess * u)
+            } + [0]
+    }
+
+    /// 1 down to 1/count, from both ends towards the middle with one rounding each, as
+    /// `torch.linspace` counts; equal to it for every count up to 100.
+    private static func ramp(_ count: Int) -> [Float] {
+        let end = Float(1 / Double(count))
+        guard count > 1 else { return [1] }
+        let step = (end - 1) / Float(count - 1)
+        return (0..<count).map { index in
+            index < count / 2
+                ? Float(1).addingProduct(step, Float(index))
+                : end.addingProduct(-step, Float(count - 1 - index))
         }
-        sigmas.append(0)
-        self.sigmas = sigmas
     }
 
     private init(sigmas: [Float]) { self.sigmas = sigmas }
