@@ -106,6 +106,10 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "CommandTests", dependencies: ["inkstone", "Imaging", "ModelFiles"],
+            exclude: ["Snapshots"], swiftSettings: settings
+        ),
+        .testTarget(
             name: "GatewayTests",
             dependencies: [
                 "Engine",

@@ -15,18 +15,27 @@ struct BenchmarkCommand: ParsableCommand {
         commandName: "benchmark",
         abstract: "Measure the engine, each figure as a share of this machine's measured peak.")
 
-    @Argument(help: "kernels: products and attention at the sizes of Z-Image. block: one block of it. image: whole pictures of a model.")
+    @Argument(
+        help: """
+            kernels: products and attention at the sizes of Z-Image; block: one block of it; image: \
+            whole pictures of a model.
+            """)
     var subject = Subject.kernels
 
     @OptionGroup var options: ModelOptions
 
-    @Option(help: "Tokens of a kernels or block run; 1088 is 512x512.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Tokens of a kernels or block run; 1088 is 512x512.", valueName: "n"))
     var tokens = 1088
 
-    @Option(help: "Runs of each figure; the median is shown.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Runs of each figure; the median is shown.", valueName: "n"))
     var `repeat` = 5
 
-    @Option(help: "Model of an image run.")
+    @Option(help: ArgumentHelp("Model of an image run, or its folder.", valueName: "name|folder"))
     var model = ModelLocator.embeddedModel
 
     mutating func validate() throws {

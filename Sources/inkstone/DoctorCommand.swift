@@ -13,80 +13,101 @@ struct DoctorCommand: ParsableCommand {
         commandName: "doctor",
         abstract: "Say what this machine has and lacks: processor, memory, disk, ports, models.")
 
-    @Option(help: "Port of the API to look at.")
+    @Option(parsing: .unconditional, help: ArgumentHelp("Port of the API.", valueName: "port"))
     var port = 9997
 
-    @Option(help: "Port of the page to look at.")
+    @Option(parsing: .unconditional, help: ArgumentHelp("Port of the page.", valueName: "port"))
     var pagePort = 7860
 
+    mutating func validate() throws {
+        try checkPorts(port, pagePort)
+    }
+
+    /// One thing that was looked at.
+    private struct Finding {
+        var isGood: Bool
+        var text: String
+    }
+
     func run() throws {
-        var problems = 0
-        func line(_ good: Bool, _ text: String) {
-            if !good { problems += 1 }
-            print("\(good ? "ok  " : "LOOK")  \(text)")
-        }
         print("inkstone \(version)")
-        let kernels = CPUBackend.availableKernels
-        line(
-            kernels.count > 1,
-            "processor: kernels \(kernels.joined(separator: ", ")); auto precision is"
-                + " \(PrecisionChoice.auto.resolved.rawValue)"
-                + (kernels.count > 1
-                    ? "" : ". Without AVX2 pictures take several times as long"))
-        let threads = ProcessInfo.processInfo.activeProcessorCount
-        line(true, "threads: \(threads)")
-        if let free = MemoryPlan.availableBytes {
-            line(
-                free > 1_000_000_000,
-                "memory: \(Self.gigabytes(free)) free; the embedded model needs less than 1 GB,"
-                    + " Z-Image-Turbo in bf16 about 15 GB")
-        } else {
-            line(false, "memory: the system does not say how much is free")
+        let findings =
+            [processor, memory, disk, free(port: port, "API", option: "--port")]
+            + [free(port: pagePort, "page", option: "--page-port")] + models
+        for finding in findings {
+            print("\(finding.isGood ? "ok  " : "LOOK")  \(finding.text)")
         }
-        let home = FileManager.default.currentDirectoryPath
-        if let free = try? FileManager.default.attributesOfFileSystem(forPath: home)[
-            .systemFreeSize] as? NSNumber
-        {
-            line(
-                free.intValue > 3_000_000_000,
-                "disk: \(Self.gigabytes(free.intValue)) free here; a first build takes about 3 GB")
-        }
-        for (name, number) in [("API", port), ("page", pagePort)] {
-            let free = Self.isFree(port: number)
-            line(
-                free,
-                "port \(number) (\(name)): "
-                    + (free
-                        ? "free"
-                        : "taken; stop the other program, or choose another with"
-                            + " --\(name == "API" ? "port" : "page-port")"))
-        }
-        let locator = ModelLocator()
-        let models = locator.all()
-        if models.isEmpty {
-            line(
-                false,
-                "models: none found; looked in \(locator.roots.map(\.path).joined(separator: ", "))")
-        }
-        for folder in models {
-            do {
-                let model = try ModelDirectory(url: folder)
-                try model.checkTensors()
-                let plan = try MemoryPlan(
-                    model: model, precision: PrecisionChoice.auto.resolved)
-                line(
-                    true,
-                    "model \(model.manifest.id): complete,"
-                        + " \(Self.gigabytes(plan.streamedBytes)) of weights, \(folder.path)")
-            } catch {
-                line(false, "model \(folder.lastPathComponent): \(error)")
-            }
-        }
+        let problems = findings.count { !$0.isGood }
         print(problems == 0 ? "Nothing is missing." : "\(problems) to look at.")
     }
 
-    private static func gigabytes(_ count: Int) -> String {
-        "\((Double(count) / 1e7).rounded() / 100) GB"
+    private var processor: Finding {
+        let kernels = CPUBackend.availableKernels
+        let threads = ProcessInfo.processInfo.activeProcessorCount
+        let text =
+            "processor: \(threads) \(threads == 1 ? "thread" : "threads"), kernels"
+            + " \(kernels.joined(separator: ", ")); precision auto is"
+            + " \(PrecisionChoice.auto.resolved.rawValue)"
+        guard kernels.count > 1 else {
+            return Finding(
+                isGood: false, text: text + "; without AVX2 a picture takes several times as long")
+        }
+        return Finding(isGood: true, text: text)
+    }
+
+    private var memory: Finding {
+        guard let free = MemoryPlan.availableBytes else {
+            return Finding(isGood: false, text: "memory: the system does not say how much is free")
+        }
+        return Finding(
+            isGood: free > 1_000_000_000,
+            text: "memory: \(free.asBytes) free; the embedded model needs less than 1 GB,"
+                + " Z-Image-Turbo in bf16 about 15 GB")
+    }
+
+    private var disk: Finding {
+        let folder = FileManager.default.currentDirectoryPath
+        let attributes = try? FileManager.default.attributesOfFileSystem(forPath: folder)
+        guard let free = attributes?[.systemFreeSize] as? NSNumber else {
+            return Finding(
+                isGood: false, text: "disk: the system does not say how much is free in \(folder)")
+        }
+        return Finding(
+            isGood: free.intValue > 1_000_000_000,
+            text: "disk: \(free.intValue.asBytes) free in \(folder); a picture takes about 2 MB, a"
+                + " Z-Image-Turbo folder about 33 GB")
+    }
+
+    private func free(port: Int, _ name: String, option: String) -> Finding {
+        let isFree = Self.isFree(port: port)
+        return Finding(
+            isGood: isFree,
+            text: "port \(port) (\(name)): "
+                + (isFree
+                    ? "free" : "taken; stop the other program, or choose another with \(option)"))
+    }
+
+    private var models: [Finding] {
+        let locator = ModelLocator()
+        let folders = locator.all()
+        guard !folders.isEmpty else {
+            let roots = locator.roots.map(\.path).joined(separator: ", ")
+            return [Finding(isGood: false, text: "models: none found in \(roots)")]
+        }
+        return folders.map { folder in
+            do {
+                let model = try ModelDirectory(url: folder)
+                try model.checkTensors()
+                let precision = PrecisionChoice.auto.resolved
+                let plan = try MemoryPlan(model: model, precision: precision)
+                return Finding(
+                    isGood: true,
+                    text: "model \(model.manifest.id): complete, \(plan.residentBytes.asBytes) in"
+                        + " \(precision.rawValue), \(folder.path)")
+            } catch {
+                return Finding(isGood: false, text: "model \(folder.lastPathComponent): \(error)")
+            }
+        }
     }
 
     /// Tries to bind the port on the loopback address.

@@ -2,7 +2,6 @@
 
 import ArgumentParser
 import Engine
-import Foundation
 import Gateway
 import Imaging
 import ModelFiles
@@ -10,6 +9,8 @@ import Tensors
 import ZImage
 
 /// Exit statuses, as `sysexits.h` numbers them where it has a fitting one.
+///
+/// `inkstone --help` lists them; scripts may rely on them.
 enum ExitStatus: Int32 {
     case usage = 64
     case badFile = 65
@@ -20,29 +21,29 @@ enum ExitStatus: Int32 {
 
     init(_ error: any Error) {
         switch error {
-        case let error as CheckpointError: self = error.code == .notFound ? .notFound : .badFile
-        case let error as TokenizerError: self = error.code == .notFound ? .notFound : .badFile
-        case let error as ImagingError: self = error.code == .notFound ? .notFound : .badFile
-        case is RequestError, is PipelineError, is BackendError, is ValidationError: self = .usage
-        case is MemoryError: self = .busy
+        case let error as CommandError: self = error.status
+        case let error as CheckpointError:
+            switch error.code {
+            case .notFound: self = .notFound
+            case .writeFailed: self = .failed
+            default: self = .badFile
+            }
+        // The model's folder was found: a tokenizer that is not in it makes a bad model.
+        case is TokenizerError: self = .badFile
+        case let error as ImagingError:
+            switch error.code {
+            case .notFound, .permissionDenied: self = .notFound
+            case .invalidArgument: self = .usage
+            case .diskFull, .inputOutput, .encodingFailed, .metadataTooLarge: self = .failed
+            default: self = .badFile
+            }
+        case is RequestError, is PipelineError, is ValidationError: self = .usage
+        // The processor's kernels were checked before: what is left is too little memory.
+        case is MemoryError, is BackendError: self = .busy
         case is CancellationError: self = .interrupted
         case let error as GatewayError: self = error.code == .remoteWithoutKeys ? .usage : .busy
         case let error as GenerationError: self = error.code == .busy ? .busy : .failed
         default: self = .failed
         }
     }
-}
-
-/// Ends the program: help and version on standard output, errors as one line on standard error.
-func finish(_ error: any Error) -> Never {
-    // The parser's own errors carry usage texts; it knows how to show them.
-    let code = Inkstone.exitCode(for: error)
-    if code == .success || code == .validationFailure { Inkstone.exit(withError: error) }
-    let status = ExitStatus(error)
-    if status != .interrupted {
-        FileHandle.standardError.write(Data("inkstone: \(error)\n".utf8))
-    } else {
-        FileHandle.standardError.write(Data("inkstone: interrupted\n".utf8))
-    }
-    Foundation.exit(status.rawValue)
 }

@@ -11,207 +11,253 @@ import ZImage
 /// `inkstone generate`: one prompt, one or more picture files.
 struct GenerateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "generate", abstract: "Make a picture from a prompt.")
+        commandName: "generate", abstract: "Make a picture from a prompt.",
+        usage: "inkstone generate <prompt> [<options>]",
+        discussion: """
+            Examples:
+              inkstone generate "a red apple on a blue background"
+              inkstone generate "蓝色背景上的红苹果" --seed 7 --count 4 --output apple.webp
+              inkstone generate "a cat" --image sketch.png --strength 0.7
 
-    @Argument(help: "What to draw, in Chinese or English.")
-    var prompt: String
+            The same seed, sizes and settings give the same picture. 'inkstone models show' \
+            tells a model's defaults.
+            """)
 
-    @Option(help: "Name of a model, or its folder.")
+    @Argument(help: "What to draw, in Chinese or English, in quotation marks.")
+    var prompt: [String] = []
+
+    @Option(help: ArgumentHelp("Name of a model, or its folder.", valueName: "name|folder"))
     var model = ModelLocator.embeddedModel
 
-    @Option(help: "What to lead away from; used with guidance.")
-    var negative: String?
+    @Option(
+        help: ArgumentHelp("What to lead away from; needs --guidance-scale.", valueName: "text"))
+    var negativePrompt: String?
 
-    @Option(help: "Columns of pixels; the model's default if not given.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Columns of pixels; the model's default if not given.", valueName: "px"))
     var width: Int?
 
-    @Option(help: "Rows of pixels; the model's default if not given.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Rows of pixels; the model's default if not given.", valueName: "px"))
     var height: Int?
 
-    @Option(help: "Evaluations of the transformer.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Evaluations of the transformer; the model's default if not given.", valueName: "n"))
     var steps: Int?
 
-    @Option(help: "Guidance g in positive + g (positive - negative); 0 is off.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Guidance g in positive + g (positive - negative); 0 is off, the model's default if not"
+                + " given.", valueName: "g"))
     var guidanceScale: Double?
 
-    @Option(help: "Largest norm of the guided output as a multiple of the unguided; 0 is off.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Largest norm of the guided output as a multiple of the unguided; 0 is off.",
+            valueName: "x"))
     var cfgNormalization: Double?
 
-    @Option(help: "Guidance stops where 1 - sigma exceeds this.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Guidance stops where 1 - sigma exceeds this, from 0 to 1.", valueName: "x"))
     var cfgTruncation: Double?
 
-    @Option(help: "Seed of the noise; chosen and reported if not given.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Seed of the noise, 0 or more; the same as in torch. -1, or none given, chooses one and"
+                + " reports it.", valueName: "seed"))
     var seed: Int64?
 
-    @Option(help: "Number of pictures; picture i has seed + i.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Pictures to make: picture i from seed + i, in FILE-1.png, FILE-2.png and so on.",
+            valueName: "n"))
     var count: Int?
 
-    @Option(help: "Picture to start from (PNG, JPEG or WebP).")
+    @Option(
+        help: ArgumentHelp(
+            "Picture to start from (PNG, JPEG or WebP); resized to --width and --height.",
+            valueName: "file"))
     var image: String?
 
-    @Option(help: "Share of the steps that is run on --image.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Share of the steps that is run on --image, above 0 and at most 1; 0.6 if not given.",
+            valueName: "x"))
     var strength: Double?
 
-    @Option(help: "LoRA file, with :SCALE behind it if not 1. May be given several times.")
+    @Option(
+        help: ArgumentHelp(
+            "LoRA file, with :SCALE behind it if not 1. May be given several times.",
+            valueName: "file[:scale]"))
     var lora: [String] = []
 
     @OptionGroup var options: ModelOptions
 
-    @Option(help: "Picture file; .png, .jpg or .webp.")
+    @Option(
+        help: ArgumentHelp(
+            "Picture file; .png, .jpg or .webp. One that exists is replaced.", valueName: "file"))
     var output = "inkstone.png"
 
-    @Option(help: "Read the initial noise from tensor latents.init of this safetensors file.")
+    @Option(
+        help: ArgumentHelp(
+            "Read the initial noise from tensor latents.init of this safetensors file.",
+            valueName: "file"))
     var latents: String?
 
-    @Option(help: "Write tensors for a parity check to this safetensors file.")
+    @Option(
+        help: ArgumentHelp(
+            "Write tensors for a parity check to this safetensors file.", valueName: "file"))
     var trace: String?
 
-    @Flag(help: "Print one JSON object about the run.")
+    @Flag(help: "Print one JSON object about the run instead of the file names.")
     var json = false
 
-    @Flag(help: "Show no progress.")
+    @Flag(help: "Print nothing but errors and the JSON object.")
     var quiet = false
 
     mutating func validate() throws {
         guard ImageFormat(path: output) != nil else {
             throw ValidationError(
-                "--output must end in .png, .jpg or .webp, got '\(output)'.")
+                "--output must be a file name that ends in .png, .jpg or .webp, got '\(output)'.")
+        }
+        if let seed, seed < -1 {
+            throw ValidationError(
+                "--seed must be between 0 and \(Int64.max), or -1 to choose one, got \(seed).")
         }
         if strength != nil, image == nil {
-            throw ValidationError("--strength needs --image.")
+            throw ValidationError("--strength needs --image, the picture to start from.")
         }
         if trace != nil || latents != nil, (count ?? 1) != 1 {
             throw ValidationError("--trace and --latents work with --count 1 only.")
         }
+        _ = try lora.map(LoRAOption.parse)
     }
 
     func run() throws {
-        let progress = ProgressLine(quiet: quiet)
-        // Everything that can be checked is checked before the long load.
-        let destination = URL(filePath: output)
-        try checkWritable(destination)
-        let source = try readSource()
-        let noise = try readNoise()
-        let loras = try lora.map(LoRAOption.parse)
-
-        let loadStart = ContinuousClock.now
-        let pipeline = try options.load(model, loras: loras) {
-            progress.show(share: $0, label: "Loading")
+        Interrupt.install()
+        // Not in `validate`, which the parser calls before it complains of a mistyped option.
+        guard let prompt = prompt.first else {
+            throw CommandError(
+                .usage, "Expected a prompt, got none; write what to draw in quotation marks.")
         }
-        progress.clear()
+        guard self.prompt.count == 1 else {
+            throw CommandError(
+                .usage,
+                "Expected one prompt, got \(self.prompt.count) words; put the prompt in quotation"
+                    + " marks.")
+        }
+        // Everything that can be checked is checked before the long load.
+        let folder = try ModelOptions.open(model)
+        let device = try options.makeBackend()
+        let request = try makeRequest(prompt, model: folder, device: device)
+        let noise = try readNoise(request: request, model: folder)
+        let destination = OutputFiles(path: output, count: request.count)
+        try destination.check()
+        if let trace { try OutputFiles(path: trace, count: 1).check() }
+
+        let progress = ProgressLine(quiet: quiet)
+        defer { progress.clear() }
+        let loadStart = ContinuousClock.now
+        let pipeline = try Pipeline(
+            model: folder, device: device, loras: try lora.map(LoRAOption.parse)
+        ) { progress.show(share: $0, label: "Loading") }
         let loadSeconds = (ContinuousClock.now - loadStart).inSeconds
         let engine = InferenceEngine(pipeline: pipeline)
-        let request = try makeRequest(source: source, model: engine.description)
 
-        Interrupt.install()
-        var runOptions = InferenceEngine.RunOptions()
-        runOptions.noise = noise
-        runOptions.previews = false
-        let traceFile = trace.map { URL(filePath: $0) }
-        let traces = TraceBox()
-        if traceFile != nil { runOptions.onTrace = { traces.trace = $0 } }
-        var images: [GeneratedImage] = []
-        var outputs: [String] = []
-        var failure: (any Error)?
-        try engine.run(request, options: runOptions, isCancelled: { Interrupt.isRaised }) { event in
-            switch event {
-            case .step(let index, let step, let steps, let seconds):
-                let label =
-                    request.count > 1 ? "Picture \(index + 1)/\(request.count)" : "Drawing"
-                progress.show(step: step, of: steps, secondsPerStep: seconds, label: label)
-            case .image(let image):
-                images.append(image)
-                let file = Self.file(destination, index: image.index, count: request.count)
-                do {
-                    try save(image, request, engine.description, to: file)
-                    outputs.append(file.path)
-                } catch { failure = failure ?? error }
-            default: break
-            }
-        }
+        let start = ContinuousClock.now
+        let (images, tensors) = try draw(request, noise, on: engine, to: destination, progress)
+        let seconds = (ContinuousClock.now - start).inSeconds
+        if let trace { try tensors?.write(to: URL(filePath: trace)) }
+
         progress.clear()
-        if let failure { throw failure }
-        if let traceFile, let trace = traces.trace { try trace.write(to: traceFile) }
         let report = GenerateReport(
-            request: request, images: images, outputs: outputs, pipeline: pipeline,
-            description: engine.description, loadSeconds: loadSeconds)
-        report.warn(quiet: quiet)
+            request: request, images: images, outputs: destination.paths, pipeline: pipeline,
+            description: engine.description, loadSeconds: loadSeconds, totalSeconds: seconds,
+            warnings: unusedOptions(request))
+        if !quiet { report.warnings.forEach(complain) }
         if json {
             print(try report.json())
         } else if !quiet {
-            for (path, image) in zip(outputs, images) {
-                print("\(path)  seed \(image.seed)  \(ProgressLine.text(image.seconds.total))")
+            report.lines.forEach { print($0) }
+        }
+    }
+
+    /// Runs the request; each picture is written as soon as it is there.
+    private func draw(
+        _ request: ImageRequest, _ noise: [Float]?, on engine: InferenceEngine,
+        to destination: OutputFiles, _ progress: ProgressLine
+    ) throws -> (images: [GeneratedImage], trace: Trace?) {
+        var runOptions = InferenceEngine.RunOptions()
+        runOptions.noise = noise
+        runOptions.previews = false
+        let traces = TraceBox()
+        if trace != nil { runOptions.onTrace = { traces.trace = $0 } }
+        var images: [GeneratedImage] = []
+        var failure: (any Error)?
+        var done = 0
+        let start = ContinuousClock.now
+        Interrupt.waitForSteps()
+        progress.show("Reading the prompt")
+        do {
+            try engine.run(
+                request, options: runOptions,
+                isCancelled: { Interrupt.isRaised || failure != nil }
+            ) { event in
+                switch event {
+                case .step(_, _, let steps, _):
+                    done += 1
+                    let total = steps * request.count
+                    progress.show(
+                        step: done, of: total,
+                        secondsPerStep: (ContinuousClock.now - start).inSeconds / Double(done),
+                        label: done < total ? "Drawing" : "Decoding")
+                case .image(let image):
+                    do {
+                        try save(image, request, engine.description, to: destination)
+                        images.append(image)
+                    } catch { failure = failure ?? error }
+                default: break
+                }
             }
+        } catch is CancellationError where failure != nil {
+            // Stopped by ourselves: no further picture could be written.
         }
-    }
-
-    // MARK: - Inputs
-
-    private func makeRequest(
-        source: ImageRequest.Source?, model: ModelDescription
-    ) throws -> ImageRequest {
-        var draft = ImageRequest.Draft(prompt: prompt)
-        draft.negativePrompt = negative
-        draft.width = width
-        draft.height = height
-        draft.steps = steps
-        draft.guidanceScale = guidanceScale
-        draft.cfgNormalization = cfgNormalization
-        draft.cfgTruncation = cfgTruncation
-        draft.seed = seed
-        draft.count = count
-        draft.source = source
-        return try ImageRequest(draft, for: model)
-    }
-
-    private func readSource() throws -> ImageRequest.Source? {
-        guard let image else { return nil }
-        let decoded = try ImageFile.read(from: image)
-        return ImageRequest.Source(image: decoded.image, strength: strength ?? 0.6)
-    }
-
-    private func readNoise() throws -> [Float]? {
-        guard let latents else { return nil }
-        let file = try SafetensorsFile(url: URL(filePath: latents))
-        guard let tensor = file.tensor(named: "latents.init") else {
-            throw CheckpointError(
-                code: .missingTensor, message: "\(latents) has no tensor 'latents.init'.",
-                remedy: "Write one of shape [C, height / 8, width / 8] in F32.")
-        }
-        return try tensor.floats()
-    }
-
-    private func checkWritable(_ file: URL) throws {
-        let folder = file.deletingLastPathComponent().path
-        var isFolder = ObjCBool(false)
-        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder),
-            isFolder.boolValue
-        else {
-            throw CheckpointError(
-                code: .notFound, message: "the folder '\(folder)' of --output does not exist.",
-                remedy: "Create it first.")
-        }
-    }
-
-    // MARK: - Outputs
-
-    private static func file(_ file: URL, index: Int, count: Int) -> URL {
-        guard count > 1 else { return file }
-        let stem = file.deletingPathExtension().lastPathComponent
-        return file.deletingLastPathComponent().appending(
-            path: "\(stem)-\(index + 1).\(file.pathExtension)")
+        if let failure { throw failure }
+        return (images, traces.trace)
     }
 
     private func save(
         _ image: GeneratedImage, _ request: ImageRequest, _ model: ModelDescription,
-        to file: URL
+        to destination: OutputFiles
     ) throws {
         let parameters = GenerationParameters(request: request, image: image, model: model)
-        let format = ImageFormat(path: file.path) ?? .png
         let bytes = try ImageEncoder.encode(
-            image.image, as: ImageEncoding(format: format),
+            image.image, as: ImageEncoding(format: ImageFormat(path: output) ?? .png),
             metadata: ImageMetadata(parameters: parameters.text))
-        try ImageFile.writeAtomically(bytes, to: file.path)
+        try ImageFile.writeAtomically(bytes, to: destination.paths[image.index])
+    }
+
+    /// Options that were given and do nothing.
+    private func unusedOptions(_ request: ImageRequest) -> [String] {
+        guard request.guidanceScale == 0 else { return [] }
+        return [
+            ("--negative-prompt", negativePrompt != nil),
+            ("--cfg-normalization", cfgNormalization != nil),
+            ("--cfg-truncation", cfgTruncation != nil),
+        ].filter(\.1).map {
+            "\($0.0) changes nothing without guidance; add --guidance-scale with a number above 0."
+        }
     }
 }
 

@@ -5,15 +5,16 @@ import Foundation
 import Tensors
 import ZImage
 
-/// What `inkstone generate --json` prints.
+/// What `inkstone generate` says about a run: `--json`, the lines without it, and warnings.
 struct GenerateReport {
     private struct Body: Encodable {
         struct Image: Encodable {
             let output: String
             let seed: UInt64
             let sha256: String
-            let seconds: Seconds
+            let seconds: Timings
         }
+        /// Seconds of the whole run; `total` begins when the model is loaded.
         struct Seconds: Encodable {
             let load: Double
             let text: Double
@@ -31,53 +32,89 @@ struct GenerateReport {
         let version: String
         let model: String
         let prompt: String
+        let promptTruncated: Bool
         let negativePrompt: String
         let width: Int
         let height: Int
         let steps: Int
         let guidanceScale: Double
+        let cfgNormalization: Double
+        let cfgTruncation: Double
+        let strength: Double?
         let seed: UInt64
+        let count: Int
         let precision: String
         let kernels: String
         let threads: Int
-        let promptTruncated: Bool
         let loras: [LoRA]
         let outputs: [String]
         let sha256: String
         let seconds: Seconds
         let images: [Image]
+        let warnings: [String]
     }
 
     private let body: Body
 
+    /// What the person should know about the result, a sentence each.
+    var warnings: [String] { body.warnings }
+
+    /// A line for each file.
+    var lines: [String] {
+        body.images.map {
+            "\($0.output)  seed \($0.seed)  \(ProgressLine.text($0.seconds.total))"
+        }
+    }
+
     init(
         request: ImageRequest, images: [GeneratedImage], outputs: [String],
-        pipeline: Pipeline<CPUBackend>, description: ModelDescription, loadSeconds: Double
+        pipeline: Pipeline<CPUBackend>, description: ModelDescription, loadSeconds: Double,
+        totalSeconds: Double, warnings: [String]
     ) {
-        func seconds(_ timings: Timings?) -> Body.Seconds {
-            Body.Seconds(
-                load: loadSeconds, text: timings?.text ?? 0, steps: timings?.steps ?? [],
-                decode: timings?.decode ?? 0, total: timings?.total ?? 0)
-        }
+        let isTruncated = images.contains { $0.promptTruncated }
+        let loras = pipeline.loraReports
         body = Body(
             version: version, model: description.id, prompt: request.prompt,
-            negativePrompt: request.negativePrompt, width: request.size.width,
-            height: request.size.height, steps: request.steps,
-            guidanceScale: request.guidanceScale, seed: request.seed,
-            precision: description.precision, kernels: description.kernels,
-            threads: pipeline.device.threads,
-            promptTruncated: images.contains { $0.promptTruncated },
-            loras: pipeline.loraReports.map {
+            promptTruncated: isTruncated, negativePrompt: request.negativePrompt,
+            width: request.size.width, height: request.size.height, steps: request.steps,
+            guidanceScale: request.guidanceScale, cfgNormalization: request.cfgNormalization,
+            cfgTruncation: request.cfgTruncation, strength: request.source?.strength,
+            seed: request.seed, count: request.count, precision: description.precision,
+            kernels: description.kernels, threads: pipeline.device.threads,
+            loras: loras.map {
                 Body.LoRA(
                     name: $0.name, scale: $0.scale, matched: $0.matched, unmatched: $0.unmatched)
             },
             outputs: outputs, sha256: images.first?.pixelDigest ?? "",
-            seconds: seconds(images.first?.seconds),
+            seconds: Self.sum(images.map(\.seconds), load: loadSeconds, total: totalSeconds),
             images: zip(images, outputs).map { image, output in
                 Body.Image(
                     output: output, seed: image.seed, sha256: image.pixelDigest,
-                    seconds: seconds(image.seconds))
-            })
+                    seconds: image.seconds)
+            },
+            warnings: warnings
+                + (isTruncated
+                    ? ["The prompt is longer than the model reads; its end was cut off."] : [])
+                + loras.compactMap(Self.warning))
+    }
+
+    /// The pictures' shares of each step add up to what the step took.
+    private static func sum(_ timings: [Timings], load: Double, total: Double) -> Body.Seconds {
+        let steps = timings.map(\.steps.count).max() ?? 0
+        return Body.Seconds(
+            load: load, text: timings.map(\.text).reduce(0, +),
+            steps: (0..<steps).map { step in
+                timings.reduce(0) { $0 + ($1.steps.count > step ? $1.steps[step] : 0) }
+            },
+            decode: timings.map(\.decode).reduce(0, +), total: total)
+    }
+
+    private static func warning(_ lora: LoRAFile.Report) -> String? {
+        guard let example = lora.unmatched.first else { return nil }
+        let count = lora.unmatched.count
+        return "LoRA '\(lora.name)' changed \(lora.matched) layers, but \(count)"
+            + " \(count == 1 ? "key belongs" : "keys belong") to no layer of this model, such as"
+            + " '\(example)'."
     }
 
     /// One object, keys sorted.
@@ -86,22 +123,5 @@ struct GenerateReport {
         encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
         return String(decoding: try encoder.encode(body), as: UTF8.self)
-    }
-
-    /// Says on standard error what the person should know about the result.
-    func warn(quiet: Bool) {
-        guard !quiet else { return }
-        if body.promptTruncated {
-            note("the prompt is longer than the model reads; its end was cut off.")
-        }
-        for lora in body.loras where !lora.unmatched.isEmpty {
-            note(
-                "LoRA \(lora.name): \(lora.matched) layers changed, \(lora.unmatched.count) keys"
-                    + " belong to no layer, such as '\(lora.unmatched[0])'.")
-        }
-    }
-
-    private func note(_ text: String) {
-        FileHandle.standardError.write(Data("inkstone: \(text)\n".utf8))
     }
 }

@@ -7,14 +7,15 @@ import ZImage
 
 /// Reads `FILE` or `FILE:SCALE`.
 enum LoRAOption {
-    static func parse(_ text: String) throws -> Pipeline<CPUBackend>.LoRA {
+    static func parse(_ text: String) throws(ValidationError) -> Pipeline<CPUBackend>.LoRA {
         guard let colon = text.lastIndex(of: ":") else { return .init(url: URL(filePath: text)) }
         let suffix = text[text.index(after: colon)...]
-        if let scale = Double(suffix), scale.isFinite {
+        if let scale = Double(suffix), scale.isFinite, colon != text.startIndex {
             return .init(url: URL(filePath: String(text[..<colon])), scale: scale)
         }
         // A colon may belong to the file's name.
         if FileManager.default.fileExists(atPath: text) { return .init(url: URL(filePath: text)) }
-        throw ValidationError("--lora must be FILE or FILE:SCALE, got '\(text)'.")
+        throw ValidationError(
+            "--lora must be FILE or FILE:SCALE with a number such as 0.8, got '\(text)'.")
     }
 }

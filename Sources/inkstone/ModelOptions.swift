@@ -11,16 +11,31 @@ extension PrecisionChoice: ExpressibleByArgument {}
 
 /// Options of every command that loads a model.
 struct ModelOptions: ParsableArguments {
-    @Option(help: "Precision of products: auto, f32 or bf16.")
+    /// Forces the kernels of one instruction set, for tests and comparisons.
+    private static let kernelsVariable = "INKSTONE_KERNELS"
+
+    @Option(help: "Precision of the products; auto is the fastest that this processor has.")
     var precision = PrecisionChoice.auto
 
-    @Option(help: "Threads that compute; all processors if not given.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Threads that compute; all processors if not given.", valueName: "n"))
     var threads: Int?
 
     mutating func validate() throws {
         if let threads, !(1...1024).contains(threads) {
             throw ValidationError("--threads must be between 1 and 1024, got \(threads).")
         }
+        let kernels = CPUBackend.availableKernels
+        if let name = Self.kernels, !kernels.contains(name) {
+            throw ValidationError(
+                "\(Self.kernelsVariable) must be one of \(kernels.joined(separator: ", ")) on this"
+                    + " processor, got '\(name)'.")
+        }
+    }
+
+    private static var kernels: String? {
+        ProcessInfo.processInfo.environment[kernelsVariable].flatMap { $0.isEmpty ? nil : $0 }
     }
 
     /// The device that the options ask for.
@@ -28,16 +43,18 @@ struct ModelOptions: ParsableArguments {
         try CPUBackend(
             precision: precision.resolved,
             threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
-            kernels: ProcessInfo.processInfo.environment["INKSTONE_KERNELS"])
+            kernels: Self.kernels)
+    }
+
+    /// Opens a model, named or given as a folder, without reading its weights.
+    static func open(_ model: String) throws -> ModelDirectory {
+        try ModelDirectory(url: try ModelLocator().locate(model))
     }
 
     /// Loads a model, named or given as a folder.
     func load(
-        _ model: String, loras: [Pipeline<CPUBackend>.LoRA] = [],
-        progress: (Double) -> Void = { _ in }
+        _ model: String, loras: [Pipeline<CPUBackend>.LoRA] = []
     ) throws -> Pipeline<CPUBackend> {
-        let directory = try ModelDirectory(url: try ModelLocator().locate(model))
-        return try Pipeline(
-            model: directory, device: try makeBackend(), loras: loras, progress: progress)
+        try Pipeline(model: try Self.open(model), device: try makeBackend(), loras: loras)
     }
 }

@@ -11,93 +11,101 @@ import ZImage
 struct ModelsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "models", abstract: "List models, or show one.",
+        discussion: """
+            Models are folders in the diffusers layout. They are looked for in the folders \
+            named by INKSTONE_MODELS, in ~/.local/share/inkstone/models, and beside the program.
+            """,
         subcommands: [List.self, Show.self])
 
-    /// `inkstone models list`
+    /// `inkstone models list`: a line for each model.
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List the models that are here.")
 
         func run() throws {
-            let folders = ModelLocator().all()
-            if folders.isEmpty { print("no models found") }
-            for folder in folders {
+            let locator = ModelLocator()
+            let folders = locator.all()
+            if folders.isEmpty {
+                complain(
+                    "No models found in \(locator.roots.map(\.path).joined(separator: ", ")); put a"
+                        + " model folder into one of these.")
+            }
+            let rows = folders.map { folder -> [String] in
                 do {
                     let model = try ModelDirectory(url: folder)
                     let defaults = model.manifest.defaults
-                    print(
-                        "\(model.manifest.id)  \(defaults.width)x\(defaults.height),"
-                            + " \(defaults.steps) steps  \(folder.path)")
+                    return [
+                        model.manifest.id, "\(defaults.width)x\(defaults.height)",
+                        "\(defaults.steps) steps", folder.path,
+                    ]
                 } catch {
-                    print("\(folder.lastPathComponent)  unusable: \(error)")
+                    return [folder.lastPathComponent, "unusable", "", "\(error)"]
                 }
+            }
+            let widths = (0..<3).map { column in rows.map { $0[column].count }.max() ?? 0 }
+            for row in rows {
+                let cells = zip(row, widths).map { cell, width in
+                    cell + String(repeating: " ", count: width - cell.count)
+                }
+                print((cells + [row[3]]).joined(separator: "  "))
             }
         }
     }
 
-    /// `inkstone models show NAME`
+    /// `inkstone models show NAME`: all about one model.
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show a model's sizes, parameters, precision and expected memory.")
 
-        @Argument(help: "Name of a model, or its folder.")
+        @Argument(help: ArgumentHelp("Name of a model, or its folder.", valueName: "name|folder"))
         var model = ModelLocator.embeddedModel
 
         @OptionGroup var options: ModelOptions
 
         func run() throws {
-            let directory = try ModelDirectory(url: try ModelLocator().locate(model))
-            try directory.checkTensors()
-            let manifest = directory.manifest
-            let precision = options.precision.resolved
-            let plan = try MemoryPlan(model: directory, precision: precision)
-            let defaults = manifest.defaults
-            let sizes = manifest.sizes.map { "\($0.width)x\($0.height)" }
+            let folder = try ModelOptions.open(model)
+            try folder.checkTensors()
+            let device = try options.makeBackend()
+            let plan = try MemoryPlan(model: folder, precision: device.precision)
+            let description = ModelDescription(
+                model: folder, parameterCount: plan.parameterCount, precision: device.precision,
+                kernels: device.kernelsName)
+            let (defaults, limits) = (description.defaults, description.limits)
             let rows: [(String, String)] = [
-                ("name", "\(manifest.name) (\(manifest.id))"),
-                ("folder", directory.url.path),
-                ("licence", manifest.license),
+                ("name", "\(description.name) (\(description.id))"),
+                ("folder", folder.url.path),
+                ("licence", description.license),
                 (
                     "parameters",
-                    "\(Self.grouped(plan.parameterCount)): transformer"
-                        + " \(Self.grouped(plan.transformerParameters)), text encoder"
-                        + " \(Self.grouped(plan.textEncoderParameters)), autoencoder"
-                        + " \(Self.grouped(plan.autoencoderParameters))"
+                    "\(plan.parameterCount.grouped): transformer"
+                        + " \(plan.transformerParameters.grouped), text encoder"
+                        + " \(plan.textEncoderParameters.grouped), autoencoder"
+                        + " \(plan.autoencoderParameters.grouped)"
                 ),
-                ("precision", "\(precision.rawValue) on this machine"),
+                ("precision", "\(description.precision) with kernels \(description.kernels)"),
                 (
                     "memory",
-                    "weights \(Self.bytes(plan.residentBytes)), or"
-                        + " \(Self.bytes(plan.streamedBytes)) with the text encoder left in its"
-                        + " files; about \(Self.bytes(plan.activationBytes)) more while drawing at"
-                        + " the default size"
+                    "\(plan.residentBytes.asBytes) of weights, or \(plan.streamedBytes.asBytes)"
+                        + " when the text encoder stays in its files, and about"
+                        + " \(plan.activationBytes.asBytes) more while drawing at the default size"
                 ),
                 (
                     "defaults",
-                    "\(defaults.width)x\(defaults.height), \(defaults.steps) steps, guidance"
-                        + " \(defaults.guidanceScale)"
+                    "\(defaults.size), \(defaults.steps) steps, guidance \(defaults.guidanceScale)"
                 ),
-                ("sizes", sizes.joined(separator: ", ")),
+                (
+                    "trained at",
+                    description.sizes.map(\.description).joined(separator: ", ")
+                ),
+                (
+                    "limits",
+                    "up to \(limits.maximumWidth)x\(limits.maximumHeight) in multiples of"
+                        + " \(limits.sizeMultiple), \(limits.maximumSteps) steps,"
+                        + " \(limits.maximumCount) pictures at once"
+                ),
             ]
-            for (name, text) in rows {
-                let padding = String(repeating: " ", count: max(1, 12 - name.count))
-                print(name + padding + text)
+            for (name, text) in rows where !text.isEmpty {
+                print(name + String(repeating: " ", count: 12 - name.count) + text)
             }
-        }
-
-        private static func grouped(_ number: Int) -> String {
-            var digits = String(number)
-            var groups: [String] = []
-            while digits.count > 3 {
-                groups.insert(String(digits.suffix(3)), at: 0)
-                digits.removeLast(3)
-            }
-            return ([digits] + groups).joined(separator: ",")
-        }
-
-        private static func bytes(_ count: Int) -> String {
-            count >= 1_000_000_000
-                ? "\((Double(count) / 1e8).rounded() / 10) GB"
-                : "\((Double(count) / 1e5).rounded() / 10) MB"
         }
     }
 }

@@ -7,7 +7,7 @@ final class ProgressLine {
     private let isShown: Bool
     private var width = 0
 
-    /// A line on standard error, shown only there is a terminal.
+    /// A line on standard error, shown only where that is a terminal.
     init(quiet: Bool) {
         isShown = !quiet && isatty(STDERR_FILENO) == 1
     }
@@ -31,6 +31,12 @@ final class ProgressLine {
         write("\(label) \(Int(share * 100)) %")
     }
 
+    /// Shows what is going on.
+    func show(_ text: String) {
+        guard isShown else { return }
+        write(text)
+    }
+
     /// Removes the line.
     func clear() {
         guard isShown, width > 0 else { return }
@@ -40,13 +46,22 @@ final class ProgressLine {
     }
 
     private func write(_ text: String) {
-        let padding = String(repeating: " ", count: max(0, width - text.count))
-        emit("\r" + text + padding)
-        width = text.count
+        // A line that wraps could not be drawn over.
+        let shown = text.prefix(max(1, Self.columns - 1))
+        let padding = String(repeating: " ", count: max(0, width - shown.count))
+        emit("\r" + shown + padding)
+        width = shown.count
     }
 
     private func emit(_ text: String) {
         FileHandle.standardError.write(Data(text.utf8))
+    }
+
+    /// Columns of the terminal now; 80 where it does not say.
+    private static var columns: Int {
+        var size = winsize()
+        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        return Int(size.ws_col)
     }
 
     /// `0.12 s`, `4.5 s` or `3:05 min`.

@@ -5,6 +5,7 @@ import Engine
 import Foundation
 import Gateway
 import Logging
+import ModelFiles
 import Tensors
 import ZImage
 
@@ -13,42 +14,54 @@ struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Serve the page and the API.")
 
-    @Option(help: "Name of a model, or its folder.")
+    @Option(help: ArgumentHelp("Name of a model, or its folder.", valueName: "name|folder"))
     var model = ModelLocator.embeddedModel
 
-    @Option(help: "LoRA file merged at start, with :SCALE behind it if not 1.")
+    @Option(
+        help: ArgumentHelp(
+            "LoRA file merged at start, with :SCALE behind it if not 1. May be given several times.",
+            valueName: "file[:scale]"))
     var lora: [String] = []
 
-    @Option(help: "Address to listen on.")
+    @Option(help: ArgumentHelp("Address to listen on.", valueName: "address"))
     var host = "127.0.0.1"
 
-    @Option(help: "Port of the API.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Port of the API; 0 lets the system choose.", valueName: "port"))
     var port = 9997
 
-    @Option(help: "Port of the page.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Port of the page; 0 lets the system choose.", valueName: "port"))
     var pagePort = 7860
 
     @Flag(help: "Serve other machines although nobody has to show a key.")
     var allowRemoteWithoutKeys = false
 
-    @Option(help: "Name that requests may carry in their Host header, beside localhost.")
+    @Option(
+        help: ArgumentHelp(
+            "Name that requests may carry in their Host header, beside localhost.",
+            valueName: "name"))
     var allowedHost: [String] = []
 
-    @Option(help: "Web origin whose pages may call the API.")
+    @Option(help: ArgumentHelp("Web origin whose pages may call the API.", valueName: "origin"))
     var allowedOrigin: [String] = []
 
     @OptionGroup var options: ModelOptions
 
     mutating func validate() throws {
-        for (name, value) in [("--port", port), ("--page-port", pagePort)] {
-            guard (0...65535).contains(value) else {
-                throw ValidationError("\(name) must be between 0 and 65535, got \(value).")
-            }
-        }
+        try checkPorts(port, pagePort)
+        _ = try lora.map(LoRAOption.parse)
     }
 
     func run() async throws {
+        // A mistyped name ends the program before anybody is told that it serves.
+        let folder = try ModelOptions.open(model)
+        let device = try options.makeBackend()
         let loras = try lora.map(LoRAOption.parse)
+        for lora in loras { _ = try SafetensorsFile(url: lora.url) }
+
         let engine = DeferredEngine()
         var logger = Logger(label: "inkstone")
         logger.logLevel = .info
@@ -56,20 +69,18 @@ struct ServeCommand: AsyncParsableCommand {
             version: version, host: host, port: port, pagePort: pagePort,
             allowRemoteWithoutKeys: allowRemoteWithoutKeys, allowedHosts: allowedHost,
             allowedOrigins: allowedOrigin)
-        let (options, model) = (options, model)
-        try await withThrowingTaskGroup(of: Void.self) { [logger] group in
+        await withThrowingTaskGroup(of: Part.self) { [logger] group in
             group.addTask {
                 try await serve(engine, configuration: configuration, logger: logger) {
                     addresses in
                     Self.say("page  \(addresses.page)")
                     Self.say("API   \(addresses.api)/v1/images/generations")
                 }
-                // The service ended by itself: it was asked to stop.
-                throw CancellationError()
+                return .service
             }
             group.addTask {
                 let start = ContinuousClock.now
-                let pipeline = try options.load(model, loras: loras)
+                let pipeline = try Pipeline(model: folder, device: device, loras: loras)
                 let loaded = InferenceEngine(pipeline: pipeline)
                 engine.finishLoading(loaded)
                 let seconds = (ContinuousClock.now - start).inSeconds
@@ -77,14 +88,21 @@ struct ServeCommand: AsyncParsableCommand {
                     "model \(loaded.description.id) in \(loaded.description.precision) on"
                         + " \(loaded.description.kernels), loaded in"
                         + " \(ProgressLine.text(seconds))")
+                return .loading
             }
             do {
-                try await group.waitForAll()
-            } catch is CancellationError {
-                group.cancelAll()
+                // The service ends when it is asked to stop; loading cannot be stopped half-way.
+                while let part = try await group.next(), part == .loading {}
+            } catch {
+                // A group waits for all its tasks, and the service would go on without a model.
+                finish(error)
             }
+            Foundation.exit(EXIT_SUCCESS)
         }
     }
+
+    /// What goes on side by side.
+    private enum Part { case service, loading }
 
     private static func say(_ text: String) {
         FileHandle.standardOutput.write(Data("inkstone: \(text)\n".utf8))

@@ -1,0 +1,53 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ArgumentParser
+import Engine
+import Foundation
+
+/// Ends the program: help and version on standard output, errors as one line on standard error.
+func finish(_ error: any Error) -> Never {
+    let code = Inkstone.exitCode(for: error)
+    // Help and version are errors to the parser, but not to the person.
+    if code == .success { Inkstone.exit(withError: error) }
+    let status = code == .validationFailure ? .usage : ExitStatus(error)
+    complain(code == .validationFailure ? usageText(error) : text(error))
+    Foundation.exit(status.rawValue)
+}
+
+/// Writes one line on standard error.
+func complain(_ text: String) {
+    let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
+    FileHandle.standardError.write(Data("inkstone: \(line)\n".utf8))
+}
+
+/// The parser's message and where to read more; its usage line is left to `--help`.
+private func usageText(_ error: any Error) -> String {
+    let message = Inkstone.message(for: error)
+    let hint = Inkstone.fullMessage(for: error).split(separator: "\n").last {
+        $0.contains("--help")
+    }
+    return [sentence(message), hint.map { $0.trimmingCharacters(in: .whitespaces) }]
+        .compactMap(\.self).joined(separator: " ")
+}
+
+private func text(_ error: any Error) -> String {
+    switch error {
+    case is CancellationError: "Interrupted."
+    case let error as RequestError: sentence(optionName(in: error))
+    default: sentence("\(error)")
+    }
+}
+
+/// Requests spell their fields as clients of the API do; a person here has typed options.
+private func optionName(in error: RequestError) -> String {
+    guard error.message.hasPrefix(error.field) else { return error.message }
+    let rest = error.message.dropFirst(error.field.count)
+    guard error.field != "prompt" else { return "The prompt\(rest)" }
+    return "--\(error.field.map { $0 == "_" ? "-" : String($0) }.joined())\(rest)"
+}
+
+/// Messages come from many places: here each begins with a capital and ends with a full stop.
+private func sentence(_ text: String) -> String {
+    let end = text.last.map { ".!?".contains($0) } == true ? "" : "."
+    return text.prefix(1).uppercased() + text.dropFirst() + end
+}

@@ -1,0 +1,80 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import Imaging
+import ModelFiles
+import Tensors
+import ZImage
+
+extension GenerateCommand {
+    /// The request that the options make, checked against the limits of a model that is not loaded.
+    func makeRequest(
+        _ prompt: String, model: ModelDirectory, device: CPUBackend
+    ) throws -> ImageRequest {
+        let plan = try MemoryPlan(model: model, precision: device.precision)
+        let description = ModelDescription(
+            model: model, parameterCount: plan.parameterCount, precision: device.precision,
+            kernels: device.kernelsName)
+        var draft = ImageRequest.Draft(prompt: prompt)
+        draft.negativePrompt = negativePrompt
+        draft.width = width
+        draft.height = height
+        draft.steps = steps
+        draft.guidanceScale = guidanceScale
+        draft.cfgNormalization = cfgNormalization
+        draft.cfgTruncation = cfgTruncation
+        draft.seed = seed
+        draft.count = count
+        draft.source = try readSource()
+        return try ImageRequest(draft, for: description)
+    }
+
+    private func readSource() throws -> ImageRequest.Source? {
+        guard let image else { return nil }
+        do {
+            let decoded = try ImageFile.read(from: image)
+            return ImageRequest.Source(image: decoded.image, strength: strength ?? 0.6)
+        } catch {
+            // The decoder has seen the bytes alone.
+            guard !error.message.contains(image) else { throw error }
+            throw CommandError(
+                ExitStatus(error), "'\(image)' is no picture to start from. \(error)")
+        }
+    }
+
+    /// The initial noise from `--latents`.
+    ///
+    /// - Shapes: `[C, h, w]` or `[1, C, h, w]`, where h and w are the picture's sides over the
+    ///   autoencoder's scale.
+    func readNoise(request: ImageRequest, model: ModelDirectory) throws -> [Float]? {
+        guard let latents else { return nil }
+        let name = "latents.init"
+        let scale = model.autoencoderConfig.scale
+        let expected = [
+            model.transformerConfig.inChannels, request.size.height / scale,
+            request.size.width / scale,
+        ]
+        let file = try SafetensorsFile(url: URL(filePath: latents))
+        guard let tensor = file.tensor(named: name) else {
+            throw CommandError(
+                .badFile,
+                "'\(latents)' has no tensor '\(name)'; write one of shape \(expected) in F32.")
+        }
+        guard tensor.shape == expected || tensor.shape == [1] + expected else {
+            throw CommandError(
+                .badFile,
+                "Tensor '\(name)' of '\(latents)' must have the shape \(expected) for"
+                    + " \(request.size) pixels, got \(tensor.shape); change the tensor, or --width"
+                    + " and --height.")
+        }
+        let numbers = try tensor.floats()
+        guard numbers.allSatisfy(\.isFinite) else {
+            throw CommandError(
+                .badFile,
+                "Tensor '\(name)' of '\(latents)' holds a number that is not finite; write it"
+                    + " anew.")
+        }
+        return numbers
+    }
+}

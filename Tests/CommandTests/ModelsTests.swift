@@ -1,0 +1,79 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+import Testing
+
+/// `models` and `doctor`: what there is.
+@Suite struct ModelsTests {
+    @Test("the list names each model with its size, steps and folder")
+    func list() async throws {
+        let result = try await Program.run(["models", "list"], in: try TemporaryFolder())
+        #expect(result.status == 0)
+        #expect(result.errors.isEmpty)
+        #expect(result.output == "emoji-nano  128x128  8 steps  \(Program.model.path)\n")
+    }
+
+    @Test("a damaged model is listed as one, in line with the others")
+    func damaged() async throws {
+        let folder = try TemporaryFolder()
+        let models = folder.url.appending(path: "models")
+        try FileManager.default.createDirectory(
+            at: models.appending(path: "broken"), withIntermediateDirectories: true)
+        try folder.write("{", to: "models/broken/model_index.json")
+        try FileManager.default.createSymbolicLink(
+            at: models.appending(path: "nano"), withDestinationURL: Program.model)
+        let result = try await Program.run(
+            ["models", "list"], in: folder, environment: ["INKSTONE_MODELS": models.path])
+        #expect(result.status == 0)
+        let lines = result.output.split(separator: "\n")
+        #expect(
+            lines.first?.hasPrefix("broken      unusable           '\(models.path)/broken") == true)
+        #expect(lines.dropFirst().first == "emoji-nano  128x128   8 steps  \(models.path)/nano")
+    }
+
+    @Test("a model is shown with its parameters, precision and memory")
+    func show() async throws {
+        let result = try await Program.run(
+            ["models", "show", "emoji-nano", "--precision", "f32"], in: try TemporaryFolder(),
+            environment: ["INKSTONE_KERNELS": "portable"])
+        #expect(result.status == 0)
+        let rows = result.output.split(separator: "\n").map { line in
+            (line.prefix(12).trimmingCharacters(in: .whitespaces), String(line.dropFirst(12)))
+        }
+        #expect(
+            rows.map(\.0) == [
+                "name", "folder", "licence", "parameters", "precision", "memory", "defaults",
+                "trained at", "limits",
+            ])
+        let row = Dictionary(uniqueKeysWithValues: rows)
+        #expect(row["name"] == "Emoji Nano (emoji-nano)")
+        #expect(row["folder"] == Program.model.path)
+        #expect(
+            row["parameters"]?.wholeMatch(
+                of: /[\d,]+: transformer [\d,]+, text encoder [\d,]+, autoencoder [\d,]+/) != nil)
+        #expect(row["precision"] == "f32 with kernels portable")
+        #expect(row["memory"]?.contains(/^[\d.]+ MB of weights, or [\d.]+ MB when/) == true)
+        #expect(row["defaults"] == "128x128, 8 steps, guidance 0.0")
+        #expect(row["trained at"] == "128x128")
+        #expect(
+            row["limits"] == "up to 512x512 in multiples of 16, 200 steps, 10 pictures at once")
+    }
+
+    @Test("doctor looks at processor, memory, disk, ports and models")
+    func doctor() async throws {
+        let result = try await Program.run(
+            ["doctor", "--port", "0", "--page-port", "0"], in: try TemporaryFolder())
+        #expect(result.status == 0)
+        #expect(result.errors.isEmpty)
+        let lines = result.output.split(separator: "\n")
+        #expect(lines.first?.hasPrefix("inkstone ") == true)
+        for (line, subject) in zip(
+            lines.dropFirst(),
+            ["processor: ", "memory: ", "disk: ", "port 0 (API): free", "port 0 (page): free"])
+        {
+            #expect(line.dropFirst(6).hasPrefix(subject), "\(line)")
+            #expect(line.hasPrefix("ok  ") || line.hasPrefix("LOOK"), "\(line)")
+        }
+        #expect(result.output.contains("ok    model emoji-nano: complete, "))
+    }
+}
