@@ -94,7 +94,8 @@ let package = Package(
         ),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: settings),
         .testTarget(
-            name: "ModelFilesTests", dependencies: ["ModelFiles", "Tensors"], swiftSettings: settings),
+            name: "ModelFilesTests", dependencies: ["ModelFiles", "Tensors"],
+            swiftSettings: settings),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging"], swiftSettings: settings),
         .testTarget(
             name: "ZImageTests", dependencies: ["ZImage", "ModelFiles", "Tensors", "Imaging"],

@@ -19,7 +19,7 @@ public final class DeferredEngine: ImageGenerating, Sendable {
         get async { engine.withLock { $0 }.map { [$0.description] } ?? [] }
     }
 
-    /// Runs a request; see `ImageGenerating`. Throws `GenerationError.notLoaded` while loading.
+    /// Runs a request as `ImageGenerating` says; fails with `GenerationError.notLoaded` while loading.
     public func events(
         for request: ImageRequest, model: String
     ) -> AsyncThrowingStream<JobEvent, any Error> {

@@ -36,7 +36,9 @@ public final class InferenceEngine: ImageGenerating, Sendable {
 
     /// An engine over a loaded pipeline.
     ///
-    /// - Parameter waitingLimit: requests that may wait; more are refused as busy.
+    /// - Parameters:
+    ///   - pipeline: a loaded model.
+    ///   - waitingLimit: requests that may wait; more are refused as busy.
     public init(pipeline: Pipeline<CPUBackend>, waitingLimit: Int = 16) {
         self.pipeline = pipeline
         self.waitingLimit = waitingLimit
@@ -118,6 +120,8 @@ public final class InferenceEngine: ImageGenerating, Sendable {
     /// Runs a request on the calling thread.
     ///
     /// - Parameters:
+    ///   - request: what to draw.
+    ///   - options: what a parity check adds.
     ///   - isCancelled: asked before every step.
     ///   - onEvent: told what happens.
     /// - Throws: `GenerationError` or `CancellationError`.

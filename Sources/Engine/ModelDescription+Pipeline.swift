@@ -1,13 +1,14 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import ModelFiles
+public import Tensors
+public import ZImage
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
     import Foundation
 #endif
-package import ModelFiles
-public import Tensors
-public import ZImage
 
 extension ModelDescription {
     /// What a loaded pipeline tells its clients.

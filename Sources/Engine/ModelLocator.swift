@@ -1,11 +1,12 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import ModelFiles
+
 #if canImport(FoundationEssentials)
     public import FoundationEssentials
 #else
     public import Foundation
 #endif
-import ModelFiles
 
 /// Finds models by name: in folders of the user, and the ones that come with the program.
 public struct ModelLocator: Sendable {

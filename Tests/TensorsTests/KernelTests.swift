@@ -189,7 +189,8 @@ struct KernelTests {
             pair.compare(variant.precision == .bf16 ? 800 : 4) { backend in
                 let x = backend.upload(
                     numbers(24 * dim, seed: 13), rows: 24, columns: dim)
-                let scale = backend.upload(numbers(3 * 2 * dim, seed: 14), rows: 3, columns: 2 * dim)
+                let scale = backend.upload(
+                    numbers(3 * 2 * dim, seed: 14), rows: 3, columns: 2 * dim)
                 return read(
                     backend.norm(
                         x, kind: kind, weight: backend.makeVector(numbers(dim, seed: 15)),
@@ -254,7 +255,8 @@ struct KernelTests {
         }
     }
 
-    @Test("padding of operands holds zeros, so that no garbage is multiplied", arguments: Variant.all)
+    @Test(
+        "padding of operands holds zeros, so that no garbage is multiplied", arguments: Variant.all)
     func padding(_ variant: Variant) throws {
         let backend = try variant.backend()
         // Poison the pool's memory: the next operand of this size gets the same block.

@@ -104,8 +104,8 @@ extension Gateway {
                     steps: call.request.steps, guidanceScale: call.request.guidanceScale,
                     seed: image.seed, model: call.model.id,
                     parameters: GenerationParameters(
-                            request: call.request, image: image, model: call.model
-                        ).text,
+                        request: call.request, image: image, model: call.model
+                    ).text,
                     promptTruncated: image.promptTruncated, seconds: image.seconds.total))
         }
     }

@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import ModelFiles
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -7,8 +9,6 @@
 #else
     import Darwin
 #endif
-
-package import ModelFiles
 
 /// Decodes and encodes large pictures in overlapping tiles, blended linearly.
 ///

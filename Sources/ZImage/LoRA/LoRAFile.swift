@@ -1,12 +1,13 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import ModelFiles
+
 #if canImport(FoundationEssentials)
     package import FoundationEssentials
     import Foundation
 #else
     package import Foundation
 #endif
-import ModelFiles
 
 /// A LoRA file: thin matrices that change a model's weights.
 ///
@@ -59,6 +60,7 @@ package struct LoRAFile: Sendable {
     /// - Parameters:
     ///   - scale: strength; 1 applies the file as it was trained.
     ///   - shapes: shape of every weight of the model, by tensor name.
+    /// - Returns: one term a changed weight, and what matched.
     /// - Throws: `CheckpointError` when no key matches, or a matching pair has the wrong shape.
     func deltas(
         scale: Double, shapes: [String: [Int]]
@@ -97,7 +99,8 @@ package struct LoRAFile: Sendable {
             let example = unmatched.first.map { ", such as '\($0)'" } ?? ""
             throw CheckpointError(
                 code: .badTensor,
-                message: "LoRA file \(url.lastPathComponent) changes no layer of this model: none of"
+                message:
+                    "LoRA file \(url.lastPathComponent) changes no layer of this model: none of"
                     + " its \(file.tensors.count) keys belongs to one\(example).",
                 remedy: "Use a LoRA that was trained for Z-Image.")
         }

@@ -1,12 +1,13 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import ModelFiles
+public import Tensors
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
     import Foundation
 #endif
-public import ModelFiles
-public import Tensors
 
 /// What a model takes in memory.
 public struct MemoryPlan: Sendable, Equatable {

@@ -1,14 +1,15 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Imaging
+public import ModelFiles
+import Synchronization
+public import Tensors
+
 #if canImport(FoundationEssentials)
     public import FoundationEssentials
 #else
     public import Foundation
 #endif
-public import Imaging
-public import ModelFiles
-import Synchronization
-public import Tensors
 
 /// A loaded model that turns prompts into pictures.
 ///
@@ -98,6 +99,7 @@ public final class Pipeline<Device: Backend>: Sendable {
     /// - Parameters:
     ///   - input: what to make.
     ///   - onStep: told the number of steps done; throw to stop.
+    /// - Returns: the picture.
     /// - Throws: `NumericError`, `PipelineError`, and what `onStep` throws.
     public func generate(
         _ input: PipelineInput, onStep: (Int) throws -> Void = { _ in }

@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import ModelFiles
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -7,8 +9,6 @@
 #else
     import Darwin
 #endif
-
-package import ModelFiles
 
 /// The noise levels of a run, from 1 (noise) to 0 (picture).
 ///

@@ -1,5 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import ModelFiles
+package import Tensors
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -7,9 +10,6 @@
 #else
     import Darwin
 #endif
-
-package import ModelFiles
-package import Tensors
 
 /// Qwen3 as a text encoder: token ids in, features of the last layer but one out.
 ///

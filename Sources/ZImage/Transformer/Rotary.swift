@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import ModelFiles
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -7,8 +9,6 @@
 #else
     import Darwin
 #endif
-
-import ModelFiles
 
 /// Positions of tokens on three axes, and the angles they rotate queries and keys by.
 ///

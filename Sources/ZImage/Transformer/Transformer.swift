@@ -1,5 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import ModelFiles
+import Synchronization
+package import Tensors
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -7,10 +11,6 @@
 #else
     import Darwin
 #endif
-
-package import ModelFiles
-import Synchronization
-package import Tensors
 
 /// The S3-DiT transformer over a ragged batch of sequences.
 ///
@@ -122,7 +122,11 @@ package final class Transformer<Device: Backend>: Sendable {
 
     /// Embeds text features and runs the layers that do not depend on the step.
     ///
-    /// - Parameter features: `[count, captionWidth]`, row-major.
+    /// - Parameters:
+    ///   - features: `[count, captionWidth]`, row-major.
+    ///   - observer: told what each stage puts out.
+    /// - Returns: the caption for every step of a run.
+    /// - Throws: `NumericError` that names the layer.
     package func prepareCaption(
         features: [Float], observer: Observer? = nil
     ) throws(NumericError) -> Caption {

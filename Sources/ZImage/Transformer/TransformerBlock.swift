@@ -66,6 +66,8 @@ struct TransformerBlock<Device: Backend>: Sendable {
     ///   - x: `[rows, dim]`, all sequences one after the other.
     ///   - conditioning: `[sequences, conditioningWidth]`; ignored by unmodulated blocks.
     ///   - rotary: one angle a row and pair.
+    ///   - segments: the rows of each sequence.
+    /// - Throws: `NumericError` that names the block.
     func callAsFunction(
         _ x: Device.Values, conditioning: Device.Operand?, rotary: RotaryTable<Device>,
         segments: Segments

@@ -9,7 +9,8 @@ import ZImage
 /// Whole runs and single stages against what diffusers and transformers computed.
 @Suite("Same pictures as the reference")
 struct ParityTests {
-    @Test("whole runs in f32: ids, features, every latent, the picture", arguments: ReferenceCase.all)
+    @Test(
+        "whole runs in f32: ids, features, every latent, the picture", arguments: ReferenceCase.all)
     func wholeRun(_ item: ReferenceCase) throws {
         try compareRun(item, try item.pipeline(.f32))
     }

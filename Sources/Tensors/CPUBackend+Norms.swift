@@ -1,0 +1,106 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import CKernels
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+extension CPUBackend {
+    /// See `Backend`.
+    public func normalizeHeads(
+        _ x: CPUValues, columns: Range<Int>, weight: CPUVector, epsilon: Float,
+        rotary: RotaryTable<CPUBackend>
+    ) {
+        let headDim = weight.count
+        precondition(
+            columns.upperBound <= x.columns && columns.count.isMultiple(of: headDim)
+                && rotary.cosines.rows == x.rows && rotary.cosines.columns == headDim / 2,
+            "head norm shapes")
+        var call = ink_head_norm(
+            x: x.pointer + columns.lowerBound, stride: x.columns, tokens: x.rows,
+            heads: columns.count / headDim, head_dim: headDim, weight: weight.pointer,
+            epsilon: epsilon, cosines: rotary.cosines.pointer, sines: rotary.sines.pointer,
+            interleaved: rotary.pairing == .adjacent ? 1 : 0, non_finite: guardSlot)
+        kernels.pointee.head_norm(workers, &call)
+    }
+
+    /// See `Backend`.
+    public func norm(
+        _ x: CPUValues, kind: NormKind, weight: CPUVector?, epsilon: Float,
+        scale: ModulationSlice<CPUBackend>?, segments: Segments, precision: Precision
+    ) -> CPUOperand {
+        precondition(segments.rows == x.rows && (weight?.count ?? x.columns) == x.columns, "norm")
+        let result = CPUOperand(rows: x.rows, columns: x.columns, precision: precision, pool: pool)
+        withOffsets(segments) { offsets in
+            var call = ink_norm(
+                x: x.pointer, rows: x.rows, dim: x.columns, centred: kind == .layer ? 1 : 0,
+                weight: weight?.pointer, epsilon: epsilon,
+                scale: scale.map { UnsafePointer($0.values.pointer + $0.column) },
+                scale_stride: scale?.values.columns ?? 0, offsets: offsets,
+                segments: segments.count, out: result.output, non_finite: guardSlot)
+            kernels.pointee.norm(workers, &call)
+        }
+        return result
+    }
+
+    /// See `Backend`.
+    public func addNorm(
+        _ y: CPUValues, to x: CPUValues, weight: CPUVector, epsilon: Float,
+        gate: ModulationSlice<CPUBackend>?, segments: Segments
+    ) {
+        precondition(
+            x.rows == y.rows && x.columns == y.columns && segments.rows == x.rows
+                && weight.count == x.columns, "addNorm shapes")
+        withOffsets(segments) { offsets in
+            var call = ink_add_norm(
+                x: x.pointer, y: y.pointer, rows: x.rows, dim: x.columns, weight: weight.pointer,
+                epsilon: epsilon, gate: gate.map { UnsafePointer($0.values.pointer + $0.column) },
+                gate_stride: gate?.values.columns ?? 0, offsets: offsets,
+                segments: segments.count, non_finite: guardSlot)
+            kernels.pointee.add_norm(workers, &call)
+        }
+    }
+
+    /// See `Backend`.
+    public func groupNorm(
+        _ x: CPUValues, groups: Int, weight: CPUVector, bias: CPUVector, epsilon: Float,
+        silu: Bool, precision: Precision
+    ) -> CPUOperand {
+        precondition(weight.count == x.columns && x.columns.isMultiple(of: groups), "groupNorm")
+        let result = CPUOperand(rows: x.rows, columns: x.columns, precision: precision, pool: pool)
+        let scratch = PooledBuffer(bytes: ink_group_norm_scratch(x.rows, x.columns), pool: pool)
+        var call = ink_group_norm(
+            x: x.pointer, pixels: x.rows, channels: x.columns, groups: groups,
+            weight: weight.pointer, bias: bias.pointer, epsilon: epsilon, silu: silu ? 1 : 0,
+            out: result.output, scratch: scratch.address, non_finite: guardSlot)
+        kernels.pointee.group_norm(workers, &call)
+        return result
+    }
+
+    /// See `Backend`.
+    public func silu(_ x: CPUValues) {
+        kernels.pointee.silu(x.pointer, x.rows * x.columns)
+    }
+
+    /// See `Backend`.
+    public func tanh(_ x: CPUValues, columns: Range<Int>) {
+        for row in 0..<x.rows {
+            for column in columns {
+                let at = row * x.columns + column
+                x.pointer[at] = tanhf(x.pointer[at])
+            }
+        }
+    }
+
+    /// Passes the segments' offsets as the kernels want them.
+    func withOffsets(_ segments: Segments, _ body: (UnsafePointer<Int>) -> Void) {
+        segments.offsets.withUnsafeBufferPointer { buffer in
+            if let start = buffer.baseAddress { body(start) }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import CKernels
+
+extension CPUBackend {
+    /// See `Backend`.
+    public func operand(_ x: CPUValues, precision: Precision) -> CPUOperand {
+        let result = CPUOperand(rows: x.rows, columns: x.columns, precision: precision, pool: pool)
+        var call = ink_convert(
+            x: x.pointer, rows: x.rows, columns: x.columns, stride: x.columns, out: result.output)
+        kernels.pointee.convert(workers, &call)
+        return result
+    }
+
+    /// See `Backend`.
+    public func product(
+        _ a: CPUOperand, _ weights: CPUWeights, adding residual: CPUValues?
+    ) -> CPUValues {
+        check(a, weights)
+        precondition(!weights.isGated, "product with gated weights")
+        let result = makeValues(rows: a.rows, columns: weights.columns)
+        if let residual {
+            precondition(residual.rows == a.rows && residual.columns == weights.columns, "residual")
+        }
+        var call = ink_product(
+            a: a.input, rows: a.rows, b: weights.matrix, gated: 0,
+            residual: residual.map { UnsafePointer($0.pointer) }, residual_stride: weights.columns,
+            out: ink_output(
+                data: result.buffer.address, stride: weights.columns, precision: INK_F32))
+        kernels.pointee.product(workers, &call)
+        return result
+    }
+
+    /// See `Backend`.
+    public func gatedProduct(_ a: CPUOperand, _ weights: CPUWeights) -> CPUOperand {
+        check(a, weights)
+        precondition(weights.isGated, "gated product with plain weights")
+        let result = CPUOperand(
+            rows: a.rows, columns: weights.columns, precision: a.precision, pool: pool)
+        var call = ink_product(
+            a: a.input, rows: a.rows, b: weights.matrix, gated: 1, residual: nil,
+            residual_stride: 0, out: result.output)
+        kernels.pointee.product(workers, &call)
+        return result
+    }
+
+    func check(_ a: CPUOperand, _ weights: CPUWeights) {
+        precondition(
+            a.columns == weights.matrix.depth
+                && a.precision.kernelValue == weights.matrix.precision,
+            "operand [.., \(a.columns)] \(a.precision) does not fit weights of depth"
+                + " \(weights.matrix.depth)")
+    }
+
+    /// See `Backend`.
+    public func convolve(
+        _ input: CPUOperand, _ weights: CPUWeights, geometry: ConvolutionGeometry,
+        adding residual: CPUValues?
+    ) -> CPUValues {
+        check(input, weights)
+        let rows = geometry.outputHeight * geometry.outputWidth
+        precondition(
+            input.rows == geometry.height * geometry.width
+                && weights.matrix.taps == geometry.kernel * geometry.kernel
+                && input.columns <= 4096, "convolution shapes")
+        let result = makeValues(rows: rows, columns: weights.columns)
+        if let residual {
+            precondition(residual.rows == rows && residual.columns == weights.columns, "residual")
+        }
+        var call = ink_convolution(
+            input: input.input, height: geometry.height, width: geometry.width,
+            kernel: geometry.kernel, stride: geometry.stride, pad_top: geometry.padding,
+            pad_left: geometry.padding, upsample: geometry.upsample ? 1 : 0,
+            out_height: geometry.outputHeight, out_width: geometry.outputWidth,
+            weights: weights.matrix, residual: residual.map { UnsafePointer($0.pointer) },
+            out: result.pointer)
+        kernels.pointee.convolve(workers, &call)
+        return result
+    }
+
+    /// See `Backend`.
+    public func attention(
+        _ qkv: CPUValues, _ shape: AttentionShape, segments: Segments
+    ) -> CPUOperand {
+        let wide = shape.heads * shape.headDim
+        let narrow = shape.keyValueHeads * shape.headDim
+        precondition(
+            qkv.columns == wide + 2 * narrow && segments.rows == qkv.rows, "attention shapes")
+        let result = CPUOperand(
+            rows: qkv.rows, columns: wide, precision: shape.precision, pool: pool)
+        let bytes = kernels.pointee.attention_scratch(
+            Int32(threads), qkv.rows, segments.count, shape.keyValueHeads, shape.headDim,
+            shape.precision.kernelValue)
+        let scratch = PooledBuffer(bytes: bytes, pool: pool)
+        withOffsets(segments) { offsets in
+            var call = ink_attention(
+                q: qkv.pointer, k: qkv.pointer + wide, v: qkv.pointer + wide + narrow,
+                stride: qkv.columns, heads: shape.heads, kv_heads: shape.keyValueHeads,
+                head_dim: shape.headDim, offsets: offsets, segments: segments.count,
+                causal: shape.causal ? 1 : 0, scale: 1 / Float(shape.headDim).squareRoot(),
+                precision: shape.precision.kernelValue, out: result.output,
+                scratch: scratch.address)
+            kernels.pointee.attend(workers, &call)
+        }
+        return result
+    }
+}

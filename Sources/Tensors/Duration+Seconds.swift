@@ -1,0 +1,9 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+extension Duration {
+    /// The duration as a number.
+    package var inSeconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) + Double(attoseconds) * 1e-18
+    }
+}
