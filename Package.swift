@@ -4,12 +4,16 @@
 import PackageDescription
 
 /// Every Swift target is compiled with the same strict settings.
-let settings: [SwiftSetting] = [
+var settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
+// The tests are built with this set; a newer compiler's new warnings do not stop a user's build.
+if Context.environment["INKSTONE_STRICT"] != nil {
+    settings.append(.treatAllWarnings(as: .error))
+}
 
 /// The page, compiled into the program so that one file is all there is to copy.
 let page = [
