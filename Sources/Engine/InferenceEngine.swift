@@ -158,7 +158,6 @@ public final class InferenceEngine: ImageGenerating, Sendable {
         onEvent: (JobEvent) -> Void
     ) throws -> Int {
         let clock = ContinuousClock()
-        let start = clock.now
         var generations = [try pipeline.begin(input(request, first, options))]
         let fitting = max(1, Self.batchTokens / generations[0].tokens)
         let count = min(request.count - first, fitting)
@@ -185,10 +184,11 @@ public final class InferenceEngine: ImageGenerating, Sendable {
             if isCancelled() { throw CancellationError() }
             let decodeStart = clock.now
             let image = try pipeline.finish(&generations[index])
+            let decodeSeconds = (clock.now - decodeStart).inSeconds
             let generation = generations[index]
             if let trace = generation.trace { options.onTrace?(trace) }
-            // A batch's time is shared evenly by its pictures.
-            let share = Double(count)
+            // The pictures of a batch share its steps evenly.
+            let steps = generation.stepSeconds.map { $0 / Double(count) }
             onEvent(
                 .image(
                     GeneratedImage(
@@ -196,10 +196,8 @@ public final class InferenceEngine: ImageGenerating, Sendable {
                         image: image, pixelDigest: Self.digest(image.pixels),
                         promptTruncated: generation.promptTruncated,
                         seconds: Timings(
-                            text: generation.textSeconds,
-                            steps: generation.stepSeconds.map { $0 / share },
-                            decode: (clock.now - decodeStart).inSeconds,
-                            total: (clock.now - start).inSeconds / Double(index + 1)))))
+                            text: generation.textSeconds, steps: steps, decode: decodeSeconds,
+                            total: steps.reduce(generation.textSeconds + decodeSeconds, +)))))
         }
         return count
     }

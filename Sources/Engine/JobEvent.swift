@@ -53,7 +53,7 @@ public struct Timings: Sendable, Codable, Equatable {
     public var steps: [Double]
     /// Decoding of the latents.
     public var decode: Double
-    /// From start to picture, without waiting.
+    /// Work on this picture: its share of all stages.
     public var total: Double
 
     /// Timings of the given stages.
