@@ -7,13 +7,18 @@ import Testing
 @Suite(.enabled(if: Terminal.isAvailable, "needs /dev/ptmx")) struct InterruptTests {
     /// A started program whose standard error is a terminal.
     private static func start(_ arguments: [String], in folder: TemporaryFolder) throws -> (
-        ChildProcess, Terminal
+        Process, Terminal
     ) {
         let terminal = try Terminal()
-        let process = try ChildProcess(
-            try Program.find(), arguments,
-            environment: Program.environment(home: folder.url), in: folder.url,
-            output: nil, errors: terminal.program.fileDescriptor)
+        let process = Process()
+        process.executableURL = try Program.find()
+        process.arguments = arguments
+        process.currentDirectoryURL = folder.url
+        process.environment = Program.environment(home: folder.url)
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = terminal.program
+        try process.run()
         // The program has its own copy; with ours closed, the screen ends when the program does.
         try terminal.program.close()
         return (process, terminal)
@@ -32,9 +37,11 @@ import Testing
         // What was written while this test waited for its turn is no step after the signal.
         terminal.drain()
         let before = try #require(terminal.step)
-        process.signal(SIGINT)
+        process.interrupt()
         terminal.read(seconds: 60) { _ in false }
-        #expect(await process.end == 130)
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit)
+        #expect(process.terminationStatus == 130)
         // The step under way goes on in each of the three pictures of the batch; one more may end
         // between the look at the screen and the signal.
         let after = try #require(terminal.step)
@@ -49,7 +56,8 @@ import Testing
         let (process, terminal) = try Self.start(
             ["generate", "a cat", "--threads", "1"] + Program.small, in: folder)
         terminal.read(seconds: 60) { _ in false }
-        #expect(await process.end == 0)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
         #expect(terminal.text.contains("Loading 100 %"))
         #expect(
             terminal.text.contains(/Drawing █{12}░{12} 1\/2  [\d.]+ s a step, [\d.]+ s left/),
@@ -65,7 +73,8 @@ import Testing
         let (process, terminal) = try Self.start(
             ["generate", "a cat", "--threads", "1", "--quiet"] + Program.small, in: folder)
         terminal.read(seconds: 60) { _ in false }
-        #expect(await process.end == 0)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
         #expect(terminal.text.isEmpty)
     }
 }

@@ -61,19 +61,29 @@ enum Program {
         )
         try streams.write("", to: "out")
         try streams.write("", to: "err")
-        let (outputFile, errorFile) = (
-            try FileHandle(forWritingTo: output), try FileHandle(forWritingTo: errors)
-        )
-        let child = try ChildProcess(
-            try find(), arguments, environment: Self.environment(home: streams.url, environment),
-            in: folder.url, output: outputFile.fileDescriptor, errors: errorFile.fileDescriptor)
+        let process = Process()
+        process.executableURL = try find()
+        process.arguments = arguments
+        process.currentDirectoryURL = folder.url
+        process.environment = Self.environment(home: streams.url, environment)
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = try FileHandle(forWritingTo: output)
+        process.standardError = try FileHandle(forWritingTo: errors)
         // A run that hangs fails its own test alone.
-        let watchdog = DispatchWorkItem { child.signal(SIGKILL) }
-        DispatchQueue.global().asyncAfter(deadline: .now() + 90, execute: watchdog)
-        let status = await child.end
+        let watchdog = DispatchWorkItem { kill(process.processIdentifier, SIGKILL) }
+        try await withCheckedThrowingContinuation {
+            (continuation: CheckedContinuation<Void, any Error>) in
+            process.terminationHandler = { _ in continuation.resume() }
+            do {
+                try process.run()
+                DispatchQueue.global().asyncAfter(deadline: .now() + 90, execute: watchdog)
+            } catch {
+                continuation.resume(throwing: error)
+            }
+        }
         watchdog.cancel()
         return Result(
-            status: status,
+            status: process.terminationReason == .exit ? process.terminationStatus : -1,
             output: try String(contentsOf: output, encoding: .utf8),
             errors: try String(contentsOf: errors, encoding: .utf8))
     }

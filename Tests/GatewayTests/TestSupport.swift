@@ -17,6 +17,10 @@ func withGateway(
     configure: (inout GatewayConfiguration) -> Void = { _ in },
     test: @Sendable (any TestClientProtocol) async throws -> Void
 ) async throws {
+    // The client connects to this name; where it has no address, it would leave the server waiting.
+    try #require(
+        (try? SocketAddress.makeAddressResolvingHost("localhost", port: 1)) != nil,
+        "'localhost' has no address here; put the line '127.0.0.1 localhost' into /etc/hosts")
     var configuration = GatewayConfiguration(version: "1.2.3")
     configure(&configuration)
     var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
