@@ -94,16 +94,21 @@ ink_pool *ink_pool_create(int threads) {
     pthread_cond_init(&pool->start, NULL);
     pthread_cond_init(&pool->done, NULL);
     pool->threads = 1;
+    // Kernels keep up to 110 KB of sums on the stack; some C libraries give a thread 128 KB.
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 1 << 20);
     for (int i = 1; i < threads; i++) {
         start_argument *argument = malloc(sizeof *argument);
         if (!argument) break;
         *argument = (start_argument){pool, i};
-        if (pthread_create(&pool->handles[i], NULL, helper_main, argument) != 0) {
+        if (pthread_create(&pool->handles[i], &attributes, helper_main, argument) != 0) {
             free(argument);
             break;  // fewer threads than asked for is slower, not wrong
         }
         pool->threads++;
     }
+    pthread_attr_destroy(&attributes);
     return pool;
 }
 

@@ -27,6 +27,7 @@ public final class InferenceEngine: ImageGenerating, Sendable {
     /// A request that waits or runs.
     private final class Ticket: Sendable {
         let cancelled = Atomic(false)
+        let started = Atomic(false)
         let continuation: AsyncThrowingStream<JobEvent, any Error>.Continuation
 
         init(_ continuation: AsyncThrowingStream<JobEvent, any Error>.Continuation) {
@@ -64,7 +65,11 @@ public final class InferenceEngine: ImageGenerating, Sendable {
                 return
             }
             let ticket = Ticket(continuation)
-            continuation.onTermination = { _ in ticket.cancelled.store(true, ordering: .relaxed) }
+            continuation.onTermination = { _ in
+                ticket.cancelled.store(true, ordering: .relaxed)
+                // Nobody waits for it any longer: its place is free at once.
+                if !ticket.started.load(ordering: .relaxed) { self.leave(ticket) }
+            }
             let place = waiting.withLock { waiting -> Int? in
                 // The first in the list is the one that runs.
                 guard waiting.count <= waitingLimit else { return nil }
@@ -83,16 +88,21 @@ public final class InferenceEngine: ImageGenerating, Sendable {
         }
     }
 
-    private func work(on ticket: Ticket, _ request: ImageRequest) {
-        defer {
-            let rest = waiting.withLock { waiting in
-                waiting.removeAll { $0 === ticket }
-                return waiting
-            }
-            for (place, other) in rest.enumerated() {
-                other.continuation.yield(.queued(position: place))
-            }
+    /// Takes a request out of the list and tells the others their new places.
+    private func leave(_ ticket: Ticket) {
+        let rest = waiting.withLock { waiting in
+            waiting.removeAll { $0 === ticket }
+            return waiting
         }
+        for (place, other) in rest.enumerated()
+        where !other.started.load(ordering: .relaxed) {
+            other.continuation.yield(.queued(position: place))
+        }
+    }
+
+    private func work(on ticket: Ticket, _ request: ImageRequest) {
+        ticket.started.store(true, ordering: .relaxed)
+        defer { leave(ticket) }
         do {
             try run(request, isCancelled: { ticket.cancelled.load(ordering: .relaxed) }) {
                 ticket.continuation.yield($0)
@@ -162,6 +172,7 @@ public final class InferenceEngine: ImageGenerating, Sendable {
         let fitting = max(1, Self.batchTokens / generations[0].tokens)
         let count = min(request.count - first, fitting)
         for index in 1..<max(1, count) {
+            if isCancelled() { throw CancellationError() }
             generations.append(try pipeline.begin(input(request, first + index, options)))
         }
         while !generations[0].isFinished {
@@ -196,8 +207,8 @@ public final class InferenceEngine: ImageGenerating, Sendable {
                         image: image, pixelDigest: Self.digest(image.pixels),
                         promptTruncated: generation.promptTruncated,
                         seconds: Timings(
-                            text: generation.textSeconds, steps: steps, decode: decodeSeconds,
-                            total: steps.reduce(generation.textSeconds + decodeSeconds, +)))))
+                            text: generation.inputSeconds, steps: steps, decode: decodeSeconds,
+                            total: steps.reduce(generation.inputSeconds + decodeSeconds, +)))))
         }
         return count
     }

@@ -47,7 +47,7 @@ public struct GeneratedImage: Sendable {
 
 /// Seconds that the stages of one picture took.
 public struct Timings: Sendable, Codable, Equatable {
-    /// Encoding of the prompts; 0 when they were known already.
+    /// Encoding of the prompts and of a picture to start from; next to 0 for prompts known already.
     public var text: Double
     /// Each step.
     public var steps: [Double]

@@ -41,7 +41,7 @@ public func serve(
         Listener(gateway: gateway, port: port) { await board.opened(index, port: $0) }
     }
     var group = ServiceGroupConfiguration(
-        services: listeners.map { .init(service: $0) },
+        services: [Listeners(all: listeners)],
         gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
     group.maximumGracefulShutdownDuration = configuration.shutdownGrace
     try await ServiceGroup(configuration: group).run()
@@ -59,6 +59,21 @@ private func checkReach(of configuration: GatewayConfiguration) throws(GatewayEr
             "Listening on '\(configuration.host)' would let every machine that reaches it make"
                 + " pictures here without a key; listen on 127.0.0.1, or allow this with"
                 + " --allow-remote-without-keys.")
+    }
+}
+/// All ports as one service: a group ends its services one after the other, and the second port
+/// would go on accepting work while the first one drains.
+private struct Listeners: Service {
+    let all: [Listener]
+
+    func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for listener in all {
+                group.addTask { try await listener.run() }
+            }
+            // One that cannot listen ends the others: leaving by an error cancels them.
+            for try await _ in group {}
+        }
     }
 }
 

@@ -74,7 +74,7 @@ public struct AutoencoderConfig: Sendable, Equatable {
         self.init()
         latentChannels = try reader.integer("latent_channels", in: 1...1024) ?? latentChannels
         blockOutChannels =
-            try reader.integers("block_out_channels", count: 1...8, in: 1...16_384)
+            try reader.integers("block_out_channels", count: 1...8, in: 1...4096)
             ?? blockOutChannels
         layersPerBlock = try reader.integer("layers_per_block", in: 1...64) ?? layersPerBlock
         normGroups = try reader.integer("norm_num_groups", in: 1...16_384) ?? normGroups

@@ -43,7 +43,8 @@ extension CPUBackend {
         guard let first = source.parts.first else { preconditionFailure("matrix without parts") }
         let depth = first.depth
         let taps = first.taps
-        precondition(source.parts.allSatisfy { $0.depth == depth && $0.taps == taps }, "depths")
+        precondition(
+            depth > 0 && source.parts.allSatisfy { $0.depth == depth && $0.taps == taps }, "depths")
         // Mixed storage types are rare (a merged LoRA beside stored rows): bring all to f32.
         var parts = source.parts
         if parts.contains(where: { $0.dtype != first.dtype }) {

@@ -123,11 +123,13 @@ AI vf dot_f32(vf sum, uint32_t a, vu b) { return (vf)((vu)(a)) * (vf)b + sum; }
 AI void accumulate(const int mr, const ink_precision precision, const void *const *rows,
                    size_t offset, size_t steps, const void *panel, vf sum[][2]) {
     const uint32_t *b = panel;
-    const uint32_t *a[ROWS];
+    // Operands were written as other types.
+    typedef uint32_t __attribute__((may_alias)) word;
+    const word *a[ROWS];
     vf acc[ROWS][2];
 #pragma clang loop unroll(full)
     for (int r = 0; r < mr; r++) {
-        a[r] = (const uint32_t *)((const char *)rows[r] + offset);
+        a[r] = (const word *)((const char *)rows[r] + offset);
         acc[r][0] = sum[r][0];
         acc[r][1] = sum[r][1];
     }

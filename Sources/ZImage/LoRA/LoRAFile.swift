@@ -114,7 +114,7 @@ package struct LoRAFile: Sendable {
         _ module: String, down: StoredTensor, up: StoredTensor, alpha: Float?,
         metadata: AdapterMetadata, scale: Double, shape: [Int]
     ) throws -> LowRankDelta.Term {
-        guard down.shape.count == 2, up.shape.count == 2, shape.count == 2,
+        guard down.shape.count == 2, up.shape.count == 2, shape.count == 2, down.shape[0] > 0,
             down.shape[1] == shape[1], up.shape[0] == shape[0], up.shape[1] == down.shape[0]
         else {
             throw CheckpointError(
@@ -186,8 +186,10 @@ private struct AdapterMetadata {
 
     /// alpha / rank of a module; 1 where the file is silent.
     func ratio(module: String, rank: Int) -> Double {
+        // The longest name that fits is the most exact one; a dictionary has no order to go by.
         let pattern = (fields["alpha_pattern"] as? [String: Any])?
-            .first { module == $0.key || module.hasSuffix(".\($0.key)") }?.value
+            .filter { module == $0.key || module.hasSuffix(".\($0.key)") }
+            .max { ($0.key.count, $0.key) < ($1.key.count, $1.key) }?.value
         guard let alpha = number(pattern) ?? number(fields["lora_alpha"]) else { return 1 }
         let root = (fields["use_rslora"] as? Bool) == true
         return root ? alpha / Double(rank).squareRoot() : alpha / Double(rank)

@@ -16,8 +16,8 @@ package struct Generation<Device: Backend>: Sendable {
     package internal(set) var trace: Trace?
     /// Whether a prompt was longer than the model reads.
     package let promptTruncated: Bool
-    /// Seconds spent on encoding prompts for this picture.
-    package let textSeconds: Double
+    /// Seconds spent on encoding prompts, and the picture to start from.
+    package let inputSeconds: Double
     /// Seconds of each step.
     package internal(set) var stepSeconds: [Double] = []
 

@@ -23,6 +23,8 @@ public struct MemoryPlan: Sendable, Equatable {
     public let streamedBytes: Int
     /// Bytes of activations at the model's default size, roughly.
     public let activationBytes: Int
+    private let bytesPerToken: Int
+    private let bytesPerPixel: Int
 
     /// All parts together.
     public var parameterCount: Int {
@@ -51,12 +53,24 @@ public struct MemoryPlan: Sendable, Equatable {
         let layers = textEncoderParameters - text.vocabularySize * text.hiddenSize
         residentBytes = image + layers * width
         streamedBytes = image + layers * width / max(1, text.usedLayers)
+        bytesPerToken = (transformer.dim * 8 + feedForward) * 4
+        bytesPerPixel = (model.autoencoderConfig.blockOutChannels.last ?? 1) * 7
         let size = model.manifest.defaults
-        let tokens = (size.width / 16) * (size.height / 16) + 64
-        let step = tokens * (transformer.dim * 8 + feedForward) * 4
-        let decode =
-            size.width * size.height * (model.autoencoderConfig.blockOutChannels.last ?? 1) * 7
-        activationBytes = max(step, decode)
+        activationBytes = Self.activations(
+            size.width, size.height, perToken: bytesPerToken, perPixel: bytesPerPixel)
+    }
+
+    /// Bytes of activations of one picture, roughly.
+    package func activationBytes(width: Int, height: Int) -> Int {
+        Self.activations(width, height, perToken: bytesPerToken, perPixel: bytesPerPixel)
+    }
+
+    /// Steps and decoding do not overlap; above the tiling limit the decoder sees one tile at a time.
+    private static func activations(
+        _ width: Int, _ height: Int, perToken: Int, perPixel: Int
+    ) -> Int {
+        let tokens = (width / 16) * (height / 16) + 64
+        return max(tokens * perToken, min(width * height, 64 * Tiling.limit) * perPixel)
     }
 
     /// Bytes that the system can give without swapping, or `nil` where it does not say.
@@ -71,7 +85,15 @@ public struct MemoryPlan: Sendable, Equatable {
         // A container may be allowed less than the machine has.
         let group = "/sys/fs/cgroup/memory."
         if let limit = number(in: group + "max"), let used = number(in: group + "current") {
-            limits.append(max(0, limit - used))
+            // Files that were read count as used, but are dropped when memory is wanted.
+            let statistics =
+                (try? String(contentsOf: URL(filePath: group + "stat"), encoding: .utf8))
+            let files = (statistics ?? "").split(separator: "\n").reduce(0) { sum, line in
+                let words = line.split(separator: " ")
+                let isFile = words.first == "inactive_file" || words.first == "active_file"
+                return sum + (isFile ? words.last.flatMap { Int($0) } ?? 0 : 0)
+            }
+            limits.append(max(0, limit - used + files))
         }
         return limits.min()
     }

@@ -115,6 +115,7 @@ public final class Pipeline<Device: Backend>: Sendable {
     /// Encodes the prompts and draws the noise of a picture.
     package func begin(_ input: PipelineInput) throws -> Generation<Device> {
         try check(input)
+        try checkMemory(input)
         var trace = input.keepsTrace ? Trace() : nil
         let start = ContinuousClock.now
         let guidance = Guidance(
@@ -123,7 +124,6 @@ public final class Pipeline<Device: Backend>: Sendable {
         let positive = try caption(input.prompt, "pos", &trace)
         let negative =
             guidance.scale > 0 ? try caption(input.negativePrompt, "neg", &trace) : nil
-        let textSeconds = (ContinuousClock.now - start).inSeconds
 
         let scale = model.autoencoderConfig.scale
         let (height, width) = (input.height / scale, input.width / scale)
@@ -136,6 +136,7 @@ public final class Pipeline<Device: Backend>: Sendable {
         let count = channels * height * width
         var generator = TorchGenerator(seed: input.seed)
         let source = try input.source.map { try sourceLatents($0, input, &generator) }
+        let inputSeconds = (ContinuousClock.now - start).inSeconds
         var noise = input.noise ?? generator.normals(count)
         if source != nil, device.precision == .bf16, input.noise == nil {
             // The reference draws this noise in the type of the text features.
@@ -152,7 +153,7 @@ public final class Pipeline<Device: Backend>: Sendable {
             latents: latents, schedule: schedule, guidance: guidance, positive: positive.caption,
             negative: negative?.caption, trace: trace,
             promptTruncated: positive.truncated || negative?.truncated == true,
-            textSeconds: textSeconds)
+            inputSeconds: inputSeconds)
     }
 
     /// Moves all pictures one step on, in one pass over the weights.
@@ -249,6 +250,17 @@ public final class Pipeline<Device: Backend>: Sendable {
                     message: "initial latents must have \(count) numbers for"
                         + " \(input.width)x\(input.height), got \(noise.count).")
             }
+        }
+    }
+
+    /// Refuses a picture that would not fit, before anything is allocated for it.
+    private func checkMemory(_ input: PipelineInput) throws(MemoryError) {
+        let needed = memory.activationBytes(width: input.width, height: input.height)
+        let available = MemoryPlan.availableBytes ?? .max
+        guard needed <= available else {
+            throw MemoryError(
+                needed: needed, available: available,
+                purpose: "a picture of \(input.width)x\(input.height)")
         }
     }
 

@@ -14,7 +14,9 @@ extension ModelDirectory {
                     + " feed-forward layers is read.",
                 remedy: "Download the transformer folder again.")
         }
-        guard tensor.shape.count == 2, tensor.shape[0] > 0 else {
+        guard tensor.shape.count == 2, tensor.shape[1] == transformerConfig.dim,
+            (1...1_048_576).contains(tensor.shape[0])
+        else {
             throw CheckpointError(
                 code: .badTensor,
                 message: "tensor '\(name)' has shape \(tensor.shape), expected [width,"
