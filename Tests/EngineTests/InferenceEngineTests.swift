@@ -135,6 +135,26 @@ struct InferenceEngineTests {
         #expect(codes == [nil, nil, .busy])
     }
 
+    @Test("a request that nobody waits for gives up its place", .timeLimit(.minutes(1)))
+    func abandoned() async throws {
+        let engine = try engine(waitingLimit: 1)
+        let running = engine.events(for: try request(engine, steps: 40), model: "emoji-nano")
+        let abandoned = Task {
+            for try await _ in engine.events(for: try request(engine), model: "emoji-nano") {}
+        }
+        // It waits once its place is told; then its reader goes.
+        var iterator = running.makeAsyncIterator()
+        _ = try await iterator.next()
+        abandoned.cancel()
+        _ = await abandoned.result
+        var finished = false
+        for try await event in engine.events(for: try request(engine), model: "emoji-nano") {
+            if case .image = event { finished = true }
+        }
+        #expect(finished)
+        while try await iterator.next() != nil {}
+    }
+
     @Test("another model than the loaded one is refused")
     func unknownModel() async throws {
         let engine = try engine()
