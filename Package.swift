@@ -71,7 +71,6 @@ let package = Package(
             dependencies: [
                 "Engine",
                 "Imaging",
-                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),

@@ -1,6 +1,5 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Crypto
 import Dispatch
 import Imaging
 import Synchronization
@@ -90,8 +89,9 @@ public final class InferenceEngine: ImageGenerating, Sendable {
 
     /// Takes a request out of the list and tells the others their new places.
     private func leave(_ ticket: Ticket) {
-        let rest = waiting.withLock { waiting in
-            waiting.removeAll { $0 === ticket }
+        let rest = waiting.withLock { waiting -> [Ticket] in
+            guard let place = waiting.firstIndex(where: { $0 === ticket }) else { return [] }
+            waiting.remove(at: place)
             return waiting
         }
         for (place, other) in rest.enumerated()
@@ -204,7 +204,7 @@ public final class InferenceEngine: ImageGenerating, Sendable {
                 .image(
                     GeneratedImage(
                         index: first + index, seed: request.seed &+ UInt64(first + index),
-                        image: image, pixelDigest: Self.digest(image.pixels),
+                        image: image, pixelDigest: digest(image.pixels),
                         promptTruncated: generation.promptTruncated,
                         seconds: Timings(
                             text: generation.inputSeconds, steps: steps, decode: decodeSeconds,
@@ -228,13 +228,5 @@ public final class InferenceEngine: ImageGenerating, Sendable {
         input.noise = options.noise
         input.keepsTrace = options.onTrace != nil
         return input
-    }
-
-    private static func digest(_ pixels: [UInt8]) -> String {
-        let digits = Array("0123456789abcdef")
-        return SHA256.hash(data: pixels).reduce(into: "") { text, byte in
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 15)])
-        }
     }
 }

@@ -14,7 +14,7 @@ public enum PrecisionChoice: String, Sendable, CaseIterable {
     /// What the choice means on this processor.
     public var resolved: Precision {
         switch self {
-        case .auto: CPUBackend.hasNativeBF16 ? .bf16 : .f32
+        case .auto: CPUBackend.bestPrecision
         case .f32: .f32
         case .bf16: .bf16
         }

@@ -1,6 +1,5 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Crypto
 import Engine
 import Foundation
 import Imaging
@@ -22,14 +21,6 @@ enum PictureFile {
         let file = try encode(image, as: format, quality: 85)
         return "data:\(format.mimeType);base64,\(Data(file).base64EncodedString())"
     }
-}
-
-/// SHA-256 in lower-case hexadecimal.
-func digest(_ bytes: [UInt8]) -> String {
-    SHA256.hash(data: bytes).map { byte in
-        let text = String(byte, radix: 16)
-        return byte < 16 ? "0" + text : text
-    }.joined()
 }
 
 extension Gateway {

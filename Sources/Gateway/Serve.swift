@@ -61,6 +61,7 @@ private func checkReach(of configuration: GatewayConfiguration) throws(GatewayEr
                 + " --allow-remote-without-keys.")
     }
 }
+
 /// All ports as one service: a group ends its services one after the other, and the second port
 /// would go on accepting work while the first one drains.
 private struct Listeners: Service {
@@ -78,7 +79,7 @@ private struct Listeners: Service {
 }
 
 /// One port.
-private struct Listener: Service {
+private struct Listener {
     let gateway: Gateway
     let port: Int
     let opened: @Sendable (Int) async -> Void

@@ -80,6 +80,9 @@ public final class CPUBackend: Backend, @unchecked Sendable {
     /// Whether the best kernels multiply bf16 in hardware.
     public static var hasNativeBF16: Bool { ink_kernels_best().pointee.native_bf16 != 0 }
 
+    /// bf16 where the processor multiplies it in hardware, else f32.
+    public static var bestPrecision: Precision { hasNativeBF16 ? .bf16 : .f32 }
+
     /// f32 values in a vector of the kernels in use.
     package var lanes: Int { Int(kernels.pointee.lanes) }
 

@@ -3,6 +3,14 @@
 package import ModelFiles
 package import Tensors
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// Numbers of a picture with its channels as planes.
 package struct Planes: Sendable, Equatable {
     /// `[channels, height, width]`, row-major.
@@ -147,7 +155,7 @@ package final class Autoencoder<Device: Backend>: Sendable {
         let numbers = (0..<count).map { index -> Float in
             let mean = moments.numbers[index]
             let logVariance = min(max(moments.numbers[count + index], -30), 20)
-            let drawn = mean + Float.exponential(logVariance / 2) * noise[index]
+            let drawn = mean + expf(logVariance / 2) * noise[index]
             return (drawn - shift) * factor
         }
         return Planes(

@@ -2,14 +2,6 @@
 
 package import ModelFiles
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
-
 /// Decodes and encodes large pictures in overlapping tiles, blended linearly.
 ///
 /// Norms and the middle attention see one tile at a time, so pixels differ slightly from an undivided
@@ -138,9 +130,4 @@ extension Planes {
             }
         }
     }
-}
-
-extension Float {
-    /// e to the given power.
-    static func exponential(_ x: Float) -> Float { expf(x) }
 }

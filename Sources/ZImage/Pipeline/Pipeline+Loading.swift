@@ -24,7 +24,7 @@ extension Pipeline where Device == CPUBackend {
     /// - Throws: `CheckpointError`, `TokenizerError`, `MemoryError`, `BackendError`.
     public convenience init(modelAt url: URL, loras: [LoRA] = []) throws {
         let device = try CPUBackend(
-            precision: CPUBackend.hasNativeBF16 ? .bf16 : .f32,
+            precision: CPUBackend.bestPrecision,
             threads: ProcessInfo.processInfo.activeProcessorCount)
         try self.init(model: ModelDirectory(url: url), device: device, loras: loras)
     }
