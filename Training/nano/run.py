@@ -1,0 +1,86 @@
+# Part of Inkstone. Licence: see LICENSE.
+"""One training run: its folder, its budget, its device."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import time
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """Lengths of the stages, in steps."""
+    autoencoder_steps: int
+    text_steps: int
+    cached_scenes: int  # encoded pictures of 128 pixels; those of 192 are a third as many
+    joint_steps: int
+    distillation_steps: int
+    style_steps: int
+    batch: int = 48
+
+
+BUDGETS = {
+    # Two minutes: shows that the recipe runs, learns nothing worth keeping.
+    "tiny": Budget(30, 10, 256, 20, 4, 10, batch=16),
+    "cpu": Budget(4600, 700, 32000, 7000, 300, 700),
+    # On from an earlier checkpoint (`--start-from`), another sitting of about two hours.
+    "continue": Budget(1500, 300, 32000, 6000, 200, 700),
+    "gpu": Budget(40000, 4000, 200000, 120000, 4000, 6000, batch=512),
+}
+
+
+class Run:
+    def __init__(self, folder, budget, seed=0, device=None, start_from=None):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.budget = BUDGETS[budget]
+        self.seed = seed
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.report_seconds = 300
+        self.compile = budget != "tiny"
+        self.start_from = pathlib.Path(start_from) if start_from else None
+
+    def path(self, name):
+        return self.folder / name
+
+    def earlier_weights(self, component):
+        """Weights of the checkpoint to start from, or nothing."""
+        if not self.start_from:
+            return {}
+        files = sorted((self.start_from / component).glob("*.safetensors"))
+        return {name: value.float() for file in files for name, value in load_file(file).items()}
+
+    def autocast(self):
+        return torch.autocast(self.device, torch.bfloat16)
+
+    def say(self, text):
+        line = f"{time.strftime('%H:%M:%S')} {text}"
+        print(line, flush=True)
+        with open(self.path("log.txt"), "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def save(self, name, value):
+        """Whole or not at all: a kill while writing leaves the file of before."""
+        temporary = self.path(name + ".partial")
+        torch.save(value, temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, self.path(name))
+
+    def save_grid(self, name, pictures, columns):
+        """uint8 `[n, h, w, 3]` as a sheet."""
+        folder = self.path("grids")
+        folder.mkdir(exist_ok=True)
+        n, height, width, _ = pictures.shape
+        rows = -(-n // columns)
+        sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
+        for i, picture in enumerate(pictures):
+            y, x = divmod(i, columns)
+            sheet[y * height:(y + 1) * height, x * width:(x + 1) * width] = picture
+        Image.fromarray(sheet).save(folder / name)

@@ -1,0 +1,111 @@
+# Part of Inkstone. Licence: see LICENSE.
+"""A stage of training: steps, averages, a log, and a state on disk that a killed run goes on from.
+
+Whatever a step draws at random is a function of the seed, the stage and the number of the step, so a
+run that was killed repeats the steps since its last save and then goes on as if nothing had been.
+"""
+
+import copy
+import csv
+import hashlib
+import time
+
+import torch
+
+
+def generator_for(stage, step, purpose=""):
+    """A torch generator of its own for every step (and purpose)."""
+    digest = hashlib.sha256(f"{stage.run.seed} {stage.name} {step} {purpose}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+class Stage:
+    name = ""
+    save_seconds = 90
+    log_every = 25
+
+    def __init__(self, run, steps):
+        self.run, self.steps, self.done = run, steps, 0
+        self.seconds = 0.0  # of training, over all sittings
+
+    def make_average(self, model, factor):
+        model.to(self.run.device)
+        self.average = copy.deepcopy(model).requires_grad_(False).eval()
+        self.factor = factor
+
+    @torch.no_grad()
+    def update_average(self):
+        factor = min(self.factor, (self.done + 1) / (self.done + 12))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - factor)
+
+    # What a stage provides.
+    def batch(self, step): raise NotImplementedError
+    def train_step(self, step, batch): raise NotImplementedError
+    def report(self): return {}
+    def finish(self): pass
+    def extra_state(self): return {}
+    def load_extra_state(self, state): pass
+
+    def save(self):
+        self.run.save(f"{self.name}.state", {
+            "done": self.done, "seconds": self.seconds, "steps": self.steps,
+            "model": self.model.state_dict(), "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(), "extra": self.extra_state()})
+
+    def load(self):
+        path = self.run.path(f"{self.name}.state")
+        if not path.exists():
+            return
+        state = torch.load(path, map_location=self.run.device, weights_only=False)
+        self.done, self.seconds = state["done"], state["seconds"]
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.load_extra_state(state["extra"])
+        self.run.say(f"{self.name}: going on from step {self.done} of {self.steps}")
+
+    def train(self):
+        self.load()
+        if hasattr(self.run, "step_limit"):
+            self.steps = min(self.steps, self.run.step_limit)
+        # Random numbers of modules that draw their own (none of ours) would start here.
+        saved = reported = time.monotonic()
+        sums, count = {}, 0
+        while self.done < self.steps:
+            start = time.monotonic()
+            values = self.train_step(self.done, self.batch(self.done))
+            self.done += 1
+            self.update_average()
+            self.seconds += time.monotonic() - start
+            for key, value in values.items():
+                sums.setdefault(key, []).append(value)
+            count += 1
+            if self.done % self.log_every == 0 or self.done == self.steps:
+                self.log({key: sum(v) / len(v) for key, v in sums.items()})
+                sums, count = {}, 0
+            now = time.monotonic()
+            if now - reported > self.run.report_seconds:
+                reported = now
+                self.run.say(f"{self.name} {self.done}: {format_values(self.report())}")
+            if now - saved > self.save_seconds:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+        self.run.say(f"{self.name} done: {format_values(self.report())}")
+        self.finish()
+
+    def log(self, values):
+        remaining = (self.steps - self.done) * self.seconds / max(1, self.done)
+        self.run.say(f"{self.name} {self.done}/{self.steps} {self.seconds:.0f} s "
+                     f"{format_values(values)} | {remaining / 60:.0f} min left")
+        path = self.run.path(f"{self.name}.csv")
+        new = not path.exists()
+        with open(path, "a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(["step", "seconds", *values])
+            writer.writerow([self.done, f"{self.seconds:.1f}", *(f"{v:.5g}" for v in values.values())])
+
+
+def format_values(values):
+    return " ".join(f"{key} {value:.4g}" for key, value in values.items())
