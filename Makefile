@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 SERVE_FLAGS ?=
 PROGRAM := .build/release/inkstone
 
-.PHONY: serve build test accept bench install format lint dependencies clean
+.PHONY: serve build test accept evaluate-model bench install format lint dependencies clean
 
 serve: build
 	$(PROGRAM) serve $(SERVE_FLAGS)
@@ -27,6 +27,11 @@ test: dependencies
 
 accept: build
 	Tests/parity/accept
+
+# What the embedded model draws of 2,660 prompts; ten minutes. Needs the packages fonts-noto-color-emoji
+# and unicode-cldr-core.
+evaluate-model:
+	$$(Scripts/reference-python) Training/evaluate.py Models/emoji-nano
 
 bench: build
 	$(PROGRAM) benchmark kernels

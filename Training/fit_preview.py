@@ -24,27 +24,15 @@ import torch
 import torch.nn.functional as F
 from diffusers import ZImagePipeline
 
-BACKGROUNDS = {
-    "red": "红色", "blue": "蓝色", "green": "绿色", "yellow": "黄色", "orange": "橙色",
-    "purple": "紫色", "pink": "粉色", "white": "白色", "black": "黑色", "gray": "灰色",
-    "brown": "棕色", "light blue": "浅蓝色", "dark blue": "深蓝色", "teal": "青色",
-    "beige": "米色", "light green": "浅绿色",
-}
+from nano import prompts
+
 STEPS = 8
 KEPT_STEPS = (1, 3, 5, 7)  # the last is the finished picture; earlier ones are its blurred forms
 
 
-def make_prompts(names, count, rng):
-    """Names that the model knows before backgrounds that it knows, in both languages."""
-    prompts = []
-    for index in range(count):
-        name = names[index % len(names)]
-        english, chinese = rng.choice(list(BACKGROUNDS.items()))
-        if index % 2:
-            prompts.append(f"{chinese}背景上的{name['zh'][0]}")
-        else:
-            prompts.append(f"{name['en'][0]} on a {english} background")
-    return prompts
+def make_prompts(count):
+    rng = random.Random("preview")
+    return [prompts.training_caption(prompts.training_scene(rng, 128), rng)[0] for _ in range(count)]
 
 
 @torch.no_grad()
@@ -102,13 +90,9 @@ def main():
     arguments = parser.parse_args()
     path = arguments.model / "inkstone.json"
     description = json.loads(path.read_text(encoding="utf-8"))
-    names = json.loads((arguments.model / "names.json").read_text(encoding="utf-8"))
-    rng = random.Random(0)
-    rng.shuffle(names)
-    prompts = make_prompts(names, arguments.pictures, rng)
     pipeline = ZImagePipeline.from_pretrained(arguments.model, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
-    groups, channels = collect(pipeline, prompts, description["defaults"]["width"])
+    groups, channels = collect(pipeline, make_prompts(arguments.pictures), description["defaults"]["width"])
     latents = torch.cat([g[0] for g in groups])  # [pictures, steps, h, w, C]
     colours = torch.cat([g[1] for g in groups])
     held_out = max(len(latents) // 5, 1)

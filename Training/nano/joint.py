@@ -106,10 +106,10 @@ class JointStage(Stage):
         self.autoencoder = load_autoencoder(run)
 
     def kind(self, step):
-        """`(side, text length)` of a step's batch: mostly small pictures with short prompts."""
+        """`(side, text length)` of a step's batch; one in twelve has long prompts."""
         if step % 12 == 11:
             return 128, 64
-        if step > LARGE_FROM * self.steps and step % 4 == 1:
+        if step > LARGE_FROM * self.steps and step % 3 != 0:
             return 192, 32
         return 128, 32
 

@@ -76,6 +76,16 @@ def rotate_halves(x, cosine, sine):
     return x * cosine + torch.cat((-b, a), -1) * sine
 
 
+def attend(q, k, v, causal=False):
+    """Plain attention: for sequences this short it trains faster on a CPU than the flash kernel."""
+    k, v = k.to(q.dtype), v.to(q.dtype)
+    scores = (q @ k.transpose(-2, -1)).float() * q.shape[-1] ** -0.5
+    if causal:
+        later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
+        scores = scores.masked_fill(later, -torch.inf)
+    return scores.softmax(-1).to(q.dtype) @ v
+
+
 class Nano(nn.Module):
     def __init__(self, transformer, text_encoder):
         super().__init__()
@@ -118,7 +128,7 @@ class Nano(nn.Module):
         n = q.shape[1]
         q = rotate_pairs(rms(q, attention.norm_q.weight, 1e-5), cosine[:, :n], sine[:, :n])
         k = rotate_pairs(rms(k, attention.norm_k.weight, 1e-5), cosine, sine)
-        o = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+        o = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
         o = attention.to_out[0](o.transpose(1, 2).reshape(batch, n, width))
         o = rms(o, block.attention_norm2.weight, 1e-5)
         x = x + (o if modulation is None else gate1 * o)
@@ -146,7 +156,7 @@ class Nano(nn.Module):
             q, k, v = rotate_halves(q, c, s), rotate_halves(k, c, s), v.transpose(1, 2)
             repeats = q.shape[1] // k.shape[1]
             k, v = k.repeat_interleave(repeats, 1), v.repeat_interleave(repeats, 1)
-            o = F.scaled_dot_product_attention(q, k, v.to(q.dtype), is_causal=True)
+            o = attend(q, k, v, causal=True)
             h = h + a.o_proj(o.transpose(1, 2).reshape(batch, length, -1))
             x = rms(h, layer.post_attention_layernorm.weight, 1e-6)
             h = h + layer.mlp.down_proj(F.silu(layer.mlp.gate_proj(x)) * layer.mlp.up_proj(x))

@@ -1,7 +1,6 @@
 # Part of Inkstone. Licence: see LICENSE.
 """One training run: its folder, its budget, its device."""
 
-import contextlib
 import dataclasses
 import os
 import pathlib
@@ -29,8 +28,8 @@ BUDGETS = {
     # Two minutes: shows that the recipe runs, learns nothing worth keeping.
     "tiny": Budget(30, 10, 256, 20, 4, 10, batch=16),
     "cpu": Budget(4600, 700, 32000, 7000, 300, 700),
-    # On from an earlier checkpoint (`--start-from`), another sitting of about two hours.
-    "continue": Budget(1500, 300, 32000, 6000, 200, 700),
+    # On from an earlier checkpoint (`--start-from`): another sitting of about two hours.
+    "continue": Budget(1500, 300, 16000, 3150, 120, 250, batch=64),
     "gpu": Budget(40000, 4000, 200000, 120000, 4000, 6000, batch=512),
 }
 
@@ -42,8 +41,9 @@ class Run:
         self.budget = BUDGETS[budget]
         self.seed = seed
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self.report_seconds = 300
-        self.compile = budget != "tiny"
+        tiny = budget == "tiny"
+        self.report_seconds, self.save_seconds, self.log_every = 300, 1 if tiny else 90, 1 if tiny else 25
+        self.compile = not tiny  # compiling takes minutes
         self.start_from = pathlib.Path(start_from) if start_from else None
 
     def path(self, name):

@@ -21,8 +21,6 @@ def generator_for(stage, step, purpose=""):
 
 class Stage:
     name = ""
-    save_seconds = 90
-    log_every = 25
 
     def __init__(self, run, steps):
         self.run, self.steps, self.done = run, steps, 0
@@ -66,11 +64,8 @@ class Stage:
 
     def train(self):
         self.load()
-        if hasattr(self.run, "step_limit"):
-            self.steps = min(self.steps, self.run.step_limit)
-        # Random numbers of modules that draw their own (none of ours) would start here.
         saved = reported = time.monotonic()
-        sums, count = {}, 0
+        sums = {}
         while self.done < self.steps:
             start = time.monotonic()
             values = self.train_step(self.done, self.batch(self.done))
@@ -79,15 +74,14 @@ class Stage:
             self.seconds += time.monotonic() - start
             for key, value in values.items():
                 sums.setdefault(key, []).append(value)
-            count += 1
-            if self.done % self.log_every == 0 or self.done == self.steps:
+            if self.done % self.run.log_every == 0 or self.done == self.steps:
                 self.log({key: sum(v) / len(v) for key, v in sums.items()})
-                sums, count = {}, 0
+                sums = {}
             now = time.monotonic()
             if now - reported > self.run.report_seconds:
                 reported = now
                 self.run.say(f"{self.name} {self.done}: {format_values(self.report())}")
-            if now - saved > self.save_seconds:
+            if now - saved > self.run.save_seconds:
                 self.save()
                 saved = time.monotonic()
         self.save()
