@@ -95,6 +95,36 @@ AI vf exponential(vf x) {
 
 AI vf silu(vf x) { return x / (exponential(-x) + 1.0f); }
 
+// Turns LANES vectors of LANES words: lane j of vector i becomes lane i of vector j. Interleaving the
+// halves rotates the bits of (vector, lane) by one place.
+#if INK_LANES == 16
+#define INTERLEAVE(a, b, from)                                                                   \
+    __builtin_shufflevector(a, b, from, from + 16, from + 1, from + 17, from + 2, from + 18,       \
+                            from + 3, from + 19, from + 4, from + 20, from + 5, from + 21,         \
+                            from + 6, from + 22, from + 7, from + 23)
+#elif INK_LANES == 8
+#define INTERLEAVE(a, b, from)                                                                   \
+    __builtin_shufflevector(a, b, from, from + 8, from + 1, from + 9, from + 2, from + 10,         \
+                            from + 3, from + 11)
+#else
+#define INTERLEAVE(a, b, from) \
+    __builtin_shufflevector(a, b, from, from + 4, from + 1, from + 5)
+#endif
+
+AI void transpose(vu x[LANES]) {
+#pragma clang loop unroll(full)
+    for (int round = 1; round < LANES; round *= 2) {
+        vu y[LANES];
+#pragma clang loop unroll(full)
+        for (int i = 0; i < LANES / 2; i++) {
+            y[2 * i] = INTERLEAVE(x[i], x[i + LANES / 2], 0);
+            y[2 * i + 1] = INTERLEAVE(x[i], x[i + LANES / 2], LANES / 2);
+        }
+#pragma clang loop unroll(full)
+        for (int i = 0; i < LANES; i++) x[i] = y[i];
+    }
+}
+
 // One tile is up to ROWS rows by one panel; its depth is worked off in steps of 4 bytes (one f32 or
 // a pair of bf16). Every element has one accumulator and one order, so its sum does not depend on
 // which rows share the tile.
