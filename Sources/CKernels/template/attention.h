@@ -118,7 +118,7 @@ AI void pack_values(const ink_precision precision, const float *v, size_t stride
                 x[j] = (vu)first;
                 if (precision == INK_BF16) {
                     vf second = token + 1 < count ? load_some(row + stride, n, 0) : splat(0);
-                    x[j] = bf16_bits(first) | bf16_bits(second) << 16;
+                    x[j] = bf16_word(first) | bf16_word(second) << 16;
                 }
             }
             transpose(x);
