@@ -89,8 +89,8 @@ extension CPUBackend {
         let result = CPUOperand(
             rows: qkv.rows, columns: wide, precision: shape.precision, pool: pool)
         let bytes = kernels.pointee.attention_scratch(
-            Int32(threads), qkv.rows, segments.count, shape.keyValueHeads, shape.headDim,
-            shape.precision.kernelValue)
+            Int32(threads), qkv.rows, segments.count, shape.heads, shape.keyValueHeads,
+            shape.headDim, shape.precision.kernelValue)
         let scratch = PooledBuffer(bytes: bytes, pool: pool)
         withOffsets(segments) { offsets in
             var call = ink_attention(

@@ -207,7 +207,7 @@ typedef struct ink_kernels {
     /// Multiply-adds of one thread in registers only: the ceiling that shares of peak refer to.
     double (*_Nonnull spin)(ink_precision precision, size_t iterations);
     /// Bytes of scratch memory that `attend` needs.
-    size_t (*_Nonnull attention_scratch)(int threads, size_t tokens, size_t segments,
+    size_t (*_Nonnull attention_scratch)(int threads, size_t tokens, size_t segments, size_t heads,
                                          size_t kv_heads, size_t head_dim,
                                          ink_precision precision);
 } ink_kernels;

@@ -3,269 +3,372 @@
 // Softmax attention, block by block over the keys with running maxima, so that no score matrix is
 // ever stored. Key blocks are counted from the start of each sequence: a query's arithmetic is the
 // same whatever else is in the batch.
+//
+// Everything is turned over: a panel of PANEL queries lies across the lanes, and keys (then features
+// of the values) are the rows of the tiles. So maxima, sums and the fading of earlier blocks are
+// lane by lane, and the numerators come out as the panel that the second product reads.
 
-enum { QUERY_BLOCK = 48, KEY_BLOCK = 512 };
+enum {
+    KEY_BLOCK = 480,           // a multiple of ROWS and of GROUP
+    GROUP = INK_OPERAND_ALIGN  // tokens that are packed together; panels fit into it
+};
 
 typedef struct {
     const ink_attention *p;
-    size_t depth;       // head_dim, padded for the precision
-    size_t value_width; // head_dim in whole panels
-    size_t key_rows;    // rows of scratch per kv head: tokens + a panel of slack per segment
-    char *keys, *values, *workers;
-    size_t worker_bytes;
+    size_t pitch;   // elements from one packed key to the next
+    size_t rows;    // rows of scratch per head: tokens, and each segment filled up to whole groups
+    char *queries;  // [head][panel][steps][PANEL]
+    char *keys;     // [kv head][token][pitch]
+    char *values;   // [kv head][key block][feature][tokens of the block, filled up]
+    char *rooms;    // of the workers
+    size_t room_bytes;
 } attention_plan;
 
-AI size_t attention_depth(size_t head_dim, ink_precision precision) {
-    return precision == INK_BF16 ? (head_dim + 1) & ~(size_t)1 : head_dim;
+AI size_t attention_pitch(size_t head_dim) { return rounded_up(head_dim, INK_OPERAND_ALIGN); }
+
+AI size_t attention_rows(size_t tokens, size_t segments) { return tokens + segments * GROUP; }
+
+// A worker's room: scores [KEY_BLOCK][PANEL], whose place the numerators take, and sums
+// [head_dim][PANEL].
+AI size_t attention_room_bytes(size_t pitch) { return 4 * PANEL * (KEY_BLOCK + pitch); }
+
+static size_t kernel_attention_scratch(int threads, size_t tokens, size_t segments, size_t heads,
+                                       size_t kv_heads, size_t head_dim, ink_precision precision) {
+    size_t pitch = attention_pitch(head_dim);
+    size_t bytes = attention_rows(tokens, segments) * pitch * element_size(precision);
+    return (heads + 2 * kv_heads) * bytes + (size_t)threads * attention_room_bytes(pitch);
 }
 
-AI size_t attention_worker_bytes(size_t depth, size_t value_width) {
-    size_t floats = QUERY_BLOCK * (depth + 2 * KEY_BLOCK + value_width + 3);
-    return rounded_up(floats * 4, 64);
+// Where a head's queries (keys, values) of a segment's row begin.
+AI char *packed_at(const attention_plan *plan, char *base, size_t head, size_t segment, size_t row) {
+    row += head * plan->rows + plan->p->offsets[segment] + segment * GROUP;
+    return base + row * plan->pitch * element_size(plan->p->precision);
 }
 
-static size_t kernel_attention_scratch(int threads, size_t tokens, size_t segments, size_t kv_heads,
-                                       size_t head_dim, ink_precision precision) {
-    size_t depth = attention_depth(head_dim, precision), width = rounded_up(head_dim, PANEL);
-    size_t rows = tokens + segments * PANEL;
-    return rounded_up(kv_heads * rows * depth * element_size(precision), 64) +
-           rounded_up(kv_heads * rows * width * element_size(precision), 64) +
-           (size_t)threads * attention_worker_bytes(depth, width) + 64;
+// Finds the segment of a task when each has `per_block` tasks for every `block` rows.
+AI size_t find_segment(const ink_attention *p, size_t block, size_t per_block, size_t *index) {
+    for (size_t segment = 0;; segment++) {
+        size_t count = p->offsets[segment + 1] - p->offsets[segment];
+        size_t tasks = (count + block - 1) / block * per_block;
+        if (*index < tasks) return segment;
+        *index -= tasks;
+    }
 }
 
-AI char *segment_keys(const attention_plan *plan, size_t head, size_t segment) {
-    size_t row = head * plan->key_rows + plan->p->offsets[segment] + segment * PANEL;
-    return plan->keys + row * plan->depth * element_size(plan->p->precision);
+AI size_t count_tasks(const ink_attention *p, size_t block, size_t per_block) {
+    size_t tasks = 0;
+    for (size_t s = 0; s < p->segments; s++)
+        tasks += (p->offsets[s + 1] - p->offsets[s] + block - 1) / block * per_block;
+    return tasks;
 }
 
-AI char *segment_values(const attention_plan *plan, size_t head, size_t segment) {
-    size_t row = head * plan->key_rows + plan->p->offsets[segment] + segment * PANEL;
-    return plan->values + row * plan->value_width * element_size(plan->p->precision);
+// MARK: - Packing
+
+// One row in the product's precision, with zeros up to `pitch`.
+AI void convert_row(const ink_precision precision, const float *from, size_t dim, size_t pitch,
+                    char *to) {
+    ink_output out = {to, pitch, precision};
+    for (size_t i = 0; i < dim; i += LANES) {
+        size_t n = smaller(LANES, dim - i);
+        store_operand(&out, 0, i, load_some(from + i, n, 0), n);
+    }
+    pad_operand(&out, 0, dim);
 }
 
-// Stores keys as panels over tokens, values as panels over features.
-static void pack_keys_values(void *context, size_t index, int worker) {
-    (void)worker;
-    const attention_plan *plan = context;
-    const ink_attention *p = plan->p;
-    size_t segment = index / p->kv_heads, head = index % p->kv_heads;
-    size_t start = p->offsets[segment], count = p->offsets[segment + 1] - start;
-    size_t dim = p->head_dim, depth = plan->depth;
-    const float *k = p->k + start * p->stride + head * dim;
-    const float *v = p->v + start * p->stride + head * dim;
-    char *keys = segment_keys(plan, head, segment), *values = segment_values(plan, head, segment);
-    if (p->precision == INK_F32) {
-        for (size_t panel = 0; panel * PANEL < count; panel++) {
-            float *out = (float *)keys + panel * PANEL * depth;
-            for (size_t j = 0; j < PANEL; j++) {
-                size_t token = panel * PANEL + j;
-                for (size_t i = 0; i < dim; i++)
-                    out[i * PANEL + j] = token < count ? k[token * p->stride + i] : 0;
+// Word `step` of each query across the lanes; queries from `count` on are zeros.
+AI void pack_queries(const ink_precision precision, const float *q, size_t stride, size_t count,
+                     size_t dim, uint32_t *to) {
+    enum { PIECE = 2 * LANES };  // features at a time
+    size_t words = PIECE * element_size(precision) / 4;
+    for (size_t half = 0; half < PANEL; half += LANES)
+        for (size_t i = 0; i < dim; i += PIECE) {
+            _Alignas(64) char lines[LANES][PIECE * 4];
+            for (size_t j = 0; j < LANES; j++) {
+                if (half + j < count)
+                    convert_row(precision, q + (half + j) * stride + i, smaller(PIECE, dim - i),
+                                PIECE, lines[j]);
+                else memset(lines[j], 0, sizeof lines[j]);
+            }
+            for (size_t word = 0; word < words; word += LANES) {
+                vu x[LANES];
+#pragma clang loop unroll(full)
+                for (size_t j = 0; j < LANES; j++) memcpy(&x[j], lines[j] + word * 4, sizeof(vu));
+                transpose(x);
+                uint32_t *out = to + (i / PIECE * words + word) * PANEL + half;
+#pragma clang loop unroll(full)
+                for (size_t j = 0; j < LANES; j++) *(vu_u *)(out + j * PANEL) = x[j];
             }
         }
-        for (size_t panel = 0; panel * PANEL < dim; panel++) {
-            float *out = (float *)values + panel * PANEL * count;
-            for (size_t token = 0; token < count; token++)
-                for (size_t j = 0; j < PANEL; j++) {
-                    size_t i = panel * PANEL + j;
-                    out[token * PANEL + j] = i < dim ? v[token * p->stride + i] : 0;
+}
+
+// The values of a group of tokens, turned: one feature a row, `words` words apart. A word is one f32
+// value, or the values of two tokens in bf16.
+AI void pack_values(const ink_precision precision, const float *v, size_t stride, size_t count,
+                    size_t dim, size_t words, uint32_t *to) {
+    size_t tokens = 4 / element_size(precision);
+    for (size_t i = 0; i < dim; i += LANES) {
+        size_t n = smaller(LANES, dim - i);
+        for (size_t word = 0; word < GROUP / tokens; word += LANES) {
+            vu x[LANES];
+#pragma clang loop unroll(full)
+            for (size_t j = 0; j < LANES; j++) {
+                size_t token = (word + j) * tokens;
+                const float *row = v + token * stride + i;
+                vf first = token < count ? load_some(row, n, 0) : splat(0);
+                x[j] = (vu)first;
+                if (precision == INK_BF16) {
+                    vf second = token + 1 < count ? load_some(row + stride, n, 0) : splat(0);
+                    x[j] = bf16_word(first) | bf16_word(second) << 16;
                 }
+            }
+            transpose(x);
+#pragma clang loop unroll(full)
+            for (size_t j = 0; j < LANES; j++)
+                if (j < n) *(vu_u *)(to + (i + j) * words + word) = x[j];
         }
+    }
+}
+
+// Queries, keys or values of a group of tokens, all heads, so that memory is read row by row.
+AI void pack_group(const ink_precision precision, const attention_plan *plan, size_t index) {
+    const ink_attention *p = plan->p;
+    size_t segment = find_segment(p, GROUP, 3, &index), part = index % 3;
+    size_t first = index / 3 * GROUP, start = p->offsets[segment];
+    size_t total = p->offsets[segment + 1] - start, count = smaller(GROUP, total - first);
+    size_t dim = p->head_dim, size = element_size(precision);
+    const float *from = (part == 0 ? p->q : part == 1 ? p->k : p->v) + (start + first) * p->stride;
+    if (part == 1) {
+        for (size_t i = 0; i < count; i++)
+            for (size_t head = 0; head < p->kv_heads; head++)
+                convert_row(precision, from + i * p->stride + head * dim, dim, plan->pitch,
+                            packed_at(plan, plan->keys, head, segment, first + i));
         return;
     }
-    enum { CHUNK = 64 };
-    for (size_t panel = 0; panel * PANEL < count; panel++) {
-        uint32_t *out = (uint32_t *)keys + panel * PANEL * (depth / 2);
-        for (size_t j = 0; j < PANEL; j++) {
-            size_t token = panel * PANEL + j;
-            for (size_t i = 0; i < depth; i += CHUNK) {
-                _Alignas(64) uint16_t line[CHUNK] = {0};
-                size_t stored = token < count ? smaller(CHUNK, dim - i) : 0;
-                for (size_t c = 0; c < stored; c += LANES) {
-                    size_t n = smaller(LANES, stored - c);
-                    store_bf16(line + c, load_some(k + token * p->stride + i + c, n, 0), n);
-                }
-                uint32_t pairs[CHUNK / 2];
-                memcpy(pairs, line, sizeof pairs);
-                size_t end = smaller(CHUNK, depth - i) / 2;
-                for (size_t c = 0; c < end; c++) out[(i / 2 + c) * PANEL + j] = pairs[c];
+    if (part == 0) {
+        for (size_t head = 0; head < p->heads; head++)
+            for (size_t i = 0; i < count; i += PANEL)
+                pack_queries(precision, from + i * p->stride + head * dim, p->stride, count - i, dim,
+                             (uint32_t *)packed_at(plan, plan->queries, head, segment, first + i));
+        return;
+    }
+    size_t block = first / KEY_BLOCK * KEY_BLOCK;
+    size_t words = rounded_up(smaller(KEY_BLOCK, total - block), GROUP) * size / 4;
+    for (size_t head = 0; head < p->kv_heads; head++)
+        pack_values(precision, from + head * dim, p->stride, count, dim, words,
+                    (uint32_t *)packed_at(plan, plan->values, head, segment, block) +
+                        (first - block) * size / 4);
+}
+
+static void pack_task_f32(void *plan, size_t index, int worker) {
+    (void)worker;
+    pack_group(INK_F32, plan, index);
+}
+
+static void pack_task_bf16(void *plan, size_t index, int worker) {
+    (void)worker;
+    pack_group(INK_BF16, plan, index);
+}
+
+// MARK: - Softmax
+
+// 2^x: x = n + f, a minimax polynomial in f, and 2^n by exponent arithmetic. Relative error 7.5e-5
+// where the result is rounded to bf16 (2e-3), else 2e-9 and the roundings. From -126 down the result
+// is 1.2e-38 or less.
+AI vf power_of_two(const ink_precision precision, vf x) {
+#ifdef INK_SCALE
+    if (precision == INK_BF16) {
+        vf f = INK_FRACTION(x);  // n rounds down
+        vf y = f * 0.07802452147f + 0.2260671556f;
+        y = y * f + 0.6958335638f;
+        return INK_SCALE(y * f + 0.9999251962f, x);
+    }
+#endif
+    x = at_least(x, -126.0f);
+    const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+    vf shifted = x + magic;
+    vf f = x - (shifted - magic);
+    vf y;
+    if (precision == INK_BF16) {
+        y = f * 0.0551716685f + 0.2426111251f;
+        y = y * f + 0.6932609677f;
+        y = y * f + 0.9999280572f;
+    } else {
+        y = f * 0.0001534581243f + 0.001339993090f;
+        y = y * f + 0.009618489072f;
+        y = y * f + 0.05550328642f;
+        y = y * f + 0.2402264625f;
+        y = y * f + 0.6931471825f;
+        y = y * f + 1.0f;
+    }
+    return (vf)((vi)y + ((vi)shifted << 23));
+}
+
+// Scores of a key that a query must not see; real scores are larger.
+#define UNSEEN -3e38f
+
+// Turns scores into numerators, in place: rows of f32, or a panel of bf16 pairs. Adds them to `total`.
+AI void exponentiate(const ink_precision precision, const int masked, float *scores, size_t count,
+                     float factor, const vf *shift, vf *total) {
+    typedef uint32_t __attribute__((may_alias)) word;
+    typedef float __attribute__((may_alias)) number;
+    vf sum[2] = {splat(0), splat(0)};
+    size_t step = precision == INK_BF16 ? 2 : 1;
+    for (size_t key = 0; key < count; key += step) {
+#pragma clang loop unroll(full)
+        for (size_t half = 0; half < 2; half++) {
+            number *from = (number *)scores + key * PANEL + half * LANES;
+            vu bits[2] = {(vu)(0), (vu)(0)};
+#pragma clang loop unroll(full)
+            for (size_t i = 0; i < step; i++) {
+                if (key + i >= count) break;
+                vf s = *(const vf_u *)(from + i * PANEL);
+                vf e = power_of_two(precision, s * factor - shift[half]);
+                if (masked) e = choose(s == splat(UNSEEN), splat(0), e);
+                sum[half] += e;
+                bits[i] = (vu)e;
             }
+            // Rounds half up. A NaN may get lost here; it is in the sum, by which all is divided.
+            if (precision == INK_BF16)
+                bits[0] = (bits[0] + 0x8000u) >> 16 | ((bits[1] + 0x8000u) & 0xffff0000u);
+            *(vu_u *)((word *)scores + key / step * PANEL + half * LANES) = bits[0];
         }
     }
-    size_t even = (count + 1) & ~(size_t)1;
-    for (size_t panel = 0; panel * PANEL < dim; panel++) {
-        uint32_t *out = (uint32_t *)values + panel * PANEL * (even / 2);
-        for (size_t token = 0; token < even; token += 2)
-            for (size_t j = 0; j < PANEL; j += LANES) {
-                size_t i = panel * PANEL + j, n = i < dim ? smaller(LANES, dim - i) : 0;
-                const float *row = v + token * p->stride + i;
-                vf first = n ? load_some(row, n, 0) : splat(0);
-                vf second = n && token + 1 < count ? load_some(row + p->stride, n, 0) : splat(0);
-                vu pair = bf16_bits(first) | bf16_bits(second) << 16;
-                *(vu_u *)(out + token / 2 * PANEL + j) = pair;
-            }
+    total[0] += sum[0];
+    total[1] += sum[1];
+}
+
+// Hides from each query the keys after it; `ahead` is how far the tile's first key is before the
+// panel's first query.
+AI void hide_later_keys(const int mr, ptrdiff_t ahead, vf sum[][2]) {
+    vi lane;
+    for (int i = 0; i < LANES; i++) lane[i] = i;
+    for (int r = 0; r < mr; r++) {
+        int32_t limit = (int32_t)(r - ahead);  // lanes below it come before this key
+        sum[r][0] = choose(lane < limit, splat(UNSEEN), sum[r][0]);
+        sum[r][1] = choose(lane < limit - LANES, splat(UNSEEN), sum[r][1]);
     }
 }
 
-// Softmax numerators of one row of scores; returns their sum. Entries from `valid` on become 0.
-AI float exponentiate_row(float *scores, uint16_t *packed, size_t valid, size_t padded, float most) {
-    vf total = splat(0);
-    for (size_t i = 0; i < padded; i += LANES) {
-        vf e = splat(0);
-        if (i < valid) {
-            size_t count = smaller(LANES, valid - i);
-            e = exponential(load(scores + i) - most);
-            if (count < LANES)
-                for (size_t lane = count; lane < LANES; lane++) e[lane] = 0;
-            total += e;
-        }
-        if (packed) store_bf16(packed + i, e, LANES);
-        else store(scores + i, e);
-    }
-    return sum_lanes(total);
+// The next tile's rows lie one after the other, but a tile reads them side by side, which is more
+// streams than the processor foresees.
+AI void fetch(const char *from, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
 }
 
-AI void attend_block(const ink_precision precision, const attention_plan *plan, size_t index,
+AI void attend_panel(const ink_precision precision, const attention_plan *plan, size_t index,
                      int worker) {
     const ink_attention *p = plan->p;
-    size_t segment = 0, start = 0, count = 0, blocks = 0;
-    for (;; segment++) {
-        start = p->offsets[segment];
-        count = p->offsets[segment + 1] - start;
-        blocks = (count + QUERY_BLOCK - 1) / QUERY_BLOCK;
-        if (index < blocks * p->heads) break;
-        index -= blocks * p->heads;
-    }
-    size_t head = index / blocks, query0 = index % blocks * QUERY_BLOCK;
-    size_t queries = smaller(QUERY_BLOCK, count - query0);
-    size_t kv_head = head / (p->heads / p->kv_heads);
-    size_t dim = p->head_dim, depth = plan->depth, width = plan->value_width;
-    const char *keys = segment_keys(plan, kv_head, segment);
-    const char *values = segment_values(plan, kv_head, segment);
-    size_t value_rows = precision == INK_BF16 ? (count + 1) & ~(size_t)1 : count;
-    size_t size = element_size(precision), dim_steps = depth_steps(dim, precision);
+    size_t segment = find_segment(p, PANEL, p->heads, &index);
+    size_t start = p->offsets[segment], count = p->offsets[segment + 1] - start;
+    size_t panels = (count + PANEL - 1) / PANEL;
+    size_t head = index / panels, query0 = index % panels * PANEL;
+    size_t queries = smaller(PANEL, count - query0), kv_head = head / (p->heads / p->kv_heads);
+    size_t dim = p->head_dim, size = element_size(precision), pitch = plan->pitch;
+    size_t steps = depth_steps(dim, precision);
+    const uint32_t *q = (uint32_t *)packed_at(plan, plan->queries, head, segment, query0);
+    const char *keys = packed_at(plan, plan->keys, kv_head, segment, 0);
+    const char *values = packed_at(plan, plan->values, kv_head, segment, 0);
+    float *scores = (float *)(plan->rooms + (size_t)worker * plan->room_bytes);
+    float *out = scores + KEY_BLOCK * PANEL;
 
-    float *q = (float *)(plan->workers + (size_t)worker * plan->worker_bytes);
-    float *scores = q + QUERY_BLOCK * depth;
-    uint16_t *packed = (uint16_t *)(scores + QUERY_BLOCK * KEY_BLOCK);
-    float *out = scores + 2 * QUERY_BLOCK * KEY_BLOCK;
-    float *most = out + QUERY_BLOCK * width, *total = most + QUERY_BLOCK;
-    float *fade = total + QUERY_BLOCK;
-
-    for (size_t r = 0; r < queries; r++) {
-        const float *row = p->q + (start + query0 + r) * p->stride + head * dim;
-        if (precision == INK_BF16) {
-            uint16_t *to = (uint16_t *)q + r * depth;
-            for (size_t i = 0; i < dim; i += LANES) {
-                size_t n = smaller(LANES, dim - i);
-                store_bf16(to + i, load_some(row + i, n, 0), n);
-            }
-            if (depth > dim) to[dim] = 0;
-        } else {
-            memcpy(q + r * depth, row, dim * 4);
-        }
-        most[r] = -3e38f;
-        total[r] = 0;
-    }
-    memset(out, 0, queries * width * 4);
-
+    float factor = p->scale * 1.44269504088896341f;  // numerators are powers of two
+    vf most[2] = {splat(UNSEEN), splat(UNSEEN)}, total[2] = {splat(0), splat(0)};
+    vf shift[2] = {most[0] * factor, most[1] * factor};
     size_t reach = p->causal ? query0 + queries : count;
     for (size_t key0 = 0; key0 < reach; key0 += KEY_BLOCK) {
-        size_t block = smaller(KEY_BLOCK, count - key0);
-        size_t key_steps = depth_steps(block, precision);
-        for (size_t panel = 0; panel * PANEL < block; panel++) {
-            const char *weights = keys + (key0 + panel * PANEL) * depth * size;
-#define TILE(N)                                                                          \
-            {                                                                            \
-                const void *rows[ROWS];                                                  \
-                for (int r = 0; r < (N); r++)                                            \
-                    rows[r] = (const char *)q + (first + (size_t)r) * depth * size;      \
-                vf sum[N][2];                                                            \
-                clear_sums(N, sum); accumulate(N, precision, rows, 0, dim_steps, weights, sum);                    \
-                for (int r = 0; r < (N); r++) {                                          \
-                    float *to = scores + (first + (size_t)r) * KEY_BLOCK + panel * PANEL; \
-                    store(to, sum[r][0] * p->scale);                                     \
-                    store(to + LANES, sum[r][1] * p->scale);                             \
-                }                                                                        \
-            }
-            FOR_ROW_GROUPS(queries, first, TILE)
-#undef TILE
+        size_t block = smaller(KEY_BLOCK, reach - key0), is_first = key0 == 0;
+        int masked = p->causal && key0 + block > query0 + 1;
+        const void *rows[ROWS];
+#define TILE(N)                                                                               \
+        {                                                                                     \
+            for (int r = 0; r < (N); r++)                                                     \
+                rows[r] = keys + (key0 + first + (size_t)r) * pitch * size;                   \
+            fetch((const char *)rows[0] + (N) * pitch * size, (N) * pitch * size);            \
+            vf sum[N][2];                                                                     \
+            clear_sums(N, sum);                                                               \
+            accumulate(N, precision, rows, 0, steps, q, sum);                            \
+            if (masked) hide_later_keys(N, (ptrdiff_t)query0 - (ptrdiff_t)(key0 + first), sum); \
+            for (int r = 0; r < (N); r++)                                                     \
+                for (int half = 0; half < 2; half++) {                                        \
+                    most[half] = choose(sum[r][half] > most[half], sum[r][half], most[half]); \
+                    store(scores + (first + (size_t)r) * PANEL + half * LANES,           \
+                          sum[r][half]);                                                      \
+                }                                                                             \
         }
-        size_t padded = rounded_up(block, PANEL);
-        for (size_t r = 0; r < queries; r++) {
-            float *row = scores + r * KEY_BLOCK;
-            size_t valid = block;
-            if (p->causal) {
-                size_t seen = query0 + r + 1;
-                valid = seen > key0 ? smaller(block, seen - key0) : 0;
-            }
-            vf high = splat(most[r]);
-            for (size_t i = 0; i < valid; i += LANES) {
-                vf x = load_some(row + i, valid - i, -3e38f);
-                high = choose(x > high, x, high);
-            }
-            float top = max_lanes(high);
-            fade[r] = exponential(splat(most[r] - top))[0];
-            uint16_t *narrow = precision == INK_BF16 ? packed + r * KEY_BLOCK : NULL;
-            float sum = exponentiate_row(row, narrow, valid, padded, top);
-            total[r] = total[r] * fade[r] + sum;
-            most[r] = top;
-        }
-        for (size_t panel = 0; panel * PANEL < dim; panel++) {
-            const char *weights = values + (panel * value_rows + key0) * PANEL * size;
-            const char *left = precision == INK_BF16 ? (const char *)packed : (const char *)scores;
-#define TILE(N)                                                                          \
-            {                                                                            \
-                const void *rows[ROWS];                                                  \
-                for (int r = 0; r < (N); r++)                                            \
-                    rows[r] = left + (first + (size_t)r) * KEY_BLOCK * size;             \
-                vf sum[N][2];                                                            \
-                clear_sums(N, sum); accumulate(N, precision, rows, 0, key_steps, weights, sum);                  \
-                for (int r = 0; r < (N); r++) {                                          \
-                    float *to = out + (first + (size_t)r) * width + panel * PANEL;       \
-                    float keep = fade[first + (size_t)r];                                \
-                    store(to, load(to) * keep + sum[r][0]);                              \
-                    store(to + LANES, load(to + LANES) * keep + sum[r][1]);              \
-                }                                                                        \
-            }
-            FOR_ROW_GROUPS(queries, first, TILE)
+        FOR_ROW_GROUPS(block, first, TILE)
 #undef TILE
+        vf fade[2];
+        for (int half = 0; half < 2; half++) {
+            vf now = most[half] * factor;
+            fade[half] = power_of_two(precision, shift[half] - now);
+            total[half] *= fade[half];
+            shift[half] = now;
+        }
+        if (masked) exponentiate(precision, 1, scores, block, factor, shift, total);
+        else exponentiate(precision, 0, scores, block, factor, shift, total);
+        size_t row_bytes = rounded_up(smaller(KEY_BLOCK, count - key0), GROUP) * size;
+        const char *block_values = values + key0 * pitch * size;
+#define TILE(N)                                                                               \
+        {                                                                                     \
+            for (int r = 0; r < (N); r++)                                                     \
+                rows[r] = block_values + (first + (size_t)r) * row_bytes;                     \
+            fetch((const char *)rows[0] + (N) * row_bytes, (N) * row_bytes);                  \
+            vf sum[N][2];                                                                     \
+            clear_sums(N, sum);                                                               \
+            accumulate(N, precision, rows, 0, depth_steps(block, precision), scores, sum); \
+            for (int r = 0; r < (N); r++)                                                     \
+                for (int half = 0; half < 2; half++) {                                        \
+                    float *to = out + (first + (size_t)r) * PANEL + half * LANES;        \
+                    vf x = sum[r][half];                                                      \
+                    if (!is_first) x += load(to) * fade[half];                                \
+                    store(to, x);                                                             \
+                }                                                                             \
+        }
+        FOR_ROW_GROUPS(dim, first, TILE)
+#undef TILE
+    }
+
+    for (size_t half = 0; half < 2; half++) {
+        vf share = splat(1) / total[half];
+        for (size_t i = 0; i < dim; i += LANES) {
+            size_t n = smaller(LANES, dim - i);
+            vu x[LANES];
+#pragma clang loop unroll(full)
+            for (size_t j = 0; j < LANES; j++)
+                x[j] = j < n ? (vu)(load(out + (i + j) * PANEL + half * LANES) * share)
+                             : (vu)(0);
+            transpose(x);
+#pragma clang loop unroll(full)
+            for (size_t j = 0; j < LANES; j++)
+                if (half * LANES + j < queries)
+                    store_operand(&p->out, start + query0 + half * LANES + j, head * dim + i,
+                                  (vf)x[j], n);
         }
     }
-    for (size_t r = 0; r < queries; r++) {
-        float scale = 1 / total[r];
-        size_t token = start + query0 + r;
-        for (size_t i = 0; i < dim; i += LANES)
-            store_operand(&p->out, token, head * dim + i, load(out + r * width + i) * scale,
-                          smaller(LANES, dim - i));
-        if (head + 1 == p->heads) pad_operand(&p->out, token, p->heads * dim);
-    }
+    if (head + 1 == p->heads)
+        for (size_t r = 0; r < queries; r++)
+            pad_operand(&p->out, start + query0 + r, p->heads * dim);
 }
 
 static void attend_task_f32(void *plan, size_t index, int worker) {
-    attend_block(INK_F32, plan, index, worker);
+    attend_panel(INK_F32, plan, index, worker);
 }
 
 static void attend_task_bf16(void *plan, size_t index, int worker) {
-    attend_block(INK_BF16, plan, index, worker);
+    attend_panel(INK_BF16, plan, index, worker);
 }
 
 static void kernel_attend(ink_pool *pool, const ink_attention *p) {
-    attention_plan plan = {.p = p};
-    size_t tokens = p->offsets[p->segments], size = element_size(p->precision);
-    plan.depth = attention_depth(p->head_dim, p->precision);
-    plan.value_width = rounded_up(p->head_dim, PANEL);
-    plan.key_rows = tokens + p->segments * PANEL;
-    plan.keys = p->scratch;
-    plan.values = plan.keys + rounded_up(p->kv_heads * plan.key_rows * plan.depth * size, 64);
-    plan.workers =
-        plan.values + rounded_up(p->kv_heads * plan.key_rows * plan.value_width * size, 64);
-    plan.worker_bytes = attention_worker_bytes(plan.depth, plan.value_width);
-    ink_pool_run(pool, p->segments * p->kv_heads, pack_keys_values, &plan);
-    size_t tasks = 0;
-    for (size_t s = 0; s < p->segments; s++) {
-        size_t count = p->offsets[s + 1] - p->offsets[s];
-        tasks += (count + QUERY_BLOCK - 1) / QUERY_BLOCK * p->heads;
-    }
-    ink_pool_run(pool, tasks, p->precision == INK_BF16 ? attend_task_bf16 : attend_task_f32, &plan);
+    int narrow = p->precision == INK_BF16;
+    attention_plan plan = {.p = p, .pitch = attention_pitch(p->head_dim)};
+    plan.rows = attention_rows(p->offsets[p->segments], p->segments);
+    size_t bytes = plan.rows * plan.pitch * element_size(p->precision);
+    plan.queries = p->scratch;
+    plan.keys = plan.queries + p->heads * bytes;
+    plan.values = plan.keys + p->kv_heads * bytes;
+    plan.rooms = plan.values + p->kv_heads * bytes;
+    plan.room_bytes = attention_room_bytes(plan.pitch);
+    ink_pool_run(pool, count_tasks(p, GROUP, 3), narrow ? pack_task_bf16 : pack_task_f32, &plan);
+    ink_pool_run(pool, count_tasks(p, PANEL, p->heads), narrow ? attend_task_bf16 : attend_task_f32,
+                 &plan);
 }

@@ -45,6 +45,14 @@ AI size_t segment_of(const size_t *offsets, size_t segments, size_t row, size_t 
     return from;
 }
 
+AI void norm_some(const ink_norm *p, size_t row, size_t i, size_t count, const float *x,
+                  const float *scale, float mean, float factor) {
+    vf y = (load_some(x + i, count, 0) - mean) * factor;
+    if (p->weight) y *= load_some(p->weight + i, count, 0);
+    if (scale) y *= load_some(scale + i, count, 0) + 1.0f;
+    store_operand(&p->out, row, i, y, count);
+}
+
 static void norm_task(void *context, size_t index, int worker) {
     (void)worker;
     const ink_norm *p = context;
@@ -60,19 +68,24 @@ static void norm_task(void *context, size_t index, int worker) {
             segment = segment_of(p->offsets, p->segments, row, segment);
             scale = p->scale + segment * p->scale_stride;
         }
-        for (size_t i = 0; i < p->dim; i += LANES) {
-            size_t count = smaller(LANES, p->dim - i);
-            vf y = (load_some(x + i, count, 0) - mean) * factor;
-            if (p->weight) y *= load_some(p->weight + i, count, 0);
-            if (scale) y *= load_some(scale + i, count, 0) + 1.0f;
-            store_operand(&p->out, row, i, y, count);
-        }
+        size_t whole = p->dim / LANES * LANES;
+        for (size_t i = 0; i < whole; i += LANES)
+            norm_some(p, row, i, LANES, x, scale, mean, factor);
+        if (whole < p->dim)
+            norm_some(p, row, whole, p->dim - whole, x, scale, mean, factor);
         pad_operand(&p->out, row, p->dim);
     }
 }
 
 static void kernel_norm(ink_pool *pool, const ink_norm *p) {
     ink_pool_run(pool, (p->rows + NORM_ROWS - 1) / NORM_ROWS, norm_task, (void *)p);
+}
+
+AI void add_norm_some(float *x, const float *y, const float *weight, const float *gate,
+                      size_t count, float factor) {
+    vf add = load_some(y, count, 0) * factor * load_some(weight, count, 0);
+    if (gate) add *= load_some(gate, count, 0);
+    store_some(x, load_some(x, count, 0) + add, count);
 }
 
 static void add_norm_task(void *context, size_t index, int worker) {
@@ -90,17 +103,56 @@ static void add_norm_task(void *context, size_t index, int worker) {
             segment = segment_of(p->offsets, p->segments, row, segment);
             gate = p->gate + segment * p->gate_stride;
         }
-        for (size_t i = 0; i < p->dim; i += LANES) {
-            size_t count = smaller(LANES, p->dim - i);
-            vf add = load_some(y + i, count, 0) * factor * load_some(p->weight + i, count, 0);
-            if (gate) add *= load_some(gate + i, count, 0);
-            store_some(x + i, load_some(x + i, count, 0) + add, count);
-        }
+        size_t whole = p->dim / LANES * LANES;
+        for (size_t i = 0; i < whole; i += LANES)
+            add_norm_some(x + i, y + i, p->weight + i, gate ? gate + i : NULL, LANES, factor);
+        if (whole < p->dim)
+            add_norm_some(x + whole, y + whole, p->weight + whole, gate ? gate + whole : NULL,
+                          p->dim - whole, factor);
     }
 }
 
 static void kernel_add_norm(ink_pool *pool, const ink_add_norm *p) {
     ink_pool_run(pool, (p->rows + NORM_ROWS - 1) / NORM_ROWS, add_norm_task, (void *)p);
+}
+
+// Pairs (2i, 2i + 1).
+AI void rotate_pairs(float *x, const float *weight, const float *cosines, const float *sines,
+                     size_t dim, float factor) {
+    typedef float vhalf __attribute__((ext_vector_type(LANES / 2), aligned(4)));
+    vf sign;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < LANES; i++) sign[i] = i % 2 ? 1 : -1;
+    size_t i = 0;
+    for (; i + LANES <= dim; i += LANES) {
+        vf y = load(x + i) * factor * load(weight + i);
+        vf c = DOUBLED(*(const vhalf *)(cosines + i / 2));
+        vf s = DOUBLED(*(const vhalf *)(sines + i / 2));
+        store(x + i, y * c + SWAP_PAIRS(y) * (s * sign));
+    }
+    for (; i < dim; i += 2) {
+        float a = x[i] * factor * weight[i], b = x[i + 1] * factor * weight[i + 1];
+        x[i] = a * cosines[i / 2] - b * sines[i / 2];
+        x[i + 1] = a * sines[i / 2] + b * cosines[i / 2];
+    }
+}
+
+// Pairs (i, i + half).
+AI void rotate_halves(float *x, const float *weight, const float *cosines, const float *sines,
+                      size_t half, float factor) {
+    size_t i = 0;
+    for (; i + LANES <= half; i += LANES) {
+        vf a = load(x + i) * factor * load(weight + i);
+        vf b = load(x + half + i) * factor * load(weight + half + i);
+        vf c = load(cosines + i), s = load(sines + i);
+        store(x + i, a * c - b * s);
+        store(x + half + i, b * c + a * s);
+    }
+    for (; i < half; i++) {
+        float a = x[i] * factor * weight[i], b = x[i + half] * factor * weight[i + half];
+        x[i] = a * cosines[i] - b * sines[i];
+        x[i + half] = b * cosines[i] + a * sines[i];
+    }
 }
 
 static void head_norm_task(void *context, size_t index, int worker) {
@@ -114,21 +166,8 @@ static void head_norm_task(void *context, size_t index, int worker) {
             float squares = sum_squares(x, dim, 0);
             if (!is_finite(squares)) report_row(p->non_finite, token);
             float factor = 1 / sqrtf(squares / (float)dim + p->epsilon);
-            if (p->interleaved) {
-                for (size_t i = 0; i < half; i++) {
-                    float a = x[2 * i] * factor * p->weight[2 * i];
-                    float b = x[2 * i + 1] * factor * p->weight[2 * i + 1];
-                    x[2 * i] = a * cosines[i] - b * sines[i];
-                    x[2 * i + 1] = a * sines[i] + b * cosines[i];
-                }
-            } else {
-                for (size_t i = 0; i < half; i++) {
-                    float a = x[i] * factor * p->weight[i];
-                    float b = x[i + half] * factor * p->weight[i + half];
-                    x[i] = a * cosines[i] - b * sines[i];
-                    x[i + half] = b * cosines[i] + a * sines[i];
-                }
-            }
+            if (p->interleaved) rotate_pairs(x, p->weight, cosines, sines, dim, factor);
+            else rotate_halves(x, p->weight, cosines, sines, half, factor);
         }
     }
 }

@@ -1,12 +1,12 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// Matrix products and convolutions: two drivers around one block of rows times some panels.
+// Matrix products.
 //
 // Cache plan of a block: the depth is cut into chunks of DEPTH_STEPS, so that one panel's chunk
 // (16 KiB at 16 lanes) stays in the first-level cache while all row groups of the block pass over
 // it; the block's rows of one chunk and the running sums stay in the second level.
 
-enum { BLOCK_ROWS = 96, BLOCK_PANELS = 8, DEPTH_STEPS = 128, MAX_TAPS = 9 };
+enum { BLOCK_ROWS = 96, BLOCK_PANELS = 8, DEPTH_STEPS = 128 };
 
 // What happens to finished sums.
 typedef struct {
@@ -141,68 +141,4 @@ static void kernel_product(ink_pool *pool, const ink_product *p) {
     size_t groups = (plan.panels + plan.panels_per_task - 1) / plan.panels_per_task;
     ink_pool_run(pool, plan.row_blocks * groups,
                  p->b.precision == INK_BF16 ? product_task_bf16 : product_task_f32, &plan);
-}
-
-// MARK: - Convolution
-
-typedef struct {
-    const ink_convolution *p;
-    tile_finish finish;
-    size_t panels;
-} convolution_plan;
-
-// A row of zeros for taps outside of the picture; channels are limited to 4096 by the caller.
-static const float zero_row[4096 + INK_OPERAND_ALIGN];
-
-AI const void *tap_row(const ink_convolution *p, size_t pitch, size_t pixel, size_t tap) {
-    size_t oy = pixel / p->out_width, ox = pixel % p->out_width;
-    size_t height = p->upsample ? p->height * 2 : p->height;
-    size_t width = p->upsample ? p->width * 2 : p->width;
-    size_t y = oy * p->stride + tap / p->kernel, x = ox * p->stride + tap % p->kernel;
-    if (y < p->pad_top || x < p->pad_left) return zero_row;
-    y -= p->pad_top;
-    x -= p->pad_left;
-    if (y >= height || x >= width) return zero_row;
-    if (p->upsample) {
-        y /= 2;
-        x /= 2;
-    }
-    return (const char *)p->input.data + (y * p->width + x) * pitch;
-}
-
-AI void convolution_block(const ink_precision precision, const convolution_plan *plan,
-                          size_t index) {
-    const ink_convolution *p = plan->p;
-    size_t pixel0 = index * BLOCK_ROWS;
-    size_t count = smaller(BLOCK_ROWS, p->out_height * p->out_width - pixel0);
-    size_t pitch = p->input.stride * element_size(precision);
-    const void *rows[MAX_TAPS * BLOCK_ROWS];
-    for (size_t tap = 0; tap < p->weights.taps; tap++)
-        for (size_t i = 0; i < count; i++)
-            rows[tap * BLOCK_ROWS + i] = tap_row(p, pitch, pixel0 + i, tap);
-    for (size_t panel = 0; panel < plan->panels; panel += BLOCK_PANELS)
-        multiply_block(precision, rows, pixel0, count, &p->weights, panel,
-                       smaller(panel + BLOCK_PANELS, plan->panels), &plan->finish);
-}
-
-static void convolution_task_f32(void *plan, size_t index, int worker) {
-    (void)worker;
-    convolution_block(INK_F32, plan, index);
-}
-
-static void convolution_task_bf16(void *plan, size_t index, int worker) {
-    (void)worker;
-    convolution_block(INK_BF16, plan, index);
-}
-
-static void kernel_convolve(ink_pool *pool, const ink_convolution *p) {
-    size_t columns = p->weights.columns, total = p->out_height * p->out_width;
-    convolution_plan plan = {
-        .p = p,
-        .finish = {p->weights.bias, p->residual, columns, {p->out, columns, INK_F32}, columns, 0},
-        .panels = (columns + PANEL - 1) / PANEL,
-    };
-    ink_pool_run(pool, (total + BLOCK_ROWS - 1) / BLOCK_ROWS,
-                 p->weights.precision == INK_BF16 ? convolution_task_bf16 : convolution_task_f32,
-                 &plan);
 }

@@ -74,9 +74,9 @@ static void NAME(convolve)(ink_pool *pool, const ink_convolution *p) {
             }
 }
 
-static size_t NAME(attention_scratch)(int threads, size_t tokens, size_t segments, size_t kv_heads,
-                                      size_t head_dim, ink_precision precision) {
-    (void)threads, (void)segments, (void)kv_heads, (void)head_dim, (void)precision;
+static size_t NAME(attention_scratch)(int threads, size_t tokens, size_t segments, size_t heads,
+                                      size_t kv_heads, size_t head_dim, ink_precision precision) {
+    (void)threads, (void)segments, (void)heads, (void)kv_heads, (void)head_dim, (void)precision;
     return (tokens + 1) * sizeof(double);
 }
 

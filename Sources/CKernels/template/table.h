@@ -5,6 +5,7 @@
 
 #include "vector.h"
 #include "product.h"
+#include "convolution.h"
 #include "attention.h"
 #include "norm.h"
 

@@ -38,19 +38,33 @@ AI void store_some(float *p, vf x, size_t count) {
     for (size_t i = 0; i < count; i++) p[i] = x[i];
 }
 
+#if INK_LANES == 16
+#define SWAP_PAIRS(x) \
+    __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+#define DOUBLED(x) __builtin_shufflevector(x, x, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7)
+#define UPPER(x) \
+    __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15)
+#elif INK_LANES == 8
+#define SWAP_PAIRS(x) __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6)
+#define DOUBLED(x) __builtin_shufflevector(x, x, 0, 0, 1, 1, 2, 2, 3, 3)
+#else
+#define SWAP_PAIRS(x) __builtin_shufflevector(x, x, 1, 0, 3, 2)
+#define DOUBLED(x) __builtin_shufflevector(x, x, 0, 0, 1, 1)
+#endif
+
 // Always in the same tree, so that the result depends on the numbers alone.
 AI float sum_lanes(vf x) {
-    float part[LANES];
-    store(part, x);
-    for (int width = LANES / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; i++) part[i] += part[i + width];
-    return part[0];
-}
-
-AI float max_lanes(vf x) {
-    float most = x[0];
-    for (int i = 1; i < LANES; i++) most = x[i] > most ? x[i] : most;
-    return most;
+#if INK_LANES == 16
+    x += UPPER(x);
+#endif
+#if INK_LANES >= 8
+    x += __builtin_shufflevector(x, x, 4, 5, 6, 7, 4, 5, 6, 7
+#if INK_LANES == 16
+                                 , 4, 5, 6, 7, 4, 5, 6, 7
+#endif
+    );
+#endif
+    return (x[0] + x[2]) + (x[1] + x[3]);
 }
 
 // bf16 in the low half of each lane, rounded to nearest even; NaN stays NaN.
@@ -62,7 +76,15 @@ AI vu bf16_bits(vf x) {
     return (rounded & ~(vu)nan) | (quiet & (vu)nan);
 }
 
-AI vh to_bf16(vf x) { return __builtin_convertvector(bf16_bits(x), vh); }
+AI vh to_bf16(vf x) {
+#ifdef INK_TO_BF16
+    return INK_TO_BF16(x);
+#else
+    return __builtin_convertvector(bf16_bits(x), vh);
+#endif
+}
+
+AI vu bf16_word(vf x) { return __builtin_convertvector(to_bf16(x), vu); }
 
 AI void store_bf16(uint16_t *p, vf x, size_t count) {
     vh h = to_bf16(x);
@@ -94,6 +116,36 @@ AI vf exponential(vf x) {
 }
 
 AI vf silu(vf x) { return x / (exponential(-x) + 1.0f); }
+
+// Turns LANES vectors of LANES words: lane j of vector i becomes lane i of vector j. Interleaving the
+// halves rotates the bits of (vector, lane) by one place.
+#if INK_LANES == 16
+#define INTERLEAVE(a, b, from)                                                                   \
+    __builtin_shufflevector(a, b, from, from + 16, from + 1, from + 17, from + 2, from + 18,       \
+                            from + 3, from + 19, from + 4, from + 20, from + 5, from + 21,         \
+                            from + 6, from + 22, from + 7, from + 23)
+#elif INK_LANES == 8
+#define INTERLEAVE(a, b, from)                                                                   \
+    __builtin_shufflevector(a, b, from, from + 8, from + 1, from + 9, from + 2, from + 10,         \
+                            from + 3, from + 11)
+#else
+#define INTERLEAVE(a, b, from) \
+    __builtin_shufflevector(a, b, from, from + 4, from + 1, from + 5)
+#endif
+
+AI void transpose(vu x[LANES]) {
+#pragma clang loop unroll(full)
+    for (int round = 1; round < LANES; round *= 2) {
+        vu y[LANES];
+#pragma clang loop unroll(full)
+        for (int i = 0; i < LANES / 2; i++) {
+            y[2 * i] = INTERLEAVE(x[i], x[i + LANES / 2], 0);
+            y[2 * i + 1] = INTERLEAVE(x[i], x[i + LANES / 2], LANES / 2);
+        }
+#pragma clang loop unroll(full)
+        for (int i = 0; i < LANES; i++) x[i] = y[i];
+    }
+}
 
 // One tile is up to ROWS rows by one panel; its depth is worked off in steps of 4 bytes (one f32 or
 // a pair of bf16). Every element has one accumulator and one order, so its sum does not depend on
