@@ -100,8 +100,7 @@ public struct WeightCache: Sendable {
     ) -> WeightCacheSession? {
         guard !store.fileIdentities.isEmpty, store.byteCount >= minimum else { return nil }
         let key = ([component, form] + store.fileIdentities).joined(separator: "\n")
-        let code = Array(key.utf8).withUnsafeBytes { hash($0) }
-        let digits = String(code, radix: 16)
+        let digits = String(hash(of: key), radix: 16)
         let name =
             "\(component)-" + String(repeating: "0", count: 16 - digits.count) + digits
             + Self.suffix
