@@ -50,6 +50,9 @@ public final class InferenceEngine: ImageGenerating, Sendable {
         get async { [description] }
     }
 
+    /// What the prompt cache has done and holds, or `nil` where it is off.
+    public var promptCacheInfo: PromptCacheInfo? { pipeline.promptCache?.info }
+
     /// Queues a request; see `ImageGenerating`.
     ///
     /// The stream buffers all events: there are a few for each step, and a preview is small.
@@ -173,7 +176,9 @@ public final class InferenceEngine: ImageGenerating, Sendable {
         let count = min(request.count - first, fitting)
         for index in 1..<max(1, count) {
             if isCancelled() { throw CancellationError() }
-            generations.append(try pipeline.begin(input(request, first + index, options)))
+            generations.append(
+                try pipeline.begin(
+                    input(request, first + index, options), sibling: generations[0]))
         }
         while !generations[0].isFinished {
             if isCancelled() { throw CancellationError() }

@@ -29,7 +29,7 @@ final class AtomicFile {
         let folder = url.deletingLastPathComponent().path
         let suffix = String(UInt64.random(in: .min ... .max), radix: 36)
         temporary = "\(folder)/.\(url.lastPathComponent.prefix(100)).\(suffix).tmp"
-        descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        descriptor = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw Self.failure(url, errno) }
     }
 
@@ -51,9 +51,43 @@ final class AtomicFile {
         }
     }
 
+    /// Reserves room on the disk, so that what is written there later cannot fail for want of it.
+    func reserve(_ range: Range<Int>) throws(CheckpointError) {
+        #if !canImport(Darwin)
+            let result = posix_fallocate(
+                descriptor, off_t(range.lowerBound), off_t(range.count))
+            // File systems that cannot reserve say so when they are written to.
+            if result != 0, result != EINVAL, result != EOPNOTSUPP, result != EINTR {
+                throw Self.failure(url, result)
+            }
+        #endif
+    }
+
+    /// Asks the system to begin bringing some bytes to the disk, so that `commit` waits less.
+    func startWriting(_ range: Range<Int>) {
+        #if !canImport(Darwin)
+            // Pages that still have to be written are not dropped by this, only queued.
+            posix_fadvise(
+                descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_DONTNEED)
+        #endif
+    }
+
+    /// Maps bytes that were written; the mapping outlives the file's change of name, and its end.
+    func map(_ range: Range<Int>) throws(CheckpointError) -> SharedMapping {
+        guard let mapping = SharedMapping(descriptor, range) else {
+            throw Self.failure(url, errno)
+        }
+        return mapping
+    }
+
     /// Gives the file its final size.
     func extend(to size: Int) throws(CheckpointError) {
         guard ftruncate(descriptor, off_t(size)) == 0 else { throw Self.failure(url, errno) }
+    }
+
+    /// Brings the bytes that were written so far to the disk.
+    func synchronize() throws(CheckpointError) {
+        guard fsync(descriptor) == 0 else { throw Self.failure(url, errno) }
     }
 
     /// Brings the bytes to the disk and gives the file its name.

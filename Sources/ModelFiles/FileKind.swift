@@ -33,6 +33,17 @@ enum FileKind: Equatable {
     }
 }
 
+extension stat {
+    /// When the content was last changed.
+    var modified: timespec {
+        #if canImport(Darwin)
+            st_mtimespec
+        #else
+            st_mtim
+        #endif
+    }
+}
+
 /// Names of what is in a folder, sorted, without hidden ones.
 ///
 /// - Throws: `CheckpointError` of code `notFound` or `unreadable`.

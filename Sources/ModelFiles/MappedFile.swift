@@ -25,6 +25,8 @@ final class MappedFile: @unchecked Sendable {
     let bytes: UnsafeRawBufferPointer
     /// Where the file was opened.
     let url: URL
+    /// Tells this file from one that takes its name later: device, inode, size and time of change.
+    let identity: String
 
     /// Maps a file.
     ///
@@ -48,6 +50,9 @@ final class MappedFile: @unchecked Sendable {
                 code: .unreadable, message: "\(name) is a device or a pipe, expected a file.")
         }
         let size = Int(status.st_size)
+        let changed = status.modified
+        identity =
+            "\(status.st_dev):\(status.st_ino) \(size) \(changed.tv_sec).\(changed.tv_nsec)"
         guard size > 0 else {
             bytes = UnsafeRawBufferPointer(start: nil, count: 0)
             return

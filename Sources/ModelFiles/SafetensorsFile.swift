@@ -19,6 +19,10 @@ public final class SafetensorsFile: Sendable {
     /// The texts that the file carries about itself.
     public let metadata: [String: String]
 
+    /// Tells this file from every other: its path without links, what the system knows of it, and
+    /// a hash of its header.
+    package let identity: String
+
     private let file: MappedFile
 
     /// Opens a file and checks its header in full.
@@ -30,6 +34,10 @@ public final class SafetensorsFile: Sendable {
         let header = try SafetensorsHeader(file.bytes, name: url.path.quoted)
         self.file = file
         self.url = url
+        let start = UnsafeRawBufferPointer(rebasing: file.bytes.prefix(header.byteCount))
+        identity =
+            "\(url.resolvingSymlinksInPath().path) \(file.identity)"
+            + " \(String(hash(start), radix: 16))"
         tensors = header.tensors
         metadata = header.metadata
     }

@@ -12,6 +12,8 @@ struct SafetensorsHeader {
     private(set) var tensors: [String: TensorEntry] = [:]
     /// The texts under `__metadata__`.
     private(set) var metadata: [String: String] = [:]
+    /// Bytes before the tensors'.
+    let byteCount: Int
 
     /// Longest header that is read; one of 521 tensors has some 60 kB.
     static let byteLimit = 100_000_000
@@ -45,6 +47,7 @@ struct SafetensorsHeader {
                 "\(name) has \(file.count) bytes, but announces a header of \(length).")
         }
         let dataStart = prefix + Int(length)
+        byteCount = dataStart
         let header = UnsafeRawBufferPointer(rebasing: file[prefix..<dataStart])
         do {
             try read(header, dataStart: dataStart, fileSize: file.count)

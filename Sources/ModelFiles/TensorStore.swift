@@ -11,6 +11,9 @@ public struct TensorStore: Sendable {
     /// The component's folder.
     public let folder: URL
 
+    /// What tells its files from others; empty for tensors that no file holds.
+    package let fileIdentities: [String]
+
     private let tensors: [String: StoredTensor]
 
     /// Opens the checkpoint in a component's folder.
@@ -23,9 +26,11 @@ public struct TensorStore: Sendable {
     public init(folder: URL) throws(CheckpointError) {
         let source = try CheckpointSource(folder: folder)
         var tensors: [String: StoredTensor] = [:]
+        var identities: [String] = []
         switch source {
         case .file(let url):
             let file = try SafetensorsFile(url: url)
+            identities.append(file.identity)
             for name in file.tensors.keys { tensors[name] = file.tensor(named: name) }
         case .index(let url):
             let index = try ShardIndex(contentsOf: url)
@@ -33,6 +38,7 @@ public struct TensorStore: Sendable {
             for name in Set(index.fileNames.values).sorted() {
                 let file = try Self.shard(name, in: folder, index: url)
                 files[name] = file
+                identities.append(file.identity)
                 for name in file.tensors.keys { tensors[name] = file.tensor(named: name) }
             }
             var absent: [String] = []
@@ -53,11 +59,14 @@ public struct TensorStore: Sendable {
         }
         self.folder = folder
         self.tensors = tensors
+        fileIdentities = identities
     }
 
-    private init(folder: URL, tensors: [String: StoredTensor]) {
+    /// Tensors that are already there.
+    package init(folder: URL, tensors: [String: StoredTensor], fileIdentities: [String] = []) {
         self.folder = folder
         self.tensors = tensors
+        self.fileIdentities = fileIdentities
     }
 
     private static func shard(
@@ -72,6 +81,9 @@ public struct TensorStore: Sendable {
                 remedy: "Download the folder again.", cause: error)
         }
     }
+
+    /// Bytes of all tensors together.
+    package var byteCount: Int { tensors.values.reduce(0) { $0 + $1.bytes.count } }
 
     /// How many tensors there are.
     public var count: Int { tensors.count }
@@ -99,7 +111,7 @@ public struct TensorStore: Sendable {
                     remedy: "Download the folder again.")
             }
         }
-        return TensorStore(folder: folder, tensors: renamed)
+        return TensorStore(folder: folder, tensors: renamed, fileIdentities: fileIdentities)
     }
 
     // MARK: Memory

@@ -29,6 +29,12 @@ public protocol Backend: AnyObject, Sendable {
     func download(_ values: Values) -> [Float]
     /// Converts weights to the device's form.
     func makeWeights(_ source: MatrixSource, precision: Precision) -> Weights
+    /// Name of the form that packed weights have now; weights stored under another are of no use.
+    var packedForm: String? { get }
+    /// The device's form of weights, for a file to keep; `nil` where it cannot be stored.
+    func packed(_ weights: Weights) -> PackedMatrix?
+    /// Weights that `packed` described, used where they lie; `nil` if they do not fit the device.
+    func makeWeights(_ packed: PackedMatrix) -> Weights?
     /// Copies parameters to the device.
     func makeVector(_ numbers: [Float]) -> Vector
     /// Copies rows `range` of `source` to the rows of `target` from `row` on.

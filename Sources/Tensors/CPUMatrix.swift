@@ -65,8 +65,10 @@ public final class CPUWeights: @unchecked Sendable {
     let isGated: Bool
     /// Memory taken.
     package let bytes: Int
-    private let panels: UnsafeMutableRawPointer
+    /// Memory of its own, or none where a mapped file has it.
+    private let panels: UnsafeMutableRawPointer?
     private let bias: UnsafeMutablePointer<Float>?
+    private let owner: (any Sendable)?
 
     init(
         panels: UnsafeMutableRawPointer, bytes: Int, bias: UnsafeMutablePointer<Float>?,
@@ -78,10 +80,22 @@ public final class CPUWeights: @unchecked Sendable {
         self.matrix = matrix
         self.isGated = isGated
         columns = isGated ? matrix.columns / 2 : matrix.columns
+        owner = nil
+    }
+
+    /// A matrix in memory that `owner` keeps alive.
+    init(_ matrix: ink_matrix, bytes: Int, isGated: Bool, mappedBy owner: any Sendable) {
+        panels = nil
+        bias = nil
+        self.bytes = bytes
+        self.matrix = matrix
+        self.isGated = isGated
+        columns = isGated ? matrix.columns / 2 : matrix.columns
+        self.owner = owner
     }
 
     deinit {
-        panels.deallocate()
+        panels?.deallocate()
         bias?.deallocate()
     }
 }

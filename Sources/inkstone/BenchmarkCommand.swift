@@ -62,7 +62,8 @@ struct BenchmarkCommand: ParsableCommand {
     }
 
     private func image() throws {
-        let pipeline = try options.load(model)
+        let pipeline = try Pipeline(
+            model: try ModelOptions.open(model), device: try options.makeBackend())
         let defaults = pipeline.model.manifest.defaults
         var seconds: [Double] = []
         for run in 0...`repeat` {

@@ -32,7 +32,7 @@ struct DoctorCommand: ParsableCommand {
     func run() throws {
         print("inkstone \(version)")
         let findings =
-            [processor, memory, disk, free(port: port, "API", option: "--port")]
+            [processor, memory, disk, cache, free(port: port, "API", option: "--port")]
             + [free(port: pagePort, "page", option: "--page-port")] + models
         for finding in findings {
             print("\(finding.isGood ? "ok  " : "LOOK")  \(finding.text)")
@@ -76,6 +76,17 @@ struct DoctorCommand: ParsableCommand {
             isGood: free.intValue > 1_000_000_000,
             text: "disk: \(free.intValue.asBytes) free in \(folder); a picture takes about 2 MB, a"
                 + " Z-Image-Turbo folder about 33 GB")
+    }
+
+    private var cache: Finding {
+        guard let summary = CacheOptions.summary else {
+            return Finding(
+                isGood: false,
+                text:
+                    "cache: there is no home folder; set INKSTONE_CACHE, or large models are packed"
+                    + " at every start")
+        }
+        return Finding(isGood: true, text: "cache: \(summary)")
     }
 
     private func free(port: Int, _ name: String, option: String) -> Finding {

@@ -103,6 +103,7 @@ struct GenerateCommand: ParsableCommand {
     var lora: [String] = []
 
     @OptionGroup var options: ModelOptions
+    @OptionGroup var caches: CacheOptions
 
     @Option(
         help: ArgumentHelp(
@@ -170,7 +171,8 @@ struct GenerateCommand: ParsableCommand {
         defer { progress.clear() }
         let loadStart = ContinuousClock.now
         let pipeline = try Pipeline(
-            model: folder, device: device, loras: try lora.map(LoRAOption.parse)
+            model: folder, device: device, loras: try lora.map(LoRAOption.parse),
+            promptCache: caches.promptCache, weightCache: caches.weightCache
         ) { progress.show(share: $0, label: "Loading") }
         let loadSeconds = (ContinuousClock.now - loadStart).inSeconds
         let engine = InferenceEngine(pipeline: pipeline)

@@ -50,11 +50,4 @@ struct ModelOptions: ParsableArguments {
     static func open(_ model: String) throws -> ModelDirectory {
         try ModelDirectory(url: try ModelLocator().locate(model))
     }
-
-    /// Loads a model, named or given as a folder.
-    func load(
-        _ model: String, loras: [Pipeline<CPUBackend>.LoRA] = []
-    ) throws -> Pipeline<CPUBackend> {
-        try Pipeline(model: try Self.open(model), device: try makeBackend(), loras: loras)
-    }
 }

@@ -88,6 +88,7 @@ struct ModelsCommand: ParsableCommand {
                         + " when the text encoder stays in its files, and about"
                         + " \(plan.activationBytes.asBytes) more while drawing at the default size"
                 ),
+                ("cache", CacheOptions.summary ?? ""),
                 (
                     "defaults",
                     "\(defaults.size), \(defaults.steps) steps, guidance \(defaults.guidanceScale)"

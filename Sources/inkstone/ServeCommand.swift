@@ -49,6 +49,7 @@ struct ServeCommand: AsyncParsableCommand {
     var allowedOrigin: [String] = []
 
     @OptionGroup var options: ModelOptions
+    @OptionGroup var caches: CacheOptions
 
     mutating func validate() throws {
         try checkPorts(port, pagePort)
@@ -62,6 +63,7 @@ struct ServeCommand: AsyncParsableCommand {
         let loras = try lora.map(LoRAOption.parse)
         for lora in loras { _ = try SafetensorsFile(url: lora.url) }
 
+        let (promptCache, weightCache) = (caches.promptCache, caches.weightCache)
         let engine = DeferredEngine()
         var logger = Logger(label: "inkstone")
         logger.logLevel = .info
@@ -80,7 +82,9 @@ struct ServeCommand: AsyncParsableCommand {
             }
             group.addTask {
                 let start = ContinuousClock.now
-                let pipeline = try Pipeline(model: folder, device: device, loras: loras)
+                let pipeline = try Pipeline(
+                    model: folder, device: device, loras: loras, promptCache: promptCache,
+                    weightCache: weightCache)
                 let loaded = InferenceEngine(pipeline: pipeline)
                 engine.finishLoading(loaded)
                 let seconds = (ContinuousClock.now - start).inSeconds

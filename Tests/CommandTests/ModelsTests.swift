@@ -42,8 +42,8 @@ import Testing
         }
         #expect(
             rows.map(\.0) == [
-                "name", "folder", "licence", "parameters", "precision", "memory", "defaults",
-                "trained at", "limits",
+                "name", "folder", "licence", "parameters", "precision", "memory", "cache",
+                "defaults", "trained at", "limits",
             ])
         let row = Dictionary(uniqueKeysWithValues: rows)
         #expect(row["name"] == "Emoji Nano (emoji-nano)")
@@ -53,6 +53,8 @@ import Testing
                 of: /[\d,]+: transformer [\d,]+, text encoder [\d,]+, autoencoder [\d,]+/) != nil)
         #expect(row["precision"] == "f32 with kernels portable")
         #expect(row["memory"]?.contains(/^[\d.]+ MB of weights, or [\d.]+ MB when/) == true)
+        #expect(
+            row["cache"]?.contains(/^.*\/\.cache\/inkstone, 0 files of packed weights, 0/) == true)
         #expect(row["defaults"] == "128x128, 8 steps, guidance 0.0")
         #expect(row["trained at"] == "128x128")
         #expect(
@@ -69,7 +71,10 @@ import Testing
         #expect(lines.first?.hasPrefix("inkstone ") == true)
         for (line, subject) in zip(
             lines.dropFirst(),
-            ["processor: ", "memory: ", "disk: ", "port 0 (API): free", "port 0 (page): free"])
+            [
+                "processor: ", "memory: ", "disk: ", "cache: ", "port 0 (API): free",
+                "port 0 (page): free",
+            ])
         {
             #expect(line.dropFirst(6).hasPrefix(subject), "\(line)")
             #expect(line.hasPrefix("ok  ") || line.hasPrefix("LOOK"), "\(line)")

@@ -79,13 +79,20 @@ package final class Autoencoder<Device: Backend>: Sendable {
     private let tiling: Tiling
 
     /// Loads both halves.
-    package init(
+    package convenience init(
         config: AutoencoderConfig, store: TensorStore, device: Device, tiling: Tiling? = nil
+    ) throws {
+        try self.init(
+            config: config, loader: WeightLoader(device: device, store: store), tiling: tiling)
+    }
+
+    /// Loads both halves.
+    init(
+        config: AutoencoderConfig, loader: WeightLoader<Device>, tiling: Tiling? = nil
     ) throws {
         self.config = config
         self.tiling = tiling ?? Tiling(config: config)
-        self.device = device
-        let loader = WeightLoader(device: device, store: store)
+        device = loader.device
         decoder = try LatentDecoder(config: config, loader: loader)
         encoder = try PixelEncoder(config: config, loader: loader)
     }

@@ -4,6 +4,13 @@ package import Tensors
 
 /// One picture on its way: its latents, where it is in its schedule, and what it is told to draw.
 package struct Generation<Device: Backend>: Sendable {
+    /// A prompt that was read.
+    struct Prompt: Sendable {
+        let caption: Transformer<Device>.Caption
+        /// Whether it was longer than the model reads.
+        let isTruncated: Bool
+    }
+
     package internal(set) var latents: Planes
     /// What the last step predicts for the finished picture's latents; previews are made of it.
     package internal(set) var prediction: Planes?
@@ -11,11 +18,13 @@ package struct Generation<Device: Backend>: Sendable {
     package internal(set) var step = 0
     package let schedule: FlowMatchSchedule
     package let guidance: Guidance
-    let positive: Transformer<Device>.Caption
-    let negative: Transformer<Device>.Caption?
+    let positive: Prompt
+    let negative: Prompt?
     package internal(set) var trace: Trace?
     /// Whether a prompt was longer than the model reads.
-    package let promptTruncated: Bool
+    package var promptTruncated: Bool {
+        positive.isTruncated || negative?.isTruncated == true
+    }
     /// Seconds spent on encoding prompts, and the picture to start from.
     package let inputSeconds: Double
     /// Seconds of each step.
@@ -27,15 +36,15 @@ package struct Generation<Device: Backend>: Sendable {
     /// Tokens that one evaluation works on, for limits on batches.
     package var tokens: Int {
         let image = (latents.height / 2) * (latents.width / 2)
-        return (image + positive.length) * (negative == nil ? 1 : 2)
+        return (image + positive.caption.length) * (negative == nil ? 1 : 2)
     }
 
     private var time: Float { schedule.time(step) }
 
     /// The sequences of the next step: with guidance the positive and the negative branch.
     var sequences: [Transformer<Device>.Sequence] {
-        var captions = [positive]
-        if let negative, guidance.applies(at: time) { captions.append(negative) }
+        var captions = [positive.caption]
+        if let negative, guidance.applies(at: time) { captions.append(negative.caption) }
         return captions.map {
             Transformer.Sequence(
                 latents: latents.numbers, height: latents.height, width: latents.width,

@@ -2,7 +2,6 @@
 
 public import Imaging
 public import ModelFiles
-import Synchronization
 public import Tensors
 
 #if canImport(FoundationEssentials)
@@ -37,11 +36,16 @@ public final class Pipeline<Device: Backend>: Sendable {
     /// What it takes in memory.
     public let memory: MemoryPlan
     package let loraReports: [LoRAFile.Report]
+    /// Where the packed weights of each component are.
+    package let weightOrigins: [String: WeightOrigin]
     private let tokenizer: QwenTokenizer
     private let textEncoder: TextEncoder<Device>
     private let transformer: Transformer<Device>
     private let autoencoder: Autoencoder<Device>
-    private let captions = Mutex(CaptionCache<Device>())
+    /// What was made of recent prompts, or `nil` where every prompt is read anew.
+    public let promptCache: PromptCache<Device>?
+    /// What a caption depends on beside the prompt.
+    private let identity: [String]
 
     /// Checks every file of a model and loads it.
     ///
@@ -49,14 +53,23 @@ public final class Pipeline<Device: Backend>: Sendable {
     ///   - model: the folder.
     ///   - device: where it runs.
     ///   - loras: merged into the weights.
+    ///   - promptCache: keeps what is made of prompts; may be shared with other pipelines on the
+    ///     same device, and `nil` reads every prompt anew.
+    ///   - weightCache: keeps packed weights on the disk; `nil` packs them at every start. Weights
+    ///     with LoRA files merged are not kept.
     ///   - progress: told the share that is loaded.
     /// - Throws: `CheckpointError`, `TokenizerError`, `MemoryError`.
     public init(
         model: ModelDirectory, device: Device, loras: [LoRA] = [],
+        promptCache: PromptCache<Device>? = PromptCache(), weightCache: WeightCache? = nil,
         progress: (Double) -> Void = { _ in }
     ) throws {
         self.model = model
         self.device = device
+        self.promptCache = promptCache
+        identity =
+            [model.url.standardizedFileURL.path, model.manifest.id, device.precision.rawValue]
+            + loras.map { "\($0.url.standardizedFileURL.path):\($0.scale)" }
         try model.checkTensors()
         memory = try MemoryPlan(model: model, precision: device.precision)
         let available = MemoryPlan.availableBytes ?? .max
@@ -68,9 +81,16 @@ public final class Pipeline<Device: Backend>: Sendable {
         let fits =
             memory.residentBytes + 2 * memory.activationBytes <= available - available / 5
         tokenizer = try QwenTokenizer(directory: model.tokenizerURL)
-        textEncoder = try TextEncoder(
-            config: model.textEncoderConfig, store: try model.textEncoderStore(), device: device,
-            residency: fits ? .resident : .streamed)
+        var origins: [String: WeightOrigin] = [:]
+        let text = WeightLoader(device: device, store: try model.textEncoderStore())
+        (textEncoder, origins["text_encoder"]) = try text.load(
+            "text_encoder", cache: weightCache
+        ) { loader in
+            // Pages of a cache file are the system's to take: such weights may stay mapped.
+            try TextEncoder(
+                config: model.textEncoderConfig, loader: loader,
+                residency: fits || loader.session != nil ? .resident : .streamed)
+        }
         var deltas: [String: LowRankDelta] = [:]
         var reports: [LoRAFile.Report] = []
         let specs = model.transformerConfig.tensorSpecs(
@@ -85,11 +105,18 @@ public final class Pipeline<Device: Backend>: Sendable {
             reports.append(report)
         }
         loraReports = reports
-        transformer = try Transformer(
-            config: model.transformerConfig, store: try model.transformerStore(), device: device,
-            deltas: deltas, progress: progress)
-        autoencoder = try Autoencoder(
-            config: model.autoencoderConfig, store: try model.autoencoderStore(), device: device)
+        let image = WeightLoader(
+            device: device, store: try model.transformerStore(), deltas: deltas)
+        (transformer, origins["transformer"]) = try image.load(
+            "transformer", cache: weightCache
+        ) { loader in
+            try Transformer(config: model.transformerConfig, loader: loader, progress: progress)
+        }
+        let pixels = WeightLoader(device: device, store: try model.autoencoderStore())
+        (autoencoder, origins["vae"]) = try pixels.load("vae", cache: weightCache) { loader in
+            try Autoencoder(config: model.autoencoderConfig, loader: loader)
+        }
+        weightOrigins = origins
     }
 
     // MARK: - One picture
@@ -113,7 +140,15 @@ public final class Pipeline<Device: Backend>: Sendable {
     }
 
     /// Encodes the prompts and draws the noise of a picture.
-    package func begin(_ input: PipelineInput) throws -> Generation<Device> {
+    ///
+    /// - Parameters:
+    ///   - input: what to make.
+    ///   - sibling: a picture of the same prompts, whose captions serve this one too.
+    /// - Returns: the picture before its first step.
+    /// - Throws: `NumericError`, `PipelineError`, `MemoryError`.
+    package func begin(
+        _ input: PipelineInput, sibling: Generation<Device>? = nil
+    ) throws -> Generation<Device> {
         try check(input)
         try checkMemory(input)
         var trace = input.keepsTrace ? Trace() : nil
@@ -121,9 +156,14 @@ public final class Pipeline<Device: Backend>: Sendable {
         let guidance = Guidance(
             scale: Float(input.guidanceScale), normalization: Float(input.cfgNormalization),
             truncation: Float(input.cfgTruncation))
-        let positive = try caption(input.prompt, "pos", &trace)
-        let negative =
-            guidance.scale > 0 ? try caption(input.negativePrompt, "neg", &trace) : nil
+        let positive: Prompt
+        let negative: Prompt?
+        if let sibling, trace == nil {
+            (positive, negative) = (sibling.positive, sibling.negative)
+        } else {
+            positive = try read(input.prompt, "pos", &trace)
+            negative = guidance.scale > 0 ? try read(input.negativePrompt, "neg", &trace) : nil
+        }
 
         let scale = model.autoencoderConfig.scale
         let (height, width) = (input.height / scale, input.width / scale)
@@ -150,10 +190,8 @@ public final class Pipeline<Device: Backend>: Sendable {
         let latents = Planes(noise, channels: channels, height: height, width: width)
         trace?.record("latents.init", .f32(noise, shape: [1, channels, height, width]))
         return Generation(
-            latents: latents, schedule: schedule, guidance: guidance, positive: positive.caption,
-            negative: negative?.caption, trace: trace,
-            promptTruncated: positive.truncated || negative?.truncated == true,
-            inputSeconds: inputSeconds)
+            latents: latents, schedule: schedule, guidance: guidance, positive: positive,
+            negative: negative, trace: trace, inputSeconds: inputSeconds)
     }
 
     /// Moves all pictures one step on, in one pass over the weights.
@@ -264,20 +302,23 @@ public final class Pipeline<Device: Backend>: Sendable {
         }
     }
 
-    private func caption(
+    private typealias Prompt = Generation<Device>.Prompt
+
+    private func read(
         _ prompt: String, _ tag: String, _ trace: inout Trace?
-    ) throws -> (caption: Transformer<Device>.Caption, truncated: Bool) {
+    ) throws -> Prompt {
         let encoded = tokenizer.encodePrompt(prompt)
-        if trace == nil, let known = captions.withLock({ $0[encoded.ids] }) {
-            return (known, encoded.truncated)
+        let key = PromptCache<Device>.Key(ids: encoded.ids, model: identity)
+        if trace == nil, let known = promptCache?[key] {
+            return Prompt(caption: known, isTruncated: encoded.truncated)
         }
         let features = try textEncoder.features(of: encoded.ids)
         let caption = try transformer.prepareCaption(features: features)
-        captions.withLock { $0[encoded.ids] = caption }
+        promptCache?.insert(caption, for: key)
         let width = features.count / encoded.ids.count
         trace?.record("\(tag).input_ids", .i32(encoded.ids, shape: [encoded.ids.count]))
         trace?.record("\(tag).text_features", .f32(features, shape: [encoded.ids.count, width]))
-        return (caption, encoded.truncated)
+        return Prompt(caption: caption, isTruncated: encoded.truncated)
     }
 
     private func sourceLatents(
@@ -298,26 +339,6 @@ public struct PipelineError: Error, Sendable, Equatable, CustomStringConvertible
     public let message: String
     /// The message.
     public var description: String { message }
-}
-
-/// The captions of recent prompts: a prompt that comes again costs nothing.
-struct CaptionCache<Device: Backend>: Sendable {
-    private static var capacity: Int { 32 }
-    private var entries: [(ids: [Int32], caption: Transformer<Device>.Caption)] = []
-
-    subscript(ids: [Int32]) -> Transformer<Device>.Caption? {
-        mutating get {
-            guard let index = entries.firstIndex(where: { $0.ids == ids }) else { return nil }
-            let entry = entries.remove(at: index)
-            entries.append(entry)
-            return entry.caption
-        }
-        set {
-            entries.removeAll { $0.ids == ids }
-            if let newValue { entries.append((ids, newValue)) }
-            if entries.count > Self.capacity { entries.removeFirst() }
-        }
-    }
 }
 
 extension Float {

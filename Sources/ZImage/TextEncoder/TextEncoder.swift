@@ -42,15 +42,26 @@ package final class TextEncoder<Device: Backend>: Sendable {
     private var device: Device { loader.device }
 
     /// Loads the encoder, or prepares to stream it.
-    package init(
+    package convenience init(
         config: TextEncoderConfig, store: TensorStore, device: Device, residency: Residency
     ) throws {
+        try self.init(
+            config: config, loader: WeightLoader(device: device, store: store),
+            residency: residency)
+    }
+
+    /// Loads the encoder, or prepares to stream it.
+    init(
+        config: TextEncoderConfig, loader: WeightLoader<Device>, residency: Residency
+    ) throws {
         self.config = config
-        let loader = WeightLoader(device: device, store: store)
         self.loader = loader
         layers =
             residency == .resident
-            ? try (0..<config.usedLayers).map { try Self.load($0, loader) } : nil
+            ? try (0..<config.usedLayers).map { index in
+                loader.willNeed(prefix: "layers.\(index + 1).")
+                return try Self.load(index, loader)
+            } : nil
     }
 
     private static func load(_ index: Int, _ loader: WeightLoader<Device>) throws -> Layer {

@@ -82,13 +82,22 @@ package final class Transformer<Device: Backend>: Sendable {
     }
 
     /// Loads all weights; `progress` is told the share that is done.
-    package init(
+    package convenience init(
         config: TransformerConfig, store: TensorStore, device: Device,
-        deltas: [String: LowRankDelta] = [:], progress: (Double) -> Void = { _ in }
+        progress: (Double) -> Void = { _ in }
+    ) throws {
+        try self.init(
+            config: config, loader: WeightLoader(device: device, store: store),
+            progress: progress)
+    }
+
+    /// Loads all weights; `progress` is told the share that is done.
+    init(
+        config: TransformerConfig, loader: WeightLoader<Device>,
+        progress: (Double) -> Void = { _ in }
     ) throws {
         self.config = config
-        self.device = device
-        let loader = WeightLoader(device: device, store: store, deltas: deltas)
+        device = loader.device
         // Small and sensitive layers stay in f32 whatever the precision of the blocks.
         func sensitive(_ name: String) throws -> Device.Weights {
             try loader.weights(["\(name).weight"], bias: ["\(name).bias"], precision: .f32)
@@ -107,6 +116,7 @@ package final class Transformer<Device: Backend>: Sendable {
         let names = config.blockNames
         var blocks: [TransformerBlock<Device>] = []
         for (index, name) in names.enumerated() {
+            if index + 1 < names.count { loader.willNeed(prefix: names[index + 1] + ".") }
             blocks.append(
                 try TransformerBlock(
                     name, config: config, modulated: !name.hasPrefix("context_refiner"),

@@ -9,12 +9,68 @@ struct WeightLoader<Device: Backend>: Sendable {
     let store: TensorStore
     /// Changes to weights, by name of the stored tensor; empty for most models.
     var deltas: [String: LowRankDelta] = [:]
+    /// Packed weights on the disk; `nil` where all are packed into memory.
+    private(set) var session: WeightCacheSession?
+
+    init(device: Device, store: TensorStore, deltas: [String: LowRankDelta] = [:]) {
+        self.device = device
+        self.store = store
+        self.deltas = deltas
+    }
+
+    /// The cache failed, which is no reason for the load to fail.
+    private struct CacheFailure: Error {
+        let error: CheckpointError
+    }
+
+    /// Loads a component from the cache, into the cache, or past it.
+    ///
+    /// - Parameters:
+    ///   - component: name of the component.
+    ///   - cache: where packed weights are kept; not used for weights with LoRA deltas.
+    ///   - load: makes the component; called again if the cache fails half-way.
+    /// - Returns: the component, and where its weights are.
+    /// - Throws: what `load` throws.
+    func load<Part>(
+        _ component: String, cache: WeightCache?, _ load: (WeightLoader) throws -> Part
+    ) throws -> (part: Part, origin: WeightOrigin) {
+        let width = device.precision.bytesPerWeight
+        let bytes = store.names.reduce(0) { $0 + (store[$1]?.count ?? 0) * width }
+        guard let cache, deltas.isEmpty, let form = device.packedForm,
+            let session = cache.session(component, of: store, form: form, bytes: bytes)
+        else { return (try load(self), .memory) }
+        do {
+            var loader = self
+            loader.session = session
+            let part = try load(loader)
+            do { try session.finish() } catch { throw CacheFailure(error: error) }
+            return (part, session.isWarm ? .cache : .newCache)
+        } catch let failure as CacheFailure {
+            session.discard()
+            cache.report(failure.error)
+            return (try load(self), .memory)
+        }
+    }
+
+    /// Asks the system to read ahead what will be packed soon.
+    func willNeed(prefix: String) {
+        guard session?.isWarm != true else { return }
+        for name in store.names where name.hasPrefix(prefix) { store.willNeed(name) }
+    }
 
     /// A weight matrix from tensors of shape `[rows, depth]` (or convolution kernels).
     func weights(
         _ names: [String], layout: MatrixSource.Layout = .stacked, bias: [String] = [],
         precision: Precision
     ) throws -> Device.Weights {
+        // A matrix is known by all it is made of: the same tensor may be packed in two ways.
+        let name = "\(names.joined(separator: " ")) \(layout) \(precision.rawValue)"
+        do throws(CheckpointError) {
+            if let session, let stored = try session.matrix(named: name) {
+                guard let weights = device.makeWeights(stored) else { throw session.unfit(name) }
+                return weights
+            }
+        } catch { throw CacheFailure(error: error) }
         let parts = try names.map { try rows($0) }
         let biases = try bias.flatMap { try numbers($0) }
         let made = device.makeWeights(
@@ -22,7 +78,19 @@ struct WeightLoader<Device: Backend>: Sendable {
             precision: precision)
         // The pages were read once; a full-size model would otherwise fill memory with them.
         for name in names { store.releasePages(of: name) }
-        return made
+        return try stored(made, name)
+    }
+
+    /// The same weights in the cache's file, so that memory need not hold them twice.
+    private func stored(_ weights: Device.Weights, _ name: String) throws -> Device.Weights {
+        guard let session, !session.isWarm, let packed = device.packed(weights) else {
+            return weights
+        }
+        do throws(CheckpointError) {
+            let stored = try session.store(packed, named: name)
+            guard let weights = device.makeWeights(stored) else { throw session.unfit(name) }
+            return weights
+        } catch { throw CacheFailure(error: error) }
     }
 
     /// Parameters of a vector.
@@ -60,4 +128,14 @@ struct WeightLoader<Device: Backend>: Sendable {
             bytes: tensor.bytes, dtype: tensor.dtype, rows: rows, depth: depth, taps: taps,
             owner: tensor)
     }
+}
+
+/// Where a component's packed weights are.
+package enum WeightOrigin: String, Sendable, Codable {
+    /// In memory of their own.
+    case memory
+    /// In a file of the cache that was there.
+    case cache
+    /// In a file of the cache that was made now.
+    case newCache = "new cache"
 }

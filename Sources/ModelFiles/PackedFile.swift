@@ -1,0 +1,141 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Tensors
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+#if canImport(FoundationEssentials)
+    package import FoundationEssentials
+#else
+    package import Foundation
+#endif
+
+/// A file of packed weights, mapped so that all processes share its memory.
+package struct PackedFile: Sendable {
+    private let table: PackedTable
+    private let mapping: SharedMapping
+
+    /// Opens a file that was packed from what `key` says; `nil` where there is none, or it is
+    /// damaged, cut short or packed from something else.
+    package init?(url: URL, key: String) {
+        let descriptor = open(url.path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_size >= PackedHeader.byteCount,
+            let mapping = SharedMapping(descriptor, 0..<Int(status.st_size)),
+            let header = PackedHeader(mapping.bytes)
+        else { return nil }
+        let text = UnsafeRawBufferPointer(rebasing: mapping.bytes[header.table])
+        guard hash(text) == header.tableHash,
+            let table = try? JSONDecoder().decode(PackedTable.self, from: Data(text)),
+            table.key == key
+        else { return nil }
+        for matrix in table.matrices.values {
+            for blob in matrix.blobs.values {
+                guard blob.offset >= PackedTable.page, blob.count >= 0,
+                    blob.offset.isMultiple(of: PackedTable.alignment),
+                    blob.count <= header.table.lowerBound - blob.offset,
+                    PackedTable.ends(
+                        of: UnsafeRawBufferPointer(rebasing: mapping.bytes[blob.range]))
+                        == blob.ends
+                else { return nil }
+            }
+        }
+        self.table = table
+        self.mapping = mapping
+    }
+
+    /// How many matrices there are.
+    package var count: Int { table.matrices.count }
+
+    /// The matrix of a name.
+    package subscript(name: String) -> PackedMatrix? {
+        table.matrices[name].map { matrix in
+            PackedMatrix(
+                numbers: matrix.numbers,
+                blobs: matrix.blobs.mapValues {
+                    UnsafeRawBufferPointer(rebasing: mapping.bytes[$0.range])
+                }, owner: mapping)
+        }
+    }
+}
+
+/// Writes a file of packed weights, matrix by matrix, all or nothing.
+package final class PackedFileWriter {
+    private let file: AtomicFile
+    private var table: PackedTable
+    private var end = PackedTable.page
+    private let limit: Int
+
+    /// Begins a file of at most `limit` bytes beside its final name.
+    ///
+    /// - Throws: `CheckpointError` of code `writeFailed`, here and below.
+    package init(url: URL, key: String, limit: Int) throws(CheckpointError) {
+        file = try AtomicFile(url)
+        self.limit = limit
+        table = PackedTable(key: key)
+    }
+
+    /// Writes a matrix and returns it as the file has it, so that the original may go.
+    package func append(
+        _ matrix: PackedMatrix, named name: String
+    ) throws(CheckpointError) -> PackedMatrix {
+        let start = end
+        var blobs: [String: PackedTable.Blob] = [:]
+        var offset = start
+        for (part, bytes) in matrix.blobs.sorted(by: { $0.key < $1.key }) {
+            blobs[part] = PackedTable.Blob(
+                offset: offset, count: bytes.count, ends: PackedTable.ends(of: bytes))
+            offset = PackedTable.roundUp(
+                offset + bytes.count, to: PackedTable.alignment)
+        }
+        end = PackedTable.roundUp(offset, to: PackedTable.page)
+        guard end <= limit else {
+            throw CheckpointError(
+                code: .writeFailed,
+                message: "\(file.url.path.quoted) would be larger than \(limit) bytes, all that the"
+                    + " cache may have.")
+        }
+        try file.reserve(start..<end)
+        for (part, bytes) in matrix.blobs {
+            guard let blob = blobs[part] else { continue }
+            try file.write(bytes, at: blob.offset)
+        }
+        file.startWriting(start..<end)
+        let mapping = try file.map(start..<end)
+        table.matrices[name] = PackedTable.Matrix(numbers: matrix.numbers, blobs: blobs)
+        return PackedMatrix(
+            numbers: matrix.numbers,
+            blobs: blobs.mapValues { blob in
+                UnsafeRawBufferPointer(
+                    rebasing: mapping.bytes[
+                        (blob.offset - start)..<(blob.offset - start + blob.count)])
+            }, owner: mapping)
+    }
+
+    /// Completes the file and gives it its name.
+    package func finish() throws(CheckpointError) {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        guard let text = try? Array(encoder.encode(table)) else { return }
+        let range = end..<(end + text.count)
+        try text.withUnsafeBufferPointer { buffer throws(CheckpointError) in
+            try file.write(UnsafeRawBufferPointer(buffer), at: range.lowerBound)
+        }
+        let header = PackedHeader(
+            table: range, fileBytes: range.upperBound,
+            tableHash: text.withUnsafeBytes { hash($0) })
+        // The header must not reach the disk before what it vouches for.
+        try file.synchronize()
+        try header.bytes.withUnsafeBufferPointer { buffer throws(CheckpointError) in
+            try file.write(UnsafeRawBufferPointer(buffer), at: 0)
+        }
+        try file.commit()
+    }
+}

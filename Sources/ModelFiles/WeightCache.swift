@@ -1,0 +1,245 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Tensors
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+#if canImport(FoundationEssentials)
+    public import FoundationEssentials
+#else
+    public import Foundation
+#endif
+
+/// A folder of weights in the form that kernels read, so that only the first start has to pack.
+///
+/// There is one file for each component of a model, precision and kind of kernels. Files are found
+/// by what they were packed from: a changed checkpoint gets a file of its own, and the oldest files
+/// make room. Everything that goes wrong here costs time, never a picture: the weights are then
+/// packed into memory as if there were no cache.
+public struct WeightCache: Sendable {
+    /// Where the files are.
+    public let folder: URL
+    /// Bytes that all files together may take.
+    public var limit: Int
+    /// Components with fewer bytes are packed faster than a file is worth.
+    public var minimum: Int
+    /// Told, in one sentence, when the cache could not be used.
+    private let warn: @Sendable (String) -> Void
+
+    static let suffix = ".panels"
+
+    /// A cache in `folder`, which is made when it is first needed.
+    public init(
+        folder: URL, limit: Int = 64 << 30, minimum: Int = 256 << 20,
+        warn: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
+        self.folder = folder
+        self.limit = limit
+        self.minimum = minimum
+        self.warn = warn
+    }
+
+    /// `INKSTONE_CACHE`, or `inkstone` in the user's cache folder; `nil` where there is no home.
+    public static func standardFolder(
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) -> URL? {
+        func folder(_ variable: String, _ path: String) -> URL? {
+            guard let root = environment[variable], !root.isEmpty else { return nil }
+            let url = URL(filePath: root, directoryHint: .isDirectory)
+            return path.isEmpty ? url : url.appending(path: path)
+        }
+        return folder("INKSTONE_CACHE", "") ?? folder("XDG_CACHE_HOME", "inkstone")
+            ?? folder("HOME", ".cache/inkstone")
+    }
+
+    /// A file of the cache.
+    struct Entry: Equatable {
+        var url: URL
+        var bytes: Int
+        /// When it was last used, in nanoseconds.
+        var used: Int
+    }
+
+    /// All files, the one that was not used for longest first.
+    var entries: [Entry] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+        return names.filter { $0.hasSuffix(Self.suffix) }.compactMap { name in
+            let url = folder.appending(path: name)
+            var status = stat()
+            guard stat(url.path, &status) == 0 else { return nil }
+            let time = status.modified
+            return Entry(
+                url: url, bytes: Int(status.st_size),
+                used: Int(time.tv_sec) * 1_000_000_000 + Int(time.tv_nsec))
+        }.sorted { ($0.used, $0.url.path) < ($1.used, $1.url.path) }
+    }
+
+    /// Number of files, and bytes of all together.
+    public var contents: (files: Int, bytes: Int) {
+        let entries = entries
+        return (entries.count, entries.reduce(0) { $0 + $1.bytes })
+    }
+
+    // MARK: - Use
+
+    /// Opens the weights of a component, or begins to store them.
+    ///
+    /// - Parameters:
+    ///   - component: beginning of the file's name.
+    ///   - store: the checkpoint that they are packed from.
+    ///   - form: the device's name for what it packs.
+    ///   - bytes: what they will take, roughly.
+    /// - Returns: `nil` where the cache is of no use.
+    package func session(
+        _ component: String, of store: TensorStore, form: String, bytes: Int
+    ) -> WeightCacheSession? {
+        guard !store.fileIdentities.isEmpty, store.byteCount >= minimum else { return nil }
+        let key = ([component, form] + store.fileIdentities).joined(separator: "\n")
+        let digits = String(hash(of: key), radix: 16)
+        let name =
+            "\(component)-" + String(repeating: "0", count: 16 - digits.count) + digits
+            + Self.suffix
+        let url = folder.appending(path: name)
+        if let file = opened(url, key) { return WeightCacheSession(.reading(file)) }
+        guard makeFolder(), let lock = FileLock(lockURL(name)) else {
+            warn(
+                "weights are packed anew at every start: \(folder.path.quoted) cannot be used;"
+                    + " choose another folder with INKSTONE_CACHE.")
+            return nil
+        }
+        // Another process may have packed them while this one waited.
+        if let file = opened(url, key) { return WeightCacheSession(.reading(file)) }
+        removeLeftovers(of: name)
+        guard makeRoom(for: bytes, except: url) else { return nil }
+        do {
+            return WeightCacheSession(
+                .writing(try PackedFileWriter(url: url, key: key, limit: limit), lock))
+        } catch {
+            warn("weights are packed anew at every start: \(error.description)")
+            return nil
+        }
+    }
+
+    /// Says that a session came to nothing.
+    package func report(_ error: CheckpointError) {
+        warn("weights are packed into memory, not into the cache: \(error.description)")
+    }
+
+    private func opened(_ url: URL, _ key: String) -> PackedFile? {
+        guard let file = PackedFile(url: url, key: key) else { return nil }
+        // Marks it as used now; where that is not allowed, it only looks older than it is.
+        utimes(url.path, nil)
+        return file
+    }
+
+    private func lockURL(_ name: String) -> URL { folder.appending(path: ".\(name).lock") }
+
+    private func makeFolder() -> Bool {
+        // Nobody else may put weights here: a file is trusted once its hashes agree.
+        (try? FileManager.default.createDirectory(
+            at: folder, withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700])) != nil
+    }
+
+    /// Removes what killed processes left: all of this name, whose lock is held, and what is old.
+    private func removeLeftovers(of name: String) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+        for other in names where other.hasPrefix(".") && other.hasSuffix(".tmp") {
+            let url = folder.appending(path: other)
+            var status = stat()
+            guard stat(url.path, &status) == 0 else { continue }
+            let age = time(nil) - Int(status.modified.tv_sec)
+            if other.hasPrefix(".\(name).") || age > 86_400 { unlink(url.path) }
+        }
+    }
+
+    /// Removes the oldest files until another fits; says whether it does.
+    private func makeRoom(for bytes: Int, except url: URL) -> Bool {
+        guard bytes <= limit else {
+            warn(
+                "weights are packed anew at every start: they take \(bytes / 1_000_000) MB, and the"
+                    + " cache in \(folder.path.quoted) may have \(limit / 1_000_000) MB.")
+            return false
+        }
+        var entries = entries
+        unlink(url.path)
+        entries.removeAll { $0.url == url }
+        var total = entries.reduce(0) { $0 + $1.bytes }
+        while total + bytes > limit, !entries.isEmpty {
+            let oldest = entries.removeFirst()
+            // Whoever has it mapped keeps it until the end.
+            unlink(oldest.url.path)
+            total -= oldest.bytes
+        }
+        var system = statvfs()
+        guard statvfs(folder.path, &system) == 0 else { return true }
+        let free = Int(system.f_bavail) * Int(system.f_frsize)
+        guard free > bytes + bytes / 20 else {
+            warn(
+                "weights are packed anew at every start: the cache in \(folder.path.quoted) needs"
+                    + " \(bytes / 1_000_000) MB, and the disk has \(free / 1_000_000) MB free.")
+            return false
+        }
+        return true
+    }
+}
+
+/// The packed weights of one component while a model is loaded.
+package final class WeightCacheSession: @unchecked Sendable {
+    // Unchecked: a model is loaded by one thread, and what it loaded does not come back here.
+
+    /// What becomes of the weights.
+    enum State {
+        /// They are there.
+        case reading(PackedFile)
+        /// They are packed and written.
+        case writing(PackedFileWriter, FileLock)
+        /// They are loaded.
+        case done
+    }
+
+    private var state: State
+    /// Whether the weights were there.
+    package let isWarm: Bool
+
+    init(_ state: State) {
+        self.state = state
+        if case .reading = state { isWarm = true } else { isWarm = false }
+    }
+
+    /// A matrix from the file, or `nil` when it has to be packed.
+    package func matrix(named name: String) throws(CheckpointError) -> PackedMatrix? {
+        guard case .reading(let file) = state else { return nil }
+        guard let matrix = file[name] else { throw unfit(name) }
+        return matrix
+    }
+
+    /// Stores a matrix; the result is the same one in the file.
+    package func store(
+        _ matrix: PackedMatrix, named name: String
+    ) throws(CheckpointError) -> PackedMatrix {
+        guard case .writing(let writer, _) = state else { return matrix }
+        return try writer.append(matrix, named: name)
+    }
+
+    /// An error about a matrix that the device does not take.
+    package func unfit(_ name: String) -> CheckpointError {
+        CheckpointError(
+            code: .badTensor, message: "the cache has no usable matrix \(name.quoted).",
+            remedy: "Remove the files in the cache folder.")
+    }
+
+    /// Completes the file and lets other processes have it.
+    package func finish() throws(CheckpointError) {
+        defer { state = .done }
+        if case .writing(let writer, _) = state { try writer.finish() }
+    }
+
+    /// Forgets the file.
+    package func discard() { state = .done }
+}
