@@ -3,7 +3,7 @@
 # make serve     install what is missing, build, and serve page and API with the embedded model
 # make test      build and run the tests
 # make accept    long proofs that need Python with torch and diffusers
-# make bench     speed of the engine on this machine
+# make bench     speed of the engine on this machine, and of PyTorch and OpenVINO where they are
 # make install   copy the program and the embedded model to PREFIX (/usr/local)
 # make format    format the sources
 
@@ -33,10 +33,24 @@ accept: build
 evaluate-model:
 	$$(Scripts/reference-python) Training/evaluate.py Models/emoji-nano
 
+# The peers are timed where Python has them; PYTHON names an interpreter that does.
+PYTHON ?= python3
 bench: build
 	$(PROGRAM) benchmark kernels
 	$(PROGRAM) benchmark block
+	$(PROGRAM) benchmark block --tokens 4128
+	$(PROGRAM) benchmark decoder --size 512 --random-weights z-image-turbo
+	$(PROGRAM) benchmark text --random-weights z-image-turbo
 	$(PROGRAM) benchmark image
+	@if $(PYTHON) -c 'import torch, diffusers, transformers' 2>/dev/null; then \
+	    for part in block decoder encoder; do \
+	        $(PYTHON) Benchmarks/peers/time_peers.py $$part || exit 1; \
+	    done; \
+	    $(PYTHON) -c 'import openvino, nncf' 2>/dev/null \
+	        || echo "OpenVINO is not installed: its rows are left out"; \
+	else \
+	    echo "PyTorch and diffusers are not installed: peers are left out"; \
+	fi
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/inkstone/models

@@ -1,140 +1,177 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import ModelFiles
 package import Tensors
+package import ZImage
 
-/// Times operations at the sizes of the real model and prints them as shares of the peak.
+/// Times the parts of a model, each a few times after a run that warms caches.
 package struct EngineBenchmark {
-    /// Sizes of Z-Image's transformer.
-    private static let (dim, heads, feedForward) = (3840, 30, 10240)
-
     private let device: CPUBackend
-    private let peak: Double
+    private let model: ModelDirectory
     private let repetitions: Int
 
-    /// A benchmark on `device`, whose multiply-add ceiling is `peak` operations per second.
-    package init(device: CPUBackend, peak: Double, repetitions: Int) {
+    /// A benchmark of a model on a device.
+    package init(device: CPUBackend, model: ModelDirectory, repetitions: Int) {
         self.device = device
-        self.peak = peak
+        self.model = model
         self.repetitions = repetitions
     }
 
-    /// Products and attention, one by one.
-    package func kernels(tokens: Int) {
+    /// Multiply-adds on registers alone, in operations per second: the best of five loops.
+    package static func peak(of device: CPUBackend, _ precision: Precision) -> Double {
+        (0..<5).map { _ in device.measurePeak(precision: precision, seconds: 0.1) }.max() ?? 0
+    }
+
+    /// The products of a block, and its attention, one by one.
+    package func kernels(tokens: Int) throws -> [TimedRuns] {
+        let config = model.transformerConfig
+        let (dim, wide) = (config.dim, try model.feedForwardWidth())
         let precision = device.precision
-        for (name, depth, columns) in [
-            ("to_qkv", Self.dim, 3 * Self.dim), ("to_out", Self.dim, Self.dim),
-            ("w2", Self.feedForward, Self.dim),
-        ] {
-            let weights = makeWeights(rows: columns, depth: depth)
+        let specs = [
+            TensorSpec("to_qkv", [3 * dim, dim]), TensorSpec("to_out", [dim, dim]),
+            TensorSpec("w1", [wide, dim]), TensorSpec("w3", [wide, dim]),
+            TensorSpec("w2", [dim, wide]),
+        ]
+        let store = try TensorStore.random(specs)
+        func rows(_ name: String) throws -> StoredRows {
+            guard let tensor = store[name] else { preconditionFailure("tensor \(name)") }
+            return StoredRows(
+                bytes: tensor.bytes, dtype: tensor.dtype, rows: tensor.shape[0],
+                depth: tensor.shape[1], owner: tensor)
+        }
+        var results: [TimedRuns] = []
+        for (names, layout) in [
+            (["to_qkv"], .stacked), (["to_out"], .stacked), (["w1", "w3"], .gated),
+            (["w2"], .stacked),
+        ] as [([String], MatrixSource.Layout)] {
+            let parts = try names.map(rows)
+            let weights = device.makeWeights(
+                MatrixSource(parts, layout: layout), precision: precision)
+            let (depth, columns) = (parts[0].depth, parts.reduce(0) { $0 + $1.rows })
             let operand = device.operand(noise(tokens, depth), precision: precision)
-            report("\(name) [\(tokens), \(depth)] x \(columns)", 2 * tokens * depth * columns) {
-                _ = device.product(operand, weights, adding: nil)
-            }
+            results.append(
+                try time(
+                    "\(names.joined(separator: " and ")) [\(tokens), \(depth)] x \(columns)",
+                    2 * tokens * depth * columns
+                ) {
+                    if layout == .gated {
+                        _ = device.gatedProduct(operand, weights)
+                    } else {
+                        _ = device.product(operand, weights, adding: nil)
+                    }
+                })
         }
-        attention(tokens: tokens)
-    }
-
-    /// One unmodulated block: two products of each kind, attention and norms.
-    package func block(tokens: Int) {
-        let (dim, wide) = (Self.dim, Self.feedForward)
-        let precision = device.precision
-        let qkv = makeWeights(rows: 3 * dim, depth: dim)
-        let out = makeWeights(rows: dim, depth: dim)
-        let gateUp = device.makeWeights(
-            MatrixSource([rows(wide, dim), rows(wide, dim)], layout: .gated),
-            precision: precision)
-        let down = makeWeights(rows: dim, depth: wide)
-        let ones = device.makeVector([Float](repeating: 1, count: dim))
-        let headOnes = device.makeVector([Float](repeating: 1, count: dim / Self.heads))
-        let half = dim / Self.heads / 2
-        let rotary = RotaryTable<CPUBackend>(
-            cosines: device.upload(
-                [Float](repeating: 1, count: tokens * half), rows: tokens, columns: half),
-            sines: device.upload(
-                [Float](repeating: 0, count: tokens * half), rows: tokens, columns: half),
-            pairing: .adjacent)
-        let segments = Segments(lengths: [tokens])
-        let x = noise(tokens, dim)
-        let operations =
-            2 * tokens * (4 * dim * dim + 3 * dim * wide) + 4 * tokens * tokens * dim
-        let shape = AttentionShape(
-            heads: Self.heads, keyValueHeads: Self.heads, headDim: dim / Self.heads,
-            causal: false, precision: precision)
-        report("block of \(tokens) tokens", operations) {
-            let h = device.norm(
-                x, kind: .rms, weight: ones, epsilon: 1e-5, scale: nil, segments: segments,
-                precision: precision)
-            let mixed = device.product(h, qkv, adding: nil)
-            for start in [0, dim] {
-                device.normalizeHeads(
-                    mixed, columns: start..<(start + dim), weight: headOnes, epsilon: 1e-5,
-                    rotary: rotary)
-            }
-            let attended = device.attention(mixed, shape, segments: segments)
-            device.addNorm(
-                device.product(attended, out, adding: nil), to: x, weight: ones, epsilon: 1e-5,
-                gate: nil, segments: segments)
-            let g = device.norm(
-                x, kind: .rms, weight: ones, epsilon: 1e-5, scale: nil, segments: segments,
-                precision: precision)
-            device.addNorm(
-                device.product(device.gatedProduct(g, gateUp), down, adding: nil), to: x,
-                weight: ones, epsilon: 1e-5, gate: nil, segments: segments)
-        }
-    }
-
-    private func attention(tokens: Int) {
-        let dim = Self.dim
         let qkv = noise(tokens, 3 * dim)
         let shape = AttentionShape(
-            heads: Self.heads, keyValueHeads: Self.heads, headDim: dim / Self.heads,
-            causal: false, precision: device.precision)
-        report("attention of \(tokens) tokens", 4 * tokens * tokens * dim) {
-            _ = device.attention(qkv, shape, segments: Segments(lengths: [tokens]))
+            heads: config.heads, keyValueHeads: config.heads, headDim: config.headDim,
+            causal: false, precision: precision)
+        results.append(
+            try time("attention of \(tokens) tokens", 4 * tokens * tokens * dim) {
+                _ = device.attention(qkv, shape, segments: Segments(lengths: [tokens]))
+            })
+        return results
+    }
+
+    /// One block of the transformer.
+    package func block(tokens: Int) throws -> TimedRuns {
+        let block = try TimedBlock("layers.0", of: model, device: device, tokens: tokens)
+        let operations = model.transformerConfig.operations(
+            tokens: tokens, feedForward: try model.feedForwardWidth())
+        return try time("block of \(tokens) tokens", operations) { try block.run() }
+    }
+
+    /// One evaluation of the whole transformer with a prompt of 60 tokens.
+    package func step(width: Int, height: Int) throws -> TimedRuns {
+        let plan = try MemoryPlan(model: model, precision: device.precision)
+        try checkMemory(plan.transformerParameters, "the transformer of \(model.manifest.id)")
+        let step = try TimedStep(
+            of: model, device: device, width: width, height: height, promptTokens: 60)
+        let operations = model.transformerConfig.stepOperations(
+            imageTokens: step.tokens.image, captionTokens: step.tokens.caption,
+            feedForward: try model.feedForwardWidth())
+        return try time("step of \(width)x\(height)", operations) { try step.run() }
+    }
+
+    /// A prompt of `tokens` tokens through the text encoder.
+    package func text(tokens: Int) throws -> TimedRuns {
+        let config = model.textEncoderConfig
+        let plan = try MemoryPlan(model: model, precision: device.precision)
+        let embeddings = config.vocabularySize * config.hiddenSize
+        try checkMemory(
+            plan.textEncoderParameters - embeddings, "the text encoder of \(model.manifest.id)")
+        let encoder = try TextEncoder(
+            config: config, store: try model.textEncoderStore(), device: device,
+            residency: .resident)
+        let ids = (0..<tokens).map { Int32($0 * 7919 % config.vocabularySize) }
+        return try time("text of \(tokens) tokens", config.operations(tokens: tokens)) {
+            _ = try encoder.features(of: ids)
         }
     }
 
-    private func report(_ name: String, _ operations: Int, _ body: () -> Void) {
-        body()
-        var seconds = (0..<repetitions).map { _ in
+    /// A picture of the given size from its latents.
+    package func decoder(width: Int, height: Int) throws -> TimedRuns {
+        let config = model.autoencoderConfig
+        let autoencoder = try Autoencoder(
+            config: config, store: try model.autoencoderStore(), device: device)
+        let (rows, columns) = (height / config.scale, width / config.scale)
+        var generator = TorchGenerator(seed: 1)
+        let latents = Planes(
+            generator.normals(config.latentChannels * rows * columns),
+            channels: config.latentChannels, height: rows, width: columns)
+        return try time(
+            "decoder of \(width)x\(height)", config.decodeOperations(height: rows, width: columns)
+        ) { _ = try autoencoder.decode(latents) }
+    }
+
+    /// Whole pictures, each of a prompt of its own.
+    package func image(
+        _ pipeline: Pipeline<CPUBackend>, width: Int, height: Int, steps: Int
+    ) throws -> TimedRuns {
+        let guidance = model.manifest.defaults.guidanceScale
+        func input(_ run: Int) -> PipelineInput {
+            PipelineInput(
+                prompt: "a red apple, number \(run)", width: width, height: height, steps: steps,
+                guidanceScale: guidance, seed: UInt64(run))
+        }
+        var run = 0
+        return try time(
+            "image of \(width)x\(height) in \(steps) \(steps == 1 ? "step" : "steps")",
+            try pipeline.operations(input(0))
+        ) {
+            _ = try pipeline.generate(input(run))
+            run += 1
+        }
+    }
+
+    /// Refuses a part whose weights would not fit, before they are made.
+    private func checkMemory(_ parameters: Int, _ name: String) throws {
+        let needed = parameters * device.precision.bytesPerWeight
+        let available = MemoryPlan.availableBytes ?? .max
+        guard needed <= available - available / 10 else {
+            throw GenerationError(
+                .busy,
+                "\(name) needs about \(needed / 1_000_000) MB of memory, but only"
+                    + " \(available / 1_000_000) MB are free; close other programs, or use a smaller"
+                    + " precision.")
+        }
+    }
+
+    private func time(
+        _ name: String, _ operations: Int, _ body: () throws -> Void
+    ) throws -> TimedRuns {
+        try body()
+        let seconds = try (0..<repetitions).map { _ in
             let start = ContinuousClock.now
-            body()
+            try body()
             return (ContinuousClock.now - start).inSeconds
         }
-        seconds.sort()
-        let median = seconds[seconds.count / 2]
-        let rate = Double(operations) / median
-        let milliseconds = (median * 1e4).rounded() / 10
-        let spread = Int(((seconds[seconds.count - 1] / seconds[0] - 1) * 100).rounded())
-        print(
-            "  \(name): \(milliseconds) ms (spread \(spread) %), \(Int(rate / 1e9)) GOP/s,"
-                + " \(Int((rate / peak * 100).rounded())) % of peak")
+        return TimedRuns(name: name, operations: operations, seconds: seconds)
     }
 
     private func noise(_ rows: Int, _ columns: Int) -> CPUValues {
         var generator = TorchGenerator(seed: 1)
-        let line = generator.normals(max(16, columns))
-        let values = device.makeValues(rows: rows, columns: columns)
-        values.withNumbers { numbers in
-            for index in numbers.indices {
-                numbers[index] = line[(index &+ index / columns) % columns]
-            }
-        }
-        return values
-    }
-
-    private func rows(_ count: Int, _ depth: Int) -> StoredRows {
-        let scale = 1 / Float(depth).squareRoot()
-        let numbers = [Float](unsafeUninitializedCapacity: count * depth) { buffer, filled in
-            for index in 0..<(count * depth) {
-                buffer[index] = Float((index &* 2_654_435_761) % 2001 - 1000) / 577 * scale
-            }
-            filled = count * depth
-        }
-        return StoredRows(numbers, rows: count, depth: depth)
-    }
-
-    private func makeWeights(rows count: Int, depth: Int) -> CPUWeights {
-        device.makeWeights(MatrixSource([rows(count, depth)]), precision: device.precision)
+        return device.upload(
+            Array(generator.normals(max(16, rows * columns)).prefix(rows * columns)), rows: rows,
+            columns: columns)
     }
 }

@@ -69,6 +69,27 @@ public final class ModelDirectory: Sendable {
         try checkAgreement()
     }
 
+    /// A model whose tensors are already there; only the tokenizer is read from `url`.
+    package init(
+        url: URL, manifest: ModelManifest, transformer: (TransformerConfig, TensorStore),
+        textEncoder: (TextEncoderConfig, TensorStore),
+        autoencoder: (AutoencoderConfig, TensorStore), scheduler: SchedulerConfig
+    ) throws(CheckpointError) {
+        self.url = url
+        self.manifest = manifest
+        index = ModelIndex()
+        transformerConfig = transformer.0
+        textEncoderConfig = textEncoder.0
+        autoencoderConfig = autoencoder.0
+        schedulerConfig = scheduler
+        try checkAgreement()
+        stores.withLock {
+            $0 = [
+                "transformer": transformer.1, "text_encoder": textEncoder.1, "vae": autoencoder.1,
+            ]
+        }
+    }
+
     /// The parts must fit each other.
     private func checkAgreement() throws(CheckpointError) {
         let remedy = "Use components of one model."

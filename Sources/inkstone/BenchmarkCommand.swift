@@ -5,20 +5,31 @@ import Engine
 import Foundation
 import ModelFiles
 import Tensors
-import ZImage
+package import ZImage
+
+extension RandomModel: ExpressibleByArgument {}
 
 /// `inkstone benchmark`: speed of the engine, as shares of this machine's measured peak.
 struct BenchmarkCommand: ParsableCommand {
-    enum Subject: String, ExpressibleByArgument, CaseIterable { case kernels, block, image }
+    enum Subject: String, ExpressibleByArgument, CaseIterable {
+        case kernels, block, step, text, decoder, image
+    }
 
     static let configuration = CommandConfiguration(
         commandName: "benchmark",
-        abstract: "Measure the engine, each figure as a share of this machine's measured peak.")
+        abstract: "Measure the engine, each figure as a share of this machine's measured peak.",
+        usage: "inkstone benchmark [<subject>] [<options>]",
+        discussion: """
+            Operations are two a multiply-add, of products, convolutions and attention. The peak is \
+            the best of five loops of multiply-adds on registers alone, in the precision that is \
+            measured. kernels and block have the sizes of Z-Image unless --model is given.
+            """)
 
     @Argument(
         help: """
-            kernels: products and attention at the sizes of Z-Image; block: one block of it; image: \
-            whole pictures of a model.
+            kernels: products and attention; block: one block; step: the whole transformer once; \
+            text: a prompt through the text encoder; decoder: latents to a picture; image: whole \
+            pictures.
             """)
     var subject = Subject.kernels
 
@@ -27,59 +38,107 @@ struct BenchmarkCommand: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Tokens of a kernels or block run; 1088 is 512x512.", valueName: "n"))
-    var tokens = 1088
+            "Tokens of a kernels, block or text run; 1088 is a block at 512x512. 1088, or 40 of text,"
+                + " if not given.", valueName: "n"))
+    var tokens: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Side of the picture of a step, decoder or image run; the model's default if not given.",
+            valueName: "px"))
+    var size: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Steps of an image run; the model's default if not given.", valueName: "n"))
+    var steps: Int?
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp("Runs of each figure; the median is shown.", valueName: "n"))
     var `repeat` = 5
 
-    @Option(help: ArgumentHelp("Model of an image run, or its folder.", valueName: "name|folder"))
-    var model = ModelLocator.embeddedModel
+    @Option(
+        help: ArgumentHelp(
+            "Model to measure, or its folder; \(ModelLocator.embeddedModel) if not given.",
+            valueName: "name|folder"))
+    var model: String?
+
+    @Option(help: "Measure a model of real sizes with noise for weights; needs no files.")
+    var randomWeights: RandomModel?
+
+    @Flag(help: "Print one JSON object instead of text.")
+    var json = false
 
     mutating func validate() throws {
-        guard (1...20_000).contains(tokens) else {
-            throw ValidationError("--tokens must be between 1 and 20000, got \(tokens).")
+        let ranges: [(String, Int?, ClosedRange<Int>)] = [
+            ("--tokens", tokens, 1...20_000), ("--repeat", `repeat`, 1...1000),
+            ("--size", size, 16...4096), ("--steps", steps, 1...1000),
+        ]
+        for (name, number, range) in ranges {
+            guard let number, !range.contains(number) else { continue }
+            throw ValidationError(
+                "\(name) must be between \(range.lowerBound) and \(range.upperBound), got"
+                    + " \(number).")
         }
-        guard (1...1000).contains(`repeat`) else {
-            throw ValidationError("--repeat must be between 1 and 1000, got \(`repeat`).")
+        if let size, !size.isMultiple(of: 16) {
+            throw ValidationError("--size must be a multiple of 16, got \(size).")
+        }
+        if model != nil, randomWeights != nil {
+            throw ValidationError("--model and --random-weights exclude each other.")
+        }
+        if tokens != nil, ![.kernels, .block, .text].contains(subject) {
+            throw ValidationError("--tokens is for kernels, block and text.")
+        }
+        if size != nil, ![.step, .decoder, .image].contains(subject) {
+            throw ValidationError("--size is for step, decoder and image.")
+        }
+        if steps != nil, subject != .image {
+            throw ValidationError("--steps is for image.")
         }
     }
 
     func run() throws {
         let device = try options.makeBackend()
-        let peak = device.measurePeak(precision: device.precision)
-        print(
-            "\(device.kernelsName), \(device.precision.rawValue), \(device.threads) threads,"
-                + " peak \(Int(peak / 1e9)) GOP/s")
-        let bench = EngineBenchmark(device: device, peak: peak, repetitions: `repeat`)
+        let model = try openModel()
+        let peaks = Dictionary(
+            uniqueKeysWithValues: Precision.allCases.map {
+                ($0.rawValue, EngineBenchmark.peak(of: device, $0) / 1e9)
+            })
+        let defaults = model.manifest.defaults
+        let (width, height) = (size ?? defaults.width, size ?? defaults.height)
+        let bench = EngineBenchmark(device: device, model: model, repetitions: `repeat`)
+        let results: [TimedRuns]
         switch subject {
-        case .kernels: bench.kernels(tokens: tokens)
-        case .block: bench.block(tokens: tokens)
-        case .image: try image()
+        case .kernels: results = try bench.kernels(tokens: tokens ?? 1088)
+        case .block: results = [try bench.block(tokens: tokens ?? 1088)]
+        case .step: results = [try bench.step(width: width, height: height)]
+        case .text: results = [try bench.text(tokens: tokens ?? 40)]
+        case .decoder: results = [try bench.decoder(width: width, height: height)]
+        case .image:
+            // Nothing is kept: each picture is a new one.
+            let pipeline = try Pipeline(model: model, device: device, promptCache: nil)
+            results = [
+                try bench.image(
+                    pipeline, width: width, height: height, steps: steps ?? defaults.steps)
+            ]
         }
+        let report = BenchmarkReport(
+            subject: subject.rawValue, model: model.manifest.id, device: device, peaks: peaks,
+            results: results)
+        if json { print(try report.json()) } else { report.lines.forEach { print($0) } }
     }
 
-    private func image() throws {
-        let pipeline = try Pipeline(
-            model: try ModelOptions.open(model), device: try options.makeBackend())
-        let defaults = pipeline.model.manifest.defaults
-        var seconds: [Double] = []
-        for run in 0...`repeat` {
-            let start = ContinuousClock.now
-            _ = try pipeline.generate(
-                PipelineInput(
-                    prompt: "a red apple", width: defaults.width, height: defaults.height,
-                    steps: defaults.steps, guidanceScale: defaults.guidanceScale,
-                    seed: UInt64(run)))
-            // The first run warms caches.
-            if run > 0 { seconds.append((ContinuousClock.now - start).inSeconds) }
+    private func openModel() throws -> ModelDirectory {
+        let isPart = subject == .kernels || subject == .block
+        guard let random = randomWeights ?? (isPart && model == nil ? .zImageTurbo : nil) else {
+            return try ModelOptions.open(model ?? ModelLocator.embeddedModel)
         }
-        seconds.sort()
-        print(
-            "image \(defaults.width)x\(defaults.height), \(defaults.steps) steps:"
-                + " median \(seconds[seconds.count / 2]) s (\(seconds[0]) to"
-                + " \(seconds[seconds.count - 1]))")
+        // Only whole pictures need its tokenizer.
+        return try random.directory(
+            tokenizerOf: subject == .image
+                ? try ModelLocator().locate(ModelLocator.embeddedModel) : URL(filePath: "/"))
     }
 }

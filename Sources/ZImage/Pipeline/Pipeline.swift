@@ -38,7 +38,7 @@ public final class Pipeline<Device: Backend>: Sendable {
     package let loraReports: [LoRAFile.Report]
     /// Where the packed weights of each component are.
     package let weightOrigins: [String: WeightOrigin]
-    private let tokenizer: QwenTokenizer
+    let tokenizer: QwenTokenizer
     private let textEncoder: TextEncoder<Device>
     private let transformer: Transformer<Device>
     private let autoencoder: Autoencoder<Device>

@@ -1,0 +1,32 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ModelFiles
+
+extension Pipeline {
+    /// Operations of a picture from text, as `OperationCount` counts them.
+    package func operations(_ input: PipelineInput) throws -> Int {
+        let feedForward = try model.feedForwardWidth()
+        let transformer = model.transformerConfig
+        let scale = model.autoencoderConfig.scale
+        let (height, width) = (input.height / scale, input.width / scale)
+        func padded(_ count: Int) -> Int {
+            let multiple = Transformer<Device>.tokenMultiple
+            return (count + multiple - 1) / multiple * multiple
+        }
+        var total = model.autoencoderConfig.decodeOperations(height: height, width: width)
+        let prompts = [input.prompt] + (input.guidanceScale > 0 ? [input.negativePrompt] : [])
+        for prompt in prompts {
+            let count = tokenizer.encodePrompt(prompt).ids.count
+            total +=
+                model.textEncoderConfig.operations(tokens: count)
+                + transformer.operations(
+                    tokens: padded(count), feedForward: feedForward,
+                    blocks: transformer.refinerLayers)
+                + input.steps
+                * transformer.stepOperations(
+                    imageTokens: padded((height / 2) * (width / 2)), captionTokens: padded(count),
+                    feedForward: feedForward)
+        }
+        return total
+    }
+}

@@ -1,0 +1,77 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import ModelFiles
+package import Tensors
+
+/// One block of a transformer, alone, on one sequence that it is given again and again.
+package final class TimedBlock<Device: Backend> {
+    private let block: TransformerBlock<Device>
+    private let device: Device
+    private let x: Device.Values
+    private let time: Device.Values
+    private let rotary: RotaryTable<Device>
+    private let segments: Segments
+
+    /// Loads block `name` of a model and makes `tokens` tokens of noise for it.
+    package init(_ name: String, of model: ModelDirectory, device: Device, tokens: Int) throws {
+        let config = model.transformerConfig
+        self.device = device
+        block = try TransformerBlock(
+            name, config: config, modulated: !name.hasPrefix("context_refiner"),
+            loader: WeightLoader(device: device, store: try model.transformerStore()))
+        var generator = TorchGenerator(seed: 1)
+        func noise(_ rows: Int, _ columns: Int) -> Device.Values {
+            device.upload(
+                Array(generator.normals(max(16, rows * columns)).prefix(rows * columns)),
+                rows: rows, columns: columns)
+        }
+        x = noise(tokens, config.dim)
+        time = noise(1, config.conditioningWidth)
+        var angles = RotaryAngles(config: config)
+        angles.appendCaption(paddedLength: tokens)
+        let half = config.headDim / 2
+        rotary = RotaryTable(
+            cosines: device.upload(angles.cosines, rows: tokens, columns: half),
+            sines: device.upload(angles.sines, rows: tokens, columns: half), pairing: .adjacent)
+        segments = Segments(lengths: [tokens])
+    }
+
+    /// Runs the block in place.
+    package func run() throws {
+        try block(
+            x, conditioning: device.operand(time, precision: .f32), rotary: rotary,
+            segments: segments)
+    }
+}
+
+/// A transformer with a caption, ready for evaluations of one size.
+package final class TimedStep<Device: Backend> {
+    private let transformer: Transformer<Device>
+    private let sequence: Transformer<Device>.Sequence
+
+    /// Tokens of the picture and of the caption, padding included.
+    package let tokens: (image: Int, caption: Int)
+
+    /// Loads the transformer of a model and makes noise of a picture's size for it.
+    package init(
+        of model: ModelDirectory, device: Device, width: Int, height: Int, promptTokens: Int
+    ) throws {
+        let config = model.transformerConfig
+        transformer = try Transformer(
+            config: config, store: try model.transformerStore(), device: device)
+        var generator = TorchGenerator(seed: 1)
+        let caption = try transformer.prepareCaption(
+            features: generator.normals(promptTokens * config.captionWidth))
+        let scale = model.autoencoderConfig.scale
+        let (rows, columns) = (height / scale, width / scale)
+        sequence = Transformer.Sequence(
+            latents: generator.normals(config.inChannels * rows * columns), height: rows,
+            width: columns, caption: caption, time: 0.5)
+        let multiple = Transformer<Device>.tokenMultiple
+        let image = ((rows / 2) * (columns / 2) + multiple - 1) / multiple * multiple
+        tokens = (image, caption.length)
+    }
+
+    /// Evaluates it once.
+    package func run() throws { _ = try transformer([sequence]) }
+}
