@@ -7,7 +7,7 @@
 
 #pragma STDC FP_CONTRACT ON
 #pragma clang attribute push(                                                                   \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma"))),               \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma"))),    \
     apply_to = function)
 
 // VDPBF16PS adds the products of a pair without rounding in between and flushes denormals.
@@ -17,6 +17,8 @@
 #define INK_FRACTION(x) (vf)_mm512_reduce_ps((__m512)(x), 0x09)
 #define INK_SCALE(x, n) (vf)_mm512_scalef_ps((__m512)(x), (__m512)(n))
 #define INK_TO_BF16(x) (vh)_mm512_cvtneps_pbh((__m512)(x))
+#define INK_DOT_INT8(sum, a, b)                                                                 \
+    (vi)_mm512_dpbusd_epi32((__m512i)(sum), _mm512_set1_epi32((int)(a)), (__m512i)(b))
 #define INK_LANES 16
 #define INK_NAME "avx512bf16"
 #define INK_NATIVE_BF16 1

@@ -16,8 +16,13 @@ static int has_avx512(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+static int has_avxvnni(void) { return has_avx2() && __builtin_cpu_supports("avxvnni"); }
+static int has_avx512vnni(void) {
+    return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
+// Every processor with the first of these has the second.
 static int has_avx512bf16(void) {
-    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+    return has_avx512vnni() && __builtin_cpu_supports("avx512bf16");
 }
 #endif
 static int always(void) { return 1; }
@@ -26,7 +31,9 @@ static int always(void) { return 1; }
 static const variant variants[] = {
 #if defined(__x86_64__)
     {"avx512bf16", ink_variant_avx512bf16, has_avx512bf16},
+    {"avx512vnni", ink_variant_avx512vnni, has_avx512vnni},
     {"avx512", ink_variant_avx512, has_avx512},
+    {"avxvnni", ink_variant_avxvnni, has_avxvnni},
     {"avx2", ink_variant_avx2, has_avx2},
 #endif
     {"portable", ink_variant_portable, always},

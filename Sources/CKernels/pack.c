@@ -3,6 +3,7 @@
 // Panels: W columns of the weight matrix (W = 2 * lanes), element order
 //   f32   [tap][k][W]
 //   bf16  [tap][k / 2][W][2]     depth rounded up to even
+//   int8  see template/int8.h
 // so that a kernel that computes W outputs reads weights strictly forwards.
 
 #include <string.h>
@@ -77,6 +78,10 @@ static size_t padded_depth(size_t depth, ink_precision precision) {
 }
 
 size_t ink_panel_bytes(size_t row_count, size_t depth, size_t taps, ink_precision precision) {
+    if (precision == INK_INT8) {
+        size_t padded = (depth + INK_OPERAND_ALIGN - 1) / INK_OPERAND_ALIGN * INK_OPERAND_ALIGN;
+        return row_count * (padded + 8);
+    }
     return row_count * taps * padded_depth(depth, precision) * (precision == INK_BF16 ? 2 : 4);
 }
 

@@ -2,10 +2,13 @@
 //
 // Plain twins of the kernels; see template/reference.h for those that read panels.
 
+#include <stdlib.h>
+
 #include "variants.h"
 
 static float operand_at(const ink_operand *a, ink_precision precision, size_t row, size_t k) {
     size_t at = row * a->stride + k;
+    if (precision == INK_INT8) return (float)((const uint8_t *)a->data)[at] - 128;
     return precision == INK_F32 ? ((const float *)a->data)[at]
                                 : ink_f32_from_bf16(((const uint16_t *)a->data)[at]);
 }
@@ -19,6 +22,41 @@ static void put(const ink_output *out, size_t row, size_t column, float x) {
 static void put_padding(const ink_output *out, size_t row, size_t columns) {
     size_t end = (columns + INK_OPERAND_ALIGN - 1) / INK_OPERAND_ALIGN * INK_OPERAND_ALIGN;
     for (size_t k = columns; k < end && k < out->stride; k++) put(out, row, k, 0);
+}
+
+// Rotates rows in groups by the Hadamard matrix, without its factor, and finds the scale.
+static float plain_rotation(float *x, size_t padded, float *inverse) {
+    size_t group = 256;
+    while (padded % group != 0) group /= 2;
+    float largest = 0;
+    int finite = 1;
+    for (size_t start = 0; start < padded; start += group)
+        for (size_t distance = 1; distance < group; distance *= 2)
+            for (size_t i = start; i < start + group; i++) {
+                if (i - start & distance) continue;
+                float a = x[i], b = x[i + distance];
+                x[i] = a + b;
+                x[i + distance] = a - b;
+            }
+    for (size_t i = 0; i < padded; i++) {
+        largest = fmaxf(largest, fabsf(x[i]));
+        finite &= isfinite(x[i]) != 0;
+    }
+    *inverse = finite && largest > 0 ? 127 / largest : 0;
+    return finite ? largest / 127 / sqrtf((float)group) : NAN;
+}
+
+// A finished operand row in int8, from its numbers; `line` has room for the padding.
+static void put_row(const ink_output *out, size_t row, size_t columns, float *line) {
+    size_t padded = (columns + INK_OPERAND_ALIGN - 1) / INK_OPERAND_ALIGN * INK_OPERAND_ALIGN;
+    uint8_t *to = (uint8_t *)out->data + row * out->stride;
+    for (size_t i = columns; i < padded; i++) line[i] = 0;
+    float inverse, scale = plain_rotation(line, padded, &inverse);
+    for (size_t i = 0; i < padded; i++) {
+        float scaled = line[i] * inverse;
+        to[i] = (uint8_t)(128 + (scaled == scaled ? (int)rintf(scaled) : 0));
+    }
+    memcpy(to + padded, &scale, 4);
 }
 
 static void report(int32_t *slot, size_t row, double value) {
@@ -99,7 +137,8 @@ static void reference_head_norm(ink_pool *pool, const ink_head_norm *p) {
 
 static void reference_norm(ink_pool *pool, const ink_norm *p) {
     (void)pool;
-    for (size_t row = 0; row < p->rows; row++) {
+    float *line = malloc((p->dim + INK_OPERAND_ALIGN) * 4);
+    for (size_t row = 0; line && row < p->rows; row++) {
         const float *x = p->x + row * p->dim;
         double mean = 0;
         if (p->centred) {
@@ -116,10 +155,13 @@ static void reference_norm(ink_pool *pool, const ink_norm *p) {
                 size_t s = row_segment(p->offsets, p->segments, row);
                 y *= 1 + (double)p->scale[s * p->scale_stride + i];
             }
-            put(&p->out, row, i, (float)y);
+            if (p->out.precision == INK_INT8) line[i] = (float)y;
+            else put(&p->out, row, i, (float)y);
         }
-        put_padding(&p->out, row, p->dim);
+        if (p->out.precision == INK_INT8) put_row(&p->out, row, p->dim, line);
+        else put_padding(&p->out, row, p->dim);
     }
+    free(line);
 }
 
 static void reference_add_norm(ink_pool *pool, const ink_add_norm *p) {
@@ -170,10 +212,18 @@ static void reference_group_norm(ink_pool *pool, const ink_group_norm *p) {
 
 static void reference_convert(ink_pool *pool, const ink_convert *p) {
     (void)pool;
-    for (size_t row = 0; row < p->rows; row++) {
-        for (size_t i = 0; i < p->columns; i++) put(&p->out, row, i, p->x[row * p->stride + i]);
-        put_padding(&p->out, row, p->columns);
+    float *line = malloc((p->columns + INK_OPERAND_ALIGN) * 4);
+    ink_operand source = {p->x, p->stride};
+    for (size_t row = 0; line && row < p->rows; row++) {
+        for (size_t i = 0; i < p->columns; i++) {
+            float x = operand_at(&source, p->from, row, i);
+            if (p->out.precision == INK_INT8) line[i] = x;
+            else put(&p->out, row, i, x);
+        }
+        if (p->out.precision == INK_INT8) put_row(&p->out, row, p->columns, line);
+        else put_padding(&p->out, row, p->columns);
     }
+    free(line);
 }
 
 static void reference_silu(float *x, size_t count) {

@@ -9,5 +9,7 @@
 
 const ink_kernels *ink_variant_portable(void);
 const ink_kernels *ink_variant_avx2(void);
+const ink_kernels *ink_variant_avxvnni(void);
 const ink_kernels *ink_variant_avx512(void);
+const ink_kernels *ink_variant_avx512vnni(void);
 const ink_kernels *ink_variant_avx512bf16(void);

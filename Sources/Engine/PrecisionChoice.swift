@@ -1,22 +1,35 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import ModelFiles
 public import Tensors
+import ZImage
 
-/// A precision, or the machine's best.
+/// A precision, or the best for a model on this machine.
 public enum PrecisionChoice: String, Sendable, CaseIterable {
-    /// bf16 where the processor multiplies it in hardware, else f32.
+    /// int8 for models of more than a thousand million parameters where the processor has
+    /// instructions for it, else bf16 where it has those, else f32.
     case auto
     /// f32 products.
     case f32
     /// bf16 factors, f32 sums.
     case bf16
+    /// Rotated 8-bit factors, exact sums.
+    case int8
 
-    /// What the choice means on this processor.
+    /// What the choice means for a model on this processor.
+    public func resolved(for model: ModelDirectory) throws -> Precision {
+        guard self == .auto else { return resolved }
+        let plan = try MemoryPlan(model: model, precision: .f32)
+        return CPUBackend.bestPrecision(parameters: plan.parameterCount)
+    }
+
+    /// What the choice means on this processor where no model is known to be large.
     public var resolved: Precision {
         switch self {
         case .auto: CPUBackend.bestPrecision
         case .f32: .f32
         case .bf16: .bf16
+        case .int8: .int8
         }
     }
 }

@@ -18,6 +18,8 @@ public protocol Backend: AnyObject, Sendable {
 
     /// Precision of products.
     var precision: Precision { get }
+    /// Precision of what 8 bits would harm or not speed up: convolutions, the products of attention.
+    var sensitivePrecision: Precision { get }
 
     // MARK: Memory
 
@@ -151,7 +153,8 @@ public struct AttentionShape: Sendable, Equatable {
     public var headDim: Int
     /// Whether a token sees only itself and what came before.
     public var causal: Bool
-    /// Precision of the two products.
+    /// Precision of the result and, if not int8, of the two products; int8 leaves these to the
+    /// backend's `sensitivePrecision`.
     public var precision: Precision
 
     /// Describes a layer.

@@ -45,6 +45,9 @@ extension CPUBackend {
         let taps = first.taps
         precondition(
             depth > 0 && source.parts.allSatisfy { $0.depth == depth && $0.taps == taps }, "depths")
+        precondition(
+            precision != .int8 || (taps == 1 && depth <= Int(INK_INT8_MAX_DEPTH)),
+            "int8 weights of depth \(depth) with \(taps) taps")
         // Mixed storage types are rare (a merged LoRA beside stored rows): bring all to f32.
         var parts = source.parts
         if parts.contains(where: { $0.dtype != first.dtype }) {
@@ -84,7 +87,15 @@ extension CPUBackend {
                 rows: start, row_count: pointers.count, source: dtype.kernelSource, depth: depth,
                 taps: taps, panel_width: panel, precision: precision.kernelValue,
                 destination: panels)
-            ink_pack_rows(workers, &pack)
+            if precision == .int8 {
+                kernels.pointee.pack_int8(workers, &pack)
+            } else {
+                if precision == .int8 {
+                    kernels.pointee.pack_int8(workers, &pack)
+                } else {
+                    ink_pack_rows(workers, &pack)
+                }
+            }
         }
         // The rows belong to mapped files: they must outlive the packing.
         withExtendedLifetime(parts) {}

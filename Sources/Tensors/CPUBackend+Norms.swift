@@ -36,6 +36,7 @@ extension CPUBackend {
     ) -> CPUOperand {
         precondition(segments.rows == x.rows && (weight?.count ?? x.columns) == x.columns, "norm")
         let result = CPUOperand(rows: x.rows, columns: x.columns, precision: precision, pool: pool)
+        checkDepth(result)
         withOffsets(segments) { offsets in
             var call = ink_norm(
                 x: x.pointer, rows: x.rows, dim: x.columns, centred: kind == .layer ? 1 : 0,
@@ -72,6 +73,7 @@ extension CPUBackend {
         silu: Bool, precision: Precision
     ) -> CPUOperand {
         precondition(weight.count == x.columns && x.columns.isMultiple(of: groups), "groupNorm")
+        precondition(precision != .int8, "groupNorm feeds convolutions, which are not in int8")
         let result = CPUOperand(rows: x.rows, columns: x.columns, precision: precision, pool: pool)
         let scratch = PooledBuffer(bytes: ink_group_norm_scratch(x.rows, x.columns), pool: pool)
         var call = ink_group_norm(

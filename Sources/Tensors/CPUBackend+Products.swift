@@ -6,10 +6,29 @@ extension CPUBackend {
     /// See `Backend`.
     public func operand(_ x: CPUValues, precision: Precision) -> CPUOperand {
         let result = CPUOperand(rows: x.rows, columns: x.columns, precision: precision, pool: pool)
+        checkDepth(result)
         var call = ink_convert(
-            x: x.pointer, rows: x.rows, columns: x.columns, stride: x.columns, out: result.output)
+            x: x.pointer, from: INK_F32, rows: x.rows, columns: x.columns, stride: x.columns,
+            out: result.output)
         kernels.pointee.convert(workers, &call)
         return result
+    }
+
+    /// An f32 or bf16 operand, quantised.
+    private func quantised(_ x: CPUOperand) -> CPUOperand {
+        let result = CPUOperand(rows: x.rows, columns: x.columns, precision: .int8, pool: pool)
+        checkDepth(result)
+        var call = ink_convert(
+            x: x.buffer.address, from: x.precision.kernelValue, rows: x.rows, columns: x.columns,
+            stride: x.stride, out: result.output)
+        kernels.pointee.convert(workers, &call)
+        return result
+    }
+
+    func checkDepth(_ operand: CPUOperand) {
+        precondition(
+            operand.precision != .int8 || operand.columns <= Int(INK_INT8_MAX_DEPTH),
+            "int8 operand of \(operand.columns) columns")
     }
 
     /// See `Backend`.
@@ -35,13 +54,15 @@ extension CPUBackend {
     public func gatedProduct(_ a: CPUOperand, _ weights: CPUWeights) -> CPUOperand {
         check(a, weights)
         precondition(weights.isGated, "gated product with plain weights")
+        // A row's scale is known when the whole row is, so int8 takes a second pass.
         let result = CPUOperand(
-            rows: a.rows, columns: weights.columns, precision: a.precision, pool: pool)
+            rows: a.rows, columns: weights.columns,
+            precision: a.precision == .int8 ? .bf16 : a.precision, pool: pool)
         var call = ink_product(
             a: a.input, rows: a.rows, b: weights.matrix, gated: 1, residual: nil,
             residual_stride: 0, out: result.output)
         kernels.pointee.product(workers, &call)
-        return result
+        return a.precision == .int8 ? quantised(result) : result
     }
 
     func check(_ a: CPUOperand, _ weights: CPUWeights) {
@@ -60,7 +81,7 @@ extension CPUBackend {
         check(input, weights)
         let rows = geometry.outputHeight * geometry.outputWidth
         precondition(
-            input.rows == geometry.height * geometry.width
+            input.rows == geometry.height * geometry.width && input.precision != .int8
                 && weights.matrix.taps == geometry.kernel * geometry.kernel
                 && input.columns <= 4096, "convolution shapes")
         let result = makeValues(rows: rows, columns: weights.columns)
@@ -86,11 +107,11 @@ extension CPUBackend {
         let narrow = shape.keyValueHeads * shape.headDim
         precondition(
             qkv.columns == wide + 2 * narrow && segments.rows == qkv.rows, "attention shapes")
-        let result = CPUOperand(
-            rows: qkv.rows, columns: wide, precision: shape.precision, pool: pool)
+        let precision = shape.precision == .int8 ? sensitivePrecision : shape.precision
+        let result = CPUOperand(rows: qkv.rows, columns: wide, precision: precision, pool: pool)
         let bytes = kernels.pointee.attention_scratch(
             Int32(threads), qkv.rows, segments.count, shape.heads, shape.keyValueHeads,
-            shape.headDim, shape.precision.kernelValue)
+            shape.headDim, precision.kernelValue)
         let scratch = PooledBuffer(bytes: bytes, pool: pool)
         withOffsets(segments) { offsets in
             var call = ink_attention(
@@ -98,10 +119,10 @@ extension CPUBackend {
                 stride: qkv.columns, heads: shape.heads, kv_heads: shape.keyValueHeads,
                 head_dim: shape.headDim, offsets: offsets, segments: segments.count,
                 causal: shape.causal ? 1 : 0, scale: 1 / Float(shape.headDim).squareRoot(),
-                precision: shape.precision.kernelValue, out: result.output,
+                precision: precision.kernelValue, out: result.output,
                 scratch: scratch.address)
             kernels.pointee.attend(workers, &call)
         }
-        return result
+        return shape.precision == .int8 ? quantised(result) : result
     }
 }

@@ -74,7 +74,8 @@ public final class CPUBackend: Backend, @unchecked Sendable {
 
     /// Names of the variants that this processor runs, fastest first.
     public static var availableKernels: [String] {
-        ["avx512bf16", "avx512", "avx2", "portable"].filter { ink_kernels_named($0) != nil }
+        ["avx512bf16", "avx512vnni", "avx512", "avxvnni", "avx2", "portable"]
+            .filter { ink_kernels_named($0) != nil }
     }
 
     /// Whether the best kernels multiply bf16 in hardware.
@@ -82,6 +83,21 @@ public final class CPUBackend: Backend, @unchecked Sendable {
 
     /// bf16 where the processor multiplies it in hardware, else f32.
     public static var bestPrecision: Precision { hasNativeBF16 ? .bf16 : .f32 }
+
+    /// Whether the best kernels multiply and sum int8 in hardware.
+    public static var hasNativeInt8: Bool { ink_kernels_best().pointee.native_int8 != 0 }
+
+    /// int8 for more than a thousand million parameters where the processor has instructions for it,
+    /// else `bestPrecision`.
+    public static func bestPrecision(parameters: Int) -> Precision {
+        hasNativeInt8 && parameters > 1_000_000_000 ? .int8 : bestPrecision
+    }
+
+    /// See `Backend`.
+    public var sensitivePrecision: Precision {
+        guard precision == .int8 else { return precision }
+        return kernels.pointee.native_bf16 != 0 ? .bf16 : .f32
+    }
 
     /// f32 values in a vector of the kernels in use.
     package var lanes: Int { Int(kernels.pointee.lanes) }

@@ -45,8 +45,12 @@ public final class CPUOperand: DeviceMatrix {
         self.columns = columns
         self.precision = precision
         let unit = Int(INK_OPERAND_ALIGN)
-        stride = (columns + unit - 1) / unit * unit
-        buffer = PooledBuffer(bytes: rows * stride * precision.bytesPerWeight, pool: pool)
+        let width = precision.bytesPerWeight
+        let extra = precision == .int8 ? Int(INK_INT8_ROW_EXTRA) : 0
+        let lines = ((columns + unit - 1) / unit * unit * width + extra + 63) / 64
+        // An odd number of cache lines: rows a power of two apart would fight for the same few.
+        stride = (lines | 1) * 64 / width
+        buffer = PooledBuffer(bytes: rows * stride * width, pool: pool)
     }
 
     var input: ink_operand { ink_operand(data: buffer.address, stride: stride) }
@@ -119,5 +123,11 @@ public final class CPUVector: @unchecked Sendable {
 }
 
 extension Precision {
-    var kernelValue: ink_precision { self == .f32 ? INK_F32 : INK_BF16 }
+    var kernelValue: ink_precision {
+        switch self {
+        case .f32: INK_F32
+        case .bf16: INK_BF16
+        case .int8: INK_INT8
+        }
+    }
 }

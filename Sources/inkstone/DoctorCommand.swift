@@ -47,7 +47,8 @@ struct DoctorCommand: ParsableCommand {
         let text =
             "processor: \(threads) \(threads == 1 ? "thread" : "threads"), kernels"
             + " \(kernels.joined(separator: ", ")); precision auto is"
-            + " \(PrecisionChoice.auto.resolved.rawValue)"
+            + " \(CPUBackend.bestPrecision.rawValue), for large models"
+            + " \(CPUBackend.bestPrecision(parameters: .max).rawValue)"
         guard kernels.count > 1 else {
             return Finding(
                 isGood: false, text: text + "; without AVX2 a picture takes several times as long")
@@ -109,7 +110,7 @@ struct DoctorCommand: ParsableCommand {
             do {
                 let model = try ModelDirectory(url: folder)
                 try model.checkTensors()
-                let precision = PrecisionChoice.auto.resolved
+                let precision = try PrecisionChoice.auto.resolved(for: model)
                 let plan = try MemoryPlan(model: model, precision: precision)
                 return Finding(
                     isGood: true,

@@ -160,7 +160,7 @@ struct GenerateCommand: ParsableCommand {
         }
         // Everything that can be checked is checked before the long load.
         let folder = try ModelOptions.open(model)
-        let device = try options.makeBackend()
+        let device = try options.makeBackend(for: folder)
         let request = try makeRequest(prompt, model: folder, device: device)
         let noise = try readNoise(request: request, model: folder)
         let destination = OutputFiles(path: output, count: request.count)

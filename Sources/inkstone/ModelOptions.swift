@@ -14,7 +14,7 @@ struct ModelOptions: ParsableArguments {
     /// Forces the kernels of one instruction set, for tests and comparisons.
     private static let kernelsVariable = "INKSTONE_KERNELS"
 
-    @Option(help: "Precision of the products; auto is the fastest that this processor has.")
+    @Option(help: "Precision of the products; auto is the fastest for this model and processor.")
     var precision = PrecisionChoice.auto
 
     @Option(
@@ -38,10 +38,10 @@ struct ModelOptions: ParsableArguments {
         ProcessInfo.processInfo.environment[kernelsVariable].flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// The device that the options ask for.
-    func makeBackend() throws -> CPUBackend {
+    /// The device that the options ask for; `auto` depends on the model.
+    func makeBackend(for model: ModelDirectory? = nil) throws -> CPUBackend {
         try CPUBackend(
-            precision: precision.resolved,
+            precision: try model.map { try precision.resolved(for: $0) } ?? precision.resolved,
             threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
             kernels: Self.kernels)
     }

@@ -64,7 +64,7 @@ struct ModelsCommand: ParsableCommand {
         func run() throws {
             let folder = try ModelOptions.open(model)
             try folder.checkTensors()
-            let device = try options.makeBackend()
+            let device = try options.makeBackend(for: folder)
             let plan = try MemoryPlan(model: folder, precision: device.precision)
             let description = ModelDescription(
                 model: folder, parameterCount: plan.parameterCount, precision: device.precision,

@@ -59,7 +59,7 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         // A mistyped name ends the program before anybody is told that it serves.
         let folder = try ModelOptions.open(model)
-        let device = try options.makeBackend()
+        let device = try options.makeBackend(for: folder)
         let loras = try lora.map(LoRAOption.parse)
         for lora in loras { _ = try SafetensorsFile(url: lora.url) }
 

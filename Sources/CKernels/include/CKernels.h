@@ -26,6 +26,11 @@ extern "C" {
 /// Rows of an operand are padded with zeros to a multiple of this many elements.
 #define INK_OPERAND_ALIGN 32
 
+/// Rows of an int8 operand hold their scale, an f32, behind the padded numbers.
+#define INK_INT8_ROW_EXTRA 4
+/// Longest row of an int8 product.
+#define INK_INT8_MAX_DEPTH 32768
+
 // MARK: - Threads
 
 /// A fixed set of threads that share the work of one kernel call at a time.
@@ -48,6 +53,7 @@ void ink_pool_run(ink_pool *_Nonnull pool, size_t count, ink_task _Nonnull task,
 typedef enum ink_precision {
     INK_F32 = 0,   // f32 products
     INK_BF16 = 1,  // bf16 factors, f32 sums
+    INK_INT8 = 2,  // rotated 8-bit factors, exact sums; see template/int8.h
 } ink_precision;
 
 typedef enum ink_source {
@@ -81,7 +87,7 @@ typedef struct ink_pack {
 
 typedef struct ink_operand {
     const void *_Nonnull data;
-    size_t stride;  // elements between rows, a multiple of INK_OPERAND_ALIGN
+    size_t stride;  // elements between rows, at least the padded length
 } ink_operand;
 
 typedef struct ink_output {
@@ -95,7 +101,7 @@ typedef struct ink_product {
     size_t rows;
     ink_matrix b;
     int gated;  // 0: out = a * b + bias. 1: panels hold gate and up columns side by side,
-                // out = silu(gate) * up, `columns / 2` wide, written as an operand
+                // out = silu(gate) * up, `columns / 2` wide, written as an f32 or bf16 operand
     const float *_Nullable residual;  // added to the result when not NULL (not with `gated`)
     size_t residual_stride;
     ink_output out;  // f32 values, or an operand when `gated`
@@ -183,7 +189,8 @@ typedef struct ink_group_norm {
 } ink_group_norm;
 
 typedef struct ink_convert {
-    const float *_Nonnull x;
+    const void *_Nonnull x;
+    ink_precision from;  // f32 or bf16
     size_t rows, columns, stride;
     ink_output out;
 } ink_convert;
@@ -192,9 +199,12 @@ typedef struct ink_convert {
 
 /// One instruction set's kernels.
 typedef struct ink_kernels {
-    const char *_Nonnull name;  // "portable", "avx2", "avx512", "avx512bf16", "reference"
+    const char *_Nonnull name;  // as in dispatch.c, or "reference"
     int lanes;                  // f32 values in a vector; a panel is 2 * lanes columns
     int native_bf16;            // multiplies bf16 in hardware
+    int native_int8;            // multiplies and sums int8 in hardware
+    /// Fills int8 panels; `ink_pack_rows` is for the other precisions.
+    void (*_Nonnull pack_int8)(ink_pool *_Nonnull, const ink_pack *_Nonnull);
     void (*_Nonnull product)(ink_pool *_Nonnull, const ink_product *_Nonnull);
     void (*_Nonnull convolve)(ink_pool *_Nonnull, const ink_convolution *_Nonnull);
     void (*_Nonnull attend)(ink_pool *_Nonnull, const ink_attention *_Nonnull);

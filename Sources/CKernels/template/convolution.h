@@ -64,7 +64,7 @@ AI void convolution_block(const ink_precision precision, const convolution_plan 
         {                                                                                \
             vf sum[N][2];                                                                \
             accumulate_taps(N, precision, rows + first, b->taps, steps, weights, sum);   \
-            finish_tile(N, &plan->finish, pixel0 + first, panel, sum);                   \
+            finish_tile(N, precision, &plan->finish, pixel0 + first, panel, sum);                   \
         }
         FOR_ROW_GROUPS(count, first, TILE)
 #undef TILE
@@ -85,7 +85,8 @@ static void kernel_convolve(ink_pool *pool, const ink_convolution *p) {
     size_t columns = p->weights.columns, total = p->out_height * p->out_width;
     convolution_plan plan = {
         .p = p,
-        .finish = {p->weights.bias, p->residual, columns, {p->out, columns, INK_F32}, columns, 0},
+        .finish = {&p->weights, NULL, p->weights.bias, p->residual, columns,
+                   {p->out, columns, INK_F32}, columns, 0},
         .panels = (columns + PANEL - 1) / PANEL,
         .block = BLOCK_PIXELS,
     };

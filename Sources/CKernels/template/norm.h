@@ -46,16 +46,18 @@ AI size_t segment_of(const size_t *offsets, size_t segments, size_t row, size_t 
 }
 
 AI void norm_some(const ink_norm *p, size_t row, size_t i, size_t count, const float *x,
-                  const float *scale, float mean, float factor) {
+                  const float *scale, float mean, float factor, float *line) {
     vf y = (load_some(x + i, count, 0) - mean) * factor;
     if (p->weight) y *= load_some(p->weight + i, count, 0);
     if (scale) y *= load_some(scale + i, count, 0) + 1.0f;
-    store_operand(&p->out, row, i, y, count);
+    if (p->out.precision == INK_INT8) store_some(line + i, y, count);
+    else store_operand(&p->out, row, i, y, count);
 }
 
 static void norm_task(void *context, size_t index, int worker) {
     (void)worker;
     const ink_norm *p = context;
+    _Alignas(64) float line[INK_INT8_MAX_DEPTH];
     size_t end = smaller(p->rows, (index + 1) * NORM_ROWS), segment = 0;
     for (size_t row = index * NORM_ROWS; row < end; row++) {
         const float *x = p->x + row * p->dim;
@@ -70,10 +72,10 @@ static void norm_task(void *context, size_t index, int worker) {
         }
         size_t whole = p->dim / LANES * LANES;
         for (size_t i = 0; i < whole; i += LANES)
-            norm_some(p, row, i, LANES, x, scale, mean, factor);
+            norm_some(p, row, i, LANES, x, scale, mean, factor, line);
         if (whole < p->dim)
-            norm_some(p, row, whole, p->dim - whole, x, scale, mean, factor);
-        pad_operand(&p->out, row, p->dim);
+            norm_some(p, row, whole, p->dim - whole, x, scale, mean, factor, line);
+        finish_operand(&p->out, row, p->dim, line);
     }
 }
 
@@ -249,13 +251,17 @@ static void kernel_group_norm(ink_pool *pool, const ink_group_norm *p) {
 static void convert_task(void *context, size_t index, int worker) {
     (void)worker;
     const ink_convert *p = context;
+    _Alignas(64) float line[INK_INT8_MAX_DEPTH];
     size_t end = smaller(p->rows, (index + 1) * NORM_ROWS);
     for (size_t row = index * NORM_ROWS; row < end; row++) {
         for (size_t i = 0; i < p->columns; i += LANES) {
-            size_t count = smaller(LANES, p->columns - i);
-            store_operand(&p->out, row, i, load_some(p->x + row * p->stride + i, count, 0), count);
+            size_t count = smaller(LANES, p->columns - i), at = row * p->stride + i;
+            vf x = p->from == INK_BF16 ? load_bf16((const uint16_t *)p->x + at, count)
+                                       : load_some((const float *)p->x + at, count, 0);
+            if (p->out.precision == INK_INT8) store_some(line + i, x, count);
+            else store_operand(&p->out, row, i, x, count);
         }
-        pad_operand(&p->out, row, p->columns);
+        finish_operand(&p->out, row, p->columns, line);
     }
 }
 
@@ -282,12 +288,14 @@ static double kernel_spin(ink_precision precision, size_t iterations) {
     for (size_t i = 0; i < iterations; i++) {
         vf sum[ROWS][2];
         clear_sums(ROWS, sum);
-        if (precision == INK_BF16) accumulate(ROWS, INK_BF16, rows, 0, DEPTH, zeros, sum);
+        if (precision == INK_INT8) accumulate(ROWS, INK_INT8, rows, 0, DEPTH, zeros, sum);
+        else if (precision == INK_BF16) accumulate(ROWS, INK_BF16, rows, 0, DEPTH, zeros, sum);
         else accumulate(ROWS, INK_F32, rows, 0, DEPTH, zeros, sum);
         for (int r = 0; r < ROWS; r++) total += sum[r][0] + sum[r][1];
         __asm__ volatile("" ::: "memory");
     }
     double flops = 2.0 * ROWS * PANEL * DEPTH * (double)iterations;
     if (precision == INK_BF16) flops *= 2;
+    if (precision == INK_INT8) flops *= 4;
     return sum_lanes(total) == 1 ? 0 : flops;
 }

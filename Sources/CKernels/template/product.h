@@ -2,14 +2,17 @@
 //
 // Matrix products.
 //
-// Cache plan of a block: the depth is cut into chunks of DEPTH_STEPS, so that one panel's chunk
-// (16 KiB at 16 lanes) stays in the first-level cache while all row groups of the block pass over
-// it; the block's rows of one chunk and the running sums stay in the second level.
+// Cache plan of a block: weights stream forwards from the second-level cache, which is fast enough
+// for a tile that takes two vectors of them a step. So chunks are deep, and few sums are stored and
+// loaded between them: DEPTH_STEPS of a panel (128 KiB at 16 lanes) stay in the second level while
+// all row groups of the block pass over them.
 
-enum { BLOCK_ROWS = 96, BLOCK_PANELS = 8, DEPTH_STEPS = 128 };
+enum { BLOCK_ROWS = 96, BLOCK_PANELS = 8, DEPTH_STEPS = 1024 };
 
 // What happens to finished sums.
 typedef struct {
+    const ink_matrix *weights;
+    const ink_operand *a;  // int8 only
     const float *bias;
     const float *residual;
     size_t residual_stride;
@@ -18,8 +21,21 @@ typedef struct {
     int gated;
 } tile_finish;
 
-AI void finish_tile(const int mr, const tile_finish *f, size_t row, size_t panel, vf sum[][2]) {
+AI void finish_tile(const int mr, const ink_precision precision, const tile_finish *f, size_t row,
+                    size_t panel, vf sum[][2]) {
     size_t column = panel * PANEL;
+    if (precision == INK_INT8) {
+        const ink_matrix *b = f->weights;
+        size_t end = (panel + 1) * int8_panel_pitch(b->depth);
+        const float *scales = (const float *)b->panels + end - PANEL;
+        vf s0 = load(scales), s1 = load(scales + LANES);
+        for (int r = 0; r < mr; r++) {
+            const char *a = (const char *)f->a->data + (row + (size_t)r) * f->a->stride;
+            float own = operand_scale(a, b->depth);
+            sum[r][0] = __builtin_convertvector((vi)sum[r][0], vf) * (s0 * own);
+            sum[r][1] = __builtin_convertvector((vi)sum[r][1], vf) * (s1 * own);
+        }
+    }
     if (f->bias) {
         vf b0 = load(f->bias + column), b1 = load(f->bias + column + LANES);
         for (int r = 0; r < mr; r++) {
@@ -50,13 +66,26 @@ AI void finish_tile(const int mr, const tile_finish *f, size_t row, size_t panel
     }
 }
 
+AI void start_sums(const int mr, const ink_precision precision, const uint32_t *starts,
+                   vf sum[][2]) {
+    if (precision != INK_INT8) {
+        clear_sums(mr, sum);
+        return;
+    }
+    for (int r = 0; r < mr; r++) {
+        sum[r][0] = load((const float *)starts);
+        sum[r][1] = load((const float *)starts + LANES);
+    }
+}
+
 // Rows [row0, row0 + count) of the result, panels [panel0, panel1).
 // `rows[tap * BLOCK_ROWS + i]` is where tap `tap` of row `row0 + i` starts.
 AI void multiply_block(const ink_precision precision, const void *const *rows, size_t row0,
                        size_t count, const ink_matrix *b, size_t panel0, size_t panel1,
                        const tile_finish *finish) {
     _Alignas(64) float sums[BLOCK_PANELS * BLOCK_ROWS * PANEL];
-    size_t steps = depth_steps(b->depth, precision), pitch = steps * b->taps * PANEL;
+    size_t steps = depth_steps(b->depth, precision);
+    size_t pitch = precision == INK_INT8 ? int8_panel_pitch(b->depth) : steps * b->taps * PANEL;
     for (size_t tap = 0; tap < b->taps; tap++) {
         for (size_t step = 0; step < steps; step += DEPTH_STEPS) {
             size_t chunk = smaller(DEPTH_STEPS, steps - step);
@@ -70,7 +99,7 @@ AI void multiply_block(const ink_precision precision, const void *const *rows, s
                 {                                                                            \
                     float *at = partial + first * PANEL;                                     \
                     vf sum[N][2];                                                            \
-                    if (is_first) clear_sums(N, sum);                                        \
+                    if (is_first) start_sums(N, precision, weights + steps * PANEL, sum);    \
                     else                                                                     \
                         for (int r = 0; r < (N); r++) {                                      \
                             sum[r][0] = load(at + r * PANEL);                                \
@@ -78,7 +107,7 @@ AI void multiply_block(const ink_precision precision, const void *const *rows, s
                         }                                                                    \
                     accumulate(N, precision, rows + tap * BLOCK_ROWS + first, step * 4,      \
                                chunk, weights, sum);                                         \
-                    if (is_last) finish_tile(N, finish, row0 + first, panel, sum);           \
+                    if (is_last) finish_tile(N, precision, finish, row0 + first, panel, sum);           \
                     else                                                                     \
                         for (int r = 0; r < (N); r++) {                                      \
                             store(at + r * PANEL, sum[r][0]);                                \
@@ -123,11 +152,17 @@ static void product_task_bf16(void *plan, size_t index, int worker) {
     product_block(INK_BF16, plan, index);
 }
 
+static void product_task_int8(void *plan, size_t index, int worker) {
+    (void)worker;
+    product_block(INK_INT8, plan, index);
+}
+
 static void kernel_product(ink_pool *pool, const ink_product *p) {
     if (p->rows == 0 || p->b.columns == 0) return;
     product_plan plan = {
         .p = p,
-        .finish = {p->b.bias, p->residual, p->residual_stride, p->out, p->b.columns, p->gated},
+        .finish = {&p->b, &p->a, p->b.bias, p->residual, p->residual_stride, p->out, p->b.columns,
+                   p->gated},
         .panels = (p->b.columns + PANEL - 1) / PANEL,
         .row_blocks = (p->rows + BLOCK_ROWS - 1) / BLOCK_ROWS,
         .panels_per_task = BLOCK_PANELS,
@@ -140,5 +175,8 @@ static void kernel_product(ink_pool *pool, const ink_product *p) {
         plan.panels_per_task /= 2;
     size_t groups = (plan.panels + plan.panels_per_task - 1) / plan.panels_per_task;
     ink_pool_run(pool, plan.row_blocks * groups,
-                 p->b.precision == INK_BF16 ? product_task_bf16 : product_task_f32, &plan);
+                 p->b.precision == INK_INT8   ? product_task_int8
+                 : p->b.precision == INK_BF16 ? product_task_bf16
+                                              : product_task_f32,
+                 &plan);
 }

@@ -6,6 +6,11 @@
 
 static float NAME(weight)(const ink_matrix *b, size_t column, size_t tap, size_t k) {
     size_t width = 2 * INK_LANES;
+    if (b->precision == INK_INT8) {
+        size_t steps = (b->depth + 31) / 32 * 8;
+        const int8_t *panel = (const int8_t *)b->panels + column / width * (steps + 2) * width * 4;
+        return panel[(k / 4 * width + column % width) * 4 + k % 4];
+    }
     size_t deep = b->precision == INK_BF16 ? (b->depth + 1) & ~(size_t)1 : b->depth;
     size_t base = (column / width * b->taps + tap) * deep * width, lane = column % width;
     if (b->precision == INK_F32) return ((const float *)b->panels)[base + k * width + lane];
@@ -16,10 +21,42 @@ static float NAME(weight)(const ink_matrix *b, size_t column, size_t tap, size_t
 static float NAME(dot)(const ink_operand *a, size_t row, const ink_matrix *b, size_t column,
                        size_t tap) {
     double sum = 0;
-    for (size_t k = 0; k < b->depth; k++)
+    size_t deep = b->precision == INK_INT8 ? (b->depth + 31) / 32 * 32 : b->depth;
+    for (size_t k = 0; k < deep; k++)
         sum += (double)operand_at(a, b->precision, row, k) *
                (double)NAME(weight)(b, column, tap, k);
+    if (b->precision == INK_INT8) {
+        size_t width = 2 * INK_LANES;
+        const float *scales = (const float *)b->panels + (column / width + 1) * (deep / 4 + 2) * width -
+                              width;
+        const uint8_t *own = (const uint8_t *)a->data + row * a->stride + deep;
+        float scale;
+        memcpy(&scale, own, 4);
+        return (float)sum * (scales[column % width] * scale);
+    }
     return (float)sum;
+}
+
+static void NAME(pack_int8)(ink_pool *pool, const ink_pack *p) {
+    (void)pool;
+    size_t width = 2 * INK_LANES, deep = (p->depth + 31) / 32 * 32;
+    float *line = malloc(deep * 4);
+    for (size_t row = 0; line && row < p->row_count; row++) {
+        int8_t *panel = (int8_t *)p->destination + row / width * (deep / 4 + 2) * width * 4;
+        size_t column = row % width;
+        memset(line, 0, deep * 4);
+        if (p->rows[row]) ink_to_f32(p->rows[row], p->source, p->depth, line);
+        float inverse, scale = plain_rotation(line, deep, &inverse);
+        int32_t sum = 0;
+        for (size_t k = 0; k < deep; k++) {
+            int8_t q = (int8_t)rintf(line[k] * inverse);
+            panel[(k / 4 * width + column) * 4 + k % 4] = q;
+            sum += q;
+        }
+        ((int32_t *)panel)[deep / 4 * width + column] = -128 * sum;
+        ((float *)panel)[(deep / 4 + 1) * width + column] = scale;
+    }
+    free(line);
 }
 
 static void NAME(product)(ink_pool *pool, const ink_product *p) {
@@ -84,6 +121,8 @@ static const ink_kernels NAME(table) = {
     .name = "reference",
     .lanes = INK_LANES,
     .native_bf16 = 0,
+    .native_int8 = 0,
+    .pack_int8 = NAME(pack_int8),
     .product = NAME(product),
     .convolve = NAME(convolve),
     .attend = reference_attend,

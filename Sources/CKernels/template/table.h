@@ -1,9 +1,16 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
 // All kernels of one variant. The including file defines INK_LANES, INK_VARIANT, INK_NAME,
-// INK_NATIVE_BF16 and, where the instruction exists, INK_DOT_BF16.
+// INK_NATIVE_BF16 and, where the instructions exist, INK_DOT_BF16 and INK_DOT_INT8 or INK_MADD_16.
+
+#ifdef INK_DOT_INT8
+#define INK_NATIVE_INT8 1
+#else
+#define INK_NATIVE_INT8 0
+#endif
 
 #include "vector.h"
+#include "int8.h"
 #include "product.h"
 #include "convolution.h"
 #include "attention.h"
@@ -13,6 +20,8 @@ static const ink_kernels variant_table = {
     .name = INK_NAME,
     .lanes = INK_LANES,
     .native_bf16 = INK_NATIVE_BF16,
+    .native_int8 = INK_NATIVE_INT8,
+    .pack_int8 = kernel_pack_int8,
     .product = kernel_product,
     .convolve = kernel_convolve,
     .attend = kernel_attend,

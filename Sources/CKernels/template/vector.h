@@ -147,9 +147,9 @@ AI void transpose(vu x[LANES]) {
     }
 }
 
-// One tile is up to ROWS rows by one panel; its depth is worked off in steps of 4 bytes (one f32 or
-// a pair of bf16). Every element has one accumulator and one order, so its sum does not depend on
-// which rows share the tile.
+// One tile is up to ROWS rows by one panel; its depth is worked off in steps of 4 bytes (one f32,
+// a pair of bf16 or four of int8). Every element has one accumulator and one order, so its sum does
+// not depend on which rows share the tile.
 #if INK_LANES == 16
 enum { ROWS = 12 };
 #else
@@ -167,8 +167,26 @@ AI vf dot_bf16(vf sum, uint32_t a, vu b) {
 AI vf dot_bf16(vf sum, uint32_t a, vu b) { return INK_DOT_BF16(sum, a, b); }
 #endif
 
+// Four unsigned bytes of `a` times four signed bytes in each lane of `b`, added to 32-bit sums.
+AI vi dot_int8(vi sum, uint32_t a, vu b) {
+#if defined(INK_DOT_INT8)
+    return INK_DOT_INT8(sum, a, b);
+#elif defined(INK_MADD_16)
+    // Widened to 16 bits first: adding pairs of byte products in 16 bits would saturate.
+    typedef int16_t vs __attribute__((ext_vector_type(2 * LANES)));
+    vu bytes = (vu)(a);
+    sum += (vi)INK_MADD_16(bytes & 0x00ff00ffu, (vs)b << 8 >> 8);
+    return sum + (vi)INK_MADD_16(bytes >> 8 & 0x00ff00ffu, (vs)b >> 8);
+#else
+    for (int i = 0; i < 4; i++)
+        sum += (vi)((vu)(a >> 8 * i & 0xffu)) * ((vi)(b << (24 - 8 * i)) >> 24);
+    return sum;
+#endif
+}
+
 AI vf dot_f32(vf sum, uint32_t a, vu b) { return (vf)((vu)(a)) * (vf)b + sum; }
 
+// In int8 the sums are 32-bit integers in the lanes' bits.
 // sum[r] += row r (from byte `offset` on) times the panel, for `steps` steps.
 // The copy into `acc`, whose every index is a constant, is what keeps the sums in registers: callers
 // index `sum` by variables, and the compiler would write it back in every step.
@@ -190,7 +208,10 @@ AI void accumulate(const int mr, const ink_precision precision, const void *cons
 #pragma clang loop unroll(full)
         for (int r = 0; r < mr; r++) {
             uint32_t x = a[r][k];
-            if (precision == INK_BF16) {
+            if (precision == INK_INT8) {
+                acc[r][0] = (vf)dot_int8((vi)acc[r][0], x, b0);
+                acc[r][1] = (vf)dot_int8((vi)acc[r][1], x, b1);
+            } else if (precision == INK_BF16) {
                 acc[r][0] = dot_bf16(acc[r][0], x, b0);
                 acc[r][1] = dot_bf16(acc[r][1], x, b1);
             } else {
@@ -220,9 +241,12 @@ AI void clear_sums(const int mr, vf sum[][2]) {
         else { BODY(1); first += 1; left_ -= 1; }                         \
     }
 
-AI size_t element_size(ink_precision precision) { return precision == INK_BF16 ? 2 : 4; }
+AI size_t element_size(ink_precision precision) {
+    return precision == INK_INT8 ? 1 : precision == INK_BF16 ? 2 : 4;
+}
 // Steps of 4 bytes along the depth of one tap.
 AI size_t depth_steps(size_t depth, ink_precision precision) {
+    if (precision == INK_INT8) return (depth + INK_OPERAND_ALIGN - 1) / INK_OPERAND_ALIGN * 8;
     return precision == INK_BF16 ? (depth + 1) / 2 : depth;
 }
 AI size_t smaller(size_t a, size_t b) { return a < b ? a : b; }

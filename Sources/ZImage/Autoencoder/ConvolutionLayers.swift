@@ -45,7 +45,7 @@ struct GroupNorm<Device: Backend>: Sendable {
     func callAsFunction(_ x: Device.Values, silu: Bool) -> Device.Operand {
         device.groupNorm(
             x, groups: groups, weight: weight, bias: bias, epsilon: 1e-6, silu: silu,
-            precision: device.precision)
+            precision: device.sensitivePrecision)
     }
 }
 
@@ -59,7 +59,7 @@ struct Convolution<Device: Backend>: Sendable {
         device = loader.device
         self.kernel = kernel
         weights = try loader.weights(
-            [name + ".weight"], bias: [name + ".bias"], precision: loader.device.precision)
+            [name + ".weight"], bias: [name + ".bias"], precision: loader.device.sensitivePrecision)
     }
 
     func callAsFunction(
@@ -79,7 +79,7 @@ struct Convolution<Device: Backend>: Sendable {
         _ x: Picture<Device>, stride: Int = 1, padding: Int? = nil, upsample: Bool = false
     ) -> Picture<Device> {
         self(
-            device.operand(x.values, precision: device.precision), height: x.height,
+            device.operand(x.values, precision: device.sensitivePrecision), height: x.height,
             width: x.width, stride: stride, padding: padding, upsample: upsample)
     }
 }
@@ -128,16 +128,16 @@ struct PixelAttention<Device: Backend>: Sendable {
         let parts = ["to_q", "to_k", "to_v"].map { "\(name).\($0)" }
         qkv = try loader.weights(
             parts.map { $0 + ".weight" }, bias: parts.map { $0 + ".bias" },
-            precision: loader.device.precision)
+            precision: loader.device.sensitivePrecision)
         output = try loader.weights(
             [name + ".to_out.0.weight"], bias: [name + ".to_out.0.bias"],
-            precision: loader.device.precision)
+            precision: loader.device.sensitivePrecision)
     }
 
     func callAsFunction(_ x: Picture<Device>) -> Picture<Device> {
         let shape = AttentionShape(
             heads: 1, keyValueHeads: 1, headDim: channels, causal: false,
-            precision: device.precision)
+            precision: device.sensitivePrecision)
         let mixed = device.product(norm(x.values, silu: false), qkv, adding: nil)
         let attended = device.attention(
             mixed, shape, segments: Segments(lengths: [x.values.rows]))

@@ -43,13 +43,13 @@ public struct MemoryPlan: Sendable, Equatable {
         transformerParameters = count(transformer.tensorSpecs(feedForward: feedForward))
         autoencoderParameters = count(model.autoencoderConfig.tensorSpecs)
         let width = precision.bytesPerWeight
-        // Modulation stays in f32; embeddings are read from the file.
+        // Modulation stays in f32, the autoencoder in bf16 at least; embeddings are read from the file.
         let modulation =
             4 * transformer.dim * transformer.conditioningWidth
             * (transformer.layers + transformer.refinerLayers)
         let image =
             transformerParameters * width + modulation * (4 - width)
-            + autoencoderParameters * width
+            + autoencoderParameters * max(2, width)
         let layers = textEncoderParameters - text.vocabularySize * text.hiddenSize
         residentBytes = image + layers * width
         streamedBytes = image + layers * width / max(1, text.usedLayers)

@@ -178,7 +178,7 @@ public final class Pipeline<Device: Backend>: Sendable {
         let source = try input.source.map { try sourceLatents($0, input, &generator) }
         let inputSeconds = (ContinuousClock.now - start).inSeconds
         var noise = input.noise ?? generator.normals(count)
-        if source != nil, device.precision == .bf16, input.noise == nil {
+        if source != nil, device.precision != .f32, input.noise == nil {
             // The reference draws this noise in the type of the text features.
             for index in noise.indices { noise[index] = noise[index].roundedToBF16 }
         }

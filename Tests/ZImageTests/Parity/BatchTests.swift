@@ -21,7 +21,7 @@ struct BatchTests {
 
     @Test(
         "joining and leaving between steps",
-        arguments: [Precision.f32, .bf16], [1, 2, 3])
+        arguments: Precision.allCases, [1, 2, 3])
     func ragged(_ precision: Precision, _ threads: Int) throws {
         let item = try ReferenceCase.named("emoji-nano/apple")
         let single = try item.pipeline(precision, threads: 1)
