@@ -56,7 +56,7 @@ import Testing
         #expect(
             row["cache"]?.contains(/^.*\/\.cache\/inkstone, 0 files of packed weights, 0/) == true)
         #expect(row["defaults"] == "128x128, 8 steps, guidance 0.0")
-        #expect(row["trained at"] == "128x128")
+        #expect(row["trained at"] == "128x128, 192x192")
         #expect(
             row["limits"] == "up to 512x512 in multiples of 16, 200 steps, 10 pictures at once")
     }

@@ -201,7 +201,8 @@ struct KernelTests {
         }
     }
 
-    @Test("attention with one score far above the others", arguments: Variant.all)
+    // Not int8: its attention is that of a higher precision, which the plain twin may not share.
+    @Test("attention with one score far above the others", arguments: Variant.convolving)
     func peakedAttention(_ variant: Variant) throws {
         let pair = try Pair(variant)
         let segments = Segments(lengths: [500])
