@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import subprocess
 import tempfile
 import time
@@ -137,12 +138,12 @@ def save_grid(path, rows, pictures, columns=8):
     for i, (row, picture) in enumerate(zip(rows, pictures)):
         x, y = i % columns * (cell + 6) + 3, i // columns * (cell + foot)
         sheet.paste(Image.fromarray(picture), (x, y))
-        words, line, lines = row["prompt"], "", []
-        for character in words:
-            if drawing.textlength(line + character, font=font) > cell:
+        line, lines = "", []
+        for part in re.findall(r"[ -~]+? |[ -~]+|.", row["prompt"]):  # words, and single characters of Chinese
+            if drawing.textlength(line + part, font=font) > cell:
                 lines.append(line)
                 line = ""
-            line += character
+            line += part
         for n, text in enumerate((lines + [line])[:2]):
             drawing.text((x, y + cell + 2 + 14 * n), text, fill="black", font=font)
     sheet.save(path)
