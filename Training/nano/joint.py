@@ -79,6 +79,15 @@ def sample(run, model, tokens, texts, side=128, steps=8, guidance=0.0, seed=0, l
     return x
 
 
+def add_noise(stage, step, x0):
+    """`(mixed, noise, sigma)` of a step: pictures at noise levels drawn for each."""
+    generator = generator_for(stage, step)
+    noise = torch.randn(x0.shape, generator=generator).to(x0.device)
+    spread = torch.randn(len(x0), generator=generator).to(x0.device)
+    sigma = torch.sigmoid(spread * SIGMA_SPREAD + SIGMA_MIDDLE)
+    return torch.lerp(x0, noise, sigma[:, None, None, None]), noise, sigma
+
+
 class JointStage(Stage):
     name = "joint"
 
@@ -130,11 +139,7 @@ class JointStage(Stage):
         device = self.run.device
         x0, ids, mask, targets, told = (part.to(device) for part in batch)
         x0 = x0.float()
-        generator = generator_for(self, step)
-        noise = torch.randn(x0.shape, generator=generator).to(device)
-        spread = torch.randn(len(x0), generator=generator).to(device)
-        sigma = torch.sigmoid(spread * SIGMA_SPREAD + SIGMA_MIDDLE)
-        mixed = torch.lerp(x0, noise, sigma[:, None, None, None])
+        mixed, noise, sigma = add_noise(self, step, x0)
         with self.run.autocast():
             velocity, features = self.run_model(mixed, 1 - sigma, ids, mask)
         each = (velocity - (x0 - noise)).square().mean((1, 2, 3))

@@ -17,9 +17,9 @@ from safetensors.torch import save_file
 
 from . import prompts, world
 from .autoencoder import encode, load_autoencoder, to_tensor
-from .joint import SIGMA_MIDDLE, SIGMA_SPREAD, JointStage
+from .joint import JointStage, add_noise
 from .optimizer import Optimizer
-from .stage import Stage, generator_for
+from .stage import Stage
 from .text import make_nano, scale_at
 
 RANK = 16
@@ -111,13 +111,9 @@ class StyleStage(Stage):
     def train_step(self, step, batch):
         x0, ids, mask = (part.to(self.run.device) for part in batch)
         x0 = x0.float()
-        generator = generator_for(self, step)
-        noise = torch.randn(x0.shape, generator=generator).to(x0.device)
-        sigma = torch.sigmoid(torch.randn(len(x0), generator=generator).to(x0.device) * SIGMA_SPREAD
-                              + SIGMA_MIDDLE)
+        mixed, noise, sigma = add_noise(self, step, x0)
         with self.run.autocast():
-            velocity, _ = self.forward(
-                torch.lerp(x0, noise, sigma[:, None, None, None]), 1 - sigma, ids, mask)
+            velocity, _ = self.forward(mixed, 1 - sigma, ids, mask)
         loss = F.mse_loss(velocity, x0 - noise)
         loss.backward()
         self.optimizer.step(scale_at(step, self.steps, 20, 0.7))
