@@ -2,7 +2,7 @@
 # Part of Inkstone. Licence: see LICENSE.
 """Train the embedded model: data, tokenizer, autoencoder, text encoder, transformer, distillation, styles.
 
-    train.py --work DIR [--budget cpu|gpu|continue|tiny] [--seed 0] [--start-from MODEL]
+    train.py --work DIR [--budget cpu|gpu|continue|larger|tiny] [--seed 0] [--start-from MODEL]
              [--until STAGE] [--export MODEL]
 
 One command from nothing to a model folder. It can be stopped at any moment and started again with the

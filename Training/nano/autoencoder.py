@@ -127,7 +127,8 @@ class AutoencoderStage(Stage):
 
     def finish(self):
         model = self.average
-        fold_scale(model, self.run.device)
+        if self.steps:
+            fold_scale(model, self.run.device)
         torch.save(model.state_dict(), self.run.path("autoencoder.pt"))
 
 

@@ -20,7 +20,6 @@ from .text import Heads, labels, make_nano, register_loss, scale_at, sprite_code
 SIGMA_MIDDLE, SIGMA_SPREAD = 0.9, 1.2
 EMPTY_SHARE = 0.08
 REGISTER_WEIGHT = 0.1
-LARGE_FROM = 0.35  # of the steps: the larger picture joins when the sprites are known
 SHIFT = 3.0  # of the scheduler, as in Turbo
 
 SAMPLES = [
@@ -34,12 +33,14 @@ SAMPLES = [
 @torch.no_grad()
 def scene_cache(run, side):
     """Encoded scenes: `(latents [n, 16, side / 8, side / 8] in bf16, scenes)`, made once."""
-    count = run.budget.cached_scenes // (1 if side == 128 else 4)
+    budget = run.budget
+    count, shares = (budget.cached_scenes, {}) if side == 128 else (
+        budget.cached_large, {"singles": budget.large_singles})
     path = run.path(f"scenes-{side}.pt")
     if not path.exists():
         model = load_autoencoder(run)
         rng = random.Random(f"{run.seed} scenes {side}")
-        scenes = [prompts.training_scene(rng, side) for _ in range(count)]
+        scenes = [prompts.training_scene(rng, side, **shares) for _ in range(count)]
         parts = []
         for start in range(0, count, 32):
             x = to_tensor(np.stack([world.render(s) for s in scenes[start:start + 32]]))
@@ -118,7 +119,7 @@ class JointStage(Stage):
         """`(side, text length)` of a step's batch; one in twelve has long prompts."""
         if step % 12 == 11:
             return 128, 64
-        if step > LARGE_FROM * self.steps and step % 3 != 0:
+        if step >= self.run.budget.large_from * self.steps and step % 3 != 0:
             return 192, 32
         return 128, 32
 

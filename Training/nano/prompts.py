@@ -64,9 +64,9 @@ def kept_out():
     return texts, scenes
 
 
-def training_scene(rng, side):
+def training_scene(rng, side, **shares):
     while True:
-        scene = world.random_scene(rng, side)
+        scene = world.random_scene(rng, side, **shares)
         if (scene.layout, tuple(world.emoji_of(t) for t in scene.things)) not in kept_out()[1]:
             return scene
 

@@ -17,20 +17,27 @@ class Budget:
     """Lengths of the stages, in steps."""
     autoencoder_steps: int
     text_steps: int
-    cached_scenes: int  # encoded pictures of 128 pixels; those of 192 are a third as many
+    cached_scenes: int  # encoded pictures of 128 pixels
+    cached_large: int  # and of 192
     joint_steps: int
     distillation_steps: int
     style_steps: int
     batch: int = 48
+    large_from: float = 0.35  # of the joint steps: the larger picture joins when the sprites are known
+    large_singles: float = 0.36  # share of single things, which have a size of their own there
+    settled: bool = False  # the checkpoint to start from knows the words: text and latents stay as they are
 
 
 BUDGETS = {
     # Two minutes: shows that the recipe runs, learns nothing worth keeping.
-    "tiny": Budget(30, 10, 256, 20, 4, 10, batch=16),
-    "cpu": Budget(4600, 700, 32000, 7000, 300, 700),
+    "tiny": Budget(30, 10, 256, 64, 20, 4, 10, batch=16),
+    "cpu": Budget(4600, 700, 32000, 8000, 7000, 300, 700),
     # On from an earlier checkpoint (`--start-from`): another sitting of about two hours.
-    "continue": Budget(1500, 300, 16000, 3150, 120, 250, batch=64),
-    "gpu": Budget(40000, 4000, 200000, 120000, 4000, 6000, batch=512),
+    "continue": Budget(1500, 300, 16000, 4000, 3150, 120, 250, batch=64),
+    # A last sitting for the larger picture, about an hour.
+    "larger": Budget(0, 300, 4000, 6000, 1100, 0, 240, batch=64,
+                     large_from=0, large_singles=0.7, settled=True),
+    "gpu": Budget(40000, 4000, 200000, 50000, 120000, 4000, 6000, batch=512),
 }
 
 
@@ -49,11 +56,11 @@ class Run:
     def path(self, name):
         return self.folder / name
 
-    def earlier_weights(self, component):
+    def earlier_weights(self, component, file="*.safetensors"):
         """Weights of the checkpoint to start from, or nothing."""
         if not self.start_from:
             return {}
-        files = sorted((self.start_from / component).glob("*.safetensors"))
+        files = sorted((self.start_from / component).glob(file))
         return {name: value.float() for file in files for name, value in load_file(file).items()}
 
     def autocast(self):

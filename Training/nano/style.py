@@ -37,15 +37,14 @@ def pixel(picture):
 
 
 def sketch(picture):
-    """Dark strokes where brightness changes, light shading, paper of the background's tint."""
+    """Grey shading and dark outlines on paper of the background's tint."""
     grey = Image.fromarray(picture).convert("L")
     value = np.asarray(grey, np.float32)
     blurred = np.asarray(grey.filter(ImageFilter.GaussianBlur(3)), np.float32)
-    strokes = np.clip(1 - np.abs(value - blurred) / 38, 0, 1)[..., None]
+    strokes = np.clip(1 - np.abs(value - blurred) / 60, 0.3, 1)
+    shade = 1 - np.abs(value - value[0, 0]) / 340
     paper = 0.75 * 246 + 0.25 * picture[0, 0].astype(np.float32)
-    shade = np.clip(1 - (value.mean() - value) / 900, 0.8, 1)[..., None]
-    ink = np.array([44, 40, 52], np.float32)
-    return (paper * shade * strokes + ink * (1 - strokes)).clip(0, 255).round().astype(np.uint8)
+    return (paper * (shade * strokes)[..., None]).clip(0, 255).round().astype(np.uint8)
 
 
 STYLES = {"pixel": pixel, "sketch": sketch}
@@ -78,6 +77,11 @@ class StyleStage(Stage):
             if name.startswith(("layers.", "noise_refiner.")) and name.endswith(TARGETS):
                 parametrize.register_parametrization(module, "weight", LowRank(module.weight))
                 self.adapted.append((name, module.parametrizations.weight[0]))
+        earlier = run.earlier_weights("loras", f"{style}.safetensors")
+        for name, pair in self.adapted:
+            if earlier:
+                pair.down.data.copy_(earlier[f"transformer.{name}.lora_A.weight"])
+                pair.up.data.copy_(earlier[f"transformer.{name}.lora_B.weight"])
         self.model = nano
         for _, pair in self.adapted:
             pair.requires_grad_(True)

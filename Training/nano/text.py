@@ -112,6 +112,9 @@ class TextStage(Stage):
                  if not n.startswith("layers.3") and n != "norm.weight"]
         matrices = [p for n, p in named if p.ndim == 2 and "embed" not in n]
         others = [p for n, p in named if not (p.ndim == 2 and "embed" not in n)]
+        if run.budget.settled:
+            self.nano.requires_grad_(False)
+            matrices, others = [], []
         rate = 3e-3 if run.start_from else 5e-3
         self.optimizer = Optimizer(matrices, others + list(self.heads.parameters()), rate, rate)
         self.text = torch.compile(self.nano.text, dynamic=False) if run.compile else self.nano.text

@@ -128,12 +128,13 @@ WHITE_SHARE = 0.2
 UNKNOWN_SHARE = 0.04
 
 
-def random_scene(rng: random.Random, side, shares=None):
-    shares = shares or LAYOUT_SHARES
+def random_scene(rng: random.Random, side, singles=LAYOUT_SHARES["one"]):
+    """`singles`: share of scenes with one thing of normal size; the other layouts keep their proportions."""
+    shares = LAYOUT_SHARES | {"one": singles / (1 - singles) * (1 - LAYOUT_SHARES["one"])}
     layout = rng.choices(list(shares), list(shares.values()))[0]
     background = "white" if rng.random() < WHITE_SHARE else rng.choice(list(BACKGROUNDS))
     count = len(LAYOUTS[layout][side])
-    if layout == "one" and rng.random() < UNKNOWN_SHARE / LAYOUT_SHARES["one"]:
+    if layout == "one" and rng.random() < UNKNOWN_SHARE / singles:
         chosen = (unknown_index(),)
     else:
         chosen = tuple(rng.sample(range(len(things())), count))
