@@ -35,7 +35,7 @@ BUDGETS = {
     # On from an earlier checkpoint (`--start-from`): another sitting of about two hours.
     "continue": Budget(1500, 300, 16000, 4000, 3150, 120, 250, batch=64),
     # A last sitting for the larger picture, about an hour.
-    "larger": Budget(0, 300, 4000, 6000, 1100, 0, 240, batch=64,
+    "larger": Budget(0, 300, 4000, 6000, 1500, 0, 300, batch=64,
                      large_from=0, large_singles=0.7, settled=True),
     "gpu": Budget(40000, 4000, 200000, 50000, 120000, 4000, 6000, batch=512),
 }
