@@ -1,35 +1,51 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Dispatch
-import Imaging
 import Synchronization
 public import Tensors
 public import ZImage
 
-/// Runs requests on one pipeline, one after the other, and reports what happens to them.
+/// Runs requests on one pipeline and reports what happens to them.
 ///
-/// The pictures of one request share a batch where memory allows: every picture is the same, to the
+/// Requests share the device step by step (see `StepScheduler`); every picture is the same, to the
 /// bit, as it would be alone.
 public final class InferenceEngine: ImageGenerating, Sendable {
-    /// Tokens of the largest batch; more would not be faster, only larger.
-    private static let batchTokens = 8192
-
     /// The pipeline that does the work.
     public let pipeline: Pipeline<CPUBackend>
     /// What clients may know about the model.
     public let description: ModelDescription
-    private let waitingLimit: Int
+    /// How much it takes on at once.
+    public let limits: SchedulerLimits
+    private let onPass: (@Sendable (PassReport) -> Void)?
     /// The one thread that works: a pipeline takes one call at a time.
     private let queue = DispatchQueue(label: "inkstone.engine", qos: .userInitiated)
-    private let waiting = Mutex<[Ticket]>([])
+    private let state = Mutex(State())
+
+    private struct State {
+        /// Requests that wait, in the order of arrival.
+        var waiting: [Ticket] = []
+        /// Requests that share the device.
+        var running = 0
+        /// Whether the thread is at work.
+        var isAwake = false
+
+        /// How many must end or begin before the request at `index` of the waiting ones begins.
+        func place(_ index: Int, _ limits: SchedulerLimits) -> Int {
+            max(0, index + 1 + running - limits.running)
+        }
+    }
 
     /// A request that waits or runs.
     private final class Ticket: Sendable {
+        let request: ImageRequest
         let cancelled = Atomic(false)
-        let started = Atomic(false)
         let continuation: AsyncThrowingStream<JobEvent, any Error>.Continuation
 
-        init(_ continuation: AsyncThrowingStream<JobEvent, any Error>.Continuation) {
+        init(
+            _ request: ImageRequest,
+            _ continuation: AsyncThrowingStream<JobEvent, any Error>.Continuation
+        ) {
+            self.request = request
             self.continuation = continuation
         }
     }
@@ -38,10 +54,15 @@ public final class InferenceEngine: ImageGenerating, Sendable {
     ///
     /// - Parameters:
     ///   - pipeline: a loaded model.
-    ///   - waitingLimit: requests that may wait; more are refused as busy.
-    public init(pipeline: Pipeline<CPUBackend>, waitingLimit: Int = 16) {
+    ///   - limits: how much it takes on at once.
+    ///   - onPass: told about every pass, on the thread that works.
+    public init(
+        pipeline: Pipeline<CPUBackend>, limits: SchedulerLimits = SchedulerLimits(),
+        onPass: (@Sendable (PassReport) -> Void)? = nil
+    ) {
         self.pipeline = pipeline
-        self.waitingLimit = waitingLimit
+        self.limits = limits
+        self.onPass = onPass
         description = ModelDescription(pipeline: pipeline)
     }
 
@@ -52,6 +73,11 @@ public final class InferenceEngine: ImageGenerating, Sendable {
 
     /// What the prompt cache has done and holds, or `nil` where it is off.
     public var promptCacheInfo: PromptCacheInfo? { pipeline.promptCache?.info }
+
+    /// Requests that share the device, and requests that wait.
+    public var load: (running: Int, waiting: Int) {
+        state.withLock { ($0.running, $0.waiting.count) }
+    }
 
     /// Queues a request; see `ImageGenerating`.
     ///
@@ -66,53 +92,85 @@ public final class InferenceEngine: ImageGenerating, Sendable {
                         .notLoaded, "model '\(model)' is not loaded; '\(description.id)' is."))
                 return
             }
-            let ticket = Ticket(continuation)
+            let ticket = Ticket(request, continuation)
             continuation.onTermination = { _ in
                 ticket.cancelled.store(true, ordering: .relaxed)
-                // Nobody waits for it any longer: its place is free at once.
-                if !ticket.started.load(ordering: .relaxed) { self.leave(ticket) }
+                self.leave(ticket)
             }
-            let place = waiting.withLock { waiting -> Int? in
-                // The first in the list is the one that runs.
-                guard waiting.count <= waitingLimit else { return nil }
-                waiting.append(ticket)
-                return waiting.count - 1
+            let (isAccepted, mustWake) = state.withLock { state in
+                let total = state.running + state.waiting.count
+                guard total < limits.running + limits.waiting else { return (false, false) }
+                state.waiting.append(ticket)
+                // Within the lock, so that no other event overtakes it.
+                let place = state.place(state.waiting.count - 1, limits)
+                continuation.yield(.queued(position: place))
+                defer { state.isAwake = true }
+                return (true, !state.isAwake)
             }
-            guard let place else {
+            guard isAccepted else {
                 continuation.finish(
                     throwing: GenerationError(
                         .busy,
-                        "\(waitingLimit) requests are waiting already; try again in a moment."))
+                        "\(limits.running) requests are in work and \(limits.waiting) are waiting"
+                            + " already; try again in a moment."))
                 return
             }
-            continuation.yield(.queued(position: place))
-            queue.async { self.work(on: ticket, request) }
+            if mustWake { queue.async { self.work() } }
         }
     }
 
-    /// Takes a request out of the list and tells the others their new places.
+    /// A request that nobody waits for any longer gives up its place at once.
     private func leave(_ ticket: Ticket) {
-        let rest = waiting.withLock { waiting -> [Ticket] in
-            guard let place = waiting.firstIndex(where: { $0 === ticket }) else { return [] }
-            waiting.remove(at: place)
-            return waiting
+        let wasWaiting = state.withLock { state in
+            let count = state.waiting.count
+            state.waiting.removeAll { $0 === ticket }
+            return state.waiting.count < count
         }
-        for (place, other) in rest.enumerated()
-        where !other.started.load(ordering: .relaxed) {
-            other.continuation.yield(.queued(position: place))
+        if wasWaiting { tellPlaces() }
+    }
+
+    private func tellPlaces() {
+        state.withLock { state in
+            for (index, ticket) in state.waiting.enumerated() {
+                ticket.continuation.yield(.queued(position: state.place(index, limits)))
+            }
         }
     }
 
-    private func work(on ticket: Ticket, _ request: ImageRequest) {
-        ticket.started.store(true, ordering: .relaxed)
-        defer { leave(ticket) }
-        do {
-            try run(request, isCancelled: { ticket.cancelled.load(ordering: .relaxed) }) {
-                ticket.continuation.yield($0)
-            }
-            ticket.continuation.finish()
-        } catch {
-            ticket.continuation.finish(throwing: error)
+    /// Works until nothing is left to do.
+    private func work() {
+        let scheduler = StepScheduler(
+            pipeline: pipeline, passTokens: limits.passTokens, onPass: onPass
+        ) { self.admit(to: $0) }
+        repeat {
+            while scheduler.advance() {}
+            pipeline.device.trim()
+        } while state.withLock { state in
+            state.isAwake = !state.waiting.isEmpty
+            return state.isAwake
+        }
+    }
+
+    /// Moves waiting requests to the scheduler, as many as may share the device.
+    private func admit(to scheduler: StepScheduler) {
+        let tickets = state.withLock { state in
+            let count = min(state.waiting.count, limits.running - state.running)
+            let tickets = state.waiting.prefix(count)
+            state.waiting.removeFirst(count)
+            state.running += count
+            return tickets
+        }
+        for ticket in tickets {
+            scheduler.add(
+                ScheduledJob(
+                    ticket.request, options: RunOptions(),
+                    isCancelled: { ticket.cancelled.load(ordering: .relaxed) },
+                    onEvent: { ticket.continuation.yield($0) },
+                    onEnd: { error in
+                        self.state.withLock { $0.running -= 1 }
+                        ticket.continuation.finish(throwing: error)
+                        self.tellPlaces()
+                    }))
         }
     }
 
@@ -130,7 +188,7 @@ public final class InferenceEngine: ImageGenerating, Sendable {
         package init() {}
     }
 
-    /// Runs a request on the calling thread.
+    /// Runs a request on the calling thread, while nothing else uses the pipeline.
     ///
     /// - Parameters:
     ///   - request: what to draw.
@@ -142,96 +200,19 @@ public final class InferenceEngine: ImageGenerating, Sendable {
         _ request: ImageRequest, options: RunOptions = RunOptions(),
         isCancelled: () -> Bool, onEvent: (JobEvent) -> Void
     ) throws {
-        if isCancelled() { throw CancellationError() }
-        onEvent(.started)
         defer { pipeline.device.trim() }
-        do {
-            var next = 0
-            while next < request.count {
-                next += try runBatch(
-                    request, from: next, options: options, isCancelled: isCancelled,
-                    onEvent: onEvent)
-            }
-        } catch let error as NumericError {
-            throw GenerationError(.numeric, error.description)
-        } catch let error as MemoryError {
-            throw GenerationError(.busy, error.description)
-        } catch let error as CancellationError {
-            throw error
-        } catch let error as GenerationError {
-            throw error
-        } catch {
-            throw GenerationError(.internalFailure, "\(error)")
-        }
-    }
-
-    /// Runs as many pictures from index `first` on as one batch holds; returns how many.
-    private func runBatch(
-        _ request: ImageRequest, from first: Int, options: RunOptions, isCancelled: () -> Bool,
-        onEvent: (JobEvent) -> Void
-    ) throws -> Int {
-        let clock = ContinuousClock()
-        var generations = [try pipeline.begin(input(request, first, options))]
-        let fitting = max(1, Self.batchTokens / generations[0].tokens)
-        let count = min(request.count - first, fitting)
-        for index in 1..<max(1, count) {
-            if isCancelled() { throw CancellationError() }
-            generations.append(
-                try pipeline.begin(
-                    input(request, first + index, options), sibling: generations[0]))
-        }
-        while !generations[0].isFinished {
-            if isCancelled() { throw CancellationError() }
-            try pipeline.step(&generations)
-            for (index, generation) in generations.enumerated() {
-                onEvent(
-                    .step(
-                        image: first + index, step: generation.step,
-                        steps: generation.schedule.steps,
-                        seconds: generation.stepSeconds.last ?? 0))
-                if options.previews, !generation.isFinished,
-                    let preview = pipeline.preview(generation)
-                {
-                    onEvent(.preview(image: first + index, step: generation.step, preview))
-                }
+        let scheduler = StepScheduler(
+            pipeline: pipeline, passTokens: limits.passTokens, onPass: onPass)
+        var failure: (any Error)?
+        withoutActuallyEscaping(isCancelled) { isCancelled in
+            withoutActuallyEscaping(onEvent) { onEvent in
+                scheduler.add(
+                    ScheduledJob(
+                        request, options: options, isCancelled: isCancelled, onEvent: onEvent,
+                        onEnd: { failure = $0 }))
+                while scheduler.advance() {}
             }
         }
-        for index in generations.indices {
-            if isCancelled() { throw CancellationError() }
-            let decodeStart = clock.now
-            let image = try pipeline.finish(&generations[index])
-            let decodeSeconds = (clock.now - decodeStart).inSeconds
-            let generation = generations[index]
-            if let trace = generation.trace { options.onTrace?(trace) }
-            // The pictures of a batch share its steps evenly.
-            let steps = generation.stepSeconds.map { $0 / Double(count) }
-            onEvent(
-                .image(
-                    GeneratedImage(
-                        index: first + index, seed: request.seed &+ UInt64(first + index),
-                        image: image, pixelDigest: digest(image.pixels),
-                        promptTruncated: generation.promptTruncated,
-                        seconds: Timings(
-                            text: generation.inputSeconds, steps: steps, decode: decodeSeconds,
-                            total: steps.reduce(generation.inputSeconds + decodeSeconds, +)))))
-        }
-        return count
-    }
-
-    private func input(
-        _ request: ImageRequest, _ index: Int, _ options: RunOptions
-    ) -> PipelineInput {
-        var input = PipelineInput(
-            prompt: request.prompt, width: request.size.width, height: request.size.height,
-            steps: request.steps, guidanceScale: request.guidanceScale,
-            seed: request.seed &+ UInt64(index))
-        input.negativePrompt = request.negativePrompt
-        input.cfgNormalization = request.cfgNormalization
-        input.cfgTruncation = request.cfgTruncation
-        input.source = request.source?.image
-        input.strength = request.source?.strength ?? 1
-        input.noise = options.noise
-        input.keepsTrace = options.onTrace != nil
-        return input
+        if let failure { throw failure }
     }
 }

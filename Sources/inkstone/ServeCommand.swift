@@ -48,6 +48,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Web origin whose pages may call the API.", valueName: "origin"))
     var allowedOrigin: [String] = []
 
+    @OptionGroup var scheduling: SchedulerOptions
     @OptionGroup var options: ModelOptions
     @OptionGroup var caches: CacheOptions
 
@@ -64,6 +65,7 @@ struct ServeCommand: AsyncParsableCommand {
         for lora in loras { _ = try SafetensorsFile(url: lora.url) }
 
         let (promptCache, weightCache) = (caches.promptCache, caches.weightCache)
+        let limits = scheduling.limits
         let engine = DeferredEngine()
         var logger = Logger(label: "inkstone")
         logger.logLevel = .info
@@ -85,7 +87,7 @@ struct ServeCommand: AsyncParsableCommand {
                 let pipeline = try Pipeline(
                     model: folder, device: device, loras: loras, promptCache: promptCache,
                     weightCache: weightCache)
-                let loaded = InferenceEngine(pipeline: pipeline)
+                let loaded = InferenceEngine(pipeline: pipeline, limits: limits)
                 engine.finishLoading(loaded)
                 let seconds = (ContinuousClock.now - start).inSeconds
                 Self.say(

@@ -82,6 +82,10 @@ import Testing
             says: "--port and --page-port must differ, got 8000 for both."
                 + " See 'inkstone serve --help' for more information."),
         Case(
+            "serve", "--waiting", "-1", status: 64,
+            says: "--waiting must be between 0 and 1000000, got -1."
+                + " See 'inkstone serve --help' for more information."),
+        Case(
             "serve", "--host", "0.0.0.0", status: 64,
             says: "Listening on '0.0.0.0' would let every machine that reaches it make pictures"
                 + " here without a key; listen on 127.0.0.1, or allow this with"

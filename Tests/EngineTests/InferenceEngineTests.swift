@@ -9,17 +9,17 @@ import Testing
 import ZImage
 
 /// Requests on the embedded model: order of events, cancellation, the limit of the queue.
-@Suite("The engine runs requests one after the other")
+@Suite("The engine tells what happens to requests")
 struct InferenceEngineTests {
     private static let model = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .appending(path: "Models/emoji-nano")
 
-    private func engine(waitingLimit: Int = 16) throws -> InferenceEngine {
+    private func engine(_ limits: SchedulerLimits = SchedulerLimits()) throws -> InferenceEngine {
         let pipeline = try Pipeline(
             model: try ModelDirectory(url: Self.model),
             device: try CPUBackend(precision: .f32, threads: 2))
-        return InferenceEngine(pipeline: pipeline, waitingLimit: waitingLimit)
+        return InferenceEngine(pipeline: pipeline, limits: limits)
     }
 
     private func request(
@@ -119,7 +119,7 @@ struct InferenceEngineTests {
 
     @Test("more requests than may wait are refused as busy", .timeLimit(.minutes(1)))
     func busy() async throws {
-        let engine = try engine(waitingLimit: 1)
+        let engine = try engine(SchedulerLimits(running: 1, waiting: 1))
         let streams = try (0..<3).map { _ in
             engine.events(for: try request(engine, steps: 20), model: "emoji-nano")
         }
@@ -137,7 +137,7 @@ struct InferenceEngineTests {
 
     @Test("a request that nobody waits for gives up its place", .timeLimit(.minutes(1)))
     func abandoned() async throws {
-        let engine = try engine(waitingLimit: 1)
+        let engine = try engine(SchedulerLimits(running: 1, waiting: 1))
         let running = engine.events(for: try request(engine, steps: 40), model: "emoji-nano")
         let abandoned = Task {
             for try await _ in engine.events(for: try request(engine), model: "emoji-nano") {}

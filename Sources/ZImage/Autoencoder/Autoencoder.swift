@@ -101,22 +101,32 @@ package final class Autoencoder<Device: Backend>: Sendable {
     ///
     /// Above the size limit of `Tiling` the picture is decoded in overlapping tiles.
     ///
-    /// - Shapes: `[latentChannels, h, w]` to `[3, h * scale, w * scale]`, about -1...1.
-    package func decode(_ latents: Planes) throws(NumericError) -> Planes {
+    /// - Parameters:
+    ///   - latents: `[latentChannels, h, w]`.
+    ///   - pause: called between layers; may work on other pictures.
+    /// - Returns: `[3, h * scale, w * scale]`, about -1...1.
+    /// - Throws: `NumericError` that names the layer.
+    package func decode(
+        _ latents: Planes, pause: () -> Void = {}
+    ) throws(NumericError) -> Planes {
         guard tiling.applies(to: latents.height, latents.width) else {
-            return try decodeWhole(latents)
+            return try decodeWhole(latents, pause)
         }
-        return try tiling.decode(latents) { (tile) throws(NumericError) in try decodeWhole(tile) }
+        return try tiling.decode(latents) { (tile) throws(NumericError) in
+            try decodeWhole(tile, pause)
+        }
     }
 
-    private func decodeWhole(_ latents: Planes) throws(NumericError) -> Planes {
+    private func decodeWhole(
+        _ latents: Planes, _ pause: () -> Void
+    ) throws(NumericError) -> Planes {
         let (factor, shift) = (Float(config.scalingFactor), Float(config.shiftFactor))
         let rows = latents.pixelRows.map { $0 / factor + shift }
         let picture = try decoder(
             Picture(
                 values: device.upload(
                     rows, rows: latents.height * latents.width, columns: latents.channels),
-                height: latents.height, width: latents.width))
+                height: latents.height, width: latents.width), pause: pause)
         try checkFinite(device, Segments(lengths: [1]), at: "autoencoder decoder output")
         let pixels = device.download(picture.values)
         guard pixels.allSatisfy(\.isFinite) else {

@@ -37,10 +37,15 @@ struct LatentDecoder<Device: Backend>: Sendable {
     }
 
     /// - Shapes: `[h * w, latentChannels]` to `[(h * scale) * (w * scale), outChannels]`.
-    func callAsFunction(_ latents: Picture<Device>) throws(NumericError) -> Picture<Device> {
+    func callAsFunction(
+        _ latents: Picture<Device>, pause: () -> Void
+    ) throws(NumericError) -> Picture<Device> {
         var x = try middle(input(postQuantization.map { $0(latents) } ?? latents))
         for block in blocks {
-            for resnet in block.resnets { x = try resnet(x) }
+            for resnet in block.resnets {
+                x = try resnet(x)
+                pause()
+            }
             if let upsampler = block.upsampler { x = upsampler(x, upsample: true) }
         }
         return output(x)

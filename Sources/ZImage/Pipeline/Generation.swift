@@ -27,8 +27,6 @@ package struct Generation<Device: Backend>: Sendable {
     }
     /// Seconds spent on encoding prompts, and the picture to start from.
     package let inputSeconds: Double
-    /// Seconds of each step.
-    package internal(set) var stepSeconds: [Double] = []
 
     /// Whether all steps are done.
     package var isFinished: Bool { step == schedule.steps }

@@ -196,13 +196,18 @@ public final class Pipeline<Device: Backend>: Sendable {
 
     /// Moves all pictures one step on, in one pass over the weights.
     ///
-    /// - Throws: `NumericError` with the step and, as `sequence`, the index of the picture.
-    package func step(_ generations: inout [Generation<Device>]) throws(NumericError) {
-        let start = ContinuousClock.now
+    /// - Parameters:
+    ///   - generations: the pictures.
+    ///   - pause: called between blocks; may work on other pictures.
+    /// - Throws: `NumericError` with the step and, as `sequence`, the index of the picture; then no
+    ///   picture has moved.
+    package func step(
+        _ generations: inout [Generation<Device>], pause: () -> Void = {}
+    ) throws(NumericError) {
         let sequences = generations.map(\.sequences)
         var outputs: [[Float]]
         do {
-            outputs = try transformer(sequences.flatMap(\.self))
+            outputs = try transformer(sequences.flatMap(\.self), pause: pause)
         } catch {
             var error = error
             let owners = sequences.indices.flatMap { index in
@@ -212,18 +217,18 @@ public final class Pipeline<Device: Backend>: Sendable {
             error.step = generations[error.sequence].step + 1
             throw error
         }
-        let seconds = (ContinuousClock.now - start).inSeconds
         for index in generations.indices {
             let own = sequences[index].count
             generations[index].advance(Array(outputs.prefix(own)))
-            generations[index].stepSeconds.append(seconds)
             outputs.removeFirst(own)
         }
     }
 
-    /// Decodes a finished picture.
-    package func finish(_ generation: inout Generation<Device>) throws -> RGBImage {
-        let decoded = try autoencoder.decode(generation.latents)
+    /// Decodes a finished picture; `pause` is called between layers and may work on other pictures.
+    package func finish(
+        _ generation: inout Generation<Device>, pause: () -> Void = {}
+    ) throws -> RGBImage {
+        let decoded = try autoencoder.decode(generation.latents, pause: pause)
         let image = try RGBImage(decoded)
         generation.trace?.record(
             "decoded", .f32(decoded.numbers, shape: [1, 3, decoded.height, decoded.width]))

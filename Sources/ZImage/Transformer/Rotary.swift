@@ -38,6 +38,11 @@ struct RotaryAngles: Sendable {
         }
     }
 
+    mutating func append(_ other: RotaryAngles) {
+        cosines += other.cosines
+        sines += other.sines
+    }
+
     mutating func appendCaption(paddedLength: Int) {
         for index in 0..<paddedLength { append((1 + index, 0, 0)) }
     }

@@ -73,12 +73,18 @@ package final class Transformer<Device: Backend>: Sendable {
     private let layers: [TransformerBlock<Device>]
     private let finalModulation: Device.Weights
     private let finalLinear: Device.Weights
-    private let tables = Mutex<[[Int]: Tables]>([:])
+    private let tables = Mutex(Tables.Cache())
 
     /// Rotary tables of one batch shape.
     private struct Tables: Sendable {
         let image: RotaryTable<Device>
         let joint: RotaryTable<Device>
+
+        /// What was made lately; the angles of a sequence serve every batch that it is in.
+        struct Cache: Sendable {
+            var batches: [[Int]: Tables] = [:]
+            var sequences: [[Int]: (image: RotaryAngles, joint: RotaryAngles)] = [:]
+        }
     }
 
     /// Loads all weights; `progress` is told the share that is done.
@@ -179,11 +185,15 @@ package final class Transformer<Device: Backend>: Sendable {
 
     /// Evaluates all sequences once.
     ///
+    /// - Parameters:
+    ///   - batch: the sequences.
+    ///   - pause: called between blocks; may evaluate other sequences.
+    ///   - observer: told what each stage puts out.
     /// - Returns: one `[C, h, w]` a sequence: the model's raw output, which points from noise to
     ///   picture.
     /// - Throws: `NumericError` that names the layer and the sequence.
     package func callAsFunction(
-        _ batch: [Sequence], observer: Observer? = nil
+        _ batch: [Sequence], pause: () -> Void = {}, observer: Observer? = nil
     ) throws(NumericError) -> [[Float]] {
         let (dim, multiple) = (config.dim, Self.tokenMultiple)
         let tokens = batch.map { ($0.height / 2) * ($0.width / 2) }
@@ -220,6 +230,7 @@ package final class Transformer<Device: Backend>: Sendable {
             try block(
                 image, conditioning: conditioning, rotary: tables.image, segments: imageSegments)
             observer?(block.name, image)
+            pause()
         }
         let joint = device.makeValues(rows: jointSegments.rows, columns: dim)
         for (index, sequence) in batch.enumerated() {
@@ -234,6 +245,7 @@ package final class Transformer<Device: Backend>: Sendable {
             try block(
                 joint, conditioning: conditioning, rotary: tables.joint, segments: jointSegments)
             observer?(block.name, joint)
+            pause()
         }
         return try finish(
             joint, time: time, batch: batch, segments: jointSegments, observer: observer)
@@ -291,25 +303,35 @@ package final class Transformer<Device: Backend>: Sendable {
 
     /// Rotary tables, kept for the next step: the shape of a batch rarely changes between steps.
     private func tables(for batch: [Sequence]) -> Tables {
-        let key = batch.flatMap { [$0.height, $0.width, $0.caption.length] }
-        if let known = tables.withLock({ $0[key] }) { return known }
+        let keys = batch.map { [$0.height, $0.width, $0.caption.length] }
+        let key = keys.flatMap(\.self)
+        return tables.withLock { cache in
+            if let known = cache.batches[key] { return known }
+            var image = RotaryAngles(config: config)
+            var joint = RotaryAngles(config: config)
+            for (sequence, key) in zip(batch, keys) {
+                let own = cache.sequences[key] ?? angles(of: sequence)
+                if cache.sequences.count >= 32 { cache.sequences.removeAll() }
+                cache.sequences[key] = own
+                image.append(own.image)
+                joint.append(own.joint)
+            }
+            let made = Tables(image: table(image), joint: table(joint))
+            if cache.batches.count >= 8 { cache.batches.removeAll() }
+            cache.batches[key] = made
+            return made
+        }
+    }
+
+    private func angles(of sequence: Sequence) -> (image: RotaryAngles, joint: RotaryAngles) {
+        let (rows, columns) = (sequence.height / 2, sequence.width / 2)
+        let length = sequence.caption.length
         var image = RotaryAngles(config: config)
-        var joint = RotaryAngles(config: config)
-        for sequence in batch {
-            let (rows, columns) = (sequence.height / 2, sequence.width / 2)
-            let padding = Self.padded(rows * columns) - rows * columns
-            let length = sequence.caption.length
-            image.appendImage(
-                rows: rows, columns: columns, padding: padding, captionLength: length)
-            joint.appendImage(
-                rows: rows, columns: columns, padding: padding, captionLength: length)
-            joint.appendCaption(paddedLength: length)
-        }
-        let made = Tables(image: table(image), joint: table(joint))
-        tables.withLock { known in
-            if known.count >= 8 { known.removeAll() }
-            known[key] = made
-        }
-        return made
+        image.appendImage(
+            rows: rows, columns: columns, padding: Self.padded(rows * columns) - rows * columns,
+            captionLength: length)
+        var joint = image
+        joint.appendCaption(paddedLength: length)
+        return (image, joint)
     }
 }

@@ -1,0 +1,107 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Imaging
+import Tensors
+import ZImage
+
+/// A request on the device: its pictures on their way, and what it has been served so far.
+package final class ScheduledJob {
+    /// One picture between its first step and its last.
+    final class Lane {
+        let image: Int
+        var generation: Generation<CPUBackend>
+        /// Seconds of each step, by the share of the tokens.
+        var stepSeconds: [Double] = []
+
+        init(image: Int, generation: Generation<CPUBackend>) {
+            self.image = image
+            self.generation = generation
+        }
+    }
+
+    let request: ImageRequest
+    let options: InferenceEngine.RunOptions
+    let isCancelled: () -> Bool
+    let onEvent: (JobEvent) -> Void
+    /// Told once how it ended: nothing is a success.
+    let onEnd: ((any Error)?) -> Void
+
+    /// Pictures under way, in order.
+    var lanes: [Lane] = []
+    /// The next picture to begin.
+    var nextImage = 0
+    /// Pictures delivered.
+    var delivered = 0
+    /// Tokens it was served, counted from where the others were when it came.
+    var service = 0
+
+    package init(
+        _ request: ImageRequest, options: InferenceEngine.RunOptions,
+        isCancelled: @escaping () -> Bool, onEvent: @escaping (JobEvent) -> Void,
+        onEnd: @escaping ((any Error)?) -> Void
+    ) {
+        self.request = request
+        self.options = options
+        self.isCancelled = isCancelled
+        self.onEvent = onEvent
+        self.onEnd = onEnd
+    }
+
+    var hasStarted: Bool { nextImage > 0 }
+    var isDelivered: Bool { delivered == request.count }
+
+    /// Reads the prompts of the next picture and draws its noise.
+    func openLane(on pipeline: Pipeline<CPUBackend>) throws {
+        let lane = Lane(
+            image: nextImage,
+            generation: try pipeline.begin(input(nextImage), sibling: lanes.last?.generation))
+        nextImage += 1
+        lanes.append(lane)
+    }
+
+    /// Tells what step a lane has done.
+    func reportStep(of lane: Lane, on pipeline: Pipeline<CPUBackend>, seconds: Double) {
+        let generation = lane.generation
+        onEvent(
+            .step(
+                image: lane.image, step: generation.step, steps: generation.schedule.steps,
+                seconds: seconds))
+        if options.previews, !generation.isFinished, let preview = pipeline.preview(generation) {
+            onEvent(.preview(image: lane.image, step: generation.step, preview))
+        }
+    }
+
+    /// Hands over a decoded picture and closes its lane.
+    func deliver(_ image: RGBImage, of lane: Lane, decodeSeconds: Double) {
+        lanes.removeAll { $0 === lane }
+        delivered += 1
+        let generation = lane.generation
+        if let trace = generation.trace { options.onTrace?(trace) }
+        onEvent(
+            .image(
+                GeneratedImage(
+                    index: lane.image, seed: request.seed &+ UInt64(lane.image), image: image,
+                    pixelDigest: digest(image.pixels),
+                    promptTruncated: generation.promptTruncated,
+                    seconds: Timings(
+                        text: generation.inputSeconds, steps: lane.stepSeconds,
+                        decode: decodeSeconds,
+                        total: lane.stepSeconds.reduce(
+                            generation.inputSeconds + decodeSeconds, +)))))
+    }
+
+    private func input(_ index: Int) -> PipelineInput {
+        var input = PipelineInput(
+            prompt: request.prompt, width: request.size.width, height: request.size.height,
+            steps: request.steps, guidanceScale: request.guidanceScale,
+            seed: request.seed &+ UInt64(index))
+        input.negativePrompt = request.negativePrompt
+        input.cfgNormalization = request.cfgNormalization
+        input.cfgTruncation = request.cfgTruncation
+        input.source = request.source?.image
+        input.strength = request.source?.strength ?? 1
+        input.noise = options.noise
+        input.keepsTrace = options.onTrace != nil
+        return input
+    }
+}

@@ -1,0 +1,210 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Tensors
+package import ZImage
+
+/// Decides, step by step, which pictures share the next pass through the transformer.
+///
+/// * A newcomer's first step comes at once: it is done alone, between two layers of whatever runs.
+/// * Afterwards everybody gets the same number of tokens a second. A pass serves those who were
+///   served least, as many as fit; pictures of any size, schedule and guidance share it, and come
+///   and go between passes.
+/// * A finished picture is decoded before the next pass.
+///
+/// Every picture is the same, to the bit, as it would be alone. Belongs to one thread.
+package final class StepScheduler {
+    private typealias Lane = ScheduledJob.Lane
+
+    private let pipeline: Pipeline<CPUBackend>
+    private let passTokens: Int
+    private let onPass: ((PassReport) -> Void)?
+    /// Asked for newcomers, which it adds, before every unit of work and between layers.
+    private let intake: (StepScheduler) -> Void
+    /// In the order of arrival.
+    private var jobs: [ScheduledJob] = []
+    /// Whether a newcomer is served while another pass waits between two layers.
+    private var isInterrupting = false
+    /// Seconds that newcomers took between the layers of the pass or decoder that is under way.
+    private var interruptedSeconds = 0.0
+
+    package init(
+        pipeline: Pipeline<CPUBackend>, passTokens: Int,
+        onPass: ((PassReport) -> Void)? = nil,
+        intake: @escaping (StepScheduler) -> Void = { _ in }
+    ) {
+        self.pipeline = pipeline
+        self.passTokens = passTokens
+        self.onPass = onPass
+        self.intake = intake
+    }
+
+    package func add(_ job: ScheduledJob) {
+        // Where the least served stands: a newcomer neither catches up on the past nor waits for it.
+        job.service = jobs.lazy.filter(\.hasStarted).map(\.service).min() ?? 0
+        jobs.append(job)
+    }
+
+    /// Does one unit of work: first steps, a decoding, or a pass.
+    ///
+    /// - Returns: whether there was any.
+    package func advance() -> Bool {
+        intake(self)
+        dropCancelled()
+        if serveNewcomers() { return true }
+        if decodeOne() { return true }
+        return servePass()
+    }
+
+    // MARK: - Newcomers
+
+    /// The first steps of requests that have none yet, in a pass of their own.
+    private func serveNewcomers() -> Bool {
+        var chosen: [(job: ScheduledJob, lane: Lane)] = []
+        var tokens = 0
+        for job in jobs where !job.hasStarted {
+            guard !job.isCancelled() else { continue }
+            job.onEvent(.started)
+            guard open(job), let lane = job.lanes.last else { continue }
+            chosen.append((job, lane))
+            tokens += lane.generation.tokens
+            if tokens >= passTokens { break }
+        }
+        if chosen.isEmpty { return false }
+        run(chosen)
+        return true
+    }
+
+    /// Called between the layers of a longer work.
+    private func interrupt() {
+        guard !isInterrupting else { return }
+        intake(self)
+        guard jobs.contains(where: { !$0.hasStarted && !$0.isCancelled() }) else { return }
+        isInterrupting = true
+        let (start, outer) = (ContinuousClock.now, interruptedSeconds)
+        _ = serveNewcomers()
+        interruptedSeconds = outer + (ContinuousClock.now - start).inSeconds
+        isInterrupting = false
+    }
+
+    // MARK: - Passes
+
+    /// The lanes of the next pass.
+    private func choose() -> [(job: ScheduledJob, lane: Lane)] {
+        var chosen: [(job: ScheduledJob, lane: Lane)] = []
+        var tokens = 0
+        var service = Dictionary(
+            uniqueKeysWithValues: jobs.map { (ObjectIdentifier($0), $0.service) })
+        var taken: [ObjectIdentifier: Int] = [:]
+        var candidates = jobs.filter { $0.hasStarted }
+        while let job = candidates.min(by: {
+            service[ObjectIdentifier($0), default: 0] < service[ObjectIdentifier($1), default: 0]
+        }) {
+            let id = ObjectIdentifier(job)
+            let open = job.lanes.filter { !$0.generation.isFinished }
+            let next = taken[id, default: 0]
+            let cost = (open.first ?? job.lanes.first)?.generation.tokens ?? 0
+            guard chosen.isEmpty || tokens + cost <= passTokens,
+                next < open.count || (job.nextImage < job.request.count && self.open(job))
+            else {
+                candidates.removeAll { $0 === job }
+                continue
+            }
+            let lane = next < open.count ? open[next] : job.lanes[job.lanes.count - 1]
+            chosen.append((job, lane))
+            taken[id] = next + 1
+            tokens += lane.generation.tokens
+            service[id, default: 0] += lane.generation.tokens
+        }
+        return chosen
+    }
+
+    private func servePass() -> Bool {
+        let chosen = choose()
+        if chosen.isEmpty { return !jobs.isEmpty }
+        run(chosen)
+        return true
+    }
+
+    /// Moves the chosen lanes one step on.
+    ///
+    /// If one of them fails, its job ends and the others go on.
+    private func run(_ chosen: [(job: ScheduledJob, lane: Lane)]) {
+        var generations = chosen.map(\.lane.generation)
+        let tokens = generations.reduce(0) { $0 + $1.tokens }
+        let start = ContinuousClock.now
+        if !isInterrupting { interruptedSeconds = 0 }
+        do {
+            try pipeline.step(&generations, pause: interrupt)
+        } catch {
+            let culprit = chosen[error.sequence].job
+            end(culprit, error)
+            let others = chosen.filter { $0.job !== culprit }
+            return others.isEmpty ? () : run(others)
+        }
+        let elapsed = (ContinuousClock.now - start).inSeconds
+        let seconds = isInterrupting ? elapsed : elapsed - interruptedSeconds
+        for ((job, lane), generation) in zip(chosen, generations) {
+            let own = generation.tokens
+            lane.generation = generation
+            lane.stepSeconds.append(seconds * Double(own) / Double(tokens))
+            job.service += own
+            job.reportStep(of: lane, on: pipeline, seconds: elapsed)
+        }
+        onPass?(PassReport(images: chosen.count, tokens: tokens, seconds: seconds))
+    }
+
+    // MARK: - Decoding
+
+    private func decodeOne() -> Bool {
+        for job in jobs {
+            guard let lane = job.lanes.first(where: { $0.generation.isFinished }) else { continue }
+            let start = ContinuousClock.now
+            interruptedSeconds = 0
+            do {
+                let image = try pipeline.finish(&lane.generation, pause: interrupt)
+                let seconds = (ContinuousClock.now - start).inSeconds - interruptedSeconds
+                if job.isCancelled() { throw CancellationError() }
+                job.deliver(image, of: lane, decodeSeconds: seconds)
+                if job.isDelivered { end(job, nil) }
+            } catch {
+                end(job, error)
+            }
+            return true
+        }
+        return false
+    }
+
+    // MARK: - Beginning and end
+
+    /// Opens a job's next lane, or ends the job.
+    private func open(_ job: ScheduledJob) -> Bool {
+        do {
+            try job.openLane(on: pipeline)
+            return true
+        } catch {
+            end(job, error)
+            return false
+        }
+    }
+
+    private func dropCancelled() {
+        for job in jobs where job.isCancelled() { end(job, CancellationError()) }
+    }
+
+    private func end(_ job: ScheduledJob, _ error: (any Error)?) {
+        jobs.removeAll { $0 === job }
+        job.onEnd(error.map(GenerationError.wrapping))
+    }
+}
+
+extension GenerationError {
+    /// What clients are told of an error of the pipeline; a cancellation stays one.
+    static func wrapping(_ error: any Error) -> any Error {
+        switch error {
+        case is CancellationError, is GenerationError: error
+        case let error as NumericError: GenerationError(.numeric, error.description)
+        case let error as MemoryError: GenerationError(.busy, error.description)
+        default: GenerationError(.internalFailure, "\(error)")
+        }
+    }
+}
