@@ -35,6 +35,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
@@ -67,10 +68,21 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "Service",
+            dependencies: [
+                "Engine",
+                "Imaging",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
             name: "Gateway",
             dependencies: [
                 "Engine",
                 "Imaging",
+                "Service",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -109,6 +121,12 @@ let package = Package(
             dependencies: ["Engine", "ZImage", "ModelFiles", "Imaging", "Tensors"],
             swiftSettings: settings
         ),
+        .testTarget(
+            name: "ServiceTests",
+            dependencies: [
+                "Engine", "Imaging", "Service", .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            swiftSettings: settings),
         .testTarget(
             name: "CommandTests", dependencies: ["inkstone", "Imaging", "ModelFiles"],
             exclude: ["Snapshots"], swiftSettings: settings

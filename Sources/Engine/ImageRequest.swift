@@ -129,6 +129,33 @@ public struct ImageRequest: Sendable, Equatable {
         self.source = draft.source
     }
 
+    /// A request of fields that were checked before.
+    init(
+        prompt: String, negativePrompt: String, size: PixelSize, steps: Int, guidanceScale: Double,
+        cfgNormalization: Double, cfgTruncation: Double, seed: UInt64, count: Int, source: Source?
+    ) {
+        self.prompt = prompt
+        self.negativePrompt = negativePrompt
+        self.size = size
+        self.steps = steps
+        self.guidanceScale = guidanceScale
+        self.cfgNormalization = cfgNormalization
+        self.cfgTruncation = cfgTruncation
+        self.seed = seed
+        self.count = count
+        self.source = source
+    }
+
+    /// The same request without its first pictures.
+    package func dropping(first number: Int) -> ImageRequest {
+        precondition(number < count, "a request keeps at least one picture")
+        return ImageRequest(
+            prompt: prompt, negativePrompt: negativePrompt, size: size, steps: steps,
+            guidanceScale: guidanceScale, cfgNormalization: cfgNormalization,
+            cfgTruncation: cfgTruncation, seed: seed &+ UInt64(number), count: count - number,
+            source: source)
+    }
+
     private static func check(
         _ value: Int, _ field: String, multipleOf unit: Int, upTo limit: Int
     ) throws(RequestError) {

@@ -30,6 +30,8 @@ public struct GeneratedImage: Sendable {
     public var promptTruncated: Bool
     /// Where the time went.
     public var seconds: Timings
+    /// The picture as a PNG file that says how it was made, once somebody has written one.
+    public var png: [UInt8]?
 
     /// A picture of the given pixels and story.
     public init(
@@ -89,6 +91,8 @@ public struct GenerationError: Error, Sendable, Equatable, CustomStringConvertib
         case busy
         /// The model is not loaded.
         case notLoaded
+        /// There is no room on the disk, or it cannot be written to.
+        case storage
         /// Anything else.
         case internalFailure
     }

@@ -1,0 +1,155 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+public import Engine
+
+#if canImport(FoundationEssentials)
+    public import FoundationEssentials
+#else
+    public import Foundation
+#endif
+
+/// A request and what became of it.
+public struct Job: Sendable, Equatable, Identifiable {
+    /// Where a job stands.
+    ///
+    /// Queued and running ones go on after a restart; the others are final.
+    public enum State: String, Sendable, Codable, CaseIterable {
+        case queued, running, succeeded, failed, cancelled
+
+        /// Whether nothing more happens to it.
+        public var isFinal: Bool { self != .queued && self != .running }
+    }
+
+    /// A finished picture of a job.
+    public struct Picture: Sendable, Equatable {
+        /// Which of the job's pictures, from 0.
+        public var index: Int
+        /// The seed it was drawn from.
+        public var seed: UInt64
+        /// SHA-256 of its pixels.
+        public var pixelDigest: String
+        /// SHA-256 of its PNG file, which is the file's name in the store.
+        public var file: String
+        /// Bytes of the file.
+        public var fileSize: Int
+        /// Whether the prompt was longer than the model reads.
+        public var promptTruncated: Bool
+        /// Where the time went.
+        public var seconds: Timings
+
+        package init(
+            index: Int, seed: UInt64, pixelDigest: String, file: String, fileSize: Int,
+            promptTruncated: Bool, seconds: Timings
+        ) {
+            self.index = index
+            self.seed = seed
+            self.pixelDigest = pixelDigest
+            self.file = file
+            self.fileSize = fileSize
+            self.promptTruncated = promptTruncated
+            self.seconds = seconds
+        }
+    }
+
+    /// Its name, the same for ever: `job-` and 20 letters and digits.
+    public var id: String
+    /// The model that draws it.
+    public var model: String
+    /// What is drawn.
+    public var request: ImageRequest
+    /// Where it stands.
+    public var state: State
+    /// The id under which the client knows the call, if any.
+    public var requestID: String?
+    /// Who asked for it: the name of an API key.
+    public var owner: String?
+    /// When it was accepted.
+    public var created: Date
+    /// When work on it began, last.
+    public var started: Date?
+    /// When it became final.
+    public var finished: Date?
+    /// How often work on it began.
+    public var attempts: Int
+    /// Why it failed.
+    public var failure: String?
+    /// Pictures that are there, by index.
+    public var pictures: [Picture]
+}
+
+/// What a client says about a job beside what to draw.
+public struct Submission: Sendable, Equatable {
+    /// The id under which the client knows the call.
+    public var requestID: String?
+    /// Who asks: the name of an API key.
+    public var owner: String?
+    /// Two submissions of an owner with the same key are one job.
+    public var idempotencyKey: String?
+    /// What the client sent, in short; the same key with another content is an error.
+    public var fingerprint: String?
+    /// Goes on when nobody watches it.
+    public var isDetached: Bool
+
+    /// A submission with these particulars.
+    public init(
+        requestID: String? = nil, owner: String? = nil, idempotencyKey: String? = nil,
+        fingerprint: String? = nil, isDetached: Bool = false
+    ) {
+        self.requestID = requestID
+        self.owner = owner
+        self.idempotencyKey = idempotencyKey
+        self.fingerprint = fingerprint
+        self.isDetached = isDetached
+    }
+}
+
+/// Which jobs a list holds: the newest first.
+public struct JobQuery: Sendable, Equatable {
+    /// Only jobs in these states; all when empty.
+    public var states: [Job.State]
+    /// Only jobs of this owner, if given.
+    public var owner: String?
+    /// Only jobs whose prompt has this text in it, if given.
+    public var text: String?
+    /// Only jobs before this one, if given: the last of the page before.
+    public var before: String?
+    /// At most so many.
+    public var limit: Int
+
+    /// A list of the newest jobs.
+    public init(
+        states: [Job.State] = [], owner: String? = nil, text: String? = nil, before: String? = nil,
+        limit: Int = 50
+    ) {
+        self.states = states
+        self.owner = owner
+        self.text = text
+        self.before = before
+        self.limit = limit
+    }
+}
+
+/// Why the job store cannot do what was asked.
+public struct JobStoreError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// Coarse reason; switch on this.
+    public enum Code: Sendable, Equatable {
+        /// The folder or the files in it cannot be used.
+        case unusable
+        /// Another server uses the folder.
+        case inUse
+        /// A newer version wrote it.
+        case newer
+        /// No room on the disk; it may pass.
+        case full
+        /// The idempotency key was used for another request.
+        case keyReused
+    }
+
+    /// Coarse reason.
+    public let code: Code
+    /// One sentence: what happened, where, and what to do.
+    public let message: String
+
+    /// The message.
+    public var description: String { message }
+}

@@ -1,0 +1,380 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+public import Engine
+import Imaging
+public import Logging
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// Takes requests as jobs, runs them on an engine and keeps what becomes of them.
+///
+/// A call that waits for its pictures is a job that somebody watches: when its last watcher goes, it
+/// is cancelled. A detached job goes on by itself. Both survive the end of the process.
+public actor JobService: ImageGenerating {
+    /// How much is taken on and kept.
+    public struct Limits: Sendable {
+        /// Jobs that the engine works on or knows of.
+        public var running: Int
+        /// Jobs that are not final; more are refused as busy.
+        public var unfinished: Int
+        /// Seconds that final jobs are kept; for ever if `nil`.
+        public var age: Double?
+        /// Bytes of pictures that are kept.
+        public var pictureBytes: Int
+        /// Seconds to wait for room on the disk before a job fails.
+        public var patience: Double
+
+        /// Limits of the given sizes.
+        public init(
+            running: Int = 64, unfinished: Int = 256, age: Double? = 7 * 86400,
+            pictureBytes: Int = 4 << 30, patience: Double = 60
+        ) {
+            self.running = running
+            self.unfinished = unfinished
+            self.age = age
+            self.pictureBytes = pictureBytes
+            self.patience = patience
+        }
+    }
+
+    /// Where jobs are kept.
+    public nonisolated let store: JobStore
+    private let engine: any ImageGenerating
+    private let limits: Limits
+    private let logger: Logger
+    private var live: [String: LiveJob] = [:]
+    private var tasks: [String: Task<Void, Never>] = [:]
+    /// Ids that wait for the engine, in the order of arrival.
+    private var pending: [String] = []
+    /// Submissions on their way into the store.
+    private var arriving = 0
+    private var lastPruned = ContinuousClock.now
+
+    /// A service over an engine; `resume` takes up what an earlier process left.
+    public init(
+        engine: any ImageGenerating, store: JobStore, limits: Limits = Limits(),
+        logger: Logger = Logger(label: "inkstone.jobs")
+    ) {
+        self.engine = engine
+        self.store = store
+        self.limits = limits
+        self.logger = logger
+    }
+
+    /// The models that requests may name; the first one is the default.
+    public var models: [ModelDescription] {
+        get async { await engine.models }
+    }
+
+    // MARK: - Jobs
+
+    /// Accepts a request: from here on it is not lost.
+    ///
+    /// - Returns: the job; with an idempotency key that was used before, the job of then.
+    /// - Throws: `GenerationError` of code `busy` or `storage`, `JobStoreError` of code `keyReused`.
+    public func submit(
+        _ request: ImageRequest, model: String, _ submission: Submission = Submission()
+    ) async throws -> Job {
+        guard live.count + arriving < limits.unfinished else {
+            throw GenerationError(
+                .busy, "\(limits.unfinished) jobs are waiting already; try again in a moment.")
+        }
+        arriving += 1
+        defer { arriving -= 1 }
+        let (job, isNew) = try await withPatience {
+            try await self.store.insert(request, model: model, submission)
+        }
+        // A client that names its call comes back for it.
+        let isDetached = submission.isDetached || submission.idempotencyKey != nil
+        if isNew {
+            enqueue(LiveJob(job, earlier: [], isDetached: isDetached))
+        } else if isDetached {
+            live[job.id]?.detach()
+        }
+        return job
+    }
+
+    /// What happens to a job from now on, after what has happened in short; or `nil` for none.
+    ///
+    /// A final job's pictures come from the store.
+    public func watch(_ id: String) async throws -> AsyncThrowingStream<JobEvent, any Error>? {
+        if let job = live[id] { return watch(job) }
+        guard let job = try await store.job(id) else { return nil }
+        if let job = live[job.id] { return watch(job) }
+        return AsyncThrowingStream { continuation in
+            for image in images(of: job) { continuation.yield(.image(image)) }
+            switch job.state {
+            case .cancelled: continuation.finish(throwing: CancellationError())
+            case .failed:
+                continuation.finish(
+                    throwing: GenerationError(.internalFailure, job.failure ?? "The job failed."))
+            default: continuation.finish()
+            }
+        }
+    }
+
+    private func watch(_ job: LiveJob) -> AsyncThrowingStream<JobEvent, any Error> {
+        job.watch { Task { await self.abandon(job.id) } }
+    }
+
+    /// How far a job is that is not final, by its id or the client's request id.
+    public func progress(_ id: String) -> JobProgress? { find(id)?.progress }
+
+    /// The jobs that are not final: those in work first, then those that wait.
+    public var unfinished: [(id: String, progress: JobProgress)] {
+        let waiting = Set(pending)
+        return live.values.filter { !waiting.contains($0.id) }.map { ($0.id, $0.progress) }
+            + pending.compactMap { id in live[id].map { (id, $0.progress) } }
+    }
+
+    /// Cancels a job within one step; returns whether there was one that could be.
+    @discardableResult
+    public func cancel(_ id: String) async -> Bool {
+        guard let job = find(id) else { return false }
+        await abandon(job.id)
+        return true
+    }
+
+    /// Cancels every job that is not final.
+    public func cancelAll() async {
+        for id in Array(live.keys) { await abandon(id) }
+    }
+
+    /// Removes a final job and its pictures; returns whether there was one.
+    public func remove(_ id: String) async throws -> Bool {
+        try await store.remove([id]) > 0
+    }
+
+    /// The PNG file of a picture.
+    public nonisolated func file(of picture: Job.Picture) -> [UInt8]? {
+        store.files.read(picture.file)
+    }
+
+    /// Takes up the jobs that were not final when the process before this one ended.
+    public func resume() async throws {
+        let jobs = try await store.unfinished()
+        for job in jobs where live[job.id] == nil {
+            let earlier = images(of: job)
+            enqueue(LiveJob(job, earlier: earlier, isDetached: true))
+        }
+        if !jobs.isEmpty {
+            logger.info("jobs resumed", metadata: ["count": "\(jobs.count)"])
+        }
+    }
+
+    // MARK: - ImageGenerating
+
+    /// Runs a request as a job that is cancelled when the iteration ends early.
+    public nonisolated func events(
+        for request: ImageRequest, model: String
+    ) -> AsyncThrowingStream<JobEvent, any Error> {
+        events(for: request, model: model, Submission())
+    }
+
+    /// Runs a request as a job with the given particulars.
+    ///
+    /// Unless it is detached, or has an idempotency key, the job is cancelled when the iteration
+    /// ends early.
+    public nonisolated func events(
+        for request: ImageRequest, model: String, _ submission: Submission
+    ) -> AsyncThrowingStream<JobEvent, any Error> {
+        AsyncThrowingStream { continuation in
+            let task = Task {
+                do {
+                    let job = try await submit(request, model: model, submission)
+                    if let events = try await watch(job.id) {
+                        for try await event in events { continuation.yield(event) }
+                    }
+                    // A cancelled iteration ends without an error.
+                    try Task.checkCancellation()
+                    continuation.finish()
+                } catch {
+                    continuation.finish(throwing: error)
+                }
+            }
+            continuation.onTermination = { _ in task.cancel() }
+        }
+    }
+
+    // MARK: - Running
+
+    private func find(_ id: String) -> LiveJob? {
+        live[id] ?? live.values.first { $0.requestID == id }
+    }
+
+    private func enqueue(_ job: LiveJob) {
+        live[job.id] = job
+        pending.append(job.id)
+        startNext()
+    }
+
+    private func startNext() {
+        while tasks.count < limits.running, !pending.isEmpty {
+            let id = pending.removeFirst()
+            guard let job = live[id] else { continue }
+            tasks[id] = Task { await self.run(job) }
+        }
+        for (place, id) in pending.enumerated() { live[id]?.publish(.queued(position: place)) }
+    }
+
+    /// Ends a job that nobody wants any longer.
+    private func abandon(_ id: String) async {
+        if let task = tasks[id] {
+            task.cancel()
+        } else if let place = pending.firstIndex(of: id), let job = live[id] {
+            pending.remove(at: place)
+            await conclude(job, .failure(CancellationError()))
+        }
+    }
+
+    private nonisolated func run(_ job: LiveJob) async {
+        let result: Result<Void, any Error>
+        do {
+            try await draw(job)
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        // A cancelled task cannot write to the database; a new one can.
+        await Task { await self.conclude(job, result) }.value
+    }
+
+    /// Draws what is missing of a job; every picture goes to the watchers and then to the store.
+    private nonisolated func draw(_ job: LiveJob) async throws {
+        try await withPatience { try await self.store.start(job.id) }
+        var done = 0
+        while job.earlier.contains(where: { $0.index == done }) { done += 1 }
+        guard done < job.request.count else { return }
+        let rest = job.request.dropping(first: done)
+        let description = await engine.models.first { $0.id == job.model }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for try await event in engine.events(for: rest, model: job.model) {
+                switch event {
+                case .queued, .started:
+                    job.publish(event)
+                case .step(let image, let step, let steps, let seconds):
+                    job.publish(
+                        .step(image: image + done, step: step, steps: steps, seconds: seconds))
+                case .preview(let image, let step, let picture):
+                    job.publish(.preview(image: image + done, step: step, picture))
+                case .image(var image):
+                    image.index += done
+                    let png = try Self.png(of: image, job.request, description)
+                    image.png = png
+                    job.publish(.image(image))
+                    group.addTask { [image] in try await self.keep(image, png, of: job) }
+                }
+            }
+            // A cancelled iteration ends without an error.
+            try Task.checkCancellation()
+            try await group.waitForAll()
+        }
+        guard job.imageCount == job.request.count else {
+            throw GenerationError(
+                .internalFailure,
+                "The engine ended after \(job.imageCount) of \(job.request.count) pictures.")
+        }
+    }
+
+    private static func png(
+        of image: GeneratedImage, _ request: ImageRequest, _ model: ModelDescription?
+    ) throws -> [UInt8] {
+        let metadata = model.map {
+            ImageMetadata(
+                parameters: GenerationParameters(request: request, image: image, model: $0).text)
+        }
+        return try ImageEncoder.encode(image.image, metadata: metadata ?? ImageMetadata())
+    }
+
+    private nonisolated func keep(
+        _ image: GeneratedImage, _ png: [UInt8], of job: LiveJob
+    ) async throws {
+        try await withPatience {
+            let file = try self.store.files.store(png)
+            try await self.store.add(
+                Job.Picture(
+                    index: image.index, seed: image.seed, pixelDigest: image.pixelDigest,
+                    file: file, fileSize: png.count, promptTruncated: image.promptTruncated,
+                    seconds: image.seconds), to: job.id)
+        }
+    }
+
+    private func conclude(_ job: LiveJob, _ result: Result<Void, any Error>) async {
+        let (state, failure): (Job.State, String?) =
+            switch result {
+            case .success: (.succeeded, nil)
+            case .failure(is CancellationError): (.cancelled, nil)
+            case .failure(let error): (.failed, "\(error)")
+            }
+        do {
+            try await withPatience { try await self.store.finish(job.id, state, failure: failure) }
+        } catch {
+            logger.error(
+                "the end of a job was not written down; it runs again after a restart",
+                metadata: ["job": "\(job.id)", "error": "\(error)"])
+        }
+        live[job.id] = nil
+        tasks[job.id] = nil
+        job.end(result)
+        startNext()
+        await prune()
+    }
+
+    // MARK: - Upkeep
+
+    /// Removes what is older or more than allowed, once a minute at most.
+    private func prune() async {
+        guard .now - lastPruned > .seconds(60) else { return }
+        lastPruned = .now
+        do {
+            try await pruneNow()
+        } catch {
+            logger.warning("old jobs were not removed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    package func pruneNow() async throws {
+        let ids = try await store.expired(
+            before: limits.age.map { Date(timeIntervalSinceNow: -$0) },
+            pictureBytes: limits.pictureBytes)
+        if !ids.isEmpty { _ = try await store.remove(ids) }
+    }
+
+    /// Pictures that are in the store, as the engine delivered them.
+    private nonisolated func images(of job: Job) -> [GeneratedImage] {
+        job.pictures.compactMap { picture in
+            guard let png = file(of: picture),
+                let image = try? ImageDecoder.decode(png).flattened()
+            else { return nil }
+            var generated = GeneratedImage(
+                index: picture.index, seed: picture.seed, image: image,
+                pixelDigest: picture.pixelDigest, promptTruncated: picture.promptTruncated,
+                seconds: picture.seconds)
+            generated.png = png
+            return generated
+        }
+    }
+
+    /// Repeats what fails for want of room on the disk until there is some, or patience ends.
+    private nonisolated func withPatience<Value: Sendable>(
+        _ body: @Sendable () async throws -> Value
+    ) async throws -> Value {
+        let deadline = ContinuousClock.now + .seconds(limits.patience)
+        while true {
+            do {
+                return try await body()
+            } catch let error as JobStoreError where error.code == .full {
+                guard .now < deadline else { throw GenerationError(.storage, error.message) }
+            } catch let error as ImagingError where error.code == .diskFull {
+                guard .now < deadline else { throw GenerationError(.storage, "\(error)") }
+            } catch let error as JobStoreError where error.code == .unusable {
+                throw GenerationError(.storage, error.message)
+            }
+            try await Task.sleep(for: .milliseconds(250))
+        }
+    }
+}

@@ -1,0 +1,176 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+public import Imaging
+import Synchronization
+
+/// How far a job is.
+public struct JobProgress: Sendable, Equatable {
+    /// Others that begin before it; `nil` once it has begun.
+    public var place: Int?
+    /// Steps done, of all pictures together.
+    public var stepsDone: Int
+    /// Steps to do, of all pictures together.
+    public var steps: Int
+    /// Pictures done.
+    public var pictures: Int
+    /// The newest preview.
+    public var preview: RGBImage?
+    /// Seconds until the last step at the pace so far; `nil` before the first one.
+    public var secondsLeft: Double?
+
+    /// From 0 to 1.
+    public var share: Double { steps == 0 ? 0 : Double(stepsDone) / Double(steps) }
+}
+
+/// A job that is not final yet: what has happened so far, and who watches.
+final class LiveJob: Sendable {
+    typealias Watcher = AsyncThrowingStream<JobEvent, any Error>.Continuation
+
+    let id: String
+    let request: ImageRequest
+    let model: String
+    let requestID: String?
+    /// Pictures that an earlier run of the program finished.
+    let earlier: [GeneratedImage]
+    private let state: Mutex<State>
+
+    private struct State {
+        var isDetached: Bool
+        var place: Int?
+        var hasStarted = false
+        var firstStep: ContinuousClock.Instant?
+        var lastStep: ContinuousClock.Instant?
+        /// The newest step of each picture.
+        var steps: [Int: Int] = [:]
+        var stepEvents: [Int: JobEvent] = [:]
+        var previews: [Int: JobEvent] = [:]
+        var lastPreview: RGBImage?
+        var images: [Int: GeneratedImage] = [:]
+        var watchers: [Int: Watcher] = [:]
+        var nextWatcher = 0
+        var end: Result<Void, any Error>?
+    }
+
+    init(_ job: Job, earlier: [GeneratedImage], isDetached: Bool) {
+        id = job.id
+        request = job.request
+        model = job.model
+        requestID = job.requestID
+        self.earlier = earlier
+        var state = State(isDetached: isDetached)
+        for image in earlier {
+            state.images[image.index] = image
+            state.steps[image.index] = job.request.steps
+        }
+        self.state = Mutex(state)
+    }
+
+    /// What happened so far, in short, and then everything that happens.
+    ///
+    /// `onAbandoned` is called when nobody watches any longer a job that nobody else waits for.
+    func watch(
+        onAbandoned: @escaping @Sendable () -> Void
+    ) -> AsyncThrowingStream<JobEvent, any Error> {
+        AsyncThrowingStream { continuation in
+            let number = state.withLock { state -> Int? in
+                if state.hasStarted {
+                    continuation.yield(.started)
+                } else if let place = state.place {
+                    continuation.yield(.queued(position: place))
+                }
+                for (image, event) in state.stepEvents.sorted(by: { $0.key < $1.key })
+                where state.images[image] == nil {
+                    continuation.yield(event)
+                    if let preview = state.previews[image] { continuation.yield(preview) }
+                }
+                for image in state.images.values.sorted(by: { $0.index < $1.index }) {
+                    continuation.yield(.image(image))
+                }
+                guard state.end == nil else { return nil }
+                state.watchers[state.nextWatcher] = continuation
+                state.nextWatcher += 1
+                return state.nextWatcher - 1
+            }
+            guard let number else {
+                finish(continuation)
+                return
+            }
+            continuation.onTermination = { _ in
+                let isAbandoned = self.state.withLock { state in
+                    state.watchers[number] = nil
+                    return state.watchers.isEmpty && !state.isDetached && state.end == nil
+                }
+                if isAbandoned { onAbandoned() }
+            }
+        }
+    }
+
+    /// Lets the job go on when nobody watches it.
+    func detach() {
+        state.withLock { $0.isDetached = true }
+    }
+
+    /// Tells all watchers what happened.
+    func publish(_ event: JobEvent) {
+        state.withLock { state in
+            switch event {
+            case .queued(let place):
+                guard !state.hasStarted, state.place != place else { return }
+                state.place = place
+            case .started:
+                guard !state.hasStarted else { return }
+                state.hasStarted = true
+                state.place = nil
+            case .step(let image, let step, _, _):
+                state.firstStep = state.firstStep ?? .now
+                state.lastStep = .now
+                state.steps[image] = step
+                state.stepEvents[image] = event
+            case .preview(let image, _, let picture):
+                state.previews[image] = event
+                state.lastPreview = picture
+            case .image(let image):
+                guard state.images[image.index] == nil else { return }
+                state.images[image.index] = image
+            }
+            for watcher in state.watchers.values { watcher.yield(event) }
+        }
+    }
+
+    /// Pictures that are there.
+    var imageCount: Int { state.withLock { $0.images.count } }
+
+    /// Nothing more happens.
+    func end(_ result: Result<Void, any Error>) {
+        let watchers = state.withLock { state -> [Watcher] in
+            state.end = state.end ?? result
+            defer { state.watchers = [:] }
+            return Array(state.watchers.values)
+        }
+        for watcher in watchers { finish(watcher) }
+    }
+
+    private func finish(_ watcher: Watcher) {
+        switch state.withLock({ $0.end }) {
+        case .failure(let error): watcher.finish(throwing: error)
+        default: watcher.finish()
+        }
+    }
+
+    var progress: JobProgress {
+        state.withLock { state in
+            let total = request.steps * request.count
+            let done = state.steps.values.reduce(0, +)
+            let before = earlier.count * request.steps
+            var left: Double?
+            if let first = state.firstStep, let last = state.lastStep, done - before > 1 {
+                let pace = (last - first) / .seconds(1) / Double(done - before - 1)
+                left = pace * Double(total - done)
+            }
+            return JobProgress(
+                place: state.place, stepsDone: done, steps: total, pictures: state.images.count,
+                preview: state.lastPreview, secondsLeft: left)
+        }
+    }
+}

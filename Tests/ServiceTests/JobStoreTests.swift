@@ -1,0 +1,163 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import GRDB
+import Imaging
+import Service
+import Testing
+
+/// The store on the disk: lists, damage, other versions, other servers.
+@Suite("The job store")
+struct JobStoreTests {
+    let folder: TemporaryFolder
+    let engine = FakeEngine()
+    private var data: URL { folder.url.appending(path: "data") }
+
+    init() throws { folder = try TemporaryFolder() }
+
+    @Test("lists are the newest first, by state, owner and text, page by page")
+    func lists() async throws {
+        let store = try JobStore(folder: data)
+        for (prompt, owner) in [
+            ("a cat", "ann"), ("a dog", "bob"), ("Cats", "ann"), ("一只猫", "ann"),
+        ] {
+            _ = try await store.insert(
+                try engine.request(prompt), model: "example", Submission(owner: owner))
+        }
+        let all = try await store.jobs(JobQuery())
+        #expect(all.map(\.request.prompt) == ["一只猫", "Cats", "a dog", "a cat"])
+        let cats = try await store.jobs(JobQuery(owner: "ann", text: "cat"))
+        #expect(cats.map(\.request.prompt) == ["Cats", "a cat"])
+        try await store.finish(all[1].id, .failed, failure: "x")
+        #expect(try await store.jobs(JobQuery(states: [.failed])).map(\.id) == [all[1].id])
+        let page = try await store.jobs(JobQuery(before: all[1].id, limit: 1))
+        #expect(page.map(\.id) == [all[2].id])
+        #expect(try await store.jobs(JobQuery(text: "%' OR 1")).isEmpty)
+    }
+
+    @Test("a final state is final")
+    func final() async throws {
+        let store = try JobStore(folder: data)
+        let (job, _) = try await store.insert(
+            try engine.request(), model: "example", Submission())
+        #expect(try await store.remove([job.id]) == 0, "what is not final stays")
+        try await store.finish(job.id, .cancelled)
+        try await store.start(job.id)
+        try await store.finish(job.id, .succeeded)
+        #expect(try await store.job(job.id)?.state == .cancelled)
+        #expect(try await store.remove([job.id]) == 1)
+        #expect(try await store.job(job.id) == nil)
+    }
+
+    @Test("a second server in the same folder is refused")
+    func locked() throws {
+        let store = try JobStore(folder: data)
+        let error = #expect(throws: JobStoreError.self) { _ = try JobStore(folder: data) }
+        #expect(error?.code == .inUse)
+        #expect(error?.message.contains(data.path) == true)
+        withExtendedLifetime(store) {}
+    }
+
+    @Test("a damaged database is set aside and the service goes on")
+    func damaged() async throws {
+        do {
+            let store = try JobStore(folder: data)
+            for _ in 0..<200 {
+                _ = try await store.insert(
+                    try engine.request(), model: "example", Submission())
+            }
+        }
+        let url = data.appending(path: "jobs.sqlite")
+        var bytes = try Data(contentsOf: url)
+        for index in stride(from: 4096, to: bytes.count, by: 3) { bytes[index] = 0xAA }
+        try bytes.write(to: url)
+        let store = try JobStore(folder: data)
+        let aside = try #require(store.setAside)
+        #expect(try Data(contentsOf: aside).count == bytes.count)
+        #expect(try await store.jobs(JobQuery()).isEmpty)
+        _ = try await store.insert(try engine.request(), model: "example", Submission())
+    }
+
+    @Test("what is no database at all is set aside too")
+    func foreign() throws {
+        try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)
+        try Data("This is a diary.".utf8).write(to: data.appending(path: "jobs.sqlite"))
+        #expect(try JobStore(folder: data).setAside != nil)
+    }
+
+    @Test("a database of a newer version is left alone")
+    func newer() async throws {
+        do { _ = try JobStore(folder: data) }
+        let path = data.appending(path: "jobs.sqlite").path
+        do {
+            let database = try DatabaseQueue(path: path)
+            try await database.write {
+                try $0.execute(sql: "INSERT INTO grdb_migrations VALUES ('99 of the future')")
+            }
+            try database.close()
+        }
+        let error = #expect(throws: JobStoreError.self) { _ = try JobStore(folder: data) }
+        #expect(error?.code == .newer)
+    }
+
+    @Test("a folder that cannot be made is named")
+    func unusable() throws {
+        let file = folder.url.appending(path: "file")
+        try Data().write(to: file)
+        let error = #expect(throws: JobStoreError.self) {
+            _ = try JobStore(folder: file.appending(path: "data"))
+        }
+        #expect(error?.code == .unusable)
+        #expect(error?.message.contains("--data") == true)
+    }
+
+    @Test("picture files: one for equal bytes, whole, and only under their own name")
+    func files() throws {
+        let files = try PictureFiles(folder: data)
+        let bytes: [UInt8] = [1, 2, 3]
+        let name = try files.store(bytes)
+        #expect(try files.store(bytes) == name)
+        #expect(files.read(name) == bytes)
+        for foreign in ["", "../\(name)", String(repeating: "Z", count: 64), name + "0"] {
+            #expect(files.read(foreign) == nil)
+        }
+        let path = data.appending(path: "\(name.prefix(2))/\(name).png")
+        try Data([1, 2]).write(to: path)
+        #expect(files.read(name) == nil, "a file that is not what its name says is no picture")
+        files.remove(name)
+        #expect(!FileManager.default.fileExists(atPath: path.path))
+    }
+
+    @Test("a request survives the way through text")
+    func codable() throws {
+        let source = try FakeEngine.picture(seed: 0xABCDEF, size: PixelSize(width: 16, height: 16))
+        for request in [
+            try engine.request("猫 \u{0} \"", seed: 1 << 62), try engine.request(source: source),
+        ] {
+            let text = try JSONEncoder().encode(request)
+            #expect(try JSONDecoder().decode(ImageRequest.self, from: text) == request)
+        }
+    }
+}
+
+extension JobStore {
+    /// Leaves a running job with some pictures done, as a killed process does.
+    func plant(
+        _ request: ImageRequest, pictures: [Int], engine: FakeEngine
+    ) async throws -> String {
+        let (job, _) = try await insert(request, model: "example", Submission())
+        try await start(job.id)
+        for index in pictures {
+            let seed = request.seed + UInt64(index)
+            let image = try FakeEngine.picture(seed: seed, size: request.size)
+            let png = try ImageEncoder.encode(image)
+            try await add(
+                Job.Picture(
+                    index: index, seed: seed, pixelDigest: digest(image.pixels),
+                    file: try files.store(png), fileSize: png.count, promptTruncated: false,
+                    seconds: Timings(text: 0, steps: [], decode: 0, total: 0)), to: job.id)
+        }
+        return job.id
+    }
+}
