@@ -20,7 +20,7 @@ struct RequestFields {
         guard !body.isEmpty else {
             throw APIError(
                 .badRequest, code: "invalid_json",
-                "The body is empty; send a JSON object such as {\"prompt\": \"a lighthouse\"}.")
+                "The body is empty; send a JSON object such as {\"prompt\": \"a red apple\"}.")
         }
         var values = try Self.object(body, name: "The body")
         if case .string(let text)? = values["kwargs"], !text.isEmpty {

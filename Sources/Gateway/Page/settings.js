@@ -67,6 +67,8 @@ export class Settings {
   /** Builds the buttons whose words depend on the language. */
   wordChoices() {
     const { presets, sizes, examples } = this.model;
+    // An idea that this model can draw, where it names any.
+    document.getElementById('prompt').placeholder = pick(examples)?.[0] ?? t('prompt.placeholder');
     this.fill('presets', presets, (preset) => pick(preset.name), (preset) => {
       this.setSize(preset.size);
       $('steps').value = preset.steps;

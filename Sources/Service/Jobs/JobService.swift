@@ -149,6 +149,18 @@ public actor JobService: ImageGenerating {
         try await store.remove([id]) > 0
     }
 
+    /// The PNG file of a job's picture as soon as it is there, or `nil`.
+    public func picture(_ index: Int, of id: String) async throws -> [UInt8]? {
+        if let png = find(id)?.image(index)?.png { return png }
+        return try await store.job(id)?.pictures.first { $0.index == index }.flatMap(file)
+    }
+
+    /// A job with what is known of its progress, by its id or the client's request id.
+    public func job(_ id: String) async throws -> (job: Job, progress: JobProgress?)? {
+        guard let job = try await store.job(id) else { return nil }
+        return (job, live[job.id]?.progress)
+    }
+
     /// The PNG file of a picture.
     public nonisolated func file(of picture: Job.Picture) -> [UInt8]? {
         store.files.read(picture.file)

@@ -138,6 +138,9 @@ final class LiveJob: Sendable {
         }
     }
 
+    /// A picture that is there.
+    func image(_ index: Int) -> GeneratedImage? { state.withLock { $0.images[index] } }
+
     /// Pictures that are there.
     var imageCount: Int { state.withLock { $0.images.count } }
 

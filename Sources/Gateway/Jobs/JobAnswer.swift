@@ -1,0 +1,116 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import Service
+
+/// A job as `/api/jobs` tells it.
+struct JobAnswer: Encodable {
+    struct Progress: Encodable {
+        var place: Int?
+        var stepsDone: Int
+        var steps: Int
+        var secondsLeft: Double?
+
+        init(_ progress: JobProgress) {
+            place = progress.place
+            stepsDone = progress.stepsDone
+            steps = progress.steps
+            secondsLeft = progress.secondsLeft
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case place, steps
+            case stepsDone = "steps_done"
+            case secondsLeft = "seconds_left"
+        }
+    }
+
+    struct Image: Encodable {
+        var index: Int
+        var url: String
+        var seed: UInt64
+        var pixelSHA256: String
+        var promptTruncated: Bool
+        var seconds: Double
+
+        private enum CodingKeys: String, CodingKey {
+            case index, url, seed, seconds
+            case pixelSHA256 = "pixel_sha256"
+            case promptTruncated = "prompt_truncated"
+        }
+    }
+
+    var id: String
+    var object = "job"
+    var state: Job.State
+    var model: String
+    var prompt: String
+    var negativePrompt: String
+    var size: String
+    var steps: Int
+    var guidanceScale: Double
+    var seed: UInt64
+    var n: Int
+    var requestID: String?
+    var created: Double
+    var started: Double?
+    var finished: Double?
+    var attempts: Int
+    var failure: String?
+    var progress: Progress?
+    var images: [Image]
+
+    /// - Parameters:
+    ///   - job: what is told.
+    ///   - progress: of a job that is not final.
+    init(_ job: Job, _ progress: JobProgress?) {
+        id = job.id
+        state = job.state
+        model = job.model
+        prompt = job.request.prompt
+        negativePrompt = job.request.negativePrompt
+        size = job.request.size.description
+        steps = job.request.steps
+        guidanceScale = job.request.guidanceScale
+        seed = job.request.seed
+        n = job.request.count
+        requestID = job.requestID
+        created = job.created.timeIntervalSince1970
+        started = job.started?.timeIntervalSince1970
+        finished = job.finished?.timeIntervalSince1970
+        attempts = job.attempts
+        failure = job.failure
+        self.progress = progress.map(Progress.init)
+        images = job.pictures.map { picture in
+            Image(
+                index: picture.index, url: Self.url(job.id, picture.index), seed: picture.seed,
+                pixelSHA256: picture.pixelDigest, promptTruncated: picture.promptTruncated,
+                seconds: picture.seconds.total)
+        }
+    }
+
+    /// Where a picture is, from the root of the service.
+    static func url(_ id: String, _ index: Int) -> String { "/api/jobs/\(id)/images/\(index)" }
+
+    private enum CodingKeys: String, CodingKey {
+        case id, object, state, model, prompt, size, steps, seed, n, created, started, finished
+        case attempts, failure, progress, images
+        case negativePrompt = "negative_prompt"
+        case guidanceScale = "guidance_scale"
+        case requestID = "request_id"
+    }
+}
+
+/// A page of jobs, the newest first.
+struct JobList: Encodable {
+    var object = "list"
+    var data: [JobAnswer]
+    /// Whether there are older ones; `before` the last one's id asks for them.
+    var hasMore: Bool
+
+    private enum CodingKeys: String, CodingKey {
+        case object, data
+        case hasMore = "has_more"
+    }
+}

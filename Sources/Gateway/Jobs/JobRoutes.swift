@@ -1,0 +1,209 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Imaging
+import NIOCore
+import Service
+
+// Our own small interface; openapi.json beside the page's files describes it.
+//
+// POST   /api/jobs                     accepts the JSON fields of the OpenAI dialect, answers 202
+// GET    /api/jobs                     the newest jobs
+// GET    /api/jobs/{id}                one of them, by its id or the client's x-request-id
+// GET    /api/jobs/{id}/events         what happens to it, as server-sent events
+// GET    /api/jobs/{id}/images/{index} a finished picture
+// POST   /api/jobs/{id}/cancel         stops it within one step
+// DELETE /api/jobs/{id}                forgets it and its pictures
+
+extension Gateway {
+    /// The routes in the comment above.
+    func addJobRoutes(to router: Router<GatewayContext>) {
+        router.endpoint("/api/jobs", [.post: submitJob, .get: listJobs])
+        router.endpoint(
+            "/api/jobs/:id",
+            [
+                .get: { _, context in .json(try await answer(id(context))) },
+                .delete: { _, context in
+                    let id = try id(context)
+                    guard try await jobs.remove(id) else {
+                        let answer = try await answer(id)
+                        throw APIError(
+                            .conflict, code: "job_not_final",
+                            "The job is \(answer.state.rawValue); cancel it before it is removed.",
+                            shouldRetry: false)
+                    }
+                    return Response(status: .noContent)
+                },
+            ])
+        router.endpoint(
+            "/api/jobs/:id/cancel",
+            [
+                .post: { _, context in
+                    let id = try id(context)
+                    await jobs.cancel(id)
+                    return .json(try await answer(id), status: .accepted)
+                }
+            ])
+        router.endpoint("/api/jobs/:id/events", [.get: jobEvents])
+        router.endpoint("/api/jobs/:id/images/:index", [.get: jobImage])
+    }
+
+    private func id(_ context: GatewayContext) throws -> String {
+        try context.parameters.require("id")
+    }
+
+    private static func noSuchJob(_ id: String) -> APIError {
+        APIError(
+            .notFound, code: "job_not_found",
+            "There is no job \(JSONValue.string(id).summary); old ones are removed after a while.")
+    }
+
+    private func answer(_ id: String) async throws -> JobAnswer {
+        guard let (job, progress) = try await jobs.job(id) else { throw Self.noSuchJob(id) }
+        return JobAnswer(job, progress)
+    }
+
+    // MARK: - Routes
+
+    @Sendable
+    private func submitJob(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        var request = request
+        let body = try await request.readBody(upTo: configuration.maximumBodyBytes)
+        let call = try await imageCall(try RequestFields(json: body))
+        var submission = try submission(request, body, context)
+        submission.isDetached = true
+        let job = try await jobs.submit(call.request, model: call.model.id, submission)
+        var response = Response.json(try await answer(job.id), status: .accepted)
+        response.headers[.location] = "/api/jobs/\(job.id)"
+        return response
+    }
+
+    @Sendable
+    private func listJobs(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let parameters = request.uri.queryParameters
+        var query = JobQuery()
+        if let text = parameters["state"] {
+            query.states = try text.split(separator: ",").map { word in
+                guard let state = Job.State(rawValue: String(word)) else {
+                    throw APIError.invalid(
+                        "state",
+                        "state must be one or more of"
+                            + " \(Job.State.allCases.map(\.rawValue).joined(separator: ", ")),"
+                            + " got \(JSONValue.string(String(word)).summary).")
+                }
+                return state
+            }
+        }
+        query.text = parameters["q"].map(String.init)
+        query.before = parameters["before"].map(String.init)
+        if let text = parameters["limit"] {
+            guard let limit = Int(text), (1...200).contains(limit) else {
+                throw APIError.invalid(
+                    "limit",
+                    "limit must be between 1 and 200, got"
+                        + " \(JSONValue.string(String(text)).summary).")
+            }
+            query.limit = limit
+        }
+        let wanted = query.limit
+        query.limit += 1
+        let found = try await jobs.store.jobs(query)
+        var rows: [JobAnswer] = []
+        for job in found.prefix(wanted) {
+            rows.append(JobAnswer(job, await jobs.progress(job.id)))
+        }
+        return .json(JobList(data: rows, hasMore: found.count > wanted))
+    }
+
+    @Sendable
+    private func jobEvents(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let id = try id(context)
+        guard let (job, _) = try await jobs.job(id), let events = try await jobs.watch(job.id)
+        else { throw Self.noSuchJob(id) }
+        return try await EventStream.response(
+            to: request, events: events, keepAlive: configuration.keepAliveInterval,
+            translate: { try Self.frame($0, of: job.id) },
+            fail: { error in
+                let known = ErrorMiddleware.describe(
+                    error, patience: generator.patience, context: context)
+                return EventStream.frame("error", known.body)
+            },
+            end: EventStream.frame("done", NoData()))
+    }
+
+    /// An event of a job: as the page's, but a picture is an address.
+    private static func frame(_ event: JobEvent, of id: String) throws -> ByteBuffer {
+        switch event {
+        case .queued(let position):
+            EventStream.frame("queued", QueuedData(position: position))
+        case .started:
+            EventStream.frame("started", NoData())
+        case .step(let image, let step, let steps, let seconds):
+            EventStream.frame(
+                "step", StepData(image: image, step: step, steps: steps, seconds: seconds))
+        case .preview(let image, let step, let picture):
+            EventStream.frame(
+                "preview",
+                PreviewData(image: image, step: step, url: try PictureFile.dataURL(picture)))
+        case .image(let image):
+            EventStream.frame(
+                "image",
+                JobAnswer.Image(
+                    index: image.index, url: JobAnswer.url(id, image.index), seed: image.seed,
+                    pixelSHA256: image.pixelDigest, promptTruncated: image.promptTruncated,
+                    seconds: image.seconds.total))
+        }
+    }
+
+    @Sendable
+    private func jobImage(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let id = try id(context)
+        guard let index = context.parameters.get("index", as: Int.self),
+            let png = try await jobs.picture(index, of: id)
+        else {
+            throw APIError(
+                .notFound, code: "image_not_found",
+                "The job has no such picture, or not yet; its images list those that are there.")
+        }
+        let wanted = request.uri.queryParameters["format"].map(String.init) ?? "png"
+        guard let format = ImageFormat(fileExtension: wanted) else {
+            throw APIError.invalid(
+                "format", "format must be png, jpeg or webp, got \(JSONValue.string(wanted).summary).")
+        }
+        var file = png
+        if format != .png {
+            let decoded = try ImageDecoder.decode(png)
+            file = try PictureFile.encode(
+                decoded.flattened(), as: format, quality: 95, metadata: decoded.metadata)
+        }
+        var response = Response.bytes(file, type: format.mimeType)
+        response.headers[.cacheControl] = "private, max-age=31536000, immutable"
+        return response
+    }
+
+    // MARK: - Submissions
+
+    /// What a request says about its job beside what to draw.
+    func submission(
+        _ request: Request, _ body: [UInt8], _ context: GatewayContext
+    ) throws(APIError) -> Submission {
+        var submission = Submission(requestID: context.requestID)
+        if let key = request.headers[.idempotencyKey], !key.isEmpty {
+            guard key.utf8.count <= 255 else {
+                throw APIError(
+                    .badRequest, code: "invalid_idempotency_key",
+                    "Idempotency-Key must have at most 255 bytes, got \(key.utf8.count).")
+            }
+            submission.idempotencyKey = key
+            submission.fingerprint = digest(body)
+        }
+        return submission
+    }
+}
+
+extension HTTPField.Name {
+    static let idempotencyKey = HTTPField.Name("idempotency-key")!
+}
