@@ -3,6 +3,7 @@
 import Engine
 import HTTPTypes
 import Hummingbird
+import Service
 
 /// A refusal or failure as clients read it.
 ///
@@ -31,7 +32,9 @@ struct APIError: Error, Equatable {
         self.parameter = parameter
         self.message = message
         self.retryAfter = retryAfter
-        self.shouldRetry = shouldRetry
+        // Clients repeat these by themselves; without a time to wait, repeating is in vain.
+        let isTerminal = (status.code == 409 || status.code >= 499) && retryAfter == nil
+        self.shouldRetry = shouldRetry ?? (isTerminal ? false : nil)
         self.allow = allow
     }
 
@@ -107,11 +110,15 @@ extension APIError {
         case .numeric:
             self.init(
                 .internalServerError, type: "server_error", code: "numeric_failure",
-                error.message, shouldRetry: false)
+                error.message)
+        case .storage:
+            self.init(
+                .serviceUnavailable, type: "server_error", code: "storage_full",
+                error.message, retryAfter: patience)
         case .internalFailure:
             self.init(
                 .internalServerError, type: "server_error", code: "internal_error",
-                error.message, shouldRetry: false)
+                error.message)
         }
     }
 
@@ -121,6 +128,9 @@ extension APIError {
         case let error as APIError: self = error
         case let error as RequestError: self.init(error)
         case let error as GenerationError: self.init(error, patience: patience)
+        case let error as JobStoreError where error.code == .keyReused:
+            self.init(
+                .unprocessableContent, code: "idempotency_key_reused", error.message)
         case is CancellationError: self = .cancelled
         case let error as HTTPError where error.status == .notFound: self = .noSuchPath
         default: return nil
@@ -130,8 +140,7 @@ extension APIError {
     /// The caller went away or cancelled; never worth an automatic repetition.
     static let cancelled = APIError(
         .init(code: 499, reasonPhrase: "Client Closed Request"), type: "cancelled",
-        code: "request_cancelled", "The request was cancelled by its caller.",
-        shouldRetry: false)
+        code: "request_cancelled", "The request was cancelled by its caller.")
 
     /// A path that nothing answers to.
     static let noSuchPath = APIError(
@@ -152,11 +161,18 @@ extension APIError {
             patience: patience)
     }
 
+    /// The service is about to stop.
+    static func draining(patience: Int) -> APIError {
+        APIError(
+            .serviceUnavailable, type: "server_error", code: "server_draining",
+            "The service is about to stop and takes no more requests; try again in a moment.",
+            retryAfter: patience)
+    }
+
     /// Something went wrong that only the log describes.
     static func unexpected(requestID: String) -> APIError {
         APIError(
             .internalServerError, type: "server_error", code: "internal_error",
-            "The server failed to answer; its log says more under request id \(requestID).",
-            shouldRetry: false)
+            "The server failed to answer; its log says more under request id \(requestID).")
     }
 }

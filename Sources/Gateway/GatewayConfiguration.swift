@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Service
+
 /// Where the service listens and whom it answers.
 public struct GatewayConfiguration: Sendable {
     /// Address or name to bind; loopback unless told otherwise.
@@ -19,8 +21,13 @@ public struct GatewayConfiguration: Sendable {
     public var version: String
     /// Bytes of the largest request body.
     public var maximumBodyBytes: Int
+    /// Requests that the engine takes on at once, those in work and those that wait, so that
+    /// `/readyz` can tell when no more fit; `nil` where nobody knows.
+    public var capacity: Int?
     /// Silence after which an event stream sends a comment, so that proxies keep it open.
     public var keepAliveInterval: Duration
+    /// How many jobs are taken on, and how long they are kept.
+    public var jobs: JobService.Limits
     /// Time that requests in progress get when the service is asked to stop.
     public var shutdownGrace: Duration
 
@@ -34,7 +41,9 @@ public struct GatewayConfiguration: Sendable {
         allowedHosts: [String] = [],
         allowedOrigins: [String] = [],
         maximumBodyBytes: Int = 1 << 20,
+        capacity: Int? = nil,
         keepAliveInterval: Duration = .seconds(15),
+        jobs: JobService.Limits = .init(),
         shutdownGrace: Duration = .seconds(30)
     ) {
         self.version = version
@@ -45,7 +54,9 @@ public struct GatewayConfiguration: Sendable {
         self.allowedHosts = allowedHosts
         self.allowedOrigins = allowedOrigins
         self.maximumBodyBytes = maximumBodyBytes
+        self.capacity = capacity
         self.keepAliveInterval = keepAliveInterval
+        self.jobs = jobs
         self.shutdownGrace = shutdownGrace
     }
 }

@@ -28,6 +28,7 @@ extension Gateway {
     func file(
         for image: GeneratedImage, of call: ImageCall, as format: ImageFormat, _ quality: Int
     ) throws -> [UInt8] {
+        if format == .png, let png = image.png { return png }
         let parameters = GenerationParameters(
             request: call.request, image: image, model: call.model)
         return try PictureFile.encode(

@@ -5,7 +5,9 @@ import Foundation
 import Hummingbird
 public import Logging
 import NIOCore
+public import Service
 import ServiceLifecycle
+import Telemetry
 import UnixSignals
 
 /// Where the service can be reached.
@@ -18,34 +20,112 @@ public struct GatewayAddresses: Sendable, Equatable {
 
 /// Serves a generator over HTTP until the process is asked to stop.
 ///
-/// SIGTERM and SIGINT stop listening at once; requests in progress get
-/// `configuration.shutdownGrace` to end, then they are cancelled.
+/// At SIGTERM or SIGINT no more requests for pictures are taken, and `/readyz` says so. When those in
+/// progress are answered, after `configuration.shutdownGrace` at the latest, or at a second
+/// signal, the service stops. SIGHUP opens the file of the access log anew.
 ///
 /// - Parameters:
 ///   - generator: what turns requests into pictures; it may still be loading its models.
+///   - store: where jobs are kept; those of an earlier process go on when the models are loaded.
 ///   - configuration: where to listen and whom to answer.
-///   - logger: receives one line per request and the start and stop of the service.
+///   - telemetry: the metrics that `/metrics` shows, and the access log.
+///   - logger: receives the start and stop of the service, and one line per request where there
+///     is no access log.
 ///   - onReady: called once, when every listener accepts connections.
 /// - Throws: `GatewayError` when the service cannot start listening.
 public func serve(
     _ generator: any ImageGenerating,
+    store: JobStore,
     configuration: GatewayConfiguration,
+    telemetry: ServiceTelemetry,
     logger: Logger,
     onReady: @escaping @Sendable (GatewayAddresses) async -> Void = { _ in }
 ) async throws {
     try checkReach(of: configuration)
-    let gateway = Gateway(generator: generator, configuration: configuration, logger: logger)
+    let gateway = Gateway(
+        generator: generator, store: store, configuration: configuration, telemetry: telemetry,
+        logger: logger)
+    let resuming = Task { await resume(gateway.jobs, logger) }
+    defer { resuming.cancel() }
     let ports = [configuration.port] + (configuration.pagePort.map { [$0] } ?? [])
     let board = ListenerBoard(host: configuration.host, expected: ports.count, onReady: onReady)
     let listeners = ports.enumerated().map { index, port in
         Listener(gateway: gateway, port: port) { await board.opened(index, port: $0) }
     }
-    var group = ServiceGroupConfiguration(
-        services: [Listeners(all: listeners)],
-        gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-    group.maximumGracefulShutdownDuration = configuration.shutdownGrace
-    try await ServiceGroup(configuration: group).run()
+    let service = ServiceGroup(
+        configuration: .init(services: [Listeners(all: listeners)], logger: logger))
+    // A signal that nobody waits for would end the program.
+    let signals = await UnixSignalsSequence(
+        trapping: [.sigterm, .sigint] + (telemetry.accessLog?.isFile == true ? [.sighup] : []))
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+        tasks.addTask { try await service.run() }
+        tasks.addTask {
+            await attend(to: signals, of: gateway)
+            try Task.checkCancellation()
+            await service.triggerGracefulShutdown()
+            // Connections that are still busy have had their time.
+            try await Task.sleep(for: .seconds(1))
+        }
+        // Either the listeners ended, or they did not end in time.
+        try await tasks.next()
+        tasks.cancelAll()
+    }
     logger.info("stopped")
+}
+
+/// Takes up earlier jobs as soon as there is a model to draw them.
+private func resume(_ jobs: JobService, _ logger: Logger) async {
+    do {
+        while await jobs.models.isEmpty { try await Task.sleep(for: .milliseconds(100)) }
+        try await jobs.resume()
+    } catch is CancellationError {
+    } catch {
+        logger.error("earlier jobs are not resumed", metadata: ["error": "\(error)"])
+    }
+}
+
+/// Returns when it is time to stop.
+private func attend(to signals: UnixSignalsSequence, of gateway: Gateway) async {
+    let grace = gateway.configuration.shutdownGrace
+    await withTaskGroup(of: Bool.self) { tasks in
+        let (quiet, becameQuiet) = AsyncStream<Void>.makeStream()
+        tasks.addTask {
+            for await signal in signals {
+                if signal == .sighup {
+                    reopenAccessLog(of: gateway)
+                } else if gateway.state.isDraining {
+                    return true
+                } else {
+                    gateway.logger.info("stopping, requests in progress are answered first")
+                    gateway.beginDraining()
+                    becameQuiet.yield()
+                }
+            }
+            return false
+        }
+        tasks.addTask {
+            // Begins with the first signal.
+            for await _ in quiet { break }
+            let end = ContinuousClock.now + grace
+            while !Task.isCancelled, ContinuousClock.now < end,
+                gateway.log.metrics.requestsInFlight > 0
+            {
+                try? await Task.sleep(for: .milliseconds(20))
+            }
+            return true
+        }
+        _ = await tasks.next()
+        tasks.cancelAll()
+    }
+}
+
+private func reopenAccessLog(of gateway: Gateway) {
+    do {
+        try gateway.telemetry.accessLog?.reopen()
+        gateway.logger.info("access log reopened")
+    } catch {
+        gateway.logger.error("access log kept", metadata: ["error": .string("\(error)")])
+    }
 }
 
 /// Refuses to be reachable for everybody unless that was asked for.

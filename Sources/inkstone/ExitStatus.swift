@@ -5,6 +5,8 @@ import Engine
 import Gateway
 import Imaging
 import ModelFiles
+import Service
+import Telemetry
 import Tensors
 import ZImage
 
@@ -41,6 +43,8 @@ enum ExitStatus: Int32 {
         // The processor's kernels were checked before: what is left is too little memory.
         case is MemoryError, is BackendError: self = .busy
         case is CancellationError: self = .interrupted
+        case is LogFileError: self = .notFound
+        case let error as JobStoreError: self = error.code == .inUse ? .busy : .failed
         case let error as GatewayError: self = error.code == .remoteWithoutKeys ? .usage : .busy
         case let error as GenerationError: self = error.code == .busy ? .busy : .failed
         default: self = .failed

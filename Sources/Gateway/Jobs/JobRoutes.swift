@@ -171,7 +171,8 @@ extension Gateway {
         let wanted = request.uri.queryParameters["format"].map(String.init) ?? "png"
         guard let format = ImageFormat(fileExtension: wanted) else {
             throw APIError.invalid(
-                "format", "format must be png, jpeg or webp, got \(JSONValue.string(wanted).summary).")
+                "format",
+                "format must be png, jpeg or webp, got \(JSONValue.string(wanted).summary).")
         }
         var file = png
         if format != .png {
@@ -202,8 +203,4 @@ extension Gateway {
         }
         return submission
     }
-}
-
-extension HTTPField.Name {
-    static let idempotencyKey = HTTPField.Name("idempotency-key")!
 }

@@ -5,6 +5,7 @@ import Foundation
 import Hummingbird
 import Imaging
 import NIOCore
+import Service
 
 // The page's own interface, free to change with the page:
 //
@@ -14,12 +15,12 @@ import NIOCore
 //                     preview {image, step, url}, image {...}, and done {} or error {error}
 
 /// What `queued` says.
-private struct QueuedData: Encodable {
+struct QueuedData: Encodable {
     var position: Int
 }
 
 /// What `step` says.
-private struct StepData: Encodable {
+struct StepData: Encodable {
     var image: Int
     var step: Int
     var steps: Int
@@ -27,7 +28,7 @@ private struct StepData: Encodable {
 }
 
 /// What `preview` says.
-private struct PreviewData: Encodable {
+struct PreviewData: Encodable {
     var image: Int
     var step: Int
     var url: String
@@ -49,7 +50,7 @@ private struct ImageData: Encodable {
 }
 
 /// What `started` and `done` say.
-private struct NoData: Encodable {}
+struct NoData: Encodable {}
 
 extension Gateway {
     /// The routes in the comment above.
@@ -60,18 +61,17 @@ extension Gateway {
             [
                 .post: { request, context in
                     var request = request
-                    let fields = try RequestFields(
-                        json: try await request.readBody(upTo: configuration.maximumBodyBytes))
-                    let call = try ImageCall(
-                        fields, models: await generator.models, patience: pace.patience)
+                    let body = try await request.readBody(upTo: configuration.maximumBodyBytes)
+                    let call = try await imageCall(try RequestFields(json: body))
+                    let submission = try submission(request, body, context)
                     return try await EventStream.response(
                         to: request,
-                        events: generator.events(for: call.request, model: call.model.id),
+                        events: events(of: call, submission, context),
                         keepAlive: configuration.keepAliveInterval,
                         translate: { try pageFrame($0, call) },
                         fail: { error in
                             let known = ErrorMiddleware.describe(
-                                error, pace: pace, context: context)
+                                error, patience: generator.patience, context: context)
                             return EventStream.frame("error", known.body)
                         },
                         end: EventStream.frame("done", NoData()))
@@ -94,7 +94,6 @@ extension Gateway {
                 "preview",
                 PreviewData(image: image, step: step, url: try PictureFile.dataURL(picture)))
         case .image(let image):
-            pace.record(image.seconds.total)
             let file = try file(for: image, of: call, as: .png, 95)
             return EventStream.frame(
                 "image",

@@ -39,6 +39,7 @@ enum PageFiles {
         "assets/stage.js": PageFile(PackageResources.stage_js, type: script),
         "assets/en.json": PageFile(PackageResources.en_json, type: json),
         "assets/zh.json": PageFile(PackageResources.zh_json, type: json),
+        "api/openapi.json": PageFile(PackageResources.openapi_json, type: json),
         "assets/icon.svg": PageFile(PackageResources.icon_svg, type: "image/svg+xml"),
     ]
 

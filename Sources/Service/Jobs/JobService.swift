@@ -184,22 +184,27 @@ public actor JobService: ImageGenerating {
     public nonisolated func events(
         for request: ImageRequest, model: String
     ) -> AsyncThrowingStream<JobEvent, any Error> {
-        events(for: request, model: model, Submission())
+        events(for: request, model: model, Submission(), report: nil)
     }
 
     /// Runs a request as a job with the given particulars.
     ///
     /// Unless it is detached, or has an idempotency key, the job is cancelled when the iteration
-    /// ends early.
-    public nonisolated func events(
-        for request: ImageRequest, model: String, _ submission: Submission
+    /// ends early. `report` is told the moments of the job.
+    package nonisolated func events(
+        for request: ImageRequest, model: String, _ submission: Submission, report: JobReport?
     ) -> AsyncThrowingStream<JobEvent, any Error> {
-        AsyncThrowingStream { continuation in
+        report?.submit(.now)
+        return AsyncThrowingStream { continuation in
             let task = Task {
+                defer { report?.end(.now) }
                 do {
                     let job = try await submit(request, model: model, submission)
                     if let events = try await watch(job.id) {
-                        for try await event in events { continuation.yield(event) }
+                        for try await event in events {
+                            if case .started = event { report?.start(.now) }
+                            continuation.yield(event)
+                        }
                     }
                     // A cancelled iteration ends without an error.
                     try Task.checkCancellation()

@@ -244,6 +244,9 @@ public final class JobStore: Sendable {
 
     // MARK: - Questions
 
+    /// The PNG file of that name, if it is kept.
+    public func file(named name: String) -> [UInt8]? { files.read(name) }
+
     /// The job of an id, or of a request id: then the newest.
     public func job(_ id: String) async throws -> Job? {
         try await read { db in

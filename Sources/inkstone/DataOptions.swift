@@ -1,0 +1,54 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ArgumentParser
+import Foundation
+import Service
+
+/// Where `serve` keeps jobs, and for how long.
+struct DataOptions: ParsableArguments {
+    /// The folder of jobs and pictures where the command line names none.
+    private static let variable = "INKSTONE_DATA"
+
+    @Option(
+        help: ArgumentHelp(
+            "Folder of jobs and their pictures; INKSTONE_DATA or ~/.local/share/inkstone/data if not"
+                + " given.", valueName: "folder"))
+    var data: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Days that finished jobs are kept.", valueName: "days"))
+    var keepDays = 7.0
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Gigabytes of pictures that are kept; the oldest jobs go first.", valueName: "GB"))
+    var keepGB = 4.0
+
+    mutating func validate() throws {
+        for (name, value) in [("--keep-days", keepDays), ("--keep-gb", keepGB)] {
+            guard value >= 0, value <= 1_000_000 else {
+                throw ValidationError("\(name) must be between 0 and 1000000, got \(value).")
+            }
+        }
+    }
+
+    /// The folder of the options, the environment, or the user's own.
+    var folder: URL {
+        let environment = ProcessInfo.processInfo.environment
+        if let data { return URL(filePath: data) }
+        if let path = environment[Self.variable], !path.isEmpty { return URL(filePath: path) }
+        let share =
+            environment["XDG_DATA_HOME"].flatMap { $0.isEmpty ? nil : URL(filePath: $0) }
+            ?? FileManager.default.homeDirectoryForCurrentUser.appending(path: ".local/share")
+        return share.appending(path: "inkstone/data")
+    }
+
+    /// What the service may keep; as many unfinished jobs as the engine takes on.
+    func limits(capacity: Int) -> JobService.Limits {
+        JobService.Limits(
+            running: capacity, unfinished: capacity, age: keepDays * 86400,
+            pictureBytes: Int(keepGB * 1e9))
+    }
+}

@@ -1,0 +1,189 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import Imaging
+import NIOCore
+import Testing
+
+/// Our own interface: jobs that go on by themselves.
+@Suite("Jobs over HTTP", .timeLimit(.minutes(1)))
+struct JobRouteTests {
+    private let request = #"{"prompt": "a red circle", "size": "32x16", "seed": 5, "n": 2}"#
+
+    /// Asks until a job is final.
+    private func final(_ id: String, _ client: any TestClientProtocol) async throws -> [String: Any]
+    {
+        while true {
+            let job = try await client.get("/api/jobs/\(id)").object()
+            if !["queued", "running"].contains(job["state"] as? String) { return job }
+            try await Task.sleep(for: .milliseconds(2))
+        }
+    }
+
+    @Test("a job is accepted, goes on, and its pictures can be fetched")
+    func roundTrip() async throws {
+        try await withGateway(try FakeGenerator()) { client in
+            let answer = try await client.post(
+                "/api/jobs", request, headers: [.init("x-request-id")!: "mine-1"])
+            #expect(answer.status == .accepted)
+            let accepted = try answer.object()
+            let id = try #require(accepted["id"] as? String)
+            #expect(answer.headers[.location] == "/api/jobs/\(id)")
+            #expect(accepted["request_id"] as? String == "mine-1")
+            let job = try await final(id, client)
+            #expect(job["state"] as? String == "succeeded")
+            #expect(job["seed"] as? Int == 5 && job["n"] as? Int == 2)
+            let images = try #require(job["images"] as? [[String: Any]])
+            #expect(images.compactMap { $0["seed"] as? Int } == [5, 6])
+            for image in images {
+                let url = try #require(image["url"] as? String)
+                let file = try await client.get(url)
+                #expect(file.headers[.contentType] == "image/png")
+                let picture = try ImageDecoder.decode([UInt8](file.body.readableBytesView))
+                #expect(digest(picture.image.pixels) == image["pixel_sha256"] as? String)
+                let webp = try await client.get(url + "?format=webp")
+                #expect(webp.headers[.contentType] == "image/webp")
+                #expect(
+                    try ImageDecoder.decode([UInt8](webp.body.readableBytesView)).format == .webp)
+            }
+            // The client's own id finds it, too.
+            let again = try await client.get("/api/jobs/mine-1").object()
+            #expect(again["id"] as? String == id)
+        }
+    }
+
+    @Test("events tell the story to whoever asks, also afterwards")
+    func events() async throws {
+        try await withGateway(try FakeGenerator(), .live) { client in
+            let id = try #require(
+                try await client.post("/api/jobs", request).object()["id"] as? String)
+            let first = try await client.get("/api/jobs/\(id)/events").events()
+            #expect(first.last?.name == "done")
+            #expect(first.filter { $0.name == "image" }.count == 2)
+            _ = try await final(id, client)
+            let later = try await client.get("/api/jobs/\(id)/events").events()
+            #expect(later.map(\.name) == ["image", "image", "done"])
+        }
+    }
+
+    @Test("the same request with the same key is the same job")
+    func idempotency() async throws {
+        let generator = try FakeGenerator()
+        try await withGateway(generator) { client in
+            let headers: HTTPFields = [.init("idempotency-key")!: "abc"]
+            let ids = try await [0, 1].asyncMap { _ in
+                try await client.post("/api/jobs", request, headers: headers).object()["id"]
+                    as? String
+            }
+            #expect(ids[0] == ids[1])
+            _ = try await final(try #require(ids[0]), client)
+            #expect(generator.requests.count == 1)
+            let other = try await client.post("/api/jobs", #"{"prompt": "b"}"#, headers: headers)
+            #expect(other.status == .unprocessableContent)
+            #expect(try other.error()["code"] == "idempotency_key_reused")
+        }
+    }
+
+    @Test("cancel, then remove")
+    func cancel() async throws {
+        let generator = try FakeGenerator(.hang)
+        try await withGateway(generator) { client in
+            let id = try #require(
+                try await client.post("/api/jobs", request).object()["id"] as? String)
+            for await _ in generator.beginnings { break }
+            let early = try await client.execute(uri: "/api/jobs/\(id)", method: .delete)
+            #expect(early.status == .conflict)
+            #expect(early.headers[.init("x-should-retry")!] == "false")
+            let answer = try await client.post("/api/jobs/\(id)/cancel", "")
+            #expect(answer.status == .accepted)
+            for await _ in generator.cancellations { break }
+            let job = try await final(id, client)
+            #expect(job["state"] as? String == "cancelled")
+            let removed = try await client.execute(uri: "/api/jobs/\(id)", method: .delete)
+            #expect(removed.status == .noContent)
+            #expect(try await client.get("/api/jobs/\(id)").status == .notFound)
+        }
+    }
+
+    @Test("a synchronous call is a job, too, and lists page through all of them")
+    func lists() async throws {
+        try await withGateway(try FakeGenerator()) { client in
+            for seed in 0..<3 {
+                let answer = try await client.post(
+                    "/v1/images/generations",
+                    #"{"prompt": "p\#(seed)", "size": "32x16", "seed": \#(seed)}"#)
+                #expect(answer.status == .ok)
+            }
+            let all = try await client.get("/api/jobs?state=succeeded&limit=2").object()
+            let rows = try #require(all["data"] as? [[String: Any]])
+            #expect(rows.compactMap { $0["prompt"] as? String } == ["p2", "p1"])
+            #expect(all["has_more"] as? Bool == true)
+            let last = try #require(rows.last?["id"] as? String)
+            let rest = try await client.get("/api/jobs?before=\(last)").object()
+            #expect((rest["data"] as? [[String: Any]])?.count == 1)
+            let found = try await client.get("/api/jobs?q=P1").object()
+            #expect((found["data"] as? [[String: Any]])?.count == 1)
+        }
+    }
+
+    @Test("a URL of the OpenAI dialect opens from the store, too")
+    func storedURL() async throws {
+        try await withGateway(try FakeGenerator()) { client in
+            let body = try await client.post("/v1/images/generations", request).object()
+            let data = try #require(body["data"] as? [[String: Any]])
+            let url = try #require(data.first?["url"] as? String)
+            let path = try #require(url.firstRange(of: "/v1/")).lowerBound
+            #expect(try await client.get(String(url[path...])).status == .ok)
+        }
+    }
+
+    @Test(
+        "what is wrong is named",
+        arguments: [
+            ("/api/jobs/none", 404, "job_not_found"),
+            ("/api/jobs/none/events", 404, "job_not_found"),
+            ("/api/jobs/none/images/0", 404, "image_not_found"),
+            ("/api/jobs/none/images/x", 404, "image_not_found"),
+            ("/api/jobs?state=lost", 400, "invalid_value"),
+            ("/api/jobs?limit=0", 400, "invalid_value"),
+        ])
+    func errors(path: String, status: Int, code: String) async throws {
+        try await withGateway(try FakeGenerator()) { client in
+            let answer = try await client.get(path)
+            #expect(answer.status.code == status)
+            #expect(try answer.error()["code"] == code)
+        }
+    }
+
+    @Test("the description names every route of jobs")
+    func openAPI() async throws {
+        try await withGateway(try FakeGenerator()) { client in
+            let document = try await client.get("/api/openapi.json").object()
+            let paths = try #require(document["paths"] as? [String: [String: Any]])
+            for (path, operations) in paths {
+                let uri = path.replacing("{id}", with: "none").replacing("{index}", with: "0")
+                for name in operations.keys where name != "parameters" {
+                    let method = try #require(HTTPRequest.Method(name.uppercased()))
+                    let answer = try await client.execute(uri: uri, method: method)
+                    #expect(answer.status != .methodNotAllowed, "\(name) \(path)")
+                    #expect(try answer.status == .ok || answer.error()["code"] != "not_found")
+                }
+            }
+        }
+    }
+}
+
+extension Array {
+    /// One after the other.
+    fileprivate func asyncMap<Result>(
+        _ transform: (Element) async throws -> Result
+    ) async rethrows -> [Result] {
+        var results: [Result] = []
+        for element in self { results.append(try await transform(element)) }
+        return results
+    }
+}
