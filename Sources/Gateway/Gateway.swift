@@ -18,6 +18,8 @@ package struct Gateway: Sendable {
     let connections = ConnectionBoard()
     let state = ServiceState()
     let files = ImageFileStore()
+    let a1111 = A1111State()
+    let gradio = GradioSessions()
     let startedAt = ContinuousClock.now
     let logger: Logger
 
@@ -72,6 +74,10 @@ package struct Gateway: Sendable {
         router.add(middleware: OriginMiddleware(policy: OriginPolicy(configuration)))
         router.add(middleware: ErrorMiddleware(generator: generator))
         addOpenAIRoutes(to: router)
+        addEditRoutes(to: router)
+        addXinferenceRoutes(to: router)
+        addA1111Routes(to: router)
+        addGradioRoutes(to: router)
         addModelRoutes(to: router)
         addPageAPIRoutes(to: router)
         addJobRoutes(to: router)

@@ -21,6 +21,8 @@ public struct GatewayConfiguration: Sendable {
     public var version: String
     /// Bytes of the largest request body.
     public var maximumBodyBytes: Int
+    /// Bytes of the largest body with a picture in it.
+    public var maximumUploadBytes: Int
     /// Requests that the engine takes on at once, those in work and those that wait, so that
     /// `/readyz` can tell when no more fit; `nil` where nobody knows.
     public var capacity: Int?
@@ -41,6 +43,7 @@ public struct GatewayConfiguration: Sendable {
         allowedHosts: [String] = [],
         allowedOrigins: [String] = [],
         maximumBodyBytes: Int = 1 << 20,
+        maximumUploadBytes: Int = 64 << 20,
         capacity: Int? = nil,
         keepAliveInterval: Duration = .seconds(15),
         jobs: JobService.Limits = .init(),
@@ -54,6 +57,7 @@ public struct GatewayConfiguration: Sendable {
         self.allowedHosts = allowedHosts
         self.allowedOrigins = allowedOrigins
         self.maximumBodyBytes = maximumBodyBytes
+        self.maximumUploadBytes = maximumUploadBytes
         self.capacity = capacity
         self.keepAliveInterval = keepAliveInterval
         self.jobs = jobs

@@ -2,6 +2,7 @@
 
 import Engine
 import Hummingbird
+import Imaging
 import NIOCore
 import Service
 
@@ -12,11 +13,21 @@ struct ImageCall {
     /// The model that draws it.
     let model: ModelDescription
 
+    /// A request that was made for a model.
+    init(request: ImageRequest, model: ModelDescription) {
+        self.request = request
+        self.model = model
+    }
+
+    /// Share of the schedule that redraws a picture, where the client is silent.
+    static let standardStrength = 0.6
+
     /// Chooses the model and applies its defaults and limits.
     ///
     /// - Throws: `APIError` 404 for an unknown model, 503 when none is loaded, 400 for a field.
     init(
-        _ fields: RequestFields, models: [ModelDescription], patience: Int
+        _ fields: RequestFields, source: RGBImage? = nil, models: [ModelDescription],
+        patience: Int
     ) throws(APIError) {
         let id = try fields.string("model")
         guard let standard = models.first else { throw .loading(patience: patience) }
@@ -29,7 +40,17 @@ struct ImageCall {
             model = standard
         }
         do {
-            request = try ImageRequest(ImageRequest.Draft(fields), for: model)
+            var draft = try ImageRequest.Draft(fields)
+            if let source {
+                draft.source = .init(
+                    image: source,
+                    strength: try fields.number("strength", "denoising_strength")
+                        ?? Self.standardStrength)
+                let size = PixelSize(fitting: source, in: model.limits)
+                draft.width = draft.width ?? size.width
+                draft.height = draft.height ?? size.height
+            }
+            request = try ImageRequest(draft, for: model)
         } catch let error as RequestError {
             var names = ImageRequest.Draft.clientNames
             // A client that wrote `count` or `width` should read that name in the error.
@@ -49,10 +70,13 @@ extension Gateway {
     /// Reads and checks a request for pictures.
     ///
     /// - Throws: `APIError`: what `ImageCall` says, or 503 when the service is about to stop.
-    func imageCall(_ fields: RequestFields) async throws -> ImageCall {
+    func imageCall(
+        _ fields: RequestFields, source: RGBImage? = nil
+    ) async throws -> ImageCall {
         let patience = generator.patience
         guard !state.isDraining else { throw APIError.draining(patience: patience) }
-        return try ImageCall(fields, models: await generator.models, patience: patience)
+        return try ImageCall(
+            fields, source: source, models: await generator.models, patience: patience)
     }
 
     /// Runs a request for pictures as a job; its log line will tell how long it took.

@@ -9,6 +9,8 @@ import HTTPTypes
 /// one that is present counts.
 struct RequestFields {
     private let values: [String: JSONValue]
+    /// Fields of a form are all text: numbers and truth values are read from it.
+    private let isForm: Bool
 
     /// Reads a request body.
     ///
@@ -28,6 +30,26 @@ struct RequestFields {
             values.merge(extra) { own, extra in own == .null ? extra : own }
         }
         self.values = values
+        isForm = false
+    }
+
+    /// Fields that were read by other means.
+    init(_ values: [String: JSONValue]) {
+        self.values = values
+        isForm = false
+    }
+
+    /// Reads the fields of a form; `kwargs` counts as in `init(json:)`.
+    ///
+    /// - Throws: `APIError` 400 when `kwargs` is no JSON object.
+    init(form fields: [String: String]) throws(APIError) {
+        var values = fields.mapValues { $0.isEmpty ? JSONValue.null : .string($0) }
+        if case .string(let text)? = values["kwargs"] {
+            let extra = try Self.object(Array(text.utf8), name: "kwargs")
+            values.merge(extra) { own, extra in own == .null ? extra : own }
+        }
+        self.values = values
+        isForm = true
     }
 
     private static func object(
@@ -80,6 +102,8 @@ struct RequestFields {
         case .integer(let number): return number
         case .number(let number):
             if let exact = Int64(exactly: number) { return exact }
+        case .string(let text) where isForm:
+            if let number = Int64(text) { return number }
         default: break
         }
         throw wrong(name, "an integer", value)
@@ -91,6 +115,8 @@ struct RequestFields {
         switch value {
         case .integer(let number): return Double(number)
         case .number(let number): return number
+        case .string(let text) where isForm:
+            if let number = Double(text), number.isFinite { return number }
         default: break
         }
         throw wrong(name, "a number", value)
@@ -99,8 +125,12 @@ struct RequestFields {
     /// A truth value.
     func bool(_ names: String...) throws(APIError) -> Bool? {
         guard let (name, value) = first(names) else { return nil }
-        guard case .bool(let flag) = value else { throw wrong(name, "true or false", value) }
-        return flag
+        switch value {
+        case .bool(let flag): return flag
+        case .string(let text) where isForm && ["true", "false"].contains(text.lowercased()):
+            return text.lowercased() == "true"
+        default: throw wrong(name, "true or false", value)
+        }
     }
 
     /// One of a few words.

@@ -72,8 +72,9 @@ extension Gateway {
     private func submitJob(_ request: Request, _ context: GatewayContext) async throws -> Response {
         var request = request
         let body = try await request.readBody(upTo: configuration.maximumBodyBytes)
-        let call = try await imageCall(try RequestFields(json: body))
-        var submission = try submission(request, body, context)
+        let fields = try RequestFields(json: body)
+        let call = try await imageCall(fields)
+        var submission = try submission(request, body, fields, context)
         submission.isDetached = true
         let job = try await jobs.submit(call.request, model: call.model.id, submission)
         var response = Response.json(try await answer(job.id), status: .accepted)
@@ -188,10 +189,19 @@ extension Gateway {
     // MARK: - Submissions
 
     /// What a request says about its job beside what to draw.
+    ///
+    /// A `request_id` among the fields is the client's own name for the call.
     func submission(
-        _ request: Request, _ body: [UInt8], _ context: GatewayContext
+        _ request: Request, _ body: [UInt8], _ fields: RequestFields, _ context: GatewayContext
     ) throws(APIError) -> Submission {
         var submission = Submission(requestID: context.requestID)
+        if let id = try fields.string("request_id"), !id.isEmpty {
+            guard id.utf8.count <= 255 else {
+                throw .invalid(
+                    "request_id", "request_id must have at most 255 bytes, got \(id.utf8.count).")
+            }
+            submission.requestID = id
+        }
         if let key = request.headers[.idempotencyKey], !key.isEmpty {
             guard key.utf8.count <= 255 else {
                 throw APIError(

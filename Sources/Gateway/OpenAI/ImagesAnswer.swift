@@ -78,9 +78,6 @@ struct ImageEvent: Encodable {
         case createdAt = "created_at"
         case outputFormat = "output_format"
     }
-
-    static let partial = "image_generation.partial_image"
-    static let completed = "image_generation.completed"
 }
 
 /// The frame that ends a stream after a failure.

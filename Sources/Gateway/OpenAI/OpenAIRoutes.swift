@@ -39,8 +39,17 @@ extension Gateway {
         let body = try await request.readBody(upTo: configuration.maximumBodyBytes)
         let fields = try RequestFields(json: body)
         let call = try await imageCall(fields)
-        let output = try OutputOptions(fields)
-        let submission = try submission(request, body, context)
+        return try await answer(
+            call, try OutputOptions(fields), try submission(request, body, fields, context),
+            request,
+            context, since: arrival)
+    }
+
+    /// Runs a call and answers in the dialect's words, at once or as events.
+    func answer(
+        _ call: ImageCall, _ output: OutputOptions, _ submission: Submission, _ request: Request,
+        _ context: GatewayContext, since arrival: ContinuousClock.Instant
+    ) async throws -> Response {
         if output.streams {
             return try await stream(call, output, submission, request, context)
         }
@@ -137,14 +146,15 @@ extension Gateway {
             previews: .picked { partials.picks(image: $0, step: $1) },
             keepAlive: configuration.keepAliveInterval,
             translate: { event in
+                let kind = call.request.source == nil ? "image_generation" : "image_edit"
                 var frame = ImageEvent(
-                    type: ImageEvent.completed, b64JSON: "",
+                    type: kind + ".completed", b64JSON: "",
                     createdAt: Int(Date().timeIntervalSince1970),
                     size: call.request.size.description,
                     outputFormat: output.format.rawValue, index: 0)
                 switch event {
                 case .preview(let index, let step, let image):
-                    frame.type = ImageEvent.partial
+                    frame.type = kind + ".partial_image"
                     frame.partialImageIndex = partials.index(image: index, step: step)
                     frame.index = index
                     // Clients lay partial pictures over each other: all have the final size.

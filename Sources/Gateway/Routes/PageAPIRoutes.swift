@@ -62,8 +62,9 @@ extension Gateway {
                 .post: { request, context in
                     var request = request
                     let body = try await request.readBody(upTo: configuration.maximumBodyBytes)
-                    let call = try await imageCall(try RequestFields(json: body))
-                    let submission = try submission(request, body, context)
+                    let fields = try RequestFields(json: body)
+                    let call = try await imageCall(fields)
+                    let submission = try submission(request, body, fields, context)
                     return try await EventStream.response(
                         to: request,
                         events: events(of: call, submission, context),

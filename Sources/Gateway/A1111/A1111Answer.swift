@@ -1,0 +1,117 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import Imaging
+
+/// The answer of `txt2img` and `img2img`.
+struct A1111Answer: Encodable {
+    /// Files in base64, without the head of a data URL.
+    var images: [String]
+    /// The request as it was read.
+    var parameters: Parameters
+    /// `Info` as JSON inside a string, as clients expect it.
+    var info: String
+
+    struct Parameters: Encodable {
+        var prompt: String
+        var negativePrompt: String
+        var seed: UInt64
+        var steps: Int
+        var cfgScale: Double
+        var width: Int
+        var height: Int
+        var batchSize: Int
+        var nIter = 1
+        var samplerName = "Euler"
+        var denoisingStrength: Double?
+
+        private enum CodingKeys: String, CodingKey {
+            case prompt, seed, steps, width, height
+            case negativePrompt = "negative_prompt"
+            case cfgScale = "cfg_scale"
+            case batchSize = "batch_size"
+            case nIter = "n_iter"
+            case samplerName = "sampler_name"
+            case denoisingStrength = "denoising_strength"
+        }
+    }
+
+    /// How the pictures came about.
+    struct Info: Encodable {
+        var prompt: String
+        var allPrompts: [String]
+        var negativePrompt: String
+        var allNegativePrompts: [String]
+        var seed: UInt64
+        var allSeeds: [UInt64]
+        var subseed: UInt64
+        var allSubseeds: [UInt64]
+        var subseedStrength = 0
+        var width: Int
+        var height: Int
+        var samplerName = "Euler"
+        var cfgScale: Double
+        var steps: Int
+        var batchSize: Int
+        var modelName: String
+        var modelHash = ""
+        var denoisingStrength: Double?
+        var extraGenerationParams: [String: String] = [:]
+        var indexOfFirstImage = 0
+        var infotexts: [String]
+        var styles: [String] = []
+        var jobTimestamp: String
+        var clipSkip = 1
+        var version: String
+
+        private enum CodingKeys: String, CodingKey {
+            case prompt, seed, subseed, width, height, steps, infotexts, styles, version
+            case allPrompts = "all_prompts"
+            case negativePrompt = "negative_prompt"
+            case allNegativePrompts = "all_negative_prompts"
+            case allSeeds = "all_seeds"
+            case allSubseeds = "all_subseeds"
+            case subseedStrength = "subseed_strength"
+            case samplerName = "sampler_name"
+            case cfgScale = "cfg_scale"
+            case batchSize = "batch_size"
+            case modelName = "sd_model_name"
+            case modelHash = "sd_model_hash"
+            case denoisingStrength = "denoising_strength"
+            case extraGenerationParams = "extra_generation_params"
+            case indexOfFirstImage = "index_of_first_image"
+            case jobTimestamp = "job_timestamp"
+            case clipSkip = "clip_skip"
+        }
+    }
+
+    init(_ call: ImageCall, _ pictures: [GeneratedImage], files: [[UInt8]], version: String) {
+        let request = call.request
+        let negative = request.guidanceScale > 0 ? request.negativePrompt : ""
+        let scale = GenerationParameters.cfgScale(guidance: request.guidanceScale)
+        let strength = request.source?.strength
+        images = files.map { Data($0).base64EncodedString() }
+        parameters = Parameters(
+            prompt: request.prompt, negativePrompt: negative, seed: request.seed,
+            steps: request.steps, cfgScale: scale, width: request.size.width,
+            height: request.size.height, batchSize: request.count, denoisingStrength: strength)
+        let info = Info(
+            prompt: request.prompt, allPrompts: pictures.map { _ in request.prompt },
+            negativePrompt: negative, allNegativePrompts: pictures.map { _ in negative },
+            seed: request.seed, allSeeds: pictures.map(\.seed), subseed: request.seed,
+            allSubseeds: pictures.map(\.seed), width: request.size.width,
+            height: request.size.height, cfgScale: scale, steps: request.steps,
+            batchSize: request.count, modelName: call.model.id, denoisingStrength: strength,
+            infotexts: pictures.map {
+                GenerationParameters(request: request, image: $0, model: call.model).text
+            },
+            jobTimestamp: Self.timestamp(Date()), version: "Inkstone \(version)")
+        self.info = String(decoding: jsonBytes(info), as: UTF8.self)
+    }
+
+    /// `20261125174500`, in UTC.
+    static func timestamp(_ date: Date) -> String {
+        date.formatted(.iso8601).filter(\.isNumber)
+    }
+}

@@ -1,0 +1,95 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import HTTPTypes
+import Imaging
+
+extension ImageRequest.Draft {
+    /// Reads the fields of `txt2img` and `img2img`; what a client leaves out is the model's default.
+    ///
+    /// Pictures of a call: `batch_size` times `n_iter`. Fields that only other samplers or models
+    /// know are ignored; those that would change what is drawn here are refused.
+    ///
+    /// - Throws: `APIError` that names the field.
+    init(a1111 fields: RequestFields) throws(APIError) {
+        let prompt = try fields.string("prompt") ?? ""
+        guard !prompt.contains("<lora:") else {
+            throw .invalid(
+                "prompt",
+                "<lora:…> is not possible in a prompt: this server applies LoRA files at its start,"
+                    + " with serve --lora.")
+        }
+        for name in ["enable_hr", "restore_faces", "tiling"] where try fields.bool(name) == true {
+            throw APIError(
+                .badRequest, code: "unsupported_parameter", parameter: name,
+                "\(name) is not possible: this server has no such step; leave it out.")
+        }
+        if let (name, value) = fields.first("script_name"), case .string(let script) = value,
+            !script.isEmpty
+        {
+            throw APIError(
+                .badRequest, code: "unsupported_parameter", parameter: name,
+                "\(name) is not possible: this server has no scripts; leave it out.")
+        }
+        self.init(prompt: prompt)
+        negativePrompt = try fields.string("negative_prompt")
+        width = try fields.integer("width").map { Int(clamping: $0) }
+        height = try fields.integer("height").map { Int(clamping: $0) }
+        steps = try fields.integer("steps").map { Int(clamping: $0) }
+        guidanceScale = try fields.number("guidance_scale")
+        if guidanceScale == nil {
+            guidanceScale = try fields.number("cfg_scale").map { max(0, $0 - 1) }
+        }
+        seed = try fields.integer("seed")
+        let batch = try fields.integer("batch_size") ?? 1
+        let repeats = try fields.integer("n_iter") ?? 1
+        let (total, overflow) = batch.multipliedReportingOverflow(by: repeats)
+        count = overflow || batch < 1 || repeats < 1 ? 0 : Int(clamping: total)
+    }
+}
+
+/// The picture of an `img2img` call.
+enum A1111Picture {
+    /// Base64, with or without the head of a data URL.
+    static func decode(_ text: String, field: String) throws(APIError) -> DecodedImage {
+        let digits = text.hasPrefix("data:") ? text.drop { $0 != "," }.dropFirst() : text[...]
+        guard let data = Data(base64Encoded: String(digits), options: .ignoreUnknownCharacters),
+            !data.isEmpty
+        else {
+            throw .invalid(
+                field,
+                "\(field) must be an image file in base64, with or without data:image/…;base64,.")
+        }
+        do {
+            return try ImageDecoder.decode([UInt8](data), limits: .upload)
+        } catch {
+            throw APIError(
+                .badRequest, code: "invalid_image", parameter: field, error.description)
+        }
+    }
+
+    /// What `resize_mode` makes of a picture: 0 stretches it, 1 cuts it to the shape asked for.
+    static func fit(
+        _ image: DecodedImage, _ draft: ImageRequest.Draft, mode: Int64
+    ) throws(APIError) -> RGBImage {
+        guard mode == 0 || mode == 1 else {
+            throw .invalid(
+                "resize_mode", "resize_mode must be 0 (stretch) or 1 (crop) here, got \(mode).")
+        }
+        guard mode == 1, let width = draft.width, let height = draft.height, width > 0, height > 0
+        else { return image.flattened() }
+        let (w, h) = (image.image.width, image.image.height)
+        let wanted = Double(width) / Double(height)
+        let (cutWidth, cutHeight) =
+            Double(w) / Double(h) > wanted
+            ? (max(1, Int(Double(h) * wanted)), h) : (w, max(1, Int(Double(w) / wanted)))
+        do {
+            return try image.cropped(
+                x: (w - cutWidth) / 2, y: (h - cutHeight) / 2, width: cutWidth, height: cutHeight
+            ).flattened()
+        } catch {
+            throw .invalid("init_images", error.description)
+        }
+    }
+}

@@ -1,0 +1,122 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Service
+
+// What Xinference's clients call beside the image routes, which they share with OpenAI's.
+//
+// GET  /v1/cluster/auth                      whether a key is needed
+// GET  /v1/requests/{id}/progress            how far the call of that request_id is
+// POST /v1/models/{uid}/requests/{id}/abort  stops it
+// GET  /status, /v1/address, /v1/cluster/info, /v1/cluster/version, /v1/cluster/devices
+
+/// How far a call is.
+private struct ProgressAnswer: Encodable {
+    var progress: Double
+    var elapsedSeconds: Double
+    var etaSeconds: Double?
+
+    private enum CodingKeys: String, CodingKey {
+        case progress
+        case elapsedSeconds = "elapsed_seconds"
+        case etaSeconds = "eta_seconds"
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(progress, forKey: .progress)
+        try fields.encode(elapsedSeconds, forKey: .elapsedSeconds)
+        // Present even when unknown.
+        try fields.encode(etaSeconds, forKey: .etaSeconds)
+    }
+}
+
+/// A row of the cluster.
+private struct NodeRow: Encodable {
+    var nodeType: String
+    var ipAddress: String
+    var gpuCount = 0
+    var gpuMemory = "0MiB"
+
+    private enum CodingKeys: String, CodingKey {
+        case nodeType = "node_type"
+        case ipAddress = "ip_address"
+        case gpuCount = "gpu_count"
+        case gpuMemory = "gpu_vram_total"
+    }
+}
+
+extension Gateway {
+    /// The routes in the comment above.
+    func addXinferenceRoutes(to router: Router<GatewayContext>) {
+        router.endpoint("/v1/cluster/auth", [.get: { _, _ in .json(["auth": false]) }])
+        router.endpoint("/v1/requests/:id/progress", [.get: requestProgress])
+        router.endpoint(
+            "/status",
+            [
+                .get: { _, _ in
+                    struct Status: Encodable {
+                        var uptime: Int
+                        var workers: [String: [String: String]]
+                    }
+                    return .json(
+                        Status(
+                            uptime: Int((ContinuousClock.now - startedAt) / .seconds(1)),
+                            workers: [address: ["status": "running"]]))
+                }
+            ])
+        router.endpoint("/v1/address", [.get: { _, _ in .json(address) }])
+        router.endpoint(
+            "/v1/cluster/info",
+            [
+                .get: { _, _ in
+                    .json(
+                        ["Supervisor", "Worker"].map {
+                            NodeRow(nodeType: $0, ipAddress: configuration.host)
+                        })
+                }
+            ])
+        router.endpoint(
+            "/v1/cluster/version",
+            [
+                .get: { _, _ in
+                    .json([
+                        "version": configuration.version,
+                        "full-revisionid": configuration.version,
+                    ])
+                }
+            ])
+        router.endpoint("/v1/cluster/devices", [.get: { _, _ in .json(0) }])
+        router.endpoint("/v1/supervisor", [.get: { _, _ in .json(["supervisor_ip": address]) }])
+    }
+
+    /// Where the service is, as clusters write it.
+    var address: String { "\(configuration.host):\(configuration.port)" }
+
+    @Sendable
+    private func requestProgress(
+        _ request: Request, _ context: GatewayContext
+    ) async throws -> Response {
+        let id = try context.parameters.require("id")
+        guard let (job, progress) = try await jobs.job(id) else {
+            throw APIError(
+                .badRequest, code: "request_not_found",
+                "There is no request with the id \(JSONValue.string(id).summary).")
+        }
+        let end = job.finished ?? Date()
+        return .json(
+            ProgressAnswer(
+                progress: job.state.isFinal ? 1 : progress?.share ?? 0,
+                elapsedSeconds: max(0, end.timeIntervalSince(job.started ?? job.created)),
+                etaSeconds: job.state.isFinal ? 0 : progress?.secondsLeft))
+    }
+
+    /// Stops a call; a second time, or for an unknown one, there is nothing to do.
+    func abort(_ id: String) async -> Response {
+        let wasRunning = await jobs.cancel(id)
+        return .json(["msg": wasRunning ? "DONE" : "NO_OP"])
+    }
+}
