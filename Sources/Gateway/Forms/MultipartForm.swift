@@ -1,9 +1,11 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import HTTPTypes
+
 /// A body of `multipart/form-data`, cut into its parts.
 ///
 /// - Source: RFC 7578, RFC 2046 section 5.1.
-struct MultipartForm {
+package struct MultipartForm {
     /// One field or file.
     struct Part {
         /// The field's name.
@@ -21,7 +23,7 @@ struct MultipartForm {
     let parts: [Part]
 
     /// The boundary of a content type, or `nil` for another type.
-    static func boundary(of contentType: String) -> String? {
+    package static func boundary(of contentType: String) -> String? {
         let pieces = contentType.split(separator: ";").map { $0.trimming(" \t") }
         guard pieces.first?.lowercased() == "multipart/form-data" else { return nil }
         for piece in pieces.dropFirst() where piece.lowercased().hasPrefix("boundary=") {
@@ -32,7 +34,7 @@ struct MultipartForm {
     }
 
     /// - Throws: `APIError` 400 when the body is not what its boundary says.
-    init(_ body: [UInt8], boundary: String) throws(APIError) {
+    package init(_ body: [UInt8], boundary: String) throws {
         let broken = APIError(
             .badRequest, code: "invalid_form",
             "The body must be a complete multipart/form-data form with the boundary of its"
@@ -61,7 +63,7 @@ struct MultipartForm {
     }
 
     /// The files of the first of some names that has any.
-    func files(_ names: String...) -> [ArraySlice<UInt8>] {
+    package func files(_ names: String...) -> [ArraySlice<UInt8>] {
         for name in names {
             let found = parts.filter { $0.name == name && $0.fileName != nil }.map(\.bytes)
             if !found.isEmpty { return found }
@@ -70,7 +72,7 @@ struct MultipartForm {
     }
 
     /// The fields that are no files; of equal names the last.
-    var fields: [String: String] {
+    package var fields: [String: String] {
         var fields: [String: String] = [:]
         for part in parts where part.fileName == nil {
             fields[part.name] = String(decoding: part.bytes, as: UTF8.self)

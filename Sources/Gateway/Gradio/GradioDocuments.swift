@@ -31,7 +31,7 @@ enum GradioDocuments {
         "prompt", "negative_prompt", "seed", "width", "height", "steps", "guidance_scale", "count",
     ]
 
-    /// `/config`
+    /// `/config`: the components and the function.
     static func config(_ model: ModelDescription) -> JSONValue {
         let inputs = parameters(model).enumerated().map { index, parameter -> JSONValue in
             [
@@ -68,7 +68,7 @@ enum GradioDocuments {
         ]
     }
 
-    /// `/gradio_api/info`
+    /// `/gradio_api/info`: the parameters and results of the function.
     static func info(_ model: ModelDescription) -> JSONValue {
         let inputs = parameters(model).map { parameter -> JSONValue in
             [

@@ -252,7 +252,7 @@ extension Gateway {
             }, end: EventStream.frame("complete", story.result))
     }
 
-    /// `/gradio_api/file=PATH`
+    /// `/gradio_api/file=PATH`: a preview or a finished picture.
     @Sendable
     private func gradioFile(_ request: Request, _ context: GatewayContext) async throws -> Response
     {

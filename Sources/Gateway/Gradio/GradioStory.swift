@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Foundation
+import Engine
 import Service
 
 /// A job as the outputs of Gradio's function: a gallery and the seed.

@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 /// A JSON document of any shape, so that a wrong type can be named instead of failing to decode.
-enum JSONValue: Decodable, Equatable {
+enum JSONValue: Decodable, Equatable, Sendable {
     case null
     case bool(Bool)
     case integer(Int64)

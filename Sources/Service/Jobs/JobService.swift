@@ -192,7 +192,8 @@ public actor JobService: ImageGenerating {
     /// Unless it is detached, or has an idempotency key, the job is cancelled when the iteration
     /// ends early. `report` is told the moments of the job.
     package nonisolated func events(
-        for request: ImageRequest, model: String, _ submission: Submission, report: JobReport?
+        for request: ImageRequest, model: String, _ submission: Submission,
+        report: JobReport? = nil
     ) -> AsyncThrowingStream<JobEvent, any Error> {
         report?.submit(.now)
         return AsyncThrowingStream { continuation in

@@ -1,0 +1,136 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import Gateway
+import HTTPTypes
+import HummingbirdTesting
+import Imaging
+import NIOCore
+import Testing
+
+/// Forms with pictures, as the clients of both dialects send them.
+@Suite("Edits and variations", .timeLimit(.minutes(1)))
+struct EditRouteTests {
+    /// A form in the order of its parts; a value is text or a file.
+    static func form(_ parts: [(name: String, file: String?, bytes: [UInt8])]) -> [UInt8] {
+        var body: [UInt8] = []
+        for part in parts {
+            let file = part.file.map { "; filename=\"\($0)\"\r\nContent-Type: image/png" } ?? ""
+            body += Array(
+                "--B\r\nContent-Disposition: form-data; name=\"\(part.name)\"\(file)\r\n\r\n".utf8)
+            body += part.bytes + Array("\r\n".utf8)
+        }
+        return body + Array("--B--\r\n".utf8)
+    }
+
+    static func text(_ name: String, _ value: String) -> (String, String?, [UInt8]) {
+        (name, nil, Array(value.utf8))
+    }
+
+    private func picture(_ width: Int, _ height: Int) throws -> RGBImage {
+        try RGBImage(width: width, height: height, filledWith: (9, 80, 200))
+    }
+
+    private func post(
+        _ client: any TestClientProtocol, _ path: String,
+        _ parts: [(name: String, file: String?, bytes: [UInt8])]
+    ) async throws -> TestResponse {
+        try await client.execute(
+            uri: path, method: .post, headers: [.contentType: "multipart/form-data; boundary=B"],
+            body: ByteBuffer(bytes: Self.form(parts)))
+    }
+
+    @Test(
+        "a picture under any of its names reaches the engine",
+        arguments: ["image", "image[]", "images"])
+    func edit(name: String) async throws {
+        let generator = try FakeGenerator()
+        let source = try picture(40, 23)
+        try await withGateway(generator) { client in
+            let answer = try await post(
+                client, "/v1/images/edits",
+                [
+                    Self.text("prompt", "a \"cat\""), Self.text("n", "2"), Self.text("seed", "4"),
+                    Self.text("strength", "0.5"), Self.text("response_format", "b64_json"),
+                    (name, "a.png", try ImageEncoder.encode(source)),
+                ])
+            #expect(answer.status == .ok)
+            let data = try #require(try answer.object()["data"] as? [[String: Any]])
+            #expect(data.count == 2)
+        }
+        let request = try #require(generator.requests.first)
+        #expect(request.prompt == "a \"cat\"" && request.count == 2 && request.seed == 4)
+        #expect(request.source == .init(image: source, strength: 0.5))
+        // The nearest size that the model draws.
+        #expect(request.size == PixelSize(width: 48, height: 16))
+    }
+
+    @Test("a variation needs no words, and streams as an edit")
+    func variation() async throws {
+        let generator = try FakeGenerator()
+        let file = try ImageEncoder.encode(try picture(200, 100))
+        try await withGateway(generator, .live) { client in
+            let answer = try await post(
+                client, "/v1/images/variations",
+                [
+                    ("image", "x", file), Self.text("stream", "true"),
+                    Self.text("partial_images", "1"),
+                ])
+            let names = try answer.events().map(\.name)
+            #expect(names == ["image_edit.partial_image", "image_edit.completed"])
+        }
+        #expect(generator.requests.first?.size == PixelSize(width: 64, height: 32))
+    }
+
+    @Test("what is wrong with a form is named")
+    func errors() async throws {
+        let file = try ImageEncoder.encode(try picture(32, 16))
+        try await withGateway(try FakeGenerator()) { client in
+            for (parts, code) in [
+                ([Self.text("prompt", "x")], "missing_required_parameter"),
+                ([Self.text("prompt", "x"), ("image", "x", [1, 2, 3])], "invalid_image"),
+                (
+                    [Self.text("prompt", "x"), ("image", "x", file), ("mask", "m", file)],
+                    "unsupported_parameter"
+                ),
+                (
+                    [Self.text("prompt", "x"), ("image", "x", file), Self.text("n", "two")],
+                    "invalid_type"
+                ),
+                ([("image", "x", file)], "missing_required_parameter"),
+            ] as [([(name: String, file: String?, bytes: [UInt8])], String)] {
+                let answer = try await post(client, "/v1/images/edits", parts)
+                #expect(answer.status == .badRequest)
+                #expect(try answer.error()["code"] == code)
+            }
+            let json = try await client.post("/v1/images/edits", "{}")
+            #expect(json.status == .unsupportedMediaType)
+        }
+    }
+
+    @Test("a form that is cut off anywhere is refused, never misread")
+    func truncation() throws {
+        let body = Self.form([Self.text("a", "1"), ("f", "n", [0, 13, 10, 45, 45, 66, 7])])
+        let whole = try MultipartForm(body, boundary: "B")
+        #expect(whole.fields == ["a": "1"])
+        #expect(whole.files("g", "f").map(Array.init) == [[0]])
+        for length in 0..<(body.count - 4) {
+            #expect(throws: (any Error).self) {
+                _ = try MultipartForm(Array(body[..<length]), boundary: "B")
+            }
+        }
+    }
+
+    @Test(
+        "boundaries",
+        arguments: [
+            ("multipart/form-data; boundary=abc", "abc"),
+            ("Multipart/Form-Data; charset=utf-8; boundary=\"a b\"", "a b"),
+            ("multipart/form-data", nil), ("application/json; boundary=abc", nil),
+            ("multipart/form-data; boundary=", nil),
+        ])
+    func boundary(type: String, expected: String?) {
+        #expect(MultipartForm.boundary(of: type) == expected)
+    }
+}
