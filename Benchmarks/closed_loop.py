@@ -138,7 +138,7 @@ def check(program, requests, results, arguments):
                  str(r["height"]), "--steps", str(r["steps"]), "--guidance-scale",
                  str(r["guidance_scale"]), "--seed", str(r["seed"]), "--json", "--output",
                  f"{folder}/x.png", *arguments], capture_output=True, text=True, check=True, cwd=ROOT)
-            expected[index] = json.loads(out.stdout)["images"][0]["pixel_sha256"]
+            expected[index] = json.loads(out.stdout)["sha256"]
     return sum(expected[r[0]] != r[3] for r in results)
 
 
