@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# Part of Inkstone. Licence: see LICENSE.
+"""Debian's nginx before the server, with the configuration of Deploy/.
+
+    nginx.py [--inkstone PROGRAM]
+
+A picture, a stream whose events must not arrive all at once, a client that leaves (its picture is
+cancelled), the timed log, and whether every metric that the dashboard shows exists.
+"""
+
+import argparse
+import http.client
+import json
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def call(port, method, path, body=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    connection.request(method, path, json.dumps(body) if body else None)
+    return connection.getresponse()
+
+
+def wait(what, is_true):
+    end = time.monotonic() + 60
+    while not is_true():
+        if time.monotonic() > end:
+            sys.exit(f"waited too long for {what}")
+        time.sleep(0.02)
+
+
+def metric(port, name):
+    text = call(port, "GET", "/metrics").read().decode()
+    return sum(float(v) for v in re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", text, re.M))
+
+
+def check(port, engine, log):
+    request = {"prompt": "a cat", "width": 128, "height": 128, "steps": 8}
+    assert call(port, "GET", "/readyz").status == 200
+    answer = call(port, "POST", "/v1/images/generations", request | {"response_format": "url"})
+    assert answer.status == 200, answer.read()
+    url = json.loads(answer.read())["data"][0]["url"]
+    path = "/" + url.split("/", 3)[3]
+    assert call(port, "GET", path).read()[:4] == b"\x89PNG", url
+    print("a picture and its address: ok")
+
+    moments = []
+    for line in call(port, "POST", "/api/generate", request | {"steps": 60, "width": 256, "height": 256}):
+        if line.startswith(b"event: preview"):
+            moments.append(time.monotonic())
+    spread = moments[-1] - moments[0]
+    assert len(moments) > 5 and spread > 0.2, (len(moments), spread)
+    print(f"{len(moments)} previews over {spread:.2f} s: ok")
+
+    before = metric(engine, "inkstone_requests_cancelled_total")
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    connection.request("POST", "/api/generate", json.dumps(request | {"steps": 100, "width": 512, "height": 512}))
+    connection.getresponse().readline()
+    connection.close()
+    wait("the picture to be cancelled",
+         lambda: metric(engine, "inkstone_requests_cancelled_total") == before + 1)
+    print("a client that leaves: ok")
+
+    wait("the log", lambda: log.exists() and log.read_text().count("\n") >= 5)
+    assert re.search(r"id=\S+ rt=\d+\.\d{3} urt=\d+\.\d{3}", log.read_text()), log.read_text()
+    print("the timed log: ok")
+
+    text = call(port, "GET", "/metrics").read().decode()
+    dashboard = (ROOT / "Deploy/grafana-dashboard.json").read_text()
+    for name in set(re.findall(r"\b(?:inkstone|process)_\w+", dashboard)):
+        family = re.sub(r"_(bucket|sum|count)$", "", name)
+        assert f"# TYPE {family} " in text or f"# TYPE {name} " in text, f"no metric {name}"
+    print("the dashboard's metrics: ok")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--inkstone", default=str(ROOT / ".build/release/inkstone"))
+    arguments = parser.parse_args()
+    nginx = shutil.which("nginx") or "/usr/sbin/nginx"
+    if not pathlib.Path(nginx).exists():
+        sys.exit("nginx is not installed: apt-get install nginx-light")
+    engine, page, front = free_port(), free_port(), free_port()
+    with tempfile.TemporaryDirectory(prefix="inkstone-nginx-") as name:
+        folder = pathlib.Path(name)
+        log = folder / "inkstone.log"
+        site = (ROOT / "Deploy/nginx.conf").read_text()
+        site = site.replace("127.0.0.1:9997", f"127.0.0.1:{engine}").replace(
+            "listen 8080", f"listen 127.0.0.1:{front}").replace("/var/log/nginx/inkstone.log", str(log))
+        (folder / "site.conf").write_text(site)
+        (folder / "nginx.conf").write_text(
+            f"pid {folder}/pid; error_log {folder}/error.log; daemon off; events {{}}\n"
+            f"http {{ client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;"
+            f" fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;"
+            f" include {folder}/site.conf; }}\n")
+        server = subprocess.Popen(
+            [arguments.inkstone, "serve", "--port", str(engine), "--page-port", str(page), "--data",
+             str(folder / "data")], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        proxy = subprocess.Popen([nginx, "-p", name, "-c", str(folder / "nginx.conf")])
+        try:
+            for line in server.stdout:
+                if "loaded" in line:
+                    break
+            check(front, engine, log)
+        finally:
+            for process in (proxy, server):
+                process.terminate()
+                process.wait()
+
+
+if __name__ == "__main__":
+    main()
