@@ -20,6 +20,8 @@ struct APIError: Error, Equatable {
     var shouldRetry: Bool?
     /// Methods that the path knows, for the `Allow` header.
     var allow: String?
+    /// How to show who one is, for the `WWW-Authenticate` header.
+    var scheme: String?
 
     init(
         _ status: HTTPResponse.Status, type: String = "invalid_request_error",
@@ -51,6 +53,7 @@ struct APIError: Error, Equatable {
         response.headers[.retryAfter] = retryAfter.map(String.init)
         response.headers[.xShouldRetry] = shouldRetry.map(String.init)
         response.headers[.allow] = allow
+        response.headers[.wwwAuthenticate] = scheme
         return response
     }
 }

@@ -18,6 +18,8 @@ package struct Gateway: Sendable {
     let connections = ConnectionBoard()
     let state = ServiceState()
     let files = ImageFileStore()
+    let keys: KeyStore?
+    let keyUsage = KeyUsage()
     let a1111 = A1111State()
     let gradio = GradioSessions()
     let startedAt = ContinuousClock.now
@@ -25,12 +27,14 @@ package struct Gateway: Sendable {
 
     /// A service in front of a generator, with its jobs in a store.
     package init(
-        generator: any ImageGenerating, store: JobStore, configuration: GatewayConfiguration,
+        generator: any ImageGenerating, store: JobStore, keys: KeyStore? = nil,
+        configuration: GatewayConfiguration,
         telemetry: ServiceTelemetry, logger: Logger
     ) {
         self.generator = MeteredGenerator(generator, metrics: telemetry.engine)
         jobs = JobService(
             engine: self.generator, store: store, limits: configuration.jobs, logger: logger)
+        self.keys = keys
         self.configuration = configuration
         self.telemetry = telemetry
         log = RequestLog(
@@ -73,6 +77,7 @@ package struct Gateway: Sendable {
         router.add(middleware: TelemetryMiddleware(log: log, connections: connections))
         router.add(middleware: OriginMiddleware(policy: OriginPolicy(configuration)))
         router.add(middleware: ErrorMiddleware(generator: generator))
+        router.add(middleware: KeyMiddleware(keys: keys))
         addOpenAIRoutes(to: router)
         addEditRoutes(to: router)
         addXinferenceRoutes(to: router)

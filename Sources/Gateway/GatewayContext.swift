@@ -3,6 +3,7 @@
 import Hummingbird
 import Logging
 import NIOCore
+import Service
 
 /// What travels with a request through middleware and routes.
 struct GatewayContext: RequestContext {
@@ -11,6 +12,8 @@ struct GatewayContext: RequestContext {
     let channel: any Channel
     /// What will be told about the request; set by the outermost middleware.
     var record: RequestRecord?
+    /// The key that was shown, where keys are asked for.
+    var key: APIKey?
 
     /// Name of the request in the answer's `x-request-id` and on every log line.
     var requestID: String { record?.requestID ?? "" }

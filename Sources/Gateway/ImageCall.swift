@@ -80,12 +80,20 @@ extension Gateway {
     }
 
     /// Runs a request for pictures as a job; its log line will tell how long it took.
+    ///
+    /// - Throws: `APIError` 429 when the holder of the key has to wait.
     func events(
         of call: ImageCall, _ submission: Submission, _ context: GatewayContext
-    ) -> AsyncThrowingStream<JobEvent, any Error> {
-        jobs.events(
+    ) throws(APIError) -> AsyncThrowingStream<JobEvent, any Error> {
+        if let key = context.key, let refusal = keyUsage.begin(key) {
+            throw APIError(refusal, patience: generator.patience)
+        }
+        return jobs.events(
             for: call.request, model: call.model.id, submission,
-            report: context.record?.begin(call))
+            report: context.record?.begin(call)
+        ) { [keyUsage, key = context.key] in
+            if let key { keyUsage.end(key) }
+        }
     }
 }
 

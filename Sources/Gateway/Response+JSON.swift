@@ -37,6 +37,7 @@ func jsonBytes(_ value: some Encodable) -> [UInt8] {
 
 extension HTTPField.Name {
     static let idempotencyKey = Self.known("idempotency-key")
+    static let xAPIKey = Self.known("x-api-key")
     static let xRequestID = Self.known("x-request-id")
     static let xShouldRetry = Self.known("x-should-retry")
     static let traceparent = Self.known("traceparent")

@@ -27,6 +27,7 @@ public struct GatewayAddresses: Sendable, Equatable {
 /// - Parameters:
 ///   - generator: what turns requests into pictures; it may still be loading its models.
 ///   - store: where jobs are kept; those of an earlier process go on when the models are loaded.
+///   - keys: where there are any, everybody must show one.
 ///   - configuration: where to listen and whom to answer.
 ///   - telemetry: the metrics that `/metrics` shows, and the access log.
 ///   - logger: receives the start and stop of the service, and one line per request where there
@@ -36,14 +37,16 @@ public struct GatewayAddresses: Sendable, Equatable {
 public func serve(
     _ generator: any ImageGenerating,
     store: JobStore,
+    keys: KeyStore? = nil,
     configuration: GatewayConfiguration,
     telemetry: ServiceTelemetry,
     logger: Logger,
     onReady: @escaping @Sendable (GatewayAddresses) async -> Void = { _ in }
 ) async throws {
-    try checkReach(of: configuration)
+    try checkReach(of: configuration, hasKeys: keys?.isEmpty == false)
     let gateway = Gateway(
-        generator: generator, store: store, configuration: configuration, telemetry: telemetry,
+        generator: generator, store: store, keys: keys, configuration: configuration,
+        telemetry: telemetry,
         logger: logger)
     let resuming = Task { await resume(gateway.jobs, logger) }
     defer { resuming.cancel() }
@@ -131,14 +134,16 @@ private func reopenAccessLog(of gateway: Gateway) {
 /// Refuses to be reachable for everybody unless that was asked for.
 ///
 /// - Throws: `GatewayError.remoteWithoutKeys`.
-private func checkReach(of configuration: GatewayConfiguration) throws(GatewayError) {
-    guard !configuration.allowRemoteWithoutKeys else { return }
+private func checkReach(
+    of configuration: GatewayConfiguration, hasKeys: Bool
+) throws(GatewayError) {
+    guard !configuration.allowRemoteWithoutKeys, !hasKeys else { return }
     guard let host = HostName(configuration.host), host.isLoopback else {
         throw GatewayError(
             .remoteWithoutKeys,
             "Listening on '\(configuration.host)' would let every machine that reaches it make"
-                + " pictures here without a key; listen on 127.0.0.1, or allow this with"
-                + " --allow-remote-without-keys.")
+                + " pictures here without a key; listen on 127.0.0.1, make a key with"
+                + " 'inkstone keys add NAME', or allow this with --allow-remote-without-keys.")
     }
 }
 

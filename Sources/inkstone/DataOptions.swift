@@ -35,10 +35,12 @@ struct DataOptions: ParsableArguments {
     }
 
     /// The folder of the options, the environment, or the user's own.
-    var folder: URL {
+    var folder: URL { Self.folder(data) }
+
+    static func folder(_ data: String?) -> URL {
         let environment = ProcessInfo.processInfo.environment
         if let data { return URL(filePath: data) }
-        if let path = environment[Self.variable], !path.isEmpty { return URL(filePath: path) }
+        if let path = environment[variable], !path.isEmpty { return URL(filePath: path) }
         let share =
             environment["XDG_DATA_HOME"].flatMap { $0.isEmpty ? nil : URL(filePath: $0) }
             ?? FileManager.default.homeDirectoryForCurrentUser.appending(path: ".local/share")

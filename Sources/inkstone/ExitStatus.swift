@@ -44,6 +44,7 @@ enum ExitStatus: Int32 {
         case is MemoryError, is BackendError: self = .busy
         case is CancellationError: self = .interrupted
         case is LogFileError: self = .notFound
+        case let error as KeyError: self = error.code == .name ? .usage : .failed
         case let error as JobStoreError: self = error.code == .inUse ? .busy : .failed
         case let error as GatewayError: self = error.code == .remoteWithoutKeys ? .usage : .busy
         case let error as GenerationError: self = error.code == .busy ? .busy : .failed

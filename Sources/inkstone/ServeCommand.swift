@@ -85,6 +85,7 @@ struct ServeCommand: AsyncParsableCommand {
         let (promptCache, weightCache) = (caches.promptCache, caches.weightCache)
         let limits = scheduling.limits
         let store = try JobStore(folder: dataOptions.folder)
+        let keys = try KeyStore(folder: dataOptions.folder)
         let engine = DeferredEngine()
         var logger = logFormat.logger
         logger.logLevel = .info
@@ -101,7 +102,8 @@ struct ServeCommand: AsyncParsableCommand {
         await withThrowingTaskGroup(of: Part.self) { [logger] group in
             group.addTask {
                 try await serve(
-                    engine, store: store, configuration: configuration, telemetry: telemetry,
+                    engine, store: store, keys: keys, configuration: configuration,
+                    telemetry: telemetry,
                     logger: logger
                 ) { addresses in
                     Self.say("page  \(addresses.page)")

@@ -88,8 +88,8 @@ import Testing
         Case(
             "serve", "--host", "0.0.0.0", status: 64,
             says: "Listening on '0.0.0.0' would let every machine that reaches it make pictures"
-                + " here without a key; listen on 127.0.0.1, or allow this with"
-                + " --allow-remote-without-keys."),
+                + " here without a key; listen on 127.0.0.1, make a key with 'inkstone keys add NAME',"
+                + " or allow this with --allow-remote-without-keys."),
     ]
 
     private static let requests: [Case] = [

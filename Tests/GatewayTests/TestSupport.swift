@@ -15,7 +15,8 @@ import Testing
 /// Runs a test against a service around a generator, without a socket unless `.live`.
 func withGateway(
     _ generator: any ImageGenerating, _ setup: TestingSetup = .router,
-    logs: LogRecorder? = nil, telemetry: ServiceTelemetry = ServiceTelemetry(version: "1.2.3"),
+    keys: KeyStore? = nil, logs: LogRecorder? = nil,
+    telemetry: ServiceTelemetry = ServiceTelemetry(version: "1.2.3"),
     configure: (inout GatewayConfiguration) -> Void = { _ in },
     test: @Sendable (any TestClientProtocol) async throws -> Void
 ) async throws {
@@ -29,7 +30,7 @@ func withGateway(
     if let logs { logger = Logger(label: "test") { _ in logs } }
     let temporary = try TemporaryStore()
     let gateway = Gateway(
-        generator: generator, store: temporary.store, configuration: configuration,
+        generator: generator, store: temporary.store, keys: keys, configuration: configuration,
         telemetry: telemetry, logger: logger)
     try await gateway.makeApplication(port: 0).test(setup, test)
 }

@@ -12,7 +12,7 @@ extension Gateway {
         of call: ImageCall, _ submission: Submission, _ context: GatewayContext
     ) async throws -> [GeneratedImage] {
         var pictures: [GeneratedImage] = []
-        for try await event in events(of: call, submission, context) {
+        for try await event in try events(of: call, submission, context) {
             if case .image(let image) = event { pictures.append(image) }
         }
         // A cancelled iteration ends without an error.

@@ -25,11 +25,10 @@ extension Gateway {
         router.endpoint(
             "/api/jobs/:id",
             [
-                .get: { _, context in .json(try await answer(id(context))) },
+                .get: { _, context in .json(try await answer(id(context), context)) },
                 .delete: { _, context in
-                    let id = try id(context)
-                    guard try await jobs.remove(id) else {
-                        let answer = try await answer(id)
+                    let answer = try await answer(try id(context), context)
+                    guard try await jobs.remove(answer.id) else {
                         throw APIError(
                             .conflict, code: "job_not_final",
                             "The job is \(answer.state.rawValue); cancel it before it is removed.",
@@ -42,9 +41,9 @@ extension Gateway {
             "/api/jobs/:id/cancel",
             [
                 .post: { _, context in
-                    let id = try id(context)
+                    let id = try await answer(try id(context), context).id
                     await jobs.cancel(id)
-                    return .json(try await answer(id), status: .accepted)
+                    return .json(try await answer(id, context), status: .accepted)
                 }
             ])
         router.endpoint("/api/jobs/:id/events", [.get: jobEvents])
@@ -61,8 +60,11 @@ extension Gateway {
             "There is no job \(JSONValue.string(id).summary); old ones are removed after a while.")
     }
 
-    private func answer(_ id: String) async throws -> JobAnswer {
-        guard let (job, progress) = try await jobs.job(id) else { throw Self.noSuchJob(id) }
+    /// What is told of a job; nothing of other people's.
+    private func answer(_ id: String, _ context: GatewayContext) async throws -> JobAnswer {
+        guard let (job, progress) = try await jobs.job(id), maySee(job, context) else {
+            throw Self.noSuchJob(id)
+        }
         return JobAnswer(job, progress)
     }
 
@@ -76,8 +78,9 @@ extension Gateway {
         let call = try await imageCall(fields)
         var submission = try submission(request, body, fields, context)
         submission.isDetached = true
+        try countSubmission(context)
         let job = try await jobs.submit(call.request, model: call.model.id, submission)
-        var response = Response.json(try await answer(job.id), status: .accepted)
+        var response = Response.json(try await answer(job.id, context), status: .accepted)
         response.headers[.location] = "/api/jobs/\(job.id)"
         return response
     }
@@ -98,6 +101,7 @@ extension Gateway {
                 return state
             }
         }
+        if let key = context.key, key.scope != .admin { query.owner = key.name }
         query.text = parameters["q"].map(String.init)
         query.before = parameters["before"].map(String.init)
         if let text = parameters["limit"] {
@@ -122,7 +126,8 @@ extension Gateway {
     @Sendable
     private func jobEvents(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try id(context)
-        guard let (job, _) = try await jobs.job(id), let events = try await jobs.watch(job.id)
+        guard let (job, _) = try await jobs.job(id), maySee(job, context),
+            let events = try await jobs.watch(job.id)
         else { throw Self.noSuchJob(id) }
         return try await EventStream.response(
             to: request, events: events, keepAlive: configuration.keepAliveInterval,
@@ -163,6 +168,7 @@ extension Gateway {
     private func jobImage(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try id(context)
         guard let index = context.parameters.get("index", as: Int.self),
+            let (job, _) = try await jobs.job(id), maySee(job, context),
             let png = try await jobs.picture(index, of: id)
         else {
             throw APIError(
@@ -194,7 +200,7 @@ extension Gateway {
     func submission(
         _ request: Request, _ body: [UInt8], _ fields: RequestFields, _ context: GatewayContext
     ) throws(APIError) -> Submission {
-        var submission = Submission(requestID: context.requestID)
+        var submission = Submission(requestID: context.requestID, owner: context.key?.name)
         if let id = try fields.string("request_id"), !id.isEmpty {
             guard id.utf8.count <= 255 else {
                 throw .invalid(

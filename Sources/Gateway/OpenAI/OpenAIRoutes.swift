@@ -77,7 +77,7 @@ extension Gateway {
     ) async throws -> ImagesAnswer {
         var pictures: [Int: ImagesAnswer.Picture] = [:]
         var begin: ContinuousClock.Instant?
-        for try await event in events(of: call, submission, context) {
+        for try await event in try events(of: call, submission, context) {
             switch event {
             case .started:
                 begin = begin ?? .now

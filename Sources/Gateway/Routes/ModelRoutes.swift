@@ -73,12 +73,12 @@ extension Gateway {
                 .get: { request, _ in
                     .json(ModelRow(try await model(Self.rest(of: request)), at: address))
                 },
-                .post: { request, _ in
+                .post: { request, context in
                     let parts = Self.rest(of: request).split(separator: "/")
                     guard parts.count >= 4, parts.last == "abort",
                         parts[parts.count - 3] == "requests"
                     else { throw APIError.noSuchPath }
-                    return await abort(String(parts[parts.count - 2]))
+                    return try await abort(String(parts[parts.count - 2]), context)
                 },
             ])
     }

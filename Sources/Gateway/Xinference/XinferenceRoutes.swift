@@ -52,7 +52,8 @@ private struct NodeRow: Encodable {
 extension Gateway {
     /// The routes in the comment above.
     func addXinferenceRoutes(to router: Router<GatewayContext>) {
-        router.endpoint("/v1/cluster/auth", [.get: { _, _ in .json(["auth": false]) }])
+        router.endpoint(
+            "/v1/cluster/auth", [.get: { _, _ in .json(["auth": keys?.isEmpty == false]) }])
         router.endpoint("/v1/requests/:id/progress", [.get: requestProgress])
         router.endpoint(
             "/status",
@@ -101,7 +102,7 @@ extension Gateway {
         _ request: Request, _ context: GatewayContext
     ) async throws -> Response {
         let id = try context.parameters.require("id")
-        guard let (job, progress) = try await jobs.job(id) else {
+        guard let (job, progress) = try await jobs.job(id), maySee(job, context) else {
             throw APIError(
                 .badRequest, code: "request_not_found",
                 "There is no request with the id \(JSONValue.string(id).summary).")
@@ -115,8 +116,11 @@ extension Gateway {
     }
 
     /// Stops a call; a second time, or for an unknown one, there is nothing to do.
-    func abort(_ id: String) async -> Response {
-        let wasRunning = await jobs.cancel(id)
+    func abort(_ id: String, _ context: GatewayContext) async throws -> Response {
+        var wasRunning = false
+        if let (job, _) = try await jobs.job(id), maySee(job, context) {
+            wasRunning = await jobs.cancel(job.id)
+        }
         return .json(["msg": wasRunning ? "DONE" : "NO_OP"])
     }
 }

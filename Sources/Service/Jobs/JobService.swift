@@ -190,15 +190,19 @@ public actor JobService: ImageGenerating {
     /// Runs a request as a job with the given particulars.
     ///
     /// Unless it is detached, or has an idempotency key, the job is cancelled when the iteration
-    /// ends early. `report` is told the moments of the job.
+    /// ends early. `report` is told the moments of the job, and `onEnd` is called when nobody
+    /// listens any longer.
     package nonisolated func events(
         for request: ImageRequest, model: String, _ submission: Submission,
-        report: JobReport? = nil
+        report: JobReport? = nil, onEnd: @escaping @Sendable () -> Void = {}
     ) -> AsyncThrowingStream<JobEvent, any Error> {
         report?.submit(.now)
         return AsyncThrowingStream { continuation in
             let task = Task {
-                defer { report?.end(.now) }
+                defer {
+                    report?.end(.now)
+                    onEnd()
+                }
                 do {
                     let job = try await submit(request, model: model, submission)
                     if let events = try await watch(job.id) {

@@ -1,0 +1,42 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import HTTPTypes
+import Service
+
+extension Gateway {
+    /// Counts a request for pictures that nobody waits for.
+    ///
+    /// - Throws: `APIError` 429 when the holder of the key has to wait.
+    func countSubmission(_ context: GatewayContext) throws(APIError) {
+        guard let key = context.key else { return }
+        if let refusal = keyUsage.begin(key) {
+            throw APIError(refusal, patience: generator.patience)
+        }
+        keyUsage.end(key)
+    }
+
+    /// Whether the holder of a key may see a job.
+    func maySee(_ job: Job, _ context: GatewayContext) -> Bool {
+        guard let key = context.key, key.scope != .admin else { return true }
+        return job.owner == key.name
+    }
+}
+
+extension APIError {
+    /// The holder of a key has to wait.
+    init(_ refusal: KeyUsage.Refusal, patience: Int) {
+        switch refusal {
+        case .concurrency(let limit):
+            self.init(
+                .tooManyRequests, type: "rate_limit_error", code: "concurrency_limit",
+                "This key may have \(limit) requests in progress; wait for one of them.",
+                retryAfter: patience)
+        case .rate(let limit, let wait):
+            self.init(
+                .tooManyRequests, type: "rate_limit_error", code: "rate_limit_exceeded",
+                "This key may ask \(limit) times a minute; try again in \(wait) seconds.",
+                retryAfter: wait)
+        }
+    }
+}

@@ -1,0 +1,89 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Service
+
+/// Asks for a key wherever there are keys.
+///
+/// Free are the page's own files, which hold no secrets, and what supervisors ask.
+struct KeyMiddleware: RouterMiddleware {
+    typealias Context = GatewayContext
+
+    /// The keys, or `nil` for a service that has none.
+    let keys: KeyStore?
+
+    func handle(
+        _ request: Request, context: GatewayContext,
+        next: (Request, GatewayContext) async throws -> Response
+    ) async throws -> Response {
+        guard let keys, !keys.isEmpty, !Self.isFree(request) else {
+            return try await next(request, context)
+        }
+        guard let shown = Self.key(of: request) else { throw APIError.keyMissing(request) }
+        guard let key = keys.key(shown) else { throw APIError.keyUnknown(request) }
+        var context = context
+        context.key = key
+        return try await next(request, context)
+    }
+
+    private static func isFree(_ request: Request) -> Bool {
+        let path = request.uri.path
+        guard [.get, .head, .options].contains(request.method) else { return false }
+        return path == "/" || path.hasPrefix("/assets/")
+            || [
+                "/livez", "/readyz", "/health", "/version", "/metrics", "/v1/cluster/auth",
+                "/api/openapi.json",
+            ].contains(path)
+    }
+
+    /// The key that a request shows.
+    ///
+    /// It comes as a bearer token, in `X-API-Key`, or as the password of HTTP's
+    /// basic scheme, which clients of A1111 speak. An empty header counts as none.
+    private static func key(of request: Request) -> String? {
+        if let key = request.headers[.xAPIKey], !key.isEmpty { return key }
+        guard let header = request.headers[.authorization] else { return nil }
+        let parts = header.split(separator: " ", maxSplits: 1)
+        guard parts.count == 2 else { return nil }
+        let value = parts[1].trimming(" ")
+        switch parts[0].lowercased() {
+        case "bearer": return value.isEmpty ? nil : value
+        case "basic":
+            guard let data = Data(base64Encoded: value),
+                let colon = data.firstIndex(of: UInt8(ascii: ":"))
+            else { return nil }
+            let password = String(decoding: data[(colon + 1)...], as: UTF8.self)
+            return password.isEmpty ? nil : password
+        default: return nil
+        }
+    }
+}
+
+extension APIError {
+    /// No key was shown.
+    static func keyMissing(_ request: Request) -> APIError {
+        unauthorized(
+            request, "missing_api_key",
+            "This service asks for a key: send 'Authorization: Bearer KEY'. 'inkstone keys add'"
+                + " makes one.")
+    }
+
+    /// What was shown is no key, or none any longer.
+    static func keyUnknown(_ request: Request) -> APIError {
+        unauthorized(
+            request, "invalid_api_key",
+            "The key is not known here, or was revoked; check it, or ask for another.")
+    }
+
+    private static func unauthorized(
+        _ request: Request, _ code: String, _ message: String
+    ) -> APIError {
+        var error = APIError(
+            .unauthorized, type: "authentication_error", code: code, message)
+        error.scheme =
+            request.uri.path.hasPrefix("/sdapi/") ? "Basic realm=\"inkstone\"" : "Bearer"
+        return error
+    }
+}

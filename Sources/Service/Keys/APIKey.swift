@@ -1,0 +1,50 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if canImport(FoundationEssentials)
+    public import FoundationEssentials
+#else
+    public import Foundation
+#endif
+
+/// A key that lets its holder use the service; the key itself is shown once and never kept.
+public struct APIKey: Sendable, Codable, Equatable {
+    /// What a holder may do.
+    public enum Scope: String, Sendable, Codable, CaseIterable {
+        /// Draw, and see one's own jobs.
+        case generate
+        /// Everything: everybody's jobs, too.
+        case admin
+    }
+
+    /// Its name; the owner of the jobs made with it.
+    public var name: String
+    /// What its holder may do.
+    public var scope: Scope
+    /// Requests for pictures that may be in progress at once; any number if `nil`.
+    public var concurrency: Int?
+    /// Requests for pictures a minute; any number if `nil`.
+    public var perMinute: Int?
+    /// SHA-256 of the key in hexadecimal: keys are random and long, so that this needs no salt.
+    public var digest: String
+    /// When it was made.
+    public var created: Date
+}
+
+/// Why keys cannot be read or changed.
+public struct KeyError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// Coarse reason; switch on this.
+    public enum Code: Sendable, Equatable {
+        /// A name that is taken, unknown or malformed.
+        case name
+        /// The file of keys cannot be read or written.
+        case file
+    }
+
+    /// Coarse reason.
+    public let code: Code
+    /// One sentence: what happened, and what to do.
+    public let message: String
+
+    /// The message.
+    public var description: String { message }
+}

@@ -1,0 +1,48 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Synchronization
+
+/// How much the holders of keys have in progress, and how often they asked within a minute.
+package final class KeyUsage: Sendable {
+    /// Why a request has to wait.
+    package enum Refusal: Sendable, Equatable {
+        /// So many are in progress.
+        case concurrency(Int)
+        /// So many were asked for; seconds until the next may come.
+        case rate(Int, wait: Int)
+    }
+
+    private struct Account {
+        var running = 0
+        var recent: [ContinuousClock.Instant] = []
+    }
+
+    private let accounts = Mutex<[String: Account]>([:])
+
+    package init() {}
+
+    /// Notes that a request begins, unless the key's limits forbid it.
+    package func begin(_ key: APIKey, now: ContinuousClock.Instant = .now) -> Refusal? {
+        accounts.withLock { accounts in
+            var account = accounts[key.name, default: Account()]
+            defer { accounts[key.name] = account }
+            if let limit = key.concurrency, account.running >= limit { return .concurrency(limit) }
+            if let limit = key.perMinute {
+                account.recent.removeAll { now - $0 >= .seconds(60) }
+                if account.recent.count >= limit {
+                    let wait =
+                        account.recent.first.map { .seconds(60) - (now - $0) } ?? .seconds(60)
+                    return .rate(limit, wait: max(1, Int((wait / .seconds(1)).rounded(.up))))
+                }
+                account.recent.append(now)
+            }
+            account.running += 1
+            return nil
+        }
+    }
+
+    /// Notes that a request has ended.
+    package func end(_ key: APIKey) {
+        accounts.withLock { $0[key.name, default: Account()].running -= 1 }
+    }
+}

@@ -1,0 +1,100 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+public import ArgumentParser
+import Foundation
+public import Service
+
+/// `inkstone keys`: who may use the service.
+struct KeysCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "keys",
+        abstract: "Make, list and revoke API keys; where there is one, everybody must show one.",
+        subcommands: [Add.self, List.self, Revoke.self])
+
+    struct Add: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a key and print it; it cannot be shown again.")
+
+        @Argument(help: "A name for the key: who holds it.")
+        var name: String
+
+        @Option(help: "What its holder may do.")
+        var scope = APIKey.Scope.generate
+
+        @Option(
+            parsing: .unconditional,
+            help: ArgumentHelp("Requests that may be in progress at once.", valueName: "count"))
+        var concurrency: Int?
+
+        @Option(
+            parsing: .unconditional,
+            help: ArgumentHelp("Requests that may come in a minute.", valueName: "count"))
+        var perMinute: Int?
+
+        @OptionGroup var place: KeyPlace
+
+        mutating func validate() throws {
+            for (option, value) in [("--concurrency", concurrency), ("--per-minute", perMinute)] {
+                if let value, value < 1 {
+                    throw ValidationError("\(option) must be at least 1, got \(value).")
+                }
+            }
+        }
+
+        func run() throws {
+            print(
+                try place.store(creating: true).add(
+                    name, scope: scope, concurrency: concurrency, perMinute: perMinute))
+        }
+    }
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List the keys there are.")
+
+        @OptionGroup var place: KeyPlace
+
+        func run() throws {
+            for key in try place.store().keys {
+                let limits = [
+                    key.concurrency.map { "\($0) at once" }, key.perMinute.map { "\($0) a minute" },
+                ].compactMap(\.self)
+                print(
+                    ([key.name, key.scope.rawValue, key.created.formatted(.iso8601)] + limits)
+                        .joined(separator: "  "))
+            }
+        }
+    }
+
+    struct Revoke: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take a key out of use, in a running server too.")
+
+        @Argument(help: "The key's name.")
+        var name: String
+
+        @OptionGroup var place: KeyPlace
+
+        func run() throws { try place.store().revoke(name) }
+    }
+}
+
+/// Where keys are kept: with the jobs of the server that they are for.
+struct KeyPlace: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Data folder of the server; INKSTONE_DATA or ~/.local/share/inkstone/data if not given.",
+            valueName: "folder"))
+    var data: String?
+
+    func store(creating: Bool = false) throws -> KeyStore {
+        let folder = DataOptions.folder(data)
+        if creating {
+            try FileManager.default.createDirectory(
+                at: folder, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
+        }
+        return try KeyStore(folder: folder)
+    }
+}
+
+extension APIKey.Scope: ExpressibleByArgument {}

@@ -1,0 +1,79 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+import HTTPTypes
+import HummingbirdTesting
+import Service
+import Testing
+
+/// A service that asks for keys.
+@Suite("Keys over HTTP", .timeLimit(.minutes(1)))
+struct KeyTests {
+    private let request = #"{"prompt": "x"}"#
+
+    @Test("without a key there is the page and nothing else; with one, everything of one's own")
+    func access() async throws {
+        let temporary = try TemporaryStore()
+        let keys = try KeyStore(folder: temporary.folder)
+        let ann = try keys.add("ann", scope: .generate)
+        let bob = try keys.add("bob", scope: .generate)
+        let root = try keys.add("root", scope: .admin)
+        @Sendable func bearer(_ key: String) -> HTTPFields { [.authorization: "Bearer \(key)"] }
+        try await withGateway(try FakeGenerator(), keys: keys) { client in
+            for path in ["/", "/assets/app.js", "/livez", "/readyz", "/metrics"] {
+                #expect(try await client.get(path).status == .ok, "\(path)")
+            }
+            #expect(
+                try await client.get("/v1/cluster/auth").object()["auth"] as? Bool == true)
+            for path in ["/v1/models", "/api/jobs", "/sdapi/v1/options", "/config"] {
+                let answer = try await client.get(path)
+                #expect(answer.status == .unauthorized, "\(path)")
+                #expect(
+                    answer.headers[.wwwAuthenticate]?.hasPrefix(
+                        path.hasPrefix("/sdapi") ? "Basic" : "Bearer") == true)
+                #expect(try answer.error()["code"] == "missing_api_key")
+            }
+            let wrong = try await client.get("/v1/models", headers: bearer("ink-wrong"))
+            #expect(try wrong.error()["code"] == "invalid_api_key")
+            let basic = Data("user:\(ann)".utf8).base64EncodedString()
+            for headers in [
+                bearer(ann), [.authorization: "Basic \(basic)"],
+                [HTTPField.Name("x-api-key") ?? .age: ann],
+            ] {
+                #expect(try await client.get("/v1/models", headers: headers).status == .ok)
+            }
+            let job = try await client.post("/api/jobs", request, headers: bearer(ann))
+            let id = try #require(try job.object()["id"] as? String)
+            func status(_ key: String) async throws -> Int {
+                try await client.get("/api/jobs/\(id)", headers: bearer(key)).status.code
+            }
+            #expect(try await status(ann) == 200)
+            #expect(try await status(bob) == 404)
+            #expect(try await status(root) == 200)
+            func count(_ key: String) async throws -> Int? {
+                let list = try await client.get("/api/jobs", headers: bearer(key)).object()
+                return (list["data"] as? [Any])?.count
+            }
+            #expect(try await count(ann) == 1)
+            #expect(try await count(bob) == 0)
+            #expect(try await count(root) == 1)
+        }
+    }
+
+    @Test("a key's limits are told with the time to wait")
+    func limits() async throws {
+        let temporary = try TemporaryStore()
+        let keys = try KeyStore(folder: temporary.folder)
+        let key = try keys.add("ann", scope: .generate, perMinute: 1)
+        try await withGateway(try FakeGenerator(), keys: keys) { client in
+            let headers: HTTPFields = [.authorization: "Bearer \(key)"]
+            let first = try await client.post("/v1/images/generations", request, headers: headers)
+            #expect(first.status == .ok)
+            let second = try await client.post("/v1/images/generations", request, headers: headers)
+            #expect(second.status == .tooManyRequests)
+            #expect(try second.error()["code"] == "rate_limit_exceeded")
+            let wait = try #require(second.headers[.retryAfter].flatMap { Int($0) })
+            #expect((1...60).contains(wait))
+        }
+    }
+}
