@@ -90,34 +90,32 @@ private func resume(_ jobs: JobService, _ logger: Logger) async {
 /// Returns when it is time to stop.
 private func attend(to signals: UnixSignalsSequence, of gateway: Gateway) async {
     let grace = gateway.configuration.shutdownGrace
-    await withTaskGroup(of: Bool.self) { tasks in
-        let (quiet, becameQuiet) = AsyncStream<Void>.makeStream()
+    let (stopping, beginStopping) = AsyncStream<Void>.makeStream()
+    await withTaskGroup(of: Void.self) { tasks in
         tasks.addTask {
             for await signal in signals {
                 if signal == .sighup {
                     reopenAccessLog(of: gateway)
                 } else if gateway.state.isDraining {
-                    return true
+                    return
                 } else {
                     gateway.logger.info("stopping, requests in progress are answered first")
                     gateway.beginDraining()
-                    becameQuiet.yield()
+                    beginStopping.yield()
                 }
             }
-            return false
         }
         tasks.addTask {
-            // Begins with the first signal.
-            for await _ in quiet { break }
+            for await _ in stopping { break }
             let end = ContinuousClock.now + grace
             while !Task.isCancelled, ContinuousClock.now < end,
                 gateway.log.metrics.requestsInFlight > 0
             {
                 try? await Task.sleep(for: .milliseconds(20))
             }
-            return true
         }
-        _ = await tasks.next()
+        // A second signal, or nothing left to wait for.
+        await tasks.next()
         tasks.cancelAll()
     }
 }

@@ -50,7 +50,8 @@ final class RunningServer {
         let end = ContinuousClock.now + .seconds(60)
         while try !isTrue() {
             try #require(ContinuousClock.now < end, "waited too long for \(what)")
-            try #require(process.isRunning, "the server has ended: \(try text("err"))")
+            let errors = try text("err")
+            try #require(process.isRunning, "the server has ended: \(errors)")
             usleep(10_000)
         }
     }
@@ -71,7 +72,7 @@ final class RunningServer {
         try #require(status == 0)
         let bytes = Array(request.utf8)
         try #require(
-            send(connection, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue)) == bytes.count)
+            send(connection, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count)
         var answer: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65536)
         while true {
