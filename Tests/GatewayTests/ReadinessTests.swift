@@ -57,8 +57,10 @@ import Testing
     @Test("not while the service drains: requests in progress go on, new ones are refused")
     func draining() async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let temporary = try TemporaryStore()
         let gateway = Gateway(
-            generator: try FakeGenerator(), configuration: GatewayConfiguration(version: "1"),
+            generator: try FakeGenerator(), store: temporary.store,
+            configuration: GatewayConfiguration(version: "1"),
             telemetry: ServiceTelemetry(version: "1"), logger: logger)
         try await gateway.makeApplication(port: 0).test(.router) { client in
             #expect(try await client.get("/readyz").status == .ok)
