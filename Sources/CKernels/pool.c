@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "CKernels.h"
 
@@ -20,18 +21,24 @@
 // Short enough that an idle server burns nothing.
 enum { SPINS = 4000 };
 
+// The mutex and the conditions are for sleeping alone. Whoever goes to sleep first says so, then looks
+// again; whoever would wake it first changes what it waits for, then looks whether it sleeps. All four
+// accesses are sequentially consistent, so one of the two sees the other.
 struct ink_pool {
     int threads;
     pthread_t *handles;
     pthread_mutex_t mutex;
     pthread_cond_t start, done;
-    atomic_uint generation;  // rises by one with every call
-    atomic_size_t next;
-    atomic_int active;  // helpers still inside the current call
     atomic_int stopping;
     size_t count;
     ink_task task;
     void *context;
+    // Apart, so that those who spin on one do not slow down those who count with another.
+    _Alignas(64) atomic_uint generation;  // rises by one with every call
+    atomic_int sleepers;                  // helpers that wait for `start`
+    _Alignas(64) atomic_size_t next;
+    _Alignas(64) atomic_int active;  // helpers still inside the current call
+    atomic_int caller_sleeps;        // the caller waits for `done`
 };
 
 typedef struct {
@@ -59,14 +66,16 @@ static void *helper_main(void *argument) {
         }
         if (atomic_load_explicit(&pool->generation, memory_order_acquire) == seen) {
             pthread_mutex_lock(&pool->mutex);
-            while (atomic_load_explicit(&pool->generation, memory_order_acquire) == seen)
+            atomic_fetch_add(&pool->sleepers, 1);
+            while (atomic_load(&pool->generation) == seen)
                 pthread_cond_wait(&pool->start, &pool->mutex);
+            atomic_fetch_sub(&pool->sleepers, 1);
             pthread_mutex_unlock(&pool->mutex);
         }
         seen++;
         if (atomic_load_explicit(&pool->stopping, memory_order_acquire)) return NULL;
         take_tasks(pool, start.worker);
-        if (atomic_fetch_sub_explicit(&pool->active, 1, memory_order_acq_rel) == 1) {
+        if (atomic_fetch_sub(&pool->active, 1) == 1 && atomic_load(&pool->caller_sleeps)) {
             pthread_mutex_lock(&pool->mutex);
             pthread_cond_signal(&pool->done);
             pthread_mutex_unlock(&pool->mutex);
@@ -75,16 +84,18 @@ static void *helper_main(void *argument) {
 }
 
 static void announce(ink_pool *pool) {
+    atomic_fetch_add(&pool->generation, 1);
+    if (atomic_load(&pool->sleepers) == 0) return;
     pthread_mutex_lock(&pool->mutex);
-    atomic_fetch_add_explicit(&pool->generation, 1, memory_order_release);
     pthread_cond_broadcast(&pool->start);
     pthread_mutex_unlock(&pool->mutex);
 }
 
 ink_pool *ink_pool_create(int threads) {
     if (threads < 1) threads = 1;
-    ink_pool *pool = calloc(1, sizeof *pool);
+    ink_pool *pool = aligned_alloc(64, sizeof *pool);
     if (!pool) return NULL;
+    memset(pool, 0, sizeof *pool);
     pool->handles = calloc((size_t)threads, sizeof *pool->handles);
     if (!pool->handles) {
         free(pool);
@@ -140,13 +151,12 @@ void ink_pool_run(ink_pool *pool, size_t count, ink_task task, void *context) {
     announce(pool);
     take_tasks(pool, 0);
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool->active, memory_order_acquire) == 0) break;
+        if (atomic_load_explicit(&pool->active, memory_order_acquire) == 0) return;
         PAUSE();
     }
-    // The mutex is taken even when the helpers are done: the last one signals while holding it,
-    // and must have left before the next call changes the fields.
     pthread_mutex_lock(&pool->mutex);
-    while (atomic_load_explicit(&pool->active, memory_order_acquire) != 0)
-        pthread_cond_wait(&pool->done, &pool->mutex);
+    atomic_store(&pool->caller_sleeps, 1);
+    while (atomic_load(&pool->active) != 0) pthread_cond_wait(&pool->done, &pool->mutex);
+    atomic_store(&pool->caller_sleeps, 0);
     pthread_mutex_unlock(&pool->mutex);
 }
