@@ -21,6 +21,11 @@
 // Short enough that an idle server burns nothing.
 enum { SPINS = 4000 };
 
+// A call is open while it has tasks to give. Helpers join an open call, and the caller, which works
+// too, closes it and waits for those who joined: a helper that sleeps, or that the system has set
+// aside, delays nobody. One word says it all, so that joining and closing exclude each other.
+enum { OPEN = 1, HELPER = 2, CALL = 1 << 16 };  // the word: calls * CALL + joined * HELPER + OPEN
+
 // The mutex and the conditions are for sleeping alone. Whoever goes to sleep first says so, then looks
 // again; whoever would wake it first changes what it waits for, then looks whether it sleeps. All four
 // accesses are sequentially consistent, so one of the two sees the other.
@@ -34,11 +39,10 @@ struct ink_pool {
     ink_task task;
     void *context;
     // Apart, so that those who spin on one do not slow down those who count with another.
-    _Alignas(64) atomic_uint generation;  // rises by one with every call
-    atomic_int sleepers;                  // helpers that wait for `start`
+    _Alignas(64) atomic_ullong call;
     _Alignas(64) atomic_size_t next;
-    _Alignas(64) atomic_int active;  // helpers still inside the current call
-    atomic_int caller_sleeps;        // the caller waits for `done`
+    _Alignas(64) atomic_int sleepers;  // helpers that wait for `start`
+    atomic_int caller_sleeps;          // the caller waits for `done`
 };
 
 typedef struct {
@@ -54,28 +58,43 @@ static void take_tasks(ink_pool *pool, int worker) {
     }
 }
 
+// The number of the call that the helper joined, or of the one that it came too late for.
+static unsigned long long join(ink_pool *pool, unsigned long long call) {
+    while (call & OPEN) {
+        if (atomic_compare_exchange_weak(&pool->call, &call, call + HELPER)) break;
+    }
+    return call;
+}
+
+// Whether the call is closed and nobody is inside.
+static int has_left(unsigned long long call) { return (call & (CALL - 1)) == 0; }
+
 static void *helper_main(void *argument) {
     start_argument start = *(start_argument *)argument;
     free(argument);
     ink_pool *pool = start.pool;
-    unsigned seen = 0;
+    unsigned long long seen = 0;  // calls
     for (;;) {
-        for (int i = 0; i < SPINS; i++) {
-            if (atomic_load_explicit(&pool->generation, memory_order_acquire) != seen) break;
+        unsigned long long call = atomic_load(&pool->call);
+        for (int i = 0; i < SPINS && call / CALL == seen; i++) {
             PAUSE();
+            call = atomic_load_explicit(&pool->call, memory_order_acquire);
         }
-        if (atomic_load_explicit(&pool->generation, memory_order_acquire) == seen) {
+        if (call / CALL == seen) {
             pthread_mutex_lock(&pool->mutex);
             atomic_fetch_add(&pool->sleepers, 1);
-            while (atomic_load(&pool->generation) == seen)
+            while ((call = atomic_load(&pool->call)) / CALL == seen)
                 pthread_cond_wait(&pool->start, &pool->mutex);
             atomic_fetch_sub(&pool->sleepers, 1);
             pthread_mutex_unlock(&pool->mutex);
         }
-        seen++;
-        if (atomic_load_explicit(&pool->stopping, memory_order_acquire)) return NULL;
+        if (atomic_load(&pool->stopping)) return NULL;
+        call = join(pool, call);
+        seen = call / CALL;
+        if (!(call & OPEN)) continue;
         take_tasks(pool, start.worker);
-        if (atomic_fetch_sub(&pool->active, 1) == 1 && atomic_load(&pool->caller_sleeps)) {
+        if (has_left(atomic_fetch_sub(&pool->call, HELPER) - HELPER) &&
+            atomic_load(&pool->caller_sleeps)) {
             pthread_mutex_lock(&pool->mutex);
             pthread_cond_signal(&pool->done);
             pthread_mutex_unlock(&pool->mutex);
@@ -84,7 +103,7 @@ static void *helper_main(void *argument) {
 }
 
 static void announce(ink_pool *pool) {
-    atomic_fetch_add(&pool->generation, 1);
+    atomic_fetch_add(&pool->call, CALL + OPEN);
     if (atomic_load(&pool->sleepers) == 0) return;
     pthread_mutex_lock(&pool->mutex);
     pthread_cond_broadcast(&pool->start);
@@ -147,16 +166,16 @@ void ink_pool_run(ink_pool *pool, size_t count, ink_task task, void *context) {
     pool->task = task;
     pool->context = context;
     atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool->active, pool->threads - 1, memory_order_relaxed);
     announce(pool);
     take_tasks(pool, 0);
+    if (has_left(atomic_fetch_sub(&pool->call, OPEN) - OPEN)) return;
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool->active, memory_order_acquire) == 0) return;
+        if (has_left(atomic_load_explicit(&pool->call, memory_order_acquire))) return;
         PAUSE();
     }
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&pool->caller_sleeps, 1);
-    while (atomic_load(&pool->active) != 0) pthread_cond_wait(&pool->done, &pool->mutex);
+    while (!has_left(atomic_load(&pool->call))) pthread_cond_wait(&pool->done, &pool->mutex);
     atomic_store(&pool->caller_sleeps, 0);
     pthread_mutex_unlock(&pool->mutex);
 }
