@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "CKernels.h"
 
@@ -20,18 +21,28 @@
 // Short enough that an idle server burns nothing.
 enum { SPINS = 4000 };
 
+// A call is open while it has tasks to give. Helpers join an open call, and the caller, which works
+// too, closes it and waits for those who joined: a helper that sleeps, or that the system has set
+// aside, delays nobody. One word says it all, so that joining and closing exclude each other.
+enum { OPEN = 1, HELPER = 2, CALL = 1 << 16 };  // the word: calls * CALL + joined * HELPER + OPEN
+
+// The mutex and the conditions are for sleeping alone. Whoever goes to sleep first says so, then looks
+// again; whoever would wake it first changes what it waits for, then looks whether it sleeps. All four
+// accesses are sequentially consistent, so one of the two sees the other.
 struct ink_pool {
     int threads;
     pthread_t *handles;
     pthread_mutex_t mutex;
     pthread_cond_t start, done;
-    atomic_uint generation;  // rises by one with every call
-    atomic_size_t next;
-    atomic_int active;  // helpers still inside the current call
     atomic_int stopping;
     size_t count;
     ink_task task;
     void *context;
+    // Apart, so that those who spin on one do not slow down those who count with another.
+    _Alignas(64) atomic_ullong call;
+    _Alignas(64) atomic_size_t next;
+    _Alignas(64) atomic_int sleepers;  // helpers that wait for `start`
+    atomic_int caller_sleeps;          // the caller waits for `done`
 };
 
 typedef struct {
@@ -47,26 +58,43 @@ static void take_tasks(ink_pool *pool, int worker) {
     }
 }
 
+// The number of the call that the helper joined, or of the one that it came too late for.
+static unsigned long long join(ink_pool *pool, unsigned long long call) {
+    while (call & OPEN) {
+        if (atomic_compare_exchange_weak(&pool->call, &call, call + HELPER)) break;
+    }
+    return call;
+}
+
+// Whether the call is closed and nobody is inside.
+static int has_left(unsigned long long call) { return (call & (CALL - 1)) == 0; }
+
 static void *helper_main(void *argument) {
     start_argument start = *(start_argument *)argument;
     free(argument);
     ink_pool *pool = start.pool;
-    unsigned seen = 0;
+    unsigned long long seen = 0;  // calls
     for (;;) {
-        for (int i = 0; i < SPINS; i++) {
-            if (atomic_load_explicit(&pool->generation, memory_order_acquire) != seen) break;
+        unsigned long long call = atomic_load(&pool->call);
+        for (int i = 0; i < SPINS && call / CALL == seen; i++) {
             PAUSE();
+            call = atomic_load_explicit(&pool->call, memory_order_acquire);
         }
-        if (atomic_load_explicit(&pool->generation, memory_order_acquire) == seen) {
+        if (call / CALL == seen) {
             pthread_mutex_lock(&pool->mutex);
-            while (atomic_load_explicit(&pool->generation, memory_order_acquire) == seen)
+            atomic_fetch_add(&pool->sleepers, 1);
+            while ((call = atomic_load(&pool->call)) / CALL == seen)
                 pthread_cond_wait(&pool->start, &pool->mutex);
+            atomic_fetch_sub(&pool->sleepers, 1);
             pthread_mutex_unlock(&pool->mutex);
         }
-        seen++;
-        if (atomic_load_explicit(&pool->stopping, memory_order_acquire)) return NULL;
+        if (atomic_load(&pool->stopping)) return NULL;
+        call = join(pool, call);
+        seen = call / CALL;
+        if (!(call & OPEN)) continue;
         take_tasks(pool, start.worker);
-        if (atomic_fetch_sub_explicit(&pool->active, 1, memory_order_acq_rel) == 1) {
+        if (has_left(atomic_fetch_sub(&pool->call, HELPER) - HELPER) &&
+            atomic_load(&pool->caller_sleeps)) {
             pthread_mutex_lock(&pool->mutex);
             pthread_cond_signal(&pool->done);
             pthread_mutex_unlock(&pool->mutex);
@@ -75,16 +103,18 @@ static void *helper_main(void *argument) {
 }
 
 static void announce(ink_pool *pool) {
+    atomic_fetch_add(&pool->call, CALL + OPEN);
+    if (atomic_load(&pool->sleepers) == 0) return;
     pthread_mutex_lock(&pool->mutex);
-    atomic_fetch_add_explicit(&pool->generation, 1, memory_order_release);
     pthread_cond_broadcast(&pool->start);
     pthread_mutex_unlock(&pool->mutex);
 }
 
 ink_pool *ink_pool_create(int threads) {
     if (threads < 1) threads = 1;
-    ink_pool *pool = calloc(1, sizeof *pool);
+    ink_pool *pool = aligned_alloc(64, sizeof *pool);
     if (!pool) return NULL;
+    memset(pool, 0, sizeof *pool);
     pool->handles = calloc((size_t)threads, sizeof *pool->handles);
     if (!pool->handles) {
         free(pool);
@@ -136,17 +166,16 @@ void ink_pool_run(ink_pool *pool, size_t count, ink_task task, void *context) {
     pool->task = task;
     pool->context = context;
     atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool->active, pool->threads - 1, memory_order_relaxed);
     announce(pool);
     take_tasks(pool, 0);
+    if (has_left(atomic_fetch_sub(&pool->call, OPEN) - OPEN)) return;
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool->active, memory_order_acquire) == 0) break;
+        if (has_left(atomic_load_explicit(&pool->call, memory_order_acquire))) return;
         PAUSE();
     }
-    // The mutex is taken even when the helpers are done: the last one signals while holding it,
-    // and must have left before the next call changes the fields.
     pthread_mutex_lock(&pool->mutex);
-    while (atomic_load_explicit(&pool->active, memory_order_acquire) != 0)
-        pthread_cond_wait(&pool->done, &pool->mutex);
+    atomic_store(&pool->caller_sleeps, 1);
+    while (!has_left(atomic_load(&pool->call))) pthread_cond_wait(&pool->done, &pool->mutex);
+    atomic_store(&pool->caller_sleeps, 0);
     pthread_mutex_unlock(&pool->mutex);
 }

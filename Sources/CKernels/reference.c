@@ -73,7 +73,8 @@ static void reference_attend(ink_pool *pool, const ink_attention *p) {
     double *weights = p->scratch;
     for (size_t s = 0; s < p->segments; s++)
         for (size_t head = 0; head < p->heads; head++)
-            for (size_t query = p->offsets[s]; query < p->offsets[s + 1]; query++) {
+            for (size_t row = p->queries[s]; row < p->queries[s + 1]; row++) {
+                size_t query = p->offsets[s] + (row - p->queries[s]);
                 size_t at = head * p->head_dim, kv = head / (p->heads / p->kv_heads) * p->head_dim;
                 size_t first = p->offsets[s];
                 size_t end = p->causal ? query + 1 : p->offsets[s + 1];
@@ -95,9 +96,9 @@ static void reference_attend(ink_pool *pool, const ink_attention *p) {
                     for (size_t key = first; key < end; key++)
                         sum += weights[key - first] *
                                (double)rounded(p->v[key * p->stride + kv + i], p->precision);
-                    put(&p->out, query, at + i, (float)(sum / total));
+                    put(&p->out, row, at + i, (float)(sum / total));
                 }
-                if (head + 1 == p->heads) put_padding(&p->out, query, p->heads * p->head_dim);
+                if (head + 1 == p->heads) put_padding(&p->out, row, p->heads * p->head_dim);
             }
 }
 

@@ -55,8 +55,11 @@ public protocol Backend: AnyObject, Sendable {
         _ input: Operand, _ weights: Weights, geometry: ConvolutionGeometry,
         adding residual: Values?
     ) -> Values
-    /// Softmax attention within each sequence.
-    func attention(_ qkv: Values, _ shape: AttentionShape, segments: Segments) -> Operand
+    /// Softmax attention within each sequence, for the first tokens of each: as many as its range in
+    /// `queries` has, which is also where their results go. Causal attention is for all tokens.
+    func attention(
+        _ qkv: Values, _ shape: AttentionShape, segments: Segments, queries: Segments
+    ) -> Operand
 
     // MARK: Norms and activations
 
@@ -104,9 +107,18 @@ public enum NormKind: Sendable {
     case layer
 }
 
+extension Backend {
+    /// Softmax attention within each sequence.
+    public func attention(
+        _ qkv: Values, _ shape: AttentionShape, segments: Segments
+    ) -> Operand {
+        attention(qkv, shape, segments: segments, queries: segments)
+    }
+}
+
 /// Columns of a matrix with one row a sequence, such as one of a block's four modulations.
 public struct ModulationSlice<Device: Backend>: Sendable {
-    /// `[sequences, ..]`.
+    /// `[sequences, ..]`, or one row for all sequences.
     public let values: Device.Values
     /// First column.
     public let column: Int

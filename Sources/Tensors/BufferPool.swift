@@ -25,14 +25,20 @@ final class BufferPool: Sendable {
     /// At least `bytes` of memory, aligned to 64 bytes, content unspecified.
     func take(_ bytes: Int) -> (address: UnsafeMutableRawPointer, capacity: Int) {
         let reused = free.withLock { blocks -> Block? in
-            // The snuggest fit, and no block more than a quarter too large.
-            let fits = blocks.indices.filter {
-                blocks[$0].capacity >= bytes && blocks[$0].capacity <= bytes + bytes / 4 + 4096
+            // The snuggest fit, and no block more than a quarter too large; of equals the one that
+            // came back last, which caches still know.
+            var best: Int?
+            var least = bytes + bytes / 4 + 4096
+            for index in blocks.indices.reversed() {
+                let capacity = blocks[index].capacity
+                guard capacity >= bytes, capacity < least || (capacity == least && best == nil)
+                else { continue }
+                (best, least) = (index, capacity)
+                if capacity < bytes + 64 { break }
             }
-            guard let best = fits.min(by: { blocks[$0].capacity < blocks[$1].capacity }) else {
-                return nil
-            }
-            return blocks.remove(at: best)
+            guard let best else { return nil }
+            blocks.swapAt(best, blocks.count - 1)
+            return blocks.removeLast()
         }
         if let reused { return (reused.address, reused.capacity) }
         let capacity = max(64, (bytes + 63) / 64 * 64)

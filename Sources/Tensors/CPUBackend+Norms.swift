@@ -42,7 +42,7 @@ extension CPUBackend {
                 x: x.pointer, rows: x.rows, dim: x.columns, centred: kind == .layer ? 1 : 0,
                 weight: weight?.pointer, epsilon: epsilon,
                 scale: scale.map { UnsafePointer($0.values.pointer + $0.column) },
-                scale_stride: scale?.values.columns ?? 0, offsets: offsets,
+                scale_stride: stride(of: scale, segments), offsets: offsets,
                 segments: segments.count, out: result.output, non_finite: guardSlot)
             kernels.pointee.norm(workers, &call)
         }
@@ -61,7 +61,7 @@ extension CPUBackend {
             var call = ink_add_norm(
                 x: x.pointer, y: y.pointer, rows: x.rows, dim: x.columns, weight: weight.pointer,
                 epsilon: epsilon, gate: gate.map { UnsafePointer($0.values.pointer + $0.column) },
-                gate_stride: gate?.values.columns ?? 0, offsets: offsets,
+                gate_stride: stride(of: gate, segments), offsets: offsets,
                 segments: segments.count, non_finite: guardSlot)
             kernels.pointee.add_norm(workers, &call)
         }
@@ -99,10 +99,25 @@ extension CPUBackend {
         }
     }
 
+    /// Numbers from one sequence's modulation to the next: none where all share one row.
+    private func stride(of slice: ModulationSlice<CPUBackend>?, _ segments: Segments) -> Int {
+        guard let values = slice?.values else { return 0 }
+        precondition(values.rows == 1 || values.rows == segments.count, "modulation rows")
+        return values.rows == 1 ? 0 : values.columns
+    }
+
     /// Passes the segments' offsets as the kernels want them.
     func withOffsets(_ segments: Segments, _ body: (UnsafePointer<Int>) -> Void) {
         segments.offsets.withUnsafeBufferPointer { buffer in
             if let start = buffer.baseAddress { body(start) }
         }
+    }
+
+    /// Passes the offsets of both.
+    func withOffsets(
+        _ first: Segments, _ second: Segments,
+        _ body: (UnsafePointer<Int>, UnsafePointer<Int>) -> Void
+    ) {
+        withOffsets(first) { one in withOffsets(second) { two in body(one, two) } }
     }
 }

@@ -101,24 +101,31 @@ extension CPUBackend {
 
     /// See `Backend`.
     public func attention(
-        _ qkv: CPUValues, _ shape: AttentionShape, segments: Segments
+        _ qkv: CPUValues, _ shape: AttentionShape, segments: Segments, queries: Segments
     ) -> CPUOperand {
         let wide = shape.heads * shape.headDim
         let narrow = shape.keyValueHeads * shape.headDim
         precondition(
-            qkv.columns == wide + 2 * narrow && segments.rows == qkv.rows, "attention shapes")
+            qkv.columns == wide + 2 * narrow && segments.rows == qkv.rows
+                && queries.count == segments.count
+                && (0..<queries.count).allSatisfy {
+                    let (asking, all) = (queries.range($0).count, segments.range($0).count)
+                    return shape.causal ? asking == all : asking <= all
+                }, "attention shapes")
         let precision = shape.precision == .int8 ? sensitivePrecision : shape.precision
-        let result = CPUOperand(rows: qkv.rows, columns: wide, precision: precision, pool: pool)
+        let result = CPUOperand(
+            rows: queries.rows, columns: wide, precision: precision, pool: pool)
         let bytes = kernels.pointee.attention_scratch(
             Int32(threads), qkv.rows, segments.count, shape.heads, shape.keyValueHeads,
             shape.headDim, precision.kernelValue)
         let scratch = PooledBuffer(bytes: bytes, pool: pool)
-        withOffsets(segments) { offsets in
+        withOffsets(segments, queries) { offsets, queries in
             var call = ink_attention(
                 q: qkv.pointer, k: qkv.pointer + wide, v: qkv.pointer + wide + narrow,
                 stride: qkv.columns, heads: shape.heads, kv_heads: shape.keyValueHeads,
-                head_dim: shape.headDim, offsets: offsets, segments: segments.count,
-                causal: shape.causal ? 1 : 0, scale: 1 / Float(shape.headDim).squareRoot(),
+                head_dim: shape.headDim, offsets: offsets, queries: queries,
+                segments: segments.count, causal: shape.causal ? 1 : 0,
+                scale: 1 / Float(shape.headDim).squareRoot(),
                 precision: precision.kernelValue, out: result.output,
                 scratch: scratch.address)
             kernels.pointee.attend(workers, &call)

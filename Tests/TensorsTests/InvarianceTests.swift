@@ -43,10 +43,12 @@ struct InvarianceTests {
         return backend.download(backend.product(mixed, out, adding: x))
     }
 
-    @Test("one thread or several", arguments: KernelTests.Variant.all)
-    func threads(_ variant: KernelTests.Variant) throws {
-        let lengths = [130, 7, 601]
-        let data = Array(numbers(738 * 60, seed: 3).prefix(738 * 60))
+    @Test(
+        "one thread or several", arguments: KernelTests.Variant.all,
+        [[130, 7, 601], [64], [3, 1]])
+    func threads(_ variant: KernelTests.Variant, _ lengths: [Int]) throws {
+        let count = lengths.reduce(0, +) * 60
+        let data = Array(numbers(count, seed: 3).prefix(count))
         let alone = run(try variant.backend(threads: 1), data, lengths: lengths)
         for threads in [2, 3, 7] {
             let together = run(try variant.backend(threads: threads), data, lengths: lengths)

@@ -77,7 +77,10 @@ struct KernelTests {
 
     @Test(
         "matrix products of odd sizes, with bias and residual", arguments: Variant.all,
-        [(1, 1, 1), (3, 5, 7), (13, 33, 65), (12, 32, 64), (97, 130, 31), (200, 300, 100)])
+        [
+            (1, 1, 1), (3, 5, 7), (13, 33, 65), (12, 32, 64), (97, 130, 31), (200, 300, 100),
+            (64, 97, 290),
+        ])
     func product(_ variant: Variant, _ size: (Int, Int, Int)) throws {
         let (rows, depth, columns) = size
         let pair = try Pair(variant)
@@ -201,6 +204,38 @@ struct KernelTests {
         }
     }
 
+    @Test(
+        "attention that only the first tokens of each sequence ask for", arguments: Variant.all,
+        [[0, 1, 64, 33], [5, 40, 31, 32]])
+    func fewerQueries(_ variant: Variant, _ asking: [Int]) throws {
+        let segments = Segments(lengths: [5, 40, 64, 500])
+        let queries = Segments(lengths: asking)
+        let (heads, headDim) = (3, 20)
+        let columns = 3 * heads * headDim
+        let shape = AttentionShape(
+            heads: heads, keyValueHeads: heads, headDim: headDim, causal: false,
+            precision: variant.precision)
+        func run(_ backend: CPUBackend, _ queries: Segments) -> [Float] {
+            let qkv = backend.upload(
+                numbers(segments.rows * columns, seed: 30), rows: segments.rows, columns: columns)
+            return read(
+                backend.attention(qkv, shape, segments: segments, queries: queries), backend)
+        }
+        let pair = try Pair(variant)
+        let scale: Float = variant.precision == .f32 ? 20 : variant.precision == .bf16 ? 1200 : 3000
+        pair.compare(scale) { run($0, queries) }
+        // Those that ask get what they get among all others, to the bit.
+        let width = heads * headDim
+        let all = run(pair.fast, segments)
+        let some = run(pair.fast, queries)
+        for index in 0..<segments.count {
+            let (from, to) = (segments.range(index).lowerBound, queries.range(index))
+            let want = all[(from * width)..<((from + to.count) * width)]
+            let got = some[(to.lowerBound * width)..<(to.upperBound * width)]
+            #expect(got.map(\.bitPattern) == want.map(\.bitPattern), "sequence \(index)")
+        }
+    }
+
     // Not int8: its attention is that of a higher precision, which the plain twin may not share.
     @Test("attention with one score far above the others", arguments: Variant.convolving)
     func peakedAttention(_ variant: Variant) throws {
@@ -245,6 +280,29 @@ struct KernelTests {
                 return backend.download(x)
             }
         }
+    }
+
+    @Test("one modulation for all sequences is that of each", arguments: Variant.all)
+    func sharedModulation(_ variant: Variant) throws {
+        let backend = try variant.backend()
+        let segments = Segments(lengths: [3, 20, 1])
+        let dim = 70
+        let own = numbers(dim, seed: 31)
+        func run(_ copies: Int) -> [Float] {
+            let x = backend.upload(numbers(24 * dim, seed: 32), rows: 24, columns: dim)
+            let y = backend.upload(numbers(24 * dim, seed: 33), rows: 24, columns: dim)
+            let vectors = backend.upload(
+                (0..<copies).flatMap { _ in own }, rows: copies, columns: dim)
+            let slice = ModulationSlice<CPUBackend>(vectors, column: 0)
+            backend.addNorm(
+                y, to: x, weight: backend.makeVector(numbers(dim, seed: 34)), epsilon: 1e-5,
+                gate: slice, segments: segments)
+            let normed = backend.norm(
+                x, kind: .rms, weight: nil, epsilon: 1e-5, scale: slice, segments: segments,
+                precision: variant.precision)
+            return backend.download(x) + read(normed, backend)
+        }
+        #expect(run(1).map(\.bitPattern) == run(3).map(\.bitPattern))
     }
 
     @Test("head norms with both kinds of rotation", arguments: Variant.all, [2, 16, 30, 66, 128])

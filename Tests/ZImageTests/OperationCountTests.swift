@@ -32,9 +32,16 @@ struct OperationCountTests {
             }
         }
         let (image, caption) = (64, 32)
-        let expected =
-            products("noise_refiner") * image + products("layers") * (image + caption)
-            + 2 * 4 * image * image * 64 + 3 * 4 * (image + caption) * (image + caption) * 64
+        let all = image + caption
+        // The last block's captions serve as keys and values alone; queries come with the product.
+        let lastOfCaption = perToken(specs) {
+            $0.hasPrefix("layers.2.attention.to_") && !$0.contains("to_out")
+        }
+        let refiner = products("noise_refiner") * image + 2 * 4 * image * image * 64
+        let whole = (products("layers.0") + products("layers.1")) * all + 2 * 4 * all * all * 64
+        let last =
+            products("layers.2") * image + lastOfCaption * caption + 4 * image * all * 64
+        let expected = refiner + whole + last
         #expect(
             config.stepOperations(imageTokens: image, captionTokens: caption, feedForward: 96)
                 == expected)

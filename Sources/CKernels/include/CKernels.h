@@ -127,11 +127,14 @@ typedef struct ink_attention {
     size_t stride;
     size_t heads, kv_heads, head_dim;
     const size_t *_Nonnull offsets;  // segments + 1
+    // Of each segment's tokens the first `queries[s + 1] - queries[s]` ask; theirs are the rows
+    // from `queries[s]` on of the result. With `causal` all must.
+    const size_t *_Nonnull queries;  // segments + 1
     size_t segments;
     int causal;
     float scale;
     ink_precision precision;
-    ink_output out;         // [tokens, heads * head_dim]
+    ink_output out;         // [queries, heads * head_dim]
     void *_Nonnull scratch; // ink_attention_scratch bytes, 64-byte aligned
 } ink_attention;
 
@@ -154,7 +157,7 @@ typedef struct ink_norm {
     int centred;                    // 0: RMS norm. 1: layer norm
     const float *_Nullable weight;  // [dim]
     float epsilon;
-    const float *_Nullable scale;  // segment s at s * scale_stride, or NULL
+    const float *_Nullable scale;  // segment s at s * scale_stride (0: one for all), or NULL
     size_t scale_stride;
     const size_t *_Nullable offsets;
     size_t segments;
@@ -169,7 +172,7 @@ typedef struct ink_add_norm {
     size_t rows, dim;
     const float *_Nonnull weight;
     float epsilon;
-    const float *_Nullable gate;  // segment s at s * gate_stride; NULL means 1
+    const float *_Nullable gate;  // segment s at s * gate_stride (0: one for all); NULL means 1
     size_t gate_stride;
     const size_t *_Nullable offsets;
     size_t segments;

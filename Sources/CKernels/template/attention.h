@@ -46,19 +46,19 @@ AI char *packed_at(const attention_plan *plan, char *base, size_t head, size_t s
 }
 
 // Finds the segment of a task when each has `per_block` tasks for every `block` rows.
-AI size_t find_segment(const ink_attention *p, size_t block, size_t per_block, size_t *index) {
+AI size_t find_segment(const size_t *offsets, size_t block, size_t per_block, size_t *index) {
     for (size_t segment = 0;; segment++) {
-        size_t count = p->offsets[segment + 1] - p->offsets[segment];
+        size_t count = offsets[segment + 1] - offsets[segment];
         size_t tasks = (count + block - 1) / block * per_block;
         if (*index < tasks) return segment;
         *index -= tasks;
     }
 }
 
-AI size_t count_tasks(const ink_attention *p, size_t block, size_t per_block) {
+AI size_t count_tasks(const size_t *offsets, size_t segments, size_t block, size_t per_block) {
     size_t tasks = 0;
-    for (size_t s = 0; s < p->segments; s++)
-        tasks += (p->offsets[s + 1] - p->offsets[s] + block - 1) / block * per_block;
+    for (size_t s = 0; s < segments; s++)
+        tasks += (offsets[s + 1] - offsets[s] + block - 1) / block * per_block;
     return tasks;
 }
 
@@ -132,7 +132,7 @@ AI void pack_values(const ink_precision precision, const float *v, size_t stride
 // Queries, keys or values of a group of tokens, all heads, so that memory is read row by row.
 AI void pack_group(const ink_precision precision, const attention_plan *plan, size_t index) {
     const ink_attention *p = plan->p;
-    size_t segment = find_segment(p, GROUP, 3, &index), part = index % 3;
+    size_t segment = find_segment(p->offsets, GROUP, 3, &index), part = index % 3;
     size_t first = index / 3 * GROUP, start = p->offsets[segment];
     size_t total = p->offsets[segment + 1] - start, count = smaller(GROUP, total - first);
     size_t dim = p->head_dim, size = element_size(precision);
@@ -145,6 +145,9 @@ AI void pack_group(const ink_precision precision, const attention_plan *plan, si
         return;
     }
     if (part == 0) {
+        size_t asking = p->queries[segment + 1] - p->queries[segment];
+        if (first >= asking) return;
+        count = smaller(GROUP, asking - first);
         for (size_t head = 0; head < p->heads; head++)
             for (size_t i = 0; i < count; i += PANEL)
                 pack_queries(precision, from + i * p->stride + head * dim, p->stride, count - i, dim,
@@ -242,6 +245,7 @@ AI void exponentiate(const ink_precision precision, const int masked, float *sco
 AI void hide_later_keys(const int mr, ptrdiff_t ahead, vf sum[][2]) {
     vi lane;
     for (int i = 0; i < LANES; i++) lane[i] = i;
+    UNROLLED
     for (int r = 0; r < mr; r++) {
         int32_t limit = (int32_t)(r - ahead);  // lanes below it come before this key
         sum[r][0] = choose(lane < limit, splat(UNSEEN), sum[r][0]);
@@ -258,11 +262,12 @@ AI void fetch(const char *from, size_t bytes) {
 AI void attend_panel(const ink_precision precision, const attention_plan *plan, size_t index,
                      int worker) {
     const ink_attention *p = plan->p;
-    size_t segment = find_segment(p, PANEL, p->heads, &index);
-    size_t start = p->offsets[segment], count = p->offsets[segment + 1] - start;
-    size_t panels = (count + PANEL - 1) / PANEL;
+    size_t segment = find_segment(p->queries, PANEL, p->heads, &index);
+    size_t count = p->offsets[segment + 1] - p->offsets[segment];
+    size_t start = p->queries[segment], asking = p->queries[segment + 1] - start;
+    size_t panels = (asking + PANEL - 1) / PANEL;
     size_t head = index / panels, query0 = index % panels * PANEL;
-    size_t queries = smaller(PANEL, count - query0), kv_head = head / (p->heads / p->kv_heads);
+    size_t queries = smaller(PANEL, asking - query0), kv_head = head / (p->heads / p->kv_heads);
     size_t dim = p->head_dim, size = element_size(precision), pitch = plan->pitch;
     size_t steps = depth_steps(dim, precision);
     const uint32_t *q = (uint32_t *)packed_at(plan, plan->queries, head, segment, query0);
@@ -288,7 +293,9 @@ AI void attend_panel(const ink_precision precision, const attention_plan *plan, 
             clear_sums(N, sum);                                                               \
             accumulate(N, precision, rows, 0, steps, q, sum);                            \
             if (masked) hide_later_keys(N, (ptrdiff_t)query0 - (ptrdiff_t)(key0 + first), sum); \
+            UNROLLED                                                                          \
             for (int r = 0; r < (N); r++)                                                     \
+                UNROLLED                                                                      \
                 for (int half = 0; half < 2; half++) {                                        \
                     most[half] = choose(sum[r][half] > most[half], sum[r][half], most[half]); \
                     store(scores + (first + (size_t)r) * PANEL + half * LANES,           \
@@ -316,7 +323,9 @@ AI void attend_panel(const ink_precision precision, const attention_plan *plan, 
             vf sum[N][2];                                                                     \
             clear_sums(N, sum);                                                               \
             accumulate(N, precision, rows, 0, depth_steps(block, precision), scores, sum); \
+            UNROLLED                                                                          \
             for (int r = 0; r < (N); r++)                                                     \
+                UNROLLED                                                                      \
                 for (int half = 0; half < 2; half++) {                                        \
                     float *to = out + (first + (size_t)r) * PANEL + half * LANES;        \
                     vf x = sum[r][half];                                                      \
@@ -368,7 +377,8 @@ static void kernel_attend(ink_pool *pool, const ink_attention *p) {
     plan.values = plan.keys + p->kv_heads * bytes;
     plan.rooms = plan.values + p->kv_heads * bytes;
     plan.room_bytes = attention_room_bytes(plan.pitch);
-    ink_pool_run(pool, count_tasks(p, GROUP, 3), narrow ? pack_task_bf16 : pack_task_f32, &plan);
-    ink_pool_run(pool, count_tasks(p, PANEL, p->heads), narrow ? attend_task_bf16 : attend_task_f32,
-                 &plan);
+    ink_pool_run(pool, count_tasks(p->offsets, p->segments, GROUP, 3),
+                 narrow ? pack_task_bf16 : pack_task_f32, &plan);
+    ink_pool_run(pool, count_tasks(p->queries, p->segments, PANEL, p->heads),
+                 narrow ? attend_task_bf16 : attend_task_f32, &plan);
 }

@@ -21,6 +21,8 @@ typedef struct {
     int gated;
 } tile_finish;
 
+// Sums are indexed by constants wherever they are touched: then they stay in registers from the first
+// step to the last store. What is rare or long works on a copy in memory.
 AI void finish_tile(const int mr, const ink_precision precision, const tile_finish *f, size_t row,
                     size_t panel, vf sum[][2]) {
     size_t column = panel * PANEL;
@@ -29,33 +31,57 @@ AI void finish_tile(const int mr, const ink_precision precision, const tile_fini
         size_t end = (panel + 1) * int8_panel_pitch(b->depth);
         const float *scales = (const float *)b->panels + end - PANEL;
         vf s0 = load(scales), s1 = load(scales + LANES);
+        const char *a = (const char *)f->a->data + row * f->a->stride;
+        UNROLLED
         for (int r = 0; r < mr; r++) {
-            const char *a = (const char *)f->a->data + (row + (size_t)r) * f->a->stride;
-            float own = operand_scale(a, b->depth);
+            float own = operand_scale(a + (size_t)r * f->a->stride, b->depth);
             sum[r][0] = __builtin_convertvector((vi)sum[r][0], vf) * (s0 * own);
             sum[r][1] = __builtin_convertvector((vi)sum[r][1], vf) * (s1 * own);
         }
     }
     if (f->bias) {
         vf b0 = load(f->bias + column), b1 = load(f->bias + column + LANES);
+        UNROLLED
         for (int r = 0; r < mr; r++) {
             sum[r][0] += b0;
             sum[r][1] += b1;
         }
     }
+    if (!f->gated && column + PANEL <= f->columns) {
+        float *out = (float *)f->out.data + row * f->out.stride + column;
+        if (f->residual) {
+            const float *add = f->residual + row * f->residual_stride + column;
+            UNROLLED
+            for (int r = 0; r < mr; r++) {
+                sum[r][0] += load(add + (size_t)r * f->residual_stride);
+                sum[r][1] += load(add + (size_t)r * f->residual_stride + LANES);
+            }
+        }
+        UNROLLED
+        for (int r = 0; r < mr; r++) {
+            store(out + (size_t)r * f->out.stride, sum[r][0]);
+            store(out + (size_t)r * f->out.stride + LANES, sum[r][1]);
+        }
+        return;
+    }
+    vf copy[ROWS][2];
+    UNROLLED
+    for (int r = 0; r < mr; r++) {
+        copy[r][0] = sum[r][0];
+        copy[r][1] = sum[r][1];
+    }
     if (f->gated) {
         size_t wide = f->columns / 2, at = panel * LANES, count = smaller(LANES, wide - at);
         for (int r = 0; r < mr; r++)
-            store_operand(&f->out, row + (size_t)r, at, silu(sum[r][0]) * sum[r][1], count);
+            store_operand(&f->out, row + (size_t)r, at, silu(copy[r][0]) * copy[r][1], count);
         if (at + count == wide)
             for (int r = 0; r < mr; r++) pad_operand(&f->out, row + (size_t)r, wide);
         return;
     }
-    size_t count = smaller(PANEL, f->columns - column);
-    size_t first = smaller(count, LANES), second = count - first;
+    size_t count = f->columns - column, first = smaller(count, LANES), second = count - first;
     for (int r = 0; r < mr; r++) {
         float *out = (float *)f->out.data + (row + (size_t)r) * f->out.stride + column;
-        vf x0 = sum[r][0], x1 = sum[r][1];
+        vf x0 = copy[r][0], x1 = copy[r][1];
         if (f->residual) {
             const float *add = f->residual + (row + (size_t)r) * f->residual_stride + column;
             x0 += load_some(add, first, 0);
@@ -72,9 +98,27 @@ AI void start_sums(const int mr, const ink_precision precision, const uint32_t *
         clear_sums(mr, sum);
         return;
     }
+    vf s0 = load((const float *)starts), s1 = load((const float *)starts + LANES);
+    UNROLLED
     for (int r = 0; r < mr; r++) {
-        sum[r][0] = load((const float *)starts);
-        sum[r][1] = load((const float *)starts + LANES);
+        sum[r][0] = s0;
+        sum[r][1] = s1;
+    }
+}
+
+AI void load_sums(const int mr, const float *at, vf sum[][2]) {
+    UNROLLED
+    for (int r = 0; r < mr; r++) {
+        sum[r][0] = load(at + r * PANEL);
+        sum[r][1] = load(at + r * PANEL + LANES);
+    }
+}
+
+AI void store_sums(const int mr, float *at, vf sum[][2]) {
+    UNROLLED
+    for (int r = 0; r < mr; r++) {
+        store(at + r * PANEL, sum[r][0]);
+        store(at + r * PANEL + LANES, sum[r][1]);
     }
 }
 
@@ -100,19 +144,11 @@ AI void multiply_block(const ink_precision precision, const void *const *rows, s
                     float *at = partial + first * PANEL;                                     \
                     vf sum[N][2];                                                            \
                     if (is_first) start_sums(N, precision, weights + steps * PANEL, sum);    \
-                    else                                                                     \
-                        for (int r = 0; r < (N); r++) {                                      \
-                            sum[r][0] = load(at + r * PANEL);                                \
-                            sum[r][1] = load(at + r * PANEL + LANES);                        \
-                        }                                                                    \
+                    else load_sums(N, at, sum);                                              \
                     accumulate(N, precision, rows + tap * BLOCK_ROWS + first, step * 4,      \
                                chunk, weights, sum);                                         \
-                    if (is_last) finish_tile(N, precision, finish, row0 + first, panel, sum);           \
-                    else                                                                     \
-                        for (int r = 0; r < (N); r++) {                                      \
-                            store(at + r * PANEL, sum[r][0]);                                \
-                            store(at + r * PANEL + LANES, sum[r][1]);                        \
-                        }                                                                    \
+                    if (is_last) finish_tile(N, precision, finish, row0 + first, panel, sum); \
+                    else store_sums(N, at, sum);                                             \
                 }
                 FOR_ROW_GROUPS(count, first, TILE)
 #undef TILE
@@ -126,7 +162,7 @@ AI void multiply_block(const ink_precision precision, const void *const *rows, s
 typedef struct {
     const ink_product *p;
     tile_finish finish;
-    size_t panels, panels_per_task, row_blocks;
+    size_t panels, panels_per_task, rows_per_task, row_blocks;
 } product_plan;
 
 AI void product_block(const ink_precision precision, const product_plan *plan, size_t index) {
@@ -134,8 +170,8 @@ AI void product_block(const ink_precision precision, const product_plan *plan, s
     // Row blocks run fastest: neighbours in time share a group of panels, which stays in cache.
     size_t panel0 = index / plan->row_blocks * plan->panels_per_task;
     size_t panel1 = smaller(panel0 + plan->panels_per_task, plan->panels);
-    size_t row0 = index % plan->row_blocks * BLOCK_ROWS;
-    size_t count = smaller(BLOCK_ROWS, p->rows - row0);
+    size_t row0 = index % plan->row_blocks * plan->rows_per_task;
+    size_t count = smaller(plan->rows_per_task, p->rows - row0);
     size_t pitch = p->a.stride * element_size(precision);
     const void *rows[BLOCK_ROWS];
     for (size_t i = 0; i < count; i++) rows[i] = (const char *)p->a.data + (row0 + i) * pitch;
@@ -157,6 +193,30 @@ static void product_task_int8(void *plan, size_t index, int worker) {
     product_block(INK_INT8, plan, index);
 }
 
+// Splits a product into tasks: blocks that suit the caches where there is enough to do, else smaller
+// ones, so that the threads end together.
+static void plan_tasks(product_plan *plan, int threads) {
+    const ink_product *p = plan->p;
+    // A step of a tile takes some 7 ns; below this many steps a task's own cost would show.
+    enum { TASKS = 16, LEAST_STEPS = 512 };
+    size_t steps = depth_steps(p->b.depth, p->b.precision), tiles = (p->rows + ROWS - 1) / ROWS;
+    plan->panels_per_task = BLOCK_PANELS;
+    size_t blocks = (p->rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    for (;;) {
+        // Blocks of nearly the same height, of whole tiles.
+        size_t high = (tiles + blocks - 1) / blocks;
+        plan->rows_per_task = high * ROWS;
+        plan->row_blocks = (tiles + high - 1) / high;
+        size_t groups = (plan->panels + plan->panels_per_task - 1) / plan->panels_per_task;
+        if (threads == 1 || plan->row_blocks * groups >= (size_t)threads * TASKS ||
+            plan->panels_per_task * high * steps <= LEAST_STEPS)
+            return;
+        if (plan->panels_per_task > 1) plan->panels_per_task /= 2;
+        else if (high > 1) blocks *= 2;
+        else return;
+    }
+}
+
 static void kernel_product(ink_pool *pool, const ink_product *p) {
     if (p->rows == 0 || p->b.columns == 0) return;
     product_plan plan = {
@@ -164,15 +224,8 @@ static void kernel_product(ink_pool *pool, const ink_product *p) {
         .finish = {&p->b, &p->a, p->b.bias, p->residual, p->residual_stride, p->out, p->b.columns,
                    p->gated},
         .panels = (p->b.columns + PANEL - 1) / PANEL,
-        .row_blocks = (p->rows + BLOCK_ROWS - 1) / BLOCK_ROWS,
-        .panels_per_task = BLOCK_PANELS,
     };
-    // Few rows: smaller panel groups keep every thread busy.
-    size_t wanted = (size_t)ink_pool_threads(pool) * 4;
-    while (plan.panels_per_task > 1 &&
-           plan.row_blocks * ((plan.panels + plan.panels_per_task - 1) / plan.panels_per_task) <
-               wanted)
-        plan.panels_per_task /= 2;
+    plan_tasks(&plan, ink_pool_threads(pool));
     size_t groups = (plan.panels + plan.panels_per_task - 1) / plan.panels_per_task;
     ink_pool_run(pool, plan.row_blocks * groups,
                  p->b.precision == INK_INT8   ? product_task_int8

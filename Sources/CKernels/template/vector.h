@@ -12,6 +12,7 @@ typedef uint16_t vh __attribute__((ext_vector_type(INK_LANES)));
 typedef vh vh_u __attribute__((aligned(2)));
 
 #define AI static inline __attribute__((always_inline))
+#define UNROLLED _Pragma("clang loop unroll(full)")
 enum { LANES = INK_LANES, PANEL = 2 * INK_LANES };
 
 AI vf load(const float *p) { return *(const vf_u *)p; }

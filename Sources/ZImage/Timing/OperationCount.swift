@@ -13,10 +13,16 @@ extension TransformerConfig {
     }
 
     /// Operations of one evaluation; the caption's own blocks run once a prompt and are not in it.
+    ///
+    /// The last block works for the caption's tokens only as far as keys and values.
     package func stepOperations(imageTokens: Int, captionTokens: Int, feedForward: Int) -> Int {
-        operations(tokens: imageTokens, feedForward: feedForward, blocks: refinerLayers)
-            + operations(
-                tokens: imageTokens + captionTokens, feedForward: feedForward, blocks: layers)
+        let tokens = imageTokens + captionTokens
+        let leftOut =
+            2 * captionTokens * (dim * dim + 3 * dim * feedForward)
+            + 4 * captionTokens * tokens * dim
+        return operations(tokens: imageTokens, feedForward: feedForward, blocks: refinerLayers)
+            + operations(tokens: tokens, feedForward: feedForward, blocks: layers)
+            - (layers > 0 ? leftOut : 0)
     }
 }
 

@@ -39,8 +39,8 @@ package final class TimedBlock<Device: Backend> {
     /// Runs the block in place.
     package func run() throws {
         try block(
-            x, conditioning: device.operand(time, precision: .f32), rotary: rotary,
-            segments: segments)
+            x, modulation: block.modulation(of: device.operand(time, precision: .f32)),
+            rotary: rotary, segments: segments)
     }
 }
 

@@ -74,6 +74,16 @@ package final class Transformer<Device: Backend>: Sendable {
     private let finalModulation: Device.Weights
     private let finalLinear: Device.Weights
     private let tables = Mutex(Tables.Cache())
+    /// By the bits of a time.
+    private let modulations = Mutex<[UInt32: Modulation]>([:])
+
+    /// What a step's times make of the modulated layers: one row a sequence, or one for all.
+    private struct Modulation: Sendable {
+        /// `[.., 4 * dim]` of each block, noise refiner first.
+        let blocks: [Device.Values]
+        /// `[.., dim]` of the final layer.
+        let final: Device.Values
+    }
 
     /// Rotary tables of one batch shape.
     private struct Tables: Sendable {
@@ -163,7 +173,7 @@ package final class Transformer<Device: Backend>: Sendable {
         let rotary = table(angles)
         let segments = Segments(lengths: [length])
         for block in contextRefiner {
-            try block(tokens, conditioning: nil, rotary: rotary, segments: segments)
+            try block(tokens, modulation: nil, rotary: rotary, segments: segments)
             observer?(block.name, tokens)
         }
         return Caption(tokens: tokens)
@@ -202,9 +212,7 @@ package final class Transformer<Device: Backend>: Sendable {
             lengths: zip(tokens, batch).map { Self.padded($0) + $1.caption.length })
         let tables = tables(for: batch)
 
-        let time = timeEmbedding(batch.map(\.time))
-        observer?("t_emb", time)
-        let conditioning = device.operand(time, precision: .f32)
+        let modulation = modulation(for: batch.map(\.time), observer: observer)
 
         var patches: [Float] = []
         patches.reserveCapacity(imageSegments.rows * config.patchWidth)
@@ -226,9 +234,10 @@ package final class Transformer<Device: Backend>: Sendable {
                 device.copyRows(0..<1, of: imagePad, to: image, at: row)
             }
         }
-        for block in noiseRefiner {
+        for (index, block) in noiseRefiner.enumerated() {
             try block(
-                image, conditioning: conditioning, rotary: tables.image, segments: imageSegments)
+                image, modulation: modulation.blocks[index], rotary: tables.image,
+                segments: imageSegments)
             observer?(block.name, image)
             pause()
         }
@@ -241,26 +250,28 @@ package final class Transformer<Device: Backend>: Sendable {
                 0..<sequence.caption.length, of: sequence.caption.tokens, to: joint,
                 at: start + range.count)
         }
-        for block in layers {
-            try block(
-                joint, conditioning: conditioning, rotary: tables.joint, segments: jointSegments)
-            observer?(block.name, joint)
+        // Of the last block only the picture's own rows are wanted, unless somebody looks on.
+        let wanted =
+            observer == nil && !layers.isEmpty ? Segments(lengths: tokens) : jointSegments
+        var rows = joint
+        for (index, block) in layers.enumerated() {
+            let isLast = index + 1 == layers.count && observer == nil
+            rows = try block(
+                rows, modulation: modulation.blocks[noiseRefiner.count + index],
+                rotary: tables.joint, segments: jointSegments, wanted: isLast ? wanted : nil)
+            observer?(block.name, rows)
             pause()
         }
         return try finish(
-            joint, time: time, batch: batch, segments: jointSegments, observer: observer)
+            rows, scale: modulation.final, batch: batch, segments: wanted, observer: observer)
     }
 
     private func finish(
-        _ joint: Device.Values, time: Device.Values, batch: [Sequence], segments: Segments,
+        _ rows: Device.Values, scale: Device.Values, batch: [Sequence], segments: Segments,
         observer: Observer?
     ) throws(NumericError) -> [[Float]] {
-        // Unlike the blocks' modulation, the final layer's has an activation before it.
-        device.silu(time)
-        let scale = device.product(
-            device.operand(time, precision: .f32), finalModulation, adding: nil)
         let normed = device.norm(
-            joint, kind: .layer, weight: nil, epsilon: 1e-6,
+            rows, kind: .layer, weight: nil, epsilon: 1e-6,
             scale: ModulationSlice(scale, column: 0), segments: segments, precision: .f32)
         let final = device.product(normed, finalLinear, adding: nil)
         observer?("final_layer", final)
@@ -299,6 +310,61 @@ package final class Transformer<Device: Backend>: Sendable {
             timeIn, adding: nil)
         device.silu(hidden)
         return device.product(device.operand(hidden, precision: .f32), timeOut, adding: nil)
+    }
+
+    /// What the times of a batch make of every modulated layer, one row a time; a time's own is
+    /// kept, since all pictures of as many steps pass the same times.
+    private func modulation(for times: [Float], observer: Observer?) -> Modulation {
+        if let observer { observer("t_emb", timeEmbedding(times)) }
+        let distinct = Set(times.map(\.bitPattern))
+        let known = modulations.withLock { known in
+            if !distinct.isSubset(of: known.keys) {
+                if known.count + distinct.count > keptModulations { known.removeAll() }
+                // A row depends on its own time alone: computed together they are as if alone.
+                let missing = distinct.subtracting(known.keys).sorted()
+                let made = makeModulations(missing.map(Float.init(bitPattern:)))
+                for (time, own) in zip(missing, made) { known[time] = own }
+            }
+            return known
+        }
+        let own = times.compactMap { known[$0.bitPattern] }
+        let first = own[0]
+        guard distinct.count > 1 else { return first }
+        func gathered(_ part: (Modulation) -> Device.Values) -> Device.Values {
+            let rows = device.makeValues(rows: own.count, columns: part(first).columns)
+            for (index, one) in own.enumerated() {
+                device.copyRows(0..<1, of: part(one), to: rows, at: index)
+            }
+            return rows
+        }
+        return Modulation(
+            blocks: first.blocks.indices.map { index in gathered { $0.blocks[index] } },
+            final: gathered(\.final))
+    }
+
+    /// One for each time.
+    private func makeModulations(_ times: [Float]) -> [Modulation] {
+        let time = timeEmbedding(times)
+        let conditioning = device.operand(time, precision: .f32)
+        let blocks = (noiseRefiner + layers).compactMap { $0.modulation(of: conditioning) }
+        // Unlike the blocks' modulation, the final layer's has an activation before it.
+        device.silu(time)
+        let final = device.product(
+            device.operand(time, precision: .f32), finalModulation, adding: nil)
+        return times.indices.map { index in
+            func row(_ values: Device.Values) -> Device.Values {
+                let own = device.makeValues(rows: 1, columns: values.columns)
+                device.copyRows(index..<(index + 1), of: values, to: own, at: 0)
+                return own
+            }
+            return Modulation(blocks: blocks.map(row), final: row(final))
+        }
+    }
+
+    /// Times whose modulation is kept: 64 MiB of them, which is 33 of a model of the real size.
+    private var keptModulations: Int {
+        let numbers = (noiseRefiner.count + layers.count) * 4 * config.dim + config.dim
+        return max(8, min(256, (64 << 20) / (4 * numbers)))
     }
 
     /// Rotary tables, kept for the next step: the shape of a batch rarely changes between steps.

@@ -60,27 +60,36 @@ struct TransformerBlock<Device: Backend>: Sendable {
                 precision: .f32) : nil
     }
 
-    /// Runs the block in place.
+    /// What the step's time makes of this block: scale and gate of the attention, then of the
+    /// feed-forward layer; `nil` for unmodulated blocks.
+    ///
+    /// - Shapes: `[times, conditioningWidth]` to `[times, 4 * dim]`.
+    func modulation(of conditioning: Device.Operand) -> Device.Values? {
+        guard let modulation else { return nil }
+        let vectors = device.product(conditioning, modulation, adding: nil)
+        device.tanh(vectors, columns: dim..<(2 * dim))
+        device.tanh(vectors, columns: (3 * dim)..<(4 * dim))
+        return vectors
+    }
+
+    /// Runs the block, in place where all rows are wanted.
     ///
     /// - Parameters:
     ///   - x: `[rows, dim]`, all sequences one after the other.
-    ///   - conditioning: `[sequences, conditioningWidth]`; ignored by unmodulated blocks.
+    ///   - modulation: `[sequences, 4 * dim]`, or one row for all; `nil` for unmodulated blocks.
     ///   - rotary: one angle a row and pair.
     ///   - segments: the rows of each sequence.
+    ///   - wanted: how many rows of each sequence, from its first on, are computed to the end. The
+    ///     others serve as keys and values alone. All, if not given.
+    /// - Returns: the wanted rows.
     /// - Throws: `NumericError` that names the block.
+    @discardableResult
     func callAsFunction(
-        _ x: Device.Values, conditioning: Device.Operand?, rotary: RotaryTable<Device>,
-        segments: Segments
-    ) throws(NumericError) {
-        var vectors: Device.Values?
-        if let modulation, let conditioning {
-            let made = device.product(conditioning, modulation, adding: nil)
-            device.tanh(made, columns: dim..<(2 * dim))
-            device.tanh(made, columns: (3 * dim)..<(4 * dim))
-            vectors = made
-        }
+        _ x: Device.Values, modulation: Device.Values?, rotary: RotaryTable<Device>,
+        segments: Segments, wanted: Segments? = nil
+    ) throws(NumericError) -> Device.Values {
         func slice(_ index: Int) -> ModulationSlice<Device>? {
-            vectors.map { ModulationSlice($0, column: index * dim) }
+            modulation.map { ModulationSlice($0, column: index * dim) }
         }
         let precision = device.precision
         let h = device.norm(
@@ -92,17 +101,31 @@ struct TransformerBlock<Device: Backend>: Sendable {
             mixed, columns: 0..<dim, weight: queryNorm, epsilon: 1e-5, rotary: rotary)
         device.normalizeHeads(
             mixed, columns: dim..<(2 * dim), weight: keyNorm, epsilon: 1e-5, rotary: rotary)
-        let attended = device.attention(mixed, shape, segments: segments)
+        if wanted != nil { try checkFinite(device, segments, at: "transformer \(name)") }
+        let rows = wanted ?? segments
+        let attended = device.attention(mixed, shape, segments: segments, queries: rows)
+        let y = wanted == nil ? x : firstRows(of: x, segments, wanted: rows)
         device.addNorm(
-            device.product(attended, output, adding: nil), to: x, weight: attentionNorm2,
-            epsilon: epsilon, gate: slice(1), segments: segments)
+            device.product(attended, output, adding: nil), to: y, weight: attentionNorm2,
+            epsilon: epsilon, gate: slice(1), segments: rows)
         let g = device.norm(
-            x, kind: .rms, weight: feedForwardNorm1, epsilon: epsilon, scale: slice(2),
-            segments: segments, precision: precision)
+            y, kind: .rms, weight: feedForwardNorm1, epsilon: epsilon, scale: slice(2),
+            segments: rows, precision: precision)
         let fed = device.product(device.gatedProduct(g, gateUp), down, adding: nil)
         device.addNorm(
-            fed, to: x, weight: feedForwardNorm2, epsilon: epsilon, gate: slice(3),
-            segments: segments)
-        try checkFinite(device, segments, at: "transformer \(name)")
+            fed, to: y, weight: feedForwardNorm2, epsilon: epsilon, gate: slice(3), segments: rows)
+        try checkFinite(device, rows, at: "transformer \(name)")
+        return y
+    }
+
+    private func firstRows(
+        of x: Device.Values, _ segments: Segments, wanted: Segments
+    ) -> Device.Values {
+        let y = device.makeValues(rows: wanted.rows, columns: dim)
+        for index in 0..<segments.count {
+            let (from, to) = (segments.range(index).lowerBound, wanted.range(index))
+            device.copyRows(from..<(from + to.count), of: x, to: y, at: to.lowerBound)
+        }
+        return y
     }
 }
