@@ -101,8 +101,8 @@ struct BenchmarkCommand: ParsableCommand {
     }
 
     func run() throws {
-        let device = try options.makeBackend()
         let model = try openModel()
+        let device = try options.makeBackend(for: model)
         let peaks = Dictionary(
             uniqueKeysWithValues: Precision.allCases.map {
                 ($0.rawValue, EngineBenchmark.peak(of: device, $0) / 1e9)

@@ -39,9 +39,9 @@ struct ModelOptions: ParsableArguments {
     }
 
     /// The device that the options ask for; `auto` depends on the model.
-    func makeBackend(for model: ModelDirectory? = nil) throws -> CPUBackend {
+    func makeBackend(for model: ModelDirectory) throws -> CPUBackend {
         try CPUBackend(
-            precision: try model.map { try precision.resolved(for: $0) } ?? precision.resolved,
+            precision: try precision.resolved(for: model),
             threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
             kernels: Self.kernels)
     }
