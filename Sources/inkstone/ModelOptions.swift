@@ -23,9 +23,7 @@ struct ModelOptions: ParsableArguments {
     var threads: Int?
 
     mutating func validate() throws {
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads must be between 1 and 1024, got \(threads).")
-        }
+        try check("--threads", threads, in: 1...1024)
         let kernels = CPUBackend.availableKernels
         if let name = Self.kernels, !kernels.contains(name) {
             throw ValidationError(

@@ -6,6 +6,7 @@ import Testing
 
 /// `benchmark`, for people and for programs.
 @Suite struct BenchmarkTests {
+    /// The keys once more, on purpose: other programs read them, so a change has to be made twice.
     private struct Report: Decodable {
         struct Result: Decodable {
             let name: String
