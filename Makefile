@@ -46,6 +46,7 @@ bench: build
 	    for part in block decoder encoder; do \
 	        $(PYTHON) Benchmarks/peers/time_peers.py $$part || exit 1; \
 	    done; \
+	    $(PYTHON) Benchmarks/peers/embedded_model.py || exit 1; \
 	    $(PYTHON) -c 'import openvino, nncf' 2>/dev/null \
 	        || echo "OpenVINO is not installed: its rows are left out"; \
 	else \

@@ -145,7 +145,7 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
-            name: "CommandTests", dependencies: ["inkstone", "Imaging", "ModelFiles"],
+            name: "CommandTests", dependencies: ["inkstone", "Imaging", "ModelFiles", "Tensors"],
             exclude: ["Snapshots"], swiftSettings: settings
         ),
         .testTarget(

@@ -3,11 +3,16 @@
 """Measure what a model of the emoji world draws.
 
     evaluate.py MODEL [--steps 8] [--guidance-scale 0] [--side 128] [--limit N] [--json FILE] [--grid FILE]
+                [--inkstone PROGRAM [--precision f32,int8]]
 
 Draws the 2,660 prompts of `evaluation_prompts.jsonl`, which training never saw, with seed 0, 1, 2, ... and
 prints, by layout and language, the share of things whose nearest render among all trained names is the
 one asked for (by pixels, and by structural similarity), the share of right backgrounds, the same for true
 renders that passed through the autoencoder, and the autoencoder's PSNR on new scenes. 95 % intervals.
+
+With --inkstone the program draws instead of PyTorch. Of several precisions the first is the one that counts
+and the others are compared with it: a difference of more than one point in any of the shares of all prompts
+together ends with status 1.
 """
 
 import argparse
@@ -90,7 +95,7 @@ def draw_all(model, rows, arguments):
     return pictures
 
 
-def draw_with_program(_, rows, arguments):
+def draw_with_program(rows, arguments, precision):
     """The same by `inkstone generate`, one process a picture."""
     pictures = []
     with tempfile.TemporaryDirectory() as folder:
@@ -100,9 +105,30 @@ def draw_with_program(_, rows, arguments):
                 [arguments.inkstone, "generate", row["prompt"], "--model", arguments.model, "--quiet",
                  "--seed", str(seed), "--steps", str(arguments.steps), "--width", str(arguments.side),
                  "--height", str(arguments.side), "--guidance-scale", str(arguments.guidance_scale),
-                 "--precision", "f32", "--output", path], check=True, stdout=subprocess.DEVNULL)
+                 "--precision", precision, "--output", path], check=True, stdout=subprocess.DEVNULL)
             pictures.append(np.asarray(Image.open(path).convert("RGB")))
     return pictures
+
+
+def shares_of_all(rows, judged):
+    """Shares of right things and backgrounds of all prompts whose words are known."""
+    known = [j for r, j in zip(rows, judged) if r["layout"] != "unknown"]
+    things = {key: evaluation.share([v for j in known for v in j[key]]) for key in ("pixels", "structure")}
+    return things | {"background": evaluation.share([j["background"] for j in known])}
+
+
+def compare_precisions(rows, judged, arguments):
+    """The shares in every precision, and whether all are within a point of the first."""
+    first, *others = arguments.precision
+    results, near = {first: shares_of_all(rows, judged)}, True
+    for precision in others:
+        drawn = draw_with_program(rows, arguments, precision)
+        results[precision] = shares_of_all(rows, [evaluation.judge(p, row) for p, row in zip(drawn, rows)])
+        points = {k: 100 * (v["share"] - results[first][k]["share"]) for k, v in results[precision].items()}
+        near = near and max(map(abs, points.values())) <= 1
+        print(f"{precision} against {first}, in points: "
+              + ", ".join(f"{k} {v:+.2f}" for k, v in points.items()))
+    return results, near
 
 
 @torch.no_grad()
@@ -160,20 +186,28 @@ def main():
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--grid", type=pathlib.Path, help="write a sheet of 48 prompts of the list, chosen by a fixed seed")
     parser.add_argument("--grid-only", action="store_true", help="the grid and nothing else")
-    parser.add_argument("--inkstone", type=pathlib.Path, help="a program to draw the grid with")
+    parser.add_argument("--inkstone", type=pathlib.Path, help="a program to draw with")
+    parser.add_argument("--precision", default="f32", type=lambda text: text.split(","),
+                        help="of the program; several, with commas between, are compared")
     arguments = parser.parse_args()
     model = Model(arguments.model, "cuda" if torch.cuda.is_available() else "cpu")
     rows = prompts.listed()
+
+    def draw(rows):
+        if arguments.inkstone:
+            return draw_with_program(rows, arguments, arguments.precision[0])
+        return draw_all(model, rows, arguments)
+
     if arguments.grid:
         chosen = random.Random(GRID_SEED).sample(rows, 48)
-        drawn = (draw_with_program if arguments.inkstone else draw_all)(model, chosen, arguments)
-        save_grid(arguments.grid, chosen, drawn)
+        save_grid(arguments.grid, chosen, draw(chosen))
         print(f"wrote {arguments.grid}")
         if arguments.grid_only:
             return
     if arguments.limit:
-        rows = rows[::max(1, len(rows) // arguments.limit)][:arguments.limit]
-    pictures = draw_all(model, rows, arguments)
+        # An odd step takes both languages, which alternate.
+        rows = rows[::max(1, len(rows) // arguments.limit) | 1][:arguments.limit]
+    pictures = draw(rows)
     judged = [evaluation.judge(p, row) for p, row in zip(pictures, rows)]
     result = {"model": str(arguments.model), "steps": arguments.steps, "side": arguments.side,
               "guidance_scale": arguments.guidance_scale, "prompts": len(rows),
@@ -181,11 +215,14 @@ def main():
     evaluation.print_table(
         f"{len(rows)} prompts, {arguments.side} pixels, {arguments.steps} steps, "
         f"guidance {arguments.guidance_scale:g}, {len(world.things())} names", result["drawn"])
+    near = True
+    if arguments.inkstone and len(arguments.precision) > 1:
+        result["precisions"], near = compare_precisions(rows, judged, arguments)
     marks = [evaluation.is_question_mark(p) for r, p in zip(rows, pictures) if r["layout"] == "unknown"]
     if marks:
         result["unknown words drawn as a question mark"] = evaluation.share(marks)
         print(f"  unknown words drawn as a question mark: {evaluation.text(evaluation.share(marks))}")
-    sample = rows[::5]  # an odd step takes both languages, which alternate
+    sample = rows[::5]
     truth = true_pictures(sample, arguments.side)
     back = through_autoencoder(model, truth)
     judged = [evaluation.judge(p, row) for p, row in zip(to_pictures(back), sample)]
@@ -196,6 +233,8 @@ def main():
     print(f"Autoencoder on these scenes: {values.mean():.2f} dB on average, at least {values.min():.2f} dB")
     if arguments.json:
         arguments.json.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if not near:
+        raise SystemExit("precisions differ by more than a point")
 
 
 if __name__ == "__main__":

@@ -18,18 +18,13 @@ public enum PrecisionChoice: String, Sendable, CaseIterable {
 
     /// What the choice means for a model on this processor.
     public func resolved(for model: ModelDirectory) throws -> Precision {
-        guard self == .auto else { return resolved }
-        let plan = try MemoryPlan(model: model, precision: .f32)
-        return CPUBackend.bestPrecision(parameters: plan.parameterCount)
-    }
-
-    /// What the choice means on this processor where no model is known to be large.
-    public var resolved: Precision {
         switch self {
-        case .auto: CPUBackend.bestPrecision
-        case .f32: .f32
-        case .bf16: .bf16
-        case .int8: .int8
+        case .auto:
+            let plan = try MemoryPlan(model: model, precision: .f32)
+            return CPUBackend.bestPrecision(parameters: plan.parameterCount)
+        case .f32: return .f32
+        case .bf16: return .bf16
+        case .int8: return .int8
         }
     }
 }

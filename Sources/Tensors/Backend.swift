@@ -20,6 +20,8 @@ public protocol Backend: AnyObject, Sendable {
     var precision: Precision { get }
     /// Precision of what 8 bits would harm or not speed up: convolutions, the products of attention.
     var sensitivePrecision: Precision { get }
+    /// Input features that an int8 product may have at most.
+    var longestInt8Row: Int { get }
 
     // MARK: Memory
 

@@ -37,7 +37,8 @@ extension CPUBackend {
             }),
             let start = panels.baseAddress, UInt(bitPattern: start).isMultiple(of: 64),
             (1...limit).contains(columns), (1...limit).contains(depth), (1...64).contains(taps),
-            gated == 0 || columns.isMultiple(of: 2)
+            gated == 0 || columns.isMultiple(of: 2),
+            precision != .int8 || depth <= longestInt8Row
         else { return nil }
         let rows = panelRows(columns, isGated: gated != 0)
         let bias = packed.blobs["bias"]

@@ -81,17 +81,20 @@ public final class CPUBackend: Backend, @unchecked Sendable {
     /// Whether the best kernels multiply bf16 in hardware.
     public static var hasNativeBF16: Bool { ink_kernels_best().pointee.native_bf16 != 0 }
 
-    /// bf16 where the processor multiplies it in hardware, else f32.
-    public static var bestPrecision: Precision { hasNativeBF16 ? .bf16 : .f32 }
-
     /// Whether the best kernels multiply and sum int8 in hardware.
     public static var hasNativeInt8: Bool { ink_kernels_best().pointee.native_int8 != 0 }
 
     /// int8 for more than a thousand million parameters where the processor has instructions for it,
-    /// else `bestPrecision`.
-    public static func bestPrecision(parameters: Int) -> Precision {
-        hasNativeInt8 && parameters > 1_000_000_000 ? .int8 : bestPrecision
+    /// else bf16 where it has those, else f32.
+    public static func bestPrecision(
+        parameters: Int, hasInt8: Bool = hasNativeInt8, hasBF16: Bool = hasNativeBF16
+    ) -> Precision {
+        if hasInt8, parameters > 1_000_000_000 { return .int8 }
+        return hasBF16 ? .bf16 : .f32
     }
+
+    /// See `Backend`.
+    public var longestInt8Row: Int { Int(INK_INT8_MAX_DEPTH) }
 
     /// See `Backend`.
     public var sensitivePrecision: Precision {

@@ -73,16 +73,10 @@ struct BenchmarkCommand: ParsableCommand {
     var json = false
 
     mutating func validate() throws {
-        let ranges: [(String, Int?, ClosedRange<Int>)] = [
-            ("--tokens", tokens, 1...20_000), ("--repeat", `repeat`, 1...1000),
-            ("--size", size, 16...4096), ("--steps", steps, 1...1000),
-        ]
-        for (name, number, range) in ranges {
-            guard let number, !range.contains(number) else { continue }
-            throw ValidationError(
-                "\(name) must be between \(range.lowerBound) and \(range.upperBound), got"
-                    + " \(number).")
-        }
+        try check("--tokens", tokens, in: 1...20_000)
+        try check("--repeat", `repeat`, in: 1...1000)
+        try check("--size", size, in: 16...4096)
+        try check("--steps", steps, in: 1...1000)
         if let size, !size.isMultiple(of: 16) {
             throw ValidationError("--size must be a multiple of 16, got \(size).")
         }
@@ -101,8 +95,8 @@ struct BenchmarkCommand: ParsableCommand {
     }
 
     func run() throws {
-        let device = try options.makeBackend()
         let model = try openModel()
+        let device = try options.makeBackend(for: model)
         let peaks = Dictionary(
             uniqueKeysWithValues: Precision.allCases.map {
                 ($0.rawValue, EngineBenchmark.peak(of: device, $0) / 1e9)

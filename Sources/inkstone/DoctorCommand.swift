@@ -47,7 +47,7 @@ struct DoctorCommand: ParsableCommand {
         let text =
             "processor: \(threads) \(threads == 1 ? "thread" : "threads"), kernels"
             + " \(kernels.joined(separator: ", ")); precision auto is"
-            + " \(CPUBackend.bestPrecision.rawValue), for large models"
+            + " \(CPUBackend.bestPrecision(parameters: 0).rawValue), for large models"
             + " \(CPUBackend.bestPrecision(parameters: .max).rawValue)"
         guard kernels.count > 1 else {
             return Finding(

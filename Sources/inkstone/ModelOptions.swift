@@ -23,9 +23,7 @@ struct ModelOptions: ParsableArguments {
     var threads: Int?
 
     mutating func validate() throws {
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads must be between 1 and 1024, got \(threads).")
-        }
+        try check("--threads", threads, in: 1...1024)
         let kernels = CPUBackend.availableKernels
         if let name = Self.kernels, !kernels.contains(name) {
             throw ValidationError(
@@ -39,9 +37,9 @@ struct ModelOptions: ParsableArguments {
     }
 
     /// The device that the options ask for; `auto` depends on the model.
-    func makeBackend(for model: ModelDirectory? = nil) throws -> CPUBackend {
+    func makeBackend(for model: ModelDirectory) throws -> CPUBackend {
         try CPUBackend(
-            precision: try model.map { try precision.resolved(for: $0) } ?? precision.resolved,
+            precision: try precision.resolved(for: model),
             threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
             kernels: Self.kernels)
     }

@@ -5,9 +5,7 @@ import ArgumentParser
 /// Refuses port numbers that do not exist, and one port for two listeners; 0 lets the system choose.
 func checkPorts(_ port: Int, _ pagePort: Int) throws(ValidationError) {
     for (name, value) in [("--port", port), ("--page-port", pagePort)] {
-        guard (0...65535).contains(value) else {
-            throw ValidationError("\(name) must be between 0 and 65535, got \(value).")
-        }
+        try check(name, value, in: 0...65535)
     }
     guard port != pagePort || port == 0 else {
         throw ValidationError("--port and --page-port must differ, got \(port) for both.")

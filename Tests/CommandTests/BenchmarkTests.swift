@@ -1,10 +1,12 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Foundation
+import Tensors
 import Testing
 
 /// `benchmark`, for people and for programs.
 @Suite struct BenchmarkTests {
+    /// The keys once more, on purpose: other programs read them, so a change has to be made twice.
     private struct Report: Decodable {
         struct Result: Decodable {
             let name: String
@@ -26,10 +28,12 @@ import Testing
         let results: [Result]
     }
 
-    private func run(_ arguments: [String]) async throws -> Report {
+    private func run(
+        _ arguments: [String], precision: String = "f32"
+    ) async throws -> Report {
         let result = try await Program.run(
             ["benchmark"] + arguments
-                + ["--json", "--repeat", "2", "--threads", "1", "--precision", "f32"],
+                + ["--json", "--repeat", "2", "--threads", "1", "--precision", precision],
             in: try TemporaryFolder())
         #expect(result.status == 0, "\(result.errors)")
         let decoder = JSONDecoder()
@@ -57,6 +61,15 @@ import Testing
         #expect(abs(report.gops / (Double(operations) / report.seconds / 1e9) - 1) < 1e-9)
         let isRandom = !line.contains("emoji") && line.contains(/block|random/)
         #expect(report.model == (isRandom ? "random-z-image-turbo" : "emoji-nano"))
+    }
+
+    @Test("auto is the best for the model that is measured")
+    func auto() async throws {
+        let small = try await run(
+            ["block", "--model", "emoji-nano", "--tokens", "1"], precision: "auto")
+        let large = try await run(["block", "--tokens", "1"], precision: "auto")
+        #expect(small.precision == CPUBackend.bestPrecision(parameters: 0).rawValue)
+        #expect(large.precision == CPUBackend.bestPrecision(parameters: .max).rawValue)
     }
 
     @Test("without --json there is a line on the machine and one for each figure")

@@ -90,10 +90,31 @@ package final class TextEncoder<Device: Backend>: Sendable {
     /// - Returns: `[ids.count, hiddenSize]`, row-major.
     /// - Throws: `NumericError`, or `CheckpointError` for an id without an embedding.
     package func features(of ids: [Int32]) throws -> [Float] {
-        let segments = Segments(lengths: [ids.count])
         var x = device.upload(
             try embeddings(of: ids), rows: ids.count, columns: config.hiddenSize)
         let rotary = rotaryTable(count: ids.count)
+        for index in 0..<config.usedLayers { x = try run(index, on: x, rotary: rotary) }
+        let features = device.download(x)
+        guard features.allSatisfy(\.isFinite) else {
+            throw NumericError(layer: "text encoder output", step: nil, sequence: 0)
+        }
+        return features
+    }
+
+    /// What one layer makes of features; tests compare precisions layer by layer.
+    ///
+    /// - Shapes: `[n, hiddenSize]` to the same.
+    package func layer(_ index: Int, on features: [Float]) throws -> [Float] {
+        let rows = features.count / config.hiddenSize
+        let x = device.upload(features, rows: rows, columns: config.hiddenSize)
+        return device.download(try run(index, on: x, rotary: rotaryTable(count: rows)))
+    }
+
+    private func run(
+        _ index: Int, on input: Device.Values, rotary: RotaryTable<Device>
+    ) throws -> Device.Values {
+        let layer = try layers?[index] ?? Self.load(index, loader)
+        let segments = Segments(lengths: [input.rows])
         let epsilon = Float(config.rmsNormEpsilon)
         let precision = device.precision
         let shape = AttentionShape(
@@ -101,31 +122,23 @@ package final class TextEncoder<Device: Backend>: Sendable {
             headDim: config.headDim, causal: true, precision: precision)
         let queries = config.attentionHeads * config.headDim
         let keys = config.keyValueHeads * config.headDim
-        for index in 0..<config.usedLayers {
-            let layer = try layers?[index] ?? Self.load(index, loader)
-            let h = device.norm(
-                x, kind: .rms, weight: layer.inputNorm, epsilon: epsilon, scale: nil,
-                segments: segments, precision: precision)
-            let qkv = device.product(h, layer.qkv, adding: nil)
-            device.normalizeHeads(
-                qkv, columns: 0..<queries, weight: layer.queryNorm, epsilon: epsilon,
-                rotary: rotary)
-            device.normalizeHeads(
-                qkv, columns: queries..<(queries + keys), weight: layer.keyNorm, epsilon: epsilon,
-                rotary: rotary)
-            let mixed = device.attention(qkv, shape, segments: segments)
-            x = device.product(mixed, layer.output, adding: x)
-            let g = device.norm(
-                x, kind: .rms, weight: layer.postNorm, epsilon: epsilon, scale: nil,
-                segments: segments, precision: precision)
-            x = device.product(device.gatedProduct(g, layer.gateUp), layer.down, adding: x)
-            try checkFinite(device, segments, at: "text encoder layers.\(index)")
-        }
-        let features = device.download(x)
-        guard features.allSatisfy(\.isFinite) else {
-            throw NumericError(layer: "text encoder output", step: nil, sequence: 0)
-        }
-        return features
+        let h = device.norm(
+            input, kind: .rms, weight: layer.inputNorm, epsilon: epsilon, scale: nil,
+            segments: segments, precision: precision)
+        let qkv = device.product(h, layer.qkv, adding: nil)
+        device.normalizeHeads(
+            qkv, columns: 0..<queries, weight: layer.queryNorm, epsilon: epsilon, rotary: rotary)
+        device.normalizeHeads(
+            qkv, columns: queries..<(queries + keys), weight: layer.keyNorm, epsilon: epsilon,
+            rotary: rotary)
+        let mixed = device.attention(qkv, shape, segments: segments)
+        let x = device.product(mixed, layer.output, adding: input)
+        let g = device.norm(
+            x, kind: .rms, weight: layer.postNorm, epsilon: epsilon, scale: nil,
+            segments: segments, precision: precision)
+        let y = device.product(device.gatedProduct(g, layer.gateUp), layer.down, adding: x)
+        try checkFinite(device, segments, at: "text encoder layers.\(index)")
+        return y
     }
 
     private func embeddings(of ids: [Int32]) throws -> [Float] {

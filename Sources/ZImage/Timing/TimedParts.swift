@@ -36,6 +36,9 @@ package final class TimedBlock<Device: Backend> {
         segments = Segments(lengths: [tokens])
     }
 
+    /// What the block reads, or what it made of that.
+    package var values: [Float] { device.download(x) }
+
     /// Runs the block in place.
     package func run() throws {
         try block(

@@ -72,6 +72,15 @@ struct WeightLoader<Device: Backend>: Sendable {
             }
         } catch { throw CacheFailure(error: error) }
         let parts = try names.map { try rows($0) }
+        if precision == .int8 {
+            for (name, part) in zip(names, parts) where part.depth > device.longestInt8Row {
+                throw CheckpointError(
+                    code: .unsupported,
+                    message: "tensor '\(name)' has \(part.depth) columns, but products in int8 take"
+                        + " at most \(device.longestInt8Row).",
+                    remedy: "Choose the precision bf16.")
+            }
+        }
         let biases = try bias.flatMap { try numbers($0) }
         let made = device.makeWeights(
             MatrixSource(parts, layout: layout, bias: bias.isEmpty ? nil : biases),

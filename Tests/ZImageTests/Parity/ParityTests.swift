@@ -102,24 +102,26 @@ struct ParityTests {
             caption: caption, time: 1 - sigma)
     }
 
-    @Test("each stage in bf16 from the reference's own input", arguments: ReferenceCase.all)
-    func stagesInBF16(_ item: ReferenceCase) throws {
+    @Test(
+        "text encoder, transformer, autoencoder from the reference's own input",
+        arguments: ReferenceCase.all, [Precision.bf16, .int8])
+    func stages(_ item: ReferenceCase, _ precision: Precision) throws {
         let goldens = try item.goldens()
         let model = try ModelDirectory(url: item.checkpoint)
-        let device = try CPUBackend(precision: .bf16, threads: 2)
+        let device = try CPUBackend(precision: precision, threads: 2)
         if let features = try goldens["pos.text_features"]?.floats() {
             let encoder = try TextEncoder(
                 config: model.textEncoderConfig, store: try model.textEncoderStore(),
                 device: device, residency: .streamed)
             let ids = try #require(goldens["pos.input_ids"]).int32s()
-            let error = relativeError(try encoder.features(of: ids), features)
-            #expect(error <= Tolerance.bf16Stage, "features: \(error)")
+            let error = stageError(try encoder.features(of: ids), features, precision)
+            #expect(error <= Tolerance.stage, "features: \(error)")
             if let output = try goldens["transformer_out.0"]?.floats() {
-                let (transformer, _) = try transformer(item, .bf16)
+                let (transformer, _) = try transformer(item, precision)
                 let caption = try transformer.prepareCaption(features: features)
                 let got = try transformer([try sequence(item, goldens, caption: caption)])[0]
-                let error = relativeError(got, Array(output.prefix(got.count)))
-                #expect(error <= Tolerance.bf16Stage, "transformer: \(error)")
+                let error = stageError(got, Array(output.prefix(got.count)), precision)
+                #expect(error <= Tolerance.stage, "transformer: \(error)")
             }
         }
         let autoencoder = try Autoencoder(
@@ -137,8 +139,8 @@ struct ParityTests {
             min(max(decoded.numbers[index % 3 * area + index / 3] / 2 + 0.5, 0), 1)
         }
         // Eight-bit pixels add half a level.
-        let error = relativeError(got, want)
-        #expect(error <= Tolerance.bf16Stage + 0.5 / 255, "decoder: \(error)")
+        let error = stageError(got, want, precision)
+        #expect(error <= Tolerance.stage + 0.5 / 255, "decoder: \(error)")
         if let moments = try goldens["vae.encode_moments"]?.floats() {
             let image = try #require(goldens["image"])
             let area = image.shape[0] * image.shape[1]
@@ -146,8 +148,9 @@ struct ParityTests {
                 (0..<(3 * area)).map {
                     Float(image.bytes[$0 % area * 3 + $0 / area]) / 255 * 2 - 1
                 }, channels: 3, height: image.shape[0], width: image.shape[1])
-            let error = relativeError(try autoencoder.moments(of: planes).numbers, moments)
-            #expect(error <= Tolerance.bf16Stage, "encoder: \(error)")
+            let error = stageError(
+                try autoencoder.moments(of: planes).numbers, moments, precision)
+            #expect(error <= Tolerance.stage, "encoder: \(error)")
         }
     }
 

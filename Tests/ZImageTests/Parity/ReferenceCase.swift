@@ -123,3 +123,15 @@ func relativeError(_ got: [Float], _ want: [Float]) -> Float {
     }
     return worst.isNaN ? .infinity : worst / scale
 }
+
+/// The error of a stage in a smaller precision: in bf16 that of the worst element, in int8, where a
+/// number is rounded to 127 steps of the largest in its row, the length of the whole difference as
+/// a share of the reference's length.
+func stageError(_ got: [Float], _ want: [Float], _ precision: Precision) -> Float {
+    guard precision == .int8 else { return relativeError(got, want) }
+    guard got.count == want.count else { return .infinity }
+    let noise = zip(got, want).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
+    let signal = want.reduce(0) { $0 + Double($1) * Double($1) }
+    let share = Float((noise / max(signal, 1e-12)).squareRoot())
+    return share.isNaN ? .infinity : share
+}

@@ -5,8 +5,9 @@
 enum Tolerance {
     /// Features, latents, pictures in f32. Measured: see `Docs/parity.md`.
     static let f32: Float = 2e-4
-    /// One stage in bf16 from the reference's own input.
-    static let bf16Stage: Float = 2e-2
+    /// One stage in bf16 or int8 from the same input, as `stageError` takes it. Measured: 1.1e-2 in
+    /// bf16 (worst element), 1.7e-2 in int8 (length).
+    static let stage: Float = 2e-2
     /// Normal numbers against torch, absolute.
     static let noise: Float = 5e-7
 }

@@ -1,0 +1,35 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Tensors
+import Testing
+
+/// Which precision `auto` means.
+@Suite("The best precision")
+struct PrecisionTests {
+    private static let small = 1_000_000_000
+
+    @Test(
+        "int8 for large models where there are instructions for it, else bf16, else f32",
+        arguments: [
+            (small + 1, true, true, Precision.int8), (small + 1, true, false, .int8),
+            (small + 1, false, true, .bf16), (small + 1, false, false, .f32),
+            (small, true, true, .bf16), (small, true, false, .f32),
+            (small, false, true, .bf16), (small, false, false, .f32),
+        ])
+    func rule(_ parameters: Int, _ int8: Bool, _ bf16: Bool, _ expected: Precision) {
+        let got = CPUBackend.bestPrecision(parameters: parameters, hasInt8: int8, hasBF16: bf16)
+        #expect(got == expected)
+    }
+
+    @Test("this processor's own instructions are what counts")
+    func here() {
+        #expect(
+            CPUBackend.bestPrecision(parameters: .max)
+                == CPUBackend.bestPrecision(
+                    parameters: .max, hasInt8: CPUBackend.hasNativeInt8,
+                    hasBF16: CPUBackend.hasNativeBF16))
+        let names = CPUBackend.availableKernels
+        #expect(CPUBackend.hasNativeInt8 == names[0].contains(/bf16|vnni/))
+        #expect(CPUBackend.hasNativeBF16 == names[0].contains("bf16"))
+    }
+}
