@@ -40,7 +40,7 @@ struct LatentDecoder<Device: Backend>: Sendable {
     func callAsFunction(_ latents: Picture<Device>) throws(NumericError) -> Picture<Device> {
         var x = try middle(input(postQuantization.map { $0(latents) } ?? latents))
         for block in blocks {
-            for resnet in block.resnets { x = try resnet(x) }
+            for resnet in block.resnets { x = try resnet(consume x) }
             if let upsampler = block.upsampler { x = upsampler(x, upsample: true) }
         }
         return output(x)
