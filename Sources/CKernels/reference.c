@@ -183,6 +183,7 @@ static void reference_add_norm(ink_pool *pool, const ink_add_norm *p) {
     }
 }
 
+// From the picture itself, in two passes, whatever `sums` says.
 static void reference_group_norm(ink_pool *pool, const ink_group_norm *p) {
     (void)pool;
     size_t wide = p->channels / p->groups;
@@ -199,16 +200,58 @@ static void reference_group_norm(ink_pool *pool, const ink_group_norm *p) {
             }
         report(p->non_finite, 0, square);
         double factor = 1 / sqrt(square / count + (double)p->epsilon);
-        for (size_t pixel = 0; pixel < p->pixels; pixel++)
-            for (size_t c = group * wide; c < (group + 1) * wide; c++) {
-                double y = ((double)p->x[pixel * p->channels + c] - mean) * factor *
-                               (double)p->weight[c] +
-                           (double)p->bias[c];
-                if (p->silu) y = y / (1 + exp(-y));
-                put(&p->out, pixel, c, (float)y);
-            }
+        for (size_t c = group * wide; c < (group + 1) * wide; c++) {
+            p->factor[c] = (float)((double)p->weight[c] * factor);
+            p->shift[c] = (float)((double)p->bias[c] - mean * (double)p->weight[c] * factor);
+        }
     }
-    for (size_t pixel = 0; pixel < p->pixels; pixel++) put_padding(&p->out, pixel, p->channels);
+}
+
+static void reference_group_apply(ink_pool *pool, const ink_group_apply *p) {
+    (void)pool;
+    for (size_t pixel = 0; pixel < p->pixels; pixel++) {
+        for (size_t c = 0; c < p->channels; c++) {
+            double y = (double)p->x[pixel * p->channels + c] * (double)p->factor[c] +
+                       (double)p->shift[c];
+            if (p->silu) y = y / (1 + exp(-y));
+            put(&p->out, pixel, c, (float)y);
+        }
+        put_padding(&p->out, pixel, p->channels);
+    }
+}
+
+// The input of a square: row and column may lie outside of the picture, which is zero there.
+static float square_input(const ink_squares *p, ptrdiff_t row, ptrdiff_t column, size_t channel) {
+    ptrdiff_t height = (ptrdiff_t)p->height << p->upsample;
+    ptrdiff_t width = (ptrdiff_t)p->width << p->upsample;
+    if (row < 0 || column < 0 || row >= height || column >= width) return 0;
+    size_t pixel = (size_t)(row >> p->upsample) * p->width + (size_t)(column >> p->upsample);
+    double y = (double)p->x[pixel * p->weights.depth + channel];
+    if (p->factor) y = y * (double)p->factor[channel] + (double)p->shift[channel];
+    if (p->silu) y = y / (1 + exp(-y));
+    return (float)y;
+}
+
+// B' d B with rows (1 0 -1 0), (0 1 1 0), (0 -1 1 0), (0 1 0 -1) of B', rounded as the product is.
+static void square_transform(const ink_squares *p, size_t row, size_t column, size_t channel,
+                             float out[16]) {
+    static const int terms[4][2] = {{0, 2}, {1, 2}, {2, 1}, {1, 3}};
+    float lines[4][4];
+    for (int x = 0; x < 4; x++) {
+        float d[4];
+        for (int y = 0; y < 4; y++)
+            d[y] = square_input(p, (ptrdiff_t)(2 * row) + y - 1, (ptrdiff_t)(2 * column) + x - 1,
+                                channel);
+        for (int i = 0; i < 4; i++)
+            lines[i][x] = i == 1 ? d[1] + d[2] : d[terms[i][0]] - d[terms[i][1]];
+    }
+    for (int y = 0; y < 4; y++)
+        for (int i = 0; i < 4; i++) {
+            const float *d = lines[y];
+            float v = i == 1 ? d[1] + d[2] : d[terms[i][0]] - d[terms[i][1]];
+            out[4 * y + i] =
+                p->weights.precision == INK_BF16 ? ink_f32_from_bf16(ink_bf16_from_f32(v)) : v;
+        }
 }
 
 static void reference_convert(ink_pool *pool, const ink_convert *p) {

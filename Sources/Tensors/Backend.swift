@@ -52,10 +52,13 @@ public protocol Backend: AnyObject, Sendable {
     func product(_ a: Operand, _ weights: Weights, adding residual: Values?) -> Values
     /// `silu(a · gate) * (a · up)` for weights of layout `.gated`.
     func gatedProduct(_ a: Operand, _ weights: Weights) -> Operand
-    /// Convolution of a picture `[height * width, channels]`.
+    /// Convolution of a picture `[height * width, channels]`, which is normed first if asked for.
+    ///
+    /// With `reusing`, the result may take the memory of `residual`, or of `input` where there is
+    /// none: that one is not to be used any more.
     func convolve(
-        _ input: Operand, _ weights: Weights, geometry: ConvolutionGeometry,
-        adding residual: Values?
+        _ input: Values, norm: PictureNorm<Self>?, _ weights: Weights,
+        geometry: ConvolutionGeometry, adding residual: Values?, reusing: Bool
     ) -> Values
     /// Softmax attention within each sequence, for the first tokens of each: as many as its range in
     /// `queries` has, which is also where their results go. Causal attention is for all tokens.
@@ -77,11 +80,8 @@ public protocol Backend: AnyObject, Sendable {
     func addNorm(
         _ y: Values, to x: Values, weight: Vector, epsilon: Float,
         gate: ModulationSlice<Self>?, segments: Segments)
-    /// Group norm over a picture `[pixels, channels]`, then SiLU if asked for.
-    func groupNorm(
-        _ x: Values, groups: Int, weight: Vector, bias: Vector, epsilon: Float, silu: Bool,
-        precision: Precision
-    ) -> Operand
+    /// Group norm over a picture `[pixels, channels]`.
+    func groupNorm(_ x: Values, _ norm: PictureNorm<Self>, precision: Precision) -> Operand
     /// `x / (1 + e^-x)` in place.
     func silu(_ x: Values)
     /// Hyperbolic tangent of some columns in place.
@@ -115,6 +115,31 @@ extension Backend {
         _ qkv: Values, _ shape: AttentionShape, segments: Segments
     ) -> Operand {
         attention(qkv, shape, segments: segments, queries: segments)
+    }
+}
+
+/// A group norm over all pixels of a picture, and SiLU after it if asked for.
+public struct PictureNorm<Device: Backend>: Sendable {
+    /// Groups of neighbouring channels that are normed together.
+    public let groups: Int
+    /// One factor a channel.
+    public let weight: Device.Vector
+    /// One summand a channel.
+    public let bias: Device.Vector
+    /// Added to the variance.
+    public let epsilon: Float
+    /// Whether SiLU follows.
+    public let silu: Bool
+
+    /// Describes a norm.
+    public init(
+        groups: Int, weight: Device.Vector, bias: Device.Vector, epsilon: Float, silu: Bool
+    ) {
+        self.groups = groups
+        self.weight = weight
+        self.bias = bias
+        self.epsilon = epsilon
+        self.silu = silu
     }
 }
 

@@ -19,6 +19,10 @@ final class BufferPool: Sendable {
     }
 
     private let free = Mutex<[Block]>([])
+    /// Unused memory that may be kept while new memory is needed.
+    private static let idleLimit = 1 << 30
+    /// Memory from here on is asked for in large pages, which the system hands out faster.
+    private static let largePage = 2 << 20
 
     deinit { trim() }
 
@@ -41,13 +45,22 @@ final class BufferPool: Sendable {
             return blocks.removeLast()
         }
         if let reused { return (reused.address, reused.capacity) }
-        let capacity = max(64, (bytes + 63) / 64 * 64)
+        if bytes + idleBytes > Self.idleLimit { trim() }
+        let unit = bytes >= 2 * Self.largePage ? Self.largePage : 64
+        let capacity = max(64, (bytes + unit - 1) / unit * unit)
         var address: UnsafeMutableRawPointer?
-        guard posix_memalign(&address, 64, capacity) == 0, let address else {
+        guard posix_memalign(&address, unit, capacity) == 0, let address else {
             // Sizes were checked against the memory of the machine before work began.
             fatalError("out of memory: \(capacity) bytes were asked for")
         }
+        #if os(Linux)
+            if unit == Self.largePage { _ = madvise(address, capacity, MADV_HUGEPAGE) }
+        #endif
         return (address, capacity)
+    }
+
+    private var idleBytes: Int {
+        free.withLock { $0.reduce(0) { $0 + $1.capacity } }
     }
 
     /// Takes memory back that `take` handed out.

@@ -42,7 +42,7 @@ extension CPUBackend {
         let panel = 2 * lanes
         guard let first = source.parts.first else { preconditionFailure("matrix without parts") }
         let depth = first.depth
-        let taps = first.taps
+        var taps = first.taps
         precondition(
             depth > 0 && source.parts.allSatisfy { $0.depth == depth && $0.taps == taps }, "depths")
         precondition(
@@ -50,7 +50,10 @@ extension CPUBackend {
             "int8 weights of depth \(depth) with \(taps) taps")
         // Mixed storage types are rare (a merged LoRA beside stored rows): bring all to f32.
         var parts = source.parts
-        if parts.contains(where: { $0.dtype != first.dtype }) {
+        if source.layout == .dense, taps == 9, depth >= Self.squareDepth {
+            parts = parts.map(\.squares)
+            taps = 16
+        } else if parts.contains(where: { $0.dtype != first.dtype }) {
             parts = parts.map { StoredRows($0.floats(), rows: $0.rows, depth: depth, taps: taps) }
         }
         let dtype = parts[0].dtype
@@ -90,11 +93,7 @@ extension CPUBackend {
             if precision == .int8 {
                 kernels.pointee.pack_int8(workers, &pack)
             } else {
-                if precision == .int8 {
-                    kernels.pointee.pack_int8(workers, &pack)
-                } else {
-                    ink_pack_rows(workers, &pack)
-                }
+                ink_pack_rows(workers, &pack)
             }
         }
         // The rows belong to mapped files: they must outlive the packing.
@@ -115,6 +114,17 @@ extension CPUBackend {
 }
 
 extension StoredRows {
+    /// 3 x 3 kernels as the 16 sums each that convolutions of squares multiply by.
+    fileprivate var squares: StoredRows {
+        let kernels = floats()
+        let count = rows * depth
+        let sums = [Float](unsafeUninitializedCapacity: count * 16) { buffer, filled in
+            if let start = buffer.baseAddress { ink_square_weights(kernels, count, start) }
+            filled = count * 16
+        }
+        return StoredRows(sums, rows: rows, depth: depth, taps: 16)
+    }
+
     /// The numbers as f32.
     package func floats() -> [Float] {
         let count = rows * depth * taps

@@ -68,23 +68,6 @@ extension CPUBackend {
     }
 
     /// See `Backend`.
-    public func groupNorm(
-        _ x: CPUValues, groups: Int, weight: CPUVector, bias: CPUVector, epsilon: Float,
-        silu: Bool, precision: Precision
-    ) -> CPUOperand {
-        precondition(weight.count == x.columns && x.columns.isMultiple(of: groups), "groupNorm")
-        precondition(precision != .int8, "groupNorm feeds convolutions, which are not in int8")
-        let result = CPUOperand(rows: x.rows, columns: x.columns, precision: precision, pool: pool)
-        let scratch = PooledBuffer(bytes: ink_group_norm_scratch(x.rows, x.columns), pool: pool)
-        var call = ink_group_norm(
-            x: x.pointer, pixels: x.rows, channels: x.columns, groups: groups,
-            weight: weight.pointer, bias: bias.pointer, epsilon: epsilon, silu: silu ? 1 : 0,
-            out: result.output, scratch: scratch.address, non_finite: guardSlot)
-        kernels.pointee.group_norm(workers, &call)
-        return result
-    }
-
-    /// See `Backend`.
     public func silu(_ x: CPUValues) {
         kernels.pointee.silu(x.pointer, x.rows * x.columns)
     }

@@ -4,7 +4,7 @@ import CKernels
 
 extension CPUBackend {
     /// Rises with every change of what the panels hold or of the order they hold it in.
-    private static let panelVersion = 1
+    private static let panelVersion = 2
 
     /// Kernels, panel width and precision: what the panels of one model differ by.
     public var packedForm: String? {

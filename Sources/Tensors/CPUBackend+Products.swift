@@ -74,32 +74,6 @@ extension CPUBackend {
     }
 
     /// See `Backend`.
-    public func convolve(
-        _ input: CPUOperand, _ weights: CPUWeights, geometry: ConvolutionGeometry,
-        adding residual: CPUValues?
-    ) -> CPUValues {
-        check(input, weights)
-        let rows = geometry.outputHeight * geometry.outputWidth
-        precondition(
-            input.rows == geometry.height * geometry.width && input.precision != .int8
-                && weights.matrix.taps == geometry.kernel * geometry.kernel
-                && input.columns <= 4096, "convolution shapes")
-        let result = makeValues(rows: rows, columns: weights.columns)
-        if let residual {
-            precondition(residual.rows == rows && residual.columns == weights.columns, "residual")
-        }
-        var call = ink_convolution(
-            input: input.input, height: geometry.height, width: geometry.width,
-            kernel: geometry.kernel, stride: geometry.stride, pad_top: geometry.padding,
-            pad_left: geometry.padding, upsample: geometry.upsample ? 1 : 0,
-            out_height: geometry.outputHeight, out_width: geometry.outputWidth,
-            weights: weights.matrix, residual: residual.map { UnsafePointer($0.pointer) },
-            out: result.pointer)
-        kernels.pointee.convolve(workers, &call)
-        return result
-    }
-
-    /// See `Backend`.
     public func attention(
         _ qkv: CPUValues, _ shape: AttentionShape, segments: Segments, queries: Segments
     ) -> CPUOperand {

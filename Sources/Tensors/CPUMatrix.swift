@@ -9,11 +9,22 @@ public final class CPUValues: DeviceMatrix {
     /// Features or channels.
     public let columns: Int
     let buffer: PooledBuffer
+    /// Parts of the sums that a norm needs, `[sumBlocks, 2, columns]`, where a convolution added them up.
+    ///
+    /// Such values are not changed afterwards.
+    let sums: PooledBuffer?
+    let sumBlocks: Int
 
-    init(rows: Int, columns: Int, pool: BufferPool) {
+    /// Values in memory of their own, or in `buffer`.
+    init(
+        rows: Int, columns: Int, pool: BufferPool, sumBlocks: Int = 0,
+        in buffer: PooledBuffer? = nil
+    ) {
         self.rows = rows
         self.columns = columns
-        buffer = PooledBuffer(bytes: rows * columns * 4, pool: pool)
+        self.sumBlocks = sumBlocks
+        sums = sumBlocks == 0 ? nil : PooledBuffer(bytes: sumBlocks * 2 * columns * 4, pool: pool)
+        self.buffer = buffer ?? PooledBuffer(bytes: rows * columns * 4, pool: pool)
     }
 
     var pointer: UnsafeMutablePointer<Float> {

@@ -63,6 +63,9 @@ public struct MatrixSource: Sendable {
         case stacked
         /// Two parts of equal height: the product yields `silu(first) * second`.
         case gated
+        /// As `stacked`, of 3 x 3 kernels that move one pixel at a time: a device may store what takes
+        /// fewer products.
+        case dense
     }
 
     /// Stored matrices of equal depth.

@@ -120,6 +120,29 @@ typedef struct ink_convolution {
     float *_Nonnull out;              // [out_height * out_width, columns]
 } ink_convolution;
 
+/// A 3 x 3 convolution of stride 1, two by two outputs at a time; see template/squares.h.
+typedef struct ink_squares {
+    const float *_Nonnull x;  // [height * width, depth]
+    size_t height, width;
+    const float *_Nullable factor;  // [depth]; the input is x * factor + shift, or x where NULL
+    const float *_Nullable shift;
+    int silu;            // then SiLU
+    int upsample;        // 1: the input is read as if enlarged twofold by nearest neighbour
+    ink_matrix weights;  // taps = 16, as made by ink_square_weights
+    const float *_Nullable residual;  // [output pixels, columns]
+    float *_Nonnull out;              // [output pixels, columns]
+    float *_Nullable sums;  // [tasks, 2, columns]: each task's outputs and their squares, added up
+    void *_Nonnull scratch; // squares_scratch bytes, 64-byte aligned
+} ink_squares;
+
+/// How the squares of a picture are divided; depends on nothing but its size.
+typedef struct ink_square_tasks {
+    size_t rows, columns;  // squares of the picture
+    size_t high, wide;     // squares of a task
+    size_t across;         // tasks side by side
+    size_t count;
+} ink_square_tasks;
+
 typedef struct ink_attention {
     const float *_Nonnull q;  // [tokens, ..] rows of `stride`, head h at h * head_dim
     const float *_Nonnull k;
@@ -179,17 +202,30 @@ typedef struct ink_add_norm {
     int32_t *_Nonnull non_finite;
 } ink_add_norm;
 
+/// Statistics of a group norm, as one multiply-add a channel.
 typedef struct ink_group_norm {
     const float *_Nonnull x;  // [pixels, channels]
     size_t pixels, channels, groups;
     const float *_Nonnull weight;
     const float *_Nonnull bias;
     float epsilon;
-    int silu;
-    ink_output out;
-    void *_Nonnull scratch;  // ink_group_norm_scratch bytes
+    const float *_Nullable sums;  // [blocks, 2, channels] as in ink_squares, or NULL
+    size_t blocks;
+    float *_Nonnull factor;  // [channels]: out = x * factor + shift
+    float *_Nonnull shift;
+    void *_Nullable scratch;  // ink_group_norm_scratch bytes; not needed with `sums`
     int32_t *_Nonnull non_finite;  // set to 0 when the statistics are not finite
 } ink_group_norm;
+
+/// x * factor + shift, then SiLU if asked for.
+typedef struct ink_group_apply {
+    const float *_Nonnull x;  // [pixels, channels]
+    size_t pixels, channels;
+    const float *_Nonnull factor;  // [channels]
+    const float *_Nonnull shift;
+    int silu;
+    ink_output out;
+} ink_group_apply;
 
 typedef struct ink_convert {
     const void *_Nonnull x;
@@ -210,11 +246,13 @@ typedef struct ink_kernels {
     void (*_Nonnull pack_int8)(ink_pool *_Nonnull, const ink_pack *_Nonnull);
     void (*_Nonnull product)(ink_pool *_Nonnull, const ink_product *_Nonnull);
     void (*_Nonnull convolve)(ink_pool *_Nonnull, const ink_convolution *_Nonnull);
+    void (*_Nonnull squares)(ink_pool *_Nonnull, const ink_squares *_Nonnull);
     void (*_Nonnull attend)(ink_pool *_Nonnull, const ink_attention *_Nonnull);
     void (*_Nonnull head_norm)(ink_pool *_Nonnull, const ink_head_norm *_Nonnull);
     void (*_Nonnull norm)(ink_pool *_Nonnull, const ink_norm *_Nonnull);
     void (*_Nonnull add_norm)(ink_pool *_Nonnull, const ink_add_norm *_Nonnull);
     void (*_Nonnull group_norm)(ink_pool *_Nonnull, const ink_group_norm *_Nonnull);
+    void (*_Nonnull group_apply)(ink_pool *_Nonnull, const ink_group_apply *_Nonnull);
     void (*_Nonnull convert)(ink_pool *_Nonnull, const ink_convert *_Nonnull);
     void (*_Nonnull silu)(float *_Nonnull x, size_t count);
     /// Multiply-adds of one thread in registers only: the ceiling that shares of peak refer to.
@@ -223,6 +261,8 @@ typedef struct ink_kernels {
     size_t (*_Nonnull attention_scratch)(int threads, size_t tokens, size_t segments, size_t heads,
                                          size_t kv_heads, size_t head_dim,
                                          ink_precision precision);
+    /// Bytes of scratch memory that `squares` needs.
+    size_t (*_Nonnull squares_scratch)(int threads, size_t depth, ink_precision precision);
 } ink_kernels;
 
 /// The best variant that this CPU runs.
@@ -238,6 +278,10 @@ void ink_pack_rows(ink_pool *_Nonnull pool, const ink_pack *_Nonnull pack);
 
 /// Bytes of scratch memory that `group_norm` needs.
 size_t ink_group_norm_scratch(size_t pixels, size_t channels);
+
+ink_square_tasks ink_squares_tasks(size_t height, size_t width, int upsample);
+/// Turns `count` kernels of 3 x 3 numbers into the 16 sums each that `squares` multiplies by.
+void ink_square_weights(const float *_Nonnull kernels, size_t count, float *_Nonnull out);
 
 /// Converts stored numbers to f32. Exact for every source but F64.
 void ink_to_f32(const void *_Nonnull source, ink_source type, size_t count, float *_Nonnull out);

@@ -25,12 +25,13 @@ AI void find_taps(const ink_convolution *p, size_t pitch, size_t pixel0, size_t 
         size_t top = oy * p->stride - p->pad_top, left = ox * p->stride - p->pad_left;
         for (size_t ky = 0; ky < p->kernel; ky++) {
             size_t y = top + ky;
-            const char *line = (const char *)p->input.data + (y >> shift) * p->width * pitch;
+            size_t line = (y >> shift) * p->width;
             const void **to = rows + ky * p->kernel * BLOCK_PIXELS + i;
             for (size_t kx = 0; kx < p->kernel; kx++, to += BLOCK_PIXELS) {
                 size_t x = left + kx;
-                *to = y < height && x < width ? line + (x >> shift) * pitch
-                                              : (const char *)zero_row;
+                *to = y < height && x < width
+                          ? (const char *)p->input.data + (line + (x >> shift)) * pitch
+                          : (const char *)zero_row;
             }
         }
         if (++ox == p->out_width) {

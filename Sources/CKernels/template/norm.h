@@ -186,7 +186,7 @@ static void group_sums_task(void *context, size_t index, int worker) {
     (void)worker;
     const ink_group_norm *p = context;
     size_t channels = p->channels, end = smaller(p->pixels, (index + 1) * GROUP_PIXELS);
-    float *sums = (float *)p->scratch + 2 * channels * (index + 1), *squares = sums + channels;
+    float *sums = (float *)p->scratch + 2 * channels * index, *squares = sums + channels;
     for (size_t c = 0; c < channels; c += LANES) {
         size_t count = smaller(LANES, channels - c);
         vf s = splat(0), q = splat(0);
@@ -200,30 +200,14 @@ static void group_sums_task(void *context, size_t index, int worker) {
     }
 }
 
-static void group_apply_task(void *context, size_t index, int worker) {
-    (void)worker;
-    const ink_group_norm *p = context;
-    size_t channels = p->channels, end = smaller(p->pixels, (index + 1) * GROUP_PIXELS);
-    const float *factor = p->scratch, *shift = factor + channels;
-    for (size_t pixel = index * GROUP_PIXELS; pixel < end; pixel++) {
-        for (size_t c = 0; c < channels; c += LANES) {
-            size_t count = smaller(LANES, channels - c);
-            vf y = load_some(p->x + pixel * channels + c, count, 0) *
-                       load_some(factor + c, count, 0) +
-                   load_some(shift + c, count, 0);
-            if (p->silu) y = silu(y);
-            store_operand(&p->out, pixel, c, y, count);
-        }
-        pad_operand(&p->out, pixel, channels);
-    }
-}
-
 static void kernel_group_norm(ink_pool *pool, const ink_group_norm *p) {
-    size_t blocks = (p->pixels + GROUP_PIXELS - 1) / GROUP_PIXELS, channels = p->channels;
-    size_t wide = channels / p->groups;
-    ink_pool_run(pool, blocks, group_sums_task, (void *)p);
-    float *factor = p->scratch, *shift = factor + channels;
-    const float *partial = factor + 2 * channels;
+    size_t channels = p->channels, wide = channels / p->groups, blocks = p->blocks;
+    const float *partial = p->sums;
+    if (!partial) {
+        blocks = (p->pixels + GROUP_PIXELS - 1) / GROUP_PIXELS;
+        partial = p->scratch;
+        ink_pool_run(pool, blocks, group_sums_task, (void *)p);
+    }
     double count = (double)p->pixels * (double)wide;
     for (size_t group = 0; group < p->groups; group++) {
         double sum = 0, squares = 0;
@@ -239,11 +223,31 @@ static void kernel_group_norm(ink_pool *pool, const ink_group_norm *p) {
         if (!is_finite((float)mean) || !is_finite((float)variance)) report_row(p->non_finite, 0);
         double inverse = 1 / sqrt(variance + (double)p->epsilon);
         for (size_t c = group * wide; c < (group + 1) * wide; c++) {
-            factor[c] = (float)((double)p->weight[c] * inverse);
-            shift[c] = (float)((double)p->bias[c] - mean * (double)p->weight[c] * inverse);
+            p->factor[c] = (float)((double)p->weight[c] * inverse);
+            p->shift[c] = (float)((double)p->bias[c] - mean * (double)p->weight[c] * inverse);
         }
     }
-    ink_pool_run(pool, blocks, group_apply_task, (void *)p);
+}
+
+static void group_apply_task(void *context, size_t index, int worker) {
+    (void)worker;
+    const ink_group_apply *p = context;
+    size_t channels = p->channels, end = smaller(p->pixels, (index + 1) * GROUP_PIXELS);
+    for (size_t pixel = index * GROUP_PIXELS; pixel < end; pixel++) {
+        for (size_t c = 0; c < channels; c += LANES) {
+            size_t count = smaller(LANES, channels - c);
+            vf y = load_some(p->x + pixel * channels + c, count, 0) *
+                       load_some(p->factor + c, count, 0) +
+                   load_some(p->shift + c, count, 0);
+            if (p->silu) y = silu(y);
+            store_operand(&p->out, pixel, c, y, count);
+        }
+        pad_operand(&p->out, pixel, channels);
+    }
+}
+
+static void kernel_group_apply(ink_pool *pool, const ink_group_apply *p) {
+    ink_pool_run(pool, (p->pixels + GROUP_PIXELS - 1) / GROUP_PIXELS, group_apply_task, (void *)p);
 }
 
 // MARK: - Conversion and activation

@@ -111,6 +111,51 @@ static void NAME(convolve)(ink_pool *pool, const ink_convolution *p) {
             }
 }
 
+static void NAME(squares)(ink_pool *pool, const ink_squares *p) {
+    (void)pool;
+    // A' has rows (1 1 1 0) and (0 1 -1 -1).
+    static const double signs[2][4] = {{1, 1, 1, 0}, {0, 1, -1, -1}};
+    ink_square_tasks tasks = ink_squares_tasks(p->height, p->width, p->upsample);
+    size_t height = p->height << p->upsample, width = p->width << p->upsample;
+    size_t depth = p->weights.depth, columns = p->weights.columns;
+    float *inputs = malloc(depth * 16 * sizeof *inputs);
+    if (p->sums) memset(p->sums, 0, tasks.count * 2 * columns * sizeof *p->sums);
+    for (size_t square = 0; inputs && square < tasks.rows * tasks.columns; square++) {
+        size_t row = square / tasks.columns, column = square % tasks.columns;
+        for (size_t k = 0; k < depth; k++) square_transform(p, row, column, k, inputs + 16 * k);
+        for (size_t c = 0; c < columns; c++) {
+            double m[16];
+            for (size_t i = 0; i < 16; i++) {
+                m[i] = 0;
+                for (size_t k = 0; k < depth; k++)
+                    m[i] += (double)inputs[16 * k + i] *
+                            (double)NAME(weight)(&p->weights, c, i, k);
+            }
+            for (size_t i = 0; i < 4; i++) {
+                size_t y = 2 * row + i / 2, x = 2 * column + i % 2;
+                if (y >= height || x >= width) continue;
+                double sum = p->weights.bias ? (double)p->weights.bias[c] : 0;
+                for (size_t j = 0; j < 16; j++)
+                    sum += signs[i / 2][j / 4] * signs[i % 2][j % 4] * m[j];
+                size_t at = (y * width + x) * columns + c;
+                if (p->residual) sum += (double)p->residual[at];
+                p->out[at] = (float)sum;
+                // All in the first task's place.
+                if (p->sums) {
+                    p->sums[c] += (float)sum;
+                    p->sums[columns + c] += (float)(sum * sum);
+                }
+            }
+        }
+    }
+    free(inputs);
+}
+
+static size_t NAME(squares_scratch)(int threads, size_t depth, ink_precision precision) {
+    (void)threads, (void)depth, (void)precision;
+    return 64;
+}
+
 static size_t NAME(attention_scratch)(int threads, size_t tokens, size_t segments, size_t heads,
                                       size_t kv_heads, size_t head_dim, ink_precision precision) {
     (void)threads, (void)segments, (void)heads, (void)kv_heads, (void)head_dim, (void)precision;
@@ -125,13 +170,16 @@ static const ink_kernels NAME(table) = {
     .pack_int8 = NAME(pack_int8),
     .product = NAME(product),
     .convolve = NAME(convolve),
+    .squares = NAME(squares),
     .attend = reference_attend,
     .head_norm = reference_head_norm,
     .norm = reference_norm,
     .add_norm = reference_add_norm,
     .group_norm = reference_group_norm,
+    .group_apply = reference_group_apply,
     .convert = reference_convert,
     .silu = reference_silu,
     .spin = reference_spin,
     .attention_scratch = NAME(attention_scratch),
+    .squares_scratch = NAME(squares_scratch),
 };

@@ -14,6 +14,7 @@
 #include "product.h"
 #include "convolution.h"
 #include "attention.h"
+#include "squares.h"
 #include "norm.h"
 
 static const ink_kernels variant_table = {
@@ -24,15 +25,18 @@ static const ink_kernels variant_table = {
     .pack_int8 = kernel_pack_int8,
     .product = kernel_product,
     .convolve = kernel_convolve,
+    .squares = kernel_squares,
     .attend = kernel_attend,
     .head_norm = kernel_head_norm,
     .norm = kernel_norm,
     .add_norm = kernel_add_norm,
     .group_norm = kernel_group_norm,
+    .group_apply = kernel_group_apply,
     .convert = kernel_convert,
     .silu = kernel_silu,
     .spin = kernel_spin,
     .attention_scratch = kernel_attention_scratch,
+    .squares_scratch = kernel_squares_scratch,
 };
 
 const ink_kernels *INK_VARIANT(void) { return &variant_table; }

@@ -10,42 +10,30 @@ struct Picture<Device: Backend> {
     var width: Int
 }
 
-/// Group norm, then a 3 x 3 convolution.
+/// Group norm and SiLU, then a 3 x 3 convolution.
 struct NormedConvolution<Device: Backend>: Sendable {
-    private let norm: GroupNorm<Device>
+    private let norm: PictureNorm<Device>
     private let convolution: Convolution<Device>
 
     init(norm: String, convolution: String, groups: Int, loader: WeightLoader<Device>) throws {
-        self.norm = try GroupNorm(norm, groups: groups, loader: loader)
+        self.norm = try loader.norm(norm, groups: groups, silu: true)
         self.convolution = try Convolution(convolution, loader: loader)
     }
 
+    /// The result takes the memory of the residual.
     func callAsFunction(
         _ x: Picture<Device>, adding residual: Device.Values? = nil
     ) -> Picture<Device> {
-        convolution(
-            norm(x.values, silu: true), height: x.height, width: x.width, adding: residual)
+        convolution(x, norm: norm, adding: residual, reusing: residual != nil)
     }
 }
 
-/// Group norm with affine parameters; epsilon is 1e-6 throughout the autoencoder.
-struct GroupNorm<Device: Backend>: Sendable {
-    private let device: Device
-    private let groups: Int
-    private let weight: Device.Vector
-    private let bias: Device.Vector
-
-    init(_ name: String, groups: Int, loader: WeightLoader<Device>) throws {
-        device = loader.device
-        self.groups = groups
-        weight = try loader.vector(name + ".weight")
-        bias = try loader.vector(name + ".bias")
-    }
-
-    func callAsFunction(_ x: Device.Values, silu: Bool) -> Device.Operand {
-        device.groupNorm(
-            x, groups: groups, weight: weight, bias: bias, epsilon: 1e-6, silu: silu,
-            precision: device.sensitivePrecision)
+extension WeightLoader {
+    /// Group norm with affine parameters; epsilon is 1e-6 throughout the autoencoder.
+    func norm(_ name: String, groups: Int, silu: Bool) throws -> PictureNorm<Device> {
+        PictureNorm(
+            groups: groups, weight: try vector(name + ".weight"), bias: try vector(name + ".bias"),
+            epsilon: 1e-6, silu: silu)
     }
 }
 
@@ -54,33 +42,32 @@ struct Convolution<Device: Backend>: Sendable {
     private let device: Device
     private let weights: Device.Weights
     private let kernel: Int
+    private let stride: Int
 
-    init(_ name: String, kernel: Int = 3, loader: WeightLoader<Device>) throws {
+    init(_ name: String, kernel: Int = 3, stride: Int = 1, loader: WeightLoader<Device>) throws {
         device = loader.device
         self.kernel = kernel
+        self.stride = stride
         weights = try loader.weights(
-            [name + ".weight"], bias: [name + ".bias"], precision: loader.device.sensitivePrecision)
+            [name + ".weight"], layout: kernel == 3 && stride == 1 ? .dense : .stacked,
+            bias: [name + ".bias"], precision: loader.device.sensitivePrecision)
     }
 
+    /// With `reusing`, the result may take the memory of `residual`, or of `x` where there is none.
+    ///
+    /// With a stride of 2 padded below and to the right only: output (y, x) reads from (2y, 2x) on.
     func callAsFunction(
-        _ x: Device.Operand, height: Int, width: Int, stride: Int = 1, padding: Int? = nil,
-        upsample: Bool = false, adding residual: Device.Values? = nil
+        _ x: Picture<Device>, norm: PictureNorm<Device>? = nil, upsample: Bool = false,
+        adding residual: Device.Values? = nil, reusing: Bool = false
     ) -> Picture<Device> {
         let geometry = ConvolutionGeometry(
-            height: height, width: width, kernel: kernel, stride: stride, padding: padding,
-            upsample: upsample)
+            height: x.height, width: x.width, kernel: kernel, stride: stride,
+            padding: stride == 1 ? nil : 0, upsample: upsample)
         return Picture(
-            values: device.convolve(x, weights, geometry: geometry, adding: residual),
+            values: device.convolve(
+                x.values, norm: norm, weights, geometry: geometry, adding: residual,
+                reusing: reusing),
             height: geometry.outputHeight, width: geometry.outputWidth)
-    }
-
-    /// Converts the picture first.
-    func callAsFunction(
-        _ x: Picture<Device>, stride: Int = 1, padding: Int? = nil, upsample: Bool = false
-    ) -> Picture<Device> {
-        self(
-            device.operand(x.values, precision: device.sensitivePrecision), height: x.height,
-            width: x.width, stride: stride, padding: padding, upsample: upsample)
     }
 }
 
@@ -105,9 +92,12 @@ struct ResnetBlock<Device: Backend>: Sendable {
             ? nil : try Convolution(name + ".conv_shortcut", kernel: 1, loader: loader)
     }
 
-    func callAsFunction(_ x: Picture<Device>) throws(NumericError) -> Picture<Device> {
-        let residual = shortcut.map { $0(x).values } ?? x.values
-        let result = second(first(x), adding: residual)
+    /// Gives up `x`, whose memory the result takes.
+    func callAsFunction(_ x: consuming Picture<Device>) throws(NumericError) -> Picture<Device> {
+        let hidden = first(x)
+        var residual = consume x
+        if let shortcut { residual = shortcut(residual, reusing: true) }
+        let result = second(hidden, adding: residual.values)
         try checkFinite(device, Segments(lengths: [1]), at: "autoencoder \(name)")
         return result
     }
@@ -116,7 +106,7 @@ struct ResnetBlock<Device: Backend>: Sendable {
 /// Attention of all pixels to all pixels, with one head of the full width.
 struct PixelAttention<Device: Backend>: Sendable {
     private let device: Device
-    private let norm: GroupNorm<Device>
+    private let norm: PictureNorm<Device>
     private let qkv: Device.Weights
     private let output: Device.Weights
     private let channels: Int
@@ -124,7 +114,7 @@ struct PixelAttention<Device: Backend>: Sendable {
     init(_ name: String, channels: Int, groups: Int, loader: WeightLoader<Device>) throws {
         device = loader.device
         self.channels = channels
-        norm = try GroupNorm(name + ".group_norm", groups: groups, loader: loader)
+        norm = try loader.norm(name + ".group_norm", groups: groups, silu: false)
         let parts = ["to_q", "to_k", "to_v"].map { "\(name).\($0)" }
         qkv = try loader.weights(
             parts.map { $0 + ".weight" }, bias: parts.map { $0 + ".bias" },
@@ -138,7 +128,8 @@ struct PixelAttention<Device: Backend>: Sendable {
         let shape = AttentionShape(
             heads: 1, keyValueHeads: 1, headDim: channels, causal: false,
             precision: device.sensitivePrecision)
-        let mixed = device.product(norm(x.values, silu: false), qkv, adding: nil)
+        let normed = device.groupNorm(x.values, norm, precision: device.sensitivePrecision)
+        let mixed = device.product(normed, qkv, adding: nil)
         let attended = device.attention(
             mixed, shape, segments: Segments(lengths: [x.values.rows]))
         return Picture(
@@ -165,7 +156,8 @@ struct MiddleBlock<Device: Backend>: Sendable {
     }
 
     func callAsFunction(_ x: Picture<Device>) throws(NumericError) -> Picture<Device> {
-        let y = try first(x)
-        return try second(attention.map { $0(y) } ?? y)
+        var y = try first(x)
+        if let attention { y = attention(y) }
+        return try second(consume y)
     }
 }

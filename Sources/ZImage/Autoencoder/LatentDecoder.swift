@@ -43,7 +43,7 @@ struct LatentDecoder<Device: Backend>: Sendable {
         var x = try middle(input(postQuantization.map { $0(latents) } ?? latents))
         for block in blocks {
             for resnet in block.resnets {
-                x = try resnet(x)
+                x = try resnet(consume x)
                 pause()
             }
             if let upsampler = block.upsampler { x = upsampler(x, upsample: true) }

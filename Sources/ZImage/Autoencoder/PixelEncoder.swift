@@ -24,7 +24,7 @@ struct PixelEncoder<Device: Backend>: Sendable {
             }
             let downsampler =
                 index + 1 < count
-                ? try Convolution("\(name).downsamplers.0.conv", loader: loader) : nil
+                ? try Convolution("\(name).downsamplers.0.conv", stride: 2, loader: loader) : nil
             return (resnets, downsampler)
         }
         middle = try MiddleBlock("encoder.mid_block", config: config, loader: loader)
@@ -39,9 +39,8 @@ struct PixelEncoder<Device: Backend>: Sendable {
     func callAsFunction(_ pixels: Picture<Device>) throws(NumericError) -> Picture<Device> {
         var x = input(pixels)
         for block in blocks {
-            for resnet in block.resnets { x = try resnet(x) }
-            // Padded below and to the right only: output (y, x) reads from (2y, 2x) on.
-            if let downsampler = block.downsampler { x = downsampler(x, stride: 2, padding: 0) }
+            for resnet in block.resnets { x = try resnet(consume x) }
+            if let downsampler = block.downsampler { x = downsampler(x) }
         }
         let moments = output(try middle(x))
         return quantization.map { $0(moments) } ?? moments

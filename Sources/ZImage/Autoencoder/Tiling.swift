@@ -5,7 +5,7 @@ package import ModelFiles
 /// Decodes and encodes large pictures in overlapping tiles, blended linearly.
 ///
 /// Norms and the middle attention see one tile at a time, so pixels differ slightly from an undivided
-/// picture: below the limit, which takes about 8 GB, nothing is divided.
+/// picture: below the limit, which takes about 4 GB, nothing is divided.
 ///
 /// - Source: diffusers 0.42.1, `AutoencoderKL.tiled_decode` and `tiled_encode`; checked by
 ///   `TilingTests`.

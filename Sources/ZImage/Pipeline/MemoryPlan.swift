@@ -43,18 +43,19 @@ public struct MemoryPlan: Sendable, Equatable {
         transformerParameters = count(transformer.tensorSpecs(feedForward: feedForward))
         autoencoderParameters = count(model.autoencoderConfig.tensorSpecs)
         let width = precision.bytesPerWeight
-        // Modulation stays in f32, the autoencoder in bf16 at least; embeddings are read from the file.
+        // Modulation stays in f32, the autoencoder in bf16 at least, with 16 numbers for each 9 of its
+        // kernels; embeddings are read from the file.
         let modulation =
             4 * transformer.dim * transformer.conditioningWidth
             * (transformer.layers + transformer.refinerLayers)
         let image =
             transformerParameters * width + modulation * (4 - width)
-            + autoencoderParameters * max(2, width)
+            + autoencoderParameters * max(2, width) * 16 / 9
         let layers = textEncoderParameters - text.vocabularySize * text.hiddenSize
         residentBytes = image + layers * width
         streamedBytes = image + layers * width / max(1, text.usedLayers)
         bytesPerToken = (transformer.dim * 8 + feedForward) * 4
-        bytesPerPixel = (model.autoencoderConfig.blockOutChannels.last ?? 1) * 7
+        bytesPerPixel = model.autoencoderConfig.decodedBytesPerPixel
         let size = model.manifest.defaults
         activationBytes = Self.activations(
             size.width, size.height, perToken: bytesPerToken, perPixel: bytesPerPixel)
@@ -101,6 +102,20 @@ public struct MemoryPlan: Sendable, Equatable {
     private static func number(in path: String) -> Int? {
         (try? String(contentsOf: URL(filePath: path), encoding: .utf8))
             .flatMap { Int($0.split(separator: "\n").first ?? "") }
+    }
+}
+
+extension AutoencoderConfig {
+    /// Bytes of activations while decoding, per pixel of the picture.
+    ///
+    /// A resnet holds its input, whose place its result takes, and what is between its two
+    /// convolutions, all in f32; then the finished picture is there three times.
+    fileprivate var decodedBytesPerPixel: Int {
+        let widths = blockOutChannels
+        let levels = widths.indices.map { level in
+            4 * (widths[min(level + 1, widths.count - 1)] + widths[level]) >> (2 * level)
+        }
+        return (levels.max() ?? 0) + 3 * 4 * outChannels
     }
 }
 

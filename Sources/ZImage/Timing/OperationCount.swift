@@ -3,7 +3,8 @@
 package import ModelFiles
 
 // Operations for shares of a processor's peak: two a multiply-add, of products, convolutions and
-// attention only. Norms, activations, embeddings and modulation are not counted.
+// attention only. Norms, activations, embeddings and modulation are not counted. Convolutions count as
+// nine products a pixel, of which a device may need fewer: the decoder's share may be above 1.
 
 extension TransformerConfig {
     /// Operations of `blocks` blocks on one sequence.
