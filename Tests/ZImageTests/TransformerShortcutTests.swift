@@ -42,7 +42,7 @@ struct TransformerShortcutTests {
             try sequence(model, height: 16, width: 16, promptTokens: 3, time: 0.5, seed: 2),
         ]
         var stages: [String] = []
-        let observed = try model(batch) { name, _ in stages.append(name) }
+        let observed = try model(batch, observer: { name, _ in stages.append(name) })
         #expect(stages.contains("t_emb") && stages.contains("final_layer"))
         #expect(bits(try model(batch)) == bits(observed))
     }
