@@ -48,11 +48,12 @@ import Testing
     @Test("a line has nginx's fields, the id and where the time went")
     func success() async throws {
         let id = try HTTPField.Name.named("x-request-id")
-        try await run(try FakeGenerator()) { client in
-            for (body, name) in [
-                (#"{"prompt": "private", "n": 2, "size": "64x32"}"#, "one"),
-                (#"{"prompt": "private", "stream": true}"#, "two"),
-            ] {
+        for (body, name) in [
+            (#"{"prompt": "private", "n": 2, "size": "64x32"}"#, "one"),
+            (#"{"prompt": "private", "stream": true}"#, "two"),
+        ] {
+            // The answer closes the connection, so each has a client of its own.
+            try await run(try FakeGenerator()) { client in
                 let response = try await client.post(
                     path + "?q=private", body,
                     headers: [
