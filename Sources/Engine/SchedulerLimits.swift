@@ -28,4 +28,11 @@ public struct PassReport: Sendable, Equatable {
     public var tokens: Int
     /// What it took, without the passes that came between its layers.
     public var seconds: Double
+
+    /// A pass of the given size.
+    public init(images: Int, tokens: Int, seconds: Double) {
+        self.images = images
+        self.tokens = tokens
+        self.seconds = seconds
+    }
 }

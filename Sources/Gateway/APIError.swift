@@ -31,7 +31,9 @@ struct APIError: Error, Equatable {
         self.parameter = parameter
         self.message = message
         self.retryAfter = retryAfter
-        self.shouldRetry = shouldRetry
+        // Clients repeat these by themselves; without a time to wait, repeating is in vain.
+        let isTerminal = (status.code == 409 || status.code >= 499) && retryAfter == nil
+        self.shouldRetry = shouldRetry ?? (isTerminal ? false : nil)
         self.allow = allow
     }
 
@@ -107,11 +109,11 @@ extension APIError {
         case .numeric:
             self.init(
                 .internalServerError, type: "server_error", code: "numeric_failure",
-                error.message, shouldRetry: false)
+                error.message)
         case .internalFailure:
             self.init(
                 .internalServerError, type: "server_error", code: "internal_error",
-                error.message, shouldRetry: false)
+                error.message)
         }
     }
 
@@ -130,8 +132,7 @@ extension APIError {
     /// The caller went away or cancelled; never worth an automatic repetition.
     static let cancelled = APIError(
         .init(code: 499, reasonPhrase: "Client Closed Request"), type: "cancelled",
-        code: "request_cancelled", "The request was cancelled by its caller.",
-        shouldRetry: false)
+        code: "request_cancelled", "The request was cancelled by its caller.")
 
     /// A path that nothing answers to.
     static let noSuchPath = APIError(
@@ -152,11 +153,18 @@ extension APIError {
             patience: patience)
     }
 
+    /// The service is about to stop.
+    static func draining(patience: Int) -> APIError {
+        APIError(
+            .serviceUnavailable, type: "server_error", code: "server_draining",
+            "The service is about to stop and takes no more requests; try again in a moment.",
+            retryAfter: patience)
+    }
+
     /// Something went wrong that only the log describes.
     static func unexpected(requestID: String) -> APIError {
         APIError(
             .internalServerError, type: "server_error", code: "internal_error",
-            "The server failed to answer; its log says more under request id \(requestID).",
-            shouldRetry: false)
+            "The server failed to answer; its log says more under request id \(requestID).")
     }
 }

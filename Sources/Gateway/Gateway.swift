@@ -4,24 +4,35 @@ package import Engine
 package import Hummingbird
 package import Logging
 import NIOCore
+package import Service
 
 /// What all routes share, and the table of routes.
 package struct Gateway: Sendable {
-    let generator: any ImageGenerating
+    let generator: MeteredGenerator
     let configuration: GatewayConfiguration
+    let telemetry: ServiceTelemetry
+    let log: RequestLog
+    let connections = ConnectionBoard()
+    let state = ServiceState()
     let files = ImageFileStore()
-    let pace = Pace()
     let startedAt = ContinuousClock.now
     let logger: Logger
 
     /// A service in front of a generator.
     package init(
-        generator: any ImageGenerating, configuration: GatewayConfiguration, logger: Logger
+        generator: any ImageGenerating, configuration: GatewayConfiguration,
+        telemetry: ServiceTelemetry, logger: Logger
     ) {
-        self.generator = generator
+        self.generator = MeteredGenerator(generator, metrics: telemetry.engine)
         self.configuration = configuration
+        self.telemetry = telemetry
+        log = RequestLog(
+            metrics: telemetry.http, accessLog: telemetry.accessLog, logger: logger)
         self.logger = logger
     }
+
+    /// Takes no more requests for pictures; those in progress go on.
+    package func beginDraining() { state.beginDraining() }
 
     /// A listener on a port, with every route.
     ///
@@ -39,7 +50,10 @@ package struct Gateway: Sendable {
             router: makeRouter(),
             // Bounds the time to read a request and the rest between two; never the time to
             // answer one.
-            server: .http1(configuration: .init(idleTimeout: .seconds(75))),
+            server: .http1(
+                configuration: .init(
+                    additionalChannelHandlers: [ConnectionMeterHandler(board: connections)],
+                    idleTimeout: .seconds(75))),
             configuration: .init(
                 address: .hostname(configuration.host, port: port), serverName: "inkstone"),
             onServerRunning: { channel in await opened(channel.localAddress?.port ?? port) },
@@ -49,13 +63,14 @@ package struct Gateway: Sendable {
     /// Every route with its middleware; both listeners serve the same table.
     private func makeRouter() -> Router<GatewayContext> {
         let router = Router(context: GatewayContext.self)
-        router.add(middleware: RequestLogMiddleware(logger: logger))
+        router.add(middleware: TelemetryMiddleware(log: log, connections: connections))
         router.add(middleware: OriginMiddleware(policy: OriginPolicy(configuration)))
-        router.add(middleware: ErrorMiddleware(pace: pace))
+        router.add(middleware: ErrorMiddleware(generator: generator))
         addOpenAIRoutes(to: router)
         addModelRoutes(to: router)
         addPageAPIRoutes(to: router)
         addHealthRoutes(to: router)
+        addMetricsRoute(to: router)
         addPageFileRoutes(to: router)
         return router
     }

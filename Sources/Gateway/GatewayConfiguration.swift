@@ -19,6 +19,9 @@ public struct GatewayConfiguration: Sendable {
     public var version: String
     /// Bytes of the largest request body.
     public var maximumBodyBytes: Int
+    /// Requests that the engine takes on at once, those in work and those that wait, so that
+    /// `/readyz` can tell when no more fit; `nil` where nobody knows.
+    public var capacity: Int?
     /// Silence after which an event stream sends a comment, so that proxies keep it open.
     public var keepAliveInterval: Duration
     /// Time that requests in progress get when the service is asked to stop.
@@ -34,6 +37,7 @@ public struct GatewayConfiguration: Sendable {
         allowedHosts: [String] = [],
         allowedOrigins: [String] = [],
         maximumBodyBytes: Int = 1 << 20,
+        capacity: Int? = nil,
         keepAliveInterval: Duration = .seconds(15),
         shutdownGrace: Duration = .seconds(30)
     ) {
@@ -45,6 +49,7 @@ public struct GatewayConfiguration: Sendable {
         self.allowedHosts = allowedHosts
         self.allowedOrigins = allowedOrigins
         self.maximumBodyBytes = maximumBodyBytes
+        self.capacity = capacity
         self.keepAliveInterval = keepAliveInterval
         self.shutdownGrace = shutdownGrace
     }

@@ -3,6 +3,7 @@
 import Engine
 import Hummingbird
 import NIOCore
+import Service
 
 /// A request that has been read and checked, ready for the engine.
 struct ImageCall {
@@ -41,6 +42,25 @@ struct ImageCall {
         } catch {
             throw .invalid(nil, "The request cannot be read: \(error).")
         }
+    }
+}
+
+extension Gateway {
+    /// Reads and checks a request for pictures.
+    ///
+    /// - Throws: `APIError`: what `ImageCall` says, or 503 when the service is about to stop.
+    func imageCall(_ fields: RequestFields) async throws -> ImageCall {
+        let patience = generator.patience
+        guard !state.isDraining else { throw APIError.draining(patience: patience) }
+        return try ImageCall(fields, models: await generator.models, patience: patience)
+    }
+
+    /// Hands a request for pictures to the engine; its log line will tell how long it took.
+    func events(
+        of call: ImageCall, _ context: GatewayContext
+    ) -> AsyncThrowingStream<JobEvent, any Error> {
+        generator.events(
+            for: call.request, model: call.model.id, report: context.record?.begin(call))
     }
 }
 

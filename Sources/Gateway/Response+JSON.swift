@@ -38,6 +38,8 @@ func jsonBytes(_ value: some Encodable) -> [UInt8] {
 extension HTTPField.Name {
     static let xRequestID = Self.known("x-request-id")
     static let xShouldRetry = Self.known("x-should-retry")
+    static let traceparent = Self.known("traceparent")
+    static let tracestate = Self.known("tracestate")
     static let xForwardedProto = Self.known("x-forwarded-proto")
     static let secFetchSite = Self.known("sec-fetch-site")
     static let referrerPolicy = Self.known("referrer-policy")

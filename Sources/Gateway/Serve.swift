@@ -5,7 +5,9 @@ import Foundation
 import Hummingbird
 public import Logging
 import NIOCore
+public import Service
 import ServiceLifecycle
+import Telemetry
 import UnixSignals
 
 /// Where the service can be reached.
@@ -18,34 +20,94 @@ public struct GatewayAddresses: Sendable, Equatable {
 
 /// Serves a generator over HTTP until the process is asked to stop.
 ///
-/// SIGTERM and SIGINT stop listening at once; requests in progress get
-/// `configuration.shutdownGrace` to end, then they are cancelled.
+/// At SIGTERM or SIGINT no more requests for pictures are taken, and `/readyz` says so. When those in
+/// progress are answered, after `configuration.shutdownGrace` at the latest, or at a second
+/// signal, the service stops. SIGHUP opens the file of the access log anew.
 ///
 /// - Parameters:
 ///   - generator: what turns requests into pictures; it may still be loading its models.
 ///   - configuration: where to listen and whom to answer.
-///   - logger: receives one line per request and the start and stop of the service.
+///   - telemetry: the metrics that `/metrics` shows, and the access log.
+///   - logger: receives the start and stop of the service, and one line per request where there
+///     is no access log.
 ///   - onReady: called once, when every listener accepts connections.
 /// - Throws: `GatewayError` when the service cannot start listening.
 public func serve(
     _ generator: any ImageGenerating,
     configuration: GatewayConfiguration,
+    telemetry: ServiceTelemetry,
     logger: Logger,
     onReady: @escaping @Sendable (GatewayAddresses) async -> Void = { _ in }
 ) async throws {
     try checkReach(of: configuration)
-    let gateway = Gateway(generator: generator, configuration: configuration, logger: logger)
+    let gateway = Gateway(
+        generator: generator, configuration: configuration, telemetry: telemetry, logger: logger)
     let ports = [configuration.port] + (configuration.pagePort.map { [$0] } ?? [])
     let board = ListenerBoard(host: configuration.host, expected: ports.count, onReady: onReady)
     let listeners = ports.enumerated().map { index, port in
         Listener(gateway: gateway, port: port) { await board.opened(index, port: $0) }
     }
-    var group = ServiceGroupConfiguration(
-        services: [Listeners(all: listeners)],
-        gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-    group.maximumGracefulShutdownDuration = configuration.shutdownGrace
-    try await ServiceGroup(configuration: group).run()
+    let service = ServiceGroup(
+        configuration: .init(services: [Listeners(all: listeners)], logger: logger))
+    // A signal that nobody waits for would end the program.
+    let signals = await UnixSignalsSequence(
+        trapping: [.sigterm, .sigint] + (telemetry.accessLog?.isFile == true ? [.sighup] : []))
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+        tasks.addTask { try await service.run() }
+        tasks.addTask {
+            await attend(to: signals, of: gateway)
+            try Task.checkCancellation()
+            await service.triggerGracefulShutdown()
+            // Connections that are still busy have had their time.
+            try await Task.sleep(for: .seconds(1))
+        }
+        // Either the listeners ended, or they did not end in time.
+        try await tasks.next()
+        tasks.cancelAll()
+    }
     logger.info("stopped")
+}
+
+/// Returns when it is time to stop.
+private func attend(to signals: UnixSignalsSequence, of gateway: Gateway) async {
+    let grace = gateway.configuration.shutdownGrace
+    let (stopping, beginStopping) = AsyncStream<Void>.makeStream()
+    await withTaskGroup(of: Void.self) { tasks in
+        tasks.addTask {
+            for await signal in signals {
+                if signal == .sighup {
+                    reopenAccessLog(of: gateway)
+                } else if gateway.state.isDraining {
+                    return
+                } else {
+                    gateway.logger.info("stopping, requests in progress are answered first")
+                    gateway.beginDraining()
+                    beginStopping.yield()
+                }
+            }
+        }
+        tasks.addTask {
+            for await _ in stopping { break }
+            let end = ContinuousClock.now + grace
+            while !Task.isCancelled, ContinuousClock.now < end,
+                gateway.log.metrics.requestsInFlight > 0
+            {
+                try? await Task.sleep(for: .milliseconds(20))
+            }
+        }
+        // A second signal, or nothing left to wait for.
+        await tasks.next()
+        tasks.cancelAll()
+    }
+}
+
+private func reopenAccessLog(of gateway: Gateway) {
+    do {
+        try gateway.telemetry.accessLog?.reopen()
+        gateway.logger.info("access log reopened")
+    } catch {
+        gateway.logger.error("access log kept", metadata: ["error": .string("\(error)")])
+    }
 }
 
 /// Refuses to be reachable for everybody unless that was asked for.

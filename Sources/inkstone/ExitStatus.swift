@@ -5,6 +5,7 @@ import Engine
 import Gateway
 import Imaging
 import ModelFiles
+import Telemetry
 import Tensors
 import ZImage
 
@@ -41,6 +42,7 @@ enum ExitStatus: Int32 {
         // The processor's kernels were checked before: what is left is too little memory.
         case is MemoryError, is BackendError: self = .busy
         case is CancellationError: self = .interrupted
+        case is LogFileError: self = .notFound
         case let error as GatewayError: self = error.code == .remoteWithoutKeys ? .usage : .busy
         case let error as GenerationError: self = error.code == .busy ? .busy : .failed
         default: self = .failed

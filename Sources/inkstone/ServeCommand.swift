@@ -6,6 +6,8 @@ import Foundation
 import Gateway
 import Logging
 import ModelFiles
+import Service
+import Telemetry
 import Tensors
 import ZImage
 
@@ -49,6 +51,18 @@ struct ServeCommand: AsyncParsableCommand {
     var allowedOrigin: [String] = []
 
     @OptionGroup var scheduling: SchedulerOptions
+    @Option(
+        help: ArgumentHelp(
+            "File that gets a line for every request; - is standard output. SIGHUP opens it anew.",
+            valueName: "file"))
+    var accessLog: String?
+
+    @Option(help: "Lines of the access log: as nginx writes combined, or JSON.")
+    var accessLogFormat = AccessLog.Format.combined
+
+    @Option(help: "Lines of the program's own log, on standard error.")
+    var logFormat = LogFormat.text
+
     @OptionGroup var options: ModelOptions
     @OptionGroup var caches: CacheOptions
 
@@ -64,19 +78,23 @@ struct ServeCommand: AsyncParsableCommand {
         let loras = try lora.map(LoRAOption.parse)
         for lora in loras { _ = try SafetensorsFile(url: lora.url) }
 
+        let telemetry = ServiceTelemetry(
+            version: version,
+            accessLog: try accessLog.map { try AccessLog(path: $0, format: accessLogFormat) })
         let (promptCache, weightCache) = (caches.promptCache, caches.weightCache)
         let limits = scheduling.limits
         let engine = DeferredEngine()
-        var logger = Logger(label: "inkstone")
+        var logger = logFormat.logger
         logger.logLevel = .info
         let configuration = GatewayConfiguration(
             version: version, host: host, port: port, pagePort: pagePort,
             allowRemoteWithoutKeys: allowRemoteWithoutKeys, allowedHosts: allowedHost,
-            allowedOrigins: allowedOrigin)
+            allowedOrigins: allowedOrigin, capacity: limits.running + limits.waiting)
         await withThrowingTaskGroup(of: Part.self) { [logger] group in
             group.addTask {
-                try await serve(engine, configuration: configuration, logger: logger) {
-                    addresses in
+                try await serve(
+                    engine, configuration: configuration, telemetry: telemetry, logger: logger
+                ) { addresses in
                     Self.say("page  \(addresses.page)")
                     Self.say("API   \(addresses.api)/v1/images/generations")
                 }
@@ -87,9 +105,15 @@ struct ServeCommand: AsyncParsableCommand {
                 let pipeline = try Pipeline(
                     model: folder, device: device, loras: loras, promptCache: promptCache,
                     weightCache: weightCache)
-                let loaded = InferenceEngine(pipeline: pipeline, limits: limits)
-                engine.finishLoading(loaded)
+                let id = folder.manifest.id
+                let loaded = InferenceEngine(pipeline: pipeline, limits: limits) {
+                    telemetry.engine.count($0, model: id)
+                }
                 let seconds = (ContinuousClock.now - start).inSeconds
+                telemetry.engine.modelLoaded(
+                    loaded.description, seconds: seconds, loras: loras.count)
+                telemetry.watch(loaded)
+                engine.finishLoading(loaded)
                 Self.say(
                     "model \(loaded.description.id) in \(loaded.description.precision) on"
                         + " \(loaded.description.kernels), loaded in"

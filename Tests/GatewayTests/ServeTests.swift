@@ -6,10 +6,12 @@ import HTTPTypes
 import HummingbirdTesting
 import Logging
 import NIOCore
+import Service
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct ServeTests {
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    private let telemetry = ServiceTelemetry(version: "1")
 
     @Test(
         "a client that hangs up cancels its work",
@@ -39,7 +41,9 @@ import Testing
         let (opened, opening) = AsyncStream<GatewayAddresses>.makeStream()
         let configuration = GatewayConfiguration(version: "1", port: 0, pagePort: 0)
         let server = Task {
-            try await serve(generator, configuration: configuration, logger: logger) {
+            try await serve(
+                generator, configuration: configuration, telemetry: telemetry, logger: logger
+            ) {
                 opening.yield($0)
                 opening.finish()
             }
@@ -67,7 +71,8 @@ import Testing
             let port = try #require(client.port)
             let configuration = GatewayConfiguration(version: "1", port: 0, pagePort: port)
             let error = await #expect(throws: GatewayError.self) {
-                try await serve(generator, configuration: configuration, logger: logger)
+                try await serve(
+                    generator, configuration: configuration, telemetry: telemetry, logger: logger)
             }
             #expect(error?.code == .addressInUse)
             #expect(error?.message.contains("Port \(port)") == true)
@@ -81,7 +86,8 @@ import Testing
             let configuration = GatewayConfiguration(
                 version: "1", host: host, port: 0, pagePort: nil, allowRemoteWithoutKeys: true)
             let error = await #expect(throws: GatewayError.self) {
-                try await serve(generator, configuration: configuration, logger: logger)
+                try await serve(
+                    generator, configuration: configuration, telemetry: telemetry, logger: logger)
             }
             #expect(error?.code == .cannotListen)
             #expect(error?.message.contains(host) == true)
@@ -95,7 +101,8 @@ import Testing
         let generator = try FakeGenerator()
         let configuration = GatewayConfiguration(version: "1", host: host, port: 0)
         let error = await #expect(throws: GatewayError.self) {
-            try await serve(generator, configuration: configuration, logger: logger)
+            try await serve(
+                generator, configuration: configuration, telemetry: telemetry, logger: logger)
         }
         #expect(error?.code == .remoteWithoutKeys)
         #expect(error?.message.contains("--allow-remote-without-keys") == true)

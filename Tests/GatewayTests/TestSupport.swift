@@ -8,12 +8,14 @@ import Hummingbird
 import HummingbirdTesting
 import Logging
 import NIOCore
+import Service
 import Synchronization
 import Testing
 
 /// Runs a test against a service around a generator, without a socket unless `.live`.
 func withGateway(
-    _ generator: FakeGenerator, _ setup: TestingSetup = .router, logs: LogRecorder? = nil,
+    _ generator: any ImageGenerating, _ setup: TestingSetup = .router,
+    logs: LogRecorder? = nil, telemetry: ServiceTelemetry = ServiceTelemetry(version: "1.2.3"),
     configure: (inout GatewayConfiguration) -> Void = { _ in },
     test: @Sendable (any TestClientProtocol) async throws -> Void
 ) async throws {
@@ -25,7 +27,8 @@ func withGateway(
     configure(&configuration)
     var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     if let logs { logger = Logger(label: "test") { _ in logs } }
-    let gateway = Gateway(generator: generator, configuration: configuration, logger: logger)
+    let gateway = Gateway(
+        generator: generator, configuration: configuration, telemetry: telemetry, logger: logger)
     try await gateway.makeApplication(port: 0).test(setup, test)
 }
 

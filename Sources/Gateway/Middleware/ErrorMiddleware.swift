@@ -3,12 +3,14 @@
 import HTTPTypes
 import Hummingbird
 import Logging
+import Service
 
 /// Turns whatever a route throws into the one error body.
 struct ErrorMiddleware: RouterMiddleware {
     typealias Context = GatewayContext
 
-    let pace: Pace
+    /// Knows how long a place in the queue takes to become free.
+    let generator: MeteredGenerator
 
     func handle(
         _ request: Request, context: GatewayContext,
@@ -17,16 +19,20 @@ struct ErrorMiddleware: RouterMiddleware {
         do {
             return try await next(request, context)
         } catch {
-            var response = Self.describe(error, pace: pace, context: context).response()
+            let known = Self.describe(error, patience: generator.patience, context: context)
+            var response = known.response()
             if request.method == .head { response = response.createHeadResponse() }
             return response
         }
     }
 
     /// What clients may know about an error; the log gets what they may not.
-    static func describe(_ error: any Error, pace: Pace, context: GatewayContext) -> APIError {
-        let known = APIError(describing: error, patience: pace.patience)
+    static func describe(
+        _ error: any Error, patience: Int, context: GatewayContext
+    ) -> APIError {
+        let known = APIError(describing: error, patience: patience)
         let answer = known ?? .unexpected(requestID: context.requestID)
+        context.record?.setCode(answer.code)
         if answer.status == .internalServerError {
             context.logger.error("request failed", metadata: ["error": .string("\(error)")])
         }

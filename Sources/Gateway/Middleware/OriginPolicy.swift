@@ -66,23 +66,21 @@ struct OriginMiddleware: RouterMiddleware {
         next: (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
         guard policy.allows(host: request.head.authority) else {
-            return APIError(
-                .forbidden, type: "permission_error", code: "host_not_allowed",
+            return refusal(
+                "host_not_allowed",
                 "This service answers to loopback names only, not to"
                     + " '\(request.head.authority ?? "")'; use http://127.0.0.1, or list the name"
-                    + " among the allowed hosts."
-            ).response()
+                    + " among the allowed hosts.", context)
         }
         var verdict = policy.verdict(for: request)
         // What the page alone uses stays with the page.
         if verdict == .welcome, request.uri.path.hasPrefix("/api/") { verdict = .foreign }
         let isSafe = [.get, .head].contains(request.method)
         guard verdict != .foreign || isSafe else {
-            return APIError(
-                .forbidden, type: "permission_error", code: "origin_not_allowed",
+            return refusal(
+                "origin_not_allowed",
                 "Pages of '\(request.headers[.origin] ?? "")' may not use this service; list the"
-                    + " origin among the allowed origins."
-            ).response()
+                    + " origin among the allowed origins.", context)
         }
         var response =
             request.method == .options
@@ -90,7 +88,7 @@ struct OriginMiddleware: RouterMiddleware {
         response.headers.append(HTTPField(name: .vary, value: "Origin"))
         if verdict == .welcome, let origin = request.headers[.origin] {
             response.headers[.accessControlAllowOrigin] = origin
-            response.headers[.accessControlExposeHeaders] = "x-request-id, retry-after"
+            response.headers[.accessControlExposeHeaders] = "x-request-id, retry-after, traceparent"
             if request.method == .options {
                 response.headers[.accessControlAllowMethods] = "GET, HEAD, POST, OPTIONS"
                 response.headers[.accessControlAllowHeaders] =
@@ -99,5 +97,10 @@ struct OriginMiddleware: RouterMiddleware {
             }
         }
         return response
+    }
+
+    private func refusal(_ code: String, _ message: String, _ context: GatewayContext) -> Response {
+        context.record?.setCode(code)
+        return APIError(.forbidden, type: "permission_error", code: code, message).response()
     }
 }

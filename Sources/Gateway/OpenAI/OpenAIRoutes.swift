@@ -6,6 +6,7 @@ import HTTPTypes
 import Hummingbird
 import Imaging
 import NIOCore
+import Service
 
 extension Gateway {
     /// `POST /v1/images/generations` and the files that its URLs point to.
@@ -36,12 +37,12 @@ extension Gateway {
         var request = request
         let fields = try RequestFields(
             json: try await request.readBody(upTo: configuration.maximumBodyBytes))
-        let call = try ImageCall(fields, models: await generator.models, patience: pace.patience)
+        let call = try await imageCall(fields)
         let output = try OutputOptions(fields)
         if output.streams { return try await stream(call, output, request, context) }
         let base = publicAddress(of: request)
         let answer = try await request.body.consumeWithCancellationOnInboundClose { _ in
-            try await collect(call, output, since: arrival, base: base)
+            try await collect(call, output, context, since: arrival, base: base)
         }
         var response = Response.json(answer)
         // Watching for the client's departure used up the inbound side of the connection.
@@ -51,12 +52,12 @@ extension Gateway {
 
     /// Runs a call to its end.
     private func collect(
-        _ call: ImageCall, _ output: OutputOptions, since arrival: ContinuousClock.Instant,
-        base: String
+        _ call: ImageCall, _ output: OutputOptions, _ context: GatewayContext,
+        since arrival: ContinuousClock.Instant, base: String
     ) async throws -> ImagesAnswer {
         var pictures: [Int: ImagesAnswer.Picture] = [:]
         var begin: ContinuousClock.Instant?
-        for try await event in generator.events(for: call.request, model: call.model.id) {
+        for try await event in events(of: call, context) {
             switch event {
             case .started:
                 begin = begin ?? .now
@@ -75,7 +76,6 @@ extension Gateway {
                 "The generator ended after \(pictures.count) of \(call.request.count) pictures.")
         }
         let now = ContinuousClock.now
-        pace.record((now - (begin ?? arrival)) / .seconds(1))
         return ImagesAnswer(
             created: Int(Date().timeIntervalSince1970),
             data: pictures.sorted { $0.key < $1.key }.map(\.value),
@@ -121,7 +121,7 @@ extension Gateway {
             count: output.partialImages, steps: call.request.steps)
         return try await EventStream.response(
             to: request,
-            events: generator.events(for: call.request, model: call.model.id),
+            events: events(of: call, context),
             previews: .picked { partials.picks(image: $0, step: $1) },
             keepAlive: configuration.keepAliveInterval,
             translate: { event in
@@ -147,14 +147,14 @@ extension Gateway {
                     frame.index = image.index
                     frame.seed = image.seed
                     frame.timings = .init(image.seconds)
-                    pace.record(image.seconds.total)
                 case .queued, .started, .step:
                     return nil
                 }
                 return EventStream.frame(frame.type, frame)
             },
             fail: { error in
-                let known = ErrorMiddleware.describe(error, pace: pace, context: context)
+                let known = ErrorMiddleware.describe(
+                    error, patience: generator.patience, context: context)
                 return EventStream.frame("error", ErrorEvent(error: known.body.error))
             })
     }

@@ -2,18 +2,29 @@
 
 import Engine
 import Hummingbird
+import Service
 
 /// The state of the service as `/health` and `/readyz` tell it.
 private struct HealthReport: Encodable {
+    /// `ok`, or the first of the reasons.
     var status: String
+    /// Why no request should be sent here now: `loading`, `queue_full`, `draining`.
+    var reasons: [String]
     var model: String?
     var precision: String?
     var kernels: String?
+    /// Requests that wait.
+    var queueDepth: Int
+    /// Requests in work.
+    var running: Int
+    /// Requests that may be in work or wait.
+    var capacity: Int?
     var uptimeSeconds: Int
     var version: String
 
     private enum CodingKeys: String, CodingKey {
-        case status, model, precision, kernels, version
+        case status, reasons, model, precision, kernels, running, capacity, version
+        case queueDepth = "queue_depth"
         case uptimeSeconds = "uptime_seconds"
     }
 }
@@ -21,18 +32,15 @@ private struct HealthReport: Encodable {
 extension Gateway {
     /// Adds the routes that supervisors and balancers ask.
     ///
-    /// `/livez` succeeds while the process runs, `/readyz` and `/health` while a model is loaded.
+    /// `/livez` succeeds while the process runs; `/readyz` and `/health` while a model is loaded,
+    /// the queue has a place and the service is not about to stop.
     func addHealthRoutes(to router: Router<GatewayContext>) {
         router.endpoint("/livez", [.get: { _, _ in .json(["status": "ok"]) }])
         let health: Handler = { _, _ in
-            let model = await generator.models.first
-            let report = HealthReport(
-                status: model == nil ? "loading" : "ok", model: model?.id,
-                precision: model?.precision, kernels: model?.kernels,
-                uptimeSeconds: Int((ContinuousClock.now - startedAt).components.seconds),
-                version: configuration.version)
-            var response = Response.json(report, status: model == nil ? .serviceUnavailable : .ok)
-            if model == nil { response.headers[.retryAfter] = String(pace.patience) }
+            let report = await healthReport()
+            let isReady = report.reasons.isEmpty
+            var response = Response.json(report, status: isReady ? .ok : .serviceUnavailable)
+            if !isReady { response.headers[.retryAfter] = String(generator.patience) }
             return response
         }
         router.endpoint("/readyz", [.get: health])
@@ -40,5 +48,22 @@ extension Gateway {
         router.endpoint(
             "/version",
             [.get: { _, _ in .json(["name": "inkstone", "version": configuration.version]) }])
+    }
+
+    private func healthReport() async -> HealthReport {
+        let model = await generator.models.first
+        let (depth, running) = (generator.queueDepth, generator.running)
+        var reasons: [String] = []
+        if state.isDraining { reasons.append("draining") }
+        if model == nil { reasons.append("loading") }
+        if let capacity = configuration.capacity, depth + running >= capacity {
+            reasons.append("queue_full")
+        }
+        return HealthReport(
+            status: reasons.first ?? "ok", reasons: reasons, model: model?.id,
+            precision: model?.precision, kernels: model?.kernels, queueDepth: depth,
+            running: running, capacity: configuration.capacity,
+            uptimeSeconds: Int((ContinuousClock.now - startedAt).components.seconds),
+            version: configuration.version)
     }
 }

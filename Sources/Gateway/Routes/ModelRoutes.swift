@@ -4,6 +4,7 @@ import Engine
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Service
 
 /// A model as the OpenAI dialect lists it, with what other clients look for.
 private struct ModelRow: Encodable {

@@ -5,6 +5,7 @@ import Foundation
 import Hummingbird
 import Imaging
 import NIOCore
+import Service
 
 // The page's own interface, free to change with the page:
 //
@@ -62,16 +63,15 @@ extension Gateway {
                     var request = request
                     let fields = try RequestFields(
                         json: try await request.readBody(upTo: configuration.maximumBodyBytes))
-                    let call = try ImageCall(
-                        fields, models: await generator.models, patience: pace.patience)
+                    let call = try await imageCall(fields)
                     return try await EventStream.response(
                         to: request,
-                        events: generator.events(for: call.request, model: call.model.id),
+                        events: events(of: call, context),
                         keepAlive: configuration.keepAliveInterval,
                         translate: { try pageFrame($0, call) },
                         fail: { error in
                             let known = ErrorMiddleware.describe(
-                                error, pace: pace, context: context)
+                                error, patience: generator.patience, context: context)
                             return EventStream.frame("error", known.body)
                         },
                         end: EventStream.frame("done", NoData()))
@@ -94,7 +94,6 @@ extension Gateway {
                 "preview",
                 PreviewData(image: image, step: step, url: try PictureFile.dataURL(picture)))
         case .image(let image):
-            pace.record(image.seconds.total)
             let file = try file(for: image, of: call, as: .png, 95)
             return EventStream.frame(
                 "image",

@@ -1,0 +1,132 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Engine
+import Imaging
+import Telemetry
+
+/// What the engine does, in numbers; `Docs/metrics.md` explains each of them.
+package final class EngineMetrics: Sendable {
+    /// How a request to the engine ended.
+    package enum Outcome: String, CaseIterable, Sendable {
+        case ok
+        case cancelled
+        case busy
+        case notLoaded = "not_loaded"
+        case numeric
+        case internalFailure = "internal"
+
+        /// What an error means.
+        init(_ error: any Error) {
+            switch error {
+            case is CancellationError: self = .cancelled
+            case let error as GenerationError:
+                switch error.code {
+                case .busy: self = .busy
+                case .notLoaded: self = .notLoaded
+                case .numeric: self = .numeric
+                case .internalFailure: self = .internalFailure
+                }
+            default: self = .internalFailure
+            }
+        }
+    }
+
+    /// The one device there is.
+    private static let device = "cpu"
+    /// From a step of the embedded model to a picture of a large one on a slow machine.
+    private static let secondsBuckets = [
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120,
+        300, 600, 1200, 3600,
+    ]
+
+    let running, queued: Gauge
+    let queueTime, firstPreview, duration, textEncode, decode: Histogram
+    let images, pixels, generations, cancelled: Counter
+    private let evaluations, tokens: Counter
+    private let step, batch: Histogram
+    private let busy: Counter
+    private let modelLoad, modelInfo, parameters, loras: Gauge
+
+    init(_ registry: MetricRegistry) {
+        func seconds(_ name: String, _ help: String) -> Histogram {
+            registry.histogram(
+                "inkstone_\(name)_seconds", help, buckets: Self.secondsBuckets, labels: ["model"])
+        }
+        func total(_ name: String, _ help: String, _ labels: String...) -> Counter {
+            registry.counter("inkstone_\(name)_total", help, labels: labels)
+        }
+        func gauge(_ name: String, _ help: String, _ labels: String...) -> Gauge {
+            registry.gauge("inkstone_" + name, help, labels: labels)
+        }
+        running = gauge("requests_running", "Requests that the engine works on.")
+        queued = gauge("requests_queued", "Requests that wait for the engine.", "priority")
+        queued.set(0, Self.priority)
+        queueTime = seconds(
+            "queue_time", "Waiting of a request before work on it began or it was given up.")
+        firstPreview = seconds(
+            "time_to_first_preview", "From asking the engine to the first preview of a request.")
+        duration = seconds(
+            "generation_duration", "From asking the engine to its last word about a request.")
+        textEncode = seconds(
+            "text_encode", "Encoding of the prompts of a picture, near 0 where they were known.")
+        step = seconds("denoise_step", "One pass: a step of all pictures of a batch.")
+        batch = registry.histogram(
+            "inkstone_batch_size", "Pictures that shared a pass.",
+            buckets: [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64], labels: ["model"])
+        decode = seconds("vae_decode", "Decoding of a picture.")
+        images = total("images", "Finished pictures.", "model")
+        pixels = total("pixels", "Pixels of finished pictures.", "model")
+        evaluations = total(
+            "denoise_evaluations",
+            "Steps of pictures; a picture of 8 steps counts 8, with guidance and without.", "model")
+        tokens = total("denoise_tokens", "Tokens of all sequences of all passes.", "model")
+        generations = total("generations", "Requests to the engine by outcome.", "model", "outcome")
+        cancelled = total(
+            "requests_cancelled", "Requests to the engine that were given up.", "phase")
+        for phase in ["queued", "running"] { cancelled.show(phase) }
+        busy = total("engine_busy_seconds", "Work of a device, in seconds.", "device")
+        busy.show(Self.device)
+        modelLoad = gauge("model_load_seconds", "What loading the model took.", "model")
+        modelInfo = gauge(
+            "model_info", "A loaded model; always 1.", "model", "precision", "kernels")
+        parameters = gauge("model_parameters", "Weights of a loaded model.", "model")
+        loras = gauge("lora_loaded", "LoRA files merged into the model.", "model")
+    }
+
+    /// The one class of requests there is.
+    static let priority = "normal"
+
+    /// Notes that a model was loaded.
+    ///
+    /// - Parameters:
+    ///   - model: the model.
+    ///   - seconds: what loading took.
+    ///   - files: LoRA files merged into it.
+    package func modelLoaded(_ model: ModelDescription, seconds: Double, loras files: Int) {
+        modelLoad.set(seconds, model.id)
+        modelInfo.set(1, model.id, model.precision, model.kernels)
+        parameters.set(Double(model.parameterCount), model.id)
+        loras.set(Double(files), model.id)
+        // A counter that begins at 0 tells the first picture; one that begins at 1 hides it.
+        for counter in [images, pixels, evaluations, tokens] { counter.show(model.id) }
+        for outcome in Outcome.allCases { generations.show(model.id, outcome.rawValue) }
+    }
+
+    /// Notes a pass through a model's transformer.
+    package func count(_ pass: PassReport, model: String) {
+        step.observe(pass.seconds, model)
+        batch.observe(Double(pass.images), model)
+        evaluations.add(Double(pass.images), model)
+        tokens.add(Double(pass.tokens), model)
+        busy.add(pass.seconds, Self.device)
+    }
+
+    /// Notes a finished picture.
+    func finished(_ image: GeneratedImage, model: String) {
+        images.add(1, model)
+        pixels.add(Double(image.image.width * image.image.height), model)
+        textEncode.observe(image.seconds.text, model)
+        decode.observe(image.seconds.decode, model)
+        busy.add(image.seconds.text + image.seconds.decode, Self.device)
+    }
+}

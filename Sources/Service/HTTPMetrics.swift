@@ -1,0 +1,53 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Telemetry
+
+/// Requests as clients see them, in numbers.
+package final class HTTPMetrics: Sendable {
+    /// Routes that watch the service; they are not counted as in flight, so that whoever reads
+    /// the number does not change it.
+    package static let watchers: Set<String> = [
+        "/metrics", "/livez", "/readyz", "/health", "/version",
+    ]
+
+    private let requests: Counter
+    private let duration: Histogram
+    private let inFlight: Gauge
+
+    init(_ registry: MetricRegistry) {
+        requests = registry.counter(
+            "inkstone_requests_total", "Answered requests.",
+            labels: ["route", "method", "status", "code"])
+        duration = registry.histogram(
+            "inkstone_request_duration_seconds",
+            "From the first byte read to the last byte sent, or until the client left.",
+            buckets: [
+                0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600,
+                1200,
+            ], labels: ["route", "model", "status"])
+        inFlight = registry.gauge(
+            "inkstone_requests_in_flight",
+            "Requests whose answer is not complete, other than those that watch the service.")
+    }
+
+    /// Requests in flight.
+    package var requestsInFlight: Int { Int(inFlight.value()) }
+
+    /// A request to this path begins.
+    package func begin(path: String) {
+        if !Self.watchers.contains(path) { inFlight.add(1) }
+    }
+
+    /// A request to this path has ended.
+    package func end(
+        path: String, route: String, method: String, status: Int, code: String, model: String,
+        seconds: Double
+    ) {
+        // Methods are a client's words; only those that are served become labels.
+        let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(method)
+        requests.add(1, route, known ? method : "other", "\(status)", code)
+        duration.observe(seconds, route, model, "\(status)")
+        // Last, so that nobody sees a quiet service whose counts are not complete.
+        if !Self.watchers.contains(path) { inFlight.add(-1) }
+    }
+}

@@ -1,0 +1,31 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// A number that goes up and down.
+package final class Gauge: Sendable {
+    private let values: LabeledValues<Double>
+
+    init(_ name: String, _ help: String, labels: [String]) {
+        values = LabeledValues(name, help, labels: labels, initial: 0)
+    }
+
+    /// Sets the value; what is no number is left out.
+    package func set(_ value: Double, _ labels: String...) {
+        guard value.isFinite else { return }
+        values.update(labels) { $0 = value }
+    }
+
+    /// Adds to the value; what is no number is left out.
+    package func add(_ amount: Double, _ labels: String...) {
+        guard amount.isFinite else { return }
+        values.update(labels) { $0 += amount }
+    }
+
+    /// The value of these label values.
+    package func value(_ labels: String...) -> Double { values[labels] }
+
+    var family: MetricFamily {
+        MetricFamily(
+            values.name, values.help, kind: .gauge,
+            samples: values.all.map { MetricFamily.Sample($0.labels, $0.value) })
+    }
+}
