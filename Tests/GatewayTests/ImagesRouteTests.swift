@@ -123,13 +123,14 @@ import Testing
             ])
     }
 
-    @Test("only the newest files are kept")
+    @Test("of files that are not the stored ones only the newest are kept")
     func filesAreBounded() async throws {
         try await withGateway(try FakeGenerator()) { client in
             var addresses: [String] = []
             for seed in 0..<65 {
                 let response = try await client.post(
-                    path, #"{"prompt": "p", "steps": 1, "seed": \#(seed)}"#)
+                    path, #"{"prompt": "p", "steps": 1, "output_format": "webp", "seed": \#(seed)}"#
+                )
                 let data = try #require(try response.object()["data"] as? [[String: Any]])
                 let url = try #require(URL(string: data[0]["url"] as? String ?? ""))
                 addresses.append(url.path())
