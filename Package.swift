@@ -67,6 +67,24 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "Service",
+            dependencies: [
+                "Engine",
+                "Imaging",
+                "ModelFiles",
+                "Tensors",
+                "ZImage",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
             name: "Gateway",
             dependencies: [
                 "Engine",
@@ -86,6 +104,7 @@ let package = Package(
             dependencies: [
                 "Engine",
                 "Gateway",
+                "Service",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -107,6 +126,21 @@ let package = Package(
         .testTarget(
             name: "EngineTests",
             dependencies: ["Engine", "ZImage", "ModelFiles", "Imaging", "Tensors"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "ServiceTests",
+            dependencies: [
+                "inkstone",
+                "Engine",
+                "Imaging",
+                "ModelFiles",
+                "Service",
+                "Tensors",
+                "ZImage",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
             swiftSettings: settings
         ),
         .testTarget(

@@ -5,6 +5,7 @@ import Engine
 import Gateway
 import Imaging
 import ModelFiles
+import Service
 import Tensors
 import ZImage
 
@@ -42,6 +43,15 @@ enum ExitStatus: Int32 {
         case is MemoryError, is BackendError: self = .busy
         case is CancellationError: self = .interrupted
         case let error as GatewayError: self = error.code == .remoteWithoutKeys ? .usage : .busy
+        case let error as LaunchError:
+            switch error.code {
+            case .usage, .alreadyLaunched, .notLaunched: self = .usage
+            case .badFile: self = .badFile
+            case .notFound: self = .notFound
+            case .overBudget, .noMemory: self = .busy
+            case .cancelled: self = .interrupted
+            case .failed: self = .failed
+            }
         case let error as GenerationError: self = error.code == .busy ? .busy : .failed
         default: self = .failed
         }

@@ -6,6 +6,7 @@ import Foundation
 import Gateway
 import Logging
 import ModelFiles
+import Service
 import Tensors
 import ZImage
 
@@ -14,8 +15,11 @@ struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Serve the page and the API.")
 
-    @Option(help: ArgumentHelp("Name of a model, or its folder.", valueName: "name|folder"))
-    var model = ModelLocator.embeddedModel
+    @Option(
+        help: ArgumentHelp(
+            "Name of a model, or its folder. May be given several times; the first is the default.",
+            valueName: "name|folder"))
+    var model = [ModelLocator.embeddedModel]
 
     @Option(
         help: ArgumentHelp(
@@ -48,6 +52,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Web origin whose pages may call the API.", valueName: "origin"))
     var allowedOrigin: [String] = []
 
+    @OptionGroup var workers: WorkerOptions
     @OptionGroup var scheduling: SchedulerOptions
     @OptionGroup var options: ModelOptions
     @OptionGroup var caches: CacheOptions
@@ -55,56 +60,78 @@ struct ServeCommand: AsyncParsableCommand {
     mutating func validate() throws {
         try checkPorts(port, pagePort)
         _ = try lora.map(LoRAOption.parse)
+        if !lora.isEmpty, model.count > 1 {
+            throw ValidationError(
+                "--lora goes with one --model, got \(model.count); which one it is for is not said."
+            )
+        }
     }
 
     func run() async throws {
         // A mistyped name ends the program before anybody is told that it serves.
-        let folder = try ModelOptions.open(model)
-        let device = try options.makeBackend(for: folder)
-        let loras = try lora.map(LoRAOption.parse)
-        for lora in loras { _ = try SafetensorsFile(url: lora.url) }
-
-        let (promptCache, weightCache) = (caches.promptCache, caches.weightCache)
-        let limits = scheduling.limits
-        let engine = DeferredEngine()
+        let launches = try model.map { try launch($0) }
         var logger = Logger(label: "inkstone")
         logger.logLevel = .info
+        let pool = try WorkerPool(
+            settings: workers.settings(models: launches.count), logger: logger)
         let configuration = GatewayConfiguration(
             version: version, host: host, port: port, pagePort: pagePort,
             allowRemoteWithoutKeys: allowRemoteWithoutKeys, allowedHosts: allowedHost,
             allowedOrigins: allowedOrigin)
+        let (listening, listens) = AsyncStream<Void>.makeStream()
         await withThrowingTaskGroup(of: Part.self) { [logger] group in
             group.addTask {
-                try await serve(engine, configuration: configuration, logger: logger) {
-                    addresses in
+                try await serve(pool, configuration: configuration, logger: logger) { addresses in
+                    listens.finish()
+                    logger.info("Supervisor address: \(addresses.api)")
                     Self.say("page  \(addresses.page)")
                     Self.say("API   \(addresses.api)/v1/images/generations")
                 }
                 return .service
             }
             group.addTask {
-                let start = ContinuousClock.now
-                let pipeline = try Pipeline(
-                    model: folder, device: device, loras: loras, promptCache: promptCache,
-                    weightCache: weightCache)
-                let loaded = InferenceEngine(pipeline: pipeline, limits: limits)
-                engine.finishLoading(loaded)
-                let seconds = (ContinuousClock.now - start).inSeconds
-                Self.say(
-                    "model \(loaded.description.id) in \(loaded.description.precision) on"
-                        + " \(loaded.description.kernels), loaded in"
-                        + " \(ProgressLine.text(seconds))")
+                // A port that is taken is told before models are loaded in vain.
+                for await _ in listening {}
+                for launch in launches {
+                    let start = ContinuousClock.now
+                    let loaded = try await pool.launch(launch)
+                    let seconds = (ContinuousClock.now - start).inSeconds
+                    Self.say(
+                        "model \(loaded.id) in \(loaded.precision) on \(loaded.kernels), loaded in"
+                            + " \(ProgressLine.text(seconds))")
+                }
                 return .loading
             }
             do {
-                // The service ends when it is asked to stop; loading cannot be stopped half-way.
+                // The service ends when it is asked to stop; models that load then are given up.
                 while let part = try await group.next(), part == .loading {}
             } catch {
+                await pool.shutdown(grace: .zero)
                 // A group waits for all its tasks, and the service would go on without a model.
                 finish(error)
             }
+            await pool.shutdown()
             Foundation.exit(EXIT_SUCCESS)
         }
+    }
+
+    /// What a worker of a model needs to know; reads the model's small files, and the heads of LoRA
+    /// files.
+    private func launch(_ model: String) throws -> ModelLaunch {
+        let folder = try ModelOptions.open(model)
+        var launch = ModelLaunch(folder: folder.url)
+        launch.replicas = workers.workers
+        launch.loras = try lora.map(LoRAOption.parse).map {
+            _ = try SafetensorsFile(url: $0.url)
+            return .init(file: $0.url, scale: $0.scale)
+        }
+        launch.precision = options.precision
+        launch.threads = options.threads
+        launch.limits = scheduling.limits
+        launch.keepsPrompts = !caches.noPromptCache
+        launch.keepsWeights = !caches.noWeightCache
+        launch.cacheFolder = caches.cacheDir
+        return launch
     }
 
     /// What goes on side by side.
