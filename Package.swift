@@ -76,9 +76,15 @@ let package = Package(
         .target(
             name: "Service",
             dependencies: [
-                "Engine", "Imaging", "Telemetry", "ZImage",
+                "Engine", "Imaging", "ModelFiles", "Telemetry", "Tensors", "ZImage",
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings
         ),
@@ -133,7 +139,10 @@ let package = Package(
         .testTarget(
             name: "ServiceTests",
             dependencies: [
-                "Engine", "Imaging", "Service", .product(name: "GRDB", package: "GRDB.swift"),
+                "inkstone", "Engine", "Imaging", "ModelFiles", "Service", "Tensors", "ZImage",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings),
         .testTarget(

@@ -20,6 +20,7 @@ public final class InferenceEngine: ImageGenerating, Sendable {
     /// The one thread that works: a pipeline takes one call at a time.
     private let queue = DispatchQueue(label: "inkstone.engine", qos: .userInitiated)
     private let state = Mutex(State())
+    private let beats = Atomic(0)
 
     private struct State {
         /// Requests that wait, in the order of arrival.
@@ -78,6 +79,10 @@ public final class InferenceEngine: ImageGenerating, Sendable {
     public var load: (running: Int, waiting: Int) {
         state.withLock { ($0.running, $0.waiting.count) }
     }
+
+    /// Grows with every unit of work and every layer: an engine that has requests and whose pulse
+    /// stands still hangs.
+    package var pulse: Int { beats.load(ordering: .relaxed) }
 
     /// Queues a request; see `ImageGenerating`.
     ///
@@ -153,6 +158,7 @@ public final class InferenceEngine: ImageGenerating, Sendable {
 
     /// Moves waiting requests to the scheduler, as many as may share the device.
     private func admit(to scheduler: StepScheduler) {
+        beats.wrappingAdd(1, ordering: .relaxed)
         let tickets = state.withLock { state in
             let count = min(state.waiting.count, limits.running - state.running)
             let tickets = state.waiting.prefix(count)

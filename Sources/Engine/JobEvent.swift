@@ -84,11 +84,13 @@ public protocol ImageGenerating: Sendable {
 /// Why an accepted request produced no picture.
 public struct GenerationError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Coarse reason; switch on this.
-    public enum Code: Sendable, Equatable {
+    public enum Code: String, Sendable, Equatable, Codable {
         /// A number left the range of floating point.
         case numeric
         /// Not enough memory, or too many requests waiting.
         case busy
+        /// The process that drew ended, again and again.
+        case workerLost
         /// The model is not loaded.
         case notLoaded
         /// There is no room on the disk, or it cannot be written to.

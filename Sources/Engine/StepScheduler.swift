@@ -76,8 +76,9 @@ package final class StepScheduler {
 
     /// Called between the layers of a longer work.
     private func interrupt() {
-        guard !isInterrupting else { return }
+        // Also while a newcomer is served: the engine's pulse is taken here.
         intake(self)
+        guard !isInterrupting else { return }
         guard jobs.contains(where: { !$0.hasStarted && !$0.isCancelled() }) else { return }
         isInterrupting = true
         let (start, outer) = (ContinuousClock.now, interruptedSeconds)

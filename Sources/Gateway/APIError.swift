@@ -110,6 +110,10 @@ extension APIError {
             self.init(
                 .serviceUnavailable, type: "server_error", code: "model_loading",
                 error.message, retryAfter: patience)
+        case .workerLost:
+            self.init(
+                .serviceUnavailable, type: "server_error", code: "worker_lost",
+                error.message, retryAfter: patience)
         case .numeric:
             self.init(
                 .internalServerError, type: "server_error", code: "numeric_failure",

@@ -14,6 +14,7 @@ package final class EngineMetrics: Sendable {
         case notLoaded = "not_loaded"
         case numeric
         case storage
+        case workerLost = "worker_lost"
         case internalFailure = "internal"
 
         /// What an error means.
@@ -26,6 +27,7 @@ package final class EngineMetrics: Sendable {
                 case .notLoaded: self = .notLoaded
                 case .numeric: self = .numeric
                 case .storage: self = .storage
+                case .workerLost: self = .workerLost
                 case .internalFailure: self = .internalFailure
                 }
             default: self = .internalFailure

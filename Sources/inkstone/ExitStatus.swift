@@ -47,6 +47,15 @@ enum ExitStatus: Int32 {
         case let error as KeyError: self = error.code == .name ? .usage : .failed
         case let error as JobStoreError: self = error.code == .inUse ? .busy : .failed
         case let error as GatewayError: self = error.code == .remoteWithoutKeys ? .usage : .busy
+        case let error as LaunchError:
+            switch error.code {
+            case .usage, .alreadyLaunched, .notLaunched: self = .usage
+            case .badFile: self = .badFile
+            case .notFound: self = .notFound
+            case .overBudget, .noMemory: self = .busy
+            case .cancelled: self = .interrupted
+            case .failed: self = .failed
+            }
         case let error as GenerationError: self = error.code == .busy ? .busy : .failed
         default: self = .failed
         }

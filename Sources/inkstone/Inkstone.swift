@@ -24,7 +24,7 @@ struct Inkstone: AsyncParsableCommand {
         version: "inkstone \(version)",
         subcommands: [
             GenerateCommand.self, ServeCommand.self, ModelsCommand.self, DoctorCommand.self,
-            BenchmarkCommand.self, KeysCommand.self,
+            BenchmarkCommand.self, KeysCommand.self, WorkerCommand.self,
         ])
 
     static func main() async {

@@ -16,8 +16,11 @@ struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Serve the page and the API.")
 
-    @Option(help: ArgumentHelp("Name of a model, or its folder.", valueName: "name|folder"))
-    var model = ModelLocator.embeddedModel
+    @Option(
+        help: ArgumentHelp(
+            "Name of a model, or its folder. May be given several times; the first is the default.",
+            valueName: "name|folder"))
+    var model = [ModelLocator.embeddedModel]
 
     @Option(
         help: ArgumentHelp(
@@ -51,6 +54,7 @@ struct ServeCommand: AsyncParsableCommand {
     var allowedOrigin: [String] = []
 
     @OptionGroup var dataOptions: DataOptions
+    @OptionGroup var workers: WorkerOptions
     @OptionGroup var scheduling: SchedulerOptions
     @Option(
         help: ArgumentHelp(
@@ -70,76 +74,136 @@ struct ServeCommand: AsyncParsableCommand {
     mutating func validate() throws {
         try checkPorts(port, pagePort)
         _ = try lora.map(LoRAOption.parse)
+        if model.count > 1, workers.workers == 0 {
+            throw ValidationError(
+                "Several models need processes of their own: add --workers 1, or give one --model.")
+        }
+        if !lora.isEmpty, model.count > 1 {
+            throw ValidationError(
+                "--lora goes with one --model, got \(model.count); which one it is for is not said."
+            )
+        }
     }
 
     func run() async throws {
         // A mistyped name ends the program before anybody is told that it serves.
-        let folder = try ModelOptions.open(model)
-        let device = try options.makeBackend(for: folder)
-        let loras = try lora.map(LoRAOption.parse)
-        for lora in loras { _ = try SafetensorsFile(url: lora.url) }
-
+        let launches = try model.map { try launch($0) }
+        let isPooled = workers.workers > 0
+        let device = isPooled ? nil : try options.makeBackend(for: ModelOptions.open(model[0]))
         let telemetry = ServiceTelemetry(
             version: version,
             accessLog: try accessLog.map { try AccessLog(path: $0, format: accessLogFormat) })
-        let (promptCache, weightCache) = (caches.promptCache, caches.weightCache)
         let limits = scheduling.limits
+        let capacity = (limits.running + limits.waiting) * max(1, workers.workers)
         let store = try JobStore(folder: dataOptions.folder)
         let keys = try KeyStore(folder: dataOptions.folder)
-        let engine = DeferredEngine()
         var logger = logFormat.logger
         logger.logLevel = .info
+        let engine = DeferredEngine()
+        let pool =
+            isPooled
+            ? try WorkerPool(settings: workers.settings(models: launches.count), logger: logger)
+            : nil
         let configuration = GatewayConfiguration(
             version: version, host: host, port: port, pagePort: pagePort,
             allowRemoteWithoutKeys: allowRemoteWithoutKeys, allowedHosts: allowedHost,
-            allowedOrigins: allowedOrigin, capacity: limits.running + limits.waiting,
-            jobs: dataOptions.limits(capacity: limits.running + limits.waiting))
+            allowedOrigins: allowedOrigin, capacity: capacity,
+            jobs: dataOptions.limits(capacity: capacity))
         if let aside = store.setAside {
             logger.error(
                 "the job database was damaged; a new one is begun",
                 metadata: ["old": "\(aside.path)"])
         }
+        let (listening, listens) = AsyncStream<Void>.makeStream()
         await withThrowingTaskGroup(of: Part.self) { [logger] group in
             group.addTask {
                 try await serve(
-                    engine, store: store, keys: keys, configuration: configuration,
-                    telemetry: telemetry,
-                    logger: logger
+                    pool ?? engine, store: store, keys: keys, configuration: configuration,
+                    telemetry: telemetry, logger: logger
                 ) { addresses in
+                    listens.finish()
+                    if isPooled { logger.info("Supervisor address: \(addresses.api)") }
                     Self.say("page  \(addresses.page)")
                     Self.say("API   \(addresses.api)/v1/images/generations")
                 }
                 return .service
             }
             group.addTask {
-                let start = ContinuousClock.now
-                let pipeline = try Pipeline(
-                    model: folder, device: device, loras: loras, promptCache: promptCache,
-                    weightCache: weightCache)
-                let id = folder.manifest.id
-                let loaded = InferenceEngine(pipeline: pipeline, limits: limits) {
-                    telemetry.engine.count($0, model: id)
+                // A port that is taken is told before models are loaded in vain.
+                for await _ in listening {}
+                if let pool {
+                    for launch in launches { try await load(launch, by: pool) }
+                } else if let device {
+                    try load(on: device, telemetry, into: engine)
                 }
-                let seconds = (ContinuousClock.now - start).inSeconds
-                telemetry.engine.modelLoaded(
-                    loaded.description, seconds: seconds, loras: loras.count)
-                telemetry.watch(loaded)
-                engine.finishLoading(loaded)
-                Self.say(
-                    "model \(loaded.description.id) in \(loaded.description.precision) on"
-                        + " \(loaded.description.kernels), loaded in"
-                        + " \(ProgressLine.text(seconds))")
                 return .loading
             }
             do {
-                // The service ends when it is asked to stop; loading cannot be stopped half-way.
+                // The service ends when it is asked to stop; models that load then are given up.
                 while let part = try await group.next(), part == .loading {}
             } catch {
+                await pool?.shutdown(grace: .zero)
                 // A group waits for all its tasks, and the service would go on without a model.
                 finish(error)
             }
+            await pool?.shutdown()
             Foundation.exit(EXIT_SUCCESS)
         }
+    }
+
+    /// Loads a model in processes of its own.
+    private func load(_ launch: ModelLaunch, by pool: WorkerPool) async throws {
+        let start = ContinuousClock.now
+        let loaded = try await pool.launch(launch)
+        Self.tell(loaded, since: start)
+    }
+
+    /// Loads the one model in this process.
+    private func load(
+        on device: CPUBackend, _ telemetry: ServiceTelemetry, into engine: DeferredEngine
+    ) throws {
+        let start = ContinuousClock.now
+        let folder = try ModelOptions.open(model[0])
+        let loras = try lora.map(LoRAOption.parse)
+        let pipeline = try Pipeline(
+            model: folder, device: device, loras: loras, promptCache: caches.promptCache,
+            weightCache: caches.weightCache)
+        let id = folder.manifest.id
+        let loaded = InferenceEngine(pipeline: pipeline, limits: scheduling.limits) {
+            telemetry.engine.count($0, model: id)
+        }
+        telemetry.engine.modelLoaded(
+            loaded.description, seconds: (ContinuousClock.now - start).inSeconds,
+            loras: loras.count)
+        telemetry.watch(loaded)
+        engine.finishLoading(loaded)
+        Self.tell(loaded.description, since: start)
+    }
+
+    private static func tell(_ model: ModelDescription, since start: ContinuousClock.Instant) {
+        let seconds = (ContinuousClock.now - start).inSeconds
+        say(
+            "model \(model.id) in \(model.precision) on \(model.kernels), loaded in"
+                + " \(ProgressLine.text(seconds))")
+    }
+
+    /// What a worker of a model needs to know; reads the model's small files, and the heads of LoRA
+    /// files.
+    private func launch(_ model: String) throws -> ModelLaunch {
+        let folder = try ModelOptions.open(model)
+        var launch = ModelLaunch(folder: folder.url)
+        launch.replicas = workers.workers
+        launch.loras = try lora.map(LoRAOption.parse).map {
+            _ = try SafetensorsFile(url: $0.url)
+            return .init(file: $0.url, scale: $0.scale)
+        }
+        launch.precision = options.precision
+        launch.threads = options.threads
+        launch.limits = scheduling.limits
+        launch.keepsPrompts = !caches.noPromptCache
+        launch.keepsWeights = !caches.noWeightCache
+        launch.cacheFolder = caches.cacheDir
+        return launch
     }
 
     /// What goes on side by side.

@@ -74,6 +74,18 @@ import Testing
             "draw", status: 64,
             says: "Unexpected argument 'draw'. See 'inkstone --help' for more information."),
         Case(
+            "serve", "--workers", "-1", status: 64,
+            says: "--workers must be between 0 and 64, got -1."
+                + " See 'inkstone serve --help' for more information."),
+        Case(
+            "serve", "--memory-budget", "-1", status: 64,
+            says: "--memory-budget must be between 0.001 and 1000000, got -1.0."
+                + " See 'inkstone serve --help' for more information."),
+        Case(
+            "serve", "--model", "a", "--model", "b", "--lora", "x.safetensors", status: 64,
+            says: "--lora goes with one --model, got 2; which one it is for is not said."
+                + " See 'inkstone serve --help' for more information."),
+        Case(
             "serve", "--port", "70000", status: 64,
             says: "--port must be between 0 and 65535, got 70000."
                 + " See 'inkstone serve --help' for more information."),

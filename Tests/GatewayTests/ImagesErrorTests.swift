@@ -147,6 +147,17 @@ import Testing
         }
     }
 
+    @Test("a worker that was lost too often is answered with 503, for clients to try again")
+    func workerLost() async throws {
+        let generator = try FakeGenerator(.fail(GenerationError(.workerLost, "It ended 4 times.")))
+        try await withGateway(generator) { client in
+            let response = try await client.post(path, #"{"prompt": "p"}"#)
+            #expect(response.status == .serviceUnavailable)
+            #expect(try response.error()["code"] == "worker_lost")
+            #expect(Int(response.headers[.retryAfter] ?? "") ?? 0 >= 1)
+        }
+    }
+
     @Test(
         "a failure of the engine is answered with 500 and not repeated by clients",
         arguments: [GenerationError.Code.numeric, .internalFailure])

@@ -1,0 +1,68 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Engine
+
+#if canImport(FoundationEssentials)
+    package import FoundationEssentials
+#else
+    package import Foundation
+#endif
+
+/// A model to launch, and how its workers run it.
+package struct ModelLaunch: Sendable {
+    /// A LoRA file and its strength.
+    package struct LoRA: Sendable, Equatable {
+        /// The file.
+        package var file: URL
+        /// 1 applies it as it was trained.
+        package var scale: Double
+
+        /// The file with the given strength.
+        package init(file: URL, scale: Double) {
+            self.file = file
+            self.scale = scale
+        }
+    }
+
+    /// The model's folder.
+    package var folder: URL
+    /// Name for requests instead of the model's own.
+    package var id: String?
+    /// Workers; requests go to the one that has fewest.
+    package var replicas = 1
+    /// Merged into the weights.
+    package var loras: [LoRA] = []
+    /// Precision of the products.
+    package var precision = PrecisionChoice.auto
+    /// Threads of each worker; its share of the processors if not given.
+    package var threads: Int?
+    /// How much each worker takes on at once.
+    package var limits = SchedulerLimits()
+    /// Whether prompts that come again are not read again.
+    package var keepsPrompts = true
+    /// Whether packed weights are kept on the disk.
+    package var keepsWeights = true
+    /// Where they are kept, if not in the usual place.
+    package var cacheFolder: String?
+
+    /// A model with the usual options.
+    package init(folder: URL) {
+        self.folder = folder
+    }
+
+    /// The words of a worker's command line.
+    func arguments(socket: String, threads share: Int) -> [String] {
+        var words = [
+            "worker", "--socket", socket, "--model", folder.absoluteURL.path,
+            "--precision", precision.rawValue, "--threads", String(threads ?? share),
+            "--running", String(limits.running), "--waiting", String(limits.waiting),
+            "--pass-tokens", String(limits.passTokens),
+        ]
+        // The scale is always said: a file's name may end in what looks like one.
+        for lora in loras { words += ["--lora", "\(lora.file.absoluteURL.path):\(lora.scale)"] }
+        if !keepsPrompts { words.append("--no-prompt-cache") }
+        if !keepsWeights { words.append("--no-weight-cache") }
+        if let cacheFolder { words += ["--cache-dir", cacheFolder] }
+        return words
+    }
+}

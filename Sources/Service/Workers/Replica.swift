@@ -1,0 +1,237 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Logging
+import Synchronization
+
+#if canImport(Darwin)
+    import Darwin
+#else
+    import Glibc
+#endif
+
+/// One place for a worker: starts it, watches it, and starts the next one when it has died.
+actor Replica {
+    /// Model and number, for the log.
+    nonisolated let name: String
+    /// Whether a worker is there that takes requests.
+    nonisolated var isUp: Bool { up.load(ordering: .relaxed) }
+
+    private nonisolated let up = Atomic(false)
+    private let launch: ModelLaunch
+    private let settings: WorkerSettings
+    private let sockets: SocketFolder
+    private let shares: ProcessorShares
+    private let logger: Logger
+
+    /// The worker that is there or on its way; `nil` where none is wanted.
+    private var start: Task<Worker, any Error>?
+    private var current: Worker?
+    /// The process that loads.
+    private var loading: (process: WorkerProcess, client: WorkerClient)?
+    /// Why no further start makes sense.
+    private var failure: LaunchError?
+    private var isEnded = false
+    /// Whether a worker was ready once.
+    private var hasBeenUp = false
+    /// Workers in a row that ended without having been healthy.
+    private var failures = 0
+    /// Workers that died and were replaced.
+    private var restarts = 0
+
+    init(
+        name: String, launch: ModelLaunch, settings: WorkerSettings, sockets: SocketFolder,
+        shares: ProcessorShares, logger: Logger
+    ) {
+        self.name = name
+        self.launch = launch
+        self.settings = settings
+        self.sockets = sockets
+        self.shares = shares
+        var logger = logger
+        logger[metadataKey: "worker"] = .string(name)
+        self.logger = logger
+    }
+
+    // MARK: - Workers
+
+    /// The worker, started if there is none; waits while it loads.
+    ///
+    /// - Throws: `LaunchError`.
+    func worker() async throws -> Worker {
+        while true {
+            if isEnded { throw LaunchError(.cancelled, "the model was terminated.") }
+            if let failure { throw failure }
+            let worker = try await (start ?? begin()).value
+            guard let end = worker.process.end else { return worker }
+            noteEnd(of: worker, end)
+        }
+    }
+
+    @discardableResult
+    private func begin() -> Task<Worker, any Error> {
+        let task = Task { try await self.bringUp() }
+        start = task
+        return task
+    }
+
+    private func bringUp() async throws -> Worker {
+        var attempt = 1
+        while true {
+            do {
+                let pause = settings.pause(after: failures)
+                if pause > .zero {
+                    logger.info("starting again in \(pause)")
+                    try await rest(pause)
+                }
+                let worker = try await startOnce()
+                noteStart(of: worker)
+                return worker
+            } catch let error as LaunchError {
+                failures += 1
+                if error.isFinal { failure = error }
+                // A first start that ends by itself would do so again.
+                let isHopeless = error.isFinal || !(hasBeenUp || error.wasKilled)
+                guard !isHopeless, attempt < settings.startAttempts else {
+                    start = nil
+                    if !isEnded { logger.error("not started: \(error.message)") }
+                    throw error
+                }
+                attempt += 1
+                logger.warning("not started: \(error.message)")
+            } catch {
+                start = nil
+                throw error
+            }
+        }
+    }
+
+    /// Waits, but not for long once the model is terminated.
+    private func rest(_ pause: Duration) async throws {
+        let end = ContinuousClock.now + pause
+        while !isEnded, ContinuousClock.now < end {
+            try await Task.sleep(for: min(.milliseconds(50), end - ContinuousClock.now))
+        }
+    }
+
+    /// Starts a process and waits until its model is loaded.
+    private func startOnce() async throws -> Worker {
+        if isEnded { throw LaunchError(.cancelled, "the model was terminated while it loaded.") }
+        let socket = sockets.next()
+        let process = try WorkerProcess(
+            program: settings.program,
+            arguments: launch.arguments(socket: socket, threads: shares.threads)
+        ) { [logger] line in logger.warning("\(line)") }
+        let client = WorkerClient(socket: socket)
+        loading = (process, client)
+        defer { loading = nil }
+        let deadline = ContinuousClock.now + settings.startTimeout
+        var patience = Duration.milliseconds(10)
+        while true {
+            if let end = await process.waitForEnd(atMost: patience) {
+                sockets.remove(socket)
+                if isEnded {
+                    throw LaunchError(.cancelled, "the model was terminated while it loaded.")
+                }
+                throw LaunchError(end, saying: process.lastWords)
+            }
+            // Until it listens, and while it is too busy to answer, it is asked again.
+            let status = try? await client.status(within: .seconds(5))
+            if let status, status.state == .ready, !isEnded, let model = status.model {
+                logger.info(
+                    "Worker address: unix:\(socket)", metadata: ["pid": "\(process.pid)"])
+                let gigabytes = (Double(status.memoryBytes) / 1e7).rounded() / 100
+                logger.info(
+                    "Model '\(model.id)' loaded successfully with \(gigabytes) GB memory usage")
+                process.noteReady()
+                return Worker(process: process, client: client, model: model)
+            }
+            if ContinuousClock.now > deadline {
+                process.send(SIGKILL)
+                throw LaunchError(
+                    .failed, "the model was not loaded after \(settings.startTimeout).")
+            }
+            patience = min(patience * 2, .milliseconds(200))
+        }
+    }
+
+    private func noteStart(of worker: Worker) {
+        current = worker
+        hasBeenUp = true
+        up.store(true, ordering: .relaxed)
+        Task {
+            let end = await worker.process.waitForEnd()
+            self.noteEnd(of: worker, end)
+        }
+    }
+
+    /// Replaces a worker that has died, once.
+    private func noteEnd(of worker: Worker, _ end: ProcessEnd) {
+        sockets.remove(worker.client.socket)
+        guard current === worker, !isEnded else { return }
+        forget()
+        failures = worker.isHealthy(after: settings.healthyAfter) ? 1 : failures + 1
+        restarts += 1
+        logger.warning(
+            "ended with \(end); starting it again", metadata: ["restarts": "\(restarts)"])
+        begin()
+    }
+
+    private func forget() {
+        current = nil
+        start = nil
+        up.store(false, ordering: .relaxed)
+    }
+
+    // MARK: - Ends
+
+    /// Lets the worker finish what it has; the next request starts another one.
+    func unload() async {
+        guard let worker = current else { return }
+        forget()
+        failures = 0
+        logger.info("unloaded: it had no requests")
+        await drain(worker.process, worker.client, grace: settings.hangTimeout)
+    }
+
+    /// Ends for good: what runs may finish within the grace.
+    func end(grace: Duration) async {
+        isEnded = true
+        let worker = current.map { ($0.process, $0.client) }
+        let loading = loading
+        forget()
+        // Nothing is lost with a model that is half loaded.
+        loading?.process.send(SIGKILL)
+        if let worker { await drain(worker.0, worker.1, grace: grace) }
+        if let loading {
+            _ = await loading.process.waitForEnd()
+            sockets.remove(loading.client.socket)
+        }
+    }
+
+    private func drain(
+        _ process: WorkerProcess, _ client: WorkerClient, grace: Duration
+    ) async {
+        if grace > .zero {
+            try? await client.drain(within: .seconds(2))
+            // Not as part of a task that may have been cancelled.
+            _ = await Task { await process.waitForEnd(atMost: grace) }.value
+        }
+        process.send(SIGKILL)
+        _ = await process.waitForEnd()
+        sockets.remove(client.socket)
+    }
+
+    // MARK: - Report
+
+    /// How it is, asked of the worker itself.
+    func report(requests: Int) async -> ReplicaReport {
+        let worker = current
+        let process = worker?.process ?? loading?.process
+        let client = worker?.client ?? loading?.client
+        let status = try? await client?.status(within: .seconds(2))
+        return ReplicaReport(
+            name: name, address: client.map { "unix:\($0.socket)" }, pid: process?.pid,
+            restarts: restarts, requests: requests, status: status)
+    }
+}

@@ -1,0 +1,139 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// The worker went away before it had answered.
+struct WorkerLost: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// A gateway's side of the conversation: HTTP over a Unix socket, a connection for each call.
+///
+/// Connecting to a Unix socket takes microseconds, so none is kept; and a call that is cancelled
+/// closes its connection, which is how the worker learns of it.
+struct WorkerClient: Sendable {
+    /// Path of the worker's socket.
+    let socket: String
+
+    /// Asks how it is.
+    func status(within limit: Duration) async throws -> WorkerStatus {
+        try await within(limit) {
+            var body = ByteBuffer()
+            try await exchange(.GET, "/status") { part in body.writeImmutableBuffer(part) }
+            return try JSONDecoder().decode(WorkerStatus.self, from: Data(body.readableBytesView))
+        }
+    }
+
+    /// Asks it to end after its last request.
+    func drain(within limit: Duration) async throws {
+        try await within(limit) {
+            try await exchange(.POST, "/drain") { _ in }
+        }
+    }
+
+    /// Runs a request.
+    ///
+    /// - Parameters:
+    ///   - request: a frame with a `WorkerRequest`.
+    ///   - onMessage: told every message but the last, with its bytes.
+    /// - Throws: `GenerationError` or `CancellationError` as the worker says, `WorkerLost` and errors
+    ///   of the connection when it says no end.
+    func run(
+        _ request: ByteBuffer, onMessage: (WorkerMessage, [UInt8]) throws -> Void
+    ) async throws {
+        var rest = ByteBuffer()
+        var isDone = false
+        try await exchange(.POST, "/run", body: request) { part in
+            rest.writeImmutableBuffer(part)
+            while let frame = try WorkerFrame.take(from: &rest) {
+                switch try frame.decode(WorkerMessage.self) {
+                case .done: isDone = true
+                case .cancelled: throw CancellationError()
+                case .failed(let code, let message): throw GenerationError(code, message)
+                case let message: try onMessage(message, frame.payload)
+                }
+            }
+            rest.discardReadBytes()
+        }
+        guard isDone else { throw WorkerLost("its answer has no end") }
+    }
+
+    /// Sends a request and reads the answer to its end.
+    private func exchange(
+        _ method: HTTPMethod, _ path: String, body: ByteBuffer = ByteBuffer(),
+        onBody: (ByteBuffer) throws -> Void
+    ) async throws {
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connect(unixDomainSocketPath: socket) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHTTPClientHandlers()
+                    return try NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>(
+                        wrappingChannelSynchronously: channel)
+                }
+            }
+        try await channel.executeThenClose { inbound, outbound in
+            let headers: HTTPHeaders = [
+                "host": "worker", "connection": "close", "content-length": "\(body.readableBytes)",
+            ]
+            try await outbound.write(
+                .head(
+                    HTTPRequestHead(version: .http1_1, method: method, uri: path, headers: headers)
+                ))
+            if body.readableBytes > 0 { try await outbound.write(.body(.byteBuffer(body))) }
+            try await outbound.write(.end(nil))
+            var refusal: (status: HTTPResponseStatus, text: String)?
+            for try await part in inbound {
+                switch part {
+                case .head(let head):
+                    if head.status.code >= 300 { refusal = (head.status, "") }
+                case .body(let bytes):
+                    if refusal == nil { try onBody(bytes) }
+                    refusal?.text += String(buffer: bytes)
+                case .end:
+                    guard let refusal else { return }
+                    // Draining: another worker, or the next one, takes the request.
+                    if refusal.status == .serviceUnavailable {
+                        throw WorkerLost("it takes no requests")
+                    }
+                    throw GenerationError(
+                        .internalFailure,
+                        "the worker refused the request with \(refusal.status.code):"
+                            + " \(refusal.text)")
+                }
+            }
+            try Task.checkCancellation()
+            throw WorkerLost("the connection closed")
+        }
+    }
+}
+
+/// Runs something for a limited time.
+///
+/// - Throws: `WorkerLost` when the time is over.
+private func within<Value: Sendable>(
+    _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value
+) async throws -> Value {
+    try await withThrowingTaskGroup(of: Value.self) { group in
+        group.addTask { try await body() }
+        group.addTask {
+            try await Task.sleep(for: limit)
+            throw WorkerLost("no answer within \(limit)")
+        }
+        defer { group.cancelAll() }
+        guard let value = try await group.next() else { throw CancellationError() }
+        return value
+    }
+}

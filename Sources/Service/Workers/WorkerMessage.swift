@@ -1,0 +1,92 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Imaging
+import NIOCore
+
+/// What a worker tells about a request, as the header of a frame; pictures follow as pixels.
+enum WorkerMessage: Codable, Equatable {
+    case queued(position: Int)
+    case started
+    case step(image: Int, step: Int, steps: Int, seconds: Double)
+    /// The payload is `[height, width, 3]`.
+    case preview(image: Int, step: Int, width: Int, height: Int)
+    /// The payload is `[height, width, 3]`.
+    case image(Picture)
+    /// The engine's pulse, when nothing else was told for a while.
+    case alive(pulse: Int)
+    /// The last picture was sent.
+    case done
+    case cancelled
+    case failed(code: GenerationError.Code, message: String)
+
+    /// A finished picture without its pixels.
+    struct Picture: Codable, Equatable {
+        var index: Int
+        var seed: UInt64
+        var width: Int
+        var height: Int
+        var pixelDigest: String
+        var promptTruncated: Bool
+        var seconds: Timings
+    }
+
+    /// How a failure is told.
+    init(_ error: any Error) {
+        switch error {
+        case is CancellationError: self = .cancelled
+        case let error as GenerationError:
+            self = .failed(code: error.code, message: error.message)
+        default: self = .failed(code: .internalFailure, message: "\(error)")
+        }
+    }
+
+    /// An event as it goes over the wire.
+    static func encode(_ event: JobEvent) throws -> ByteBuffer {
+        switch event {
+        case .queued(let position):
+            try WorkerFrame.encode(WorkerMessage.queued(position: position))
+        case .started:
+            try WorkerFrame.encode(WorkerMessage.started)
+        case .step(let image, let step, let steps, let seconds):
+            try WorkerFrame.encode(
+                WorkerMessage.step(image: image, step: step, steps: steps, seconds: seconds))
+        case .preview(let image, let step, let picture):
+            try WorkerFrame.encode(
+                WorkerMessage.preview(
+                    image: image, step: step, width: picture.width, height: picture.height),
+                payload: picture.pixels)
+        case .image(let image):
+            try WorkerFrame.encode(
+                WorkerMessage.image(
+                    Picture(
+                        index: image.index, seed: image.seed, width: image.image.width,
+                        height: image.image.height, pixelDigest: image.pixelDigest,
+                        promptTruncated: image.promptTruncated, seconds: image.seconds)),
+                payload: image.image.pixels)
+        }
+    }
+
+    /// The event that was told, or `nil` for a message that is none.
+    func event(pixels: [UInt8]) throws -> JobEvent? {
+        switch self {
+        case .queued(let position): .queued(position: position)
+        case .started: .started
+        case .step(let image, let step, let steps, let seconds):
+            .step(image: image, step: step, steps: steps, seconds: seconds)
+        case .preview(let image, let step, let width, let height):
+            .preview(
+                image: image, step: step,
+                try RGBImage(width: width, height: height, pixels: pixels))
+        case .image(let picture):
+            .image(
+                GeneratedImage(
+                    index: picture.index, seed: picture.seed,
+                    image: try RGBImage(
+                        width: picture.width, height: picture.height, pixels: pixels),
+                    pixelDigest: picture.pixelDigest, promptTruncated: picture.promptTruncated,
+                    seconds: picture.seconds))
+        case .alive, .done, .cancelled, .failed: nil
+        }
+    }
+}

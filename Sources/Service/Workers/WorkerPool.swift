@@ -1,0 +1,307 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Engine
+import Imaging
+package import Logging
+import ModelFiles
+import ZImage
+
+/// Launches models, each in processes of its own, and runs requests on them.
+///
+/// A worker that dies is replaced; its requests are run again on the next one, and what their
+/// clients notice is a delay.
+package actor WorkerPool: ImageGenerating {
+    /// A model and its workers.
+    private struct Served {
+        let serial: Int
+        let id: String
+        let launch: ModelLaunch
+        let bytes: Int
+        let replicas: [Replica]
+        /// Requests of each replica.
+        var requests: [Int]
+        /// Known once the model was loaded.
+        var model: ModelDescription?
+        /// Requests that ever came: unloading checks that none came meanwhile.
+        var arrivals = 0
+    }
+
+    private let settings: WorkerSettings
+    private let logger: Logger
+    private let sockets: SocketFolder
+    private let shares: ProcessorShares
+    /// In the order of their launch.
+    private var served: [Served] = []
+    private var serials = 0
+    /// Bytes of models that are on their way out.
+    private var leavingBytes = 0
+
+    /// A pool without models.
+    ///
+    /// - Throws: `LaunchError` where no folder for sockets can be made.
+    package init(settings: WorkerSettings, logger: Logger) throws {
+        self.settings = settings
+        self.logger = logger
+        sockets = try SocketFolder(in: settings.temporaryFolder)
+        shares = ProcessorShares(expected: settings.expectedWorkers)
+    }
+
+    // MARK: - Models
+
+    /// The models that were loaded; the one that was launched first is the default.
+    package var models: [ModelDescription] { served.compactMap(\.model) }
+
+    /// Launches a model and waits until all its workers are ready.
+    ///
+    /// - Throws: `LaunchError`, `CheckpointError`.
+    @discardableResult
+    package func launch(_ launch: ModelLaunch) async throws -> ModelDescription {
+        let directory = try ModelDirectory(url: launch.folder)
+        let id = launch.id ?? directory.manifest.id
+        guard !served.contains(where: { $0.id == id }) else {
+            throw LaunchError(
+                .alreadyLaunched,
+                "the model '\(id)' is launched already; terminate it first, or give this one another"
+                    + " id.")
+        }
+        let plan = try MemoryPlan(
+            model: directory, precision: try launch.precision.resolved(for: directory))
+        let bytes = plan.residentBytes + plan.activationBytes
+        try checkBudget(id, bytes, launch.replicas)
+        serials += 1
+        let serial = serials
+        let replicas = (1...max(1, launch.replicas)).map { number in
+            Replica(
+                name: "\(id)/\(number)", launch: launch, settings: settings, sockets: sockets,
+                shares: shares, logger: logger)
+        }
+        served.append(
+            Served(
+                serial: serial, id: id, launch: launch, bytes: bytes * replicas.count,
+                replicas: replicas, requests: replicas.map { _ in 0 }))
+        shares.add(replicas.count)
+        do {
+            var model = try await Self.startAll(replicas)
+            guard let index = served.firstIndex(where: { $0.serial == serial }) else {
+                throw LaunchError(.cancelled, "the model was terminated while it loaded.")
+            }
+            model.id = id
+            served[index].model = model
+            planUnloading(index)
+            return model
+        } catch {
+            if let index = served.firstIndex(where: { $0.serial == serial }) {
+                await remove(at: index, grace: .zero)
+            }
+            throw error
+        }
+    }
+
+    private static func startAll(_ replicas: [Replica]) async throws -> ModelDescription {
+        try await withThrowingTaskGroup(of: ModelDescription.self) { group in
+            for replica in replicas { group.addTask { try await replica.worker().model } }
+            guard let first = try await group.next() else {
+                throw LaunchError(.usage, "a model needs at least one worker.")
+            }
+            try await group.waitForAll()
+            return first
+        }
+    }
+
+    private func checkBudget(_ id: String, _ bytes: Int, _ replicas: Int) throws {
+        guard let budget = settings.memoryBudget else { return }
+        let free = max(0, budget - leavingBytes - served.reduce(0) { $0 + $1.bytes })
+        guard bytes * max(1, replicas) > free else { return }
+        func gigabytes(_ bytes: Int) -> String { "\((Double(bytes) / 1e7).rounded() / 100) GB" }
+        let workers = replicas == 1 ? "" : " for each of \(replicas) workers"
+        throw LaunchError(
+            .overBudget,
+            "the model '\(id)' needs about \(gigabytes(bytes)) of memory\(workers), but of the budget"
+                + " of \(gigabytes(budget)) only \(gigabytes(free)) are left; terminate another"
+                + " model, or raise --memory-budget.")
+    }
+
+    /// Terminates a model: it takes no more requests, and ends after those that it has.
+    ///
+    /// - Parameters:
+    ///   - id: its name for requests.
+    ///   - grace: what its requests may take; afterwards they fail.
+    /// - Throws: `LaunchError` when there is no such model.
+    package func terminate(_ id: String, grace: Duration = .seconds(30)) async throws {
+        guard let index = served.firstIndex(where: { $0.id == id }) else {
+            throw LaunchError(.notLaunched, "there is no model '\(id)' to terminate.")
+        }
+        await remove(at: index, grace: grace)
+        logger.info("model '\(id)' terminated")
+    }
+
+    /// Terminates all models; the pool is of no use afterwards.
+    package func shutdown(grace: Duration = .seconds(5)) async {
+        let all = served
+        served = []
+        await Self.end(all.flatMap(\.replicas), grace: grace)
+        sockets.remove()
+    }
+
+    private func remove(at index: Int, grace: Duration) async {
+        let entry = served.remove(at: index)
+        leavingBytes += entry.bytes
+        await Self.end(entry.replicas, grace: grace)
+        leavingBytes -= entry.bytes
+        shares.add(-entry.replicas.count)
+    }
+
+    private static func end(_ replicas: [Replica], grace: Duration) async {
+        await withTaskGroup(of: Void.self) { group in
+            for replica in replicas { group.addTask { await replica.end(grace: grace) } }
+        }
+    }
+
+    /// What is launched, asked of all workers.
+    package func report() async -> [ModelReport] {
+        let entries = served
+        var reports: [ModelReport] = []
+        for entry in entries {
+            var replicas: [ReplicaReport] = []
+            for (replica, requests) in zip(entry.replicas, entry.requests) {
+                replicas.append(await replica.report(requests: requests))
+            }
+            reports.append(
+                ModelReport(
+                    id: entry.id, model: entry.model, reservedBytes: entry.bytes,
+                    replicas: replicas))
+        }
+        return reports
+    }
+
+    // MARK: - Requests
+
+    /// Runs a request as `ImageGenerating` says.
+    ///
+    /// A request that loses its worker is told to be queued again.
+    package nonisolated func events(
+        for request: ImageRequest, model: String
+    ) -> AsyncThrowingStream<JobEvent, any Error> {
+        AsyncThrowingStream { continuation in
+            let work = Task {
+                do {
+                    try await self.run(request, model: model) { continuation.yield($0) }
+                    continuation.finish()
+                } catch {
+                    continuation.finish(throwing: error)
+                }
+            }
+            continuation.onTermination = { if case .cancelled = $0 { work.cancel() } }
+        }
+    }
+
+    private func run(
+        _ request: ImageRequest, model id: String,
+        tell: @escaping @Sendable (JobEvent) -> Void
+    ) async throws {
+        let delivery = Delivery(request)
+        var losses = 0
+        repeat {
+            let place = try claim(id)
+            defer { release(place) }
+            var worker: Worker?
+            do {
+                if !place.replica.isUp { tell(.queued(position: place.before)) }
+                let ready = try await place.replica.worker()
+                worker = ready
+                try Task.checkCancellation()
+                let leading = delivery.leading
+                try await ready.run(
+                    WorkerRequest(request, droppingFirst: leading),
+                    pixels: request.source?.image.pixels ?? [], hangTimeout: settings.hangTimeout
+                ) { event in
+                    if let event = delivery.accept(event, leading: leading) { tell(event) }
+                }
+                return
+            } catch let error as LaunchError {
+                throw error.code == .cancelled
+                    ? GenerationError(.notLoaded, "the model '\(id)' was terminated.")
+                    : GenerationError(
+                        .workerLost, "the model '\(id)' cannot be loaded again: \(error.message)")
+            } catch let lost as WorkerLost {
+                try Task.checkCancellation()
+                losses += 1
+                logger.warning(
+                    "request lost its worker: \(lost)",
+                    metadata: [
+                        "worker": .string(place.replica.name), "losses": .stringConvertible(losses),
+                    ])
+                guard losses <= settings.reruns || delivery.isComplete else {
+                    throw GenerationError(
+                        .workerLost,
+                        "the worker ended \(losses) times while it drew this request; try again"
+                            + " later.")
+                }
+                // The connection closes a moment before the process is known to be dead.
+                _ = await worker?.process.waitForEnd(atMost: .seconds(1))
+            }
+        } while !delivery.isComplete
+    }
+
+    /// A request's place at a replica.
+    private struct Place {
+        let serial: Int
+        let index: Int
+        let replica: Replica
+        /// Requests that the replica had already.
+        let before: Int
+    }
+
+    /// Chooses the replica that has fewest requests, one that is up before one that is not.
+    private func claim(_ id: String) throws(GenerationError) -> Place {
+        guard let entry = served.firstIndex(where: { $0.id == id }), served[entry].model != nil
+        else {
+            let known = models.map { "'\($0.id)'" }.joined(separator: ", ")
+            throw GenerationError(
+                .notLoaded,
+                "the model '\(id)' is not loaded; \(known.isEmpty ? "none" : known) is.")
+        }
+        let replicas = served[entry].replicas
+        let requests = served[entry].requests
+        let limits = served[entry].launch.limits
+        let total = requests.reduce(0, +)
+        guard total < replicas.count * (limits.running + limits.waiting) else {
+            throw GenerationError(
+                .busy,
+                "\(total) requests are in work or waiting already; try again in a moment.")
+        }
+        func rank(_ index: Int) -> (Int, Int) { (replicas[index].isUp ? 0 : 1, requests[index]) }
+        let index = replicas.indices.min { rank($0) < rank($1) } ?? 0
+        served[entry].requests[index] += 1
+        served[entry].arrivals += 1
+        return Place(
+            serial: served[entry].serial, index: index, replica: replicas[index],
+            before: requests[index])
+    }
+
+    private func release(_ place: Place) {
+        guard let entry = served.firstIndex(where: { $0.serial == place.serial }) else { return }
+        served[entry].requests[place.index] -= 1
+        planUnloading(entry)
+    }
+
+    // MARK: - Idle models
+
+    /// Ends the workers of a model without requests if none comes for a while.
+    private func planUnloading(_ entry: Int) {
+        guard let idle = settings.idleUnload, served[entry].requests.allSatisfy({ $0 == 0 })
+        else { return }
+        let (serial, arrivals) = (served[entry].serial, served[entry].arrivals)
+        Task {
+            try await Task.sleep(for: idle)
+            await self.unload(serial, after: arrivals)
+        }
+    }
+
+    private func unload(_ serial: Int, after arrivals: Int) async {
+        guard let entry = served.firstIndex(where: { $0.serial == serial }),
+            served[entry].arrivals == arrivals
+        else { return }
+        for replica in served[entry].replicas { await replica.unload() }
+    }
+}

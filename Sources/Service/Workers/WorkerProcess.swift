@@ -1,0 +1,216 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+import Synchronization
+
+/// A process that was started here: its end, its lines on standard error, and signals to it.
+final class WorkerProcess: Sendable {
+    private struct State {
+        var end: ProcessEnd?
+        var waiters: [CheckedContinuation<ProcessEnd, Never>] = []
+        /// The newest lines, until it is ready.
+        var held: [String] = []
+        var isReady = false
+    }
+
+    /// Its number.
+    let pid: pid_t
+    private let state = Mutex(State())
+    private let log: @Sendable (String) -> Void
+
+    /// Starts a program in a process group of its own, so that Ctrl-C reaches the gateway alone.
+    ///
+    /// Its standard input is a pipe that closes when this process ends.
+    ///
+    /// - Parameters:
+    ///   - program: path of the program.
+    ///   - arguments: the words behind the program's name.
+    ///   - log: told the lines of its standard output and error, once it is ready.
+    /// - Throws: `LaunchError`.
+    init(program: String, arguments: [String], log: @escaping @Sendable (String) -> Void) throws {
+        self.log = log
+        let child = try Self.spawn(program, arguments)
+        pid = child.pid
+        // A thread of its own: it waits all the time.
+        Thread.detachNewThread { self.watch(child) }
+    }
+
+    /// How it ended, or `nil` while it runs.
+    var end: ProcessEnd? { state.withLock { $0.end } }
+
+    /// Waits until it ends.
+    func waitForEnd() async -> ProcessEnd {
+        await withCheckedContinuation { continuation in
+            let end = state.withLock { state in
+                if state.end == nil { state.waiters.append(continuation) }
+                return state.end
+            }
+            if let end { continuation.resume(returning: end) }
+        }
+    }
+
+    /// Waits until it ends, for a while.
+    func waitForEnd(atMost limit: Duration) async -> ProcessEnd? {
+        let deadline = ContinuousClock.now + limit
+        while end == nil, ContinuousClock.now < deadline, !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(10))
+        }
+        return end
+    }
+
+    /// Sends a signal, unless it has ended.
+    func send(_ signal: Int32) {
+        // Within the lock: afterwards the number may belong to another process.
+        state.withLock { if $0.end == nil { kill(pid, signal) } }
+    }
+
+    /// From now on its lines are told as they come.
+    func noteReady() {
+        let held = state.withLock { state in
+            state.isReady = true
+            defer { state.held = [] }
+            return state.held
+        }
+        held.forEach(log)
+    }
+
+    /// What it said last before it was ready.
+    var lastWords: String? { state.withLock { $0.held.last } }
+
+    // MARK: - Watching
+
+    private func watch(_ child: Child) {
+        readLines(child.errors)
+        close(child.errors)
+        var information = siginfo_t()
+        // It stays a zombie, so that nobody else gets its number before the lock is held.
+        while waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT) != 0, errno == EINTR {}
+        let (end, waiters) = state.withLock { state in
+            var status: Int32 = 0
+            while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+            let end = ProcessEnd(waitStatus: status)
+            state.end = end
+            defer { state.waiters = [] }
+            return (end, state.waiters)
+        }
+        close(child.input)
+        for waiter in waiters { waiter.resume(returning: end) }
+    }
+
+    private func readLines(_ descriptor: Int32) {
+        var rest: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = read(descriptor, &chunk, chunk.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+            rest += chunk[..<count]
+            while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+                note(rest[..<end])
+                rest.removeSubrange(...end)
+            }
+            if rest.count > 1 << 16 {
+                note(rest[...])
+                rest = []
+            }
+        }
+        if !rest.isEmpty { note(rest[...]) }
+    }
+
+    private func note(_ bytes: ArraySlice<UInt8>) {
+        let line = String(decoding: bytes, as: UTF8.self)
+        let isReady = state.withLock { state in
+            if !state.isReady { state.held = state.held.suffix(99) + [line] }
+            return state.isReady
+        }
+        if isReady { log(line) }
+    }
+
+    // MARK: - Starting
+
+    private struct Child {
+        var pid: pid_t
+        /// Where its standard input comes from; only ever closed.
+        var input: Int32
+        /// Where its lines arrive.
+        var errors: Int32
+    }
+
+    /// One at a time: no child may inherit the pipe of another between its making and its marking.
+    private static let spawning = Mutex(())
+
+    private static func spawn(_ program: String, _ arguments: [String]) throws -> Child {
+        try spawning.withLock { _ in
+            let input = try makePipe()
+            defer { close(input.read) }
+            let errors: (read: Int32, write: Int32)
+            do {
+                errors = try makePipe()
+            } catch {
+                close(input.write)
+                throw error
+            }
+            defer { close(errors.write) }
+            #if canImport(Darwin)
+                var actions: posix_spawn_file_actions_t?
+                var attributes: posix_spawnattr_t?
+            #else
+                var actions = posix_spawn_file_actions_t()
+                var attributes = posix_spawnattr_t()
+            #endif
+            posix_spawn_file_actions_init(&actions)
+            defer { posix_spawn_file_actions_destroy(&actions) }
+            posix_spawn_file_actions_adddup2(&actions, input.read, STDIN_FILENO)
+            posix_spawn_file_actions_adddup2(&actions, errors.write, STDOUT_FILENO)
+            posix_spawn_file_actions_adddup2(&actions, errors.write, STDERR_FILENO)
+            // Ports and locks of the gateway must not live on in a worker.
+            for descriptor in openDescriptors() where descriptor > STDERR_FILENO {
+                posix_spawn_file_actions_addclose(&actions, descriptor)
+            }
+            posix_spawnattr_init(&attributes)
+            defer { posix_spawnattr_destroy(&attributes) }
+            // What this process ignores or blocks is its own matter.
+            var (all, none) = (sigset_t(), sigset_t())
+            sigfillset(&all)
+            sigemptyset(&none)
+            posix_spawnattr_setsigdefault(&attributes, &all)
+            posix_spawnattr_setsigmask(&attributes, &none)
+            posix_spawnattr_setpgroup(&attributes, 0)
+            let flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP
+            posix_spawnattr_setflags(&attributes, Int16(flags))
+            var words: [UnsafeMutablePointer<CChar>?] = (["inkstone"] + arguments).map {
+                strdup($0)
+            }
+            words.append(nil)
+            var environment: [UnsafeMutablePointer<CChar>?] = ProcessInfo.processInfo.environment
+                .map { strdup("\($0)=\($1)") }
+            environment.append(nil)
+            defer { (words + environment).forEach { free($0) } }
+            var pid: pid_t = 0
+            let status = posix_spawn(&pid, program, &actions, &attributes, words, environment)
+            guard status == 0 else {
+                close(input.write)
+                close(errors.read)
+                throw failure("start \(program)", status)
+            }
+            return Child(pid: pid, input: input.write, errors: errors.read)
+        }
+    }
+
+    /// Open files; some may be closed by the time that the list is used, which does no harm.
+    private static func openDescriptors() -> [Int32] {
+        let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+        return (names ?? []).compactMap { Int32($0) }
+    }
+
+    private static func makePipe() throws -> (read: Int32, write: Int32) {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { throw failure("make a pipe", errno) }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        return (ends[0], ends[1])
+    }
+
+    private static func failure(_ action: String, _ code: Int32) -> LaunchError {
+        LaunchError(.failed, "cannot \(action) for a worker: \(String(cString: strerror(code))).")
+    }
+}

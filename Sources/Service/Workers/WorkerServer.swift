@@ -1,0 +1,169 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Engine
+import Foundation
+import HTTPTypes
+import Hummingbird
+package import Logging
+import NIOCore
+import ServiceLifecycle
+import Synchronization
+
+/// A worker's side of the conversation: one model, served to one gateway over a Unix socket.
+///
+/// * `GET /status`: a `WorkerStatus`, also while the model loads.
+/// * `POST /run`: the body is a frame with a `WorkerRequest`; the answer is a stream of frames with
+///   `WorkerMessage`s, the last of which is `done`, `cancelled` or `failed`. Whoever closes the
+///   connection cancels the request.
+/// * `POST /drain`: no more requests; the server ends after the last one.
+package final class WorkerServer: Sendable {
+    private struct State {
+        var engine: InferenceEngine?
+        var loaded = 0.0
+        var isDraining = false
+        var passes = PassTotals()
+    }
+
+    private let state = Mutex(State())
+    /// Silence after which a stream tells the engine's pulse.
+    private let heartbeat: Duration
+
+    /// A server whose model is still to come.
+    package init(heartbeat: Duration = .milliseconds(500)) {
+        self.heartbeat = heartbeat
+    }
+
+    /// Notes what share of the weights is loaded.
+    package func noteLoading(_ share: Double) {
+        state.withLock { $0.loaded = share }
+    }
+
+    /// Puts the loaded engine in place.
+    package func finishLoading(_ engine: InferenceEngine) {
+        state.withLock {
+            $0.loaded = 1
+            $0.engine = engine
+        }
+    }
+
+    /// Counts a pass.
+    package func notePass(_ pass: PassReport) {
+        state.withLock { $0.passes.add(pass) }
+    }
+
+    /// Serves until it was drained, or until the task is cancelled.
+    package func run(socket: String, logger: Logger) async throws {
+        let (drains, drain) = AsyncStream<Void>.makeStream()
+        let application = Application(
+            router: makeRouter(drain),
+            configuration: .init(
+                address: .unixDomainSocket(path: socket), serverName: "inkstone-worker"),
+            logger: logger)
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [application], gracefulShutdownSignals: [], logger: logger))
+        let drainer = Task {
+            for await _ in drains { await group.triggerGracefulShutdown() }
+        }
+        defer {
+            drainer.cancel()
+            unlink(socket)
+        }
+        try await group.run()
+    }
+
+    // MARK: - Routes
+
+    private func makeRouter(
+        _ drain: AsyncStream<Void>.Continuation
+    ) -> Router<BasicRequestContext> {
+        let router = Router()
+        router.get("status") { _, _ in try self.status() }
+        router.post("run") { request, _ in try await self.answer(request) }
+        router.post("drain") { _, _ in
+            self.state.withLock { $0.isDraining = true }
+            drain.yield()
+            return HTTPResponse.Status.accepted
+        }
+        return router
+    }
+
+    private func status() throws -> Response {
+        let state = state.withLock { $0 }
+        let load = state.engine?.load ?? (running: 0, waiting: 0)
+        let status = WorkerStatus(
+            state: state.isDraining ? .draining : state.engine == nil ? .loading : .ready,
+            pid: ProcessInfo.processInfo.processIdentifier, loaded: state.loaded,
+            memoryBytes: residentMemory(), running: load.running, waiting: load.waiting,
+            passes: state.passes, promptCache: state.engine?.promptCacheInfo,
+            model: state.engine?.description)
+        return Response(
+            status: .ok, headers: [.contentType: "application/json"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: try JSONEncoder().encode(status))))
+    }
+
+    private func answer(_ request: Request) async throws -> Response {
+        var request = request
+        var body = try await request.collectBody(
+            upTo: 8 + WorkerFrame.headerLimit + WorkerFrame.payloadLimit)
+        let engine = state.withLock { $0.isDraining ? nil : $0.engine }
+        guard let engine else { throw HTTPError(.serviceUnavailable) }
+        guard let frame = try WorkerFrame.take(from: &body) else { throw HTTPError(.badRequest) }
+        let wanted: ImageRequest
+        do {
+            wanted = try frame.decode(WorkerRequest.self).request(
+                pixels: frame.payload, for: engine.description)
+        } catch {
+            throw HTTPError(.badRequest, message: "\(error)")
+        }
+        return stream(wanted, on: engine, to: request)
+    }
+
+    private func stream(
+        _ wanted: ImageRequest, on engine: InferenceEngine, to request: Request
+    ) -> Response {
+        let heartbeat = heartbeat
+        let body = ResponseBody { writer in
+            try await request.body.consumeWithCancellationOnInboundClose { _ in
+                let events = engine.events(for: wanted, model: engine.description.id)
+                try await Self.send(events, of: engine, heartbeat: heartbeat) {
+                    try await writer.write($0)
+                }
+            }
+            try await writer.finish(nil)
+        }
+        return Response(
+            status: .ok, headers: [.contentType: "application/octet-stream", .connection: "close"],
+            body: body)
+    }
+
+    /// Writes everything that happens, and the pulse in between.
+    private static func send(
+        _ events: AsyncThrowingStream<JobEvent, any Error>, of engine: InferenceEngine,
+        heartbeat: Duration, write: (ByteBuffer) async throws -> Void
+    ) async throws {
+        let (frames, feed) = AsyncThrowingStream<ByteBuffer, any Error>.makeStream()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                do {
+                    for try await event in events { feed.yield(try WorkerMessage.encode(event)) }
+                    // A cancelled iteration ends without an error.
+                    try Task.checkCancellation()
+                    feed.yield(try WorkerFrame.encode(WorkerMessage.done))
+                } catch {
+                    feed.yield(try WorkerFrame.encode(WorkerMessage(error)))
+                }
+                feed.finish()
+            }
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: heartbeat)
+                    feed.yield(
+                        try WorkerFrame.encode(WorkerMessage.alive(pulse: engine.pulse)))
+                }
+            }
+            for try await frame in frames { try await write(frame) }
+            group.cancelAll()
+        }
+    }
+}

@@ -1,0 +1,56 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Engine
+package import ZImage
+
+/// What a worker says about itself.
+package struct WorkerStatus: Sendable, Codable, Equatable {
+    /// What it can do now.
+    package enum State: String, Sendable, Codable {
+        /// Its model is not there yet.
+        case loading
+        /// It takes requests.
+        case ready
+        /// It ends what it has and takes no more.
+        case draining
+    }
+
+    /// What it can do now.
+    package var state: State
+    /// Its process.
+    package var pid: Int32
+    /// Share of the weights that are loaded.
+    package var loaded: Double
+    /// Bytes in memory; weights that are mapped from files count where they were read.
+    package var memoryBytes: Int
+    /// Requests that share the device.
+    package var running: Int
+    /// Requests that wait in it.
+    package var waiting: Int
+    /// What its device has done.
+    package var passes: PassTotals
+    /// What its prompt cache has done, if it has one.
+    package var promptCache: PromptCacheInfo?
+    /// The model, once it is loaded.
+    package var model: ModelDescription?
+}
+
+/// All passes of a worker together.
+package struct PassTotals: Sendable, Codable, Equatable {
+    /// Passes through the transformer.
+    package var count = 0
+    /// Pictures that moved one step on, summed over passes.
+    package var images = 0
+    /// Tokens, summed over passes.
+    package var tokens = 0
+    /// Seconds in passes.
+    package var seconds = 0.0
+
+    /// Adds a pass.
+    mutating func add(_ pass: PassReport) {
+        count += 1
+        images += pass.images
+        tokens += pass.tokens
+        seconds += pass.seconds
+    }
+}

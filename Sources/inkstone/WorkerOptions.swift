@@ -1,0 +1,57 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ArgumentParser
+import Service
+
+/// How `serve` runs its models in processes of their own.
+struct WorkerOptions: ParsableArguments {
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Processes for each model, so that a crash costs a request nothing but time; 0 runs the one"
+                + " model in the server's own process.",
+            valueName: "count"))
+    var workers = 0
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Memory that all models together may take.", valueName: "GB"))
+    var memoryBudget: Double?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Unload a model that had no request for so long; the next request loads it again.",
+            valueName: "seconds"))
+    var idleUnload: Double?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Replace a worker that has requests and gives no sign of life for so long.",
+            valueName: "seconds"))
+    var hangTimeout = 300.0
+
+    mutating func validate() throws {
+        guard (0...64).contains(workers) else {
+            throw ValidationError("--workers must be between 0 and 64, got \(workers).")
+        }
+        for (name, value, least) in [
+            ("--memory-budget", memoryBudget, 0.001), ("--idle-unload", idleUnload, 0.001),
+            ("--hang-timeout", hangTimeout, 1),
+        ] {
+            guard let value, !(least...1_000_000).contains(value) else { continue }
+            throw ValidationError("\(name) must be between \(least) and 1000000, got \(value).")
+        }
+    }
+
+    /// Settings of a pool that runs `models` models.
+    func settings(models: Int) -> WorkerSettings {
+        var settings = WorkerSettings()
+        settings.expectedWorkers = models * workers
+        settings.memoryBudget = memoryBudget.map { Int($0 * 1e9) }
+        settings.idleUnload = idleUnload.map { .seconds($0) }
+        settings.hangTimeout = .seconds(hangTimeout)
+        return settings
+    }
+}
