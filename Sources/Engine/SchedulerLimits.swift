@@ -13,7 +13,7 @@ public struct SchedulerLimits: Sendable, Equatable {
     public var passTokens: Int
 
     /// Limits of the given sizes.
-    public init(running: Int = 64, waiting: Int = 64, passTokens: Int = 2048) {
+    public init(running: Int = 64, waiting: Int = 64, passTokens: Int = 400) {
         self.running = max(1, running)
         self.waiting = max(0, waiting)
         self.passTokens = max(1, passTokens)

@@ -46,15 +46,22 @@ final class BufferPool: Sendable {
         }
         if let reused { return (reused.address, reused.capacity) }
         if bytes + idleBytes > Self.idleLimit { trim() }
-        let unit = bytes >= 2 * Self.largePage ? Self.largePage : 64
-        let capacity = max(64, (bytes + unit - 1) / unit * unit)
+        let capacity = max(64, (bytes + 63) / 64 * 64)
         var address: UnsafeMutableRawPointer?
-        guard posix_memalign(&address, unit, capacity) == 0, let address else {
+        guard posix_memalign(&address, 64, capacity) == 0, let address else {
             // Sizes were checked against the memory of the machine before work began.
             fatalError("out of memory: \(capacity) bytes were asked for")
         }
         #if os(Linux)
-            if unit == Self.largePage { _ = madvise(address, capacity, MADV_HUGEPAGE) }
+            // Only the pages within: memory that begins at a large page shares its places in the
+            // second-level cache with all other such memory.
+            let page = Self.largePage
+            let first = UnsafeMutableRawPointer(
+                bitPattern: (UInt(bitPattern: address) + UInt(page) - 1) / UInt(page) * UInt(page))
+            let lead = first.map { $0 - address } ?? capacity
+            if let first, capacity - lead >= page {
+                _ = madvise(first, (capacity - lead) / page * page, MADV_HUGEPAGE)
+            }
         #endif
         return (address, capacity)
     }
