@@ -74,14 +74,14 @@ struct ServeCommand: AsyncParsableCommand {
     mutating func validate() throws {
         try checkPorts(port, pagePort)
         _ = try lora.map(LoRAOption.parse)
-        if model.count > 1, workers.workers == 0 {
-            throw ValidationError(
-                "Several models need processes of their own: add --workers 1, or give one --model.")
-        }
         if !lora.isEmpty, model.count > 1 {
             throw ValidationError(
                 "--lora goes with one --model, got \(model.count); which one it is for is not said."
             )
+        }
+        if model.count > 1, workers.workers == 0 {
+            throw ValidationError(
+                "Several models need processes of their own: add --workers 1, or give one --model.")
         }
     }
 
