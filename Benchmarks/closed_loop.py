@@ -52,7 +52,7 @@ class Server:
         self.process = subprocess.Popen(
             [program, "serve", "--port", "0", "--page-port", "0", "--data",
              self.folder.name + "/data", "--access-log", self.folder.name + "/access.log", *arguments],
-            stdout=subprocess.PIPE, text=True, cwd=ROOT)
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
         self.port = None
         for line in self.process.stdout:
             if "API" in line:

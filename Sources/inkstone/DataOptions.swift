@@ -41,9 +41,11 @@ struct DataOptions: ParsableArguments {
         let environment = ProcessInfo.processInfo.environment
         if let data { return URL(filePath: data) }
         if let path = environment[variable], !path.isEmpty { return URL(filePath: path) }
-        let share =
-            environment["XDG_DATA_HOME"].flatMap { $0.isEmpty ? nil : URL(filePath: $0) }
-            ?? FileManager.default.homeDirectoryForCurrentUser.appending(path: ".local/share")
+        func named(_ variable: String) -> URL? {
+            environment[variable].flatMap { $0.isEmpty ? nil : URL(filePath: $0) }
+        }
+        let home = named("HOME") ?? FileManager.default.homeDirectoryForCurrentUser
+        let share = named("XDG_DATA_HOME") ?? home.appending(path: ".local/share")
         return share.appending(path: "inkstone/data")
     }
 

@@ -95,8 +95,8 @@ import Testing
                 + " See 'inkstone serve --help' for more information."),
         Case(
             "serve", "--model", "a", "--model", "b", status: 64,
-            says: "Several models need processes of their own: add --workers 1, or give one --model."
-                + " See 'inkstone serve --help' for more information."),
+            says: "Several models need processes of their own: add --workers 1, or give one"
+                + " --model. See 'inkstone serve --help' for more information."),
         Case(
             "serve", "--waiting", "-1", status: 64,
             says: "--waiting must be between 0 and 1000000, got -1."

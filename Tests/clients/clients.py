@@ -49,7 +49,7 @@ class Server:
         self.program, self.data = program, folder / "data"
         self.process = subprocess.Popen(
             [program, "serve", "--port", "0", "--page-port", "0", "--data", str(self.data), *arguments],
-            stdout=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         for line in self.process.stdout:
             if "API" in line:
                 self.base = line.split("API")[1].strip().removesuffix("/v1/images/generations")

@@ -42,7 +42,8 @@ class Server:
     def __init__(self, program, folder):
         self.log = folder / "access.log"
         self.process = subprocess.Popen(
-            [program, "serve", "--port", "0", "--page-port", "0", "--access-log", self.log],
+            [program, "serve", "--port", "0", "--page-port", "0", "--access-log", self.log, "--data",
+             str(folder / "data")],
             stdout=subprocess.PIPE, text=True)
         for line in self.process.stdout:
             if match := re.search(r"API +http://127\.0\.0\.1:(\d+)", line):

@@ -109,7 +109,7 @@ def main():
             f" include {folder}/site.conf; }}\n")
         server = subprocess.Popen(
             [arguments.inkstone, "serve", "--port", str(engine), "--page-port", str(page), "--data",
-             str(folder / "data")], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+             str(folder / "data")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
         proxy = subprocess.Popen([nginx, "-p", name, "-c", str(folder / "nginx.conf")])
         try:
             for line in server.stdout:
