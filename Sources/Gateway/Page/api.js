@@ -9,6 +9,13 @@ export class ServiceError extends Error {
   }
 }
 
+/** Sent with every call where the server asks for one. */
+let apiKey = '';
+
+export function useKey(key) {
+  apiKey = key.trim();
+}
+
 /** Relative, so that the page works below any path of a reverse proxy. */
 const address = (path) => new URL(path, document.baseURI);
 
@@ -73,7 +80,8 @@ export function parseFrame(frame) {
 async function send(path, options = {}) {
   let response;
   try {
-    response = await fetch(address(path), options);
+    const headers = apiKey ? { ...options.headers, authorization: `Bearer ${apiKey}` } : options.headers;
+    response = await fetch(address(path), { ...options, headers });
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new ServiceError('network', String(error));

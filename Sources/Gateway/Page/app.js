@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import { fetchModels, generate, ServiceError } from './api.js';
+import { fetchModels, generate, ServiceError, useKey } from './api.js';
 import { duration, language, pick, preferredLanguage, short, t, useLanguage } from './language.js';
 import { Progress } from './progress.js';
 import { FieldError, Settings } from './settings.js';
@@ -107,6 +107,7 @@ function showProgress(progress, text) {
 
 function wordError(error) {
   if (!(error instanceof ServiceError)) return String(error);
+  if (error.code === 'missing_api_key' || error.code === 'invalid_api_key') $('key-box').hidden = false;
   const key = `error.${error.code}`;
   const text = t(key, { seconds: error.retryAfter });
   return text === key ? error.message : text;
@@ -196,6 +197,13 @@ document.addEventListener('keydown', (event) => {
   }
 });
 if (/Mac|iPhone|iPad/.test(navigator.platform)) $('generate-key').textContent = '⌘ ↵';
+
+$('key').addEventListener('input', () => {
+  useKey($('key').value);
+  remembered.set('key', $('key').value);
+});
+$('key').value = remembered.get('key') ?? '';
+useKey($('key').value);
 
 const storedTheme = remembered.get('theme');
 useTheme(themes.includes(storedTheme) ? storedTheme : 'auto');
