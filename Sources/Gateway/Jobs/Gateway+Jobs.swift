@@ -4,15 +4,18 @@ import Engine
 import Service
 
 extension Gateway {
-    /// Runs a call as a job to its end and returns its pictures in order.
+    /// Runs a call as a job to its end and returns its pictures in order; `onStart` is called when
+    /// work on it begins.
     ///
     /// - Throws: `GenerationError`, `APIError`, or `CancellationError` when the client leaves or
     ///   somebody cancels the job.
     func pictures(
-        of call: ImageCall, _ submission: Submission, _ context: GatewayContext
+        of call: ImageCall, _ submission: Submission, _ context: GatewayContext,
+        onStart: () -> Void = {}
     ) async throws -> [GeneratedImage] {
         var pictures: [GeneratedImage] = []
         for try await event in try events(of: call, submission, context) {
+            if case .started = event { onStart() }
             if case .image(let image) = event { pictures.append(image) }
         }
         // A cancelled iteration ends without an error.

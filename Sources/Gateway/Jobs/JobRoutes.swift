@@ -141,27 +141,14 @@ extension Gateway {
     }
 
     /// An event of a job: as the page's, but a picture is an address.
-    private static func frame(_ event: JobEvent, of id: String) throws -> ByteBuffer {
-        switch event {
-        case .queued(let position):
-            EventStream.frame("queued", QueuedData(position: position))
-        case .started:
-            EventStream.frame("started", NoData())
-        case .step(let image, let step, let steps, let seconds):
-            EventStream.frame(
-                "step", StepData(image: image, step: step, steps: steps, seconds: seconds))
-        case .preview(let image, let step, let picture):
-            EventStream.frame(
-                "preview",
-                PreviewData(image: image, step: step, url: try PictureFile.dataURL(picture)))
-        case .image(let image):
-            EventStream.frame(
-                "image",
-                JobAnswer.Image(
-                    index: image.index, url: JobAnswer.url(id, image.index), seed: image.seed,
-                    pixelSHA256: image.pixelDigest, promptTruncated: image.promptTruncated,
-                    seconds: image.seconds.total))
-        }
+    private static func frame(_ event: JobEvent, of id: String) throws -> ByteBuffer? {
+        guard case .image(let image) = event else { return try EventStream.progress(event) }
+        return EventStream.frame(
+            "image",
+            JobAnswer.Image(
+                index: image.index, url: JobAnswer.url(id, image.index), seed: image.seed,
+                pixelSHA256: image.pixelDigest, promptTruncated: image.promptTruncated,
+                seconds: image.seconds.total))
     }
 
     @Sendable

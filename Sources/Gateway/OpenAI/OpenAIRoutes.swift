@@ -75,30 +75,18 @@ extension Gateway {
         _ call: ImageCall, _ output: OutputOptions, _ submission: Submission,
         _ context: GatewayContext, since arrival: ContinuousClock.Instant, base: String
     ) async throws -> ImagesAnswer {
-        var pictures: [Int: ImagesAnswer.Picture] = [:]
         var begin: ContinuousClock.Instant?
-        for try await event in try events(of: call, submission, context) {
-            switch event {
-            case .started:
-                begin = begin ?? .now
-            case .image(let image):
-                let file = try file(for: image, of: call, as: output.format, output.quality)
-                pictures[image.index] = picture(image, file, output, base: base)
-            case .queued, .step, .preview:
-                break
-            }
-        }
-        // A cancelled iteration ends without an error.
-        try Task.checkCancellation()
-        guard pictures.count == call.request.count else {
-            throw GenerationError(
-                .internalFailure,
-                "The generator ended after \(pictures.count) of \(call.request.count) pictures.")
+        let pictures = try await pictures(of: call, submission, context) {
+            begin = begin ?? .now
+        }.map { image in
+            picture(
+                image, try file(for: image, of: call, as: output.format, output.quality), output,
+                base: base)
         }
         let now = ContinuousClock.now
         return ImagesAnswer(
             created: Int(Date().timeIntervalSince1970),
-            data: pictures.sorted { $0.key < $1.key }.map(\.value),
+            data: pictures,
             outputFormat: output.format.rawValue,
             size: call.request.size.description,
             model: call.model.id,

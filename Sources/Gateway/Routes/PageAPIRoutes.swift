@@ -14,26 +14,6 @@ import Service
 //                     queued {position}, started {}, step {image, step, steps, seconds},
 //                     preview {image, step, url}, image {...}, and done {} or error {error}
 
-/// What `queued` says.
-struct QueuedData: Encodable {
-    var position: Int
-}
-
-/// What `step` says.
-struct StepData: Encodable {
-    var image: Int
-    var step: Int
-    var steps: Int
-    var seconds: Double
-}
-
-/// What `preview` says.
-struct PreviewData: Encodable {
-    var image: Int
-    var step: Int
-    var url: String
-}
-
 /// What `image` says: a PNG file and how it came about.
 private struct ImageData: Encodable {
     var image: Int
@@ -48,9 +28,6 @@ private struct ImageData: Encodable {
     var promptTruncated: Bool
     var seconds: Double
 }
-
-/// What `started` and `done` say.
-struct NoData: Encodable {}
 
 extension Gateway {
     /// The routes in the comment above.
@@ -81,32 +58,19 @@ extension Gateway {
     }
 
     /// An event in the page's words.
-    private func pageFrame(_ event: JobEvent, _ call: ImageCall) throws -> ByteBuffer {
-        switch event {
-        case .queued(let position):
-            return EventStream.frame("queued", QueuedData(position: position))
-        case .started:
-            return EventStream.frame("started", NoData())
-        case .step(let image, let step, let steps, let seconds):
-            return EventStream.frame(
-                "step", StepData(image: image, step: step, steps: steps, seconds: seconds))
-        case .preview(let image, let step, let picture):
-            return EventStream.frame(
-                "preview",
-                PreviewData(image: image, step: step, url: try PictureFile.dataURL(picture)))
-        case .image(let image):
-            let file = try file(for: image, of: call, as: .png, 95)
-            return EventStream.frame(
-                "image",
-                ImageData(
-                    image: image.index, base64: Data(file).base64EncodedString(),
-                    width: image.image.width, height: image.image.height,
-                    steps: call.request.steps, guidanceScale: call.request.guidanceScale,
-                    seed: image.seed, model: call.model.id,
-                    parameters: GenerationParameters(
-                        request: call.request, image: image, model: call.model
-                    ).text,
-                    promptTruncated: image.promptTruncated, seconds: image.seconds.total))
-        }
+    private func pageFrame(_ event: JobEvent, _ call: ImageCall) throws -> ByteBuffer? {
+        guard case .image(let image) = event else { return try EventStream.progress(event) }
+        let file = try file(for: image, of: call, as: .png, 95)
+        return EventStream.frame(
+            "image",
+            ImageData(
+                image: image.index, base64: Data(file).base64EncodedString(),
+                width: image.image.width, height: image.image.height,
+                steps: call.request.steps, guidanceScale: call.request.guidanceScale,
+                seed: image.seed, model: call.model.id,
+                parameters: GenerationParameters(
+                    request: call.request, image: image, model: call.model
+                ).text,
+                promptTruncated: image.promptTruncated, seconds: image.seconds.total))
     }
 }

@@ -313,11 +313,6 @@ public final class JobStore: Sendable {
         }
     }
 
-    /// Whether something can be written just now.
-    func checkRoom() async throws {
-        try await write { try $0.execute(sql: "UPDATE job SET id = id WHERE 0") }
-    }
-
     // MARK: - Rows
 
     private static func job(_ row: Row, _ db: Database) throws -> Job {
