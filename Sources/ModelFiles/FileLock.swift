@@ -8,25 +8,37 @@
     import Darwin
 #endif
 #if canImport(FoundationEssentials)
-    import FoundationEssentials
+    package import FoundationEssentials
 #else
-    import Foundation
+    package import Foundation
 #endif
 
 /// A lock that one process at a time holds; the system takes it back when the process ends.
-final class FileLock {
+package final class FileLock: Sendable {
+    /// Why a lock cannot be had.
+    package enum Failure: Error, Equatable {
+        /// The system's number for what is wrong with the file.
+        case unusable(Int32)
+        /// Another process holds it.
+        case busy
+    }
+
     private let descriptor: Int32
 
-    /// Waits for the lock; `nil` when it cannot be had, or not within ten minutes.
-    init?(_ url: URL) {
+    /// Waits for the lock, `patience` seconds at most.
+    ///
+    /// A holder that has just ended, or a process that is being started, may have it for a moment.
+    ///
+    /// - Throws: `Failure`.
+    package init(_ url: URL, patience: Double) throws(Failure) {
         descriptor = open(url.path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { return nil }
-        for _ in 0..<6000 {
+        guard descriptor >= 0 else { throw .unusable(errno) }
+        for _ in 0..<max(1, Int(patience * 10)) {
             if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return }
-            guard errno == EWOULDBLOCK || errno == EINTR else { break }
+            guard errno == EWOULDBLOCK || errno == EINTR else { throw .unusable(errno) }
             usleep(100_000)
         }
-        return nil
+        throw .busy
     }
 
     deinit {

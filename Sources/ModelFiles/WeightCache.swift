@@ -106,7 +106,7 @@ public struct WeightCache: Sendable {
             + Self.suffix
         let url = folder.appending(path: name)
         if let file = opened(url, key) { return WeightCacheSession(.reading(file)) }
-        guard makeFolder(), let lock = FileLock(lockURL(name)) else {
+        guard makeFolder(), let lock = try? FileLock(lockURL(name), patience: 600) else {
             warn(
                 "weights are packed anew at every start: \(folder.path.quoted) cannot be used;"
                     + " choose another folder with INKSTONE_CACHE.")

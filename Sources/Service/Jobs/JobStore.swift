@@ -2,7 +2,15 @@
 
 package import Engine
 import GRDB
+import ModelFiles
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
 #if canImport(FoundationEssentials)
     public import FoundationEssentials
 #else
@@ -19,7 +27,7 @@ public final class JobStore: Sendable {
     package let files: PictureFiles
     private let database: DatabasePool
     /// Keeps other servers out of the folder.
-    private let lock: FolderLock
+    private let lock: FileLock
     /// The damaged database that was set aside when the store was opened, if one was.
     public let setAside: URL?
 
@@ -41,7 +49,7 @@ public final class JobStore: Sendable {
                 message: "The data folder '\(folder.path)' cannot be made: check that its parent"
                     + " may be written to, or name another with --data.")
         }
-        lock = try FolderLock(folder)
+        lock = try Self.lock(folder)
         files = try PictureFiles(folder: folder.appending(path: "pictures"))
         let url = folder.appending(path: "jobs.sqlite")
         var setAside: URL?
@@ -60,6 +68,22 @@ public final class JobStore: Sendable {
                     + " check the folder's permissions and room, or name another with --data.")
         }
         self.setAside = setAside
+    }
+
+    private static func lock(_ folder: URL) throws(JobStoreError) -> FileLock {
+        do {
+            return try FileLock(folder.appending(path: "lock"), patience: 2)
+        } catch .unusable(let number) {
+            throw JobStoreError(
+                code: .unusable,
+                message: "The data folder '\(folder.path)' cannot be written to:"
+                    + " \(String(cString: strerror(number))); name another with --data.")
+        } catch {
+            throw JobStoreError(
+                code: .inUse,
+                message: "Another server uses the data folder '\(folder.path)'; stop it, or name"
+                    + " another folder with --data.")
+        }
     }
 
     private static func open(_ url: URL) throws -> DatabasePool {
