@@ -28,6 +28,10 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "Tests/support"))
+
+from running_server import PROGRAM, RunningServer
+
 THINGS = ["a cat", "一只狗", "a pizza", "a red apple on a blue background", "黄色背景上的熊猫",
           "a rocket and a key", "左边是猫，右边是汽车", "a tree above a fish"]
 
@@ -44,28 +48,6 @@ def pool(rng, uniform=None):
         requests.append({"prompt": rng.choice(THINGS), "width": width, "height": height,
                          "steps": steps, "guidance_scale": guidance, "seed": number})
     return requests
-
-
-class Server:
-    def __init__(self, program, arguments):
-        self.folder = tempfile.TemporaryDirectory(prefix="inkstone-load-")
-        self.process = subprocess.Popen(
-            [program, "serve", "--port", "0", "--page-port", "0", "--data",
-             self.folder.name + "/data", "--access-log", self.folder.name + "/access.log", *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
-        self.port = None
-        for line in self.process.stdout:
-            if "API" in line:
-                self.port = int(line.split("127.0.0.1:")[1].split("/")[0])
-            if "loaded" in line:
-                break
-        if self.port is None:
-            sys.exit("the server did not start")
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-        self.folder.cleanup()
 
 
 def ask(port, request):
@@ -145,7 +127,7 @@ def check(program, requests, results, arguments):
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inkstone", default=str(ROOT / ".build/release/inkstone"))
+    parser.add_argument("--inkstone", default=str(PROGRAM))
     parser.add_argument("--users", type=int, default=32)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--pass-tokens", type=int)
@@ -156,13 +138,10 @@ def main():
     if arguments.curve:
         return curve(arguments)
     requests = pool(random.Random(arguments.seed))
-    server = Server(arguments.inkstone,
-                    ["--pass-tokens", str(arguments.pass_tokens)] if arguments.pass_tokens else [])
-    try:
+    options = ["--pass-tokens", arguments.pass_tokens] if arguments.pass_tokens else []
+    with RunningServer(arguments.inkstone, *options) as server:
         figures, results = load(
             server.port, arguments.users, arguments.seconds or 120, requests, arguments.seed)
-    finally:
-        server.stop()
     figures["different_pictures"] = check(arguments.inkstone, requests, results, [])
     print(json.dumps(figures) if arguments.json else
           "\n".join(f"{key}: {value}" for key, value in figures.items()))
@@ -175,13 +154,10 @@ def curve(arguments):
     requests = pool(random.Random(arguments.seed), uniform=(128, 128, 8, 0))
     rows, alone = [], None
     for tokens in [1, 200, 400, 800, 1600, 3200]:
-        server = Server(arguments.inkstone, ["--pass-tokens", str(tokens)])
-        try:
+        with RunningServer(arguments.inkstone, "--pass-tokens", tokens) as server:
             load(server.port, 1, 1, requests, "warm")
             one, _ = load(server.port, 1, seconds, requests, "one")
             many, _ = load(server.port, arguments.users, seconds, requests, "many")
-        finally:
-            server.stop()
         alone = alone or one
         rows.append({"pass_tokens": tokens, "pictures_per_second": many["pictures_per_second"],
                      "throughput_ratio": many["pictures_per_second"] / one["pictures_per_second"],

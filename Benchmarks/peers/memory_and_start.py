@@ -12,7 +12,7 @@ one). The first start packs the weights into an empty cache, warm starts find th
 is removed at the end. Ready is when `/readyz` says so. Memory is read when the server is ready and
 again after a picture:
 
-    anonymous   RssAnon of /proc/PID/status
+    anonymous   RssAnon of /proc/PID/status, of the server and its worker
     packed      resident pages of the cache's files, shared by all processes that map them
     files       resident pages of the model's own files, which the system takes back when it needs them
 
@@ -91,8 +91,17 @@ class Server:
         return time.monotonic() - start
 
     def memory(self):
-        """Bytes by kind."""
-        folder = pathlib.Path(f"/proc/{self.process.pid}")
+        """Bytes by kind, of the server and its one worker together."""
+        total = {"anonymous": 0, "packed": 0, "files": 0}
+        pids = [self.process.pid]
+        for children in pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            pids += map(int, children.read_text().split())
+        for pid in pids:
+            for kind, size in self.memory_of(pathlib.Path(f"/proc/{pid}")).items():
+                total[kind] += size
+        return total
+
+    def memory_of(self, folder):
         status = (folder / "status").read_text()
         result = {"anonymous": 1024 * int(re.search(r"RssAnon:\s+(\d+)", status)[1]),
                   "packed": 0, "files": 0}

@@ -93,6 +93,8 @@ public struct GenerationError: Error, Sendable, Equatable, CustomStringConvertib
         case workerLost
         /// The model is not loaded.
         case notLoaded
+        /// Its time was over before it was done.
+        case deadline
         /// There is no room on the disk, or it cannot be written to.
         case storage
         /// Anything else.

@@ -21,7 +21,7 @@ public struct SchedulerLimits: Sendable, Equatable {
 }
 
 /// One pass through the transformer, for whoever counts them.
-public struct PassReport: Sendable, Equatable {
+public struct PassReport: Sendable, Equatable, Codable {
     /// Pictures that moved one step on.
     public var images: Int
     /// Tokens of all their sequences.

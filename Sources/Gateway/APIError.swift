@@ -3,6 +3,7 @@
 import Engine
 import HTTPTypes
 import Hummingbird
+import ModelFiles
 import Service
 
 /// A refusal or failure as clients read it.
@@ -114,6 +115,9 @@ extension APIError {
             self.init(
                 .serviceUnavailable, type: "server_error", code: "worker_lost",
                 error.message, retryAfter: patience)
+        case .deadline:
+            self.init(
+                .gatewayTimeout, type: "server_error", code: "deadline_exceeded", error.message)
         case .numeric:
             self.init(
                 .internalServerError, type: "server_error", code: "numeric_failure",
@@ -129,6 +133,27 @@ extension APIError {
         }
     }
 
+    /// Why a model is not launched.
+    init(_ error: LaunchError) {
+        switch error.code {
+        case .usage, .badFile, .notFound:
+            self.init(.badRequest, code: "model_unusable", error.message)
+        case .alreadyLaunched:
+            self.init(.badRequest, code: "model_already_launched", error.message)
+        case .notLaunched: self.init(.notFound, code: "model_not_found", error.message)
+        case .overBudget, .noMemory:
+            self.init(
+                .serviceUnavailable, type: "server_error", code: "no_memory", error.message)
+        case .cancelled:
+            self.init(
+                .init(code: 499, reasonPhrase: "Client Closed Request"), type: "cancelled",
+                code: "launch_cancelled", error.message)
+        case .failed:
+            self.init(
+                .internalServerError, type: "server_error", code: "launch_failed", error.message)
+        }
+    }
+
     /// Whatever a handler threw, as clients may see it; `nil` where only the log may know more.
     init?(describing error: any Error, patience: Int) {
         switch error {
@@ -138,6 +163,12 @@ extension APIError {
         case let error as JobStoreError where error.code == .keyReused:
             self.init(
                 .unprocessableContent, code: "idempotency_key_reused", error.message)
+        case let error as LaunchError: self.init(error)
+        case let error as CheckpointError:
+            let isMissing = error.code == .notFound
+            self.init(
+                isMissing ? .notFound : .badRequest,
+                code: isMissing ? "model_not_found" : "model_unusable", error.description)
         case is CancellationError: self = .cancelled
         case let error as HTTPError where error.status == .notFound: self = .noSuchPath
         default: return nil

@@ -5,15 +5,27 @@ import HTTPTypes
 import Service
 
 extension Gateway {
-    /// Counts a request for pictures that nobody waits for.
+    /// Counts a request for pictures as one of its key's.
     ///
+    /// - Returns: what to call when it has ended.
     /// - Throws: `APIError` 429 when the holder of the key has to wait.
-    func countSubmission(_ context: GatewayContext) throws(APIError) {
-        guard let key = context.key else { return }
+    func count(_ context: GatewayContext) throws(APIError) -> @Sendable () -> Void {
+        guard let key = context.key else { return {} }
         if let refusal = keyUsage.begin(key) {
             throw APIError(refusal, patience: generator.patience)
         }
-        keyUsage.end(key)
+        return { [keyUsage] in keyUsage.end(key) }
+    }
+
+    /// Lets only those pass who may change the service; where there are no keys, everybody.
+    ///
+    /// - Throws: `APIError` 403.
+    func requireAdmin(_ context: GatewayContext) throws(APIError) {
+        guard let key = context.key, key.scope != .admin else { return }
+        throw APIError(
+            .forbidden, type: "permission_error", code: "admin_required",
+            "The key '\(key.name)' may make pictures only; this needs a key of the scope admin"
+                + " ('inkstone keys add NAME --scope admin').")
     }
 
     /// Whether the holder of a key may see a job.

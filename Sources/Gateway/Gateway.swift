@@ -12,14 +12,17 @@ package struct Gateway: Sendable {
     let jobs: JobService
     /// What the jobs run on.
     let generator: MeteredGenerator
+    /// The same as a pool of workers, where it is one: models come and go.
+    let pool: WorkerPool?
     let configuration: GatewayConfiguration
     let telemetry: ServiceTelemetry
     let log: RequestLog
     let connections = ConnectionBoard()
-    let state = ServiceState()
+    let state: ServiceState
     let files = ImageFileStore()
     let keys: KeyStore?
     let keyUsage = KeyUsage()
+    let failedLaunches = FailedLaunches()
     let a1111 = A1111State()
     let gradio = GradioSessions()
     let startedAt = ContinuousClock.now
@@ -32,14 +35,23 @@ package struct Gateway: Sendable {
         telemetry: ServiceTelemetry, logger: Logger
     ) {
         self.generator = MeteredGenerator(generator, metrics: telemetry.engine)
+        pool = generator as? WorkerPool
         jobs = JobService(
             engine: self.generator, store: store, limits: configuration.jobs, logger: logger)
         self.keys = keys
         self.configuration = configuration
+        state = ServiceState(configuration)
         self.telemetry = telemetry
         log = RequestLog(
             metrics: telemetry.http, accessLog: telemetry.accessLog, logger: logger)
         self.logger = logger
+    }
+
+    /// Takes over what may change while the service runs: who may talk to it, how long jobs may
+    /// take and what is kept of them.
+    package func adopt(_ changed: GatewayConfiguration) async {
+        state.setOriginPolicy(OriginPolicy(changed))
+        await jobs.adopt(changed.jobs)
     }
 
     /// Takes no more requests for pictures; those in progress go on.
@@ -59,11 +71,14 @@ package struct Gateway: Sendable {
         if logger.logLevel == .info || logger.logLevel == .notice { logger.logLevel = .warning }
         return Application(
             router: makeRouter(),
-            // Bounds the time to read a request and the rest between two; never the time to
-            // answer one.
+            // The rest between two requests is bounded here, the time to read one by the handler; never
+            // the time to answer one.
             server: .http1(
                 configuration: .init(
-                    additionalChannelHandlers: [ConnectionMeterHandler(board: connections)],
+                    additionalChannelHandlers: [
+                        ConnectionMeterHandler(
+                            board: connections, limit: configuration.readTimeout)
+                    ],
                     idleTimeout: .seconds(75))),
             configuration: .init(
                 address: .hostname(configuration.host, port: port), serverName: "inkstone"),
@@ -75,7 +90,7 @@ package struct Gateway: Sendable {
     private func makeRouter() -> Router<GatewayContext> {
         let router = Router(context: GatewayContext.self)
         router.add(middleware: TelemetryMiddleware(log: log, connections: connections))
-        router.add(middleware: OriginMiddleware(policy: OriginPolicy(configuration)))
+        router.add(middleware: OriginMiddleware(state: state))
         router.add(middleware: ErrorMiddleware(generator: generator))
         router.add(middleware: KeyMiddleware(keys: keys))
         addOpenAIRoutes(to: router)
@@ -84,6 +99,7 @@ package struct Gateway: Sendable {
         addA1111Routes(to: router)
         addGradioRoutes(to: router)
         addModelRoutes(to: router)
+        addModelLifecycleRoutes(to: router)
         addPageAPIRoutes(to: router)
         addJobRoutes(to: router)
         addHealthRoutes(to: router)

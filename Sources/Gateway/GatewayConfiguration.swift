@@ -26,6 +26,10 @@ public struct GatewayConfiguration: Sendable {
     /// Requests that the engine takes on at once, those in work and those that wait, so that
     /// `/readyz` can tell when no more fit; `nil` where nobody knows.
     public var capacity: Int?
+    /// How models run that are launched while the service runs, but for their files.
+    package var launch: ModelLaunch?
+    /// Time in which a request must have come, from its first byte to its last.
+    public var readTimeout = Duration.seconds(120)
     /// Silence after which an event stream sends a comment, so that proxies keep it open.
     public var keepAliveInterval: Duration
     /// How many jobs are taken on, and how long they are kept.

@@ -85,15 +85,9 @@ extension Gateway {
     func events(
         of call: ImageCall, _ submission: Submission, _ context: GatewayContext
     ) throws(APIError) -> AsyncThrowingStream<JobEvent, any Error> {
-        if let key = context.key, let refusal = keyUsage.begin(key) {
-            throw APIError(refusal, patience: generator.patience)
-        }
-        return jobs.events(
+        jobs.events(
             for: call.request, model: call.model.id, submission,
-            report: context.record?.begin(call)
-        ) { [keyUsage, key = context.key] in
-            if let key { keyUsage.end(key) }
-        }
+            report: context.record?.begin(call), onEnd: try count(context))
     }
 }
 
@@ -113,6 +107,10 @@ extension Request {
             return Array(buffer: try await collectBody(upTo: limit))
         } catch is NIOTooManyBytesError {
             throw tooLarge
+        } catch let error where !(error is CancellationError) {
+            throw APIError(
+                .badRequest, code: "invalid_body",
+                "The body cannot be read: it ended early, or its chunks are damaged.")
         }
     }
 }

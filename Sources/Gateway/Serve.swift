@@ -22,7 +22,8 @@ public struct GatewayAddresses: Sendable, Equatable {
 ///
 /// At SIGTERM or SIGINT no more requests for pictures are taken, and `/readyz` says so. When those in
 /// progress are answered, after `configuration.shutdownGrace` at the latest, or at a second
-/// signal, the service stops. SIGHUP opens the file of the access log anew.
+/// signal, the service stops. SIGHUP opens the file of the access log anew, and takes over what
+/// `reload` gives.
 ///
 /// - Parameters:
 ///   - generator: what turns requests into pictures; it may still be loading its models.
@@ -32,6 +33,8 @@ public struct GatewayAddresses: Sendable, Equatable {
 ///   - telemetry: the metrics that `/metrics` shows, and the access log.
 ///   - logger: receives the start and stop of the service, and one line per request where there
 ///     is no access log.
+///   - reload: reads the configuration again; of it, hosts, origins, and how long jobs may take and
+///     are kept, hold from then on.
 ///   - onReady: called once, when every listener accepts connections.
 /// - Throws: `GatewayError` when the service cannot start listening.
 public func serve(
@@ -41,6 +44,7 @@ public func serve(
     configuration: GatewayConfiguration,
     telemetry: ServiceTelemetry,
     logger: Logger,
+    reload: (@Sendable () throws -> GatewayConfiguration)? = nil,
     onReady: @escaping @Sendable (GatewayAddresses) async -> Void = { _ in }
 ) async throws {
     try checkReach(of: configuration, hasKeys: keys?.isEmpty == false)
@@ -59,11 +63,12 @@ public func serve(
         configuration: .init(services: [Listeners(all: listeners)], logger: logger))
     // A signal that nobody waits for would end the program.
     let signals = await UnixSignalsSequence(
-        trapping: [.sigterm, .sigint] + (telemetry.accessLog?.isFile == true ? [.sighup] : []))
+        trapping: [.sigterm, .sigint]
+            + (telemetry.accessLog?.isFile == true || reload != nil ? [.sighup] : []))
     try await withThrowingTaskGroup(of: Void.self) { tasks in
         tasks.addTask { try await service.run() }
         tasks.addTask {
-            await attend(to: signals, of: gateway)
+            await attend(to: signals, of: gateway, reload)
             try Task.checkCancellation()
             await service.triggerGracefulShutdown()
             // Connections that are still busy have had their time.
@@ -88,7 +93,10 @@ private func resume(_ jobs: JobService, _ logger: Logger) async {
 }
 
 /// Returns when it is time to stop.
-private func attend(to signals: UnixSignalsSequence, of gateway: Gateway) async {
+private func attend(
+    to signals: UnixSignalsSequence, of gateway: Gateway,
+    _ reload: (@Sendable () throws -> GatewayConfiguration)?
+) async {
     let grace = gateway.configuration.shutdownGrace
     let (stopping, beginStopping) = AsyncStream<Void>.makeStream()
     await withTaskGroup(of: Void.self) { tasks in
@@ -96,6 +104,7 @@ private func attend(to signals: UnixSignalsSequence, of gateway: Gateway) async 
             for await signal in signals {
                 if signal == .sighup {
                     reopenAccessLog(of: gateway)
+                    if let reload { await adopt(reload, by: gateway) }
                 } else if gateway.state.isDraining {
                     return
                 } else {
@@ -120,9 +129,22 @@ private func attend(to signals: UnixSignalsSequence, of gateway: Gateway) async 
     }
 }
 
-private func reopenAccessLog(of gateway: Gateway) {
+private func adopt(
+    _ reload: @Sendable () throws -> GatewayConfiguration, by gateway: Gateway
+) async {
     do {
-        try gateway.telemetry.accessLog?.reopen()
+        await gateway.adopt(try reload())
+        gateway.logger.info("configuration read again")
+    } catch {
+        gateway.logger.error(
+            "configuration kept as it was", metadata: ["error": .string("\(error)")])
+    }
+}
+
+private func reopenAccessLog(of gateway: Gateway) {
+    guard let log = gateway.telemetry.accessLog, log.isFile else { return }
+    do {
+        try log.reopen()
         gateway.logger.info("access log reopened")
     } catch {
         gateway.logger.error("access log kept", metadata: ["error": .string("\(error)")])

@@ -28,6 +28,7 @@ package final class EngineMetrics: Sendable {
                 case .numeric: self = .numeric
                 case .storage: self = .storage
                 case .workerLost: self = .workerLost
+                case .deadline: self = .cancelled
                 case .internalFailure: self = .internalFailure
                 }
             default: self = .internalFailure
@@ -114,6 +115,11 @@ package final class EngineMetrics: Sendable {
         // A counter that begins at 0 tells the first picture; one that begins at 1 hides it.
         for counter in [images, pixels, evaluations, tokens] { counter.show(model.id) }
         for outcome in Outcome.allCases { generations.show(model.id, outcome.rawValue) }
+    }
+
+    /// Notes that a model is gone; what was counted stays.
+    package func modelTerminated(_ id: String) {
+        for gauge in [modelLoad, modelInfo, parameters, loras] { gauge.remove(id) }
     }
 
     /// Notes a pass through a model's transformer.

@@ -20,6 +20,9 @@ package final class Gauge: Sendable {
         values.update(labels) { $0 += amount }
     }
 
+    /// Forgets every value whose first label is this one.
+    package func remove(_ first: String) { values.remove(first) }
+
     /// The value of these label values.
     package func value(_ labels: String...) -> Double { values[labels] }
 

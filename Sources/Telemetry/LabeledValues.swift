@@ -4,7 +4,7 @@ import Synchronization
 
 /// The values of one metric by the values of its labels.
 ///
-/// Every combination stays for ever: labels must come from a small set that no client can enlarge.
+/// A combination stays until it is removed: labels must come from a small set that no client can enlarge.
 final class LabeledValues<Value: Sendable>: Sendable {
     let name: String
     let help: String
@@ -29,6 +29,11 @@ final class LabeledValues<Value: Sendable>: Sendable {
     func update(_ key: [String], _ change: (inout Value) -> Void) {
         precondition(key.count == labels.count, "\(name) has the labels \(labels), got \(key)")
         values.withLock { change(&$0[key, default: initial]) }
+    }
+
+    /// Forgets every combination that begins with this value.
+    func remove(_ first: String) {
+        values.withLock { $0 = $0.filter { $0.key.first != first } }
     }
 
     /// The value of one combination.

@@ -26,7 +26,17 @@ struct DataOptions: ParsableArguments {
             "Gigabytes of pictures that are kept; the oldest jobs go first.", valueName: "GB"))
     var keepGB = 4.0
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Cancel a request that is not done after so long; a client may ask for less.",
+            valueName: "seconds"))
+    var deadline: Double?
+
     mutating func validate() throws {
+        if let deadline, !(0.001...1_000_000).contains(deadline) {
+            throw ValidationError("--deadline must be between 0.001 and 1000000, got \(deadline).")
+        }
         for (name, value) in [("--keep-days", keepDays), ("--keep-gb", keepGB)] {
             guard value >= 0, value <= 1_000_000 else {
                 throw ValidationError("\(name) must be between 0 and 1000000, got \(value).")
@@ -53,6 +63,6 @@ struct DataOptions: ParsableArguments {
     func limits(capacity: Int) -> JobService.Limits {
         JobService.Limits(
             running: capacity, unfinished: capacity, age: keepDays * 86400,
-            pictureBytes: Int(keepGB * 1e9))
+            pictureBytes: Int(keepGB * 1e9), seconds: deadline)
     }
 }

@@ -24,12 +24,13 @@ struct Inkstone: AsyncParsableCommand {
         version: "inkstone \(version)",
         subcommands: [
             GenerateCommand.self, ServeCommand.self, ModelsCommand.self, DoctorCommand.self,
-            BenchmarkCommand.self, KeysCommand.self, WorkerCommand.self,
+            BenchmarkCommand.self, KeysCommand.self, BackupCommand.self, WorkerCommand.self,
         ])
 
     static func main() async {
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(
+                try ConfigFile.expand(Array(CommandLine.arguments.dropFirst())))
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {

@@ -53,6 +53,12 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Web origin whose pages may call the API.", valueName: "origin"))
     var allowedOrigin: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "YAML file with options, their names without dashes; SIGHUP reads it again.",
+            valueName: "file"))
+    var config: String?
+
     @OptionGroup var dataOptions: DataOptions
     @OptionGroup var workers: WorkerOptions
     @OptionGroup var scheduling: SchedulerOptions
@@ -79,36 +85,21 @@ struct ServeCommand: AsyncParsableCommand {
                 "--lora goes with one --model, got \(model.count); which one it is for is not said."
             )
         }
-        if model.count > 1, workers.workers == 0 {
-            throw ValidationError(
-                "Several models need processes of their own: add --workers 1, or give one --model.")
-        }
     }
 
     func run() async throws {
         // A mistyped name ends the program before anybody is told that it serves.
         let launches = try model.map { try launch($0) }
-        let isPooled = workers.workers > 0
-        let device = isPooled ? nil : try options.makeBackend(for: ModelOptions.open(model[0]))
         let telemetry = ServiceTelemetry(
             version: version,
             accessLog: try accessLog.map { try AccessLog(path: $0, format: accessLogFormat) })
-        let limits = scheduling.limits
-        let capacity = (limits.running + limits.waiting) * max(1, workers.workers)
         let store = try JobStore(folder: dataOptions.folder)
         let keys = try KeyStore(folder: dataOptions.folder)
         var logger = logFormat.logger
         logger.logLevel = .info
-        let engine = DeferredEngine()
-        let pool =
-            isPooled
-            ? try WorkerPool(settings: workers.settings(models: launches.count), logger: logger)
-            : nil
-        let configuration = GatewayConfiguration(
-            version: version, host: host, port: port, pagePort: pagePort,
-            allowRemoteWithoutKeys: allowRemoteWithoutKeys, allowedHosts: allowedHost,
-            allowedOrigins: allowedOrigin, capacity: capacity,
-            jobs: dataOptions.limits(capacity: capacity))
+        let pool = try WorkerPool(
+            settings: workers.settings(models: launches.count), metrics: telemetry.engine,
+            logger: logger)
         if let aside = store.setAside {
             logger.error(
                 "the job database was damaged; a new one is begun",
@@ -118,11 +109,11 @@ struct ServeCommand: AsyncParsableCommand {
         await withThrowingTaskGroup(of: Part.self) { [logger] group in
             group.addTask {
                 try await serve(
-                    pool ?? engine, store: store, keys: keys, configuration: configuration,
-                    telemetry: telemetry, logger: logger
+                    pool, store: store, keys: keys, configuration: try gatewayConfiguration(),
+                    telemetry: telemetry, logger: logger, reload: reload(logger)
                 ) { addresses in
                     listens.finish()
-                    if isPooled { logger.info("Supervisor address: \(addresses.api)") }
+                    logger.info("Supervisor address: \(addresses.api)")
                     Self.say("page  \(addresses.page)")
                     Self.say("API   \(addresses.api)/v1/images/generations")
                 }
@@ -131,58 +122,76 @@ struct ServeCommand: AsyncParsableCommand {
             group.addTask {
                 // A port that is taken is told before models are loaded in vain.
                 for await _ in listening {}
-                if let pool {
-                    for launch in launches { try await load(launch, by: pool) }
-                } else if let device {
-                    try load(on: device, telemetry, into: engine)
-                }
+                for launch in launches { try await load(launch, by: pool) }
                 return .loading
             }
             do {
                 // The service ends when it is asked to stop; models that load then are given up.
                 while let part = try await group.next(), part == .loading {}
             } catch {
-                await pool?.shutdown(grace: .zero)
+                await pool.shutdown(grace: .zero)
                 // A group waits for all its tasks, and the service would go on without a model.
                 finish(error)
             }
-            await pool?.shutdown()
+            await pool.shutdown()
             Foundation.exit(EXIT_SUCCESS)
         }
+    }
+
+    private func gatewayConfiguration() throws -> GatewayConfiguration {
+        let limits = scheduling.limits
+        let capacity = (limits.running + limits.waiting) * workers.workers
+        var configuration = GatewayConfiguration(
+            version: version, host: host, port: port, pagePort: pagePort,
+            allowRemoteWithoutKeys: allowRemoteWithoutKeys, allowedHosts: allowedHost,
+            allowedOrigins: allowedOrigin, capacity: capacity,
+            jobs: dataOptions.limits(capacity: capacity))
+        configuration.launch = try model.first.map { try launch($0) }
+        return configuration
+    }
+
+    /// Reads the configuration file again, if there is one.
+    private func reload(_ logger: Logger) -> (@Sendable () throws -> GatewayConfiguration)? {
+        guard config != nil else { return nil }
+        let before = self
+        return {
+            let words = try ConfigFile.expand(Array(CommandLine.arguments.dropFirst()))
+            let now = try Self.parse(Array(words.dropFirst()))
+            let waiting = now.words(differingFrom: before)
+            if !waiting.isEmpty {
+                logger.warning(
+                    "some settings hold from the next start on",
+                    metadata: ["settings": "\(waiting.joined(separator: ", "))"])
+            }
+            return try now.gatewayConfiguration()
+        }
+    }
+
+    /// Settings that differ and cannot change while the service runs.
+    private func words(differingFrom other: ServeCommand) -> [String] {
+        let pairs: [(String, Bool)] = [
+            ("model", model == other.model), ("lora", lora == other.lora),
+            ("host", host == other.host), ("port", port == other.port),
+            ("page-port", pagePort == other.pagePort),
+            ("data", dataOptions.folder == other.dataOptions.folder),
+            ("workers", workers.workers == other.workers.workers),
+            ("memory-budget", workers.memoryBudget == other.workers.memoryBudget),
+            ("running", scheduling.running == other.scheduling.running),
+            ("waiting", scheduling.waiting == other.scheduling.waiting),
+            ("pass-tokens", scheduling.passTokens == other.scheduling.passTokens),
+            ("precision", options.precision == other.options.precision),
+            ("threads", options.threads == other.options.threads),
+            ("access-log", accessLog == other.accessLog),
+        ]
+        return pairs.filter { !$0.1 }.map(\.0)
     }
 
     /// Loads a model in processes of its own.
     private func load(_ launch: ModelLaunch, by pool: WorkerPool) async throws {
         let start = ContinuousClock.now
-        let loaded = try await pool.launch(launch)
-        Self.tell(loaded, since: start)
-    }
-
-    /// Loads the one model in this process.
-    private func load(
-        on device: CPUBackend, _ telemetry: ServiceTelemetry, into engine: DeferredEngine
-    ) throws {
-        let start = ContinuousClock.now
-        let folder = try ModelOptions.open(model[0])
-        let loras = try lora.map(LoRAOption.parse)
-        let pipeline = try Pipeline(
-            model: folder, device: device, loras: loras, promptCache: caches.promptCache,
-            weightCache: caches.weightCache)
-        let id = folder.manifest.id
-        let loaded = InferenceEngine(pipeline: pipeline, limits: scheduling.limits) {
-            telemetry.engine.count($0, model: id)
-        }
-        telemetry.engine.modelLoaded(
-            loaded.description, seconds: (ContinuousClock.now - start).inSeconds,
-            loras: loras.count)
-        telemetry.watch(loaded)
-        engine.finishLoading(loaded)
-        Self.tell(loaded.description, since: start)
-    }
-
-    private static func tell(_ model: ModelDescription, since start: ContinuousClock.Instant) {
+        let model = try await pool.launch(launch)
         let seconds = (ContinuousClock.now - start).inSeconds
-        say(
+        Self.say(
             "model \(model.id) in \(model.precision) on \(model.kernels), loaded in"
                 + " \(ProgressLine.text(seconds))")
     }

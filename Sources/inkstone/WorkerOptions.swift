@@ -8,10 +8,9 @@ struct WorkerOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Processes for each model, so that a crash costs a request nothing but time; 0 runs the one"
-                + " model in the server's own process.",
+            "Processes for each model: a crash in one costs its requests nothing but time.",
             valueName: "count"))
-    var workers = 0
+    var workers = 1
 
     @Option(
         parsing: .unconditional,
@@ -33,8 +32,8 @@ struct WorkerOptions: ParsableArguments {
     var hangTimeout = 300.0
 
     mutating func validate() throws {
-        guard (0...64).contains(workers) else {
-            throw ValidationError("--workers must be between 0 and 64, got \(workers).")
+        guard (1...64).contains(workers) else {
+            throw ValidationError("--workers must be between 1 and 64, got \(workers).")
         }
         for (name, value, least) in [
             ("--memory-budget", memoryBudget, 0.001), ("--idle-unload", idleUnload, 0.001),

@@ -75,7 +75,7 @@ import Testing
             says: "Unexpected argument 'draw'. See 'inkstone --help' for more information."),
         Case(
             "serve", "--workers", "-1", status: 64,
-            says: "--workers must be between 0 and 64, got -1."
+            says: "--workers must be between 1 and 64, got -1."
                 + " See 'inkstone serve --help' for more information."),
         Case(
             "serve", "--memory-budget", "-1", status: 64,
@@ -93,10 +93,6 @@ import Testing
             "serve", "--port", "8000", "--page-port", "8000", status: 64,
             says: "--port and --page-port must differ, got 8000 for both."
                 + " See 'inkstone serve --help' for more information."),
-        Case(
-            "serve", "--model", "a", "--model", "b", status: 64,
-            says: "Several models need processes of their own: add --workers 1, or give one"
-                + " --model. See 'inkstone serve --help' for more information."),
         Case(
             "serve", "--waiting", "-1", status: 64,
             says: "--waiting must be between 0 and 1000000, got -1."

@@ -46,14 +46,17 @@ import Testing
             "/v1/images/generations", #"{"prompt": "a cat", "steps": 3, "n": 2, "size": "64x64"}"#)
         #expect(answer.hasPrefix("HTTP/1.1 200 OK"))
         let metrics = try server.get("/metrics")
+        let worker = #"model="emoji-nano",worker="emoji-nano/1""#
         for line in [
             #"inkstone_images_total{model="emoji-nano"} 2.0"#,
             #"inkstone_pixels_total{model="emoji-nano"} 8192.0"#,
             #"inkstone_denoise_evaluations_total{model="emoji-nano"} 6.0"#,
             #"inkstone_batch_size_sum{model="emoji-nano"} 6.0"#,
-            #"inkstone_cache_info{cache="prompt",keeps="prompt captions"} 1.0"#,
-            #"inkstone_cache_misses_total{cache="prompt"} 1.0"#,
-            #"inkstone_engine_requests{state="running"} 0.0"#,
+            #"inkstone_cache_info{cache="prompt",keeps="prompt captions",\#(worker)} 1.0"#,
+            #"inkstone_cache_misses_total{cache="prompt",\#(worker)} 1.0"#,
+            #"inkstone_engine_requests{\#(worker),state="running"} 0.0"#,
+            #"inkstone_worker_up{\#(worker)} 1.0"#,
+            #"inkstone_worker_restarts_total{\#(worker)} 0.0"#,
             #"inkstone_vae_decode_seconds_count{model="emoji-nano"} 2.0"#,
             #"inkstone_lora_loaded{model="emoji-nano"} 0.0"#,
         ] {

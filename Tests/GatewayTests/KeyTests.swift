@@ -76,4 +76,28 @@ struct KeyTests {
             #expect((1...60).contains(wait))
         }
     }
+
+    @Test("a job that nobody waits for counts until it has ended; launching needs the scope admin")
+    func detached() async throws {
+        let temporary = try TemporaryStore()
+        let keys = try KeyStore(folder: temporary.folder)
+        let key = try keys.add("ann", scope: .generate, concurrency: 1)
+        try await withGateway(try FakeGenerator(.hang), keys: keys) { client in
+            let headers: HTTPFields = [.authorization: "Bearer \(key)"]
+            let first = try await client.post("/api/jobs", request, headers: headers)
+            #expect(first.status == .accepted)
+            let second = try await client.post("/api/jobs", request, headers: headers)
+            #expect(try second.error()["code"] == "concurrency_limit")
+            let id = try #require(try first.object()["id"] as? String)
+            _ = try await client.post("/api/jobs/\(id)/cancel", "", headers: headers)
+            var third = second
+            while third.status != .accepted {
+                third = try await client.post("/api/jobs", request, headers: headers)
+            }
+            let launch = try await client.post(
+                "/v1/models", #"{"model_name": "emoji-nano"}"#, headers: headers)
+            #expect(launch.status == .forbidden)
+            #expect(try launch.error()["code"] == "admin_required")
+        }
+    }
 }

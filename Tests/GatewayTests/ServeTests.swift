@@ -43,7 +43,7 @@ import Testing
         let server = Task {
             try await serve(
                 generator, store: try TemporaryStore().store, configuration: configuration,
-                telemetry: telemetry, logger: logger
+                telemetry: telemetry, logger: logger, reload: nil
             ) {
                 opening.yield($0)
                 opening.finish()

@@ -275,4 +275,53 @@ struct JobServiceTests {
         let left = try await service.store.jobs(JobQuery()).compactMap(\.requestID)
         #expect(!left.isEmpty && left == Array(["s3", "s2", "s1"].prefix(left.count)))
     }
+
+    @Test("a job whose time is over is cancelled, waiting or running, and says so")
+    func deadline() async throws {
+        let service = try service(.init(running: 1, patience: 0))
+        engine.gate.withLock { $0 = false }
+        let ended = Mutex(0)
+        var jobs: [Job] = []
+        for seconds in [0.05, 0.1] {
+            jobs.append(
+                try await service.submit(
+                    try engine.request(), model: "example",
+                    Submission(isDetached: true, seconds: seconds)
+                ) { ended.withLock { $0 += 1 } })
+        }
+        for job in jobs {
+            let over = try await wait(for: .cancelled, of: job.id, in: service)
+            #expect(over.failure == "The request was cancelled: its time was over.")
+            #expect(over.deadline != nil && over.pictures.isEmpty)
+            let error = await #expect(throws: GenerationError.self) {
+                _ = try await story(try #require(try await service.watch(job.id)))
+            }
+            #expect(error?.code == .deadline)
+        }
+        #expect(ended.withLock { $0 } == 2)
+        engine.gate.withLock { $0 = true }
+        let next = try await story(service.events(for: try engine.request(), model: "example"))
+        #expect(next.images.count == 1, "the place is free again")
+    }
+
+    @Test("the service's own limit counts where a client asks for more, and changes while it runs")
+    func changedLimits() async throws {
+        let service = try service(.init(seconds: 1000, patience: 0))
+        func seconds(_ asked: Double?) async throws -> Double? {
+            let job = try await service.submit(
+                try engine.request(), model: "example", Submission(isDetached: true, seconds: asked)
+            )
+            return job.deadline?.timeIntervalSince(job.created)
+        }
+        func isNear(_ value: Double?, _ expected: Double) -> Bool {
+            abs((value ?? -1) - expected) < 0.01
+        }
+        #expect(isNear(try await seconds(nil), 1000))
+        #expect(isNear(try await seconds(5000), 1000))
+        #expect(isNear(try await seconds(7), 7))
+        await service.adopt(.init(seconds: 50))
+        #expect(isNear(try await seconds(nil), 50))
+        await service.adopt(.init())
+        #expect(try await seconds(nil) == nil)
+    }
 }

@@ -19,7 +19,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.request
@@ -30,6 +29,10 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 from PIL import Image
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+
+from running_server import PROGRAM, ROOT, RunningServer
+
 failures = 0
 
 
@@ -42,24 +45,6 @@ def check(name, body):
     except Exception as error:  # one line a check
         failures += 1
         print(f"FAIL {name} {type(error).__name__}: {str(error)[:300]}", flush=True)
-
-
-class Server:
-    def __init__(self, program, folder, *arguments):
-        self.program, self.data = program, folder / "data"
-        self.process = subprocess.Popen(
-            [program, "serve", "--port", "0", "--page-port", "0", "--data", str(self.data), *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        for line in self.process.stdout:
-            if "API" in line:
-                self.base = line.split("API")[1].strip().removesuffix("/v1/images/generations")
-            if "loaded" in line:
-                return
-        sys.exit("the server did not start")
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
 
 
 def picture(size=(128, 128)):
@@ -143,6 +128,29 @@ def xinference_checks(base, key):
         assert uid == "emoji-nano", uid
         return uid
     check("xinference launch", launch)
+
+    def second_model():
+        uid = client.launch_model(
+            model_name="emoji-nano", model_type="image", model_uid="styled", peft_model_config={
+                "lora_list": [{"lora_name": "pixel", "local_path": str(
+                    ROOT / "Models/emoji-nano/loras/pixel.safetensors")}]})
+        assert uid == "styled" and set(client.list_models()) == {"emoji-nano", "styled"}, uid
+        digests = []
+        for name in ("emoji-nano", "styled"):
+            answer = client.get_model(name).text_to_image(
+                "a cat", size="128*128", response_format="b64_json", seed=1)
+            digests.append(opened(answer["data"][0]["b64_json"]).tobytes())
+        assert digests[0] != digests[1]
+        assert client.get_launch_model_progress("styled")["progress"] == 1
+        client.terminate_model("styled")
+        assert set(client.list_models()) == {"emoji-nano"}
+    check("xinference second model, launched and terminated", second_model)
+
+    def catalog():
+        names = [row["model_name"] for row in client.list_model_registrations("image")]
+        assert "emoji-nano" in names, names
+        assert "inkstone" in client.query_engine_by_model_name("emoji-nano", "image")
+    check("xinference catalog", catalog)
 
     def image_to_image():
         model = client.get_model("emoji-nano")
@@ -249,30 +257,25 @@ def a1111_checks(base, key):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--inkstone", default=str(HERE.parents[1] / ".build/release/inkstone"))
+    parser.add_argument("--inkstone", default=str(PROGRAM))
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="inkstone-clients-") as name:
-        folder = pathlib.Path(name)
-        server = Server(arguments.inkstone, folder)
-        try:
-            for key in ("none", None):
-                if key is None:
-                    out = subprocess.run(
-                        [arguments.inkstone, "keys", "add", "tests", "--scope", "admin", "--data",
-                         str(server.data)], capture_output=True, text=True, check=True)
-                    key = out.stdout.strip()
-                    time.sleep(1.2)  # until the running server has heard of it
-                smoke = subprocess.run(
-                    [sys.executable, str(HERE / "smoke.py"), "--base", server.base, "--model",
-                     "emoji-nano", "--key", key, "--size", "128x128"])
-                check(f"smoke with {'a key' if key != 'none' else 'no key'}",
-                      lambda: "" if smoke.returncode == 0 else 1 / 0)
-            openai_checks(server.base, key)
-            xinference_checks(server.base, key)
-            gradio_checks(server.base, key)
-            a1111_checks(server.base, key)
-        finally:
-            server.stop()
+    with RunningServer(arguments.inkstone) as server:
+        for key in ("none", None):
+            if key is None:
+                out = subprocess.run(
+                    [arguments.inkstone, "keys", "add", "tests", "--scope", "admin", "--data",
+                     str(server.data)], capture_output=True, text=True, check=True)
+                key = out.stdout.strip()
+                time.sleep(1.2)  # until the running server has heard of it
+            smoke = subprocess.run(
+                [sys.executable, str(HERE / "smoke.py"), "--base", server.base, "--model",
+                 "emoji-nano", "--key", key, "--size", "128x128"])
+            check(f"smoke with {'a key' if key != 'none' else 'no key'}",
+                  lambda: "" if smoke.returncode == 0 else 1 / 0)
+        openai_checks(server.base, key)
+        xinference_checks(server.base, key)
+        gradio_checks(server.base, key)
+        a1111_checks(server.base, key)
     print("all checks passed" if failures == 0 else f"{failures} checks failed")
     sys.exit(1 if failures else 0)
 

@@ -16,15 +16,17 @@ import json
 import pathlib
 import re
 import socket
-import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+
+from running_server import PROGRAM, RunningServer
 
 ROUTE = "/v1/images/generations"
 failures = 0
@@ -36,22 +38,8 @@ def check(name, is_right, note=""):
     print(f"{'ok  ' if is_right else 'FAIL'} {name} {note}", flush=True)
 
 
-class Server:
-    """A server process on free ports."""
-
-    def __init__(self, program, folder):
-        self.log = folder / "access.log"
-        self.process = subprocess.Popen(
-            [program, "serve", "--port", "0", "--page-port", "0", "--access-log", self.log, "--data",
-             str(folder / "data")],
-            stdout=subprocess.PIPE, text=True)
-        for line in self.process.stdout:
-            if match := re.search(r"API +http://127\.0\.0\.1:(\d+)", line):
-                self.port = int(match.group(1))
-            if "loaded in" in line:
-                break
-        else:
-            raise SystemExit("the server did not start")
+class MeteredServer(RunningServer):
+    """A server whose metrics are read."""
 
     def request(self, path, body=None, **headers):
         """Status, headers, body and seconds of a request."""
@@ -192,7 +180,8 @@ def run(server):
           and value("generations_total", **model, outcome="cancelled") == 1)
     check("queue times", value("queue_time_seconds_count", **model) == 5)
     check("cancelled", value("requests_cancelled_total", phase="running") == 1)
-    check("declared cache", value("cache_info", cache="prompt", keeps="prompt captions") == 1)
+    check("declared cache", value(
+        "cache_info", cache="prompt", keeps="prompt captions", worker="emoji-nano/1", **model) == 1)
     check("resident memory", samples["process_resident_memory_bytes", ()] > 1e7)
 
     lines = log_lines(server.log)
@@ -212,16 +201,11 @@ def run(server):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    arguments.add_argument("--inkstone", default=".build/release/inkstone")
-    options = arguments.parse_args()
-    program = pathlib.Path(options.inkstone).resolve()
-    with tempfile.TemporaryDirectory() as folder:
-        server = Server(program, pathlib.Path(folder))
-        try:
-            run(server)
-        finally:
-            server.process.terminate()
-            check("the server ends well", server.process.wait(60) == 0)
+    arguments.add_argument("--inkstone", default=str(PROGRAM))
+    with MeteredServer(arguments.parse_args().inkstone) as server:
+        run(server)
+        server.process.terminate()
+        check("the server ends well", server.process.wait(60) == 0)
     return 1 if failures else 0
 
 

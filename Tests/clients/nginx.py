@@ -20,7 +20,9 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+from running_server import PROGRAM, ROOT, RunningServer, wait
 
 
 def free_port():
@@ -29,26 +31,18 @@ def free_port():
         return s.getsockname()[1]
 
 
+def is_open(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
 def call(port, method, path, body=None):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     connection.request(method, path, json.dumps(body) if body else None)
     return connection.getresponse()
 
 
-def wait(what, is_true):
-    end = time.monotonic() + 60
-    while not is_true():
-        if time.monotonic() > end:
-            sys.exit(f"waited too long for {what}")
-        time.sleep(0.02)
-
-
-def metric(port, name):
-    text = call(port, "GET", "/metrics").read().decode()
-    return sum(float(v) for v in re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", text, re.M))
-
-
-def check(port, engine, log):
+def check(port, server, log):
     request = {"prompt": "a cat", "width": 128, "height": 128, "steps": 8}
     assert call(port, "GET", "/readyz").status == 200
     answer = call(port, "POST", "/v1/images/generations", request | {"response_format": "url"})
@@ -66,13 +60,13 @@ def check(port, engine, log):
     assert len(moments) > 5 and spread > 0.2, (len(moments), spread)
     print(f"{len(moments)} previews over {spread:.2f} s: ok")
 
-    before = metric(engine, "inkstone_requests_cancelled_total")
+    before = server.metric("inkstone_requests_cancelled_total")
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     connection.request("POST", "/api/generate", json.dumps(request | {"steps": 100, "width": 512, "height": 512}))
     connection.getresponse().readline()
     connection.close()
     wait("the picture to be cancelled",
-         lambda: metric(engine, "inkstone_requests_cancelled_total") == before + 1)
+         lambda: server.metric("inkstone_requests_cancelled_total") == before + 1)
     print("a client that leaves: ok")
 
     wait("the log", lambda: log.exists() and log.read_text().count("\n") >= 5)
@@ -89,17 +83,18 @@ def check(port, engine, log):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--inkstone", default=str(ROOT / ".build/release/inkstone"))
+    parser.add_argument("--inkstone", default=str(PROGRAM))
     arguments = parser.parse_args()
     nginx = shutil.which("nginx") or "/usr/sbin/nginx"
     if not pathlib.Path(nginx).exists():
         sys.exit("nginx is not installed: apt-get install nginx-light")
-    engine, page, front = free_port(), free_port(), free_port()
-    with tempfile.TemporaryDirectory(prefix="inkstone-nginx-") as name:
+    front = free_port()
+    with tempfile.TemporaryDirectory(prefix="inkstone-nginx-") as name, \
+            RunningServer(arguments.inkstone) as server:
         folder = pathlib.Path(name)
         log = folder / "inkstone.log"
         site = (ROOT / "Deploy/nginx.conf").read_text()
-        site = site.replace("127.0.0.1:9997", f"127.0.0.1:{engine}").replace(
+        site = site.replace("127.0.0.1:9997", f"127.0.0.1:{server.port}").replace(
             "listen 8080", f"listen 127.0.0.1:{front}").replace("/var/log/nginx/inkstone.log", str(log))
         (folder / "site.conf").write_text(site)
         (folder / "nginx.conf").write_text(
@@ -107,19 +102,13 @@ def main():
             f"http {{ client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;"
             f" fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;"
             f" include {folder}/site.conf; }}\n")
-        server = subprocess.Popen(
-            [arguments.inkstone, "serve", "--port", str(engine), "--page-port", str(page), "--data",
-             str(folder / "data")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
         proxy = subprocess.Popen([nginx, "-p", name, "-c", str(folder / "nginx.conf")])
         try:
-            for line in server.stdout:
-                if "loaded" in line:
-                    break
-            check(front, engine, log)
+            wait("nginx", lambda: is_open(front))
+            check(front, server, log)
         finally:
-            for process in (proxy, server):
-                process.terminate()
-                process.wait()
+            proxy.terminate()
+            proxy.wait()
 
 
 if __name__ == "__main__":

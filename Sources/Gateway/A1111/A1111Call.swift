@@ -52,7 +52,7 @@ extension ImageRequest.Draft {
 /// The picture of an `img2img` call.
 enum A1111Picture {
     /// Base64, with or without the head of a data URL.
-    static func decode(_ text: String, field: String) throws(APIError) -> DecodedImage {
+    static func file(_ text: String, field: String) throws(APIError) -> [UInt8] {
         let digits = text.hasPrefix("data:") ? text.drop { $0 != "," }.dropFirst() : text[...]
         guard let data = Data(base64Encoded: String(digits), options: .ignoreUnknownCharacters),
             !data.isEmpty
@@ -61,12 +61,7 @@ enum A1111Picture {
                 field,
                 "\(field) must be an image file in base64, with or without data:image/…;base64,.")
         }
-        do {
-            return try ImageDecoder.decode([UInt8](data), limits: .upload)
-        } catch {
-            throw APIError(
-                .badRequest, code: "invalid_image", parameter: field, error.description)
-        }
+        return [UInt8](data)
     }
 
     /// What `resize_mode` makes of a picture: 0 stretches it, 1 cuts it to the shape asked for.

@@ -47,7 +47,7 @@ extension Gateway {
         let fields = try RequestFields(json: body)
         var draft = try ImageRequest.Draft(a1111: fields)
         let model = try await modelA1111(fields)
-        if isImageToImage { draft.source = try sourceA1111(fields, &draft, model) }
+        if isImageToImage { draft.source = try await sourceA1111(fields, &draft, model) }
         let call = ImageCall(request: try ImageRequest(draft, for: model), model: model)
         var submission = try submission(request, body, fields, context)
         if let id = try fields.string("force_task_id"), !id.isEmpty { submission.requestID = id }
@@ -91,7 +91,7 @@ extension Gateway {
 
     private func sourceA1111(
         _ fields: RequestFields, _ draft: inout ImageRequest.Draft, _ model: ModelDescription
-    ) throws(APIError) -> ImageRequest.Source {
+    ) async throws(APIError) -> ImageRequest.Source {
         if fields.first("mask") != nil {
             throw APIError(
                 .badRequest, code: "unsupported_parameter", parameter: "mask",
@@ -104,7 +104,8 @@ extension Gateway {
                 .notFound, code: "missing_required_parameter", parameter: "init_images",
                 "init_images is required: an array with one image file in base64.")
         }
-        let decoded = try A1111Picture.decode(text, field: "init_images")
+        let decoded = try await picture(
+            A1111Picture.file(text, field: "init_images"), field: "init_images")
         if draft.width == nil, draft.height == nil {
             let size = PixelSize(fitting: decoded.image, in: model.limits)
             (draft.width, draft.height) = (size.width, size.height)
@@ -200,8 +201,8 @@ extension Gateway {
         var request = request
         let fields = try RequestFields(
             json: try await request.readBody(upTo: configuration.maximumUploadBytes))
-        let decoded = try A1111Picture.decode(
-            try fields.string("image") ?? "", field: "image")
+        let decoded = try await picture(
+            A1111Picture.file(try fields.string("image") ?? "", field: "image"), field: "image")
         let text = decoded.metadata.parameters ?? ""
         var parameters: [String: String] = [:]
         if let parsed = GenerationParameters(parsing: text) {

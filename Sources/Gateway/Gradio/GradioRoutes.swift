@@ -40,12 +40,12 @@ extension Gateway {
         }
         let named = Dictionary(zip(GradioDocuments.names, inputs)) { $1 }
         let call = try await imageCall(RequestFields(named))
-        try countSubmission(context)
         // A client that went away is noticed by its stream, not by this call.
         return try await jobs.submit(
             call.request, model: call.model.id,
             Submission(
-                requestID: context.requestID, owner: context.key?.name, isDetached: true))
+                requestID: context.requestID, owner: context.key?.name, isDetached: true),
+            onEnd: try count(context))
     }
 
     // MARK: - The queue

@@ -56,6 +56,7 @@ struct JobAnswer: Encodable {
     var created: Double
     var started: Double?
     var finished: Double?
+    var deadline: Double?
     var attempts: Int
     var failure: String?
     var progress: Progress?
@@ -79,6 +80,7 @@ struct JobAnswer: Encodable {
         created = job.created.timeIntervalSince1970
         started = job.started?.timeIntervalSince1970
         finished = job.finished?.timeIntervalSince1970
+        deadline = job.deadline?.timeIntervalSince1970
         attempts = job.attempts
         failure = job.failure
         self.progress = progress.map(Progress.init)

@@ -78,8 +78,8 @@ extension Gateway {
         let call = try await imageCall(fields)
         var submission = try submission(request, body, fields, context)
         submission.isDetached = true
-        try countSubmission(context)
-        let job = try await jobs.submit(call.request, model: call.model.id, submission)
+        let job = try await jobs.submit(
+            call.request, model: call.model.id, submission, onEnd: try count(context))
         var response = Response.json(try await answer(job.id, context), status: .accepted)
         response.headers[.location] = "/api/jobs/\(job.id)"
         return response
@@ -194,6 +194,12 @@ extension Gateway {
                     "request_id", "request_id must have at most 255 bytes, got \(id.utf8.count).")
             }
             submission.requestID = id
+        }
+        submission.seconds = try fields.number("deadline")
+        if let seconds = submission.seconds, !(0.001...1_000_000).contains(seconds) {
+            throw .invalid(
+                "deadline",
+                "deadline must be between 0.001 and 1000000 seconds, got \(seconds).")
         }
         if let key = request.headers[.idempotencyKey], !key.isEmpty {
             guard key.utf8.count <= 255 else {

@@ -59,12 +59,13 @@ struct OriginPolicy: Sendable {
 struct OriginMiddleware: RouterMiddleware {
     typealias Context = GatewayContext
 
-    let policy: OriginPolicy
+    let state: ServiceState
 
     func handle(
         _ request: Request, context: GatewayContext,
         next: (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
+        let policy = state.originPolicy
         guard policy.allows(host: request.head.authority) else {
             return refusal(
                 "host_not_allowed",

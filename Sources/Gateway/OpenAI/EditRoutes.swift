@@ -53,7 +53,7 @@ extension Gateway {
                 "image must be one file: this model starts from one picture, got"
                     + " \(images.count).")
         }
-        let source = try Self.picture(Array(file))
+        let source = try await picture(Array(file), field: "image").flattened()
         var texts = form.fields
         // A variation is asked for without words.
         if request.uri.path.hasSuffix("/variations"), texts["prompt", default: ""].isEmpty {
@@ -66,19 +66,4 @@ extension Gateway {
             request,
             context, since: arrival)
     }
-
-    /// A client's picture; what is transparent becomes white.
-    static func picture(_ bytes: [UInt8]) throws(APIError) -> RGBImage {
-        do {
-            return try ImageDecoder.decode(bytes, limits: .upload).flattened()
-        } catch {
-            throw APIError(
-                .badRequest, code: "invalid_image", parameter: "image", error.description)
-        }
-    }
-}
-
-extension ImageLimits {
-    /// What strangers may send: a small file can hold a picture that takes gigabytes.
-    static let upload = ImageLimits(maximumPixels: 4096 * 4096)
 }

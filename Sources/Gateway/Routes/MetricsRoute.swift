@@ -15,7 +15,10 @@ extension Gateway {
                 .get: { request, _ in
                     let accept = request.headers[values: .accept].joined(separator: ",")
                     let format = MetricsText.Format(accept: accept)
-                    let text = MetricsText.render(telemetry.registry.families, as: format)
+                    // Asked first: their answers change what the registry has.
+                    let workers = await pool?.families() ?? []
+                    let text = MetricsText.render(
+                        telemetry.registry.families + workers, as: format)
                     return Response(
                         status: .ok,
                         headers: [.contentType: format.contentType, .vary: "Accept"],

@@ -53,6 +53,30 @@ private struct ModelList: Encodable {
     var data: [ModelRow]
 }
 
+/// What a path under `/v1/models/` names: an id may contain slashes itself.
+private struct ModelPath {
+    /// All of it.
+    let whole: String
+    /// The id, where words that belong to no id follow it.
+    let id: String
+    /// Those words.
+    let rest: [String]
+
+    init(_ request: Request) {
+        let raw = String(request.uri.path.dropFirst("/v1/models/".count))
+        whole = raw.removingPercentEncoding ?? raw
+        let parts = whole.split(separator: "/").map(String.init)
+        let count =
+            switch parts.last {
+            case "progress", "replicas", "cancel": 1
+            case "abort" where parts.count > 3: 3
+            default: 0
+            }
+        rest = Array(parts.suffix(count))
+        id = parts.dropLast(count).joined(separator: "/")
+    }
+}
+
 extension Gateway {
     /// `GET /v1/models` and `GET /v1/models/{id}`, where an id may contain slashes, and what
     /// Xinference's clients do with models.
@@ -71,44 +95,37 @@ extension Gateway {
             "/v1/models/**",
             [
                 .get: { request, _ in
-                    .json(ModelRow(try await model(Self.rest(of: request)), at: address))
+                    let path = ModelPath(request)
+                    switch path.rest {
+                    case ["progress"]: return .json(await launchProgress(path.id))
+                    case ["replicas"]: return .json(try await replicas(of: path.id))
+                    default: return .json(ModelRow(try await model(path.whole), at: address))
+                    }
                 },
                 .post: { request, context in
-                    let parts = Self.rest(of: request).split(separator: "/")
-                    guard parts.count >= 4, parts.last == "abort",
-                        parts[parts.count - 3] == "requests"
-                    else { throw APIError.noSuchPath }
-                    return try await abort(String(parts[parts.count - 2]), context)
+                    let path = ModelPath(request)
+                    if path.rest == ["cancel"] {
+                        return try await terminateModel(path.id, context, onlyLoading: true)
+                    }
+                    if path.rest.count == 3, path.rest[0] == "requests", path.rest[2] == "abort" {
+                        return try await abort(path.rest[1], context)
+                    }
+                    throw APIError.noSuchPath
+                },
+                .delete: { request, context in
+                    try await terminateModel(ModelPath(request).whole, context)
                 },
             ])
-    }
-
-    /// The path behind `/v1/models/`.
-    private static func rest(of request: Request) -> String {
-        let raw = String(request.uri.path.dropFirst("/v1/models/".count))
-        return raw.removingPercentEncoding ?? raw
     }
 
     private func model(_ id: String) async throws(APIError) -> ModelDescription {
         let models = await generator.models
         guard let model = models.first(where: { $0.id == id }) else {
+            if await pool?.launched.contains(where: { $0.id == id }) == true {
+                throw APIError.loading(patience: 30)
+            }
             throw APIError.noSuchModel(id, known: models.map(\.id))
         }
         return model
-    }
-
-    /// Launching a model that runs already gives its name; others are chosen at the start.
-    @Sendable
-    private func launchModel(_ request: Request, _ context: GatewayContext) async throws -> Response
-    {
-        var request = request
-        let fields = try RequestFields(
-            json: try await request.readBody(upTo: configuration.maximumBodyBytes))
-        guard let name = try fields.string("model_name") else {
-            throw APIError(
-                .badRequest, code: "missing_required_parameter", parameter: "model_name",
-                "model_name is required: a string that names the model.")
-        }
-        return .json(["model_uid": try await model(name).id])
     }
 }

@@ -79,16 +79,30 @@ final class ConnectionMeterHandler: ChannelDuplexHandler, RemovableChannelHandle
 
     private let meter = ConnectionMeter()
     private let board: ConnectionBoard
+    private let timer: ReadingTimer
 
-    init(board: ConnectionBoard) {
+    /// - Parameters:
+    ///   - board: where others find the meter.
+    ///   - limit: time in which a request must have come, from its first byte to its last.
+    init(board: ConnectionBoard, limit: Duration) {
         self.board = board
+        timer = ReadingTimer(limit: .nanoseconds(Int64(limit / .nanoseconds(1))))
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
         board.add(meter, context.channel)
         // Fails only for a connection that is gone already.
         try? context.pipeline.syncOperations.addHandler(
-            FirstByteHandler(meter: meter), position: .first)
+            FirstByteHandler(meter: meter, timer: timer), position: .first)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head: timer.start(context.channel)
+        case .end: timer.stop()
+        case .body: break
+        }
+        context.fireChannelRead(data)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -97,6 +111,7 @@ final class ConnectionMeterHandler: ChannelDuplexHandler, RemovableChannelHandle
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        timer.stop()
         meter.close()
         context.fireChannelInactive()
     }
@@ -117,18 +132,45 @@ final class ConnectionMeterHandler: ChannelDuplexHandler, RemovableChannelHandle
     }
 }
 
+/// Closes a connection whose request does not come to its end.
+///
+/// A byte now and then would keep it open for ever. Of one event loop.
+private final class ReadingTimer {
+    private let limit: TimeAmount
+    private var closing: Scheduled<Void>?
+
+    init(limit: TimeAmount) {
+        self.limit = limit
+    }
+
+    /// A request comes.
+    func start(_ channel: any Channel) {
+        guard closing == nil else { return }
+        closing = channel.eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
+    }
+
+    /// It is here.
+    func stop() {
+        closing?.cancel()
+        closing = nil
+    }
+}
+
 /// Sees bytes before anything makes sense of them.
 private final class FirstByteHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let meter: ConnectionMeter
+    private let timer: ReadingTimer
 
-    init(meter: ConnectionMeter) {
+    init(meter: ConnectionMeter, timer: ReadingTimer) {
         self.meter = meter
+        self.timer = timer
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         meter.bytesRead()
+        timer.start(context.channel)
         context.fireChannelRead(data)
     }
 }

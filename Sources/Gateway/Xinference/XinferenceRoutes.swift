@@ -63,10 +63,16 @@ extension Gateway {
                         var uptime: Int
                         var workers: [String: [String: String]]
                     }
+                    var workers: [String: [String: String]] = [:]
+                    for worker in await pool?.report().flatMap(\.replicas) ?? [] {
+                        workers[worker.address ?? worker.name] = [
+                            "status": worker.status?.state.rawValue ?? "starting"
+                        ]
+                    }
                     return .json(
                         Status(
                             uptime: Int((ContinuousClock.now - startedAt) / .seconds(1)),
-                            workers: [address: ["status": "running"]]))
+                            workers: workers))
                 }
             ])
         router.endpoint("/v1/address", [.get: { _, _ in .json(address) }])

@@ -69,9 +69,11 @@ public struct Job: Sendable, Equatable, Identifiable {
     public var started: Date?
     /// When it became final.
     public var finished: Date?
+    /// When it is cancelled if it is not final by then.
+    public var deadline: Date?
     /// How often work on it began.
     public var attempts: Int
-    /// Why it failed.
+    /// Why it failed, or was cancelled by the service.
     public var failure: String?
     /// Pictures that are there, by index.
     public var pictures: [Picture]
@@ -89,17 +91,20 @@ public struct Submission: Sendable, Equatable {
     public var fingerprint: String?
     /// Goes on when nobody watches it.
     public var isDetached: Bool
+    /// Seconds after which it is cancelled.
+    public var seconds: Double?
 
     /// A submission with these particulars.
     public init(
         requestID: String? = nil, owner: String? = nil, idempotencyKey: String? = nil,
-        fingerprint: String? = nil, isDetached: Bool = false
+        fingerprint: String? = nil, isDetached: Bool = false, seconds: Double? = nil
     ) {
         self.requestID = requestID
         self.owner = owner
         self.idempotencyKey = idempotencyKey
         self.fingerprint = fingerprint
         self.isDetached = isDetached
+        self.seconds = seconds
     }
 }
 

@@ -47,6 +47,9 @@ enum JobSchema {
                     CREATE INDEX pictureByFile ON picture (file);
                     """)
         }
+        migrator.registerMigration("2 deadlines") { db in
+            try db.execute(sql: "ALTER TABLE job ADD COLUMN deadline REAL")
+        }
         return migrator
     }
 }

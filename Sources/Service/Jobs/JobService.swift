@@ -25,18 +25,21 @@ public actor JobService: ImageGenerating {
         public var age: Double?
         /// Bytes of pictures that are kept.
         public var pictureBytes: Int
+        /// Seconds after which a job is cancelled that is not final; a client may ask for less.
+        public var seconds: Double?
         /// Seconds to wait for room on the disk before a job fails.
         public var patience: Double
 
         /// Limits of the given sizes.
         public init(
             running: Int = 64, unfinished: Int = 256, age: Double? = 7 * 86400,
-            pictureBytes: Int = 4 << 30, patience: Double = 60
+            pictureBytes: Int = 4 << 30, seconds: Double? = nil, patience: Double = 60
         ) {
             self.running = running
             self.unfinished = unfinished
             self.age = age
             self.pictureBytes = pictureBytes
+            self.seconds = seconds
             self.patience = patience
         }
     }
@@ -44,7 +47,8 @@ public actor JobService: ImageGenerating {
     /// Where jobs are kept.
     public nonisolated let store: JobStore
     private let engine: any ImageGenerating
-    private let limits: Limits
+    private let patience: Double
+    private var limits: Limits
     private let logger: Logger
     private var live: [String: LiveJob] = [:]
     private var tasks: [String: Task<Void, Never>] = [:]
@@ -62,7 +66,15 @@ public actor JobService: ImageGenerating {
         self.engine = engine
         self.store = store
         self.limits = limits
+        patience = limits.patience
         self.logger = logger
+    }
+
+    /// Changes how long jobs may take and what is kept of them; how much is taken on stays.
+    public func adopt(_ changed: Limits) {
+        limits.age = changed.age
+        limits.pictureBytes = changed.pictureBytes
+        limits.seconds = changed.seconds
     }
 
     /// The models that requests may name; the first one is the default.
@@ -74,11 +86,33 @@ public actor JobService: ImageGenerating {
 
     /// Accepts a request: from here on it is not lost.
     ///
+    /// - Parameters:
+    ///   - request: what to draw.
+    ///   - model: what draws it.
+    ///   - submission: what else is known of it.
+    ///   - onEnd: called when the job is final, or is not accepted.
     /// - Returns: the job; with an idempotency key that was used before, the job of then.
     /// - Throws: `GenerationError` of code `busy` or `storage`, `JobStoreError` of code `keyReused`.
     public func submit(
-        _ request: ImageRequest, model: String, _ submission: Submission = Submission()
+        _ request: ImageRequest, model: String, _ submission: Submission = Submission(),
+        onEnd: @escaping @Sendable () -> Void = {}
     ) async throws -> Job {
+        do {
+            let job = try await accept(request, model, submission)
+            if let live = live[job.id] { live.whenEnded(onEnd) } else { onEnd() }
+            return job
+        } catch {
+            onEnd()
+            throw error
+        }
+    }
+
+    private func accept(
+        _ request: ImageRequest, _ model: String, _ submission: Submission
+    ) async throws -> Job {
+        var submission = submission
+        if let most = limits.seconds { submission.seconds = min(most, submission.seconds ?? most) }
+        let submitted = submission
         guard live.count + arriving < limits.unfinished else {
             throw GenerationError(
                 .busy, "\(limits.unfinished) jobs are waiting already; try again in a moment.")
@@ -86,7 +120,7 @@ public actor JobService: ImageGenerating {
         arriving += 1
         defer { arriving -= 1 }
         let (job, isNew) = try await withPatience {
-            try await self.store.insert(request, model: model, submission)
+            try await self.store.insert(request, model: model, submitted)
         }
         // A client that names its call comes back for it.
         let isDetached = submission.isDetached || submission.idempotencyKey != nil
@@ -108,7 +142,10 @@ public actor JobService: ImageGenerating {
         return AsyncThrowingStream { continuation in
             for image in images(of: job) { continuation.yield(.image(image)) }
             switch job.state {
-            case .cancelled: continuation.finish(throwing: CancellationError())
+            case .cancelled:
+                continuation.finish(
+                    throwing: job.failure.map { GenerationError(.deadline, $0) as any Error }
+                        ?? CancellationError())
             case .failed:
                 continuation.finish(
                     throwing: GenerationError(.internalFailure, job.failure ?? "The job failed."))
@@ -231,6 +268,14 @@ public actor JobService: ImageGenerating {
     private func enqueue(_ job: LiveJob) {
         live[job.id] = job
         pending.append(job.id)
+        if let deadline = job.deadline {
+            let timer = Task {
+                try await Task.sleep(for: .seconds(max(0, deadline.timeIntervalSinceNow)))
+                job.setOverdue()
+                await self.abandon(job.id)
+            }
+            job.whenEnded { timer.cancel() }
+        }
         startNext()
     }
 
@@ -325,11 +370,18 @@ public actor JobService: ImageGenerating {
         }
     }
 
-    private func conclude(_ job: LiveJob, _ result: Result<Void, any Error>) async {
+    private func conclude(_ job: LiveJob, _ outcome: Result<Void, any Error>) async {
+        var result = outcome
+        if case .failure(is CancellationError) = result, job.isOverdue {
+            result = .failure(
+                GenerationError(.deadline, "The request was cancelled: its time was over."))
+        }
         let (state, failure): (Job.State, String?) =
             switch result {
             case .success: (.succeeded, nil)
             case .failure(is CancellationError): (.cancelled, nil)
+            case .failure(let error as GenerationError) where error.code == .deadline:
+                (.cancelled, error.message)
             case .failure(let error): (.failed, "\(error)")
             }
         do {
@@ -385,7 +437,7 @@ public actor JobService: ImageGenerating {
     private nonisolated func withPatience<Value: Sendable>(
         _ body: @Sendable () async throws -> Value
     ) async throws -> Value {
-        let deadline = ContinuousClock.now + .seconds(limits.patience)
+        let deadline = ContinuousClock.now + .seconds(patience)
         while true {
             do {
                 return try await body()

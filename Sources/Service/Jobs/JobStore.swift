@@ -136,6 +136,7 @@ public final class JobStore: Sendable {
         let text = try Self.json(request)
         let now = Date()
         let id = Self.newID()
+        let deadline = submission.seconds.map { now.timeIntervalSince1970 + $0 }
         return try await write { db in
             if let key = submission.idempotencyKey,
                 let row = try Row.fetchOne(
@@ -153,18 +154,20 @@ public final class JobStore: Sendable {
             try db.execute(
                 sql: """
                     INSERT INTO job (id, model, request, prompt, state, requestID, owner,
-                        idempotencyKey, fingerprint, created)
-                    VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)
+                        idempotencyKey, fingerprint, created, deadline)
+                    VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
                     id, model, text, request.prompt, submission.requestID, submission.owner ?? "",
                     submission.idempotencyKey, submission.fingerprint, now.timeIntervalSince1970,
+                    deadline,
                 ])
             return (
                 Job(
                     id: id, model: model, request: request, state: .queued,
                     requestID: submission.requestID, owner: submission.owner,
-                    created: Date(timeIntervalSince1970: now.timeIntervalSince1970), attempts: 0,
+                    created: Date(timeIntervalSince1970: now.timeIntervalSince1970),
+                    deadline: deadline.map(Date.init(timeIntervalSince1970:)), attempts: 0,
                     pictures: []), true
             )
         }
@@ -361,8 +364,8 @@ public final class JobStore: Sendable {
             request: try JSONDecoder().decode(ImageRequest.self, from: Data(text.utf8)),
             state: Job.State(rawValue: row["state"]) ?? .failed, requestID: row["requestID"],
             owner: owner.isEmpty ? nil : owner, created: date("created") ?? .distantPast,
-            started: date("started"), finished: date("finished"), attempts: row["attempts"],
-            failure: row["failure"], pictures: pictures)
+            started: date("started"), finished: date("finished"), deadline: date("deadline"),
+            attempts: row["attempts"], failure: row["failure"], pictures: pictures)
     }
 
     private static func json(_ value: some Encodable) throws -> String {

@@ -4,6 +4,12 @@ import Engine
 public import Imaging
 import Synchronization
 
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
 /// How far a job is.
 public struct JobProgress: Sendable, Equatable {
     /// Others that begin before it; `nil` once it has begun.
@@ -31,6 +37,8 @@ final class LiveJob: Sendable {
     let request: ImageRequest
     let model: String
     let requestID: String?
+    /// When it is cancelled if it is not final by then.
+    let deadline: Date?
     /// Pictures that an earlier run of the program finished.
     let earlier: [GeneratedImage]
     private let state: Mutex<State>
@@ -49,6 +57,9 @@ final class LiveJob: Sendable {
         var images: [Int: GeneratedImage] = [:]
         var watchers: [Int: Watcher] = [:]
         var nextWatcher = 0
+        var isOverdue = false
+        /// Told of the end, however it comes.
+        var listeners: [@Sendable () -> Void] = []
         var end: Result<Void, any Error>?
     }
 
@@ -57,6 +68,7 @@ final class LiveJob: Sendable {
         request = job.request
         model = job.model
         requestID = job.requestID
+        deadline = job.deadline
         self.earlier = earlier
         var state = State(isDetached: isDetached)
         for image in earlier {
@@ -106,6 +118,23 @@ final class LiveJob: Sendable {
         }
     }
 
+    /// Whether its time was over.
+    var isOverdue: Bool { state.withLock { $0.isOverdue } }
+
+    /// Notes that its time is over.
+    func setOverdue() {
+        state.withLock { $0.isOverdue = true }
+    }
+
+    /// Calls something when the job has ended, at once if it has.
+    func whenEnded(_ tell: @escaping @Sendable () -> Void) {
+        let hasEnded = state.withLock { state in
+            if state.end == nil { state.listeners.append(tell) }
+            return state.end != nil
+        }
+        if hasEnded { tell() }
+    }
+
     /// Lets the job go on when nobody watches it.
     func detach() {
         state.withLock { $0.isDetached = true }
@@ -146,12 +175,13 @@ final class LiveJob: Sendable {
 
     /// Nothing more happens.
     func end(_ result: Result<Void, any Error>) {
-        let watchers = state.withLock { state -> [Watcher] in
+        let (watchers, listeners) = state.withLock { state in
             state.end = state.end ?? result
-            defer { state.watchers = [:] }
-            return Array(state.watchers.values)
+            defer { (state.watchers, state.listeners) = ([:], []) }
+            return (Array(state.watchers.values), state.listeners)
         }
         for watcher in watchers { finish(watcher) }
+        for tell in listeners { tell() }
     }
 
     private func finish(_ watcher: Watcher) {

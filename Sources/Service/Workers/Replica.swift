@@ -224,6 +224,11 @@ actor Replica {
 
     // MARK: - Report
 
+    /// Passes of the worker that nobody has counted yet.
+    func takePasses() async -> [PassReport] {
+        (try? await current?.client.takePasses(within: .seconds(2))) ?? []
+    }
+
     /// How it is, asked of the worker itself.
     func report(requests: Int) async -> ReplicaReport {
         let worker = current

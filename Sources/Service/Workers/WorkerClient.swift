@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Engine
+import Imaging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -30,10 +31,21 @@ struct WorkerClient: Sendable {
 
     /// Asks how it is.
     func status(within limit: Duration) async throws -> WorkerStatus {
+        try await ask(.GET, "/status", within: limit)
+    }
+
+    /// Takes the passes that nobody has counted yet.
+    func takePasses(within limit: Duration) async throws -> [PassReport] {
+        try await ask(.POST, "/passes", within: limit)
+    }
+
+    private func ask<Answer: Decodable & Sendable>(
+        _ method: HTTPMethod, _ path: String, within limit: Duration
+    ) async throws -> Answer {
         try await within(limit) {
             var body = ByteBuffer()
-            try await exchange(.GET, "/status") { part in body.writeImmutableBuffer(part) }
-            return try JSONDecoder().decode(WorkerStatus.self, from: Data(body.readableBytesView))
+            try await exchange(method, path) { part in body.writeImmutableBuffer(part) }
+            return try JSONDecoder().decode(Answer.self, from: Data(body.readableBytesView))
         }
     }
 
@@ -42,6 +54,27 @@ struct WorkerClient: Sendable {
         try await within(limit) {
             try await exchange(.POST, "/drain") { _ in }
         }
+    }
+
+    /// Has a picture file read.
+    ///
+    /// - Throws: `UnreadablePicture`; `WorkerLost` and errors of the connection when there is no answer.
+    func decode(_ file: [UInt8], within limit: Duration) async throws -> DecodedImage {
+        let frame = try await within(limit) {
+            var body = ByteBuffer()
+            do {
+                try await exchange(.POST, "/decode", body: ByteBuffer(bytes: file)) { part in
+                    body.writeImmutableBuffer(part)
+                }
+            } catch let refusal as WorkerRefusal where refusal.status == .badRequest {
+                throw UnreadablePicture(description: refusal.sentence)
+            }
+            guard let frame = try WorkerFrame.take(from: &body) else {
+                throw WorkerLost("its answer has no end")
+            }
+            return frame
+        }
+        return try DecodedPicture.picture(of: frame)
     }
 
     /// Runs a request.
@@ -56,17 +89,21 @@ struct WorkerClient: Sendable {
     ) async throws {
         var rest = ByteBuffer()
         var isDone = false
-        try await exchange(.POST, "/run", body: request) { part in
-            rest.writeImmutableBuffer(part)
-            while let frame = try WorkerFrame.take(from: &rest) {
-                switch try frame.decode(WorkerMessage.self) {
-                case .done: isDone = true
-                case .cancelled: throw CancellationError()
-                case .failed(let code, let message): throw GenerationError(code, message)
-                case let message: try onMessage(message, frame.payload)
+        do {
+            try await exchange(.POST, "/run", body: request) { part in
+                rest.writeImmutableBuffer(part)
+                while let frame = try WorkerFrame.take(from: &rest) {
+                    switch try frame.decode(WorkerMessage.self) {
+                    case .done: isDone = true
+                    case .cancelled: throw CancellationError()
+                    case .failed(let code, let message): throw GenerationError(code, message)
+                    case let message: try onMessage(message, frame.payload)
+                    }
                 }
+                rest.discardReadBytes()
             }
-            rest.discardReadBytes()
+        } catch let refusal as WorkerRefusal {
+            throw GenerationError(.internalFailure, refusal.description)
         }
         guard isDone else { throw WorkerLost("its answer has no end") }
     }
@@ -108,15 +145,31 @@ struct WorkerClient: Sendable {
                     if refusal.status == .serviceUnavailable {
                         throw WorkerLost("it takes no requests")
                     }
-                    throw GenerationError(
-                        .internalFailure,
-                        "the worker refused the request with \(refusal.status.code):"
-                            + " \(refusal.text)")
+                    throw WorkerRefusal(status: refusal.status, text: refusal.text)
                 }
             }
             try Task.checkCancellation()
             throw WorkerLost("the connection closed")
         }
+    }
+}
+
+/// The worker answered, but not with what was asked for.
+private struct WorkerRefusal: Error, CustomStringConvertible {
+    let status: HTTPResponseStatus
+    let text: String
+
+    var description: String {
+        "the worker refused the request with \(status.code): \(sentence)"
+    }
+
+    /// The sentence in the server's error body.
+    var sentence: String {
+        struct Body: Decodable {
+            struct Details: Decodable { var message: String }
+            var error: Details
+        }
+        return (try? JSONDecoder().decode(Body.self, from: Data(text.utf8)))?.error.message ?? text
     }
 }
 

@@ -12,7 +12,7 @@ import ZImage
 /// clients notice is a delay.
 package actor WorkerPool: ImageGenerating {
     /// A model and its workers.
-    private struct Served {
+    struct Served {
         let serial: Int
         let id: String
         let launch: ModelLaunch
@@ -26,21 +26,33 @@ package actor WorkerPool: ImageGenerating {
         var arrivals = 0
     }
 
-    private let settings: WorkerSettings
+    let settings: WorkerSettings
+    let metrics: EngineMetrics?
     private let logger: Logger
     private let sockets: SocketFolder
     private let shares: ProcessorShares
     /// In the order of their launch.
-    private var served: [Served] = []
+    private(set) var served: [Served] = []
+    /// Counts passes while there are models.
+    private var counting: Task<Void, Never>?
+    /// The newest count; each waits for the one before.
+    var lastCount: Task<Void, Never>?
     private var serials = 0
     /// Bytes of models that are on their way out.
     private var leavingBytes = 0
 
     /// A pool without models.
     ///
+    /// - Parameters:
+    ///   - settings: how workers are started and watched.
+    ///   - metrics: told what models are loaded and what their workers do.
+    ///   - logger: receives what happens to them.
     /// - Throws: `LaunchError` where no folder for sockets can be made.
-    package init(settings: WorkerSettings, logger: Logger) throws {
+    package init(
+        settings: WorkerSettings, metrics: EngineMetrics? = nil, logger: Logger
+    ) throws {
         self.settings = settings
+        self.metrics = metrics
         self.logger = logger
         sockets = try SocketFolder(in: settings.temporaryFolder)
         shares = ProcessorShares(expected: settings.expectedWorkers)
@@ -56,6 +68,7 @@ package actor WorkerPool: ImageGenerating {
     /// - Throws: `LaunchError`, `CheckpointError`.
     @discardableResult
     package func launch(_ launch: ModelLaunch) async throws -> ModelDescription {
+        let start = ContinuousClock.now
         let directory = try ModelDirectory(url: launch.folder)
         let id = launch.id ?? directory.manifest.id
         guard !served.contains(where: { $0.id == id }) else {
@@ -87,6 +100,10 @@ package actor WorkerPool: ImageGenerating {
             }
             model.id = id
             served[index].model = model
+            metrics?.modelLoaded(
+                model, seconds: (ContinuousClock.now - start) / .seconds(1),
+                loras: launch.loras.count)
+            countPassesFromNowOn()
             planUnloading(index)
             return model
         } catch {
@@ -95,6 +112,11 @@ package actor WorkerPool: ImageGenerating {
             }
             throw error
         }
+    }
+
+    /// Models by name, with what is known of those that load.
+    package var launched: [(id: String, isLoaded: Bool)] {
+        served.map { ($0.id, $0.model != nil) }
     }
 
     private static func startAll(_ replicas: [Replica]) async throws -> ModelDescription {
@@ -132,11 +154,14 @@ package actor WorkerPool: ImageGenerating {
             throw LaunchError(.notLaunched, "there is no model '\(id)' to terminate.")
         }
         await remove(at: index, grace: grace)
+        metrics?.modelTerminated(id)
         logger.info("model '\(id)' terminated")
     }
 
     /// Terminates all models; the pool is of no use afterwards.
     package func shutdown(grace: Duration = .seconds(5)) async {
+        counting?.cancel()
+        await countPasses()
         let all = served
         served = []
         await Self.end(all.flatMap(\.replicas), grace: grace)
@@ -146,9 +171,21 @@ package actor WorkerPool: ImageGenerating {
     private func remove(at index: Int, grace: Duration) async {
         let entry = served.remove(at: index)
         leavingBytes += entry.bytes
+        await countPasses(of: [entry])
         await Self.end(entry.replicas, grace: grace)
         leavingBytes -= entry.bytes
         shares.add(-entry.replicas.count)
+    }
+
+    private func countPassesFromNowOn() {
+        guard metrics != nil, counting == nil else { return }
+        counting = Task { [weak self] in
+            while !Task.isCancelled {
+                // What a worker has not told when it dies is not counted: a second at most.
+                try? await Task.sleep(for: .seconds(1))
+                await self?.countPasses()
+            }
+        }
     }
 
     private static func end(_ replicas: [Replica], grace: Duration) async {

@@ -4,6 +4,7 @@ package import Engine
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Imaging
 package import Logging
 import NIOCore
 import ServiceLifecycle
@@ -15,6 +16,9 @@ import Synchronization
 /// * `POST /run`: the body is a frame with a `WorkerRequest`; the answer is a stream of frames with
 ///   `WorkerMessage`s, the last of which is `done`, `cancelled` or `failed`. Whoever closes the
 ///   connection cancels the request.
+/// * `POST /decode`: the body is a picture file; the answer a frame with a `DecodedPicture` and pixels,
+///   or 400 with a sentence.
+/// * `POST /passes`: every `PassReport` since the last time that somebody asked.
 /// * `POST /drain`: no more requests; the server ends after the last one.
 package final class WorkerServer: Sendable {
     private struct State {
@@ -22,6 +26,8 @@ package final class WorkerServer: Sendable {
         var loaded = 0.0
         var isDraining = false
         var passes = PassTotals()
+        /// Those that were not told yet.
+        var recent: [PassReport] = []
     }
 
     private let state = Mutex(State())
@@ -48,7 +54,11 @@ package final class WorkerServer: Sendable {
 
     /// Counts a pass.
     package func notePass(_ pass: PassReport) {
-        state.withLock { $0.passes.add(pass) }
+        state.withLock {
+            $0.passes.add(pass)
+            // A gateway asks every second; without one nobody misses them.
+            if $0.recent.count < 1 << 16 { $0.recent.append(pass) }
+        }
     }
 
     /// Serves until it was drained, or until the task is cancelled.
@@ -80,6 +90,14 @@ package final class WorkerServer: Sendable {
         let router = Router()
         router.get("status") { _, _ in try self.status() }
         router.post("run") { request, _ in try await self.answer(request) }
+        router.post("decode") { request, _ in try await self.decode(request) }
+        router.post("passes") { _, _ in
+            try Self.json(
+                self.state.withLock { state in
+                    defer { state.recent = [] }
+                    return state.recent
+                })
+        }
         router.post("drain") { _, _ in
             self.state.withLock { $0.isDraining = true }
             drain.yield()
@@ -97,9 +115,27 @@ package final class WorkerServer: Sendable {
             memoryBytes: residentMemory(), running: load.running, waiting: load.waiting,
             passes: state.passes, promptCache: state.engine?.promptCacheInfo,
             model: state.engine?.description)
-        return Response(
+        return try Self.json(status)
+    }
+
+    /// Native code reads what a stranger sent: here, where a crash costs a worker and not the gateway.
+    private func decode(_ request: Request) async throws -> Response {
+        var request = request
+        let body = try await request.collectBody(upTo: DecodedPicture.fileLimit)
+        do {
+            let picture = try ImageDecoder.decode(Array(buffer: body), limits: .upload)
+            return Response(
+                status: .ok, headers: [.contentType: "application/octet-stream"],
+                body: .init(byteBuffer: try DecodedPicture.frame(of: picture)))
+        } catch let error as ImagingError {
+            throw HTTPError(.badRequest, message: error.description)
+        }
+    }
+
+    private static func json(_ value: some Encodable) throws -> Response {
+        Response(
             status: .ok, headers: [.contentType: "application/json"],
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: try JSONEncoder().encode(status))))
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: try JSONEncoder().encode(value))))
     }
 
     private func answer(_ request: Request) async throws -> Response {

@@ -20,7 +20,6 @@ final class ServeRun: Sendable {
         process.arguments =
             [
                 "serve", "--port", "0", "--page-port", "0", "--threads", "1", "--no-weight-cache",
-                "--workers", "1",
             ]
             + arguments
         process.environment = [

@@ -54,7 +54,8 @@ enum WorkerBench {
 
     /// Runs a test with a pool, which is shut down afterwards.
     static func withPool(
-        logs: PoolLog = PoolLog(), configure: (inout WorkerSettings) -> Void = { _ in },
+        logs: PoolLog = PoolLog(), metrics: EngineMetrics? = nil,
+        configure: (inout WorkerSettings) -> Void = { _ in },
         _ body: (WorkerPool) async throws -> Void
     ) async throws {
         var settings = WorkerSettings()
@@ -66,7 +67,7 @@ enum WorkerBench {
         settings.temporaryFolder = folder
         configure(&settings)
         let pool = try WorkerPool(
-            settings: settings, logger: Logger(label: "test") { _ in logs })
+            settings: settings, metrics: metrics, logger: Logger(label: "test") { _ in logs })
         do {
             try await body(pool)
         } catch {

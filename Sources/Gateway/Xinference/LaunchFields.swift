@@ -1,0 +1,80 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import HTTPTypes
+import Service
+
+/// The body of a launch as Xinference's clients send it; what steers other engines is ignored.
+struct LaunchFields {
+    /// What the client calls the model: a name of the catalog.
+    let name: String
+    /// Name for requests, if another one is wanted.
+    let uid: String?
+    let launch: ModelLaunch
+
+    /// Finds the model's files and reads how to run them.
+    ///
+    /// - Parameters:
+    ///   - fields: the body.
+    ///   - defaults: how the models of the command line run.
+    /// - Throws: `APIError` 400, `CheckpointError` where there is no such model.
+    init(_ fields: RequestFields, defaults: ModelLaunch?) throws {
+        guard let name = try fields.string("model_name") else {
+            throw APIError(
+                .badRequest, code: "missing_required_parameter", parameter: "model_name",
+                "model_name is required: a string that names the model.")
+        }
+        if let type = try fields.string("model_type"), !["image", "LLM"].contains(type) {
+            throw APIError.invalid("model_type", "model_type must be image, got '\(type)'.")
+        }
+        self.name = name
+        uid = try fields.string("model_uid").flatMap { $0.isEmpty ? nil : $0 }
+        let folder = try ModelLocator().locate(try fields.string("model_path") ?? name)
+        var launch = defaults ?? ModelLaunch(folder: folder)
+        launch.folder = folder
+        launch.loras = try Self.loras(fields)
+        launch.id = uid
+        let replicas = try fields.integer("replica") ?? 1
+        guard (1...64).contains(replicas) else {
+            throw APIError.invalid("replica", "replica must be between 1 and 64, got \(replicas).")
+        }
+        launch.replicas = Int(replicas)
+        if let precision = try Self.precision(fields) { launch.precision = precision }
+        self.launch = launch
+    }
+
+    private static func precision(_ fields: RequestFields) throws(APIError) -> PrecisionChoice? {
+        guard
+            let (name, value) = fields.first("precision", "transformer_quantization", "torch_dtype")
+        else { return nil }
+        switch value {
+        case .string("auto"): return .auto
+        case .string("f32"), .string("float32"): return .f32
+        case .string("bf16"), .string("bfloat16"): return .bf16
+        case .string("int8"), .string("8-bit"): return .int8
+        default:
+            throw .invalid(
+                name, "\(name) must be auto, f32, bf16 or int8, got \(value.summary).")
+        }
+    }
+
+    private static func loras(_ fields: RequestFields) throws(APIError) -> [ModelLaunch.LoRA] {
+        guard case .object(let config)? = fields.first("peft_model_config")?.value,
+            case .array(let list)? = config["lora_list"]
+        else { return [] }
+        var loras: [ModelLaunch.LoRA] = []
+        for entry in list {
+            guard case .object(let values) = entry,
+                case .string(let path)? = values["local_path"]
+            else {
+                throw .invalid(
+                    "peft_model_config",
+                    "lora_list must hold objects with local_path, got \(entry.summary).")
+            }
+            let scale = try RequestFields(values).number("lora_scale") ?? 1
+            loras.append(.init(file: URL(filePath: path), scale: scale))
+        }
+        return loras
+    }
+}

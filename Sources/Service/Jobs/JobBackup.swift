@@ -1,0 +1,91 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+public import Foundation
+import GRDB
+
+/// A copy of a data folder that a server may be using at the same time.
+public enum JobBackup {
+    /// Copies jobs, pictures and keys into a new folder, which can serve as a data folder itself.
+    ///
+    /// The database is copied as it is at one moment. Pictures never change, so they are linked where
+    /// both folders are on one disk. A copy that fails leaves nothing behind.
+    ///
+    /// - Returns: how many picture files the copy has.
+    /// - Throws: `JobStoreError` of code `unusable` or `full`.
+    public static func copy(_ folder: URL, to target: URL) throws -> Int {
+        let files = FileManager.default
+        guard !files.fileExists(atPath: target.path) else {
+            throw JobStoreError(
+                code: .unusable,
+                message: "'\(target.path)' exists already; name a folder that is not there yet.")
+        }
+        let source = folder.appending(path: "jobs.sqlite")
+        guard files.fileExists(atPath: source.path) else {
+            throw JobStoreError(
+                code: .unusable,
+                message: "There are no jobs in '\(folder.path)'; name the data folder with --data.")
+        }
+        let partial = URL(filePath: target.path + ".partial-\(UUID().uuidString.prefix(8))")
+        defer { try? files.removeItem(at: partial) }
+        do {
+            try files.createDirectory(
+                at: partial.appending(path: "pictures"), withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
+            let names = try copyDatabase(source, to: partial.appending(path: "jobs.sqlite"))
+            let count = try copyPictures(
+                names, from: folder.appending(path: "pictures"),
+                to: partial.appending(path: "pictures"))
+            let keys = folder.appending(path: "keys.json")
+            if files.fileExists(atPath: keys.path) {
+                try files.copyItem(at: keys, to: partial.appending(path: "keys.json"))
+            }
+            try files.moveItem(at: partial, to: target)
+            return count
+        } catch let error as DatabaseError {
+            throw JobStoreError(
+                code: .unusable,
+                message: "The job database '\(source.path)' cannot be copied:"
+                    + " \(error.message ?? "no reason given").")
+        } catch let error as CocoaError {
+            throw JobStoreError(
+                code: error.code == .fileWriteOutOfSpace ? .full : .unusable,
+                message:
+                    "'\(target.path)' cannot be written: \(error.localizedDescription); check the"
+                    + " room and the permissions of its parent.")
+        }
+    }
+
+    /// - Returns: the names of all pictures that the copy knows.
+    private static func copyDatabase(_ source: URL, to target: URL) throws -> Set<String> {
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(10)
+        let original = try DatabaseQueue(path: source.path, configuration: configuration)
+        let copy = try DatabaseQueue(path: target.path)
+        try original.backup(to: copy)
+        let names = try copy.read { try String.fetchSet($0, sql: "SELECT file FROM picture") }
+        try copy.close()
+        return names
+    }
+
+    private static func copyPictures(
+        _ names: Set<String>, from source: URL, to target: URL
+    ) throws -> Int {
+        let files = FileManager.default
+        var count = 0
+        for name in names {
+            let path = "\(name.prefix(2))/\(name).png"
+            let (old, new) = (source.appending(path: path), target.appending(path: path))
+            // Removed since by the server's own housekeeping.
+            guard files.fileExists(atPath: old.path) else { continue }
+            try files.createDirectory(
+                at: new.deletingLastPathComponent(), withIntermediateDirectories: true)
+            do {
+                try files.linkItem(at: old, to: new)
+            } catch {
+                try files.copyItem(at: old, to: new)
+            }
+            count += 1
+        }
+        return count
+    }
+}

@@ -1,0 +1,105 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+package import Telemetry
+import ZImage
+
+extension WorkerPool {
+    /// Counts what the workers have done since they were asked last.
+    func countPasses() async { await countPasses(of: served) }
+
+    /// The same of some models, also of those that are on their way out.
+    func countPasses(of models: [Served]) async {
+        guard let metrics else { return }
+        let earlier = lastCount
+        let count = Task {
+            // What somebody else has asked for and not counted yet would be missing.
+            await earlier?.value
+            for entry in models {
+                for replica in entry.replicas {
+                    for pass in await replica.takePasses() { metrics.count(pass, model: entry.id) }
+                }
+            }
+        }
+        lastCount = count
+        await count.value
+    }
+
+    /// What workers say of themselves, for `/metrics`; the passes are counted up to this moment.
+    package func families() async -> [MetricFamily] {
+        await countPasses()
+        return Self.families(of: await report())
+    }
+
+    private static func families(of reports: [ModelReport]) -> [MetricFamily] {
+        let workers = reports.flatMap { report in report.replicas.map { (report.id, $0) } }
+        func family(
+            _ name: String, _ help: String, _ kind: MetricFamily.Kind = .gauge,
+            _ value: (ReplicaReport) -> Double?
+        ) -> MetricFamily {
+            MetricFamily(
+                "inkstone_worker_" + name, help, kind: kind,
+                samples: workers.compactMap { model, worker in
+                    value(worker).map { .init(labels(model, worker), $0) }
+                })
+        }
+        return [
+            family("up", "1 while the worker answers and its model is loaded.") {
+                $0.status?.state == .ready ? 1 : 0
+            },
+            family("restarts_total", "Workers that died and were replaced.", .counter) {
+                Double($0.restarts)
+            },
+            family("resident_memory_bytes", "Memory of the worker, mapped weights included.") {
+                $0.status.map { Double($0.memoryBytes) }
+            },
+            MetricFamily(
+                "inkstone_engine_requests",
+                "Requests that an engine holds, cancelled ones until their step ends.",
+                kind: .gauge,
+                samples: workers.flatMap { model, worker -> [MetricFamily.Sample] in
+                    guard let status = worker.status else { return [] }
+                    let labels = labels(model, worker)
+                    return [
+                        .init(labels + [.init("state", "running")], Double(status.running)),
+                        .init(labels + [.init("state", "waiting")], Double(status.waiting)),
+                    ]
+                }),
+        ] + cacheFamilies(of: workers)
+    }
+
+    private static func cacheFamilies(
+        of workers: [(String, ReplicaReport)]
+    ) -> [MetricFamily] {
+        func family(
+            _ name: String, _ help: String, _ kind: MetricFamily.Kind,
+            keeps: String? = nil, _ value: (PromptCacheInfo) -> Int
+        ) -> MetricFamily {
+            MetricFamily(
+                "inkstone_cache_" + name, help, kind: kind,
+                samples: workers.compactMap { model, worker in
+                    guard let info = worker.status?.promptCache else { return nil }
+                    return .init(
+                        [.init("cache", "prompt")] + (keeps.map { [.init("keeps", $0)] } ?? [])
+                            + labels(model, worker), Double(value(info)))
+                })
+        }
+        return [
+            family(
+                "info",
+                "A cache that makes repeated requests faster, and what is kept in it; always 1.",
+                .gauge, keeps: "prompt captions"
+            ) { _ in 1 },
+            family("hits_total", "Entries that were found.", .counter, \.hits),
+            family("misses_total", "Entries that had to be made.", .counter, \.misses),
+            family("evictions_total", "Entries that made room.", .counter, \.evictions),
+            family("entries", "Entries that are kept.", .gauge, \.entries),
+            family("bytes", "Memory of the entries, in bytes.", .gauge, \.bytes),
+            family("capacity_bytes", "Memory they may take, in bytes.", .gauge, \.capacity),
+        ].filter { !$0.samples.isEmpty }
+    }
+
+    private static func labels(_ model: String, _ worker: ReplicaReport) -> [MetricFamily.Label] {
+        [.init("model", model), .init("worker", worker.name)]
+    }
+}

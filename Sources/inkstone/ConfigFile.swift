@@ -1,0 +1,100 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ArgumentParser
+import Foundation
+import Yams
+
+/// Options of `serve` in a YAML file.
+///
+/// The keys are the options' names without dashes, so there is nothing to learn twice, and each value
+/// is checked as the command line's would be. A flag is `true` or `false`; what may be given several times
+/// is a list. What the command line says counts in the file's stead.
+enum ConfigFile {
+    /// The command line with the words of the file that its `--config` names, if there is one.
+    ///
+    /// - Parameter arguments: words behind the program's name.
+    /// - Returns: all words to parse.
+    /// - Throws: `CommandError` that names file and line.
+    static func expand(_ arguments: [String]) throws -> [String] {
+        guard arguments.first == "serve", let path = value(of: "--config", in: arguments) else {
+            return arguments
+        }
+        let given = Set(
+            arguments.dropFirst().filter { $0.hasPrefix("--") }.map {
+                String($0.prefix { $0 != "=" })
+            })
+        let words = try settings(path).filter { !given.contains($0.option) }.flatMap(\.words)
+        return ["serve"] + words + arguments.dropFirst()
+    }
+
+    /// An option with its words.
+    private struct Setting {
+        var option: String
+        var words: [String]
+    }
+
+    private static func value(of option: String, in arguments: [String]) -> String? {
+        for (index, word) in arguments.enumerated() {
+            if word.hasPrefix(option + "=") { return String(word.dropFirst(option.count + 1)) }
+            if word == option, index + 1 < arguments.count { return arguments[index + 1] }
+        }
+        return nil
+    }
+
+    private static func settings(_ path: String) throws -> [Setting] {
+        let text: String
+        do {
+            text = try String(contentsOf: URL(filePath: path), encoding: .utf8)
+        } catch {
+            throw CommandError(
+                .notFound,
+                "The configuration '\(path)' cannot be read; check the path given to --config.")
+        }
+        let node: Node?
+        do {
+            node = try Yams.compose(yaml: text)
+        } catch {
+            let place = "\(error)".split(separator: "\n").first.map(String.init) ?? "it is not YAML"
+            throw CommandError(.usage, "The configuration '\(path)' is not valid YAML: \(place)")
+        }
+        // Nothing but comments.
+        guard let node, node.null == nil else { return [] }
+        guard let mapping = node.mapping else {
+            throw CommandError(
+                .usage,
+                "The configuration '\(path)' must hold lines such as 'port: 9997'.")
+        }
+        return try mapping.map { key, value in
+            let name = key.string ?? ""
+            do {
+                return try setting(name, value)
+            } catch {
+                let line = key.mark?.line ?? 1
+                throw CommandError(
+                    .usage,
+                    "Line \(line) of '\(path)': \(name): \(ServeCommand.message(for: error))")
+            }
+        }
+    }
+
+    private static func setting(_ name: String, _ value: Node) throws -> Setting {
+        let option = "--" + name
+        guard name != "config" else {
+            throw ValidationError("a configuration cannot name another one.")
+        }
+        // A flag stands alone; any other option would miss its value.
+        if let flag = value.bool, (try? ServeCommand.parse([option])) != nil {
+            return Setting(option: option, words: flag ? [option] : [])
+        }
+        let values = value.sequence.map(Array.init) ?? [value]
+        let words = try values.map { value in
+            guard let text = value.scalar?.string else {
+                throw ValidationError("the value must be a text, a number, or a list of them.")
+            }
+            return "\(option)=\(text)"
+        }
+        // Each by itself, so that the error is told with its line.
+        for word in words { _ = try ServeCommand.parse([word]) }
+        return Setting(option: option, words: words)
+    }
+}

@@ -1,0 +1,68 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import Imaging
+import Logging
+import Service
+import Telemetry
+import Testing
+import ZImage
+
+/// What workers do beside drawing: counting their passes and reading strangers' pictures.
+@Suite("Workers' services", .serialized, .timeLimit(.minutes(3)))
+struct WorkerServiceTests {
+    @Test("every pass is counted once, and a terminated model is no longer told")
+    func passes() async throws {
+        let telemetry = ServiceTelemetry(version: "1.2.3")
+        try await WorkerBench.withPool(metrics: telemetry.engine) { pool in
+            let model = try await pool.launch(WorkerBench.launch)
+            for seed in 1...3 {
+                let request = try WorkerBench.request(model, steps: 4, count: 2, seed: Int64(seed))
+                _ = try await Outcome(pool.events(for: request, model: model.id))
+            }
+            func read() async -> String {
+                let workers = await pool.families()
+                return MetricsText.render(telemetry.registry.families + workers, as: .prometheus)
+            }
+            let text = await read()
+            for line in [
+                #"inkstone_denoise_evaluations_total{model="emoji-nano"} 24.0"#,
+                #"inkstone_batch_size_sum{model="emoji-nano"} 24.0"#,
+                #"inkstone_worker_up{model="emoji-nano",worker="emoji-nano/1"} 1.0"#,
+                #"inkstone_model_parameters{model="emoji-nano"} \#(Double(model.parameterCount))"#,
+            ] {
+                #expect(text.contains("\n\(line)\n"), "\(line)\n\(text)")
+            }
+            #expect(
+                await read().contains(#"evaluations_total{model="emoji-nano"} 24.0"#), "not again")
+            try await pool.terminate(model.id)
+            let after = await read()
+            #expect(
+                !after.contains("inkstone_model_info{") && !after.contains("inkstone_worker_up{"))
+            #expect(after.contains(#"evaluations_total{model="emoji-nano"} 24.0"#))
+        }
+    }
+
+    @Test("a worker reads a picture file as the gateway would, and says what is wrong with one")
+    func decoding() async throws {
+        try await WorkerBench.withPool { pool in
+            await #expect(throws: GenerationError.self) { _ = try await pool.decode([1]) }
+            try await pool.launch(WorkerBench.launch)
+            let image = try RGBImage(width: 3, height: 5, pixels: (0..<45).map { UInt8($0 * 5) })
+            let file = try ImageEncoder.encode(
+                image, metadata: ImageMetadata(parameters: "a cat, 猫"))
+            let decoded = try await pool.decode(file)
+            #expect(decoded == (try ImageDecoder.decode(file)))
+            for bad in [[], [1, 2, 3], Array(file.dropLast(20))] {
+                let error = await #expect(throws: UnreadablePicture.self) {
+                    _ = try await pool.decode(bad)
+                }
+                #expect(error?.description.isEmpty == false)
+                let direct = #expect(throws: ImagingError.self) { _ = try ImageDecoder.decode(bad) }
+                #expect(error?.description == direct?.description)
+            }
+            #expect(try await WorkerBench.status(pool).state == .ready)
+        }
+    }
+}
