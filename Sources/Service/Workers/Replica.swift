@@ -226,7 +226,12 @@ actor Replica {
 
     /// Passes of the worker that nobody has counted yet.
     func takePasses() async -> [PassReport] {
-        (try? await current?.client.takePasses(within: .seconds(2))) ?? []
+        guard let worker = current,
+            let passes = try? await worker.client.passes(
+                after: worker.countedPasses, within: .seconds(2))
+        else { return [] }
+        worker.countedPasses += passes.count
+        return passes
     }
 
     /// How it is, asked of the worker itself.

@@ -17,6 +17,13 @@ final class Worker: Sendable {
     let model: ModelDescription
     let readySince = ContinuousClock.now
     private let hasFinished = Atomic(false)
+    private let counted = Atomic(0)
+
+    /// Passes that were taken from it; one asks at a time.
+    var countedPasses: Int {
+        get { counted.load(ordering: .relaxed) }
+        set { counted.store(newValue, ordering: .relaxed) }
+    }
 
     init(process: WorkerProcess, client: WorkerClient, model: ModelDescription) {
         self.process = process

@@ -34,17 +34,20 @@ struct WorkerClient: Sendable {
         try await ask(.GET, "/status", within: limit)
     }
 
-    /// Takes the passes that nobody has counted yet.
-    func takePasses(within limit: Duration) async throws -> [PassReport] {
-        try await ask(.POST, "/passes", within: limit)
+    /// The passes after the first `count`.
+    func passes(after count: Int, within limit: Duration) async throws -> [PassReport] {
+        try await ask(.POST, "/passes", ByteBuffer(string: String(count)), within: limit)
     }
 
     private func ask<Answer: Decodable & Sendable>(
-        _ method: HTTPMethod, _ path: String, within limit: Duration
+        _ method: HTTPMethod, _ path: String, _ question: ByteBuffer = ByteBuffer(),
+        within limit: Duration
     ) async throws -> Answer {
         try await within(limit) {
             var body = ByteBuffer()
-            try await exchange(method, path) { part in body.writeImmutableBuffer(part) }
+            try await exchange(method, path, body: question) { part in
+                body.writeImmutableBuffer(part)
+            }
             return try JSONDecoder().decode(Answer.self, from: Data(body.readableBytesView))
         }
     }

@@ -18,7 +18,8 @@ import Synchronization
 ///   connection cancels the request.
 /// * `POST /decode`: the body is a picture file; the answer a frame with a `DecodedPicture` and pixels,
 ///   or 400 with a sentence.
-/// * `POST /passes`: every `PassReport` since the last time that somebody asked.
+/// * `POST /passes`: the body is how many passes the gateway has counted, the answer the `PassReport`s
+///   after them.
 /// * `POST /drain`: no more requests; the server ends after the last one.
 package final class WorkerServer: Sendable {
     private struct State {
@@ -91,10 +92,14 @@ package final class WorkerServer: Sendable {
         router.get("status") { _, _ in try self.status() }
         router.post("run") { request, _ in try await self.answer(request) }
         router.post("decode") { request, _ in try await self.decode(request) }
-        router.post("passes") { _, _ in
-            try Self.json(
+        router.post("passes") { request, _ in
+            var request = request
+            let known = Int(String(buffer: try await request.collectBody(upTo: 20))) ?? 0
+            return try Self.json(
                 self.state.withLock { state in
-                    defer { state.recent = [] }
+                    // They are kept until an answer is known to have arrived.
+                    let first = state.passes.count - state.recent.count
+                    state.recent.removeFirst(min(max(0, known - first), state.recent.count))
                     return state.recent
                 })
         }
