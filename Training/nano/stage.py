@@ -25,6 +25,7 @@ class Stage:
     def __init__(self, run, steps):
         self.run, self.steps, self.done = run, steps, 0
         self.seconds = 0.0  # of training, over all sittings
+        self.sums = {}  # of what the next line of the log is the mean of
 
     def make_average(self, model, factor):
         model.to(self.run.device)
@@ -46,7 +47,7 @@ class Stage:
 
     def save(self):
         self.run.save(f"{self.name}.state", {
-            "done": self.done, "seconds": self.seconds, "steps": self.steps,
+            "done": self.done, "seconds": self.seconds, "steps": self.steps, "sums": self.sums,
             "model": self.model.state_dict(), "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(), "extra": self.extra_state()})
 
@@ -56,6 +57,7 @@ class Stage:
             return
         state = torch.load(path, map_location=self.run.device, weights_only=False)
         self.done, self.seconds = state["done"], state["seconds"]
+        self.sums = state.get("sums", {})
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -65,7 +67,6 @@ class Stage:
     def train(self):
         self.load()
         saved = reported = time.monotonic()
-        sums = {}
         while self.done < self.steps:
             start = time.monotonic()
             values = self.train_step(self.done, self.batch(self.done))
@@ -73,10 +74,10 @@ class Stage:
             self.update_average()
             self.seconds += time.monotonic() - start
             for key, value in values.items():
-                sums.setdefault(key, []).append(value)
+                self.sums.setdefault(key, []).append(value)
             if self.done % self.run.log_every == 0 or self.done == self.steps:
-                self.log({key: sum(v) / len(v) for key, v in sums.items()})
-                sums = {}
+                self.log({key: sum(v) / len(v) for key, v in self.sums.items()})
+                self.sums = {}
             now = time.monotonic()
             if now - reported > self.run.report_seconds:
                 reported = now

@@ -130,7 +130,8 @@ extension Gateway {
             let events = try await jobs.watch(job.id)
         else { throw Self.noSuchJob(id) }
         return try await EventStream.response(
-            to: request, events: events, keepAlive: configuration.keepAliveInterval,
+            to: request, events: events, isAccepted: true,
+            keepAlive: configuration.keepAliveInterval,
             translate: { try Self.frame($0, of: job.id) },
             fail: { error in
                 let known = ErrorMiddleware.describe(

@@ -40,6 +40,7 @@ enum EventStream {
     /// - Parameters:
     ///   - request: whose connection is watched: when it closes, the work is cancelled.
     ///   - events: what happens.
+    ///   - isAccepted: whether the answer is a stream even if nothing but a failure is to be told.
     ///   - previews: which previews the client gets.
     ///   - interval: silence after which a comment is sent.
     ///   - translate: the frame that says an event in the dialect, `nil` to leave it out.
@@ -50,6 +51,7 @@ enum EventStream {
     static func response(
         to request: Request,
         events: AsyncThrowingStream<JobEvent, any Error>,
+        isAccepted: Bool = false,
         previews: EventRelay.Previews = .newest,
         keepAlive interval: Duration,
         translate: @escaping @Sendable (JobEvent) throws -> ByteBuffer?,
@@ -57,7 +59,7 @@ enum EventStream {
         end: ByteBuffer? = nil
     ) async throws -> Response {
         var iterator = events.makeAsyncIterator()
-        let first = try await iterator.next()
+        let first = isAccepted ? nil : try await iterator.next()
         let body = ResponseBody { writer in
             try await request.body.consumeWithCancellationOnInboundClose { _ in
                 do {
