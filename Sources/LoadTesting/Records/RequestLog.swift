@@ -1,0 +1,50 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Foundation
+
+/// Appends records to `requests.jsonl`, so that a crash leaves whole lines behind.
+package final class RequestLog {
+    private let handle: FileHandle
+    private let file: URL
+    private var pending = Data()
+
+    /// Makes the file, or goes on at its end.
+    package init(_ folder: LevelFolder) throws {
+        file = folder.requestsFile
+        do {
+            try FileManager.default.createDirectory(
+                at: folder.url, withIntermediateDirectories: true)
+            if !FileManager.default.fileExists(atPath: file.path) {
+                try Data().write(to: file)
+            }
+            handle = try FileHandle(forWritingTo: file)
+            try handle.seekToEnd()
+        } catch {
+            throw ResultError(
+                "Cannot write \(file.path): \(error.localizedDescription); choose a folder that"
+                    + " can be written with --out.")
+        }
+    }
+
+    /// Takes a record; it is in the file after the next `flush`.
+    package func append(_ record: RequestRecord) throws {
+        pending.append(try RecordCoding.line(record))
+        pending.append(UInt8(ascii: "\n"))
+    }
+
+    /// Hands all lines to the system; called once a second.
+    package func flush() throws {
+        guard !pending.isEmpty else { return }
+        do {
+            try handle.write(contentsOf: pending)
+        } catch {
+            throw ResultError("Cannot write \(file.path): \(error.localizedDescription).")
+        }
+        pending.removeAll(keepingCapacity: true)
+    }
+
+    package func close() throws {
+        try flush()
+        try handle.close()
+    }
+}
