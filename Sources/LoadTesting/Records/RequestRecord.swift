@@ -24,7 +24,7 @@ package struct RequestRecord: Codable, Sendable, Equatable {
     package var level: String
     /// Which visit of the level, from 1.
     package var visit: Int
-    /// Its place in the level, from 0. A level's numbers have no gaps but for dropped arrivals.
+    /// Its place in the level, from 0; there are no gaps but for dropped arrivals.
     package var sequence: Int
     /// The closed loop's user, from 0.
     package var user: Int?
@@ -37,8 +37,9 @@ package struct RequestRecord: Codable, Sendable, Equatable {
     package var repeats: String?
 
     package var times: RequestTimes
-    /// The HTTP calls that it took, in order. All dialects but `jobs` take one; of failed requests
-    /// those are listed that were begun.
+    /// The HTTP calls that it took, in order.
+    ///
+    /// All dialects but `jobs` take one; of failed requests those are listed that were begun.
     package var calls: [WireCall]
 
     /// Absent for a valid picture.
@@ -121,8 +122,9 @@ package struct RequestTimes: Codable, Sendable, Equatable {
 
 /// One HTTP exchange of a request; joins with a line of the access log by its id.
 package struct WireCall: Codable, Sendable, Equatable {
-    /// The `X-Request-Id` that was sent. The first call's is the request's own; later ones have
-    /// `-events` or `-image` behind it.
+    /// The `X-Request-Id` that was sent.
+    ///
+    /// The first call's is the request's own; later ones have `-events` or `-image` behind it.
     package var id: String
     /// The id that came back, absent when none did.
     package var echoedId: String?

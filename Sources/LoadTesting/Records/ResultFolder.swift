@@ -98,7 +98,9 @@ package struct ResultFolder: Sendable, Equatable {
     }
 
     /// - Throws: `ResultError` that names the file and what is wrong with it.
-    package static func decode<T: Decodable>(_ type: T.Type, _ data: Data, _ file: URL) throws -> T {
+    package static func decode<T: Decodable>(
+        _ type: T.Type, _ data: Data, _ file: URL
+    ) throws -> T {
         do {
             return try RecordCoding.decode(type, from: data)
         } catch {

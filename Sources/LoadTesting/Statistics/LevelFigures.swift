@@ -1,36 +1,113 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// A figure with its 95 % interval.
-package struct Estimate: Codable, Sendable, Equatable {
-    /// Absent when there are too few samples; then `reason` says so.
-    package var value: Double?
-    package var low: Double?
-    package var high: Double?
-    /// Samples.
-    package var n: Int
-    package var reason: String?
+/// The numbers of one visit of a level, each with interval and sample size.
+package struct LevelFigures: Codable, Sendable, Equatable {
+    /// The stretch that was counted: the hold without what the steady-state search cut.
+    package var window: TimeRange
+    /// Share of the hold that was cut from its begin, 0 to 1.
+    package var cutShare: Double
+    /// Why there was no steady state; absent where there was one.
+    package var unsteady: String?
+    /// Slope of the throughput, share of the mean a minute.
+    package var throughputDrift: Double?
+    /// The same of E2E.
+    package var endToEndDrift: Double?
 
-    package init(
-        value: Double? = nil, low: Double? = nil, high: Double? = nil, n: Int,
-        reason: String? = nil
-    ) {
-        self.value = value
-        self.low = low
-        self.high = high
-        self.n = n
-        self.reason = reason
+    /// Valid pictures completed in the window, a second.
+    package var throughput: Estimate
+    /// Requests sent in the window, a second.
+    package var issueRate: Double
+    /// Valid pictures that met every objective, a second; absent without objectives.
+    package var goodput: Estimate?
+
+    /// Of valid requests *started* in the window; those that ended in the drain are among them.
+    package var endToEnd: LatencyFigures
+    /// From the planned time on.
+    package var endToEndPlanned: LatencyFigures
+    /// To the first preview; of requests that had one.
+    package var firstPreview: LatencyFigures
+    /// Between one preview and the next.
+    package var previewInterval: LatencyFigures
+    /// To the answer's head.
+    package var answerHead: LatencyFigures
+    /// To the first byte of the body.
+    package var firstByte: LatencyFigures
+    /// From handing over to the head on the wire.
+    package var clientQueue: LatencyFigures
+    /// From the planned time to handing over.
+    package var scheduleLag: LatencyFigures
+    /// Mean E2E in ms of the valid requests *completed* in the window, which Little's law is about.
+    package var endToEndCompleted: Estimate
+    /// E2E of each size class, where there is more than one.
+    package var bySize: [String: LatencyFigures]
+
+    /// Failed among the requests started in the window.
+    package var errorRate: Estimate
+    /// These by class.
+    package var errors: [String: Int]
+    /// The smallest step by which the level's shares can move: 1 / n.
+    package var resolution: Double?
+
+    /// Time-average of the open requests.
+    package var inFlight: Double
+    package var inFlightMax: Int
+    /// (X R - N) / N with N the time-average in flight, over all requests completed in the window.
+    package var littleResidual: Double?
+    /// Mean bytes of an answer.
+    package var answerBytes: Double?
+    /// Share of the devices' peak that the pictures need; absent where either is not known.
+    package var peakShare: Double?
+
+    private enum CodingKeys: String, CodingKey {
+        case window, unsteady, throughput, goodput, errors, resolution
+        case cutShare = "cut_share"
+        case throughputDrift = "throughput_drift_per_minute"
+        case endToEndDrift = "e2e_drift_per_minute"
+        case issueRate = "issue_rate"
+        case endToEnd = "e2e_ms"
+        case endToEndPlanned = "e2e_planned_ms"
+        case firstPreview = "ttfp_ms"
+        case previewInterval = "preview_interval_ms"
+        case answerHead = "ttfb_ms"
+        case firstByte = "first_body_byte_ms"
+        case clientQueue = "client_queue_ms"
+        case scheduleLag = "schedule_lag_ms"
+        case endToEndCompleted = "e2e_completed_ms"
+        case bySize = "e2e_by_size_ms"
+        case errorRate = "error_rate"
+        case inFlight = "in_flight"
+        case inFlightMax = "in_flight_max"
+        case littleResidual = "little_residual"
+        case answerBytes = "answer_bytes"
+        case peakShare = "mfu"
     }
 }
 
-/// What is computed from the records of a level.
-package struct LevelFigures: Codable, Sendable, Equatable {
-    /// The steady window.
-    package var window: TimeRange
-    /// Valid pictures completed in the window, a second.
-    package var throughput: Estimate
+/// The distribution of a time.
+///
+/// - Units: milliseconds.
+package struct LatencyFigures: Codable, Sendable, Equatable {
+    package var n: Int
+    package var mean: Estimate
+    package var p50: Estimate
+    package var p90: Estimate
+    package var p95: Estimate
+    package var p99: Estimate
+    package var p999: Estimate
+    /// Always told, however few there are.
+    package var min: Double?
+    package var max: Double?
 
-    package init(window: TimeRange, throughput: Estimate) {
-        self.window = window
-        self.throughput = throughput
+    /// Computes them from times in ms, in completion order.
+    package init(_ values: [Double]) {
+        n = values.count
+        mean = SampleStatistics.meanEstimate(values)
+        p50 = Percentile.estimate(0.5, of: values)
+        p90 = Percentile.estimate(0.9, of: values)
+        p95 = Percentile.estimate(0.95, of: values)
+        p99 = Percentile.estimate(0.99, of: values)
+        p999 = Percentile.estimate(0.999, of: values)
+        min = values.min()
+        max = values.max()
     }
 }

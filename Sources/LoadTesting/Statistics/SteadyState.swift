@@ -30,18 +30,38 @@ package enum SteadyState {
         return 5 * best.cut
     }
 
-    /// The least-squares slope as a share of the mean a minute, from points of (seconds, value).
-    package static func driftPerMinute(_ points: [(time: Double, value: Double)]) -> Double? {
-        guard points.count >= 3 else { return nil }
-        let time = SampleStatistics.mean(points.map(\.time))
-        let value = SampleStatistics.mean(points.map(\.value))
+    /// A least-squares slope.
+    package struct Drift: Sendable {
+        /// Share of the mean a minute.
+        package var perMinute: Double
+        /// Its standard error, in the same unit.
+        package var standardError: Double
+
+        /// Whether the slope is beyond a limit and cannot be the scatter of the points alone.
+        package func exceeds(_ limit: Double) -> Bool {
+            abs(perMinute) - SpecialFunctions.normal95 * standardError > limit
+        }
+    }
+
+    /// The slope through points of (seconds, value); `nil` for fewer than four.
+    package static func drift(_ points: [(Double, Double)]) -> Drift? {
+        guard points.count >= 4 else { return nil }
+        let time = SampleStatistics.mean(points.map(\.0))
+        let value = SampleStatistics.mean(points.map(\.1))
         var product = 0.0
         var square = 0.0
         for point in points {
-            product += (point.time - time) * (point.value - value)
-            square += (point.time - time) * (point.time - time)
+            product += (point.0 - time) * (point.1 - value)
+            square += (point.0 - time) * (point.0 - time)
         }
         guard square > 0, value != 0 else { return nil }
-        return product / square * 60 / value
+        let slope = product / square
+        let residuals = points.map { $0.1 - value - slope * ($0.0 - time) }
+        // Neighbours resemble each other, which makes a slope less certain than n points suggest.
+        let freedom = max(1, SampleStatistics.effectiveCount(residuals) - 2)
+        let rest = residuals.reduce(0) { $0 + $1 * $1 } / freedom
+        return Drift(
+            perMinute: 60 * slope / value,
+            standardError: 60 * (rest / square).squareRoot() / abs(value))
     }
 }
