@@ -53,6 +53,6 @@ package struct Estimate: Sendable, Equatable, Codable {
 
     private enum CodingKeys: String, CodingKey {
         case value, low, high, n, reason
-        case effectiveN = "n_eff"
+        case effectiveN = "nEff"
     }
 }

@@ -58,27 +58,29 @@ package struct LevelFigures: Codable, Sendable, Equatable {
     /// Share of the devices' peak that the pictures need; absent where either is not known.
     package var peakShare: Double?
 
+    // Camel case: `RecordCoding` makes snake case of it, both ways.
+    // The files have `snake_case` names, see `RecordCoding`.
     private enum CodingKeys: String, CodingKey {
         case window, unsteady, throughput, goodput, errors, resolution
-        case cutShare = "cut_share"
-        case throughputDrift = "throughput_drift_per_minute"
-        case endToEndDrift = "e2e_drift_per_minute"
-        case issueRate = "issue_rate"
-        case endToEnd = "e2e_ms"
-        case endToEndPlanned = "e2e_planned_ms"
-        case firstPreview = "ttfp_ms"
-        case previewInterval = "preview_interval_ms"
-        case answerHead = "ttfb_ms"
-        case firstByte = "first_body_byte_ms"
-        case clientQueue = "client_queue_ms"
-        case scheduleLag = "schedule_lag_ms"
-        case endToEndCompleted = "e2e_completed_ms"
-        case bySize = "e2e_by_size_ms"
-        case errorRate = "error_rate"
-        case inFlight = "in_flight"
-        case inFlightMax = "in_flight_max"
-        case littleResidual = "little_residual"
-        case answerBytes = "answer_bytes"
+        case cutShare = "cutShare"
+        case throughputDrift = "throughputDriftPerMinute"
+        case endToEndDrift = "e2eDriftPerMinute"
+        case issueRate = "issueRate"
+        case endToEnd = "e2eMs"
+        case endToEndPlanned = "e2ePlannedMs"
+        case firstPreview = "ttfpMs"
+        case previewInterval = "previewIntervalMs"
+        case answerHead = "ttfbMs"
+        case firstByte = "firstBodyByteMs"
+        case clientQueue = "clientQueueMs"
+        case scheduleLag = "scheduleLagMs"
+        case endToEndCompleted = "e2eCompletedMs"
+        case bySize = "e2eBySizeMs"
+        case errorRate = "errorRate"
+        case inFlight = "inFlight"
+        case inFlightMax = "inFlightMax"
+        case littleResidual = "littleResidual"
+        case answerBytes = "answerBytes"
         case peakShare = "mfu"
     }
 }
