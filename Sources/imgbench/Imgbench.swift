@@ -6,6 +6,10 @@ import ArgumentParser
 struct Imgbench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "imgbench",
-        abstract: "Measures image servers under load, and says whether the figures can be true."
+        abstract: "Measures image servers under load, and says whether the figures can be true.",
+        subcommands: [
+            RunCommand.self, SweepCommand.self, PlanCommand.self, MockCommand.self,
+            PeakCommand.self,
+        ]
     )
 }

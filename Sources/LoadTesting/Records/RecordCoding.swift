@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Foundation
+package import Foundation
 
 /// JSON as the result folder has it: `snake_case` names, sorted, no NaN and no infinity.
 package enum RecordCoding {

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-package import Foundation
+import Foundation
 
 /// Appends records to `requests.jsonl`, so that a crash leaves whole lines behind.
 package final class RequestLog {

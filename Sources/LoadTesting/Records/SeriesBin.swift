@@ -46,7 +46,10 @@ package struct SeriesBin: Codable, Sendable, Equatable {
 
     /// Reads a line, `nil` when it is not one.
     package init?(line: some StringProtocol) {
-        let cells = line.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        let cells = String(line).split(
+            separator: "," as Character, omittingEmptySubsequences: false
+        )
+        .map(String.init)
         guard cells.count == 12, let second = Int(cells[0]), let phase = Phase(rawValue: cells[1]),
             let sent = Int(cells[2]), let valid = Int(cells[3]), let failed = Int(cells[4]),
             let inFlight = Double(cells[5])
