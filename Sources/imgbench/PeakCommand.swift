@@ -30,7 +30,8 @@ struct PeakCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let device = CPUBackend(precision: .f32)
+        let device = try CPUBackend(
+            precision: .f32, threads: ProcessInfo.processInfo.activeProcessorCount)
         let rates = Precision.allCases.map { precision in
             (
                 precision.rawValue,
@@ -60,7 +61,7 @@ struct PeakCommand: ParsableCommand {
         // Touched once, so that no page is missing when it counts.
         let buffers = (0..<(2 * processors)).map { number in
             let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes, alignment: 64)
-            memset(buffer.baseAddress, Int32(number), bytes)
+            buffer.initializeMemory(as: UInt8.self, repeating: UInt8(truncatingIfNeeded: number))
             return SendableBuffer(buffer: buffer)
         }
         defer { for buffer in buffers { buffer.buffer.deallocate() } }

@@ -79,7 +79,7 @@ package final class LoadRun: Sendable {
             run: name, name: scenario.name, sweep: sweep,
             program: ProgramFacts(
                 version: LoadTestingVersion.version, commit: LoadTestingVersion.commit),
-            host: .current, target: await target(http, process),
+            host: .current, target: try await target(http, process),
             scenarioDigest: Digest.text(Data(scenarioText.utf8)),
             planDigest: Digest.text(planLines), seed: scenario.seed, clock: anchor,
             levels: plan.visits.map(\.visit), arguments: arguments)
@@ -237,7 +237,7 @@ package final class LoadRun: Sendable {
         }
     }
 
-    private func target(_ http: HTTPTester, _ process: Int?) async -> TargetFacts {
+    private func target(_ http: HTTPTester, _ process: Int?) async throws -> TargetFacts {
         var facts = TargetFacts(
             url: scenario.target.url, dialect: scenario.target.dialect,
             devices: scenario.device.count)
@@ -248,6 +248,11 @@ package final class LoadRun: Sendable {
         facts.peakBandwidth = scenario.device.bandwidth
         let head = await http.perform(
             HTTPCall(method: .GET, path: "/version", id: name + "-version"))
+        if let failure = head.failure {
+            throw RunError(
+                "\(scenario.target.url) cannot be reached (\(failure.detail)); start the server, or"
+                    + " name another with --target.")
+        }
         facts.server = head.server
         if head.status == 200, let text = String(bytes: head.body, encoding: .utf8),
             text.utf8.count < 200
