@@ -5,8 +5,10 @@ import Testing
 
 @Suite struct KneeTests {
     /// The published column: methods do not see its factor of ten.
-    static let published = [(1, 5.4, 1.832), (4, 19.1, 2.095), (8, 37.6, 2.138), (16, 62.3, 2.561), (32, 78.9, 4.087)]
-        .map { LoadPoint(users: $0.0, throughput: $0.1, endToEnd: $0.2) }
+    static let published = [
+        (1, 5.4, 1.832), (4, 19.1, 2.095), (8, 37.6, 2.138), (16, 62.3, 2.561), (32, 78.9, 4.087),
+    ]
+    .map { LoadPoint(users: $0.0, throughput: $0.1, endToEnd: $0.2) }
 
     /// m devices of service time s: X = min(N, m) / s.
     static func machine(devices: Int, service: Double, levels: [Int]) -> [LoadPoint] {
@@ -57,16 +59,21 @@ import Testing
     func published() {
         let kneedle = KneeMethods.kneedle(Self.published)
         #expect(kneedle.users == 16)
-        #expect(kneedle.differences.map { Figures.decimals($0, 2) } == ["0.00", "0.09", "0.21", "0.29", "0.00"])
+        #expect(
+            kneedle.differences.map { Figures.decimals($0, 2) } == [
+                "0.00", "0.09", "0.21", "0.29", "0.00",
+            ])
         let power = KneeMethods.power(Self.published)
         #expect(power.users == 16)
-        #expect(power.powers.map { Figures.decimals($0, 1) } == ["2.9", "9.1", "17.6", "24.3", "19.3"])
+        #expect(
+            power.powers.map { Figures.decimals($0, 1) } == ["2.9", "9.1", "17.6", "24.3", "19.3"])
     }
 
     @Test("a server of m devices has its knee at m", arguments: [4, 8, 12])
     func machine(devices: Int) {
         let analysis = KneeAnalysis(
-            points: Self.machine(devices: devices, service: 0.5, levels: [1, 2, 4, 8, 12, 16, 24, 32]))
+            points: Self.machine(
+                devices: devices, service: 0.5, levels: [1, 2, 4, 8, 12, 16, 24, 32]))
         #expect(analysis.knee == devices)
         #expect(analysis.verdict == "knee at N = \(devices), three methods agree")
         let marginal = analysis.answers.first { $0.method == .marginal }

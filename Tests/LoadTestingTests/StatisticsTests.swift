@@ -28,7 +28,8 @@ import Testing
 
     @Test("a percentile's interval covers the true one in 93 of 100 samples or more")
     func percentileCoverage() {
-        for (count, p, truth) in [(200, 0.5, 0.0), (200, 0.95, 1.6448536), (2000, 0.95, 1.6448536)] {
+        for (count, p, truth) in [(200, 0.5, 0.0), (200, 0.95, 1.6448536), (2000, 0.95, 1.6448536)]
+        {
             let covered = (0..<200).count { seed in
                 let values = Self.normals(count, seed: 1000 + UInt64(seed))
                 return Percentile.estimate(p, of: values).covers(truth) ?? false

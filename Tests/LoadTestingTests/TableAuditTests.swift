@@ -74,7 +74,9 @@ import Testing
         ] { #expect(rate.contains(figure), "\(figure)") }
         #expect(try Self.report()[.a11]?.verdict == .fail)
         let latency = try Self.text(.a12)
-        #expect(latency.contains("1.832 s at 1024x1024 and 8 steps is 25 % of the peak of one H100-SXM"))
+        #expect(
+            latency.contains("1.832 s at 1024x1024 and 8 steps is 25 % of the peak of one H100-SXM")
+        )
         #expect(latency.contains("151 % of the peak of one RTX-4090"))
         #expect(try Self.report()[.a12]?.verdict == .pass)
     }
@@ -83,7 +85,10 @@ import Testing
     func resolution() throws {
         let check = try #require(try Self.report()[.a15])
         let text = check.findings.map(\.text).joined(separator: "\n")
-        #expect(text.contains("449 images in 120 s at the bound, one failure is 0.22 %; 0.1 % is unreachable (0 is 0.0, 1 is 0.2)"))
+        #expect(
+            text.contains(
+                "449 images in 120 s at the bound, one failure is 0.22 %; 0.1 % is unreachable (0 is 0.0, 1 is 0.2)"
+            ))
         // 3 of 4512 is 0.066 %, which prints as 0.1 as well.
         #expect(text.contains("of the table's own 4512 it is 3-6"))
         #expect(text.contains("0.3 % is 2 of 750"))
@@ -130,7 +135,9 @@ import Testing
         #expect(!report.hasPassed)
         #expect(report.missing.first == "percentiles (only means)")
         #expect(report.missing.last == "levels 2 and 24")
-        for name in ["intervals", "sample counts", "device", "size", "steps", "warm-up", "error classes"] {
+        for name in [
+            "intervals", "sample counts", "device", "size", "steps", "warm-up", "error classes",
+        ] {
             #expect(report.missing.contains(name))
         }
         #expect(report[.a19]?.verdict == .notApplicable)

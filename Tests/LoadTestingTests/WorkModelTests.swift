@@ -11,7 +11,9 @@ import Testing
 
     @Test(
         "one evaluation of Z-Image",
-        arguments: [(256, "3.67"), (512, "12.90"), (768, "29.57"), (1024, "55.61"), (1536, "147.40")])
+        arguments: [
+            (256, "3.67"), (512, "12.90"), (768, "29.57"), (1024, "55.61"), (1536, "147.40"),
+        ])
     func evaluation(side: Int, expected: String) {
         let work = WorkModel.zImageTurbo.evaluation(width: side, height: side)
         #expect(Self.tera(work.total, 2) == expected)
