@@ -32,8 +32,22 @@ enum Perform {
 
     /// Statistics, audit and report of what was measured, and the exit status that follows.
     private static func finish(_ folder: ResultFolder, _ manifest: Manifest) throws {
-        print(folder.url.path)
+        let reporter = try RunReporter(folder)
+        try reporter.write()
+        print("\n" + reporter.markdown)
+        print("audit: \(reporter.audit.verdict.rawValue)")
+        for check in reporter.audit.checks where check.verdict > .pass {
+            print("  \(check.id.rawValue) \(check.verdict.rawValue) \(check.title)")
+            for finding in check.findings where finding.verdict > .pass {
+                print("    \(finding.level.map { $0 + ": " } ?? "")\(finding.text)")
+            }
+        }
+        print(folder.reportFile.path)
         if manifest.status == .partial { throw ExitStatus.interrupted }
+        if !reporter.audit.hasPassed { throw ExitStatus.auditFailed }
+        if reporter.summary.objectives.contains(where: { !$0.isMet }) {
+            throw ExitStatus.objectiveMissed
+        }
     }
 
     static func tell(_ sentence: String) {

@@ -38,7 +38,8 @@ actor PictureChecker {
             if visit.keepsPictures || chosen.contains(index) || found.error != nil
                 || record.error == .duplicate
             {
-                record.picture?.file = keep(file, record)
+                let path = keep(file, record)
+                record.picture?.file = path
             }
             return record
         }

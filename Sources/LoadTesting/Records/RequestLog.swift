@@ -1,12 +1,13 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Foundation
+import Synchronization
 
 /// Appends records to `requests.jsonl`, so that a crash leaves whole lines behind.
-package final class RequestLog {
+package final class RequestLog: Sendable {
     private let handle: FileHandle
     private let file: URL
-    private var pending = Data()
+    private let pending = Mutex(Data())
 
     /// Makes the file, or goes on at its end.
     package init(_ folder: LevelFolder) throws {
@@ -28,19 +29,23 @@ package final class RequestLog {
 
     /// Takes a record; it is in the file after the next `flush`.
     package func append(_ record: RequestRecord) throws {
-        pending.append(try RecordCoding.line(record))
-        pending.append(UInt8(ascii: "\n"))
+        var line = try RecordCoding.line(record)
+        line.append(UInt8(ascii: "\n"))
+        pending.withLock { $0.append(line) }
     }
 
     /// Hands all lines to the system; called once a second.
     package func flush() throws {
-        guard !pending.isEmpty else { return }
+        let lines = pending.withLock { pending in
+            defer { pending = Data() }
+            return pending
+        }
+        guard !lines.isEmpty else { return }
         do {
-            try handle.write(contentsOf: pending)
+            try handle.write(contentsOf: lines)
         } catch {
             throw ResultError("Cannot write \(file.path): \(error.localizedDescription).")
         }
-        pending.removeAll(keepingCapacity: true)
     }
 
     package func close() throws {

@@ -7,7 +7,8 @@ import Synchronization
 /// Whether the run is to end early: SIGINT and SIGTERM, or a caller's wish.
 package final class Interrupt: Sendable {
     private let flag = Mutex(false)
-    private let sources = Mutex<[any DispatchSourceSignal]>([])
+    // Unsafe: set once in `watchSignals`, before the run begins.
+    nonisolated(unsafe) private var sources: [any DispatchSourceSignal] = []
 
     package init() {}
 
@@ -17,7 +18,7 @@ package final class Interrupt: Sendable {
 
     /// Makes the signals set it; a second one ends the program at once.
     package func watchSignals() {
-        let made = [SIGINT, SIGTERM].map { number -> any DispatchSourceSignal in
+        sources = [SIGINT, SIGTERM].map { number -> any DispatchSourceSignal in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler { [self] in
@@ -27,6 +28,5 @@ package final class Interrupt: Sendable {
             source.resume()
             return source
         }
-        sources.withLock { $0 = made }
     }
 }

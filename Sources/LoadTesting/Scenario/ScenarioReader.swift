@@ -107,7 +107,7 @@ extension Scenario.Target {
         }
         self.init(url: url)
         dialect = try map.word("dialect", Dialect.self) ?? dialect
-        model = try map.string("model")
+        model = try map.string("model").flatMap { $0.isEmpty ? nil : $0 }
         key = try map.string("key").flatMap { $0.isEmpty ? nil : $0 }
         accessLog = try map.string("access_log").flatMap { $0.isEmpty ? nil : $0 }
         metrics = try map.string("metrics").flatMap { $0.isEmpty ? nil : $0 }
