@@ -112,6 +112,7 @@ import Testing
         let (folder, manifest, most) = try await Self.run(settings, levels: [.closed(users: [32])])
         defer { remove(folder) }
         #expect(most >= 32)
+        #expect(try folder.level(manifest.levels[0]).result().resources.connectionsMax == 32)
         let records = try folder.level(manifest.levels[0]).requests()
         let begins = records.map { ($0.times.send, 1) }
         let ends = records.compactMap { record in record.times.end.map { ($0, -1) } }

@@ -15,6 +15,7 @@ package final class HTTPTester: Sendable {
     package let clock: RunClock
     let group: MultiThreadedEventLoopGroup
     private let client: HTTPClient
+    private let connections = ConnectionCount()
     private let key: String?
     /// Longest time of one call.
     private let timeout: TimeAmount
@@ -23,7 +24,9 @@ package final class HTTPTester: Sendable {
     ///
     /// `connections` is the most at once: the HTTP client's own limit would be 8, and users beyond it
     /// would wait here instead of at the server. `timeout` is in seconds, `key` a bearer token.
-    package init(base: String, clock: RunClock, connections: Int, timeout: Double, key: String?) {
+    package init(
+        base: String, clock: RunClock, connections limit: Int, timeout: Double, key: String?
+    ) {
         self.base = base.hasSuffix("/") ? String(base.dropLast()) : base
         self.clock = clock
         self.key = key
@@ -33,13 +36,22 @@ package final class HTTPTester: Sendable {
             redirectConfiguration: .disallow,
             timeout: .init(connect: .seconds(10)),
             connectionPool: .init(
-                idleTimeout: .seconds(30), concurrentHTTP1ConnectionsPerHostSoftLimit: connections),
+                idleTimeout: .seconds(30), concurrentHTTP1ConnectionsPerHostSoftLimit: limit),
             decompression: .disabled)
         // Retried connections would hide that the server refuses them.
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.httpVersion = .http1Only
+        let count = self.connections
+        configuration.http1_1ConnectionDebugInitializer = { channel in
+            count.add(1)
+            channel.closeFuture.whenComplete { _ in count.add(-1) }
+            return channel.eventLoop.makeSucceededVoidFuture()
+        }
         client = HTTPClient(eventLoopGroup: group, configuration: configuration)
     }
+
+    /// Most connections that were open at once since the last call.
+    func takeMostConnections() -> Int { connections.takeMost() }
 
     /// Closes all connections.
     package func shutDown() async {
@@ -102,6 +114,25 @@ package final class HTTPTester: Sendable {
                 return now - due
             }
             sink(Double(late) / 1e6)
+        }
+    }
+}
+
+/// Counts open connections.
+private final class ConnectionCount: Sendable {
+    private let state = Mutex((open: 0, most: 0))
+
+    func add(_ change: Int) {
+        state.withLock { state in
+            state.open += change
+            state.most = max(state.most, state.open)
+        }
+    }
+
+    func takeMost() -> Int {
+        state.withLock { state in
+            defer { state.most = state.open }
+            return state.most
         }
     }
 }

@@ -207,4 +207,11 @@ struct MockFacts {
     var code = "ok"
     /// Whether a picture was delivered.
     var isDelivered = false
+
+    /// Where the time of the picture went, as JSON: all of it in equal steps.
+    var timings: String {
+        let step = run / Double(max(1, steps))
+        let list = Array(repeating: String(step), count: steps).joined(separator: ",")
+        return #"{"text":0,"steps":[\#(list)],"decode":0,"total":\#(run)}"#
+    }
 }

@@ -107,8 +107,8 @@ extension MockService {
                 answer.event(
                     "image_generation.completed",
                     #"{"type":"image_generation.completed","b64_json":""#
-                        + Data(file).base64EncodedString() + #"","timings":{"total":"#
-                        + "\(answer.facts.run)}}")
+                        + Data(file).base64EncodedString() + #"","timings":"#
+                        + answer.facts.timings + "}")
                 answer.end()
             }
         }
@@ -116,7 +116,7 @@ extension MockService {
 
     private static func openAIAnswer(_ file: [UInt8], _ facts: MockFacts) -> String {
         #"{"created":1,"data":[{"b64_json":""# + Data(file).base64EncodedString()
-            + #"","timings":{"total":"# + "\(facts.run)" + #"}}],"timings":{"queued":"#
+            + #"","timings":"# + facts.timings + #"}],"timings":{"queued":"#
             + "\(facts.queue)" + #","total":"# + "\(facts.queue + facts.run)}}"
     }
 

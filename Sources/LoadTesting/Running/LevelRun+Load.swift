@@ -68,7 +68,7 @@ extension LevelRun {
             let seconds = min(max(scenario.hold, needed), scenario.maximumHold)
             let end = visit.limit == nil ? start + Int64(seconds * 1e9) : .max
             show(state, until: visit.limit == nil ? end : nil)
-            if clock.now >= end || state.isExhausted { break }
+            if clock.now >= end || state.isExhausted && state.inFlight == 0 { break }
             await sleep(until: min(end, clock.now + 500_000_000), state)
         }
         let end = clock.now

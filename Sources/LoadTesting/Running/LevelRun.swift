@@ -51,6 +51,7 @@ struct LevelRun: Sendable {
         try save(before.text, folder.metricsBeforeFile)
 
         // The load.
+        _ = http.takeMostConnections()
         let sampler = ResourceSampler(clock: clock, process: process)
         let sampling = Task.detached(priority: .background) { await sampler.run() }
         let lagWatch = http.watchLoop { lag in
@@ -87,6 +88,7 @@ struct LevelRun: Sendable {
         count(records, state, &result)
         let held = result.held ?? TimeRange(start: clock.now, end: clock.now)
         result.resources = sampler.summary(held, loopLags: state.loopLags)
+        result.resources.connectionsMax = http.takeMostConnections()
         try folder.write(
             SeriesBin.bins(records, phases: result.phases, samples: sampler.readings))
         result.end = clock.anchor
@@ -113,7 +115,8 @@ struct LevelRun: Sendable {
         let id =
             "\(run)-\(visit.visit.level)-r\(visit.visit.visit)-"
             + (suffix ?? String(ticket.sequence))
-        let outcome = await driver.draw(parameters, id: id, isAlone: ticket.isAlone)
+        let isAlone = ticket.isAlone && visit.visit.load.users ?? 1 == 1
+        let outcome = await driver.draw(parameters, id: id, isAlone: isAlone)
         var times = outcome.times
         times.planned = planned ?? times.send
         var record = RequestRecord(
