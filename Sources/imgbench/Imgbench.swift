@@ -8,8 +8,9 @@ struct Imgbench: AsyncParsableCommand {
         commandName: "imgbench",
         abstract: "Measures image servers under load, and says whether the figures can be true.",
         subcommands: [
-            RunCommand.self, SweepCommand.self, PlanCommand.self, MockCommand.self,
-            PeakCommand.self,
+            RunCommand.self, SweepCommand.self, PlanCommand.self, AuditCommand.self,
+            AuditTableCommand.self, ReportCommand.self, CompareCommand.self, KneeCommand.self,
+            QualityCommand.self, PeakCommand.self, MockCommand.self,
         ]
     )
 }

@@ -232,8 +232,8 @@ import Testing
     @Test("A6: two requests with equal pixels")
     func duplicates() {
         let change: (inout RunEvidence) -> Void = { run in
-            run.levels[3].records[10].picture?.pixelDigest =
-                run.levels[1].records[20].picture?.pixelDigest
+            let digest = run.levels[1].records[20].picture?.pixelDigest
+            run.levels[3].records[10].picture?.pixelDigest = digest
         }
         #expect(Self.verdict(.a6, change)?.verdict == .fail)
         #expect(

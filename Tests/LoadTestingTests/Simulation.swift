@@ -250,7 +250,8 @@ enum SimulatedRun {
         run.probes = probes(of: levels, start: start)
         run.compute()
         for index in run.levels.indices {
-            run.levels[index].result?.figures = run.levels[index].figures
+            let figures = run.levels[index].figures
+            run.levels[index].result?.figures = figures
         }
         return run
     }

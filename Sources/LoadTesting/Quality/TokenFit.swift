@@ -8,6 +8,12 @@ package struct TokenFit: Sendable, Equatable, Codable {
         package var tokens: Double
         /// Seconds of an evaluation.
         package var seconds: Double
+
+        package init(size: String, tokens: Double, seconds: Double) {
+            self.size = size
+            self.tokens = tokens
+            self.seconds = seconds
+        }
     }
 
     package var sizes: [Size]

@@ -23,6 +23,18 @@ package struct Plot: Sendable {
         package var median: Double
         package var upperQuarter: Double
         package var high: Double
+
+        package init(
+            x: Double, low: Double, lowerQuarter: Double, median: Double, upperQuarter: Double,
+            high: Double
+        ) {
+            self.x = x
+            self.low = low
+            self.lowerQuarter = lowerQuarter
+            self.median = median
+            self.upperQuarter = upperQuarter
+            self.high = high
+        }
     }
 
     /// A bar from one place to another in a row.
@@ -31,6 +43,13 @@ package struct Plot: Sendable {
         package var start: Double
         package var end: Double
         package var color: Int
+
+        package init(row: Int, start: Double, end: Double, color: Int) {
+            self.row = row
+            self.start = start
+            self.end = end
+            self.color = color
+        }
     }
 
     package enum Layer: Sendable {
