@@ -30,7 +30,7 @@ test: dependencies
 	@Scripts/announce-build .build-tests
 	Scripts/run-tests
 
-accept: build
+accept: build imgbench
 	Tests/parity/accept
 
 # What the embedded model draws of 2,660 prompts; ten minutes. Needs the packages fonts-noto-color-emoji
