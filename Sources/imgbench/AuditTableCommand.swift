@@ -49,7 +49,8 @@ struct AuditTableCommand: ParsableCommand {
     func validate() throws {
         if let device, DevicePeaks.named(device) == nil {
             throw ValidationError(
-                "--device is \(device), expected one of \(DevicePeaks.all.map(\.name).joined(separator: ", ")).")
+                "--device is \(device), expected one of \(DevicePeaks.all.map(\.name).joined(separator: ", "))."
+            )
         }
         guard (1...100_000).contains(devices) else {
             throw ValidationError("--devices must be in 1...100000, got \(devices).")
@@ -68,7 +69,8 @@ struct AuditTableCommand: ParsableCommand {
     private func sides() throws -> (width: Int, height: Int)? {
         guard let size else { return nil }
         let sides = size.lowercased().split(separator: "x").compactMap { Int($0) }
-        guard sides.count == 2, sides.allSatisfy({ (16...16_384).contains($0) && $0.isMultiple(of: 16) })
+        guard sides.count == 2,
+            sides.allSatisfy({ (16...16_384).contains($0) && $0.isMultiple(of: 16) })
         else {
             throw ValidationError(
                 "--size must be two multiples of 16 such as 1024x1024, got \(size).")

@@ -8,7 +8,10 @@ struct KneeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "knee", abstract: "Say where a server saturates, by six methods.")
 
-    @Argument(help: ArgumentHelp("Result folder of a sweep of concurrency with at least three levels.", valueName: "run"))
+    @Argument(
+        help: ArgumentHelp(
+            "Result folder of a sweep of concurrency with at least three levels.", valueName: "run")
+    )
     var folder: String
 
     @Flag(help: "Print JSON instead of text.")

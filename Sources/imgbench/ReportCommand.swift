@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
+import Foundation
 import LoadTesting
 
 extension RunReporter.Format: ExpressibleByArgument {}

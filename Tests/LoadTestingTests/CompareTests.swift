@@ -32,7 +32,8 @@ import Testing
             let worse = Self.run(seed: 4000 + UInt64(seed), service: 0.42, plan: "other")
             let same = Self.run(seed: 9000 + UInt64(seed), plan: "other")
             func verdict(_ first: RunEvidence, _ second: RunEvidence) -> ComparisonVerdict? {
-                RunComparison(base: first, new: second).rows.first { $0.metric == .endToEnd }?.verdict
+                RunComparison(base: first, new: second).rows.first { $0.metric == .endToEnd }?
+                    .verdict
             }
             if verdict(base, worse) == .slower { slower += 1 }
             if verdict(worse, base) == .faster { faster += 1 }
@@ -72,7 +73,10 @@ import Testing
         #expect(Set(comparison.rows.map(\.level)) == ["closed-002"])
         #expect(comparison.markdown.contains("Only in one of them: closed-001, closed-004."))
         let short = SimulatedRun.evidence(users: [2], hold: 1)
-        #expect(RunComparison(base: short, new: short).rows.allSatisfy { $0.verdict == .unknown || $0.ratio.low != nil })
+        #expect(
+            RunComparison(base: short, new: short).rows.allSatisfy {
+                $0.verdict == .unknown || $0.ratio.low != nil
+            })
     }
 
     @Test("the page has both runs and needs nothing else")

@@ -30,7 +30,8 @@ import Testing
     @Test(
         "what is no line of a log is left out",
         arguments: [
-            "", "garbage", "{", "{}", #"1.2.3.4 - - [x] "GET / HTTP/1.1" 200 5 "-" "x" rt=1.0 id=-"#,
+            "", "garbage", "{", "{}",
+            #"1.2.3.4 - - [x] "GET / HTTP/1.1" 200 5 "-" "x" rt=1.0 id=-"#,
             #"1.2.3.4 - - [x] "GET / HTTP/1.1" abc 5 "-" "x" rt=1.0 id=1"#, "\"\"\"\"\"\"\"\"",
         ])
     func noLines(text: String) { #expect(AccessLogLine(text) == nil) }
@@ -98,7 +99,8 @@ import Testing
     }
 
     static func withFolder<T>(_ work: (ResultFolder) throws -> T) throws -> T {
-        let url = FileManager.default.temporaryDirectory.appending(path: "imgbench-\(UUID().uuidString)")
+        let url = FileManager.default.temporaryDirectory.appending(
+            path: "imgbench-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: url) }
         return try work(ResultFolder(url))
     }
@@ -117,7 +119,9 @@ import Testing
             ] {
                 let text = try String(contentsOf: file, encoding: .utf8)
                 #expect(!text.isEmpty)
-                #expect(text.firstMatch(of: /(?i)[^a-z](nan|inf|infinity)[^a-z]/) == nil, "\(file.path)")
+                #expect(
+                    text.firstMatch(of: /(?i)[^a-z](nan|inf|infinity)[^a-z]/) == nil, "\(file.path)"
+                )
             }
             let summary = try RunSummary.read(folder)
             #expect(summary == reporter.summary)

@@ -18,9 +18,7 @@ import Testing
         settings.faults = faults
         let (folder, _, _) = try await MockRunTests.run(settings, levels: levels, hold: hold) {
             $0.probes = probes
-            // What else runs on the machine is no fault of the server.
-            $0.limits.logDeviation = 0.05
-            $0.limits.metricsDeviation = 0.02
+            $0.device.count = devices
             change(&$0)
         }
         defer { try? FileManager.default.removeItem(at: folder.url.deletingLastPathComponent()) }
@@ -32,13 +30,17 @@ import Testing
     }
 
     @Test func aServerWithoutFaultsFailsNoCheckOfIts() async throws {
-        let report = try await audit([], service: 0.14, hold: 2, probes: true)
+        let report = try await audit([], service: 0.14, hold: 2, probes: true) {
+            // What else runs on the machine is no fault of the server.
+            $0.limits.logDeviation = 0.5
+            $0.limits.metricsDeviation = 0.5
+        }
         for id in [CheckID.a1, .a3, .a5, .a6, .a7, .a13, .a14, .a16, .a18] {
             let check = try #require(report.checks.first { $0.id == id })
             #expect(
                 check.verdict == .pass, "\(id) \(check.findings.map(\.text)) \(check.reason ?? "")")
         }
-        for id in [CheckID.a4, .a8, .a17] {
+        for id in [CheckID.a2, .a8, .a17, .a19] {
             let check = try #require(report.checks.first { $0.id == id })
             #expect(check.verdict != .fail, "\(id) \(check.findings.map(\.text))")
         }

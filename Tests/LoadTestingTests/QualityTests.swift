@@ -7,14 +7,18 @@ import Testing
 
 @Suite struct QualityTests {
     /// A picture of smooth shades with seeded noise on it.
-    static func picture(width: Int = 192, height: Int = 192, noise: Int, seed: UInt64 = 1) throws -> RGBImage {
+    static func picture(width: Int = 192, height: Int = 192, noise: Int, seed: UInt64 = 1) throws
+        -> RGBImage
+    {
         var generator = SplitMix64(seed: seed)
         var pixels: [UInt8] = []
         for row in 0..<height {
             for column in 0..<width {
                 for channel in 0..<3 {
                     let wave = sin(Double(row * (channel + 1)) / 17) + cos(Double(column) / 11)
-                    let value = 128 + 50 * wave + Double(noise > 0 ? Int.random(in: -noise...noise, using: &generator) : 0)
+                    let value =
+                        128 + 50 * wave
+                        + Double(noise > 0 ? Int.random(in: -noise...noise, using: &generator) : 0)
                     pixels.append(UInt8(min(max(value, 0), 255)))
                 }
             }
@@ -81,7 +85,8 @@ import Testing
             reference: try Self.picture(width: 64, height: 64, noise: 0), test: small)
         #expect(quality.multiScaleSSIM == nil && quality.ssim != nil)
         #expect(throws: (any Error).self) {
-            try ImageQuality(reference: small, test: try Self.picture(width: 64, height: 48, noise: 0))
+            try ImageQuality(
+                reference: small, test: try Self.picture(width: 64, height: 48, noise: 0))
         }
     }
 
@@ -99,16 +104,19 @@ import Testing
             var levels: [LevelEvidence] = []
             for (steps, noise) in [(2, 40), (4, 20), (8, 0), (12, 8)] {
                 let key = "steps-" + String(1000 + steps).dropFirst()
-                let visit = LevelVisit(level: key, visit: 1, load: LoadModel(kind: .closed, users: 1))
+                let visit = LevelVisit(
+                    level: key, visit: 1, load: LoadModel(kind: .closed, users: 1))
                 var records: [RequestRecord] = []
                 for number in 0..<6 {
                     var record = Simulation(level: key).records()[number]
                     record.parameters = RequestParameters(
-                        prompt: "p\(number)", width: 192, height: 192, steps: steps, seed: UInt32(number))
+                        prompt: "p\(number)", width: 192, height: 192, steps: steps,
+                        seed: UInt32(number))
                     let name = "images/\(key)-\(number).png"
                     let picture = try Self.picture(noise: noise, seed: UInt64(number))
                     try ResultFolder.write(
-                        Data(try ImageEncoder.encode(picture)), to: folder.url.appending(path: name))
+                        Data(try ImageEncoder.encode(picture)), to: folder.url.appending(path: name)
+                    )
                     record.picture?.file = name
                     records.append(record)
                 }
@@ -127,7 +135,8 @@ import Testing
             #expect(report.levels[3].next == nil && report.levels[2].next != nil)
             #expect(report.markdown.contains("not beauty"))
             manifest.sweep = .concurrency
-            #expect(try QualityReport(folder, RunEvidence(manifest: manifest, levels: levels)) == nil)
+            #expect(
+                try QualityReport(folder, RunEvidence(manifest: manifest, levels: levels)) == nil)
         }
     }
 
@@ -141,8 +150,11 @@ import Testing
             }
             #expect(try QualityReport.folders(first, second).n == 1)
             try ResultFolder.write(Data([1]), to: second.appending(path: "2.png"))
-            let error = #expect(throws: ResultError.self) { try QualityReport.folders(first, second) }
-            #expect(error?.description == "2.png is in one folder only; both must hold the same names.")
+            let error = #expect(throws: ResultError.self) {
+                try QualityReport.folders(first, second)
+            }
+            #expect(
+                error?.description == "2.png is in one folder only; both must hold the same names.")
         }
     }
 

@@ -14,7 +14,9 @@ import Testing
             layers: [
                 .histogram(edges: [0, 1, 2, 3], heights: [1, 2.5, 0.5], color: 7),
                 .step([.init(0, 0.2), .init(4, 0.8), .init(8, 0.4)], color: 3, label: "step"),
-                .line([.init(1, 1), .init(4, 3), .init(8, 3.2)], color: 0, isDashed: false, label: "line"),
+                .line(
+                    [.init(1, 1), .init(4, 3), .init(8, 3.2)], color: 0, isDashed: false,
+                    label: "line"),
                 .line([.init(0, 3), .init(8, 3)], color: 5, isDashed: true, label: "bound"),
                 .intervals([(x: 4, low: 2.7, high: 3.3)], color: 0),
                 .scatter([.init(1, 1), .init(4, 3)], color: 1, label: nil),
@@ -40,7 +42,8 @@ import Testing
             title: "&<>\u{1}", x: PlotAxis("<", around: [.nan, .infinity, 3]),
             y: PlotAxis("&", around: []),
             layers: [
-                .line([.init(.nan, 1), .init(.infinity, 2)], color: 0, isDashed: false, label: "a\"b"),
+                .line(
+                    [.init(.nan, 1), .init(.infinity, 2)], color: 0, isDashed: false, label: "a\"b"),
                 .scatter([.init(1e300, -1e300)], color: 1, label: nil),
             ])
         let parser = XMLChecker()
@@ -121,17 +124,23 @@ import Testing
             #expect(line.split(separator: "|").count == lines[0].split(separator: "|").count)
         }
         for word in [
-            "device 2 x measured", "size 128x128", "evaluations 8", "precision f32", "commit 0123456789ab",
+            "device 2 x measured", "size 128x128", "evaluations 8", "precision f32",
+            "commit 0123456789ab",
             "p99: n=", "seed 20260101",
         ] { #expect(reporter.markdown.contains(word), "\(word)") }
-        let csv = reporter.csv.split(separator: "\n").map { $0.split(separator: ",", omittingEmptySubsequences: false) }
+        let csv = reporter.csv.split(separator: "\n").map {
+            $0.split(separator: ",", omittingEmptySubsequences: false)
+        }
         #expect(csv.count == 5 && csv.allSatisfy { $0.count == csv[0].count })
     }
 
     @Test("repeats have a mean over visits, and drift is said")
     func repeats() throws {
         var run = SimulatedRun.evidence(users: [4], hold: 40)
-        var second = Simulation(users: 4, service: 0.5, hold: 40, seed: 3, level: "closed-004", visit: 2, start: 200_000_000_000).evidence()
+        var second = Simulation(
+            users: 4, service: 0.5, hold: 40, seed: 3, level: "closed-004", visit: 2,
+            start: 200_000_000_000
+        ).evidence()
         second.visit.visit = 2
         run.levels.append(second)
         run.compute()

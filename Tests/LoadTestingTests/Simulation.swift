@@ -33,6 +33,11 @@ struct Simulation {
     var trueThroughput: Double { Double(min(users, devices)) / service }
     var trueEndToEnd: Double { Double(users) / trueThroughput }
 
+    /// When it is measured.
+    var held: TimeRange {
+        TimeRange(start: start + nanoseconds(settle), end: start + nanoseconds(settle + hold))
+    }
+
     private func nanoseconds(_ seconds: Double) -> Int64 { Int64((seconds * 1e9).rounded()) }
 
     /// The requests of settle and hold, in the order in which they ended.
@@ -105,8 +110,7 @@ struct Simulation {
             level: level, visit: visit.visit, load: visit.load,
             begin: ClockAnchor(
                 monotonic: start, unixMicroseconds: Int64(Self.unixStart * 1e6) + start / 1000))
-        let held = TimeRange(
-            start: start + nanoseconds(settle), end: start + nanoseconds(settle + hold))
+        let held = self.held
         let last = records.compactMap(\.times.end).max() ?? held.end
         result.phases = [
             Phase.settle.rawValue: TimeRange(start: start, end: held.start),

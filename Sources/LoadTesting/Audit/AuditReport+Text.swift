@@ -3,13 +3,14 @@
 extension AuditReport {
     /// The checks for a terminal: a line each, then what was found.
     ///
-    /// - Parameters:
-    ///   - isVerbose: also the findings of checks that passed.
+    /// If `isVerbose`, also the findings of checks that passed.
     package func text(isVerbose: Bool = true) -> String {
         var text = "audit of \(subject): \(verdict.rawValue.uppercased())\n"
         for check in checks {
             let id = check.id.rawValue + String(repeating: " ", count: 4 - check.id.rawValue.count)
-            let word = check.verdict.rawValue + String(repeating: " ", count: 5 - check.verdict.rawValue.count)
+            let word =
+                check.verdict.rawValue
+                + String(repeating: " ", count: 5 - check.verdict.rawValue.count)
             text += "\n\(id) \(word) \(check.title)"
             if let reason = check.reason { text += ": \(reason)" }
             text += "\n"

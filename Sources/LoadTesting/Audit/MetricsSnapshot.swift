@@ -74,8 +74,9 @@ package struct MetricsDifference: Sendable {
         self.after = after
     }
 
-    /// The gain of a counter; one that was not there before began at 0. `nil` when it is not there
-    /// afterwards either.
+    /// The gain of a counter, `nil` when it is not there afterwards.
+    ///
+    /// One that was not there before began at 0.
     package func gain(_ name: String, where labels: [String: String] = [:]) -> Double? {
         after.sum(name, where: labels).map { $0 - (before.sum(name, where: labels) ?? 0) }
     }

@@ -89,7 +89,8 @@ extension PublishedTable {
 
     private init(grid: [[String]], prose: String) throws {
         guard let titles = grid.first, grid.count > 1 else {
-            throw ResultError("Expected a table with a title row and at least one level, found none.")
+            throw ResultError(
+                "Expected a table with a title row and at least one level, found none.")
         }
         var places: [Column: Int] = [:]
         for (index, title) in titles.enumerated() {

@@ -40,16 +40,21 @@ extension RunAudit {
             record.error == .connect || record.error == .tls || record.error == .timeoutConnect
                 ? [] : record.calls
         }
-        let ours = log.filter { $0.id.hasPrefix(manifest.run + "-\(level.visit.level)-r\(level.visit.visit)-") }
+        let ours = log.filter {
+            $0.id.hasPrefix(manifest.run + "-\(level.visit.level)-r\(level.visit.visit)-")
+        }
         let times = Dictionary(ours.map { ($0.id, 1) }, uniquingKeysWith: +)
         let sent = Set(calls.map(\.id))
         let missing = sent.filter { times[$0] == nil }
         let strange = ours.count { !sent.contains($0.id) }
         let twice = times.values.count { $0 > 1 }
-        let unechoed = calls.count { $0.status != nil && $0.echoedId != nil && $0.echoedId != $0.id }
+        let unechoed = calls.count {
+            $0.status != nil && $0.echoedId != nil && $0.echoedId != $0.id
+        }
         let pairs = Self.join(level, log) { _ in true }
         let differing = pairs.filter { !Self.agrees($0) }
-        let isBad = !missing.isEmpty || strange > 0 || twice > 0 || !differing.isEmpty || unechoed > 0
+        let isBad =
+            !missing.isEmpty || strange > 0 || twice > 0 || !differing.isEmpty || unechoed > 0
         var text = "\(pairs.count) of \(sent.count) calls found in the log"
         if let id = missing.min() { text += ", missing for instance \(id)" }
         if strange > 0 { text += ", \(strange) lines without a call" }
@@ -99,7 +104,9 @@ extension RunAudit {
     static let comparableMs = 125.0
 
     private func times(_ level: LevelEvidence, _ pairs: [Pair], meanMs: Double) -> AuditFinding? {
-        let client = pairs.compactMap { pair in pair.call.end.map { Double($0 - pair.call.send) / 1e6 } }
+        let client = pairs.compactMap { pair in
+            pair.call.end.map { Double($0 - pair.call.send) / 1e6 }
+        }
         let server = pairs.filter { $0.call.end != nil }.map { 1000 * $0.line.requestSeconds }
         guard !client.isEmpty else { return nil }
         let mean = SampleStatistics.mean(server)

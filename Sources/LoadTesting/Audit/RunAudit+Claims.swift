@@ -46,7 +46,8 @@ extension RunAudit {
         func check(_ what: String, _ claimed: Double, _ actual: Double?) {
             guard let actual, actual > 0 else {
                 findings.append(
-                    AuditFinding(.fail, level: level.key, "\(what) of the headline is not in the table."))
+                    AuditFinding(
+                        .fail, level: level.key, "\(what) of the headline is not in the table."))
                 return
             }
             let off = abs(claimed / actual - 1)

@@ -32,7 +32,9 @@ extension RunAudit {
                 let start = settle + Int64(bin.second) * 1_000_000_000
                 return start >= window.start && start + 1_000_000_000 <= window.end
             }
-            if let first = bins.first, let last = bins.last, bins.count == last.second - first.second + 1 {
+            if let first = bins.first, let last = bins.last,
+                bins.count == last.second - first.second + 1
+            {
                 let range = TimeRange(
                     start: settle + Int64(first.second) * 1_000_000_000,
                     end: settle + Int64(last.second + 1) * 1_000_000_000)
@@ -135,7 +137,9 @@ extension RunAudit {
                         lag > 0.01 * mean ? .fail : .pass, level: level.key,
                         "schedule lag p99 \(Self.ms(lag)), limit 1 % of the mean E2E "
                             + Self.ms(0.01 * mean),
-                        numbers: ["lag_p99_ms": lag, "limit_ms": 0.01 * mean, "n": Double(lags.count)]
+                        numbers: [
+                            "lag_p99_ms": lag, "limit_ms": 0.01 * mean, "n": Double(lags.count),
+                        ]
                     ))
             }
             let dropped = level.result?.accounting.dropped ?? 0

@@ -31,7 +31,8 @@ extension RunAudit {
                 differing.isEmpty ? .pass : .fail, level: level.key,
                 "requests of \(path): client \(here.count), server \(Figures.decimals(gain, 0))"
                     + (differing.isEmpty
-                        ? "" : "; differing for status \(differing.sorted().joined(separator: ", "))"),
+                        ? ""
+                        : "; differing for status \(differing.sorted().joined(separator: ", "))"),
                 numbers: ["client": Double(here.count), "server": gain])
         }
     }
@@ -122,12 +123,15 @@ extension RunAudit {
             let steps = came.reduce(0) { $0 + $1.parameters.steps }
             let pixels = came.reduce(0) { $0 + $1.parameters.width * $1.parameters.height }
             return [
-                ledger("evaluations", "inkstone_denoise_evaluations_total", steps, metrics, level, lost),
+                ledger(
+                    "evaluations", "inkstone_denoise_evaluations_total", steps, metrics, level, lost
+                ),
                 ledger("pixels", "inkstone_pixels_total", pixels, metrics, level, lost),
                 tokens(came, metrics, level, lost),
             ].compactMap(\.self)
         }
-        return AuditCheck(.a13, findings, otherwise: "the server counts no work, or no level is complete")
+        return AuditCheck(
+            .a13, findings, otherwise: "the server counts no work, or no level is complete")
     }
 
     private func ledger(

@@ -78,7 +78,8 @@ extension RunAudit {
                     verdict,
                     "\(pairs.count) of \(asked) repeated requests compared, \(differing) with other pixels"
                         + (differing > 0 && tolerance > 0
-                            ? "; up to \(tolerance) of 255 is declared, see the quality comparison" : ""),
+                            ? "; up to \(tolerance) of 255 is declared, see the quality comparison"
+                            : ""),
                     numbers: [
                         "asked": Double(asked), "pairs": Double(pairs.count),
                         "differing": Double(differing), "tolerance": Double(tolerance),

@@ -44,7 +44,9 @@ extension RunAudit {
             return AuditFinding(
                 most.0 > 1 ? .fail : .pass, level: level.key,
                 "the fastest picture took \(Self.ms(most.1)), at least \(Self.ms(most.0 * most.1)) are needed",
-                numbers: ["share": most.0, "time_ms": most.1, "least_ms": most.0 * most.1, "limit": 1])
+                numbers: [
+                    "share": most.0, "time_ms": most.1, "least_ms": most.0 * most.1, "limit": 1,
+                ])
         }
         return AuditCheck(.a12, findings, otherwise: "no valid picture")
     }

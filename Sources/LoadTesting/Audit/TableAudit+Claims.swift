@@ -80,7 +80,9 @@ extension TableAudit {
             let high = bestThroughput / value
             var text = "\"\(claim.text.trimmingCharacters(in: .whitespaces))\" "
             text += isThere ? "is in the table" : "is nowhere in the table"
-            var numbers = ["claimed": value, "deviation": abs(bestThroughput / value - 1), "limit": 0.02]
+            var numbers = [
+                "claimed": value, "deviation": abs(bestThroughput / value - 1), "limit": 0.02,
+            ]
             if !isThere {
                 text += ": " + Self.sides(high, of: bestThroughput)
                 text +=
@@ -126,7 +128,9 @@ extension TableAudit {
         let titles = table.columns.joined(separator: " ").lowercased()
         let has = { (words: [String]) in words.contains { titles.contains($0) } }
         var result: [String] = []
-        if !has(["p50", "p90", "p95", "p99", "median"]) { result.append("percentiles (only means)") }
+        if !has(["p50", "p90", "p95", "p99", "median"]) {
+            result.append("percentiles (only means)")
+        }
         if !has(["±", "ci", "interval", "95 %"]) { result.append("intervals") }
         if !has(["samples", "count", "images"]) { result.append("sample counts") }
         if device == nil { result.append("device") }

@@ -42,7 +42,8 @@ extension TableAudit {
             AuditFinding(
                 .fail,
                 "Reading (a): the throughput column is \(Figures.significant(whole, 2)) times too "
-                    + "big, a slip of the decimal point or the unit; it would be at most \(bounds)."),
+                    + "big, a slip of the decimal point or the unit; it would be at most \(bounds)."
+            ),
         ]
         if whole >= 2 {
             let events =

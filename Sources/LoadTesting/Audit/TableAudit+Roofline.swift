@@ -72,7 +72,8 @@ extension TableAudit {
 
     /// A12: no picture is faster than the arithmetic, nor than reading the weights for each step.
     var rooflineLatency: AuditCheck {
-        guard let fastest = table.rows.min(by: { $0.endToEnd < $1.endToEnd }), let size = sizes.first
+        guard let fastest = table.rows.min(by: { $0.endToEnd < $1.endToEnd }),
+            let size = sizes.first
         else { return AuditCheck(.a12, [], otherwise: "no levels") }
         let work = work(size)
         let weights = 2 * (model.parameters.first ?? 0)
@@ -92,7 +93,9 @@ extension TableAudit {
                             "\(Figures.decimals(100 * $1, 0)) % of the peak of one \($0.name) in BF16"
                         }.joined(separator: ", ")
                         + (least > 1
-                            ? ": impossible." : shares.contains { $0 > 1 } ? ": possible on the first." : ": possible."),
+                            ? ": impossible."
+                            : shares.contains { $0 > 1 }
+                                ? ": possible on the first." : ": possible."),
                     numbers: ["share": least, "limit": 1])
             ], otherwise: "")
     }
@@ -115,7 +118,8 @@ extension TableAudit {
                     + "\(Figures.decimals(inventory, 1)) GB, the table has \(Figures.decimals(told, 1)) GB"
                     + (inventory > told
                         ? ": something is quantized, offloaded or not counted, and it is not said."
-                        : "."), numbers: ["inventory_gb": inventory, "reported_gb": told])
+                        : "."),
+                numbers: ["inventory_gb": inventory, "reported_gb": told])
         ]
         let more = last.users - first.users
         if more > 0, let size = sizes.first {
@@ -137,7 +141,9 @@ extension TableAudit {
                         + (tight
                             ? ": memory says a batch of a handful, throughput says \(Figures.decimals(speedUp, 0))x."
                             : "."),
-                    numbers: ["each_mb": each, "row_mb": row, "halves_mb": halves, "speed_up": speedUp]
+                    numbers: [
+                        "each_mb": each, "row_mb": row, "halves_mb": halves, "speed_up": speedUp,
+                    ]
                 ))
         }
         return AuditCheck(.a17, findings, otherwise: "")

@@ -28,7 +28,8 @@ package struct TableAudit: Sendable {
         AuditReport(
             subject: subject,
             checks: [
-                littlesLaw, asymptoticBound, rooflineRate, rooflineLatency, rateResolution, stageLaw,
+                littlesLaw, asymptoticBound, rooflineRate, rooflineLatency, rateResolution,
+                stageLaw,
                 memoryInventory, wireBudget, titleAgainstTable,
             ],
             missing: missing)
@@ -54,8 +55,9 @@ package struct TableAudit: Sendable {
         return mean > 1.10 || mean < 0.90 ? mean : nil
     }
 
-    /// Pictures that a level can complete at its bound. One user completes whole pictures only;
-    /// of many, the started ones add up.
+    /// Pictures that a level can complete at its bound.
+    ///
+    /// One user completes whole pictures only; of many, the started ones add up.
     func picturesAtBound(_ row: Row) -> Int? {
         guard let hold else { return nil }
         let pictures = bound(row) * hold

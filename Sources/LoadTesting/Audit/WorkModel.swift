@@ -54,7 +54,9 @@ package struct WorkModel: Sendable, Equatable {
     }
 
     /// Tokens of a picture.
-    package static func imageTokens(width: Int, height: Int) -> Int { padded(width / 16 * (height / 16)) }
+    package static func imageTokens(width: Int, height: Int) -> Int {
+        padded(width / 16 * (height / 16))
+    }
 
     /// Up to the next multiple of 32, as the model pads its sequences.
     static func padded(_ tokens: Int) -> Int { (tokens + 31) / 32 * 32 }
@@ -119,7 +121,9 @@ package struct WorkModel: Sendable, Equatable {
         return total
     }
 
-    /// A whole picture: text, `steps` evaluations, decoding. Guidance evaluates twice a step.
+    /// A whole picture: text, evaluations of each step, decoding.
+    ///
+    /// Guidance evaluates twice a step.
     package func picture(width: Int, height: Int, steps: Int, isGuided: Bool = false) -> Double {
         let passes = isGuided ? 2.0 : 1.0
         return passes * textEncoding()

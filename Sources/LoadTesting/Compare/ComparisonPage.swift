@@ -59,13 +59,15 @@ package struct ComparisonPage: Sendable {
                 value(figures).value.map { Plot.Point(Double(users), $0) }
             }
             guard points.count > 1 else { continue }
-            let intervals = closed.compactMap { users, _, figures -> (x: Double, low: Double, high: Double)? in
+            let intervals = closed.compactMap {
+                users, _, figures -> (x: Double, low: Double, high: Double)? in
                 let estimate = value(figures)
                 guard let low = estimate.low, let high = estimate.high else { return nil }
                 return (Double(users), low, high)
             }
             layers += [
-                .line(points, color: color, isDashed: color == 5, label: color == 5 ? "base" : "new"),
+                .line(
+                    points, color: color, isDashed: color == 5, label: color == 5 ? "base" : "new"),
                 .intervals(intervals, color: color), .scatter(points, color: color, label: nil),
             ]
             all += points.map(\.y)
@@ -93,14 +95,19 @@ package struct ComparisonPage: Sendable {
                 // The same cells as in the Markdown, so that the two cannot differ.
                 for line in comparison.markdown.split(separator: "\n").dropFirst(2)
                 where line.hasPrefix("| ") {
-                    let cells = line.dropFirst(2).dropLast(2).split(separator: " | ").map(String.init)
+                    let cells = line.dropFirst(2).dropLast(2).split(separator: " | ").map(
+                        String.init)
                     out.element("tr") { out in
                         for (index, cell) in cells.enumerated() {
                             if index == 5 {
-                                let style = cell == "faster" ? "pass" : cell == "slower" ? "fail" : "na"
-                                out.element("td") { $0.element("span", "class=\"tag \(style)\"", cell) }
+                                let style =
+                                    cell == "faster" ? "pass" : cell == "slower" ? "fail" : "na"
+                                out.element("td") {
+                                    $0.element("span", "class=\"tag \(style)\"", cell)
+                                }
                             } else {
-                                out.element("td", (2...4).contains(index) ? "class=\"num\"" : "", cell)
+                                out.element(
+                                    "td", (2...4).contains(index) ? "class=\"num\"" : "", cell)
                             }
                         }
                     }

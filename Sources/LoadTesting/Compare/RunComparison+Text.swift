@@ -3,7 +3,8 @@
 extension RunComparison {
     /// The table as Markdown, with what was compared under it.
     package var markdown: String {
-        var text = "| level | metric | base | new | ratio (95 %) | verdict |\n|---|---|---:|---:|---:|---|\n"
+        var text =
+            "| level | metric | base | new | ratio (95 %) | verdict |\n|---|---|---:|---:|---:|---|\n"
         for row in rows {
             text +=
                 "| \(row.level) | \(row.metric.rawValue) \(row.metric.unit) | \(Self.text(row.base)) | "

@@ -161,6 +161,14 @@ private final class ExchangeDelegate: HTTPClientResponseDelegate {
     /// The exchange as far as it came.
     func failed(_ failure: Exchange.Failure) -> Exchange {
         state.withLock { state in
+            var failure = failure
+            // Once the head is out, there was a connection.
+            if failure.error == .connect, state.exchange.headOut != nil {
+                failure.error = .streamBroken
+            }
+            if failure.error == .timeoutTotal, state.exchange.headOut == nil {
+                failure.error = .timeoutConnect
+            }
             state.exchange.failure = failure
             state.exchange.end = clock.now
             return state.exchange

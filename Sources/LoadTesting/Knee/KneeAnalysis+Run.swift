@@ -34,7 +34,8 @@ extension KneeAnalysis {
         var sums = [Double](repeating: 0, count: count)
         var counts = [Int](repeating: 0, count: count)
         for record in level.load where record.isValid {
-            guard let end = record.times.end, window.contains(end), let time = record.endToEnd else {
+            guard let end = record.times.end, window.contains(end), let time = record.endToEnd
+            else {
                 continue
             }
             let place = min(

@@ -9,7 +9,8 @@ extension KneeAnalysis {
             let users = answer.users.map { Figures.significant($0, 3) } ?? "-"
             text +=
                 name + String(repeating: " ", count: max(1, 27 - name.count))
-                + String(repeating: " ", count: max(0, 6 - users.count)) + users + "   \(answer.note)\n"
+                + String(repeating: " ", count: max(0, 6 - users.count)) + users
+                + "   \(answer.note)\n"
                 + String(repeating: " ", count: 36) + "may be wrong: \(answer.method.caveat)\n"
         }
         if !shares.isEmpty {

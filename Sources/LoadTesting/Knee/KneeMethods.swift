@@ -1,6 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The methods that need no fit. Points are in ascending order of users.
+/// The methods that need no fit.
+///
+/// Points are in ascending order of users.
 package enum KneeMethods {
     /// N* = R(1) X_max, where the bounds of an empty and of a saturated server cross.
     package static func asymptoticCrossing(_ points: [LoadPoint]) -> Double? {

@@ -43,7 +43,13 @@ package struct ColorLab: Sendable, Equatable {
         }
         let (h1, h2) = (hue(a1, b), hue(a2, other.b))
         var turn = h2 - h1
-        if c1 * c2 == 0 { turn = 0 } else if turn > 180 { turn -= 360 } else if turn < -180 { turn += 360 }
+        if c1 * c2 == 0 {
+            turn = 0
+        } else if turn > 180 {
+            turn -= 360
+        } else if turn < -180 {
+            turn += 360
+        }
         let (dl, dc) = (other.l - l, c2 - c1)
         let dh = 2 * (c1 * c2).squareRoot() * sin(turn / 2 * radians)
         let (meanL, mean) = ((l + other.l) / 2, (c1 + c2) / 2)

@@ -106,7 +106,8 @@ package struct QualityReport: Sendable, Equatable, Codable {
             guard let all = try? FileManager.default.contentsOfDirectory(atPath: folder.path) else {
                 throw ResultError("\(folder.path) cannot be read; expected a folder of pictures.")
             }
-            return all.filter { ImageFormat(fileExtension: URL(filePath: $0).pathExtension) != nil }.sorted()
+            return all.filter { ImageFormat(fileExtension: URL(filePath: $0).pathExtension) != nil }
+                .sorted()
         }
         let (first, second) = (try names(reference), try names(test))
         guard first == second, !first.isEmpty else {
@@ -128,7 +129,8 @@ package struct QualityReport: Sendable, Equatable, Codable {
     }
 
     static let titles = [
-        "level", "n", "identical", "PSNR dB mean (95 %)", "of mean MSE", "p10", "min", "SSIM", "MS-SSIM",
+        "level", "n", "identical", "PSNR dB mean (95 %)", "of mean MSE", "p10", "min", "SSIM",
+        "MS-SSIM",
         "GMSD", "ΔE00", "PSNR to next",
     ]
 
@@ -152,7 +154,8 @@ package struct QualityReport: Sendable, Equatable, Codable {
     /// The table as Markdown.
     package var markdown: String {
         let line = { (cells: [String]) in "| " + cells.joined(separator: " | ") + " |\n" }
-        return line(Self.titles) + "|---|" + String(repeating: "---:|", count: Self.titles.count - 1) + "\n"
+        return line(Self.titles) + "|---|"
+            + String(repeating: "---:|", count: Self.titles.count - 1) + "\n"
             + rows.map(line).joined() + "\n" + caution + "\n"
     }
 

@@ -35,7 +35,8 @@ package struct QualitySummary: Sendable, Equatable, Codable {
         leastPSNR = sorted.first
         lowPSNR = Percentile.value(0.1, ofSorted: sorted)
         func estimate(_ values: [Double]) -> Estimate {
-            values.isEmpty ? .missing("not defined for this size") : Bootstrap.mean(values, seed: seed)
+            values.isEmpty
+                ? .missing("not defined for this size") : Bootstrap.mean(values, seed: seed)
         }
         ssim = estimate(pairs.compactMap(\.ssim))
         multiScaleSSIM = estimate(pairs.compactMap(\.multiScaleSSIM))

@@ -30,7 +30,8 @@ package struct TokenFit: Sendable, Equatable, Codable {
     package init?(_ evidence: RunEvidence) {
         guard evidence.manifest.sweep == .resolution else { return nil }
         let records = evidence.levels.flatMap(\.load).filter(\.isValid)
-        let sizes = Dictionary(grouping: records, by: \.parameters.size).compactMap { size, group -> Size? in
+        let sizes = Dictionary(grouping: records, by: \.parameters.size).compactMap {
+            size, group -> Size? in
             let times = group.compactMap { record -> Double? in
                 if let steps = record.server?.steps, !steps.isEmpty {
                     return SampleStatistics.mean(steps)

@@ -26,22 +26,29 @@ struct ContactSheet {
             grouping: evidence.levels.flatMap(\.load).filter { $0.picture?.pixelDigest != nil }
         ) { $0.picture?.pixelDigest ?? "" }
         let isDuplicate = { (record: RequestRecord) -> Bool in
-            Set(digests[record.picture?.pixelDigest ?? ""]?.map { "\($0.parameters.seed) \($0.parameters.prompt)" } ?? [])
-                .count > 1
+            Set(
+                digests[record.picture?.pixelDigest ?? ""]?.map {
+                    "\($0.parameters.seed) \($0.parameters.prompt)"
+                } ?? []
+            )
+            .count > 1
         }
         let faulty = records.filter { $0.error != nil || isDuplicate($0) }
         let good = records.filter { $0.error == nil && !isDuplicate($0) }
         var chosen = Array(faulty.prefix(limit / 2))
         let room = limit - chosen.count
         let stride = max(1, good.count / max(1, room))
-        chosen += good.enumerated().filter { $0.offset.isMultiple(of: stride) }.map(\.element).prefix(room)
+        chosen += good.enumerated().filter { $0.offset.isMultiple(of: stride) }.map(\.element)
+            .prefix(room)
         return chosen.compactMap { record in
-            guard let file = record.picture?.file, let source = small(folder.url.appending(path: file))
+            guard let file = record.picture?.file,
+                let source = small(folder.url.appending(path: file))
             else { return nil }
             let request = record.parameters
             return Entry(
                 source: source,
-                caption: "\(request.prompt) · \(request.size) · \(request.steps) steps · seed \(request.seed)"
+                caption:
+                    "\(request.prompt) · \(request.size) · \(request.steps) steps · seed \(request.seed)"
                     + (record.error.map { " · \($0.rawValue)" } ?? ""),
                 isDuplicate: isDuplicate(record), isFaulty: record.error != nil)
         }

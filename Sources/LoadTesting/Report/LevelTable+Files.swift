@@ -32,7 +32,8 @@ extension LevelTable {
         }
         parts += [
             "seed \(manifest.seed)", "plan \(manifest.planDigest.prefix(12))",
-            "imgbench \(manifest.program.version)", "commit \(manifest.program.commit ?? "not told")",
+            "imgbench \(manifest.program.version)",
+            "commit \(manifest.program.commit ?? "not told")",
         ]
         if evidence.isPartial { parts.append("PARTIAL: interrupted") }
         return parts.joined(separator: "; ") + "."

@@ -111,7 +111,8 @@ package struct LevelTable: Sendable {
                 abs(completed / started - 1) > 0.01
             {
                 notes.append(
-                    "\(name): mean E2E of requests completed in the window is \(Self.ms(completed)) ms.")
+                    "\(name): mean E2E of requests completed in the window is \(Self.ms(completed)) ms."
+                )
             }
             let lost = [
                 ("X", figures.throughput), ("p95", figures.endToEnd.p95),

@@ -9,7 +9,8 @@ struct Markup {
 
     /// Adds an element with plain text inside.
     mutating func element(_ name: String, _ attributes: String = "", _ content: String) {
-        text += "<\(name)\(attributes.isEmpty ? "" : " " + attributes)>\(Self.escaped(content))</\(name)>"
+        text +=
+            "<\(name)\(attributes.isEmpty ? "" : " " + attributes)>\(Self.escaped(content))</\(name)>"
     }
 
     /// Adds an element around other markup.

@@ -97,7 +97,8 @@ extension Plot {
             let place = px(tick.value)
             out.empty("line", line("axis", place, floor, place, floor + 4))
             out.element(
-                "text", "class=\"mid\" x=\"\(Self.number(place))\" y=\"\(Self.number(floor + 17))\"",
+                "text",
+                "class=\"mid\" x=\"\(Self.number(place))\" y=\"\(Self.number(floor + 17))\"",
                 tick.text)
         }
         out.empty("line", line("axis", Self.left, floor, width - Self.right, floor))
@@ -115,7 +116,9 @@ extension Plot {
         switch layer {
         case .line(let points, let color, let isDashed, _):
             guard points.count > 1 else { return }
-            out.empty("path", "class=\"line s\(color)\(isDashed ? " dashed" : "")\" d=\"\(path(points))\"")
+            out.empty(
+                "path", "class=\"line s\(color)\(isDashed ? " dashed" : "")\" d=\"\(path(points))\""
+            )
         case .step(let points, let color, _):
             guard let first = points.first else { return }
             var corners = [first]
@@ -127,7 +130,8 @@ extension Plot {
             for point in points {
                 out.empty(
                     "circle",
-                    "class=\"dot s\(color)\" cx=\"\(Self.number(px(point.x)))\" cy=\"\(Self.number(py(point.y)))\" r=\"3.5\"")
+                    "class=\"dot s\(color)\" cx=\"\(Self.number(px(point.x)))\" cy=\"\(Self.number(py(point.y)))\" r=\"3.5\""
+                )
             }
         case .intervals(let intervals, let color):
             for interval in intervals {
@@ -140,7 +144,8 @@ extension Plot {
         case .histogram(let edges, let heights, let color):
             for (index, value) in heights.enumerated() where value > 0 {
                 out.empty(
-                    "rect", bar("bar s\(color)", px(edges[index]), py(0), px(edges[index + 1]), py(value)))
+                    "rect",
+                    bar("bar s\(color)", px(edges[index]), py(0), px(edges[index + 1]), py(value)))
             }
         case .boxes(let boxes, let color): for box in boxes { draw(box, color, &out) }
         case .segments(let segments, let rows):
@@ -149,7 +154,9 @@ extension Plot {
                 let upper = Self.top + (Double(segment.row) + 0.1) * tall
                 out.empty(
                     "rect",
-                    bar("seg s\(segment.color)", px(segment.start), upper, px(segment.end), upper + 0.8 * tall))
+                    bar(
+                        "seg s\(segment.color)", px(segment.start), upper, px(segment.end),
+                        upper + 0.8 * tall))
             }
         case .rule(let value, let text):
             let place = px(value)

@@ -53,9 +53,12 @@ extension ReportPage {
                         out.element("td", "", name)
                         for level in levels {
                             out.element(
-                                "td", "class=\"num\"", (level.figures?.errors[name]).map { "\($0)" } ?? "-")
+                                "td", "class=\"num\"",
+                                (level.figures?.errors[name]).map { "\($0)" } ?? "-")
                         }
-                        let example = levels.lazy.flatMap(\.load).first { $0.error?.rawValue == name }
+                        let example = levels.lazy.flatMap(\.load).first {
+                            $0.error?.rawValue == name
+                        }
                         out.element("td", "", example?.errorDetail ?? example?.id ?? "-")
                     }
                 }
@@ -115,7 +118,10 @@ extension ReportPage {
         out.element("h2", "", "Pictures")
         out.element("div", "class=\"sheet\"") { out in
             for picture in pictures {
-                out.element("figure", picture.isDuplicate ? "class=\"dup\"" : picture.isFaulty ? "class=\"bad\"" : "") {
+                out.element(
+                    "figure",
+                    picture.isDuplicate ? "class=\"dup\"" : picture.isFaulty ? "class=\"bad\"" : ""
+                ) {
                     $0.raw("<img loading=\"lazy\" alt=\"\" src=\"\(picture.source)\">")
                     $0.element("figcaption", "", picture.caption)
                 }
@@ -139,13 +145,19 @@ extension ReportPage {
         var pairs: [(String, String)] = [
             ("run", manifest.run), ("status", manifest.status.rawValue),
             ("command", manifest.arguments.joined(separator: " ")),
-            ("imgbench", "\(manifest.program.version), commit \(manifest.program.commit ?? "not told")"),
+            (
+                "imgbench",
+                "\(manifest.program.version), commit \(manifest.program.commit ?? "not told")"
+            ),
             (
                 "host",
                 "\(host.name), \(host.kernel), \(host.processor), \(host.logicalProcessors) processors, "
                     + "\(Figures.grouped(host.memory)) MiB"
             ),
-            ("target", "\(target.url), \(target.dialect.rawValue), \(target.server ?? "server not told")"),
+            (
+                "target",
+                "\(target.url), \(target.dialect.rawValue), \(target.server ?? "server not told")"
+            ),
             ("model", "\(target.model ?? "not told"), \(target.precision ?? "precision not told")"),
             ("device", "\(target.devices) x \(target.device ?? "not told")"),
             ("scenario SHA-256", manifest.scenarioDigest), ("plan SHA-256", manifest.planDigest),

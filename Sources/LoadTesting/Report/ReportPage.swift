@@ -92,7 +92,8 @@ struct ReportPage {
             if let alone = firstFigures?.endToEnd.mean.value, let first {
                 tile(
                     &out, "\(LevelTable.ms(alone)) ms",
-                    "mean E2E, " + (first.users.map { "\($0) user\($0 == 1 ? "" : "s")" } ?? first.key)
+                    "mean E2E, "
+                        + (first.users.map { "\($0) user\($0 == 1 ? "" : "s")" } ?? first.key)
                         + Self.interval(firstFigures?.endToEnd.mean, 3))
             }
             let preview = figures.firstPreview.p50.value
@@ -128,7 +129,9 @@ struct ReportPage {
                     out.element("tr") { out in
                         for (column, cell) in zip(columns, row.cells) {
                             if column.title == "audit" {
-                                out.element("td") { Self.tag(LevelTable.verdict(row.level, audit), &$0) }
+                                out.element("td") {
+                                    Self.tag(LevelTable.verdict(row.level, audit), &$0)
+                                }
                             } else {
                                 out.element("td", column.isNumeric ? "class=\"num\"" : "", cell)
                             }
@@ -180,23 +183,31 @@ struct ReportPage {
     private func knee(_ out: inout Markup) {
         guard let knee = summary.knee else { return }
         out.element("p", "class=\"note\"") { out in
-            out.element("b", "", knee.verdict.prefix(1).uppercased() + knee.verdict.dropFirst() + ".")
+            out.element(
+                "b", "", knee.verdict.prefix(1).uppercased() + knee.verdict.dropFirst() + ".")
             if !knee.shares.isEmpty {
-                let shares = knee.shares.map { "\($0.users): \(Figures.decimals(100 * $0.share, 0)) %" }
+                let shares = knee.shares.map {
+                    "\($0.users): \(Figures.decimals(100 * $0.share, 0)) %"
+                }
                 out.raw(
-                    " " + Markup.escaped("Of 1000 resamples of the slices: \(shares.joined(separator: ", "))."))
+                    " "
+                        + Markup.escaped(
+                            "Of 1000 resamples of the slices: \(shares.joined(separator: ", "))."))
             }
         }
         out.element("details") { out in
             out.element("summary", "", "Six methods and why each may be wrong")
             out.element("div", "class=\"scroll\"") { out in
                 out.element("table") { out in
-                    out.raw("<tr><th>method</th><th class=\"num\">users</th><th>figures</th><th>may be wrong, because it</th></tr>")
+                    out.raw(
+                        "<tr><th>method</th><th class=\"num\">users</th><th>figures</th><th>may be wrong, because it</th></tr>"
+                    )
                     for answer in knee.answers {
                         out.element("tr") { out in
                             out.element("td", "", answer.method.title)
                             out.element(
-                                "td", "class=\"num\"", answer.users.map { Figures.significant($0, 3) } ?? "-")
+                                "td", "class=\"num\"",
+                                answer.users.map { Figures.significant($0, 3) } ?? "-")
                             out.element("td", "", answer.note)
                             out.element("td", "", answer.method.caveat)
                         }
@@ -220,7 +231,9 @@ struct ReportPage {
         out.element("h2", "", "Over time")
         wide(&out, "Throughput and requests in flight", plots.seconds)
         let shown = evidence.levels.prefix(40)
-        let open = summary.knee?.knee.flatMap { knee in shown.last { $0.users == knee }?.key } ?? shown.last?.key
+        let open =
+            summary.knee?.knee.flatMap { knee in shown.last { $0.users == knee }?.key }
+            ?? shown.last?.key
         for level in shown {
             guard let plot = plots.timeline(level) else { continue }
             out.element("details", level.key == open ? "open" : "") { out in

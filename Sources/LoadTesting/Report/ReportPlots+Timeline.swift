@@ -6,8 +6,10 @@ extension ReportPlots {
     /// Of a long level the first seconds of the window, with at most `most` requests.
     func timeline(_ level: LevelEvidence, most: Int = 260) -> Plot? {
         guard let window = level.figures?.window else { return nil }
-        let all = level.load.filter { ($0.times.end ?? .max) > window.start && $0.times.send < window.end }
-            .sorted { $0.times.send < $1.times.send }
+        let all = level.load.filter {
+            ($0.times.end ?? .max) > window.start && $0.times.send < window.end
+        }
+        .sorted { $0.times.send < $1.times.send }
         guard !all.isEmpty else { return nil }
         var end = window.end
         if all.count > most { end = min(end, all[most].times.send) }
@@ -40,11 +42,13 @@ extension ReportPlots {
                 ] : [(record.times.send, last, 1)]
             for part in parts where seconds(part.1) > seconds(part.0) {
                 segments.append(
-                    Plot.Segment(row: row, start: seconds(part.0), end: seconds(part.1), color: part.2))
+                    Plot.Segment(
+                        row: row, start: seconds(part.0), end: seconds(part.1), color: part.2))
             }
         }
         let rows = (segments.map(\.row).max() ?? 0) + 1
-        let key = { (color: Int, text: String) in Plot.Layer.scatter([], color: color, label: text) }
+        let key = { (color: Int, text: String) in Plot.Layer.scatter([], color: color, label: text)
+        }
         return Plot(
             title: "Requests of level \(level.key)",
             x: PlotAxis("seconds of the window", around: [0, Double(end - window.start) / 1e9]),
@@ -65,7 +69,8 @@ extension ReportPlots {
         var offset = 0.0
         for level in evidence.levels where !level.series.isEmpty {
             if evidence.levels.count <= 12 {
-                rules.append(.rule(x: offset, text: LevelTable.name(level, evidence.manifest.sweep)))
+                rules.append(
+                    .rule(x: offset, text: LevelTable.name(level, evidence.manifest.sweep)))
             }
             for bin in level.series {
                 let time = offset + Double(bin.second)
@@ -82,7 +87,8 @@ extension ReportPlots {
         if !device.isEmpty { layers.append(.step(device, color: 2, label: "device")) }
         return Plot(
             title: "Memory over time", x: PlotAxis("seconds of load", around: [0, offset]),
-            y: PlotAxis("MiB", around: (host + device).map(\.y)), layers: rules + layers, width: 1140,
+            y: PlotAxis("MiB", around: (host + device).map(\.y)), layers: rules + layers,
+            width: 1140,
             height: 240)
     }
 
@@ -94,14 +100,16 @@ extension ReportPlots {
         var offset = 0.0
         for level in evidence.levels where !level.series.isEmpty {
             if evidence.levels.count <= 12 {
-                rules.append(.rule(x: offset, text: LevelTable.name(level, evidence.manifest.sweep)))
+                rules.append(
+                    .rule(x: offset, text: LevelTable.name(level, evidence.manifest.sweep)))
             }
             // Means of five seconds: single ones only show whole pictures.
             for start in stride(from: 0, to: level.series.count, by: 5) {
                 let bins = level.series[start..<min(start + 5, level.series.count)]
                 let count = Double(bins.count)
                 rate.append(
-                    Plot.Point(offset + Double(start), Double(bins.reduce(0) { $0 + $1.valid }) / count))
+                    Plot.Point(
+                        offset + Double(start), Double(bins.reduce(0) { $0 + $1.valid }) / count))
                 open.append(
                     Plot.Point(offset + Double(start), bins.reduce(0) { $0 + $1.inFlight } / count))
             }
@@ -127,7 +135,9 @@ extension ReportPlots {
         guard let low = times.min(), let high = times.max(), high > low else { return nil }
         let count = min(40, max(10, Int(Double(times.count).squareRoot())))
         var heights = [Double](repeating: 0, count: count)
-        for time in times { heights[min(count - 1, Int((time - low) / (high - low) * Double(count)))] += 1 }
+        for time in times {
+            heights[min(count - 1, Int((time - low) / (high - low) * Double(count)))] += 1
+        }
         let edges = (0...count).map { low + (high - low) * Double($0) / Double(count) }
         return Plot(
             title: "E2E of level \(level.key)",

@@ -14,7 +14,8 @@ struct ReportPlots: Sendable {
         let users = closed.map(\.users)
         let high = Double(users.max() ?? 1) * 1.04
         var shown: [Int] = []
-        for count in users.reversed() where shown.last.map({ Double($0 - count) > 0.04 * high }) ?? true {
+        for count in users.reversed()
+        where shown.last.map({ Double($0 - count) > 0.04 * high }) ?? true {
             shown.append(count)
         }
         return PlotAxis(
@@ -31,8 +32,11 @@ struct ReportPlots: Sendable {
         let measured = closed.compactMap { users, _, figures in
             figures.throughput.value.map { Plot.Point(Double(users), $0) }
         }
-        let intervals = closed.compactMap { users, _, figures -> (x: Double, low: Double, high: Double)? in
-            guard let low = figures.throughput.low, let high = figures.throughput.high else { return nil }
+        let intervals = closed.compactMap {
+            users, _, figures -> (x: Double, low: Double, high: Double)? in
+            guard let low = figures.throughput.low, let high = figures.throughput.high else {
+                return nil
+            }
             return (Double(users), low, high)
         }
         let most = measured.map(\.y).max() ?? 1
@@ -79,8 +83,11 @@ struct ReportPlots: Sendable {
         let mean = points { $0.endToEnd.mean.value }
         let tail = points { $0.endToEnd.p95.value }
         let preview = points { $0.firstPreview.p50.value }
-        let intervals = closed.compactMap { users, _, figures -> (x: Double, low: Double, high: Double)? in
-            guard let low = figures.endToEnd.mean.low, let high = figures.endToEnd.mean.high else { return nil }
+        let intervals = closed.compactMap {
+            users, _, figures -> (x: Double, low: Double, high: Double)? in
+            guard let low = figures.endToEnd.mean.low, let high = figures.endToEnd.mean.high else {
+                return nil
+            }
             return (Double(users), low, high)
         }
         var layers: [Plot.Layer] = [
@@ -88,7 +95,10 @@ struct ReportPlots: Sendable {
             .intervals(intervals, color: 0), .scatter(mean, color: 0, label: nil),
         ]
         if !tail.isEmpty {
-            layers += [.line(tail, color: 1, isDashed: false, label: "E2E p95"), .scatter(tail, color: 1, label: nil)]
+            layers += [
+                .line(tail, color: 1, isDashed: false, label: "E2E p95"),
+                .scatter(tail, color: 1, label: nil),
+            ]
         }
         if !preview.isEmpty {
             layers += [
@@ -105,11 +115,14 @@ struct ReportPlots: Sendable {
     var tradeOff: Plot? {
         guard closed.count >= 3 else { return nil }
         let points = closed.compactMap { _, _, figures -> Plot.Point? in
-            guard let rate = figures.throughput.value, let mean = figures.endToEnd.mean.value else { return nil }
+            guard let rate = figures.throughput.value, let mean = figures.endToEnd.mean.value else {
+                return nil
+            }
             return Plot.Point(rate, mean)
         }
         var layers: [Plot.Layer] = [
-            .line(points, color: 0, isDashed: false, label: nil), .scatter(points, color: 0, label: nil),
+            .line(points, color: 0, isDashed: false, label: nil),
+            .scatter(points, color: 0, label: nil),
         ]
         if let knee = knee?.knee, let at = closed.first(where: { $0.users == knee }),
             let rate = at.figures.throughput.value
@@ -133,8 +146,10 @@ struct ReportPlots: Sendable {
                 seconds: level.load.filter { $0.isValid && window.contains($0.times.send) }
                     .compactMap(\.endToEndMs).map { $0 / 1000 })
             // The last sample of n stands for 1 - 1/n; beyond that there is nothing.
-            let points = histogram.spectrum().filter { $0.share < 1 - 0.5 / Double(histogram.count) }
-                .map { Plot.Point(1 / (1 - $0.share), 1000 * $0.seconds) }
+            let points = histogram.spectrum().filter {
+                $0.share < 1 - 0.5 / Double(histogram.count)
+            }
+            .map { Plot.Point(1 / (1 - $0.share), 1000 * $0.seconds) }
             deepest = max(deepest, points.last?.x ?? 10)
             times += points.map(\.y)
             let name = LevelTable.name(level, evidence.manifest.sweep)
@@ -145,7 +160,10 @@ struct ReportPlots: Sendable {
                         ? "\(name) user\(name == "1" ? "" : "s")" : name))
         }
         guard !times.isEmpty else { return nil }
-        let marks = [(1.0, "0 %"), (2, "50 %"), (10, "90 %"), (100, "99 %"), (1000, "99.9 %"), (1e4, "99.99 %")]
+        let marks = [
+            (1.0, "0 %"), (2, "50 %"), (10, "90 %"), (100, "99 %"), (1000, "99.9 %"),
+            (1e4, "99.99 %"),
+        ]
         return Plot(
             title: "E2E by percentile",
             x: PlotAxis(
@@ -174,7 +192,8 @@ struct ReportPlots: Sendable {
         return Plot(
             title: "Spread of E2E",
             x: PlotAxis(
-                LevelTable(evidence, audit: AuditReport(subject: "", checks: [])).subject, low: -0.6,
+                LevelTable(evidence, audit: AuditReport(subject: "", checks: [])).subject,
+                low: -0.6,
                 high: Double(evidence.levels.count) - 0.4, ticks: ticks),
             y: PlotAxis("E2E ms", around: boxes.map(\.high)), layers: [.boxes(boxes, color: 0)])
     }

@@ -195,7 +195,10 @@ package struct ObjectiveResult: Codable, Sendable, Equatable {
             guard let figures = level.figures else { return [] }
             let values = [
                 ("e2e_p95", goal.endToEndP95, figures.endToEnd.p95.value.map { $0 / 1000 }),
-                ("ttfp_p95", goal.firstPreviewP95, figures.firstPreview.p95.value.map { $0 / 1000 }),
+                (
+                    "ttfp_p95", goal.firstPreviewP95,
+                    figures.firstPreview.p95.value.map { $0 / 1000 }
+                ),
                 ("errors", goal.errors, figures.errorRate.value),
             ]
             return values.compactMap { name, limit, value in

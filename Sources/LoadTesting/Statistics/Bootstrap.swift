@@ -15,7 +15,9 @@ package enum Bootstrap {
         var generator = SplitMix64(seed: seed)
         let means = (0..<resamples).map { _ in
             var sum = 0.0
-            for _ in values.indices { sum += values[Int.random(in: values.indices, using: &generator)] }
+            for _ in values.indices {
+                sum += values[Int.random(in: values.indices, using: &generator)]
+            }
             return sum / Double(values.count)
         }.sorted()
         return interval(SampleStatistics.mean(values), of: means, n: values.count)

@@ -3,7 +3,7 @@
 extension LevelFigures {
     /// Computes a level's numbers from its records; `nil` before it was held.
     ///
-    /// - Parameter operations: floating point operations of a picture, where they are known.
+    /// `operations` gives the floating point operations of a picture, where they are known.
     package init?(
         records: [RequestRecord], hold: TimeRange, objectives: ServiceObjectives = .init(),
         peakOperations: Double? = nil, operations: (RequestParameters) -> Double? = { _ in nil }
@@ -26,7 +26,9 @@ extension LevelFigures {
         throughput = Self.rate(of: done, in: window)
         issueRate =
             Double(load.count { window.contains($0.times.send) }) / window.seconds
-        goodput = objectives.isEmpty ? nil : Self.rate(of: done.filter { objectives.areMet(by: $0) }, in: window)
+        goodput =
+            objectives.isEmpty
+            ? nil : Self.rate(of: done.filter { objectives.areMet(by: $0) }, in: window)
 
         endToEnd = LatencyFigures(valid.compactMap(\.endToEndMs))
         endToEndPlanned = LatencyFigures(

@@ -2,8 +2,9 @@
 
 /// The exact step function of how many requests are open, by a sweep over their ends.
 package struct OpenRequests: Sendable {
-    /// Where it changes: from `time` on, `count` are open. Half-open: an end at a moment counts
-    /// before a begin at the same moment.
+    /// Where it changes, and how many are open from there on.
+    ///
+    /// Half-open: an end at a moment counts before a begin at the same moment.
     package let steps: [(time: Int64, count: Int)]
 
     /// Sweeps over intervals; one without an end is open to `horizon`.
