@@ -6,7 +6,10 @@ import Testing
 @Suite struct CompareTests {
     /// One level of four users on two devices.
     static func run(seed: UInt64, service: Double = 0.4, plan: String = "9a1a") -> RunEvidence {
-        var run = SimulatedRun.evidence(users: [4], hold: 60, seed: seed) { $0.service = service }
+        var run = SimulatedRun.evidence(users: [4], hold: 60, seed: seed) {
+            $0.service = service
+            $0.spread = 0.1
+        }
         run.manifest.planDigest = plan
         return run
     }

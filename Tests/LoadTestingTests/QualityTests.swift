@@ -102,8 +102,9 @@ import Testing
     func sweep() throws {
         try EvidenceTests.withFolder { folder in
             var levels: [LevelEvidence] = []
-            for (steps, noise) in [(2, 40), (4, 20), (8, 0), (12, 8)] {
-                let key = "steps-" + String(1000 + steps).dropFirst()
+            for (steps, noise) in [(0, 0), (2, 40), (4, 20), (8, 0), (12, 8)] {
+                let key =
+                    steps == 0 ? "reference" : "steps-" + String(1000 + steps).dropFirst()
                 let visit = LevelVisit(
                     level: key, visit: 1, load: LoadModel(kind: .closed, users: 1))
                 var records: [RequestRecord] = []
@@ -120,19 +121,24 @@ import Testing
                     record.picture?.file = name
                     records.append(record)
                 }
-                levels.append(LevelEvidence(visit: visit, result: nil, records: records))
+                var result = LevelResult(
+                    level: key, visit: 1, load: visit.load,
+                    begin: ClockAnchor(monotonic: 0, unixMicroseconds: 0))
+                result.isComplete = true
+                levels.append(LevelEvidence(visit: visit, result: result, records: records))
             }
             var manifest = SimulatedRun.manifest(levels.map(\.visit))
             manifest.sweep = .steps
             let report = try #require(
                 try QualityReport(folder, RunEvidence(manifest: manifest, levels: levels)))
-            #expect(report.reference == "008")
-            #expect(report.levels.map(\.isReference) == [false, false, true, false])
+            #expect(report.reference == "reference")
+            #expect(report.levels.map(\.isReference) == [true, false, false, false, false])
             let means = report.levels.map { $0.quality?.meanPSNR.value }
-            #expect(try #require(means[0]) < (try #require(means[1])))
-            #expect(try #require(means[1]) < (try #require(means[3])))
-            #expect(report.levels[0].quality?.n == 6)
-            #expect(report.levels[3].next == nil && report.levels[2].next != nil)
+            #expect(try #require(means[1]) < (try #require(means[2])))
+            #expect(try #require(means[2]) < (try #require(means[4])))
+            #expect(report.levels[3].quality?.identical == 6)
+            #expect(report.levels[1].quality?.n == 6)
+            #expect(report.levels.map { $0.next == nil } == [true, false, false, false, true])
             #expect(report.markdown.contains("not beauty"))
             manifest.sweep = .concurrency
             #expect(

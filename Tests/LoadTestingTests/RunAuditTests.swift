@@ -52,7 +52,7 @@ import Testing
                 for index in run.levels[3].records.indices.prefix(200) where index.isMultiple(of: 3)
                 {
                     let send = run.levels[3].records[index].times.send
-                    run.levels[3].records[index].times.end = send - 5_000_000
+                    run.levels[3].records[index].times.end = send - 50_000_000
                 }
             }?.verdict == .fail)
         #expect(

@@ -54,14 +54,14 @@ extension TableAudit {
         guard let first = table.rows.first, first.users == 1, table.rows.count > 1,
             let size = sizes.first, let peak = candidates.first
         else { return nil }
-        let share = work(size) / first.endToEnd / peak.bf16
+        let share = work(size) / first.endToEnd / (Double(devices) * peak.bf16)
         let claimed = bestThroughput / first.throughput.value
         let atBound = bestBound / bound(first)
         let room = 1 / share
         let tooMuch = min(claimed, atBound) > 1.1 * room
         return AuditFinding(
             tooMuch ? .warn : .pass,
-            "One image alone at \(Self.name(size)) is at \(Figures.decimals(100 * share, 0)) % of one "
+            "One image alone at \(Self.name(size)) is at \(Figures.decimals(100 * share, 0)) % of \(devices == 1 ? "one" : "\(devices)") "
                 + "\(peak.name): at most \(Figures.decimals(room, 0))x is left for batches, the table "
                 + "claims \(Figures.decimals(claimed, 1))x from N=1 to \(table.rows.last?.users ?? 1) "
                 + "(\(Figures.decimals(atBound, 1))x at its bounds)"

@@ -41,7 +41,10 @@ package struct QualityReport: Sendable, Equatable, Codable {
         planDigest = evidence.manifest.planDigest
         self.levels = try levels.enumerated().map { index, level in
             let isReference = level.key == reference.key
-            let following = sweep == .steps && index + 1 < levels.count ? levels[index + 1] : nil
+            // The reference stands apart from the numbers of steps that follow each other.
+            let following =
+                sweep == .steps && level.visit.level != Self.referenceKey
+                    && index + 1 < levels.count ? levels[index + 1] : nil
             return Level(
                 name: name(level), isReference: isReference,
                 quality: isReference
@@ -50,10 +53,14 @@ package struct QualityReport: Sendable, Equatable, Codable {
         }
     }
 
-    /// Eight evaluations, or the highest number; of precisions F32, or the first.
+    /// The key of the level that sweeps put first.
+    static let referenceKey = "reference"
+
+    /// The level of that name; else eight evaluations, or the highest number, or F32.
     private static func reference(
         _ levels: [LevelEvidence], _ sweep: Manifest.Sweep
     ) -> LevelEvidence? {
+        if let named = levels.first(where: { $0.visit.level == referenceKey }) { return named }
         let steps = { (level: LevelEvidence) in level.load.first?.parameters.steps ?? 0 }
         switch sweep {
         case .steps: return levels.first { steps($0) == 8 } ?? levels.max { steps($0) < steps($1) }

@@ -29,7 +29,8 @@ package struct TokenFit: Sendable, Equatable, Codable {
     /// Fits the levels of a sweep of sizes; `nil` for other runs and for fewer than four sizes.
     package init?(_ evidence: RunEvidence) {
         guard evidence.manifest.sweep == .resolution else { return nil }
-        let records = evidence.levels.flatMap(\.load).filter(\.isValid)
+        // More users share passes, whose times are then not those of one picture.
+        let records = evidence.levels.filter { $0.users == 1 }.flatMap(\.load).filter(\.isValid)
         let sizes = Dictionary(grouping: records, by: \.parameters.size).compactMap {
             size, group -> Size? in
             let times = group.compactMap { record -> Double? in
