@@ -4,7 +4,8 @@
 # make test      build and run the tests
 # make accept    long proofs that need Python with torch and diffusers
 # make bench     speed of the engine on this machine, and of PyTorch and OpenVINO where they are
-# make install   copy the program and the embedded model to PREFIX (/usr/local)
+# make imgbench  build the load tester
+# make install   copy the programs and the embedded model to PREFIX (/usr/local)
 # make format    format the sources
 
 SHELL := /bin/bash
@@ -12,7 +13,7 @@ PREFIX ?= /usr/local
 SERVE_FLAGS ?=
 PROGRAM := .build/release/inkstone
 
-.PHONY: serve build test accept evaluate-model bench install format lint dependencies clean
+.PHONY: serve build imgbench test accept evaluate-model bench install format lint dependencies clean
 
 serve: build
 	$(PROGRAM) serve $(SERVE_FLAGS)
@@ -21,11 +22,15 @@ build: dependencies
 	@Scripts/announce-build .build
 	swift build -c release --product inkstone
 
+imgbench: dependencies
+	@Scripts/announce-build .build
+	swift build -c release --product imgbench
+
 test: dependencies
 	@Scripts/announce-build .build-tests
 	Scripts/run-tests
 
-accept: build
+accept: build imgbench
 	Tests/parity/accept
 
 # What the embedded model draws of 2,660 prompts; ten minutes. Needs the packages fonts-noto-color-emoji
@@ -53,9 +58,10 @@ bench: build
 	    echo "PyTorch and diffusers are not installed: peers are left out"; \
 	fi
 
-install: build
+install: build imgbench
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/inkstone/models
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/inkstone
+	install -m 755 .build/release/imgbench $(DESTDIR)$(PREFIX)/bin/imgbench
 	cp -R Models/emoji-nano $(DESTDIR)$(PREFIX)/share/inkstone/models/
 
 dependencies:

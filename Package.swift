@@ -28,6 +28,7 @@ let package = Package(
         .library(name: "ZImage", targets: ["ZImage", "Imaging", "ModelFiles", "Tensors"]),
         .library(name: "Engine", targets: ["Engine"]),
         .executable(name: "inkstone", targets: ["inkstone"]),
+        .executable(name: "imgbench", targets: ["imgbench"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -37,8 +38,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
     targets: [
@@ -121,6 +124,29 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .target(
+            name: "LoadTesting",
+            dependencies: [
+                "Imaging",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOFoundationCompat", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "imgbench",
+            dependencies: [
+                "Imaging", "LoadTesting", "Tensors",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "FirstPicture", dependencies: ["Imaging", "ZImage"],
             path: "Examples/FirstPicture", swiftSettings: settings
@@ -159,6 +185,10 @@ let package = Package(
         .testTarget(
             name: "CommandTests", dependencies: ["inkstone", "Imaging", "ModelFiles", "Tensors"],
             exclude: ["Snapshots"], swiftSettings: settings
+        ),
+        .testTarget(
+            name: "LoadTestingTests", dependencies: ["Imaging", "LoadTesting"],
+            swiftSettings: settings
         ),
         .testTarget(
             name: "GatewayTests",

@@ -38,11 +38,19 @@ public func ssim(_ first: RGBImage, _ second: RGBImage) throws(ImagingError) -> 
             remedy: "Compare larger images."
         )
     }
-    let x = luma(first)
-    let y = luma(second)
-    let blur = { (plane: [Double]) in
-        window.blur(plane, width: first.width, height: first.height)
-    }
+    return similarityTerms(
+        luma(first), luma(second), width: first.width, height: first.height
+    ).similarity
+}
+
+/// Mean structural similarity of two planes, and the mean of its contrast and structure alone.
+///
+/// - Shapes: `x` and `y` are `[height, width]`, both sides at least 11.
+package func similarityTerms(
+    _ x: [Double], _ y: [Double], width: Int, height: Int
+) -> (similarity: Double, contrast: Double) {
+    let window = GaussianWindow()
+    let blur = { (plane: [Double]) in window.blur(plane, width: width, height: height) }
     let meanX = blur(x)
     let meanY = blur(y)
     let squareX = blur(zip(x, x).map(*))
@@ -51,16 +59,19 @@ public func ssim(_ first: RGBImage, _ second: RGBImage) throws(ImagingError) -> 
 
     let c1 = (0.01 * 255) * (0.01 * 255)
     let c2 = (0.03 * 255) * (0.03 * 255)
-    var total = 0.0
+    var similarity = 0.0
+    var contrast = 0.0
     for index in meanX.indices {
         let means = meanX[index] * meanY[index]
         let meanSquares = meanX[index] * meanX[index] + meanY[index] * meanY[index]
         let covariance = product[index] - means
         let variances = squareX[index] + squareY[index] - meanSquares
-        total +=
+        similarity +=
             (2 * means + c1) * (2 * covariance + c2) / ((meanSquares + c1) * (variances + c2))
+        contrast += (2 * covariance + c2) / (variances + c2)
     }
-    return total / Double(meanX.count)
+    let count = Double(meanX.count)
+    return (similarity / count, contrast / count)
 }
 
 /// A normalised Gaussian of 11 taps, applied along both axes.
@@ -103,7 +114,7 @@ private struct GaussianWindow {
 }
 
 /// The luma of every pixel by the weights of ITU-R BT.601, not rounded.
-private func luma(_ image: RGBImage) -> [Double] {
+package func luma(_ image: RGBImage) -> [Double] {
     (0..<(image.width * image.height)).map { pixel -> Double in
         let red = Double(image.pixels[3 * pixel])
         let green = Double(image.pixels[3 * pixel + 1])

@@ -1,0 +1,197 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+extension RunAudit {
+    /// A5: what the server counted between two quiet points is what the client saw.
+    var engineMetrics: AuditCheck {
+        let findings = levels.flatMap { level -> [AuditFinding] in
+            guard let metrics = level.metrics, !level.isPartial else { return [] }
+            return requests(level, metrics) + pictures(level, metrics) + means(level, metrics)
+        }
+        return AuditCheck(
+            .a5, findings, otherwise: "the server's metrics were not read, or no level is complete")
+    }
+
+    /// Calls by path and status.
+    private func requests(_ level: LevelEvidence, _ metrics: MetricsDifference) -> [AuditFinding] {
+        let name = "inkstone_requests_total"
+        let calls = level.load.flatMap(\.calls).filter { $0.method == "POST" && $0.status != nil }
+        return Set(calls.map(\.path)).sorted().compactMap { path in
+            guard let gain = metrics.gain(name, where: ["route": path, "method": "POST"]) else {
+                return nil
+            }
+            let here = calls.filter { $0.path == path }
+            var differing: [String] = gain == Double(here.count) ? [] : ["all"]
+            for (status, group) in Dictionary(grouping: here, by: { $0.status ?? 0 }) {
+                let labels = ["route": path, "method": "POST", "status": "\(status)"]
+                if metrics.gain(name, where: labels) ?? 0 != Double(group.count) {
+                    differing.append("\(status)")
+                }
+            }
+            return AuditFinding(
+                differing.isEmpty ? .pass : .fail, level: level.key,
+                "requests of \(path): client \(here.count), server \(Figures.decimals(gain, 0))"
+                    + (differing.isEmpty
+                        ? ""
+                        : "; differing for status \(differing.sorted().joined(separator: ", "))"),
+                numbers: ["client": Double(here.count), "server": gain])
+        }
+    }
+
+    private func pictures(_ level: LevelEvidence, _ metrics: MetricsDifference) -> [AuditFinding] {
+        guard let gain = metrics.gain("inkstone_images_total") else { return [] }
+        // A picture that came but is not valid was made all the same.
+        let came = level.load.count { $0.picture != nil }
+        let lost = level.load.count - came
+        // Of a request that failed on the way the picture may have been made.
+        let fits = gain >= Double(came) && gain <= Double(came + lost)
+        return [
+            AuditFinding(
+                fits ? .pass : .fail, level: level.key,
+                "images: client \(came), server \(Figures.decimals(gain, 0))"
+                    + (lost > 0 ? " (\(lost) requests without a picture)" : ""),
+                numbers: ["client": Double(came), "server": gain, "lost": Double(lost)])
+        ]
+    }
+
+    /// Means from `_sum / _count`; percentiles of a scraped histogram carry its buckets' width.
+    private func means(_ level: LevelEvidence, _ metrics: MetricsDifference) -> [AuditFinding] {
+        let good = level.load.filter { $0.calls.contains { $0.end != nil } }
+        var result: [AuditFinding] = []
+        let calls = good.flatMap(\.calls).filter { $0.method == "POST" && $0.end != nil }
+        for path in Set(calls.map(\.path)).sorted() {
+            let times = calls.filter { $0.path == path }.compactMap { call in
+                call.end.map { Double($0 - call.send) / 1e9 }
+            }
+            if let server = metrics.histogram(
+                "inkstone_request_duration_seconds", where: ["route": path])
+            {
+                result.append(
+                    compare(
+                        "E2E of \(path)", times, server, level, isExact: true, slackMs: 0))
+            }
+        }
+        if let server = metrics.histogram("inkstone_time_to_first_preview_seconds") {
+            let times = level.load.compactMap { $0.firstPreviewMs.map { $0 / 1000 } }
+            // The client sees the preview encoded and sent: some ms later, at every level.
+            if !times.isEmpty {
+                result.append(
+                    compare("TTFP", times, server, level, isExact: false, slackMs: 10))
+            }
+        }
+        if let server = metrics.histogram("inkstone_queue_time_seconds") {
+            let times = level.load.compactMap { $0.server?.queue }
+            if !times.isEmpty {
+                result.append(
+                    compare("queue", times, server, level, isExact: false, slackMs: 1))
+            }
+        }
+        return result
+    }
+
+    private func compare(
+        _ what: String, _ client: [Double], _ server: (count: Double, sum: Double),
+        _ level: LevelEvidence, isExact: Bool, slackMs: Double
+    ) -> AuditFinding {
+        let here = 1000 * SampleStatistics.mean(client)
+        let there = server.count > 0 ? 1000 * server.sum / server.count : 0
+        let deviation = there > 0 ? here / there - 1 : (here > 0 ? 1 : 0)
+        let limit = manifest.limits.metricsDeviation
+        let numbers = [
+            "client_n": Double(client.count), "server_n": server.count, "client_mean_ms": here,
+            "server_mean_ms": there, "deviation": deviation, "limit": limit, "slack_ms": slackMs,
+        ]
+        let text =
+            "\(what): client mean \(Self.ms(here)) of \(client.count), server \(Self.ms(there)) of "
+            + "\(Figures.decimals(server.count, 0)), deviation \(Self.percent(deviation, 3))"
+        let countsDiffer = isExact && Double(client.count) != server.count
+        if !countsDiffer, isExact, here < Self.comparableMs {
+            return AuditFinding(
+                .notApplicable, level: level.key,
+                text + "; too short to compare", numbers: numbers)
+        }
+        let isClose = abs(deviation) < limit || abs(here - there) <= slackMs
+        return AuditFinding(
+            countsDiffer || !isClose ? .fail : .pass, level: level.key, text, numbers: numbers)
+    }
+
+    /// A13: the work that was asked for is the work that was counted.
+    var workLedger: AuditCheck {
+        let findings = levels.flatMap { level -> [AuditFinding] in
+            guard let metrics = level.metrics, !level.isPartial else { return [] }
+            let came = level.load.filter { $0.picture != nil }
+            let lost = level.load.count - came.count
+            let steps = came.reduce(0) { $0 + $1.parameters.steps }
+            let pixels = came.reduce(0) { $0 + $1.parameters.width * $1.parameters.height }
+            return [
+                ledger(
+                    "evaluations", "inkstone_denoise_evaluations_total", steps, metrics, level, lost
+                ),
+                ledger("pixels", "inkstone_pixels_total", pixels, metrics, level, lost),
+                tokens(came, metrics, level, lost),
+            ].compactMap(\.self)
+        }
+        return AuditCheck(
+            .a13, findings, otherwise: "the server counts no work, or no level is complete")
+    }
+
+    private func ledger(
+        _ what: String, _ name: String, _ asked: Int, _ metrics: MetricsDifference,
+        _ level: LevelEvidence, _ lost: Int
+    ) -> AuditFinding? {
+        guard let done = metrics.gain(name) else { return nil }
+        // Requests that failed may have been worked on; never may less be done than was delivered.
+        let fits = lost == 0 ? done == Double(asked) : done >= Double(asked)
+        return AuditFinding(
+            fits ? .pass : .fail, level: level.key,
+            "\(what): asked \(asked), counted \(Figures.decimals(done, 0))"
+                + (lost > 0 ? " (\(lost) requests without a picture)" : ""),
+            numbers: ["asked": Double(asked), "counted": done, "lost": Double(lost)])
+    }
+
+    /// Tokens depend on the prompt's length, which only the server knows: between the padded
+    /// minimum and the padded maximum of a caption.
+    private func tokens(
+        _ came: [RequestRecord], _ metrics: MetricsDifference, _ level: LevelEvidence, _ lost: Int
+    ) -> AuditFinding? {
+        guard model != nil, let done = metrics.gain("inkstone_denoise_tokens_total") else {
+            return nil
+        }
+        var least = 0.0
+        var most = 0.0
+        for record in came {
+            let request = record.parameters
+            let passes = Double(request.steps) * (request.guidance > 0 ? 2 : 1)
+            let image = Double(
+                WorkModel.imageTokens(width: request.width, height: request.height))
+            least += passes * (image + 32)
+            most += passes * (image + 512)
+        }
+        let fits = done >= least && (lost > 0 || done <= most)
+        return AuditFinding(
+            fits ? .pass : .fail, level: level.key,
+            "tokens: \(Figures.grouped(done)) counted, between \(Figures.grouped(least)) and "
+                + "\(Figures.grouped(most)) expected",
+            numbers: ["counted": done, "least": least, "most": most])
+    }
+
+    /// A14: a device is not busy for longer than there is time.
+    var deviceTime: AuditCheck {
+        let name = "inkstone_engine_busy_seconds_total"
+        let findings = levels.flatMap { level -> [AuditFinding] in
+            guard let metrics = level.metrics, let result = level.result,
+                let start = result.phases[Phase.settle.rawValue]?.start,
+                let end = (result.phases[Phase.drain.rawValue] ?? result.held)?.end, end > start
+            else { return [] }
+            let length = Double(end - start) / 1e9
+            return metrics.after.values(of: "device", in: name).sorted().compactMap { device in
+                guard let busy = metrics.gain(name, where: ["device": device]) else { return nil }
+                let share = busy / length
+                return AuditFinding(
+                    share > 1.01 ? .fail : .pass, level: level.key,
+                    "device \(device) was busy \(Figures.decimals(busy, 2)) s of \(Figures.decimals(length, 2)) s",
+                    numbers: ["busy_s": busy, "window_s": length, "share": share, "limit": 1.01])
+            }
+        }
+        return AuditCheck(.a14, findings, otherwise: "the server tells no device time")
+    }
+}

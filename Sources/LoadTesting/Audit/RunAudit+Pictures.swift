@@ -1,0 +1,141 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+
+extension RunAudit {
+    /// A6: different requests give different pixels.
+    var duplicates: AuditCheck {
+        let pictures = levels.flatMap(\.load).filter { $0.picture?.pixelDigest != nil }
+        guard !pictures.isEmpty else {
+            return AuditCheck(.a6, [], otherwise: "no picture was decoded")
+        }
+        let groups = Dictionary(grouping: pictures) { $0.picture?.pixelDigest ?? "" }.values
+            .filter { Set($0.map(Self.content)).count > 1 }
+            .sorted { $0[0].id < $1[0].id }
+        let near = nearDuplicates(pictures)
+        let count = groups.reduce(0) { $0 + $1.count }
+        var text = "\(pictures.count) pictures, "
+        if let first = groups.first {
+            text +=
+                "\(count) of them equal to another of a different request, for instance "
+                + first.prefix(2).map(\.id).joined(separator: " and ")
+        } else {
+            text += "no two equal"
+        }
+        text += "; \(near) more have the difference hash of another"
+        let verdict: Verdict =
+            groups.isEmpty ? .pass : manifest.limits.duplicatesFail ? .fail : .warn
+        return AuditCheck(
+            .a6,
+            [
+                AuditFinding(
+                    verdict, text,
+                    numbers: [
+                        "pictures": Double(pictures.count), "duplicates": Double(count),
+                        "near_duplicates": Double(near),
+                    ])
+            ], otherwise: "")
+    }
+
+    /// What a picture shows; how it is delivered makes no other pixels.
+    private static func content(_ record: RequestRecord) -> RequestParameters {
+        var content = record.parameters
+        content.partialImages = 0
+        content.format = "png"
+        return content
+    }
+
+    /// Pictures whose hash another picture with other pixels has.
+    private func nearDuplicates(_ pictures: [RequestRecord]) -> Int {
+        Dictionary(grouping: pictures.filter { $0.picture?.differenceHash != nil }) {
+            $0.picture?.differenceHash ?? ""
+        }.values.reduce(0) { sum, group in
+            sum + max(0, Set(group.map { $0.picture?.pixelDigest ?? "" }).count - 1)
+        }
+    }
+
+    /// A7: the same request gives the same pixels later.
+    var determinism: AuditCheck {
+        let originals = Dictionary(
+            levels.flatMap(\.records).map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let pairs = everything.flatMap(\.records).compactMap { record -> Bool? in
+            guard record.purpose == .determinism, let repeated = record.repeats,
+                let first = originals[repeated]?.picture?.pixelDigest,
+                let second = record.picture?.pixelDigest
+            else { return nil }
+            return first == second
+        }
+        let asked = everything.flatMap(\.records).count { $0.purpose == .determinism }
+        guard asked > 0 else { return AuditCheck(.a7, [], otherwise: "no request was repeated") }
+        let differing = pairs.count { !$0 }
+        let tolerance = manifest.limits.determinismTolerance
+        let verdict: Verdict =
+            pairs.count < asked ? .fail : differing == 0 ? .pass : tolerance > 0 ? .warn : .fail
+        return AuditCheck(
+            .a7,
+            [
+                AuditFinding(
+                    verdict,
+                    "\(pairs.count) of \(asked) repeated requests compared, \(differing) with other pixels"
+                        + (differing > 0 && tolerance > 0
+                            ? "; up to \(tolerance) of 255 is declared, see the quality comparison"
+                            : ""),
+                    numbers: [
+                        "asked": Double(asked), "pairs": Double(pairs.count),
+                        "differing": Double(differing), "tolerance": Double(tolerance),
+                    ])
+            ], otherwise: "")
+    }
+
+    /// A8: equal requests are not served faster than new ones, unless a cache is declared.
+    var cacheTiming: AuditCheck {
+        let records = everything.flatMap(\.records)
+        // The first of the equal ones is as new as any.
+        let identical = records.filter { $0.purpose == .cacheIdentical && $0.isValid }
+            .sorted { $0.times.send < $1.times.send }.dropFirst().compactMap(\.endToEndMs)
+        let unique = records.filter { $0.purpose == .cacheUnique && $0.isValid }
+            .compactMap(\.endToEndMs)
+        guard identical.count >= 5, unique.count >= 5 else {
+            return AuditCheck(.a8, [], otherwise: "no pairs of equal and new requests were sent")
+        }
+        let means = (SampleStatistics.mean(identical), SampleStatistics.mean(unique))
+        let faster = means.1 > 0 ? 1 - means.0 / means.1 : 0
+        let p = Self.welchProbability(identical, below: unique)
+        let declared = manifest.target.declaredCaches
+        let isFaster = faster > 0.10 && p < 0.05
+        var text =
+            "equal requests \(Self.ms(means.0)), new ones \(Self.ms(means.1)): "
+            + "\(Figures.decimals(100 * abs(faster), 1)) % \(faster >= 0 ? "faster" : "slower"), "
+            + "p = \(Figures.significant(p, 2)) (n = \(identical.count) and \(unique.count))"
+        if !declared.isEmpty {
+            text +=
+                "; declared caches: "
+                + declared.sorted { $0.key < $1.key }.map { "\($0.key) keeps \($0.value)" }
+                .joined(separator: ", ")
+        }
+        return AuditCheck(
+            .a8,
+            [
+                AuditFinding(
+                    isFaster && declared.isEmpty ? .fail : .pass, text,
+                    numbers: [
+                        "identical_ms": means.0, "unique_ms": means.1, "faster": faster, "p": p,
+                        "declared": Double(declared.count), "limit": 0.10, "limit_p": 0.05,
+                    ])
+            ], otherwise: "")
+    }
+
+    /// The probability that `first` has a mean so far below that of `second` by chance.
+    ///
+    /// - Source: Welch, "The generalization of Student's problem", Biometrika 34, 1947.
+    static func welchProbability(_ first: [Double], below second: [Double]) -> Double {
+        let a = SampleStatistics.variance(first) / Double(first.count)
+        let b = SampleStatistics.variance(second) / Double(second.count)
+        let difference = SampleStatistics.mean(first) - SampleStatistics.mean(second)
+        guard a + b > 0 else { return difference < 0 ? 0 : difference > 0 ? 1 : 0.5 }
+        let freedom =
+            (a + b) * (a + b)
+            / (a * a / Double(first.count - 1) + b * b / Double(second.count - 1))
+        return SpecialFunctions.studentCDF(difference / (a + b).squareRoot(), freedom: freedom)
+    }
+}

@@ -1,0 +1,169 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+extension TableAudit {
+    private func devicesText(_ operations: Double, _ device: DevicePeaks) -> String {
+        let bf16 = operations / device.bf16
+        let digits = bf16 < 10 ? Figures.decimals(bf16, 1) : Figures.decimals(bf16, 0)
+        let eight =
+            bf16 < 10 && bf16 > 1
+            ? device.fp8.map { ", \(Figures.decimals(operations / $0, 1)) in FP8" } ?? "" : ""
+        return bf16 < 1
+            ? "\(Figures.decimals(100 * bf16, 0)) % of one \(device.name) in BF16"
+            : "\(digits) \(device.name) in BF16\(eight)"
+    }
+
+    /// A11: what the claimed rate would take.
+    var rooflineRate: AuditCheck {
+        var findings: [AuditFinding] = []
+        for (place, size) in sizes.enumerated() {
+            let work = work(size)
+            // A second size is there to compare with; its last digit says nothing.
+            let digits = place == 0 ? 3 : 2
+            let rates =
+                [(bestThroughput, "the table's best")]
+                + table.claims.filter { $0.value != bestThroughput }.prefix(1).map {
+                    ($0.value, "the title's")
+                }
+            for (rate, whose) in rates {
+                let operations = rate * work
+                let shares = candidates.map { operations / (Double(devices) * $0.bf16) }
+                let least = shares.min() ?? 0
+                let verdict: Verdict = least > 1 ? .fail : least > 0.75 ? .warn : .pass
+                findings.append(
+                    AuditFinding(
+                        // Without a size or a device a title's rate is only a question.
+                        self.size == nil || device == nil
+                            ? (whose == "the title's" ? min(verdict, .warn) : verdict) : verdict,
+                        "At \(Self.name(size)) (\(Figures.decimals(work / 1e12, 0)) TFLOP an image) "
+                            + "\(whose) \(Figures.significant(rate, 3)) img/s need "
+                            + "\(Figures.significant(operations / 1e15, digits)) PFLOP/s: "
+                            + candidates.map { devicesText(operations, $0) }.joined(separator: ", ")
+                            + (least < 0.03 ? "; not compute bound" : ""),
+                        numbers: [
+                            "operations": operations, "mfu": least, "rate": rate, "limit_fail": 1,
+                            "limit_warn": 0.75,
+                        ]))
+            }
+        }
+        if let scaling = scaling { findings.append(scaling) }
+        return AuditCheck(.a11, findings, otherwise: "no levels")
+    }
+
+    /// A single picture that already uses much of the device leaves little for batches.
+    private var scaling: AuditFinding? {
+        guard let first = table.rows.first, first.users == 1, table.rows.count > 1,
+            let size = sizes.first, let peak = candidates.first
+        else { return nil }
+        let share = work(size) / first.endToEnd / (Double(devices) * peak.bf16)
+        let claimed = bestThroughput / first.throughput.value
+        let atBound = bestBound / bound(first)
+        let room = 1 / share
+        let tooMuch = min(claimed, atBound) > 1.1 * room
+        return AuditFinding(
+            tooMuch ? .warn : .pass,
+            "One image alone at \(Self.name(size)) is at \(Figures.decimals(100 * share, 0)) % of \(devices == 1 ? "one" : "\(devices)") "
+                + "\(peak.name): at most \(Figures.decimals(room, 0))x is left for batches, the table "
+                + "claims \(Figures.decimals(claimed, 1))x from N=1 to \(table.rows.last?.users ?? 1) "
+                + "(\(Figures.decimals(atBound, 1))x at its bounds)"
+                + (tooMuch
+                    ? ": there are several devices, or N=1 does not measure the device." : "."),
+            numbers: ["share": share, "room": room, "claimed": claimed, "at_bound": atBound])
+    }
+
+    /// A12: no picture is faster than the arithmetic, nor than reading the weights for each step.
+    var rooflineLatency: AuditCheck {
+        guard let fastest = table.rows.min(by: { $0.endToEnd < $1.endToEnd }),
+            let size = sizes.first
+        else { return AuditCheck(.a12, [], otherwise: "no levels") }
+        let work = work(size)
+        let weights = 2 * (model.parameters.first ?? 0)
+        let shares = candidates.map { work / fastest.endToEnd / (Double(devices) * $0.bf16) }
+        let reading = candidates.map {
+            Double(steps) * weights / $0.bandwidth / Double(devices) / fastest.endToEnd
+        }
+        // With no device named the claim stands as long as one of them could do it.
+        let least = zip(shares, reading).map(max).min() ?? 0
+        return AuditCheck(
+            .a12,
+            [
+                AuditFinding(
+                    least > 1 ? .fail : .pass,
+                    "\(Figures.decimals(fastest.endToEnd, 3)) s at \(Self.name(size)) and \(steps) steps is "
+                        + zip(candidates, shares).map {
+                            "\(Figures.decimals(100 * $1, 0)) % of the peak of one \($0.name) in BF16"
+                        }.joined(separator: ", ")
+                        + (least > 1
+                            ? ": impossible."
+                            : shares.contains { $0 > 1 }
+                                ? ": possible on the first." : ": possible."),
+                    numbers: ["share": least, "limit": 1])
+            ], otherwise: "")
+    }
+
+    /// A17: the weights must fit in the memory that is told.
+    var memoryInventory: AuditCheck {
+        let rows = table.rows.filter { $0.memory != nil }
+        guard let first = rows.first, let last = rows.last, let told = first.memory,
+            let grown = last.memory
+        else { return AuditCheck(.a17, [], otherwise: "the table has no memory") }
+        guard !model.parameters.isEmpty else {
+            return AuditCheck(.a17, [], otherwise: "the model's weights are not known")
+        }
+        let parts = model.parameters.map { 2 * $0 / 1e9 }
+        let inventory = parts.reduce(0, +)
+        var findings = [
+            AuditFinding(
+                inventory > told ? .warn : .pass,
+                "BF16 weights alone are \(parts.map { Figures.decimals($0, 1) }.joined(separator: " + ")) = "
+                    + "\(Figures.decimals(inventory, 1)) GB, the table has \(Figures.decimals(told, 1)) GB"
+                    + (inventory > told
+                        ? ": something is quantized, offloaded or not counted, and it is not said."
+                        : "."),
+                numbers: ["inventory_gb": inventory, "reported_gb": told])
+        ]
+        let more = last.users - first.users
+        if more > 0, let size = sizes.first {
+            let each = (grown - told) * 1000 / Double(more)
+            let tokens = Double(
+                WorkModel.imageTokens(width: size.width, height: size.height) + 64)
+            let row = 2 * tokens * Double(model.transformer.dim) / 1e6
+            let halves = 4 * tokens * Double(model.transformer.feedForward) / 1e6
+            let speedUp = bestBound / bound(first)
+            let tight = each < 3 * row && speedUp > 4
+            findings.append(
+                AuditFinding(
+                    tight ? .warn : .pass,
+                    "\(Figures.decimals(grown - told, 1)) GB for \(more) more requests is "
+                        + "\(Figures.decimals(each, 0)) MB each; one more \(Self.name(size)) row of a batch "
+                        + "needs about \(Figures.decimals(row, 0)) MB for the residual stream, "
+                        + "\(Figures.decimals(3 * row, 0)) MB for q, k, v and \(Figures.decimals(halves, 0)) MB "
+                        + "for the two SwiGLU halves"
+                        + (tight
+                            ? ": memory says a batch of a handful, throughput says \(Figures.decimals(speedUp, 0))x."
+                            : "."),
+                    numbers: [
+                        "each_mb": each, "row_mb": row, "halves_mb": halves, "speed_up": speedUp,
+                    ]
+                ))
+        }
+        return AuditCheck(.a17, findings, otherwise: "")
+    }
+
+    /// A19: the answers must fit through the link.
+    var wireBudget: AuditCheck {
+        guard let link = linkBytesPerSecond else {
+            return AuditCheck(.a19, [], otherwise: "the link's speed is not known")
+        }
+        let findings = table.rows.compactMap { row in
+            row.answerBytes.map { bytes in
+                let needed = row.throughput.value * bytes
+                return AuditFinding(
+                    needed > link ? .fail : .pass, level: Self.level(row),
+                    "\(Figures.significant(needed / 1e6, 3)) MB/s of "
+                        + "\(Figures.significant(link / 1e6, 3)) MB/s",
+                    numbers: ["needed": needed, "link": link])
+            }
+        }
+        return AuditCheck(.a19, findings, otherwise: "the table has no bytes of an answer")
+    }
+}

@@ -1,0 +1,85 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import NIOHTTP1
+
+/// `POST /sdapi/v1/txt2img`, and while it runs `GET /sdapi/v1/progress`.
+///
+/// The progress has no request's id, so previews are only told of a request that is alone: with
+/// more users they could be anybody's.
+struct A1111Driver: Driver {
+    /// Time between two looks at the progress; previews are no finer than this.
+    static let pollInterval = Duration.milliseconds(25)
+
+    private struct Body: Encodable {
+        var prompt: String
+        var negative_prompt: String?
+        var width: Int
+        var height: Int
+        var steps: Int
+        var cfg_scale: Double
+        var seed: UInt32
+        var sampler_name = "Euler"
+        var batch_size = 1
+        var n_iter = 1
+        var send_images = true
+        var save_images = false
+    }
+
+    private struct Answer: Decodable { var images: [String]? }
+
+    private struct Progress: Decodable { var current_image: String? }
+
+    let http: HTTPTester
+
+    func draw(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome {
+        var prompt = parameters.prompt
+        if let lora = parameters.lora { prompt += " <lora:\(lora):\(parameters.loraScale ?? 1)>" }
+        let body = Body(
+            prompt: prompt, negative_prompt: parameters.negativePrompt, width: parameters.width,
+            height: parameters.height, steps: parameters.steps, cfg_scale: parameters.guidance + 1,
+            seed: parameters.seed)
+        let call = HTTPCall(path: "/sdapi/v1/txt2img", id: id, body: OpenAIBody.json(body))
+        let wantsPreviews = isAlone && parameters.partialImages > 0
+        let watcher = Task {
+            wantsPreviews ? await watch(id, atMost: parameters.partialImages) : []
+        }
+        let exchange = await http.perform(call)
+        watcher.cancel()
+        var outcome = DriverOutcome(exchange, call)
+        outcome.times.previews = await watcher.value.filter { $0 < exchange.end ?? .max }
+        guard outcome.error == nil else { return outcome }
+        let json = CutJSON(exchange.body)
+        guard let text = json.decode(Answer.self)?.images?.first else {
+            outcome.fail(
+                .decode,
+                "the answer has no images[0]: "
+                    + String(decoding: json.document.prefix(300), as: UTF8.self))
+            return outcome
+        }
+        outcome.take(PictureBytes(text: json.text(text)), at: exchange.end, parameters)
+        return outcome
+    }
+
+    /// The times at which a new preview was seen.
+    private func watch(_ id: String, atMost count: Int) async -> [Int64] {
+        var last: [UInt8]?
+        var times: [Int64] = []
+        var number = 0
+        while !Task.isCancelled, times.count < count {
+            try? await Task.sleep(for: Self.pollInterval)
+            number += 1
+            let call = HTTPCall(
+                method: .GET, path: "/sdapi/v1/progress", id: "\(id)-poll-\(number)")
+            let exchange = await http.perform(call)
+            let json = CutJSON(exchange.body)
+            guard let text = json.decode(Progress.self)?.current_image, let end = exchange.end
+            else { continue }
+            let picture = json.text(text)
+            if picture != last, PictureBytes(text: picture).header != nil {
+                last = picture
+                times.append(end)
+            }
+        }
+        return times
+    }
+}

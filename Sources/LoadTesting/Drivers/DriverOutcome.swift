@@ -1,0 +1,83 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// What a driver saw of one request.
+package struct DriverOutcome: Sendable {
+    /// `planned` is the caller's.
+    package var times: RequestTimes
+    package var calls: [WireCall] = []
+    package var error: ErrorClass?
+    package var errorDetail: String?
+    package var bodyBytes = 0
+    package var picture: PictureBytes?
+    package var server: ServerTimings?
+
+    /// The outcome of a call's transport; a picture is still missing.
+    init(_ exchange: Exchange, _ call: HTTPCall) {
+        times = RequestTimes(
+            planned: exchange.send, send: exchange.send, headOut: exchange.headOut,
+            headIn: exchange.headIn, firstByte: exchange.firstByte, end: exchange.end)
+        calls = [exchange.wire(call)]
+        bodyBytes = exchange.bodyBytes
+        check(exchange)
+    }
+
+    /// Notes a failure of the transport or a status that is not 2xx.
+    mutating func check(_ exchange: Exchange) {
+        if let failure = exchange.failure {
+            fail(failure.error, failure.detail)
+            if failure.error == .abortedByTester { times.end = nil }
+        } else if let status = exchange.status, !(200..<300).contains(status) {
+            let detail = "\(status) " + String(decoding: exchange.body.prefix(300), as: UTF8.self)
+            switch status {
+            case 429: fail(.rejected, detail)
+            case 400..<500: fail(.http4xx, detail)
+            case 500..<600: fail(.http5xx, detail)
+            default: fail(.eventError, detail)
+            }
+        }
+    }
+
+    /// The first failure stays.
+    mutating func fail(_ error: ErrorClass, _ detail: String) {
+        guard self.error == nil else { return }
+        self.error = error
+        errorDetail = detail
+    }
+
+    /// Another call of the same request: its bytes, its end, its failure.
+    mutating func add(_ exchange: Exchange, _ call: HTTPCall) {
+        calls.append(exchange.wire(call))
+        bodyBytes += exchange.bodyBytes
+        times.end = exchange.end
+        check(exchange)
+    }
+
+    /// The final picture, complete at `time`.
+    mutating func take(_ picture: PictureBytes, at time: Int64?, _ wanted: RequestParameters) {
+        self.picture = picture
+        if let header = picture.header, header.width == wanted.width,
+            header.height == wanted.height
+        {
+            times.image = time
+        }
+    }
+}
+
+/// Speaks one dialect.
+package protocol Driver: Sendable {
+    /// Asks for a picture and waits for its end; failures are part of the outcome.
+    func draw(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome
+}
+
+extension Dialect {
+    /// Its driver.
+    package func driver(_ http: HTTPTester, model: String?) -> any Driver {
+        switch self {
+        case .openAI: OpenAIDriver(http: http, model: model)
+        case .openAIStream: OpenAIStreamDriver(http: http, model: model)
+        case .xinference: XinferenceDriver(http: http, model: model)
+        case .a1111: A1111Driver(http: http)
+        case .jobs: JobsDriver(http: http, model: model)
+        }
+    }
+}

@@ -1,0 +1,58 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import NIOCore
+import NIOHTTP1
+
+/// One HTTP request to send.
+struct HTTPCall: Sendable {
+    var method = HTTPMethod.POST
+    /// From the root of the server.
+    var path: String
+    /// Sent as `X-Request-Id`.
+    var id: String
+    /// JSON.
+    var body: [UInt8]?
+    /// Whether the answer is read as server-sent events.
+    var readsEvents = false
+}
+
+/// What came of an HTTP request.
+///
+/// - Units: nanoseconds since the run's clock origin.
+struct Exchange: Sendable {
+    var send: Int64
+    var headOut: Int64?
+    var headIn: Int64?
+    var firstByte: Int64?
+    var end: Int64?
+    var status: Int?
+    var echoedID: String?
+    /// `Server` of the answer.
+    var server: String?
+    /// The body, or nothing where events were read.
+    var body: [UInt8] = []
+    var bodyBytes = 0
+    var events: [StampedEvent] = []
+    var failure: Failure?
+
+    /// Why a request did not come to its end.
+    struct Failure: Error, Sendable, Equatable {
+        var error: ErrorClass
+        var detail: String
+    }
+
+    /// Its line in a record.
+    func wire(_ call: HTTPCall) -> WireCall {
+        WireCall(
+            id: call.id, echoedId: echoedID, method: call.method.rawValue,
+            path: String(call.path.prefix { $0 != "?" }), status: status, bodyBytes: bodyBytes,
+            send: send, end: failure?.error == .abortedByTester ? nil : end)
+    }
+}
+
+/// A server-sent event and when its last byte came.
+struct StampedEvent: Sendable {
+    var time: Int64
+    var name: String
+    var data: [UInt8]
+}

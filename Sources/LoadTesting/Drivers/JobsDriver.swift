@@ -1,0 +1,82 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+import NIOHTTP1
+
+/// `POST /api/jobs`, then its events, then the picture.
+struct JobsDriver: Driver {
+    private struct Job: Decodable { var id: String }
+
+    private struct Preview: Decodable { var url: String? }
+
+    private struct Picture: Decodable {
+        var url: String
+        var seconds: Double?
+    }
+
+    private struct Failure: Decodable {
+        struct Details: Decodable { var message: String? }
+        var error: Details?
+    }
+
+    let http: HTTPTester
+    let model: String?
+
+    func draw(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome {
+        var body = OpenAIBody(parameters, model: model)
+        body.responseFormat = nil
+        let submit = HTTPCall(path: "/api/jobs", id: id, body: OpenAIBody.json(body))
+        let submitted = await http.perform(submit)
+        var outcome = DriverOutcome(submitted, submit)
+        guard outcome.error == nil else { return outcome }
+        guard let job = CutJSON(submitted.body).decode(Job.self) else {
+            outcome.fail(.decode, "the answer of /api/jobs has no id")
+            return outcome
+        }
+        let watch = HTTPCall(
+            method: .GET, path: "/api/jobs/\(job.id)/events", id: id + "-events",
+            readsEvents: true)
+        let events = await http.perform(watch)
+        outcome.add(events, watch)
+        let picture = read(events, parameters, &outcome)
+        guard outcome.error == nil else { return outcome }
+        guard let picture else {
+            outcome.fail(.streamBroken, "the job's events ended without an image")
+            return outcome
+        }
+        outcome.server = picture.seconds.map { ServerTimings(run: $0) }
+        let extra = parameters.format == "png" ? "" : "?format=\(parameters.format)"
+        let load = HTTPCall(method: .GET, path: picture.url + extra, id: id + "-image")
+        let file = await http.perform(load)
+        outcome.add(file, load)
+        if outcome.error == nil {
+            outcome.take(.file(file.body), at: file.end, parameters)
+        }
+        return outcome
+    }
+
+    /// Takes the previews and finds the picture's address.
+    private func read(
+        _ events: Exchange, _ parameters: RequestParameters, _ outcome: inout DriverOutcome
+    ) -> Picture? {
+        var picture: Picture?
+        for event in events.events {
+            let json = CutJSON(event.data)
+            switch event.name {
+            case "preview":
+                if let url = json.decode(Preview.self)?.url,
+                    PictureBytes(text: json.text(url)).header != nil
+                {
+                    outcome.times.previews.append(event.time)
+                }
+            case "image": picture = json.decode(Picture.self) ?? picture
+            case "error":
+                outcome.fail(
+                    .eventError,
+                    json.decode(Failure.self)?.error?.message ?? "an event named error")
+            default: break
+            }
+        }
+        return picture
+    }
+}

@@ -1,0 +1,88 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import NIOCore
+
+/// The devices of the mock server and the queue before them.
+///
+/// Lives on one event loop.
+/// A device that becomes free takes as many waiting jobs as a batch holds; all of a batch end
+/// together. With a batch of 1 this is the machine-repair model with fixed service times.
+final class MockDevices {
+    /// A request in work.
+    final class Job {
+        /// Steps of the denoising loop.
+        let steps: Int
+        /// Factor on the service time.
+        let factor: Double
+        /// Called when a device takes it, with the time that it will take.
+        let started: (TimeAmount) -> Void
+        let finished: () -> Void
+
+        init(
+            steps: Int, factor: Double, started: @escaping (TimeAmount) -> Void,
+            finished: @escaping () -> Void
+        ) {
+            self.steps = steps
+            self.factor = factor
+            self.started = started
+            self.finished = finished
+        }
+    }
+
+    private let loop: any EventLoop
+    private let settings: MockSettings
+    private var waiting: [Job] = []
+    private var busy = 0
+
+    /// Seconds that devices worked.
+    private(set) var busySeconds = 0.0
+    /// Batches and the pictures in them.
+    private(set) var batches = (count: 0, pictures: 0)
+    private(set) var stepSeconds = (count: 0, sum: 0.0)
+
+    init(loop: any EventLoop, settings: MockSettings) {
+        self.loop = loop
+        self.settings = settings
+    }
+
+    var queueLength: Int { waiting.count }
+
+    func submit(_ job: Job) {
+        waiting.append(job)
+        dispatch()
+    }
+
+    private func dispatch() {
+        while busy < settings.devices, !waiting.isEmpty {
+            let batch = Array(waiting.prefix(settings.batch))
+            waiting.removeFirst(batch.count)
+            busy += 1
+            let seconds = duration(batch)
+            let time = TimeAmount.nanoseconds(Int64(seconds * 1e9))
+            let steps = batch.map(\.steps).max() ?? 1
+            for job in batch { job.started(time) }
+            // Sendable is not needed: everything stays on this loop.
+            let owner = NIOLoopBound((self, batch), eventLoop: loop)
+            loop.scheduleTask(in: time) {
+                let (devices, batch) = owner.value
+                devices.busy -= 1
+                devices.busySeconds += seconds
+                devices.batches.count += steps
+                devices.batches.pictures += batch.reduce(0) { $0 + $1.steps }
+                devices.stepSeconds.count += steps
+                devices.stepSeconds.sum += seconds
+                for job in batch { job.finished() }
+                devices.dispatch()
+            }
+        }
+    }
+
+    /// Seconds of a batch that a device just took.
+    private func duration(_ batch: [Job]) -> Double {
+        let time =
+            settings.serviceTime * (1 + settings.batchCost * Double(batch.count - 1))
+            * (batch.map(\.factor).max() ?? 1)
+        let isAlone = waiting.isEmpty && busy == 1 && batch.count == 1
+        return settings.faults.contains(.lazyAlone) && isAlone ? 3 * time : time
+    }
+}

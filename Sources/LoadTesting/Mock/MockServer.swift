@@ -1,0 +1,217 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// A server with a known answer, for tests of the load tester: fixed service times, exact
+/// counters, and a fault for each check of the audit.
+package final class MockServer: Sendable {
+    private let group: MultiThreadedEventLoopGroup
+    private let channel: any Channel
+    private let service: NIOLoopBound<MockService>
+
+    /// The address to send to.
+    package let url: String
+    package let port: Int
+
+    /// Begins to listen on 127.0.0.1.
+    ///
+    /// - Throws: when the port is taken or the access log cannot be written.
+    package init(_ settings: MockSettings) async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        self.group = group
+        let loop = group.next()
+        let log = try settings.accessLog.map(MockLog.init)
+        let service = try await loop.submit {
+            NIOLoopBound(MockService(loop: loop, settings: settings, log: log), eventLoop: loop)
+        }.get()
+        self.service = service
+        channel = try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.configureHTTPServerPipeline()
+                    try channel.pipeline.syncOperations.addHandler(
+                        MockHandler(service: service.value))
+                }
+            }
+            .bind(host: "127.0.0.1", port: settings.port).get()
+        port = channel.localAddress?.port ?? settings.port
+        url = "http://127.0.0.1:\(port)"
+    }
+
+    /// Connections that are open now.
+    package func connections() async throws -> Int {
+        let service = service
+        return try await channel.eventLoop.submit { service.value.connections }.get()
+    }
+
+    /// Most connections that were open at once.
+    package func mostConnections() async throws -> Int {
+        let service = service
+        return try await channel.eventLoop.submit { service.value.mostConnections }.get()
+    }
+
+    /// Waits until the server is stopped.
+    package func wait() async throws { try await channel.closeFuture.get() }
+
+    package func stop() async {
+        try? await channel.close()
+        try? await group.shutdownGracefully()
+    }
+}
+
+/// The access log of the mock server.
+final class MockLog: Sendable {
+    private let handle: FileHandle
+
+    init(_ path: String) throws {
+        if !FileManager.default.fileExists(atPath: path) {
+            try Data().write(to: URL(filePath: path))
+        }
+        handle = try FileHandle(forWritingTo: URL(filePath: path))
+        try handle.seekToEnd()
+    }
+
+    func write(_ line: String) { try? handle.write(contentsOf: Data((line + "\n").utf8)) }
+}
+
+/// One connection: reads a request, hands it to the service, writes the answer.
+final class MockHandler: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private let service: MockService
+    private var request: MockRequest?
+
+    init(service: MockService) { self.service = service }
+
+    func channelActive(context: ChannelHandlerContext) {
+        service.connections += 1
+        service.mostConnections = max(service.mostConnections, service.connections)
+        context.fireChannelActive()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        service.connections -= 1
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            request = MockRequest(head: head, begin: .now())
+        case .body(var part):
+            request?.body.append(contentsOf: part.readBytes(length: part.readableBytes) ?? [])
+        case .end:
+            guard let request else { return }
+            self.request = nil
+            service.answer(request, MockAnswer(channel: context.channel, request: request, service))
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+}
+
+/// A request as it was read.
+struct MockRequest {
+    var head: HTTPRequestHead
+    var begin: NIODeadline
+    var body: [UInt8] = []
+
+    var path: String { String(head.uri.prefix { $0 != "?" }) }
+    var id: String { head.headers.first(name: "x-request-id") ?? "-" }
+}
+
+/// Writes the answer of one request, and its line in the log when it is complete.
+final class MockAnswer {
+    let request: MockRequest
+    let channel: any Channel
+    private let service: MockService
+    private(set) var bytes = 0
+    private(set) var status = 200
+    private var isOver = false
+
+    /// What the log and the metrics say about the picture.
+    var facts = MockFacts()
+
+    init(channel: any Channel, request: MockRequest, _ service: MockService) {
+        self.channel = channel
+        self.request = request
+        self.service = service
+    }
+
+    /// A whole answer.
+    func send(_ status: Int, _ type: String, _ body: [UInt8]) {
+        head(status, type, length: body.count)
+        write(body)
+        end()
+    }
+
+    func head(_ status: Int, _ type: String, length: Int?) {
+        self.status = status
+        var headers = HTTPHeaders([("content-type", type), ("server", "imgbench-mock")])
+        headers.add(name: "x-request-id", value: request.id)
+        if let length { headers.add(name: "content-length", value: String(length)) }
+        let head = HTTPResponseHead(
+            version: .http1_1, status: .init(statusCode: status), headers: headers)
+        channel.writeAndFlush(HTTPServerResponsePart.head(head), promise: nil)
+    }
+
+    func write(_ part: [UInt8]) {
+        bytes += part.count
+        channel.writeAndFlush(
+            HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(bytes: part))), promise: nil)
+    }
+
+    func event(_ name: String, _ json: String) {
+        write(Array("event: \(name)\ndata: \(json)\n\n".utf8))
+    }
+
+    /// The end; the line is written when the last byte was handed to the system.
+    func end() {
+        guard !isOver else { return }
+        isOver = true
+        let bound = NIOLoopBound(self, eventLoop: channel.eventLoop)
+        channel.writeAndFlush(HTTPServerResponsePart.end(nil)).whenComplete { _ in
+            let answer = bound.value
+            answer.service.tell(answer)
+        }
+    }
+
+    /// Breaks off in the middle.
+    func breakOff() {
+        guard !isOver else { return }
+        isOver = true
+        channel.close(promise: nil)
+        service.tell(self)
+    }
+}
+
+/// What is known of the picture of an answer.
+struct MockFacts {
+    /// Whether a picture was asked for.
+    var isPicture = false
+    var queue = 0.0
+    var run = 0.0
+    var firstPreview: Double?
+    var steps = 0
+    var size = "-"
+    var pixels = 0
+    var code = "ok"
+    /// Whether a picture was delivered.
+    var isDelivered = false
+
+    /// Where the time of the picture went, as JSON: all of it in equal steps.
+    var timings: String {
+        let step = run / Double(max(1, steps))
+        let list = Array(repeating: String(step), count: steps).joined(separator: ",")
+        return #"{"text":0,"steps":[\#(list)],"decode":0,"total":\#(run)}"#
+    }
+}

@@ -1,0 +1,90 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+
+/// Checks the pictures of a run, level by level, after each level's drain: nothing of this takes
+/// processor time while a load runs.
+actor PictureChecker {
+    /// Pictures of a level that are kept for the report.
+    static let sample = 8
+
+    private let folder: ResultFolder
+    private let seed: UInt64
+    /// Who had these pixels first.
+    private var owners: [String: (id: String, parameters: RequestParameters)] = [:]
+
+    init(folder: ResultFolder, seed: UInt64) {
+        self.folder = folder
+        self.seed = seed
+    }
+
+    /// The records with what was found, in the same order.
+    func check(
+        _ entries: [LevelState.Entry], _ store: PictureStore, _ visit: RunPlan.Visit
+    ) -> [RequestRecord] {
+        var generator = SplitMix64(seed: seed &+ UInt64(visit.content))
+        let chosen = Set(entries.indices.shuffled(using: &generator).prefix(Self.sample))
+        return entries.enumerated().map { index, entry in
+            var record = entry.record
+            guard let token = entry.picture else { return record }
+            guard let file = store.picture(token)?.decoded else {
+                fail(&record, .decode, "the base64 cannot be decoded")
+                return record
+            }
+            let found = PictureCheck.check(file, wanted: record.parameters)
+            record.picture = found.facts ?? record.picture
+            if let error = found.error { fail(&record, error, found.detail) }
+            claim(&record)
+            if visit.keepsPictures || chosen.contains(index) || found.error != nil
+                || record.error == .duplicate
+            {
+                let path = keep(file, record)
+                record.picture?.file = path
+            }
+            return record
+        }
+    }
+
+    /// Notes who had the pixels first; equal pixels of other parameters are a fault.
+    private func claim(_ record: inout RequestRecord) {
+        guard let digest = record.picture?.pixelDigest, record.error == nil else { return }
+        guard let owner = owners[digest] else {
+            owners[digest] = (record.id, record.parameters)
+            return
+        }
+        if owner.parameters.withoutDelivery != record.parameters.withoutDelivery {
+            fail(&record, .duplicate, "the same pixels as \(owner.id)")
+        }
+    }
+
+    private func fail(_ record: inout RequestRecord, _ error: ErrorClass, _ detail: String?) {
+        guard record.error == nil else { return }
+        record.error = error
+        record.errorDetail = detail
+    }
+
+    /// Writes the file below `images`; its path from the result folder, `nil` when that fails.
+    private func keep(_ file: [UInt8], _ record: RequestRecord) -> String? {
+        let format = record.picture?.format ?? "bin"
+        let name =
+            "\(record.level)-r\(record.visit)-"
+            + (record.purpose == .load ? "" : record.purpose.rawValue + "-")
+            + "\(record.sequence).\(format)"
+        do {
+            try ResultFolder.write(Data(file), to: folder.imagesFolder.appending(path: name))
+            return "images/" + name
+        } catch {
+            return nil
+        }
+    }
+}
+
+extension RequestParameters {
+    /// Without what does not change the pixels.
+    var withoutDelivery: RequestParameters {
+        var copy = self
+        copy.partialImages = 0
+        copy.format = "png"
+        return copy
+    }
+}

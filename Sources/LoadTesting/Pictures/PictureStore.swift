@@ -1,0 +1,92 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+import Synchronization
+
+/// Keeps the pictures of a level as they came until they are checked after its drain: in memory,
+/// and beyond a limit in a file.
+final class PictureStore: Sendable {
+    /// A place in the store.
+    struct Token: Sendable {
+        fileprivate var index: Int
+    }
+
+    private enum Place {
+        case memory(PictureBytes)
+        case file(offset: UInt64, count: Int, isBase64: Bool)
+    }
+
+    private struct State {
+        var places: [Place] = []
+        var inMemory = 0
+        var handle: FileHandle?
+        var written: UInt64 = 0
+    }
+
+    private let spill: URL
+    private let limit: Int
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - spill: the file, made when it is needed.
+    ///   - limit: bytes in memory.
+    init(spill: URL, limit: Int = 256 << 20) {
+        self.spill = spill
+        self.limit = limit
+    }
+
+    func add(_ picture: PictureBytes) -> Token {
+        state.withLock { state in
+            if state.inMemory + picture.count > limit, let place = write(picture, &state) {
+                state.places.append(place)
+            } else {
+                state.inMemory += picture.count
+                state.places.append(.memory(picture))
+            }
+            return Token(index: state.places.count - 1)
+        }
+    }
+
+    /// The picture again; `nil` when the file cannot be read.
+    func picture(_ token: Token) -> PictureBytes? {
+        state.withLock { state in
+            switch state.places[token.index] {
+            case .memory(let picture): return picture
+            case .file(let offset, let count, let isBase64):
+                guard let handle = try? FileHandle(forReadingFrom: spill),
+                    (try? handle.seek(toOffset: offset)) != nil,
+                    let data = try? handle.read(upToCount: count), data.count == count
+                else { return nil }
+                try? handle.close()
+                return isBase64 ? .base64([UInt8](data)) : .file([UInt8](data))
+            }
+        }
+    }
+
+    /// Forgets everything and removes the file.
+    func clear() {
+        state.withLock { state in
+            try? state.handle?.close()
+            try? FileManager.default.removeItem(at: spill)
+            state = State()
+        }
+    }
+
+    /// `nil` when the file cannot be written; the picture then stays in memory.
+    private func write(_ picture: PictureBytes, _ state: inout State) -> Place? {
+        if state.handle == nil {
+            guard (try? Data().write(to: spill)) != nil else { return nil }
+            state.handle = try? FileHandle(forWritingTo: spill)
+        }
+        let (bytes, isBase64) =
+            switch picture {
+            case .base64(let bytes): (bytes, true)
+            case .file(let bytes): (bytes, false)
+            }
+        guard let handle = state.handle, (try? handle.write(contentsOf: Data(bytes))) != nil else {
+            return nil
+        }
+        defer { state.written += UInt64(bytes.count) }
+        return .file(offset: state.written, count: bytes.count, isBase64: isBase64)
+    }
+}

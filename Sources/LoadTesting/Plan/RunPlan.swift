@@ -1,0 +1,195 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// All that a run will send, as a function of the scenario and its seed.
+package struct RunPlan: Sendable {
+    /// A visit of a level and what its requests ask for.
+    package struct Visit: Sendable {
+        package var visit: LevelVisit
+        /// Which prompts and seeds it draws; visits that share it ask for the same pictures.
+        package var content: Int
+        package var mix: RequestMix
+        /// `nil` but for open levels whose rate is a share of the knee.
+        package var shareOfKnee: Double?
+        /// The visit ends after so many requests; sweeps of quality.
+        package var limit: Int?
+        /// Another server than the scenario's.
+        package var url: String?
+        /// Whether every picture is kept, not only a sample.
+        package var keepsPictures = false
+        /// `trace` levels only.
+        package var trace: [PlannedRequest] = []
+    }
+
+    /// Requests of a closed level that are written to `plan.jsonl`; later ones go on by the same
+    /// rule.
+    package static let listed = 1000
+
+    package let scenario: Scenario
+    package var visits: [Visit] = []
+    private let seeds: SeedSequence
+
+    /// - Parameters:
+    ///   - scenario: what to do.
+    ///   - readTrace: reads the file of a trace level.
+    /// - Throws: what `readTrace` throws; `ScenarioError` for a prompt with an unknown slot.
+    package init(
+        _ scenario: Scenario, readTrace: (String) throws -> [PlannedRequest] = { _ in [] }
+    ) throws {
+        self.scenario = scenario
+        seeds = SeedSequence(seed: scenario.seed)
+        var levels: [Visit] = []
+        for spec in scenario.levels {
+            for (load, key, share) in Self.loads(of: spec) {
+                var visit = Visit(
+                    visit: LevelVisit(level: key, visit: 1, load: load), content: levels.count,
+                    mix: scenario.request, shareOfKnee: share)
+                if case .trace(let file) = spec { visit.trace = try readTrace(file) }
+                levels.append(visit)
+            }
+        }
+        for round in 0..<scenario.repeats { visits += ordered(levels, round) }
+        number()
+    }
+
+    /// The levels of one round in the scenario's order.
+    private func ordered(_ levels: [Visit], _ round: Int) -> [Visit] {
+        switch scenario.order {
+        case .ascending: return levels
+        case .updown: return levels + levels.reversed()
+        case .shuffled:
+            var generator = SplitMix64(seed: scenario.seed &+ UInt64(round))
+            return levels.shuffled(using: &generator)
+        }
+    }
+
+    /// Counts the visits of each level, and gives each its own prompts and seeds.
+    private mutating func number() {
+        var seen: [String: Int] = [:]
+        for index in visits.indices {
+            seen[visits[index].visit.level, default: 0] += 1
+            visits[index].visit.visit = seen[visits[index].visit.level] ?? 1
+            visits[index].content = index
+        }
+    }
+
+    /// A plan of a sweep, whose visits are given.
+    init(_ scenario: Scenario, visits: [Visit]) {
+        self.scenario = scenario
+        self.visits = visits
+        seeds = SeedSequence(seed: scenario.seed)
+    }
+
+    /// The loads of a line of `levels`, with their keys.
+    private static func loads(of spec: LevelSpec) -> [(LoadModel, String, Double?)] {
+        func digits(_ value: Int) -> String {
+            String(repeating: "0", count: max(0, 3 - String(value).count)) + String(value)
+        }
+        switch spec {
+        case .closed(let users):
+            return users.map {
+                (LoadModel(kind: .closed, users: $0), "closed-" + digits($0), nil)
+            }
+        case .single: return [(LoadModel(kind: .single, users: 1), "single", nil)]
+        case .offline(let batches):
+            return batches.map {
+                (LoadModel(kind: .offline, batch: $0), "offline-" + digits($0), nil)
+            }
+        case .trace:
+            return [(LoadModel(kind: .trace, maximumInFlight: 10_000), "trace", nil)]
+        case .open(let arrivals, let rates, let shape, let maximum):
+            return rates.map { rate in
+                var load = LoadModel(
+                    kind: .open, arrivals: arrivals, shape: shape, maximumInFlight: maximum)
+                switch rate {
+                case .absolute(let value):
+                    load.rate = value
+                    return (load, "open-\(arrivals.rawValue)-\(value)", nil)
+                case .ofKnee(let share):
+                    let percent = Int((100 * share).rounded())
+                    return (load, "open-\(arrivals.rawValue)-\(digits(percent))pct", share)
+                }
+            }
+        }
+    }
+
+    // MARK: Requests
+
+    /// What a request of a visit asks for: the same for the same scenario, seed, visit and place.
+    package func parameters(_ visit: Visit, _ sequence: Int) -> RequestParameters {
+        if visit.trace.indices.contains(sequence) { return visit.trace[sequence].parameters }
+        let mix = visit.mix
+        var generator = SplitMix64(
+            seed: scenario.seed &* 0x9E37_79B9 &+ UInt64(visit.content) << 32 &+ UInt64(sequence))
+        let size = Self.pick(mix.sizes, &generator)
+        let steps = Self.pick(mix.steps, &generator)
+        let lora = Self.pick(mix.loras, &generator)
+        let template = try? PromptTemplate(
+            mix.prompt, keywords: mix.keywords, seed: scenario.seed)
+        return RequestParameters(
+            prompt: template?.prompt(sequence, salt: UInt64(visit.content)) ?? mix.prompt,
+            negativePrompt: mix.negativePrompt, width: size.width, height: size.height,
+            steps: steps, guidance: mix.guidance,
+            seed: seeds.seed(
+                visit: visit.content % 2048, sequence: sequence % SeedSequence.perVisit),
+            lora: lora?.name, loraScale: lora?.scale, partialImages: mix.partialImages,
+            format: mix.format)
+    }
+
+    /// One unmeasured request for each size, number of steps and LoRA.
+    package func primes(_ visit: Visit) -> [RequestParameters] {
+        var primes: [RequestParameters] = []
+        for size in visit.mix.sizes {
+            for steps in visit.mix.steps {
+                for lora in visit.mix.loras {
+                    var prime = parameters(visit, SeedSequence.perVisit - 1 - primes.count)
+                    (prime.width, prime.height) = (size.value.width, size.value.height)
+                    prime.steps = steps.value
+                    (prime.lora, prime.loraScale) = (lora.value?.name, lora.value?.scale)
+                    primes.append(prime)
+                }
+            }
+        }
+        return primes
+    }
+
+    /// Arrivals of an open visit, nanoseconds after the begin of settling, for `seconds`.
+    package func arrivals(_ visit: Visit, seconds: Double) -> [Int64] {
+        if visit.visit.load.kind == .trace { return visit.trace.compactMap(\.arrival) }
+        guard let rate = visit.visit.load.rate else { return [] }
+        return ArrivalTimes.draw(
+            visit.visit.load.arrivals ?? .poisson, rate: rate, shape: visit.visit.load.shape ?? 1,
+            count: max(1, Int((rate * seconds).rounded(.up))),
+            seed: scenario.seed &+ UInt64(visit.content) << 40)
+    }
+
+    /// Longest time of settling and hold.
+    package var longestLoad: Double { scenario.settle.maximum + scenario.maximumHold }
+
+    /// The lines of `plan.jsonl`.
+    ///
+    /// Levels whose rate is a share of the knee have no arrivals.
+    package func requests() -> [PlannedRequest] {
+        visits.flatMap { visit -> [PlannedRequest] in
+            let arrivals = arrivals(visit, seconds: longestLoad)
+            let count = visit.limit ?? (arrivals.isEmpty ? Self.listed : arrivals.count)
+            return (0..<count).map { sequence in
+                PlannedRequest(
+                    level: visit.visit.level, visit: visit.visit.visit, sequence: sequence,
+                    arrival: arrivals.isEmpty ? nil : arrivals[sequence],
+                    parameters: parameters(visit, sequence))
+            }
+        }
+    }
+
+    private static func pick<T>(
+        _ choices: [Weighted<T>], _ generator: inout SplitMix64
+    ) -> T where T: Sendable & Equatable {
+        var place = Double.random(
+            in: 0..<choices.reduce(0) { $0 + $1.weight }, using: &generator)
+        for choice in choices.dropLast() {
+            place -= choice.weight
+            if place < 0 { return choice.value }
+        }
+        return choices[choices.count - 1].value
+    }
+}

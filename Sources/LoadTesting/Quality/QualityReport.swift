@@ -1,0 +1,182 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Foundation
+import Imaging
+
+/// The quality of each level of a sweep against the reference level, paired by prompt and seed.
+package struct QualityReport: Sendable, Equatable, Codable {
+    /// A level.
+    package struct Level: Sendable, Equatable, Codable {
+        package var name: String
+        package var isReference: Bool
+        /// Against the reference.
+        package var quality: QualitySummary?
+        /// Against the next higher number of steps: whether it still moves.
+        package var next: QualitySummary?
+    }
+
+    package var reference: String
+    /// SHA-256 of the plan that both sides follow.
+    package var planDigest: String
+    package var levels: [Level]
+
+    /// What the numbers do not say.
+    package var caution: String {
+        "Reference: \(reference). These are distances from the reference's trajectory, not beauty: a model "
+            + "distilled for few steps does not come nearer to anything with more. n pairs of equal prompt and "
+            + "seed; intervals are 95 % by bootstrap over pairs."
+    }
+
+    /// Compares the pictures that a sweep of steps or precisions kept; `nil` for other runs.
+    ///
+    /// - Throws: `ResultError` when pictures are missing.
+    package init?(_ folder: ResultFolder, _ evidence: RunEvidence) throws {
+        guard let sweep = evidence.manifest.sweep, sweep == .steps || sweep == .precision else {
+            return nil
+        }
+        let levels = evidence.levels
+        guard let reference = Self.reference(levels, sweep) else { return nil }
+        let name = { (level: LevelEvidence) in LevelTable.name(level, sweep) }
+        self.reference = name(reference)
+        planDigest = evidence.manifest.planDigest
+        self.levels = try levels.enumerated().map { index, level in
+            let isReference = level.key == reference.key
+            // The reference stands apart from the numbers of steps that follow each other.
+            let following =
+                sweep == .steps && level.visit.level != Self.referenceKey
+                    && index + 1 < levels.count ? levels[index + 1] : nil
+            return Level(
+                name: name(level), isReference: isReference,
+                quality: isReference
+                    ? nil : QualitySummary(try Self.pairs(reference, level, folder)),
+                next: try following.map { QualitySummary(try Self.pairs($0, level, folder)) })
+        }
+    }
+
+    /// The key of the level that sweeps put first.
+    static let referenceKey = "reference"
+
+    /// The level of that name; else eight evaluations, or the highest number, or F32.
+    private static func reference(
+        _ levels: [LevelEvidence], _ sweep: Manifest.Sweep
+    ) -> LevelEvidence? {
+        if let named = levels.first(where: { $0.visit.level == referenceKey }) { return named }
+        let steps = { (level: LevelEvidence) in level.load.first?.parameters.steps ?? 0 }
+        switch sweep {
+        case .steps: return levels.first { steps($0) == 8 } ?? levels.max { steps($0) < steps($1) }
+        default: return levels.first { $0.visit.level.hasSuffix("f32") } ?? levels.first
+        }
+    }
+
+    private struct Key: Hashable {
+        var prompt: String
+        var seed: UInt32
+        var size: String
+
+        init(_ request: RequestParameters) {
+            prompt = request.prompt
+            seed = request.seed
+            size = request.size
+        }
+    }
+
+    private static func pairs(
+        _ reference: LevelEvidence, _ test: LevelEvidence, _ folder: ResultFolder
+    ) throws -> [ImageQuality] {
+        let files = Dictionary(
+            reference.load.compactMap { record in
+                record.picture?.file.map { (Key(record.parameters), $0) }
+            }, uniquingKeysWith: { first, _ in first })
+        return try test.load.compactMap { record in
+            guard let file = record.picture?.file, let other = files[Key(record.parameters)] else {
+                return nil
+            }
+            return try ImageQuality(
+                reference: read(folder.url.appending(path: other)),
+                test: read(folder.url.appending(path: file)))
+        }
+    }
+
+    private static func read(_ file: URL) throws -> RGBImage {
+        do {
+            return try ImageFile.read(from: file.path).flattened()
+        } catch {
+            throw ResultError("\(error)")
+        }
+    }
+
+    /// Compares the pictures of two folders that have the same names.
+    ///
+    /// - Throws: `ResultError` when a picture has no partner, or another size.
+    package static func folders(_ reference: URL, _ test: URL) throws -> QualitySummary {
+        let names = { (folder: URL) throws -> [String] in
+            guard let all = try? FileManager.default.contentsOfDirectory(atPath: folder.path) else {
+                throw ResultError("\(folder.path) cannot be read; expected a folder of pictures.")
+            }
+            return all.filter { ImageFormat(fileExtension: URL(filePath: $0).pathExtension) != nil }
+                .sorted()
+        }
+        let (first, second) = (try names(reference), try names(test))
+        guard first == second, !first.isEmpty else {
+            let lonely = Set(first).symmetricDifference(second).min()
+            throw ResultError(
+                lonely.map { "\($0) is in one folder only; both must hold the same names." }
+                    ?? "\(reference.path) has no pictures.")
+        }
+        return QualitySummary(
+            try first.map { name in
+                do {
+                    return try ImageQuality(
+                        reference: read(reference.appending(path: name)),
+                        test: read(test.appending(path: name)))
+                } catch {
+                    throw ResultError("\(name): \(error)")
+                }
+            })
+    }
+
+    static let titles = [
+        "level", "n", "identical", "PSNR dB mean (95 %)", "of mean MSE", "p10", "min", "SSIM",
+        "MS-SSIM",
+        "GMSD", "ΔE00", "PSNR to next",
+    ]
+
+    /// The cells of the table.
+    var rows: [[String]] {
+        levels.map { level in
+            guard let quality = level.quality else {
+                return [level.name + " (reference)"] + Array(repeating: "-", count: 10)
+                    + [Self.text(level.next?.meanPSNR, 2)]
+            }
+            return [
+                level.name, "\(quality.n)", "\(quality.identical)", Self.interval(quality.meanPSNR),
+                Self.text(quality.psnrOfMean, 2), Self.text(quality.lowPSNR, 2),
+                Self.text(quality.leastPSNR, 2), Self.text(quality.ssim, 4),
+                Self.text(quality.multiScaleSSIM, 4), Self.text(quality.gradientDeviation, 4),
+                Self.text(quality.colorDifference, 2), Self.text(level.next?.meanPSNR, 2),
+            ]
+        }
+    }
+
+    /// The table as Markdown.
+    package var markdown: String {
+        let line = { (cells: [String]) in "| " + cells.joined(separator: " | ") + " |\n" }
+        return line(Self.titles) + "|---|"
+            + String(repeating: "---:|", count: Self.titles.count - 1) + "\n"
+            + rows.map(line).joined() + "\n" + caution + "\n"
+    }
+
+    private static func text(_ value: Double?, _ decimals: Int) -> String {
+        value.map { Figures.decimals($0, decimals) } ?? "-"
+    }
+
+    private static func text(_ estimate: Estimate?, _ decimals: Int) -> String {
+        if estimate?.reason == "all pairs are identical" { return "identical" }
+        return text(estimate?.value, decimals)
+    }
+
+    private static func interval(_ estimate: Estimate) -> String {
+        guard let low = estimate.low, let high = estimate.high else { return text(estimate, 2) }
+        return "\(text(estimate, 2)) (\(Figures.decimals(low, 2))-\(Figures.decimals(high, 2)))"
+    }
+}

@@ -1,0 +1,66 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// One second of a level: a line of `series.csv`.
+package struct SeriesBin: Codable, Sendable, Equatable {
+    /// Seconds from the begin of settling to the bin's begin.
+    package var second: Int
+    package var phase: Phase
+    package var sent = 0
+    package var valid = 0
+    package var failed = 0
+    /// Time-average of open requests.
+    package var inFlight = 0.0
+    /// Valid pictures completed in it, a second.
+    package var throughput: Double { Double(valid) }
+    /// Mean of the requests that completed in it, ms.
+    package var meanEndToEnd: Double?
+    /// MiB.
+    package var deviceMemory: Double?
+    /// Proportional set size of the server, MiB.
+    package var hostMemory: Double?
+    /// Processor seconds a second.
+    package var serverCores: Double?
+    package var testerCores: Double?
+
+    package init(second: Int, phase: Phase) {
+        self.second = second
+        self.phase = phase
+    }
+
+    /// The first line of the file.
+    package static let header =
+        "second,phase,sent,valid,failed,in_flight,x_per_s,mean_e2e_ms,device_mib,host_mib,"
+        + "server_cores,tester_cores"
+
+    /// Its line; what is not known is empty.
+    package var line: String {
+        func text(_ value: Double?) -> String {
+            value.map { String((1000 * $0).rounded() / 1000) } ?? ""
+        }
+        return [
+            String(second), phase.rawValue, String(sent), String(valid), String(failed),
+            text(inFlight), text(throughput), text(meanEndToEnd), text(deviceMemory),
+            text(hostMemory), text(serverCores), text(testerCores),
+        ].joined(separator: ",")
+    }
+
+    /// Reads a line, `nil` when it is not one.
+    package init?(line: some StringProtocol) {
+        let cells = String(line).split(
+            separator: "," as Character, omittingEmptySubsequences: false
+        )
+        .map(String.init)
+        guard cells.count == 12, let second = Int(cells[0]), let phase = Phase(rawValue: cells[1]),
+            let sent = Int(cells[2]), let valid = Int(cells[3]), let failed = Int(cells[4]),
+            let inFlight = Double(cells[5])
+        else { return nil }
+        self.init(second: second, phase: phase)
+        (self.sent, self.valid, self.failed) = (sent, valid, failed)
+        self.inFlight = inFlight
+        meanEndToEnd = Double(cells[7])
+        deviceMemory = Double(cells[8])
+        hostMemory = Double(cells[9])
+        serverCores = Double(cells[10])
+        testerCores = Double(cells[11])
+    }
+}

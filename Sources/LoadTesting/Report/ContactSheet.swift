@@ -1,0 +1,70 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+import Imaging
+
+/// Sampled pictures of a run, small, inside the page.
+struct ContactSheet {
+    /// A picture and what is said under it.
+    struct Entry {
+        var source: String
+        var caption: String
+        /// Whether its pixels are those of another request.
+        var isDuplicate: Bool
+        var isFaulty: Bool
+    }
+
+    /// Most pictures that a page shows.
+    static let limit = 24
+    private static let side = 160
+
+    /// The pictures that were kept: every one of a failed check first, then the sample, spread over
+    /// the levels.
+    static func entries(_ evidence: RunEvidence, in folder: ResultFolder) -> [Entry] {
+        let records = evidence.levels.flatMap(\.records).filter { $0.picture?.file != nil }
+        let digests = Dictionary(
+            grouping: evidence.levels.flatMap(\.load).filter { $0.picture?.pixelDigest != nil }
+        ) { $0.picture?.pixelDigest ?? "" }
+        let isDuplicate = { (record: RequestRecord) -> Bool in
+            Set(
+                digests[record.picture?.pixelDigest ?? ""]?.map {
+                    "\($0.parameters.seed) \($0.parameters.prompt)"
+                } ?? []
+            )
+            .count > 1
+        }
+        let faulty = records.filter { $0.error != nil || isDuplicate($0) }
+        let good = records.filter { $0.error == nil && !isDuplicate($0) }
+        var chosen = Array(faulty.prefix(limit / 2))
+        let room = limit - chosen.count
+        let stride = max(1, good.count / max(1, room))
+        chosen += good.enumerated().filter { $0.offset.isMultiple(of: stride) }.map(\.element)
+            .prefix(room)
+        return chosen.compactMap { record in
+            guard let file = record.picture?.file,
+                let source = small(folder.url.appending(path: file))
+            else { return nil }
+            let request = record.parameters
+            return Entry(
+                source: source,
+                caption:
+                    "\(request.prompt) · \(request.size) · \(request.steps) steps · seed \(request.seed)"
+                    + (record.error.map { " · \($0.rawValue)" } ?? ""),
+                isDuplicate: isDuplicate(record), isFaulty: record.error != nil)
+        }
+    }
+
+    /// A picture scaled down, as a data address; `nil` when it cannot be read.
+    private static func small(_ file: URL) -> String? {
+        guard let image = try? ImageFile.read(from: file.path).flattened() else { return nil }
+        let longest = max(image.width, image.height)
+        let scale = min(1, Double(side) / Double(longest))
+        guard
+            let small = try? image.resized(
+                width: max(1, Int(Double(image.width) * scale)),
+                height: max(1, Int(Double(image.height) * scale))),
+            let bytes = try? ImageEncoder.encode(small, as: .jpeg(quality: 85))
+        else { return nil }
+        return "data:image/jpeg;base64," + Data(bytes).base64EncodedString()
+    }
+}

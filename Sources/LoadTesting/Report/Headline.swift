@@ -1,0 +1,44 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// The one sentence that a reader takes away, with the numbers in it.
+package struct Headline: Codable, Sendable, Equatable {
+    package var text: String
+    /// The level with the highest throughput.
+    package var level: String
+    package var users: Int?
+    /// Pictures a second.
+    package var throughput: Double
+    package var meanEndToEndMs: Double
+
+    /// Takes the best level; `nil` when none gave a picture.
+    package init?(_ evidence: RunEvidence, knee: KneeAnalysis? = nil) {
+        let rated = evidence.levels.compactMap { level -> (LevelEvidence, Double, Double)? in
+            guard let figures = level.figures, let rate = figures.throughput.value, rate > 0,
+                let mean = figures.endToEnd.mean.value
+            else { return nil }
+            return (level, rate, mean)
+        }
+        guard let best = rated.max(by: { $0.1 < $1.1 }) else { return nil }
+        level = best.0.key
+        users = best.0.users
+        throughput = best.1
+        meanEndToEndMs = best.2
+        let place = best.0.users.map { "\($0) user\($0 == 1 ? "" : "s")" } ?? best.0.visit.level
+        text =
+            "\(Figures.significant(best.1, 3)) img/s at \(place), with a mean E2E of "
+            + Self.time(best.2)
+        if let knee = knee?.knee, knee < users ?? 0,
+            let at = rated.first(where: { $0.0.users == knee })
+        {
+            text +=
+                "; it bends at \(knee) users, where the mean is \(Self.time(at.2)) at "
+                + "\(Figures.significant(at.1, 3)) a second"
+        }
+        text += "."
+    }
+
+    private static func time(_ ms: Double) -> String {
+        ms < 1000
+            ? "\(Figures.significant(ms, 3)) ms" : "\(Figures.significant(ms / 1000, 3)) s"
+    }
+}

@@ -1,0 +1,127 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// The table of a run's levels, for a README, a spreadsheet and the page.
+package struct LevelTable: Sendable {
+    /// A column: its title and what it says of a level.
+    struct Column: Sendable {
+        var title: String
+        var isNumeric = true
+        var cell: @Sendable (LevelEvidence, LevelFigures) -> String
+    }
+
+    let evidence: RunEvidence
+    let audit: AuditReport
+
+    package init(_ evidence: RunEvidence, audit: AuditReport) {
+        self.evidence = evidence
+        self.audit = audit
+    }
+
+    /// What the rows are: users, or what a sweep varies.
+    var subject: String {
+        switch evidence.manifest.sweep {
+        case .resolution: "size"
+        case .steps: "steps"
+        case .precision: "precision"
+        default: evidence.closed.isEmpty ? "level" : "users"
+        }
+    }
+
+    /// A level's name in the first column.
+    static func name(_ level: LevelEvidence, _ sweep: Manifest.Sweep?) -> String {
+        var name: String
+        switch sweep {
+        case .resolution, .steps, .precision:
+            let parts = level.visit.level.split(separator: "-", maxSplits: 1)
+            name = parts.count == 2 ? String(parts[1]) : level.visit.level
+        default: name = level.name
+        }
+        if level.visit.visit > 1 { name += " (visit \(level.visit.visit))" }
+        return level.isPartial ? name + " (partial)" : name
+    }
+
+    /// The worst finding about a level.
+    static func verdict(_ level: LevelEvidence, _ audit: AuditReport) -> Verdict {
+        audit.checks.flatMap(\.findings).filter { $0.level == level.key }.map(\.verdict)
+            .max() ?? .notApplicable
+    }
+
+    var columns: [Column] {
+        let audit = audit
+        let sweep = evidence.manifest.sweep
+        return [
+            Column(title: subject) { level, _ in Self.name(level, sweep) },
+            Column(title: "X img/s (95 %)") { _, figures in
+                Self.interval(figures.throughput) { Figures.significant($0, 3) }
+            },
+            Column(title: "n") { _, figures in "\(figures.endToEnd.n)" },
+            Column(title: "E2E ms mean (95 %)") { _, figures in
+                Self.interval(figures.endToEnd.mean, Self.ms)
+            },
+            Column(title: "p50") { _, figures in Self.value(figures.endToEnd.p50) },
+            Column(title: "p95") { _, figures in Self.value(figures.endToEnd.p95) },
+            Column(title: "p99") { _, figures in Self.value(figures.endToEnd.p99) },
+            Column(title: "max") { _, figures in figures.endToEnd.max.map(Self.ms) ?? "-" },
+            Column(title: "TTFP ms p50") { _, figures in Self.value(figures.firstPreview.p50) },
+            Column(title: "p95") { _, figures in Self.value(figures.firstPreview.p95) },
+            Column(title: "errors") { _, figures in Proportion.text(figures.errorRate) },
+            Column(title: "in flight") { _, figures in Figures.decimals(figures.inFlight, 2) },
+            Column(title: "memory MiB") { level, _ in
+                let resources = level.result?.resources
+                return (resources?.deviceMemoryMax ?? resources?.serverProportionalMax)
+                    .map(Figures.grouped) ?? "-"
+            },
+            Column(title: "MFU") { _, figures in
+                figures.peakShare.map { "\(Figures.significant(100 * $0, 2)) %" } ?? "-"
+            },
+            Column(title: "audit", isNumeric: false) { level, _ in
+                let verdict = Self.verdict(level, audit)
+                return verdict == .pass ? "ok" : verdict.rawValue
+            },
+        ]
+    }
+
+    var rows: [(level: LevelEvidence, cells: [String])] {
+        let columns = columns
+        return evidence.levels.compactMap { level in
+            level.figures.map { figures in (level, columns.map { $0.cell(level, figures) }) }
+        }
+    }
+
+    static func ms(_ value: Double) -> String {
+        value >= 100 ? Figures.decimals(value, 0) : Figures.significant(value, 3)
+    }
+
+    private static func value(_ estimate: Estimate) -> String { estimate.value.map(ms) ?? "-" }
+
+    private static func interval(_ estimate: Estimate, _ text: (Double) -> String) -> String {
+        guard let value = estimate.value else { return "-" }
+        guard let low = estimate.low, let high = estimate.high else { return text(value) }
+        return "\(text(value)) (\(text(low))-\(text(high)))"
+    }
+
+    /// Where two views of the mean differ: over requests started, and over those completed.
+    var notes: [String] {
+        var notes: [String] = []
+        for level in evidence.levels {
+            guard let figures = level.figures else { continue }
+            let name = Self.name(level, evidence.manifest.sweep)
+            if let started = figures.endToEnd.mean.value,
+                let completed = figures.endToEndCompleted.value, started > 0,
+                abs(completed / started - 1) > 0.01
+            {
+                notes.append(
+                    "\(name): mean E2E of requests completed in the window is \(Self.ms(completed)) ms."
+                )
+            }
+            let lost = [
+                ("X", figures.throughput), ("p95", figures.endToEnd.p95),
+                ("p99", figures.endToEnd.p99),
+            ].compactMap { what, estimate in estimate.reason.map { "\(what): \($0)" } }
+            if !lost.isEmpty { notes.append("\(name): \(lost.joined(separator: "; ")).") }
+            if let unsteady = figures.unsteady { notes.append("\(name): unsteady, \(unsteady).") }
+            for note in level.result?.notes ?? [] { notes.append("\(name): \(note)") }
+        }
+        return notes
+    }
+}

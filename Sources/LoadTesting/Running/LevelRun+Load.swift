@@ -1,0 +1,176 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+
+extension LevelRun {
+    /// Settle, hold and drain.
+    func load(
+        _ state: LevelState, _ store: PictureStore, _ result: inout LevelResult
+    ) async throws {
+        let start = clock.now
+        let load = Task { await sendAll(state, store, from: start) }
+        await settle(state, start, &result)
+        await hold(state, &result)
+        await drain(state, load, &result)
+    }
+
+    private var scenario: Scenario { plan.scenario }
+
+    /// Sleeps until a moment, in pieces, so that an interrupt is noticed.
+    private func sleep(until time: Int64, _ state: LevelState) async {
+        while !interrupt.isSet, !(state.isExhausted && state.inFlight == 0) {
+            let left = time - clock.now
+            guard left > 0 else { return }
+            try? await Task.sleep(for: .nanoseconds(min(left, 50_000_000)))
+        }
+    }
+
+    private func show(_ state: LevelState, until end: Int64?) {
+        watch(
+            state,
+            LevelView(
+                level: visit.visit.level, users: visit.visit.load.users, phaseEnd: end,
+                process: process))
+    }
+
+    // MARK: Phases
+
+    private func settle(_ state: LevelState, _ start: Int64, _ result: inout LevelResult) async {
+        let longest = start + Int64(scenario.settle.maximum * 1e9)
+        show(state, until: longest)
+        var shortest = start + Int64(scenario.settle.minimum * 1e9)
+        // A limited visit measures each of its requests.
+        if visit.limit != nil { shortest = start }
+        while visit.limit == nil, !interrupt.isSet, clock.now < longest {
+            let completions = state.completions(since: start)
+            if let mean = Self.mean(completions) {
+                shortest = max(shortest, start + Int64(3 * mean))
+            }
+            if clock.now >= shortest,
+                SteadyProbe.isSteady(completions, inFlight: state.inFlight)
+            {
+                result.settling.becameSteady = true
+                break
+            }
+            await sleep(until: min(longest, clock.now + 100_000_000), state)
+        }
+        let end = clock.now
+        result.settling.seconds = Double(end - start) / 1e9
+        result.phases[Phase.settle.rawValue] = TimeRange(start: start, end: end)
+    }
+
+    private func hold(_ state: LevelState, _ result: inout LevelResult) async {
+        state.enter(.hold)
+        let start = clock.now
+        while !interrupt.isSet {
+            let needed = needed(state, since: result.phases[Phase.settle.rawValue]?.start ?? start)
+            result.hold.needed = needed
+            let seconds = min(max(scenario.hold, needed), scenario.maximumHold)
+            let end = visit.limit == nil ? start + Int64(seconds * 1e9) : .max
+            show(state, until: visit.limit == nil ? end : nil)
+            if clock.now >= end || state.isExhausted && state.inFlight == 0 { break }
+            await sleep(until: min(end, clock.now + 500_000_000), state)
+        }
+        let end = clock.now
+        result.hold.held = Double(end - start) / 1e9
+        result.hold.wasCapped = visit.limit == nil && result.hold.needed > scenario.maximumHold
+        result.phases[Phase.hold.rawValue] = TimeRange(start: start, end: end)
+    }
+
+    /// Seconds for 200 pictures at the rate so far, or 20 times the mean E2E.
+    private func needed(_ state: LevelState, since start: Int64) -> Double {
+        let completions = state.completions(since: start)
+        guard let mean = Self.mean(completions), completions.count > 1 else { return 0 }
+        let rate = Double(completions.count) / (Double(clock.now - start) / 1e9)
+        return max(200 / rate, 20 * mean / 1e9)
+    }
+
+    private func drain(
+        _ state: LevelState, _ load: Task<Void, Never>, _ result: inout LevelResult
+    ) async {
+        let start = clock.now
+        let times = state.completions(since: 0).map(\.endToEnd).sorted()
+        let p99 = times.isEmpty ? 0 : times[(times.count * 99 - 1) / 100]
+        let timeout = Int64(visit.mix.timeout * 1e9)
+        // A limited visit has sent all it will when the last is taken; the others must stop now.
+        state.stopSending()
+        let end = start + max(3 * p99, timeout)
+        show(state, until: end)
+        while state.inFlight > 0, clock.now < end, !interrupt.isSet {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+        if state.inFlight > 0 {
+            load.cancel()
+            result.notes.append(
+                interrupt.isSet
+                    ? "interrupted: requests in flight were given up"
+                    : "the drain took too long: requests in flight were given up")
+        }
+        await load.value
+        result.phases[Phase.drain.rawValue] = TimeRange(start: start, end: clock.now)
+    }
+
+    private static func mean(_ completions: [LevelState.Completion]) -> Double? {
+        guard !completions.isEmpty else { return nil }
+        return completions.reduce(0) { $0 + Double($1.endToEnd) } / Double(completions.count)
+    }
+
+    // MARK: Sending
+
+    private func sendAll(_ state: LevelState, _ store: PictureStore, from start: Int64) async {
+        switch visit.visit.load.kind {
+        case .closed, .single, .probes:
+            await withDiscardingTaskGroup { group in
+                for user in 0..<(visit.visit.load.users ?? 1) {
+                    group.addTask { await self.user(user, state, store) }
+                }
+            }
+        case .offline:
+            while state.isSending, !Task.isCancelled {
+                await withDiscardingTaskGroup { group in
+                    let planned = clock.now
+                    for _ in 0..<(visit.visit.load.batch ?? 1) {
+                        guard let ticket = state.begin() else { return }
+                        group.addTask { await self.one(ticket, planned, nil, state, store) }
+                    }
+                }
+            }
+        case .open, .trace:
+            let maximum = visit.visit.load.maximumInFlight ?? 256
+            let times = plan.arrivals(visit, seconds: plan.longestLoad).map { $0 + start }
+            let moments = Pacer.moments(times, clock: clock) { !state.isSending }
+            await withDiscardingTaskGroup { group in
+                for await index in moments {
+                    guard let ticket = state.arrive(index, maximum: maximum) else { continue }
+                    group.addTask { await self.one(ticket, times[index], nil, state, store) }
+                }
+            }
+        }
+    }
+
+    /// A user of a closed loop: the next request when the answer came.
+    private func user(_ user: Int, _ state: LevelState, _ store: PictureStore) async {
+        var free = clock.now
+        while !Task.isCancelled, let ticket = state.begin() {
+            let record = await one(ticket, free, user, state, store)
+            free = record.times.end ?? clock.now
+            // A server that refuses at once must not turn this into a busy loop.
+            if record.error == .connect || record.error == .rejected {
+                try? await Task.sleep(for: .milliseconds(100))
+                free = clock.now
+            }
+        }
+    }
+
+    /// Sends one request and hands over its record.
+    @discardableResult
+    private func one(
+        _ ticket: LevelState.Ticket, _ planned: Int64, _ user: Int?, _ state: LevelState,
+        _ store: PictureStore
+    ) async -> RequestRecord {
+        let parameters = plan.parameters(visit, ticket.sequence)
+        let entry = await send(parameters, ticket, planned: planned, user: user, store)
+        state.finish(entry)
+        return entry.record
+    }
+}

@@ -1,0 +1,130 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Synchronization
+
+/// What the users of a level share.
+///
+/// Held for nanoseconds, and never while a request is in flight.
+final class LevelState: Sendable {
+    /// A request that ended.
+    struct Completion: Sendable {
+        var end: Int64
+        var endToEnd: Int64
+        var firstPreview: Int64?
+        var error: ErrorClass?
+    }
+
+    /// A record and its picture, if one came.
+    struct Entry: Sendable {
+        var record: RequestRecord
+        var picture: PictureStore.Token?
+    }
+
+    /// A request that may be sent.
+    struct Ticket: Sendable {
+        var sequence: Int
+        var phase: Phase
+        /// Whether no other was in flight.
+        var isAlone: Bool
+    }
+
+    fileprivate struct State {
+        var phase = Phase.settle
+        var isSending = true
+        var next = 0
+        var planned = 0
+        var dropped = 0
+        var inFlight = 0
+        var entries: [Entry] = []
+        var completions: [Completion] = []
+        var loopLags: [Double] = []
+    }
+
+    private let state = Mutex(State())
+    private let limit: Int
+
+    /// - Parameter limit: most requests that are sent.
+    init(limit: Int?) { self.limit = limit ?? .max }
+
+    // MARK: The load
+
+    /// The next request of a closed loop; `nil` when nothing is sent any more.
+    func begin() -> Ticket? {
+        state.withLock { state -> Ticket? in
+            guard state.isSending, state.next < limit else { return nil }
+            return state.take()
+        }
+    }
+
+    /// A planned arrival; `nil` when it is dropped because too many are in flight.
+    func arrive(_ sequence: Int, maximum: Int) -> Ticket? {
+        state.withLock { state -> Ticket? in
+            guard state.isSending, sequence < limit else { return nil }
+            guard state.inFlight < maximum else {
+                state.planned += 1
+                state.dropped += 1
+                return nil
+            }
+            state.next = sequence
+            return state.take()
+        }
+    }
+
+    func finish(_ entry: Entry) {
+        let record = entry.record
+        state.withLock { state in
+            state.inFlight -= 1
+            state.entries.append(entry)
+            guard let end = record.times.end else { return }
+            state.completions.append(
+                Completion(
+                    end: end, endToEnd: end - record.times.send,
+                    firstPreview: record.times.previews.first.map { $0 - record.times.send },
+                    error: record.error))
+        }
+    }
+
+    // MARK: The level
+
+    func enter(_ phase: Phase) { state.withLock { $0.phase = phase } }
+
+    func stopSending() {
+        state.withLock { state in
+            state.isSending = false
+            state.phase = .drain
+        }
+    }
+
+    var isSending: Bool { state.withLock { $0.isSending } }
+    var phase: Phase { state.withLock { $0.phase } }
+    var inFlight: Int { state.withLock { $0.inFlight } }
+    var planned: Int { state.withLock { $0.planned } }
+    var dropped: Int { state.withLock { $0.dropped } }
+    var isExhausted: Bool { state.withLock { $0.next >= limit } }
+
+    /// Entries that ended since `index`.
+    func entries(from index: Int = 0) -> [Entry] { state.withLock { Array($0.entries[index...]) } }
+
+    /// Completions since a moment, the oldest first.
+    func completions(since time: Int64) -> [Completion] {
+        state.withLock { state in
+            let first = state.completions.lastIndex { $0.end < time }.map { $0 + 1 } ?? 0
+            return Array(state.completions[first...])
+        }
+    }
+
+    func note(loopLag: Double) { state.withLock { $0.loopLags.append(loopLag) } }
+
+    var loopLags: [Double] { state.withLock { $0.loopLags } }
+}
+
+extension LevelState.State {
+    fileprivate mutating func take() -> LevelState.Ticket {
+        defer {
+            next += 1
+            planned += 1
+            inFlight += 1
+        }
+        return LevelState.Ticket(sequence: next, phase: phase, isAlone: inFlight == 0)
+    }
+}

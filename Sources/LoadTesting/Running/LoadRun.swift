@@ -1,0 +1,284 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+import NIOHTTP1
+
+/// What the caller of a run wants to know while it goes on.
+package protocol RunObserver: Sendable {
+    func begin(_ visit: LevelVisit)
+    /// Called at each begin of a phase.
+    func watch(_ watch: LevelWatch)
+    func end(_ visit: LevelVisit, _ result: LevelResult)
+}
+
+/// A whole run: every visit of every level, then the audit's own requests.
+package final class LoadRun: Sendable {
+    private let scenario: Scenario
+    private let scenarioText: String
+    private let plan: RunPlan
+    private let sweep: Manifest.Sweep?
+    private let arguments: [String]
+    private let interrupt: Interrupt
+    private let observer: (any RunObserver)?
+    package let folder: ResultFolder
+    package let name: String
+
+    /// Prepares a run whose result folder is made in the folder `runs`; `scenarioText` is copied
+    /// into it.
+    package init(
+        plan: RunPlan, scenarioText: String, runs: String, sweep: Manifest.Sweep? = nil,
+        arguments: [String], interrupt: Interrupt, observer: (any RunObserver)? = nil
+    ) {
+        scenario = plan.scenario
+        self.plan = plan
+        self.scenarioText = scenarioText
+        self.sweep = sweep
+        self.arguments = arguments
+        self.interrupt = interrupt
+        self.observer = observer
+        let time = Date().formatted(.iso8601.dateSeparator(.omitted).timeSeparator(.omitted))
+        name = time + "-" + scenario.name
+        folder = ResultFolder(path: runs + "/" + name)
+    }
+
+    /// Runs it.
+    ///
+    /// - Returns: the manifest, `partial` after an interrupt.
+    /// - Throws: `RunError` when the server cannot be reached, `ResultError` when the folder
+    ///   cannot be written; what was measured before stays.
+    package func run() async throws -> Manifest {
+        let clock = RunClock()
+        let anchor = clock.anchor
+        var connections = 8
+        for visit in plan.visits {
+            let load = visit.visit.load
+            connections = max(
+                connections, load.users ?? 0, load.batch ?? 0, load.maximumInFlight ?? 0)
+        }
+        let http = HTTPTester(
+            base: scenario.target.url, clock: clock, connections: connections + 4,
+            timeout: scenario.request.timeout, key: scenario.target.key)
+        do {
+            let manifest = try await run(http, anchor, connections + 4)
+            await http.shutDown()
+            return manifest
+        } catch {
+            await http.shutDown()
+            throw error
+        }
+    }
+
+    private func run(
+        _ http: HTTPTester, _ anchor: ClockAnchor, _ connections: Int
+    ) async throws -> Manifest {
+        let planLines = try planText(plan)
+        try ResultFolder.write(Data(scenarioText.utf8), to: folder.scenarioFile)
+        try ResultFolder.write(planLines, to: folder.planFile)
+        let process = self.process
+        var manifest = Manifest(
+            run: name, name: scenario.name, sweep: sweep,
+            program: ProgramFacts(
+                version: LoadTestingVersion.version, commit: LoadTestingVersion.commit),
+            host: .current, target: try await target(http, process),
+            scenarioDigest: Digest.text(Data(scenarioText.utf8)),
+            planDigest: Digest.text(planLines), seed: scenario.seed, clock: anchor,
+            levels: plan.visits.map(\.visit), arguments: arguments)
+        manifest.repeats = scenario.repeats
+        manifest.objectives = scenario.objectives
+        manifest.limits = scenario.limits
+        manifest.linkBytesPerSecond = scenario.link
+        try folder.write(manifest)
+        let checker = PictureChecker(folder: folder, seed: scenario.seed)
+        var done: [(RunPlan.Visit, LevelResult)] = []
+        do {
+            for index in plan.visits.indices where !interrupt.isSet {
+                var visit = plan.visits[index]
+                try resolve(&visit, done)
+                manifest.levels[index] = visit.visit
+                if index > 0 { await pause(scenario.cooldown) }
+                try folder.write(manifest)
+                let result = try await level(visit, http, process, checker)
+                done.append((visit, result))
+            }
+            if scenario.probes, sweep == nil || sweep == .concurrency, !interrupt.isSet {
+                try await probe(done.map(\.0), http, process, checker)
+            }
+        } catch {
+            manifest.status = .partial
+            manifest.finished = http.clock.anchor.unixMicroseconds
+            try? folder.write(manifest)
+            throw error
+        }
+        manifest.status = interrupt.isSet ? .partial : .complete
+        manifest.finished = http.clock.anchor.unixMicroseconds
+        try folder.write(manifest)
+        return manifest
+    }
+
+    // MARK: Levels
+
+    private func level(
+        _ visit: RunPlan.Visit, _ http: HTTPTester, _ process: Int?, _ checker: PictureChecker
+    ) async throws -> LevelResult {
+        observer?.begin(visit.visit)
+        var target = scenario.target
+        var client = http
+        if let url = visit.url, url != target.url {
+            target.url = url
+            client = HTTPTester(
+                base: url, clock: http.clock, connections: (visit.visit.load.users ?? 1) + 4,
+                timeout: scenario.request.timeout, key: target.key)
+        }
+        let run = levelRun(visit, client, target, process)
+        let result: LevelResult
+        do {
+            result = try await run.run(checker: checker)
+        } catch {
+            if client !== http { await client.shutDown() }
+            throw error
+        }
+        if client !== http { await client.shutDown() }
+        observer?.end(visit.visit, result)
+        return result
+    }
+
+    private func levelRun(
+        _ visit: RunPlan.Visit, _ http: HTTPTester, _ target: Scenario.Target, _ process: Int?
+    ) -> LevelRun {
+        let observer = observer
+        let clock = http.clock
+        return LevelRun(
+            run: name, plan: plan, visit: visit, http: http,
+            driver: target.dialect.driver(http, model: target.model), dialect: target.dialect,
+            server: ServerSide(http: http, target: target), process: process,
+            folder: folder.level(visit.visit), interrupt: interrupt,
+            watch: { state, view in
+                observer?.watch(LevelWatch(state: state, clock: clock, view: view))
+            })
+    }
+
+    /// Gives an open level its rate, if that is a share of the knee.
+    private func resolve(
+        _ visit: inout RunPlan.Visit, _ done: [(RunPlan.Visit, LevelResult)]
+    ) throws {
+        guard let share = visit.shareOfKnee else { return }
+        // Kleinrock's power: the level with the greatest X / R is the knee.
+        let points = try done.compactMap { visit, result -> (rate: Double, power: Double)? in
+            guard visit.visit.load.kind == .closed, let held = result.held, held.seconds > 0
+            else { return nil }
+            let records = try folder.level(visit.visit).requests().filter {
+                $0.isValid && $0.purpose == .load && held.contains($0.times.end ?? .max)
+            }
+            let mean = records.reduce(0.0) { $0 + Double($1.endToEnd ?? 0) } / Double(records.count)
+            guard !records.isEmpty, mean > 0 else { return nil }
+            let rate = Double(records.count) / held.seconds
+            return (rate, rate / mean)
+        }
+        guard let knee = points.max(by: { $0.power < $1.power }) else {
+            throw RunError(
+                "level \(visit.visit.level) wants a share of the knee, but no closed level before"
+                    + " it gave a picture; put closed levels first, or give the rate as 5/s.")
+        }
+        visit.visit.load.rate = share * knee.rate
+    }
+
+    /// The audit's requests: some again, to see whether pixels are the same, and equal beside new
+    /// ones, to see whether a cache answers.
+    private func probe(
+        _ visits: [RunPlan.Visit], _ http: HTTPTester, _ process: Int?, _ checker: PictureChecker
+    ) async throws {
+        guard var visit = visits.first else { return }
+        var earlier: [RequestRecord] = []
+        for done in visits where done.visit.load.kind != .probes {
+            earlier += try folder.level(done.visit).requests().filter {
+                $0.isValid && $0.purpose == .load && $0.picture?.pixelDigest != nil
+            }
+        }
+        guard !earlier.isEmpty else { return }
+        visit.visit = LevelVisit(
+            level: "probes", visit: 1, load: LoadModel(kind: .probes, users: 1))
+        visit.content = plan.visits.count
+        visit.trace = []
+        visit.limit = nil
+        observer?.begin(visit.visit)
+        let run = levelRun(visit, http, scenario.target, process)
+        let result = try await run.probe(earlier, seed: scenario.seed, checker: checker)
+        observer?.end(visit.visit, result)
+    }
+
+    private func pause(_ seconds: Double) async {
+        for _ in 0..<Int((seconds * 20).rounded()) where !interrupt.isSet {
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    // MARK: Facts
+
+    private func planText(_ plan: RunPlan) throws -> Data {
+        var data = Data()
+        for request in plan.requests() {
+            data.append(try RecordCoding.line(request))
+            data.append(UInt8(ascii: "\n"))
+        }
+        return data
+    }
+
+    /// The server's process, if it is on this machine.
+    private var process: Int? {
+        switch scenario.target.process {
+        case .none: return nil
+        case .id(let id): return id
+        case .port(let port): return ProcessTable.listener(on: port)
+        case .automatic:
+            guard let url = URL(string: scenario.target.url),
+                ["127.0.0.1", "localhost", "::1", "[::1]"].contains(url.host ?? "")
+            else { return nil }
+            return ProcessTable.listener(on: url.port ?? (url.scheme == "https" ? 443 : 80))
+        }
+    }
+
+    private func target(_ http: HTTPTester, _ process: Int?) async throws -> TargetFacts {
+        var facts = TargetFacts(
+            url: scenario.target.url, dialect: scenario.target.dialect,
+            devices: scenario.device.count)
+        facts.process = process
+        facts.model = scenario.target.model
+        facts.device = scenario.device.name
+        facts.peakOperations = scenario.device.operations
+        facts.peakBandwidth = scenario.device.bandwidth
+        let head = await http.perform(
+            HTTPCall(method: .GET, path: "/version", id: name + "-version"))
+        if let failure = head.failure {
+            throw RunError(
+                "\(scenario.target.url) cannot be reached (\(failure.detail)); start the server, or"
+                    + " name another with --target.")
+        }
+        facts.server = head.server
+        if head.status == 200, let text = String(bytes: head.body, encoding: .utf8),
+            text.utf8.count < 200
+        {
+            facts.server = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+        guard
+            let metrics = await ServerSide(http: http, target: scenario.target).metrics()
+        else { return facts }
+        let models = ServerSide.labels("inkstone_model_info", in: metrics)
+        let model = models.first { $0["model"] == facts.model } ?? models.first
+        facts.model = facts.model ?? model?["model"]
+        facts.precision = model?["precision"]
+        if models.count == 1 {
+            facts.parameters = ServerSide.sum("inkstone_model_parameters", in: metrics)
+        }
+        for cache in ServerSide.labels("inkstone_cache_info", in: metrics) {
+            if let name = cache["cache"] { facts.declaredCaches[name] = cache["keeps"] ?? "" }
+        }
+        return facts
+    }
+}
+
+/// The state of a level that runs, for a view.
+package struct LevelWatch: Sendable {
+    let state: LevelState
+    let clock: RunClock
+    package let view: LevelView
+}

@@ -1,0 +1,34 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+
+/// Planned moments, kept by a thread of its own that sleeps in the kernel: timers of event loops
+/// and of the concurrency runtime are a millisecond late and more.
+enum Pacer {
+    /// A stream of the indices of `times`, each as its moment comes.
+    ///
+    /// The times are nanoseconds of the clock, ascending; `isOver` ends the stream early.
+    static func moments(
+        _ times: [Int64], clock: RunClock, isOver: @escaping @Sendable () -> Bool
+    ) -> AsyncStream<Int> {
+        AsyncStream { continuation in
+            let thread = Thread {
+                for (index, time) in times.enumerated() {
+                    while true {
+                        let left = time - clock.now
+                        if left <= 0 || isOver() { break }
+                        // Long waits are cut so that the end is noticed.
+                        let pause = min(left, 100_000_000)
+                        var length = timespec(tv_sec: 0, tv_nsec: Int(pause))
+                        nanosleep(&length, nil)
+                    }
+                    if isOver() { break }
+                    continuation.yield(index)
+                }
+                continuation.finish()
+            }
+            thread.qualityOfService = .userInteractive
+            thread.start()
+        }
+    }
+}

@@ -1,0 +1,97 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+import Synchronization
+
+/// Reads processor time and memory of the server and of this program while a level runs.
+package final class ResourceSampler: Sendable {
+    /// One reading.
+    package struct Sample: Sendable {
+        /// Nanoseconds since the run's clock origin.
+        package var time: Int64
+        package var server: ProcessTable.Reading?
+        /// MiB; read each second only, since it costs the kernel a walk over all mappings.
+        package var proportional: Double?
+        package var tester: ProcessTable.Reading?
+    }
+
+    private static let interval = Duration.milliseconds(250)
+
+    private let clock: RunClock
+    private let process: Int?
+    private let samples = Mutex<[Sample]>([])
+
+    /// Reads the server's process with its descendants; `nil` when it is elsewhere.
+    package init(clock: RunClock, process: Int?) {
+        self.clock = clock
+        self.process = process
+    }
+
+    /// Samples until the task is cancelled.
+    package func run() async {
+        var tree = process.map(ProcessTable.tree) ?? []
+        var round = 0
+        while !Task.isCancelled {
+            // Workers may be replaced.
+            if round % 40 == 0, let process { tree = ProcessTable.tree(process) }
+            take(tree, withProportional: round % 4 == 0)
+            round += 1
+            try? await Task.sleep(for: Self.interval)
+        }
+        take(tree, withProportional: true)
+    }
+
+    private func take(_ tree: [Int], withProportional: Bool) {
+        let sample = Sample(
+            time: clock.now, server: ProcessTable.reading(tree),
+            proportional: withProportional ? ProcessTable.proportional(tree) : nil,
+            tester: ProcessTable.reading([Int(ProcessInfo.processInfo.processIdentifier)]))
+        samples.withLock { $0.append(sample) }
+    }
+
+    /// The readings so far, the oldest first.
+    package var readings: [Sample] { samples.withLock { $0 } }
+
+    /// What they say about a stretch of time.
+    package func summary(_ range: TimeRange, loopLags: [Double]) -> ResourceSummary {
+        let inside = readings.filter { range.contains($0.time) }
+        var summary = ResourceSummary()
+        if let first = inside.first, let last = inside.last, last.time > first.time {
+            let seconds = Double(last.time - first.time) / 1e9
+            if let before = first.server, let after = last.server {
+                summary.serverCores = max(0, after.cpu - before.cpu) / seconds
+            }
+            if let before = first.tester, let after = last.tester {
+                summary.testerCores = (after.cpu - before.cpu) / seconds
+            }
+        }
+        summary.serverResidentMax = inside.compactMap(\.server?.resident).max()
+        let sizes = inside.compactMap(\.proportional)
+        summary.serverProportionalMax = sizes.max()
+        summary.serverProportionalMean =
+            sizes.isEmpty ? nil : sizes.reduce(0, +) / Double(sizes.count)
+        // A processor's memory is the host's.
+        summary.deviceMemoryMax = summary.serverProportionalMax
+        summary.deviceMemoryMean = summary.serverProportionalMean
+        summary.deviceMemorySource = sizes.isEmpty ? nil : "host"
+        let own = inside.compactMap { sample in
+            sample.tester.map { (Double(sample.time) / 6e10, $0.resident) }
+        }
+        summary.testerResidentMax = own.map(\.1).max()
+        summary.testerResidentSlope = Self.slope(own)
+        let lags = loopLags.sorted()
+        if !lags.isEmpty { summary.loopLagP99 = max(0, lags[(lags.count * 99 - 1) / 100]) }
+        return summary
+    }
+
+    /// Slope of the least-squares line, `nil` for fewer than three points.
+    private static func slope(_ points: [(Double, Double)]) -> Double? {
+        guard points.count > 2 else { return nil }
+        let n = Double(points.count)
+        let x = points.reduce(0) { $0 + $1.0 } / n
+        let y = points.reduce(0) { $0 + $1.1 } / n
+        let xx = points.reduce(0) { $0 + ($1.0 - x) * ($1.0 - x) }
+        let xy = points.reduce(0) { $0 + ($1.0 - x) * ($1.1 - y) }
+        return xx > 0 ? xy / xx : nil
+    }
+}

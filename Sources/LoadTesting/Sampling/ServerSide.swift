@@ -1,0 +1,111 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Foundation
+import NIOHTTP1
+
+/// What is read of the server beside its answers: readiness, metrics and the access log.
+package struct ServerSide: Sendable {
+    let http: HTTPTester
+    let target: Scenario.Target
+
+    package init(http: HTTPTester, target: Scenario.Target) {
+        self.http = http
+        self.target = target
+    }
+
+    /// Waits until the server says that it is ready.
+    ///
+    /// - Returns: whether it did within `seconds`; a server without such a path counts as ready
+    ///   when the scenario names none.
+    package func waitUntilReady(seconds: Double, interrupt: Interrupt) async -> Bool {
+        let end = http.clock.now + Int64(seconds * 1e9)
+        while !interrupt.isSet {
+            let exchange = await http.perform(
+                HTTPCall(method: .GET, path: target.ready ?? "/readyz", id: "imgbench-ready"))
+            if exchange.status == 200 { return true }
+            if target.ready == nil, let status = exchange.status, status != 503 { return true }
+            guard http.clock.now < end else { return false }
+            try? await Task.sleep(for: .milliseconds(250))
+        }
+        return false
+    }
+
+    /// The metrics as text; `nil` without metrics.
+    package func metrics() async -> String? {
+        guard let path = target.metrics else { return nil }
+        return await http.text(path)
+    }
+
+    /// Waits until no request is in flight by the server's own gauge, and gives the metrics of
+    /// that moment.
+    ///
+    /// - Returns: text, and whether the gauge was there and 0.
+    package func quietMetrics(seconds: Double = 10) async -> (text: String?, isQuiet: Bool) {
+        let end = http.clock.now + Int64(seconds * 1e9)
+        var latest: String?
+        while true {
+            latest = await metrics()
+            guard let text = latest else { return (nil, false) }
+            guard let gauge = Self.sum("inkstone_requests_in_flight", in: text) else {
+                return (text, false)
+            }
+            if gauge == 0 { return (text, true) }
+            guard http.clock.now < end else { return (text, false) }
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    /// The sum of a metric over its labels, `nil` when it is not there.
+    package static func sum(_ name: String, in text: String) -> Double? {
+        var sum: Double?
+        for line in text.split(separator: "\n")
+        where line.hasPrefix(name + " ") || line.hasPrefix(name + "{") {
+            if let value = line.split(separator: " ").last.flatMap({ Double($0) }) {
+                sum = (sum ?? 0) + value
+            }
+        }
+        return sum
+    }
+
+    /// The labels of a metric's samples.
+    package static func labels(_ name: String, in text: String) -> [[String: String]] {
+        text.split(separator: "\n").filter { $0.hasPrefix(name + "{") }.map { line in
+            var labels: [String: String] = [:]
+            let inside = line.drop { $0 != "{" }.dropFirst().prefix { $0 != "}" }
+            for pair in inside.split(separator: ",") {
+                let parts = pair.split(separator: "=", maxSplits: 1)
+                guard parts.count == 2 else { continue }
+                labels[String(parts[0])] = parts[1].trimmingCharacters(in: ["\""])
+            }
+            return labels
+        }
+    }
+
+    // MARK: The access log
+
+    /// Bytes of the access log now; `nil` when there is none.
+    package func logOffset() -> UInt64? {
+        guard let path = target.accessLog,
+            let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? UInt64
+        else { return nil }
+        return size
+    }
+
+    /// The lines since `offset`.
+    ///
+    /// Lines are written after the last byte was sent, so the last ones are waited for.
+    package func logLines(since offset: UInt64, lastID: String?) async -> Data? {
+        guard let path = target.accessLog else { return nil }
+        for round in 0..<20 {
+            guard let handle = try? FileHandle(forReadingFrom: URL(filePath: path)),
+                (try? handle.seek(toOffset: offset)) != nil
+            else { return nil }
+            let data = (try? handle.readToEnd()) ?? Data()
+            try? handle.close()
+            let isThere = lastID.map { data.range(of: Data($0.utf8)) != nil } ?? true
+            if isThere || round == 19 { return data }
+            try? await Task.sleep(for: .milliseconds(100))
+        }
+        return nil
+    }
+}

@@ -1,0 +1,153 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+import Yams
+
+extension Scenario {
+    /// Reads a scenario file.
+    ///
+    /// - Throws: `ScenarioError` with line and column of what is wrong: unknown keys, values of
+    ///   another kind, durations and sizes without units.
+    package init(
+        yaml text: String, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws(ScenarioError) {
+        let text = try VariableSubstitution.apply(to: text, environment: environment)
+        let root: Node
+        do {
+            guard let node = try Yams.compose(yaml: text) else {
+                throw ScenarioError("the scenario is empty.")
+            }
+            root = node
+        } catch {
+            throw error as? ScenarioError ?? ScenarioError("not YAML: \(error)")
+        }
+        try self.init(try YAMLMap(root, ""))
+    }
+
+    private init(_ root: YAMLMap) throws(ScenarioError) {
+        try root.allow([
+            "version", "name", "target", "device", "request", "levels", "hold", "max_hold",
+            "settle", "cooldown", "order", "slo", "audit", "repeat", "seed", "link",
+        ])
+        guard try root.integer("version", in: 1...1) != nil else {
+            throw YAMLMap.error(root.node, "the scenario must begin with version: 1.")
+        }
+        guard let name = try root.string("name"), Self.isName(name) else {
+            throw YAMLMap.error(
+                root["name"] ?? root.node,
+                "name must be letters, digits, '-', '_' and '.', as it becomes a folder's name.")
+        }
+        guard let target = try root.map("target"), let request = try root.map("request") else {
+            throw YAMLMap.error(root.node, "the scenario must have target and request.")
+        }
+        guard let levels = root["levels"] else {
+            throw YAMLMap.error(root.node, "the scenario must have levels.")
+        }
+        self.init(
+            name: name, target: try Target(target), request: try RequestMix(request),
+            levels: try LevelSpec.list(levels))
+        if let device = try root.map("device") { self.device = try Device(device) }
+        hold = try root.duration("hold") ?? hold
+        maximumHold = max(hold, try root.duration("max_hold") ?? maximumHold)
+        if let settle = try root.map("settle") {
+            try settle.allow(["min", "max"])
+            self.settle.minimum = try settle.duration("min") ?? self.settle.minimum
+            self.settle.maximum = max(
+                self.settle.minimum, try settle.duration("max") ?? self.settle.maximum)
+        }
+        cooldown = try root.duration("cooldown") ?? cooldown
+        order = try root.word("order", Order.self) ?? order
+        if let slo = try root.map("slo") {
+            try slo.allow(["ttfp_p95", "e2e_p95", "errors"])
+            objectives.firstPreviewP95 = try slo.duration("ttfp_p95")
+            objectives.endToEndP95 = try slo.duration("e2e_p95")
+            objectives.errors = try slo.share("errors")
+        }
+        if let audit = try root.map("audit") { try readAudit(audit) }
+        repeats = try root.integer("repeat", in: 1...100) ?? repeats
+        seed = UInt64(try root.integer("seed", in: 0...Int.max) ?? Int(seed))
+        if let node = root["link"] {
+            link = try YAMLMap.value(
+                node, "link", "bytes a second, for instance 1Gbit/s or 100MB/s",
+                ScenarioUnits.bandwidth)
+        }
+    }
+
+    private mutating func readAudit(_ audit: YAMLMap) throws(ScenarioError) {
+        enum Duplicates: String, CaseIterable { case fail, warn }
+        try audit.allow([
+            "log_deviation", "metrics_deviation", "duplicates", "determinism_tolerance", "probes",
+        ])
+        limits.logDeviation = try audit.share("log_deviation") ?? limits.logDeviation
+        limits.metricsDeviation = try audit.share("metrics_deviation") ?? limits.metricsDeviation
+        limits.duplicatesFail = try audit.word("duplicates", Duplicates.self) != .warn
+        limits.determinismTolerance =
+            try audit.integer("determinism_tolerance", in: 0...255) ?? limits.determinismTolerance
+        probes = try audit.flag("probes") ?? probes
+    }
+
+    private static func isName(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.count <= 80 && !text.hasPrefix(".")
+            && text.unicodeScalars.allSatisfy {
+                $0.isASCII
+                    && ($0.properties.isAlphabetic || "0123456789-_.".unicodeScalars.contains($0))
+            }
+    }
+}
+
+extension Scenario.Target {
+    fileprivate init(_ map: YAMLMap) throws(ScenarioError) {
+        try map.allow([
+            "url", "dialect", "model", "key", "access_log", "metrics", "ready", "process",
+        ])
+        guard let url = try map.string("url"), Self.isAddress(url) else {
+            throw YAMLMap.error(
+                map["url"] ?? map.node,
+                "target.url must be an address that begins with http:// or https://.")
+        }
+        self.init(url: url)
+        dialect = try map.word("dialect", Dialect.self) ?? dialect
+        model = try map.string("model").flatMap { $0.isEmpty ? nil : $0 }
+        key = try map.string("key").flatMap { $0.isEmpty ? nil : $0 }
+        accessLog = try map.string("access_log").flatMap { $0.isEmpty ? nil : $0 }
+        metrics = try map.string("metrics").flatMap { $0.isEmpty ? nil : $0 }
+        ready = try map.string("ready").flatMap { $0.isEmpty ? nil : $0 }
+        if let node = map["process"] {
+            process = try YAMLMap.value(
+                node, "target.process", "auto, none, a process id, or port:9997"
+            ) { text -> Scenario.ProcessChoice? in
+                switch text {
+                case "auto": return .automatic
+                case "none": return Scenario.ProcessChoice.none
+                default:
+                    if text.hasPrefix("port:") { return Int(text.dropFirst(5)).map { .port($0) } }
+                    return Int(text).map { .id($0) }
+                }
+            }
+        }
+    }
+
+    /// Whether a driver can send to it.
+    package static func isAddress(_ text: String) -> Bool {
+        guard let url = URL(string: text) else { return false }
+        return ["http", "https"].contains(url.scheme ?? "") && url.host?.isEmpty == false
+    }
+}
+
+extension Scenario.Device {
+    fileprivate init(_ map: YAMLMap) throws(ScenarioError) {
+        try map.allow(["name", "count", "operations", "bandwidth"])
+        self.init()
+        name = try map.string("name")
+        count = try map.integer("count", in: 1...100_000) ?? count
+        if let node = map["operations"] {
+            operations = try YAMLMap.value(
+                node, "device.operations", "a rate such as 300GFLOP/s or 989TFLOP/s",
+                ScenarioUnits.operations)
+        }
+        if let node = map["bandwidth"] {
+            bandwidth = try YAMLMap.value(
+                node, "device.bandwidth", "a rate such as 12GB/s", ScenarioUnits.bandwidth)
+        }
+    }
+}

@@ -1,0 +1,115 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+extension LevelFigures {
+    /// Computes a level's numbers from its records; `nil` before it was held.
+    ///
+    /// `operations` gives the floating point operations of a picture, where they are known.
+    package init?(
+        records: [RequestRecord], hold: TimeRange, objectives: ServiceObjectives = .init(),
+        peakOperations: Double? = nil, operations: (RequestParameters) -> Double? = { _ in nil }
+    ) {
+        guard hold.seconds > 0 else { return nil }
+        let load = records.filter { $0.purpose == .load && $0.phase != .prime }
+        let ended = load.filter { $0.times.end != nil }.sorted(by: Self.endsBefore)
+        let steady = SteadyWindow(completed: ended.filter(\.isValid), hold: hold)
+        let window = steady.range
+        let started = ended.filter { window.contains($0.times.send) }
+        let completed = ended.filter { $0.times.end.map(window.contains) ?? false }
+        let valid = started.filter(\.isValid)
+        let done = completed.filter(\.isValid)
+
+        self.window = window
+        cutShare = steady.cutShare
+        unsteady = steady.unsteady
+        throughputDrift = steady.throughputDrift
+        endToEndDrift = steady.endToEndDrift
+        throughput = Self.rate(of: done, in: window)
+        issueRate =
+            Double(load.count { window.contains($0.times.send) }) / window.seconds
+        goodput =
+            objectives.isEmpty
+            ? nil : Self.rate(of: done.filter { objectives.areMet(by: $0) }, in: window)
+
+        endToEnd = LatencyFigures(valid.compactMap(\.endToEndMs))
+        endToEndPlanned = LatencyFigures(
+            valid.compactMap { Self.ms($0.times.planned, $0.times.end) })
+        firstPreview = LatencyFigures(valid.compactMap(\.firstPreviewMs))
+        previewInterval = LatencyFigures(
+            valid.flatMap { record in
+                zip(record.times.previews, record.times.previews.dropFirst()).map {
+                    Double($1 - $0) / 1e6
+                }
+            })
+        answerHead = LatencyFigures(valid.compactMap { Self.ms($0.times.send, $0.times.headIn) })
+        firstByte = LatencyFigures(valid.compactMap { Self.ms($0.times.send, $0.times.firstByte) })
+        clientQueue = LatencyFigures(valid.compactMap { Self.ms($0.times.send, $0.times.headOut) })
+        scheduleLag = LatencyFigures(
+            started.compactMap { Self.ms($0.times.planned, $0.times.send) })
+        endToEndCompleted = SampleStatistics.meanEstimate(done.compactMap(\.endToEndMs))
+        let sizes = Dictionary(grouping: valid, by: \.parameters.size)
+        bySize =
+            sizes.count > 1
+            ? sizes.mapValues { LatencyFigures($0.compactMap(\.endToEndMs)) } : [:]
+
+        errorRate = Proportion.estimate(started.count - valid.count, of: started.count)
+        errors = Dictionary(
+            started.compactMap { $0.error.map { ($0.rawValue, 1) } }, uniquingKeysWith: +)
+        resolution = started.isEmpty ? nil : 1 / Double(started.count)
+
+        let open = OpenRequests(
+            load.map { ($0.times.send, $0.times.end) },
+            horizon: max(window.end, ended.last?.times.end ?? window.end))
+        inFlight = open.mean(window)
+        inFlightMax = open.maximum(window)
+        let busy = completed.compactMap(\.endToEnd).reduce(0.0) { $0 + Double($1) / 1e9 }
+        littleResidual = inFlight > 0 ? busy / window.seconds / inFlight - 1 : nil
+        answerBytes =
+            valid.isEmpty ? nil : SampleStatistics.mean(valid.map { Double($0.bodyBytes) })
+        let work = done.compactMap { operations($0.parameters) }
+        if let peakOperations, peakOperations > 0, work.count == done.count, !done.isEmpty {
+            peakShare = work.reduce(0, +) / window.seconds / peakOperations
+        }
+    }
+
+    private static func rate(of done: [RequestRecord], in window: TimeRange) -> Estimate {
+        Throughput.estimate(
+            completions: done.compactMap { $0.times.end.map { Double($0) / 1e9 } },
+            from: Double(window.start) / 1e9, to: Double(window.end) / 1e9)
+    }
+
+    private static func ms(_ from: Int64, _ to: Int64?) -> Double? {
+        to.map { Double($0 - from) / 1e6 }
+    }
+
+    /// The order of completion.
+    private static func endsBefore(_ first: RequestRecord, _ second: RequestRecord) -> Bool {
+        (first.times.end ?? .max, first.sequence) < (second.times.end ?? .max, second.sequence)
+    }
+}
+
+extension RequestRecord {
+    /// From sending to the end in ms.
+    package var endToEndMs: Double? { endToEnd.map { Double($0) / 1e6 } }
+    /// From sending to the first preview in ms.
+    package var firstPreviewMs: Double? {
+        times.previews.first.map { Double($0 - times.send) / 1e6 }
+    }
+}
+
+extension ServiceObjectives {
+    /// Whether nothing is asked of a single request.
+    var isEmpty: Bool { firstPreviewP95 == nil && endToEndP95 == nil }
+
+    /// Whether one valid request met them.
+    func areMet(by record: RequestRecord) -> Bool {
+        if let limit = endToEndP95, (record.endToEndMs ?? .infinity) > 1000 * limit {
+            return false
+        }
+        if let limit = firstPreviewP95, record.parameters.partialImages > 0,
+            (record.firstPreviewMs ?? .infinity) > 1000 * limit
+        {
+            return false
+        }
+        return true
+    }
+}

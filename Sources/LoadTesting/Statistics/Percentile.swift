@@ -1,0 +1,78 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+
+/// Percentiles of raw samples, printed only where the sample can carry them.
+package enum Percentile {
+    /// Samples that must lie beyond a percentile before it is printed.
+    package static let samplesBeyond = 5.0
+
+    /// The smallest sample that may print the percentile `p`, such as 100 for 0.95.
+    package static func minimumCount(_ p: Double) -> Int {
+        // 5 / 0.05 is a hair above 100 in binary.
+        Int((samplesBeyond / (1 - p) - 1e-6).rounded(.up))
+    }
+
+    /// The nearest-rank percentile of sorted values.
+    package static func value(_ p: Double, ofSorted sorted: [Double]) -> Double? {
+        guard !sorted.isEmpty else { return nil }
+        return sorted[rank(p, count: sorted.count)]
+    }
+
+    /// The percentile `p`, from 0 to 1, with its interval from order statistics.
+    ///
+    /// `values` are in completion order. The ranks come from the binomial distribution of the
+    /// effective sample size, exactly up to 1000 samples and by the normal approximation above.
+    package static func estimate(_ p: Double, of values: [Double]) -> Estimate {
+        let count = values.count
+        let needed = minimumCount(p)
+        guard count >= needed else {
+            return .missing("n=\(count) < \(needed)", n: count)
+        }
+        let sorted = values.sorted()
+        let effective = max(1, SampleStatistics.effectiveCount(values))
+        let (low, high) = rankBounds(p, effectiveCount: effective)
+        let value = sorted[rank(p, count: count)]
+        guard let low, let high else {
+            return Estimate(
+                value, n: count, effectiveN: effective,
+                reason: "no interval: \(count) samples are worth \(Int(effective)) independent ones"
+            )
+        }
+        return Estimate(
+            value, low: sorted[rank(low, count: count)], high: sorted[rank(high, count: count)],
+            n: count, effectiveN: effective)
+    }
+
+    /// The index of the nearest rank.
+    private static func rank(_ p: Double, count: Int) -> Int {
+        min(max(Int((p * Double(count) - 1e-9).rounded(.up)) - 1, 0), count - 1)
+    }
+
+    /// Two shares of the sample that enclose the percentile with 95 % certainty, `nil` where even
+    /// the smallest or largest sample does not.
+    private static func rankBounds(
+        _ p: Double, effectiveCount: Double
+    ) -> (low: Double?, high: Double?) {
+        let n = Int(effectiveCount)
+        if n > 1000 {
+            let half = SpecialFunctions.normal95 * (p * (1 - p) / effectiveCount).squareRoot()
+            return (max(p - half, 1 / effectiveCount), min(p + half, 1))
+        }
+        // P(j-th smallest > quantile) = P(at most j - 1 below it), each tail 2.5 % at most.
+        var low: Int?
+        var high: Int?
+        for j in stride(from: n, through: 1, by: -1)
+        where SpecialFunctions.binomialCDF(j - 1, trials: n, probability: p) <= 0.025 {
+            low = j
+            break
+        }
+        for k in 1...max(n, 1)
+        where 1 - SpecialFunctions.binomialCDF(k - 1, trials: n, probability: p) <= 0.025 {
+            high = k
+            break
+        }
+        let share = { (rank: Int) in Double(rank) / Double(n) }
+        return (low.map(share), high.map(share))
+    }
+}

@@ -1,0 +1,31 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ArgumentParser
+import LoadTesting
+
+/// `imgbench audit`: the twenty checks on a run.
+struct AuditCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "audit", abstract: "Check whether the figures of a run can be true.",
+        discussion: "Ends with 4 when a check fails: such a result is not to be published.")
+
+    @Argument(help: ArgumentHelp("Result folder of a run.", valueName: "run"))
+    var folder: String
+
+    @Flag(help: "Only what did not pass.")
+    var quiet = false
+
+    @Flag(help: "Print JSON instead of text.")
+    var json = false
+
+    func run() throws {
+        let reporter = try Reading.reporter(folder)
+        try Reading.orEnd { try reporter.write([.json]) }
+        if json {
+            print(try Reading.json(reporter.audit), terminator: "")
+        } else {
+            print(reporter.audit.text(isVerbose: !quiet), terminator: "")
+        }
+        guard reporter.audit.hasPassed else { throw ExitStatus.auditFailed }
+    }
+}

@@ -1,0 +1,30 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ArgumentParser
+import LoadTesting
+
+/// `imgbench knee`: where a server saturates.
+struct KneeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "knee", abstract: "Say where a server saturates, by six methods.")
+
+    @Argument(
+        help: ArgumentHelp(
+            "Result folder of a sweep of concurrency with at least three levels.", valueName: "run")
+    )
+    var folder: String
+
+    @Flag(help: "Print JSON instead of text.")
+    var json = false
+
+    func run() throws {
+        let reporter = try Reading.reporter(folder)
+        guard let knee = reporter.summary.knee else {
+            Perform.tell(
+                "\(folder) has \(reporter.evidence.closed.count) closed levels with pictures; expected at least"
+                    + " 3, so sweep concurrency first.")
+            throw ExitStatus.couldNotRun
+        }
+        print(json ? try Reading.json(knee) : knee.text, terminator: "")
+    }
+}

@@ -1,0 +1,86 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ArgumentParser
+import Foundation
+import LoadTesting
+
+/// Runs a plan, shows it, and computes what is to be told of it.
+enum Perform {
+    static func run(
+        _ plan: RunPlan, scenarioText: String, out: String, sweep: Manifest.Sweep? = nil
+    ) async throws {
+        let interrupt = Interrupt()
+        interrupt.watchSignals()
+        let view = LiveView.standard()
+        let run = LoadRun(
+            plan: plan, scenarioText: scenarioText, runs: out, sweep: sweep,
+            arguments: CommandLine.arguments, interrupt: interrupt, observer: view)
+        let drawing = Task { await view.run() }
+        defer { drawing.cancel() }
+        do {
+            let manifest = try await run.run()
+            drawing.cancel()
+            try finish(run.folder, manifest)
+        } catch let error as RunError {
+            tell(error.description)
+            throw ExitStatus.couldNotRun
+        } catch let error as ResultError {
+            tell(error.description)
+            throw ExitStatus.couldNotRun
+        }
+    }
+
+    /// Statistics, audit and report of what was measured, and the exit status that follows.
+    private static func finish(_ folder: ResultFolder, _ manifest: Manifest) throws {
+        let reporter = try RunReporter(folder)
+        try reporter.write()
+        print("\n" + reporter.markdown)
+        print("audit: \(reporter.audit.verdict.rawValue)")
+        for check in reporter.audit.checks where check.verdict > .pass {
+            print("  \(check.id.rawValue) \(check.verdict.rawValue) \(check.title)")
+            for finding in check.findings where finding.verdict > .pass {
+                print("    \(finding.level.map { $0 + ": " } ?? "")\(finding.text)")
+            }
+        }
+        print(folder.reportFile.path)
+        if manifest.status == .partial { throw ExitStatus.interrupted }
+        if !reporter.audit.hasPassed { throw ExitStatus.auditFailed }
+        if reporter.summary.objectives.contains(where: { !$0.isMet }) {
+            throw ExitStatus.objectiveMissed
+        }
+    }
+
+    static func tell(_ sentence: String) {
+        FileHandle.standardError.write(Data("imgbench: \(sentence)\n".utf8))
+    }
+
+    /// Reads a scenario file.
+    static func scenario(_ file: String) throws -> (Scenario, String) {
+        guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+            tell(
+                "\(file) cannot be read; name a scenario file such as Benchmarks/scenarios/openai.yaml."
+            )
+            throw ExitStatus.couldNotRun
+        }
+        do {
+            return (try Scenario(yaml: text), text)
+        } catch {
+            tell("\(file): \(error)")
+            throw ExitStatus.couldNotRun
+        }
+    }
+
+    /// Makes the plan, reading trace files from beside the scenario.
+    static func plan(_ scenario: Scenario, beside file: String? = nil) throws -> RunPlan {
+        do {
+            return try RunPlan(scenario) { name in
+                let folder = file.map { URL(filePath: $0).deletingLastPathComponent() }
+                let url = URL(filePath: name, relativeTo: folder)
+                return try PlanFile.read(url)
+            }
+        } catch {
+            tell(String(describing: error))
+            throw ExitStatus.couldNotRun
+        }
+    }
+}

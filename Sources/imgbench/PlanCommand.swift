@@ -1,0 +1,31 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ArgumentParser
+import Foundation
+import LoadTesting
+
+/// `imgbench plan`: what a run would send.
+struct PlanCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan", abstract: "Write the list of requests of a scenario, without load.")
+
+    @Argument(help: "Scenario file.")
+    var scenario: String
+
+    @Option(help: ArgumentHelp("File of JSON lines; - is standard output.", valueName: "file"))
+    var out = "-"
+
+    @Option(help: ArgumentHelp("Seed of prompts, sizes, seeds and arrivals.", valueName: "number"))
+    var seed: UInt64?
+
+    func run() throws {
+        var (scenario, _) = try Perform.scenario(scenario)
+        if let seed { scenario.seed = seed }
+        let data = try PlanFile.lines(try Perform.plan(scenario, beside: self.scenario).requests())
+        if out == "-" {
+            FileHandle.standardOutput.write(data)
+        } else {
+            try ResultFolder.write(data, to: URL(filePath: out))
+        }
+    }
+}

@@ -1,0 +1,47 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ArgumentParser
+import Foundation
+import LoadTesting
+
+/// `imgbench quality`: how far pictures are from their references.
+struct QualityCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "quality",
+        abstract: "Compare pictures with their references: PSNR, SSIM, MS-SSIM, GMSD, CIEDE2000.",
+        discussion: """
+            With one folder: the result of a sweep of steps or precisions, whose levels are compared \
+            with the reference level, paired by prompt and seed. With two: folders of pictures of \
+            the same names.
+            """)
+
+    @Argument(help: "Result folder, or the folder of the references.")
+    var first: String
+
+    @Argument(help: "Folder of the pictures to judge.")
+    var second: String?
+
+    @Flag(help: "Print JSON instead of a table.")
+    var json = false
+
+    func run() throws {
+        if let second {
+            let summary = try Reading.orEnd {
+                try QualityReport.folders(URL(filePath: first), URL(filePath: second))
+            }
+            print(json ? try Reading.json(summary) : summary.text, terminator: "")
+            return
+        }
+        let folder = ResultFolder(path: first)
+        let report = try Reading.orEnd {
+            try QualityReport(folder, try RunEvidence(folder))
+        }
+        guard let report else {
+            Perform.tell(
+                "\(first) is no sweep of steps or precisions; run imgbench sweep steps, or name two"
+                    + " folders of pictures.")
+            throw ExitStatus.couldNotRun
+        }
+        print(json ? try Reading.json(report) : report.markdown, terminator: "")
+    }
+}

@@ -1,0 +1,98 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+import LoadTesting
+import Testing
+
+/// Every fault of the mock server trips its check, and a server without faults trips none.
+@Suite(.serialized) struct FaultTests {
+    /// Audits a run against a server with these faults.
+    private func audit(
+        _ faults: Set<MockFault>, service: Double = 0.02, devices: Int = 4,
+        levels: [LevelSpec] = [.closed(users: [4])], hold: Double = 1.2, probes: Bool = false,
+        change: (inout Scenario) -> Void = { _ in }
+    ) async throws -> AuditReport {
+        var settings = MockSettings()
+        settings.serviceTime = service
+        settings.devices = devices
+        settings.faults = faults
+        let (folder, _, _) = try await MockRunTests.run(settings, levels: levels, hold: hold) {
+            $0.probes = probes
+            $0.device.count = devices
+            change(&$0)
+        }
+        defer { try? FileManager.default.removeItem(at: folder.url.deletingLastPathComponent()) }
+        return try RunReporter(folder).audit
+    }
+
+    private func verdict(_ id: CheckID, _ report: AuditReport) throws -> Verdict {
+        try #require(report.checks.first { $0.id == id }).verdict
+    }
+
+    @Test func aServerWithoutFaultsFailsNoCheckOfIts() async throws {
+        let report = try await audit([], service: 0.14, hold: 2, probes: true) {
+            // What else runs on the machine is no fault of the server.
+            $0.limits.logDeviation = 0.5
+            $0.limits.metricsDeviation = 0.5
+        }
+        for id in [CheckID.a1, .a3, .a5, .a6, .a7, .a13, .a14, .a16, .a18] {
+            let check = try #require(report.checks.first { $0.id == id })
+            #expect(
+                check.verdict == .pass, "\(id) \(check.findings.map(\.text)) \(check.reason ?? "")")
+        }
+        for id in [CheckID.a2, .a8, .a17, .a19] {
+            let check = try #require(report.checks.first { $0.id == id })
+            #expect(check.verdict != .fail, "\(id) \(check.findings.map(\.text))")
+        }
+    }
+
+    @Test(arguments: [
+        (MockFault.lostLine, CheckID.a3), (.wrongBytes, .a3), (.counter, .a5),
+        (.durationSum, .a5), (.fewerSteps, .a13), (.busy, .a14), (.clockStep, .a18),
+        (.timedPreview, .a16),
+    ])
+    func aFaultTripsItsCheck(_ fault: MockFault, _ id: CheckID) async throws {
+        #expect(try verdict(id, await audit([fault])) == .fail)
+    }
+
+    @Test func aLogThatStopsItsClockEarlyIsSeen() async throws {
+        #expect(try verdict(.a4, await audit([.earlyClock], service: 0.15)) == .fail)
+    }
+
+    @Test func equalPicturesAreSeen() async throws {
+        let report = try await audit([.duplicate]) { $0.request.keywords["n"] = ["1"] }
+        #expect(try verdict(.a6, report) == .fail)
+    }
+
+    @Test func otherPixelsForTheSameRequestAreSeen() async throws {
+        #expect(try verdict(.a7, await audit([.random], hold: 0.6, probes: true)) == .fail)
+    }
+
+    @Test func aCacheThatNobodyDeclaredIsSeen() async throws {
+        #expect(try verdict(.a8, await audit([.silentCache], hold: 0.6, probes: true)) == .fail)
+    }
+
+    @Test func aModelThatCannotFitIsSeen() async throws {
+        // The test's own process stands for the server's; it holds no 6 billion weights.
+        #expect(try verdict(.a17, await audit([.hugeModel])) == .fail)
+    }
+
+    @Test func aServerThatIsSlowOnlyAloneIsSeen() async throws {
+        let report = try await audit(
+            [.lazyAlone], levels: [.closed(users: [1, 4])], hold: 1)
+        #expect(try verdict(.a2, report) == .fail)
+    }
+
+    @Test func droppedArrivalsAreSeen() async throws {
+        let report = try await audit(
+            [], service: 0.1, devices: 1,
+            levels: [
+                .open(arrivals: .constant, rates: [.absolute(30)], shape: nil, maximumInFlight: 4)
+            ])
+        #expect(try verdict(.a9, report) == .fail)
+    }
+
+    @Test func moreThanTheLinkCarriesIsSeen() async throws {
+        #expect(try verdict(.a19, await audit([]) { $0.link = 1000 }) == .fail)
+    }
+}
