@@ -53,6 +53,9 @@ struct LoRACommand: ParsableCommand {
         @Option(help: ArgumentHelp("Folder to write; it must not exist.", valueName: "folder"))
         var output: String
 
+        @Flag(help: "Write weights that change in F32: bf16 would round small changes away.")
+        var f32 = false
+
         @Option(
             parsing: .unconditional,
             help: ArgumentHelp("Threads that compute; all processors if not given.", valueName: "n")
@@ -73,7 +76,7 @@ struct LoRACommand: ParsableCommand {
                 threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
             let merged = try MergedCheckpoint(
                 model: folder, loras: try lora.map(LoRAOption.parse), device: device)
-            try merged.write(to: URL(filePath: output))
+            try merged.write(to: URL(filePath: output), isWide: f32)
             merged.reports.compactMap(\.warning).forEach(complain)
             print(output)
         }

@@ -408,7 +408,8 @@ def check(arguments, folder):
 
     # The merged folder, read by diffusers.
     output = folder / "merged"
-    command = [arguments.inkstone, "lora", "merge", "--model", model, "--output", output]
+    command = [arguments.inkstone, "lora", "merge", "--f32", "--model", model,
+               "--output", output]
     files.append((drawn[12][1], 0.5))
     for module, change in drawn[12][0].changes.items():
         total[module] = total.get(module, 0) + change * 0.5

@@ -29,10 +29,11 @@ package struct MergedCheckpoint<Device: Backend> {
 
     /// Writes the folder, which must not exist; it appears complete or not at all.
     ///
-    /// Weights that change keep their type; F16 ones become F32, so that no range is lost.
+    /// Weights that change keep their type, unless `isWide` asks for F32; F16 ones become F32 anyhow,
+    /// so that no range is lost.
     ///
     /// - Throws: `CheckpointError` of code `writeFailed`, and what the file system says.
-    package func write(to folder: URL) throws {
+    package func write(to folder: URL, isWide: Bool) throws {
         let manager = FileManager.default
         guard !manager.fileExists(atPath: folder.path) else {
             throw CheckpointError(
@@ -56,7 +57,7 @@ package struct MergedCheckpoint<Device: Backend> {
                     try copy(from, to: to)
                     continue
                 }
-                try write(from, file, to: to)
+                try write(from, file, to: to, isWide: isWide)
             }
             try manager.moveItem(at: hidden, to: folder)
         } catch {
@@ -77,7 +78,9 @@ package struct MergedCheckpoint<Device: Backend> {
     }
 
     /// One component: its small files, and its tensors in one file.
-    private func write(_ from: URL, _ file: String, to folder: URL) throws {
+    private func write(
+        _ from: URL, _ file: String, to folder: URL, isWide: Bool
+    ) throws {
         let manager = FileManager.default
         try manager.createDirectory(at: folder, withIntermediateDirectories: true)
         // The names as they are stored, with a prefix or without.
@@ -97,15 +100,16 @@ package struct MergedCheckpoint<Device: Backend> {
             to: folder.appending(path: file),
             tensors: store.names.compactMap { name in
                 store[name].map { tensor in
-                    let isWide = changes.touches(plain(name)) && tensor.dtype != .bf16
+                    let becomesF32 =
+                        changes.touches(plain(name)) && (isWide || tensor.dtype != .bf16)
                     return .init(
-                        name: name, dtype: isWide ? .f32 : tensor.dtype, shape: tensor.shape)
+                        name: name, dtype: becomesF32 ? .f32 : tensor.dtype, shape: tensor.shape)
                 }
             }, metadata: ["format": "pt"])
         for name in store.names {
             guard let tensor = store[name] else { continue }
             if let merged = try changes.merged(plain(name), tensor, on: device) {
-                if tensor.dtype == .bf16 {
+                if tensor.dtype == .bf16, !isWide {
                     guard case .bf16(let bits) = NewTensor.Numbers.bf16(rounding: merged) else {
                         continue
                     }
