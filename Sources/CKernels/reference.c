@@ -260,7 +260,7 @@ static void reference_convert(ink_pool *pool, const ink_convert *p) {
     ink_operand source = {p->x, p->stride};
     for (size_t row = 0; line && row < p->rows; row++) {
         for (size_t i = 0; i < p->columns; i++) {
-            float x = operand_at(&source, p->from, row, i);
+            float x = operand_at(&source, p->from, row, i) * p->scale;
             if (p->out.precision == INK_INT8) line[i] = x;
             else put(&p->out, row, i, x);
         }

@@ -80,6 +80,26 @@ package struct EngineBenchmark {
         return try time("block of \(tokens) tokens", operations) { try block.run() }
     }
 
+    /// One block without and with a LoRA of some rank on all its layers, in turns.
+    package func lora(tokens: Int, rank: Int) throws -> [TimedRuns] {
+        let block = try TimedBlock(
+            "layers.0", of: model, device: device, tokens: tokens, loraRank: rank)
+        let operations = model.transformerConfig.operations(
+            tokens: tokens, feedForward: try model.feedForwardWidth())
+        var seconds: [[Double]] = [[], []]
+        for run in 0...repetitions {
+            for (index, withLoRA) in [false, true].enumerated() {
+                let start = ContinuousClock.now
+                try block.run(withLoRA: withLoRA)
+                // The first pair warms the caches.
+                if run > 0 { seconds[index].append((ContinuousClock.now - start).inSeconds) }
+            }
+        }
+        return zip(["block of \(tokens) tokens", "with a LoRA of rank \(rank)"], seconds).map {
+            TimedRuns(name: $0, operations: operations, seconds: $1)
+        }
+    }
+
     /// One evaluation of the whole transformer with a prompt of 60 tokens.
     package func step(width: Int, height: Int) throws -> TimedRuns {
         let plan = try MemoryPlan(model: model, precision: device.precision)

@@ -15,6 +15,7 @@ extension GenerationParameters {
             width: image.image.width,
             height: image.image.height,
             model: model.id,
+            loras: request.loras.map { LoRA(name: $0.name, scale: $0.scale) },
             extras: request.source.map { [Field("Denoising strength", "\($0.strength)")] } ?? [],
             version: "Inkstone \(Engine.version)")
     }

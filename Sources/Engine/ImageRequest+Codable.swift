@@ -14,7 +14,7 @@ import Imaging
 extension ImageRequest: Codable {
     private enum CodingKeys: String, CodingKey {
         case prompt, negativePrompt, size, steps, guidanceScale, cfgNormalization, cfgTruncation
-        case seed, count, source
+        case seed, count, source, loras
     }
 
     /// Reads a request that was checked when it was made.
@@ -30,7 +30,8 @@ extension ImageRequest: Codable {
             cfgTruncation: try fields.decode(Double.self, forKey: .cfgTruncation),
             seed: try fields.decode(UInt64.self, forKey: .seed),
             count: try fields.decode(Int.self, forKey: .count),
-            source: try fields.decodeIfPresent(Source.self, forKey: .source))
+            source: try fields.decodeIfPresent(Source.self, forKey: .source),
+            loras: try fields.decodeIfPresent([LoRAChoice].self, forKey: .loras) ?? [])
     }
 
     /// Writes every field.
@@ -46,6 +47,7 @@ extension ImageRequest: Codable {
         try fields.encode(seed, forKey: .seed)
         try fields.encode(count, forKey: .count)
         try fields.encodeIfPresent(source, forKey: .source)
+        if !loras.isEmpty { try fields.encode(loras, forKey: .loras) }
     }
 }
 

@@ -44,6 +44,8 @@ public struct ImageRequest: Sendable, Equatable {
         public var count: Int?
         /// A picture to start from.
         public var source: Source?
+        /// LoRA files with their strengths, added in this order.
+        public var loras: [LoRAChoice]?
 
         /// A draft that says nothing but the prompt.
         public init(prompt: String) {
@@ -71,6 +73,8 @@ public struct ImageRequest: Sendable, Equatable {
     public let count: Int
     /// A picture to start from.
     public let source: Source?
+    /// LoRA files with their strengths, added in this order.
+    public let loras: [LoRAChoice]
 
     /// Fills the gaps of a draft with the model's defaults and checks every field.
     ///
@@ -115,6 +119,9 @@ public struct ImageRequest: Sendable, Equatable {
                         + " step to run; raise strength or steps.")
             }
         }
+        let loras = draft.loras ?? []
+        try Self.check(loras, limits)
+        self.loras = loras
         self.prompt = draft.prompt
         self.negativePrompt = negative
         self.size = PixelSize(width: width, height: height)
@@ -132,7 +139,8 @@ public struct ImageRequest: Sendable, Equatable {
     /// A request of fields that were checked before.
     init(
         prompt: String, negativePrompt: String, size: PixelSize, steps: Int, guidanceScale: Double,
-        cfgNormalization: Double, cfgTruncation: Double, seed: UInt64, count: Int, source: Source?
+        cfgNormalization: Double, cfgTruncation: Double, seed: UInt64, count: Int, source: Source?,
+        loras: [LoRAChoice]
     ) {
         self.prompt = prompt
         self.negativePrompt = negativePrompt
@@ -144,6 +152,7 @@ public struct ImageRequest: Sendable, Equatable {
         self.seed = seed
         self.count = count
         self.source = source
+        self.loras = loras
     }
 
     /// The same request without its first pictures.
@@ -153,7 +162,33 @@ public struct ImageRequest: Sendable, Equatable {
             prompt: prompt, negativePrompt: negativePrompt, size: size, steps: steps,
             guidanceScale: guidanceScale, cfgNormalization: cfgNormalization,
             cfgTruncation: cfgTruncation, seed: seed &+ UInt64(number), count: count - number,
-            source: source)
+            source: source, loras: loras)
+    }
+
+    private static func check(
+        _ loras: [LoRAChoice], _ limits: ModelDescription.Limits
+    ) throws(RequestError) {
+        guard loras.count <= limits.maximumLoRAs else {
+            throw RequestError(
+                field: "loras",
+                message: "loras must have at most \(limits.maximumLoRAs) entries, got"
+                    + " \(loras.count).")
+        }
+        for lora in loras {
+            guard LoRAChoice.isName(lora.name) else {
+                throw RequestError(
+                    field: "loras",
+                    message: "loras must name files of this server without their folder and ending,"
+                        + " got \(LoRARegistry.shown(lora.name)).")
+            }
+            guard (-10.0...10.0).contains(lora.scale) else {
+                throw RequestError(
+                    field: "loras",
+                    message:
+                        "the scale of LoRA \(LoRARegistry.shown(lora.name)) must be between -10"
+                        + " and 10, got \(lora.scale).")
+            }
+        }
     }
 
     private static func check(

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Dispatch
+import ModelFiles
 import Synchronization
 public import Tensors
 public import ZImage
@@ -16,6 +17,8 @@ public final class InferenceEngine: ImageGenerating, Sendable {
     public let description: ModelDescription
     /// How much it takes on at once.
     public let limits: SchedulerLimits
+    /// Files that requests may name.
+    public let loras: LoRARegistry
     private let onPass: (@Sendable (PassReport) -> Void)?
     /// The one thread that works: a pipeline takes one call at a time.
     private let queue = DispatchQueue(label: "inkstone.engine", qos: .userInitiated)
@@ -56,12 +59,14 @@ public final class InferenceEngine: ImageGenerating, Sendable {
     /// - Parameters:
     ///   - pipeline: a loaded model.
     ///   - limits: how much it takes on at once.
+    ///   - loras: files that requests may name; those of the model's folder if not given.
     ///   - onPass: told about every pass, on the thread that works.
     public init(
         pipeline: Pipeline<CPUBackend>, limits: SchedulerLimits = SchedulerLimits(),
-        onPass: (@Sendable (PassReport) -> Void)? = nil
+        loras: LoRARegistry? = nil, onPass: (@Sendable (PassReport) -> Void)? = nil
     ) {
         self.pipeline = pipeline
+        self.loras = loras ?? LoRARegistry(models: [pipeline.model.url])
         self.limits = limits
         self.onPass = onPass
         description = ModelDescription(pipeline: pipeline)
@@ -169,7 +174,7 @@ public final class InferenceEngine: ImageGenerating, Sendable {
         for ticket in tickets {
             scheduler.add(
                 ScheduledJob(
-                    ticket.request, options: RunOptions(),
+                    ticket.request, loras: loras, options: RunOptions(),
                     isCancelled: { ticket.cancelled.load(ordering: .relaxed) },
                     onEvent: { ticket.continuation.yield($0) },
                     onEnd: { error in
@@ -188,6 +193,8 @@ public final class InferenceEngine: ImageGenerating, Sendable {
         package var noise: [Float]?
         /// Called with the tensors of each picture.
         package var onTrace: (@Sendable (Trace) -> Void)?
+        /// Files beside those that the request names.
+        package var loras: [LoRASource] = []
         /// Whether previews are made.
         package var previews = true
 
@@ -214,8 +221,8 @@ public final class InferenceEngine: ImageGenerating, Sendable {
             withoutActuallyEscaping(onEvent) { onEvent in
                 scheduler.add(
                     ScheduledJob(
-                        request, options: options, isCancelled: isCancelled, onEvent: onEvent,
-                        onEnd: { failure = $0 }))
+                        request, loras: loras, options: options, isCancelled: isCancelled,
+                        onEvent: onEvent, onEnd: { failure = $0 }))
                 while scheduler.advance() {}
             }
         }

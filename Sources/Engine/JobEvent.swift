@@ -30,6 +30,8 @@ public struct GeneratedImage: Sendable {
     public var promptTruncated: Bool
     /// Where the time went.
     public var seconds: Timings
+    /// What the request's LoRA files did.
+    public var loras: [LoRANote] = []
     /// The picture as a PNG file that says how it was made, once somebody has written one.
     public var png: [UInt8]?
 
@@ -95,6 +97,8 @@ public struct GenerationError: Error, Sendable, Equatable, CustomStringConvertib
         case notLoaded
         /// Its time was over before it was done.
         case deadline
+        /// A LoRA file cannot be used.
+        case lora
         /// There is no room on the disk, or it cannot be written to.
         case storage
         /// Anything else.

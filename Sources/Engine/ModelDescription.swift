@@ -41,11 +41,13 @@ public struct ModelDescription: Sendable, Codable, Equatable {
         public var maximumPromptLength: Int
         /// Both sides are multiples of this.
         public var sizeMultiple: Int
+        /// LoRA files of one request.
+        public var maximumLoRAs: Int
 
         /// All fields.
         public init(
             maximumWidth: Int, maximumHeight: Int, maximumSteps: Int, maximumCount: Int,
-            maximumPromptLength: Int, sizeMultiple: Int
+            maximumPromptLength: Int, sizeMultiple: Int, maximumLoRAs: Int = 8
         ) {
             self.maximumWidth = maximumWidth
             self.maximumHeight = maximumHeight
@@ -53,6 +55,20 @@ public struct ModelDescription: Sendable, Codable, Equatable {
             self.maximumCount = maximumCount
             self.maximumPromptLength = maximumPromptLength
             self.sizeMultiple = sizeMultiple
+            self.maximumLoRAs = maximumLoRAs
+        }
+
+        /// Reads limits; a description that is silent on LoRA files allows the usual number.
+        public init(from decoder: any Decoder) throws {
+            let fields = try decoder.container(keyedBy: CodingKeys.self)
+            self.init(
+                maximumWidth: try fields.decode(Int.self, forKey: .maximumWidth),
+                maximumHeight: try fields.decode(Int.self, forKey: .maximumHeight),
+                maximumSteps: try fields.decode(Int.self, forKey: .maximumSteps),
+                maximumCount: try fields.decode(Int.self, forKey: .maximumCount),
+                maximumPromptLength: try fields.decode(Int.self, forKey: .maximumPromptLength),
+                sizeMultiple: try fields.decode(Int.self, forKey: .sizeMultiple),
+                maximumLoRAs: try fields.decodeIfPresent(Int.self, forKey: .maximumLoRAs) ?? 8)
         }
     }
 

@@ -2,7 +2,7 @@
 
 import Imaging
 import Tensors
-import ZImage
+package import ZImage
 
 /// A request on the device: its pictures on their way, and what it has been served so far.
 package final class ScheduledJob {
@@ -20,6 +20,8 @@ package final class ScheduledJob {
     }
 
     let request: ImageRequest
+    /// Files that the request may name.
+    let loras: LoRARegistry
     let options: InferenceEngine.RunOptions
     let isCancelled: () -> Bool
     let onEvent: (JobEvent) -> Void
@@ -36,11 +38,13 @@ package final class ScheduledJob {
     var service = 0
 
     package init(
-        _ request: ImageRequest, options: InferenceEngine.RunOptions,
-        isCancelled: @escaping () -> Bool, onEvent: @escaping (JobEvent) -> Void,
+        _ request: ImageRequest, loras: LoRARegistry = LoRARegistry(),
+        options: InferenceEngine.RunOptions, isCancelled: @escaping () -> Bool,
+        onEvent: @escaping (JobEvent) -> Void,
         onEnd: @escaping ((any Error)?) -> Void
     ) {
         self.request = request
+        self.loras = loras
         self.options = options
         self.isCancelled = isCancelled
         self.onEvent = onEvent
@@ -54,7 +58,7 @@ package final class ScheduledJob {
     func openLane(on pipeline: Pipeline<CPUBackend>) throws {
         let lane = Lane(
             image: nextImage,
-            generation: try pipeline.begin(input(nextImage), sibling: lanes.last?.generation))
+            generation: try pipeline.begin(try input(nextImage), sibling: lanes.last?.generation))
         nextImage += 1
         lanes.append(lane)
     }
@@ -77,20 +81,17 @@ package final class ScheduledJob {
         delivered += 1
         let generation = lane.generation
         if let trace = generation.trace { options.onTrace?(trace) }
-        onEvent(
-            .image(
-                GeneratedImage(
-                    index: lane.image, seed: request.seed &+ UInt64(lane.image), image: image,
-                    pixelDigest: digest(image.pixels),
-                    promptTruncated: generation.promptTruncated,
-                    seconds: Timings(
-                        text: generation.inputSeconds, steps: lane.stepSeconds,
-                        decode: decodeSeconds,
-                        total: lane.stepSeconds.reduce(
-                            generation.inputSeconds + decodeSeconds, +)))))
+        var made = GeneratedImage(
+            index: lane.image, seed: request.seed &+ UInt64(lane.image), image: image,
+            pixelDigest: digest(image.pixels), promptTruncated: generation.promptTruncated,
+            seconds: Timings(
+                text: generation.inputSeconds, steps: lane.stepSeconds, decode: decodeSeconds,
+                total: lane.stepSeconds.reduce(generation.inputSeconds + decodeSeconds, +)))
+        made.loras = generation.loraReports.map { LoRANote($0) }
+        onEvent(.image(made))
     }
 
-    private func input(_ index: Int) -> PipelineInput {
+    private func input(_ index: Int) throws -> PipelineInput {
         var input = PipelineInput(
             prompt: request.prompt, width: request.size.width, height: request.size.height,
             steps: request.steps, guidanceScale: request.guidanceScale,
@@ -100,8 +101,26 @@ package final class ScheduledJob {
         input.cfgTruncation = request.cfgTruncation
         input.source = request.source?.image
         input.strength = request.source?.strength ?? 1
+        input.loras = try request.loras.map {
+            LoRASource(url: try loras.find($0.name).url, scale: $0.scale)
+        }
+        input.loras += options.loras
         input.noise = options.noise
         input.keepsTrace = options.onTrace != nil
         return input
+    }
+}
+
+extension LoRANote {
+    /// A report in short.
+    package init(_ report: LoRAReport) {
+        let ending = ".safetensors"
+        let name =
+            report.name.hasSuffix(ending)
+            ? String(report.name.dropLast(ending.count)) : report.name
+        self.init(
+            name: name, scale: report.scale, matched: report.matched,
+            unmatched: report.unmatched.count, unused: report.unused.count,
+            warning: report.warning)
     }
 }

@@ -118,6 +118,8 @@ extension APIError {
         case .deadline:
             self.init(
                 .gatewayTimeout, type: "server_error", code: "deadline_exceeded", error.message)
+        case .lora:
+            self.init(.badRequest, code: "invalid_lora", parameter: "loras", error.message)
         case .numeric:
             self.init(
                 .internalServerError, type: "server_error", code: "numeric_failure",

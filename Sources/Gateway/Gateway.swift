@@ -101,6 +101,7 @@ package struct Gateway: Sendable {
         addModelRoutes(to: router)
         addModelLifecycleRoutes(to: router)
         addPageAPIRoutes(to: router)
+        addLoRARoutes(to: router)
         addJobRoutes(to: router)
         addHealthRoutes(to: router)
         addMetricsRoute(to: router)

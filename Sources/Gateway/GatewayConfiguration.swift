@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Engine
 public import Service
 
 /// Where the service listens and whom it answers.
@@ -34,6 +35,10 @@ public struct GatewayConfiguration: Sendable {
     public var keepAliveInterval: Duration
     /// How many jobs are taken on, and how long they are kept.
     public var jobs: JobService.Limits
+    /// LoRA files that requests may name.
+    public var loras: LoRARegistry
+    /// Bytes of the largest LoRA file that is taken.
+    public var maximumLoRABytes: Int
     /// Time that requests in progress get when the service is asked to stop.
     public var shutdownGrace: Duration
 
@@ -51,6 +56,8 @@ public struct GatewayConfiguration: Sendable {
         capacity: Int? = nil,
         keepAliveInterval: Duration = .seconds(15),
         jobs: JobService.Limits = .init(),
+        loras: LoRARegistry = LoRARegistry(),
+        maximumLoRABytes: Int = 4 << 30,
         shutdownGrace: Duration = .seconds(30)
     ) {
         self.version = version
@@ -65,6 +72,8 @@ public struct GatewayConfiguration: Sendable {
         self.capacity = capacity
         self.keepAliveInterval = keepAliveInterval
         self.jobs = jobs
+        self.loras = loras
+        self.maximumLoRABytes = maximumLoRABytes
         self.shutdownGrace = shutdownGrace
     }
 }

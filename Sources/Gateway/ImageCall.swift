@@ -27,7 +27,7 @@ struct ImageCall {
     /// - Throws: `APIError` 404 for an unknown model, 503 when none is loaded, 400 for a field.
     init(
         _ fields: RequestFields, source: RGBImage? = nil, models: [ModelDescription],
-        patience: Int
+        loras: LoRARegistry = LoRARegistry(), patience: Int
     ) throws(APIError) {
         let id = try fields.string("model")
         guard let standard = models.first else { throw .loading(patience: patience) }
@@ -50,6 +50,7 @@ struct ImageCall {
                 draft.width = draft.width ?? size.width
                 draft.height = draft.height ?? size.height
             }
+            draft.loras = try fields.loras(of: loras)
             request = try ImageRequest(draft, for: model)
         } catch let error as RequestError {
             var names = ImageRequest.Draft.clientNames
@@ -76,7 +77,8 @@ extension Gateway {
         let patience = generator.patience
         guard !state.isDraining else { throw APIError.draining(patience: patience) }
         return try ImageCall(
-            fields, source: source, models: await generator.models, patience: patience)
+            fields, source: source, models: await generator.models,
+            loras: configuration.loras, patience: patience)
     }
 
     /// Runs a request for pictures as a job; its log line will tell how long it took.

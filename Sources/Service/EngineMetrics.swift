@@ -15,6 +15,7 @@ package final class EngineMetrics: Sendable {
         case numeric
         case storage
         case workerLost = "worker_lost"
+        case lora
         case internalFailure = "internal"
 
         /// What an error means.
@@ -29,6 +30,7 @@ package final class EngineMetrics: Sendable {
                 case .storage: self = .storage
                 case .workerLost: self = .workerLost
                 case .deadline: self = .cancelled
+                case .lora: self = .lora
                 case .internalFailure: self = .internalFailure
                 }
             default: self = .internalFailure

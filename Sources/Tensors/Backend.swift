@@ -15,6 +15,8 @@ public protocol Backend: AnyObject, Sendable {
     associatedtype Weights: Sendable
     /// A vector of f32 parameters.
     associatedtype Vector: Sendable
+    /// What an adapter adds to one weight matrix.
+    associatedtype Adapter: Sendable
 
     /// Precision of products.
     var precision: Precision { get }
@@ -39,6 +41,10 @@ public protocol Backend: AnyObject, Sendable {
     func packed(_ weights: Weights) -> PackedMatrix?
     /// Weights that `packed` described, used where they lie; `nil` if they do not fit the device.
     func makeWeights(_ packed: PackedMatrix) -> Weights?
+    /// Converts what an adapter changes in weights of the given precision.
+    func makeAdapter(_ source: AdapterSource, precision: Precision) -> Adapter
+    /// Memory that an adapter takes.
+    func bytes(of adapter: Adapter) -> Int
     /// Copies parameters to the device.
     func makeVector(_ numbers: [Float]) -> Vector
     /// Copies rows `range` of `source` to the rows of `target` from `row` on.
@@ -48,10 +54,12 @@ public protocol Backend: AnyObject, Sendable {
 
     /// Converts activations for a product of the given precision.
     func operand(_ x: Values, precision: Precision) -> Operand
-    /// `a · weights + bias (+ residual)`.
-    func product(_ a: Operand, _ weights: Weights, adding residual: Values?) -> Values
-    /// `silu(a · gate) * (a · up)` for weights of layout `.gated`.
-    func gatedProduct(_ a: Operand, _ weights: Weights) -> Operand
+    /// `a · weights + sides + bias (+ residual)`; sides add to the rows that they name, in order.
+    func product(
+        _ a: Operand, _ weights: Weights, sides: [AdapterRun<Self>], adding residual: Values?
+    ) -> Values
+    /// `silu(a · gate) * (a · up)` for weights of layout `.gated`, sides added before `silu`.
+    func gatedProduct(_ a: Operand, _ weights: Weights, sides: [AdapterRun<Self>]) -> Operand
     /// Convolution of a picture `[height * width, channels]`, which is normed first if asked for.
     ///
     /// With `reusing`, the result may take the memory of `residual`, or of `input` where there is
@@ -110,6 +118,16 @@ public enum NormKind: Sendable {
 }
 
 extension Backend {
+    /// `a · weights + bias (+ residual)`.
+    public func product(_ a: Operand, _ weights: Weights, adding residual: Values?) -> Values {
+        product(a, weights, sides: [], adding: residual)
+    }
+
+    /// `silu(a · gate) * (a · up)` for weights of layout `.gated`.
+    public func gatedProduct(_ a: Operand, _ weights: Weights) -> Operand {
+        gatedProduct(a, weights, sides: [])
+    }
+
     /// Softmax attention within each sequence.
     public func attention(
         _ qkv: Values, _ shape: AttentionShape, segments: Segments

@@ -133,7 +133,7 @@ extension CPUBackend {
         } else {
             var call = ink_convert(
                 x: start, from: INK_F32, rows: rows.count, columns: x.columns, stride: x.columns,
-                out: result.output)
+                scale: 1, out: result.output)
             kernels.pointee.convert(workers, &call)
         }
         return result

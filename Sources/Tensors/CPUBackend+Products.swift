@@ -9,7 +9,7 @@ extension CPUBackend {
         checkDepth(result)
         var call = ink_convert(
             x: x.pointer, from: INK_F32, rows: x.rows, columns: x.columns, stride: x.columns,
-            out: result.output)
+            scale: 1, out: result.output)
         kernels.pointee.convert(workers, &call)
         return result
     }
@@ -20,7 +20,7 @@ extension CPUBackend {
         checkDepth(result)
         var call = ink_convert(
             x: x.buffer.address, from: x.precision.kernelValue, rows: x.rows, columns: x.columns,
-            stride: x.stride, out: result.output)
+            stride: x.stride, scale: 1, out: result.output)
         kernels.pointee.convert(workers, &call)
         return result
     }
@@ -33,7 +33,8 @@ extension CPUBackend {
 
     /// See `Backend`.
     public func product(
-        _ a: CPUOperand, _ weights: CPUWeights, adding residual: CPUValues?
+        _ a: CPUOperand, _ weights: CPUWeights, sides: [AdapterRun<CPUBackend>],
+        adding residual: CPUValues?
     ) -> CPUValues {
         check(a, weights)
         precondition(!weights.isGated, "product with gated weights")
@@ -45,13 +46,16 @@ extension CPUBackend {
             a: a.input, rows: a.rows, b: weights.matrix, gated: 0,
             residual: residual.map { UnsafePointer($0.pointer) }, residual_stride: weights.columns,
             out: ink_output(
-                data: result.buffer.address, stride: weights.columns, precision: INK_F32))
-        kernels.pointee.product(workers, &call)
+                data: result.buffer.address, stride: weights.columns, precision: INK_F32),
+            sides: nil, side_count: 0)
+        run(&call, a, weights, sides)
         return result
     }
 
     /// See `Backend`.
-    public func gatedProduct(_ a: CPUOperand, _ weights: CPUWeights) -> CPUOperand {
+    public func gatedProduct(
+        _ a: CPUOperand, _ weights: CPUWeights, sides: [AdapterRun<CPUBackend>]
+    ) -> CPUOperand {
         check(a, weights)
         precondition(weights.isGated, "gated product with plain weights")
         // A row's scale is known when the whole row is, so int8 takes a second pass.
@@ -60,8 +64,8 @@ extension CPUBackend {
             precision: a.precision == .int8 ? .bf16 : a.precision, pool: pool)
         var call = ink_product(
             a: a.input, rows: a.rows, b: weights.matrix, gated: 1, residual: nil,
-            residual_stride: 0, out: result.output)
-        kernels.pointee.product(workers, &call)
+            residual_stride: 0, out: result.output, sides: nil, side_count: 0)
+        run(&call, a, weights, sides)
         return a.precision == .int8 ? quantised(result) : result
     }
 

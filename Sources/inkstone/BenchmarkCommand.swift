@@ -12,7 +12,7 @@ extension RandomModel: ExpressibleByArgument {}
 /// `inkstone benchmark`: speed of the engine, as shares of this machine's measured peak.
 struct BenchmarkCommand: ParsableCommand {
     enum Subject: String, ExpressibleByArgument, CaseIterable {
-        case kernels, block, step, text, decoder, image
+        case kernels, block, lora, step, text, decoder, image
     }
 
     static let configuration = CommandConfiguration(
@@ -22,12 +22,13 @@ struct BenchmarkCommand: ParsableCommand {
         discussion: """
             Operations are two a multiply-add, of products, convolutions and attention. The peak is \
             the best of five loops of multiply-adds on registers alone, in the precision that is \
-            measured. kernels and block have the sizes of Z-Image unless --model is given.
+            measured. kernels, block and lora have the sizes of Z-Image unless --model is given.
             """)
 
     @Argument(
         help: """
-            kernels: products and attention; block: one block; step: the whole transformer once; \
+            kernels: products and attention; block: one block; lora: a block without and with a \
+            LoRA on all its layers; step: the whole transformer once; \
             text: a prompt through the text encoder; decoder: latents to a picture; image: whole \
             pictures.
             """)
@@ -69,6 +70,10 @@ struct BenchmarkCommand: ParsableCommand {
     @Option(help: "Measure a model of real sizes with noise for weights; needs no files.")
     var randomWeights: RandomModel?
 
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("Rank of a lora run.", valueName: "n"))
+    var rank = 32
+
     @Flag(help: "Print one JSON object instead of text.")
     var json = false
 
@@ -77,14 +82,15 @@ struct BenchmarkCommand: ParsableCommand {
         try check("--repeat", `repeat`, in: 1...1000)
         try check("--size", size, in: 16...4096)
         try check("--steps", steps, in: 1...1000)
+        try check("--rank", rank, in: 1...1024)
         if let size, !size.isMultiple(of: 16) {
             throw ValidationError("--size must be a multiple of 16, got \(size).")
         }
         if model != nil, randomWeights != nil {
             throw ValidationError("--model and --random-weights exclude each other.")
         }
-        if tokens != nil, ![.kernels, .block, .text].contains(subject) {
-            throw ValidationError("--tokens is for kernels, block and text.")
+        if tokens != nil, ![.kernels, .block, .lora, .text].contains(subject) {
+            throw ValidationError("--tokens is for kernels, block, lora and text.")
         }
         if size != nil, ![.step, .decoder, .image].contains(subject) {
             throw ValidationError("--size is for step, decoder and image.")
@@ -108,6 +114,7 @@ struct BenchmarkCommand: ParsableCommand {
         switch subject {
         case .kernels: results = try bench.kernels(tokens: tokens ?? 1088)
         case .block: results = [try bench.block(tokens: tokens ?? 1088)]
+        case .lora: results = try bench.lora(tokens: tokens ?? 1088, rank: rank)
         case .step: results = [try bench.step(width: width, height: height)]
         case .text: results = [try bench.text(tokens: tokens ?? 40)]
         case .decoder: results = [try bench.decoder(width: width, height: height)]
@@ -126,7 +133,7 @@ struct BenchmarkCommand: ParsableCommand {
     }
 
     private func openModel() throws -> ModelDirectory {
-        let isPart = subject == .kernels || subject == .block
+        let isPart = [.kernels, .block, .lora].contains(subject)
         guard let random = randomWeights ?? (isPart && model == nil ? .zImageTurbo : nil) else {
             return try ModelOptions.open(model ?? ModelLocator.embeddedModel)
         }

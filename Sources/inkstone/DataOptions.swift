@@ -47,6 +47,9 @@ struct DataOptions: ParsableArguments {
     /// The folder of the options, the environment, or the user's own.
     var folder: URL { Self.folder(data) }
 
+    /// Folder of LoRA files that requests may name.
+    var loraFolder: URL { folder.appending(path: "loras") }
+
     static func folder(_ data: String?) -> URL {
         let environment = ProcessInfo.processInfo.environment
         if let data { return URL(filePath: data) }

@@ -102,6 +102,11 @@ struct GenerateCommand: ParsableCommand {
             valueName: "file[:scale]"))
     var lora: [String] = []
 
+    @Flag(
+        help: "Add LoRA files beside the weights, as a server does for requests; do not merge them."
+    )
+    var unmergedLora = false
+
     @OptionGroup var options: ModelOptions
     @OptionGroup var caches: CacheOptions
 
@@ -143,6 +148,7 @@ struct GenerateCommand: ParsableCommand {
             throw ValidationError("--trace and --latents work with --count 1 only.")
         }
         _ = try lora.map(LoRAOption.parse)
+        if unmergedLora, lora.isEmpty { throw ValidationError("--unmerged-lora needs --lora.") }
     }
 
     func run() throws {
@@ -170,15 +176,17 @@ struct GenerateCommand: ParsableCommand {
         let progress = ProgressLine(quiet: quiet)
         defer { progress.clear() }
         let loadStart = ContinuousClock.now
+        let loras = try lora.map(LoRAOption.parse)
         let pipeline = try Pipeline(
-            model: folder, device: device, loras: try lora.map(LoRAOption.parse),
+            model: folder, device: device, loras: unmergedLora ? [] : loras,
             promptCache: caches.promptCache, weightCache: caches.weightCache
         ) { progress.show(share: $0, label: "Loading") }
         let loadSeconds = (ContinuousClock.now - loadStart).inSeconds
         let engine = InferenceEngine(pipeline: pipeline)
 
         let start = ContinuousClock.now
-        let (images, tensors) = try draw(request, noise, on: engine, to: destination, progress)
+        let (images, tensors) = try draw(
+            request, noise, unmergedLora ? loras : [], on: engine, to: destination, progress)
         let seconds = (ContinuousClock.now - start).inSeconds
         if let trace { try tensors?.write(to: URL(filePath: trace)) }
 
@@ -186,7 +194,8 @@ struct GenerateCommand: ParsableCommand {
         let report = GenerateReport(
             request: request, images: images, outputs: destination.paths, pipeline: pipeline,
             description: engine.description, loadSeconds: loadSeconds, totalSeconds: seconds,
-            warnings: unusedOptions(request))
+            warnings: unusedOptions(request),
+            reports: unmergedLora ? try pipeline.reports(of: loras) : [])
         if !quiet { report.warnings.forEach(complain) }
         if json {
             print(try report.json())
@@ -197,11 +206,13 @@ struct GenerateCommand: ParsableCommand {
 
     /// Runs the request; each picture is written as soon as it is there.
     private func draw(
-        _ request: ImageRequest, _ noise: [Float]?, on engine: InferenceEngine,
+        _ request: ImageRequest, _ noise: [Float]?, _ loras: [LoRASource],
+        on engine: InferenceEngine,
         to destination: OutputFiles, _ progress: ProgressLine
     ) throws -> (images: [GeneratedImage], trace: Trace?) {
         var runOptions = InferenceEngine.RunOptions()
         runOptions.noise = noise
+        runOptions.loras = loras
         runOptions.previews = false
         let traces = TraceBox()
         if trace != nil { runOptions.onTrace = { traces.trace = $0 } }

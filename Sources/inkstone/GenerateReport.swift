@@ -27,6 +27,7 @@ struct GenerateReport {
             let scale: Double
             let matched: Int
             let unmatched: [String]
+            let unused: [String]
         }
 
         let version: String
@@ -69,10 +70,10 @@ struct GenerateReport {
     init(
         request: ImageRequest, images: [GeneratedImage], outputs: [String],
         pipeline: Pipeline<CPUBackend>, description: ModelDescription, loadSeconds: Double,
-        totalSeconds: Double, warnings: [String]
+        totalSeconds: Double, warnings: [String], reports: [LoRAReport] = []
     ) {
         let isTruncated = images.contains { $0.promptTruncated }
-        let loras = pipeline.loraReports
+        let loras = pipeline.loraReports + reports
         body = Body(
             version: version, model: description.id, prompt: request.prompt,
             promptTruncated: isTruncated, negativePrompt: request.negativePrompt,
@@ -83,7 +84,8 @@ struct GenerateReport {
             kernels: description.kernels, threads: pipeline.device.threads,
             loras: loras.map {
                 Body.LoRA(
-                    name: $0.name, scale: $0.scale, matched: $0.matched, unmatched: $0.unmatched)
+                    name: $0.name, scale: $0.scale, matched: $0.matched, unmatched: $0.unmatched,
+                    unused: $0.unused)
             },
             outputs: outputs, sha256: images.first?.pixelDigest ?? "",
             seconds: Self.sum(images.map(\.seconds), load: loadSeconds, total: totalSeconds),
@@ -95,7 +97,7 @@ struct GenerateReport {
             warnings: warnings
                 + (isTruncated
                     ? ["The prompt is longer than the model reads; its end was cut off."] : [])
-                + loras.compactMap(Self.warning))
+                + loras.compactMap(\.warning))
     }
 
     /// The pictures' shares of each step add up to what the step took.
@@ -107,14 +109,6 @@ struct GenerateReport {
                 timings.reduce(0) { $0 + ($1.steps.count > step ? $1.steps[step] : 0) }
             },
             decode: timings.map(\.decode).reduce(0, +), total: total)
-    }
-
-    private static func warning(_ lora: LoRAFile.Report) -> String? {
-        guard let example = lora.unmatched.first else { return nil }
-        let count = lora.unmatched.count
-        return "LoRA '\(lora.name)' changed \(lora.matched) layers, but \(count)"
-            + " \(count == 1 ? "key belongs" : "keys belong") to no layer of this model, such as"
-            + " '\(example)'."
     }
 
     /// One object, keys sorted.

@@ -23,8 +23,9 @@ struct Inkstone: AsyncParsableCommand {
             """,
         version: "inkstone \(version)",
         subcommands: [
-            GenerateCommand.self, ServeCommand.self, ModelsCommand.self, DoctorCommand.self,
-            BenchmarkCommand.self, KeysCommand.self, BackupCommand.self, WorkerCommand.self,
+            GenerateCommand.self, ServeCommand.self, ModelsCommand.self, LoRACommand.self,
+            DoctorCommand.self, BenchmarkCommand.self, KeysCommand.self, BackupCommand.self,
+            WorkerCommand.self,
         ])
 
     static func main() async {

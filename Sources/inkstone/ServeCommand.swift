@@ -147,6 +147,9 @@ struct ServeCommand: AsyncParsableCommand {
             allowedOrigins: allowedOrigin, capacity: capacity,
             jobs: dataOptions.limits(capacity: capacity))
         configuration.launch = try model.first.map { try launch($0) }
+        configuration.loras = LoRARegistry(
+            folder: dataOptions.loraFolder,
+            models: try model.map { try ModelLocator().locate($0) })
         return configuration
     }
 
@@ -206,6 +209,7 @@ struct ServeCommand: AsyncParsableCommand {
             _ = try SafetensorsFile(url: $0.url)
             return .init(file: $0.url, scale: $0.scale)
         }
+        launch.loraFolder = dataOptions.loraFolder
         launch.precision = options.precision
         launch.threads = options.threads
         launch.limits = scheduling.limits

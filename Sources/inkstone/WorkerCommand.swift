@@ -5,6 +5,7 @@ import Dispatch
 import Engine
 import Foundation
 import Logging
+import ModelFiles
 import Service
 import Tensors
 import ZImage
@@ -26,6 +27,9 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("LoRA file merged at start.", valueName: "file[:scale]"))
     var lora: [String] = []
 
+    @Option(help: ArgumentHelp("Folder of LoRA files that requests may name.", valueName: "folder"))
+    var loraFolder: String?
+
     @OptionGroup var scheduling: SchedulerOptions
     @OptionGroup var options: ModelOptions
     @OptionGroup var caches: CacheOptions
@@ -45,6 +49,8 @@ struct WorkerCommand: AsyncParsableCommand {
         let loras = try lora.map(LoRAOption.parse)
         let (promptCache, weightCache) = (caches.promptCache, caches.weightCache)
         let (limits, socket) = (scheduling.limits, socket)
+        let registry = LoRARegistry(
+            folder: loraFolder.map { URL(filePath: $0) }, models: [folder.url])
         var logger = Logger(label: "inkstone.worker")
         logger.logLevel = .warning
         let server = WorkerServer()
@@ -55,7 +61,8 @@ struct WorkerCommand: AsyncParsableCommand {
                     weightCache: weightCache, progress: { server.noteLoading($0) })
                 server.finishLoading(
                     InferenceEngine(
-                        pipeline: pipeline, limits: limits, onPass: { server.notePass($0) }))
+                        pipeline: pipeline, limits: limits, loras: registry,
+                        onPass: { server.notePass($0) }))
             } catch {
                 finish(error)
             }

@@ -12,7 +12,7 @@ import Testing
         "help is what the snapshot says",
         arguments: [
             "", "generate", "serve", "models", "models list", "models show", "doctor", "benchmark",
-            "keys", "keys add", "backup",
+            "keys", "keys add", "backup", "lora", "lora inspect", "lora merge",
         ])
     func help(command: String) async throws {
         let folder = try TemporaryFolder()

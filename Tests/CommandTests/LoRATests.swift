@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Foundation
+import Imaging
 import ModelFiles
 import Testing
 
@@ -188,5 +189,71 @@ import Testing
                 + " 'layers.0.attention.to_q.weight', expected [288, r] x [r, 288]. Use a LoRA that"
                 + " was trained for a model of this size.\n")
         #expect(try folder.contents() == ["large.safetensors"])
+    }
+
+    @Test("beside the weights the picture is nearly that of merged ones, and at 0 none")
+    func unmerged() async throws {
+        let folder = try TemporaryFolder()
+        try Self.write("some.safetensors", in: folder)
+        func pixels(_ arguments: String...) async throws -> [UInt8] {
+            let result = try await Program.run(
+                ["generate", "a cat", "--precision", "f32", "--quiet"] + Program.small + arguments,
+                in: folder)
+            #expect(result.status == 0, "\(result.errors)")
+            return try ImageFile.read(from: folder.url.appending(path: "inkstone.png").path)
+                .image.pixels
+        }
+        let merged = try await pixels("--lora", "some.safetensors:1.5")
+        let beside = try await pixels("--lora", "some.safetensors:1.5", "--unmerged-lora")
+        let none = try await pixels()
+        let zero = try await pixels("--lora", "some.safetensors:0", "--unmerged-lora")
+        #expect(zip(merged, beside).allSatisfy { abs(Int($0) - Int($1)) <= 1 })
+        #expect(zero == none)
+        #expect(merged != none)
+    }
+
+    @Test("inspect tells formats, ranks and keys")
+    func inspect() async throws {
+        let folder = try TemporaryFolder()
+        try Self.write(
+            "some.safetensors", in: folder, alpha: 4, metadata: ["modelspec.title": "Some"],
+            more: [NewTensor("unet.mid.alpha", shape: [], .f32([1]))])
+        let result = try await Program.run(["lora", "inspect", "some.safetensors"], in: folder)
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(
+            result.output == """
+                some.safetensors: 0.0 MB, changes 3 weights of emoji-nano
+                  3 by LoRA of rank 4 in F32
+                1 key belongs to no layer:
+                  unet.mid.alpha
+                modelspec.title: Some
+
+                """)
+        let json = try await Program.run(
+            ["lora", "inspect", "some.safetensors", "--json"], in: folder)
+        #expect(json.output.contains(#""matched_keys" : 9"#))
+    }
+
+    @Test("a merged folder draws what merging at the start draws, and is refused a second time")
+    func merge() async throws {
+        let folder = try TemporaryFolder()
+        try Self.write("some.safetensors", in: folder)
+        let arguments = [
+            "lora", "merge", "--lora", "some.safetensors:0.5", "--lora", "some.safetensors:-1.5",
+            "--output", "merged",
+        ]
+        let result = try await Program.run(arguments, in: folder)
+        #expect(result.status == 0, "\(result.errors)")
+        let options = ["generate", "a cat", "--json", "--precision", "bf16"] + Program.small
+        let own = try Report(
+            try await Program.run(options + ["--model", "./merged"], in: folder))
+        let there = try Report(
+            try await Program.run(
+                options + ["--lora", "some.safetensors:0.5", "--lora", "some.safetensors:-1.5"],
+                in: folder))
+        #expect(own.sha256 == there.sha256)
+        let again = try await Program.run(arguments, in: folder)
+        #expect(again.status != 0)
+        #expect(again.errors.contains("exists already"))
     }
 }

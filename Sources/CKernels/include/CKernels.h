@@ -96,6 +96,28 @@ typedef struct ink_output {
     ink_precision precision;
 } ink_output;
 
+/// Where the low-rank columns of one panel lie.
+typedef struct ink_side_panel {
+    uint32_t offset;  // of its first step in `panels`, in words of 4 bytes
+    uint32_t first;   // the row's word that its first step reads
+    uint32_t steps;   // words; 0 where an adapter leaves the panel's columns alone
+} ink_side_panel;
+
+/// What one adapter adds to some rows of a product:
+///   scale * gain * (a * b) + t * panels + scale * addend
+/// Columns are those of the product's panels, in their order.
+typedef struct ink_side {
+    size_t first, count;  // rows of the product
+    float scale;          // of `gain` and `addend`; that of `t` is in its numbers
+    const float *_Nullable gain;    // [whole panels], or NULL
+    const float *_Nullable addend;  // row r - first at (r - first) * addend_stride, or NULL
+    size_t addend_stride;           // 0: one row for all
+    ink_operand t;                  // [count, rank]
+    ink_precision precision;        // of `t` and `panels`: f32 or bf16
+    const void *_Nullable panels;
+    const ink_side_panel *_Nullable table;  // one for each panel of the product, or NULL
+} ink_side;
+
 typedef struct ink_product {
     ink_operand a;  // [rows, depth]
     size_t rows;
@@ -105,6 +127,8 @@ typedef struct ink_product {
     const float *_Nullable residual;  // added to the result when not NULL (not with `gated`)
     size_t residual_stride;
     ink_output out;  // f32 values, or an operand when `gated`
+    const ink_side *_Nullable sides;  // added before the bias, in this order
+    size_t side_count;
 } ink_product;
 
 typedef struct ink_convolution {
@@ -231,6 +255,7 @@ typedef struct ink_convert {
     const void *_Nonnull x;
     ink_precision from;  // f32 or bf16
     size_t rows, columns, stride;
+    float scale;  // multiplies every number
     ink_output out;
 } ink_convert;
 

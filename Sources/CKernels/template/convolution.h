@@ -87,7 +87,7 @@ static void kernel_convolve(ink_pool *pool, const ink_convolution *p) {
     convolution_plan plan = {
         .p = p,
         .finish = {&p->weights, NULL, p->weights.bias, p->residual, columns,
-                   {p->out, columns, INK_F32}, columns, 0},
+                   {p->out, columns, INK_F32}, columns, 0, NULL, 0},
         .panels = (columns + PANEL - 1) / PANEL,
         .block = BLOCK_PIXELS,
     };

@@ -262,6 +262,7 @@ static void convert_task(void *context, size_t index, int worker) {
             size_t count = smaller(LANES, p->columns - i), at = row * p->stride + i;
             vf x = p->from == INK_BF16 ? load_bf16((const uint16_t *)p->x + at, count)
                                        : load_some((const float *)p->x + at, count, 0);
+            x *= p->scale;
             if (p->out.precision == INK_INT8) store_some(line + i, x, count);
             else store_operand(&p->out, row, i, x, count);
         }

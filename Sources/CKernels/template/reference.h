@@ -59,6 +59,34 @@ static void NAME(pack_int8)(ink_pool *pool, const ink_pack *p) {
     free(line);
 }
 
+// What adapters make of one finished sum.
+static float NAME(with_sides)(const ink_product *p, size_t row, size_t column, float y) {
+    size_t width = 2 * INK_LANES, panel = column / width, lane = column % width;
+    double gain = 1, sum = 0;
+    for (size_t i = 0; i < p->side_count; i++) {
+        const ink_side *s = &p->sides[i];
+        if (row < s->first || row >= s->first + s->count) continue;
+        if (s->gain) gain += (double)s->scale * (double)s->gain[column];
+        if (s->table) {
+            ink_side_panel at = s->table[panel];
+            int pairs = s->precision == INK_BF16 ? 2 : 1;
+            const char *start = (const char *)s->panels + 4 * (size_t)at.offset;
+            for (size_t k = 0; k < (size_t)pairs * at.steps; k++) {
+                double up = pairs == 1
+                                ? (double)((const float *)start)[k * width + lane]
+                                : (double)ink_f32_from_bf16(
+                                      ((const uint16_t *)start)[k / 2 * 2 * width + 2 * lane + k % 2]);
+                size_t from = (size_t)pairs * at.first + k;
+                sum += up * (double)operand_at(&s->t, s->precision, row - s->first, from);
+            }
+        }
+        if (s->addend)
+            sum += (double)s->scale *
+                   (double)s->addend[(row - s->first) * s->addend_stride + column];
+    }
+    return (float)((double)y * gain + sum);
+}
+
 static void NAME(product)(ink_pool *pool, const ink_product *p) {
     (void)pool;
     size_t lanes = INK_LANES;
@@ -70,6 +98,8 @@ static void NAME(product)(ink_pool *pool, const ink_product *p) {
                 size_t gate = c / lanes * 2 * lanes + c % lanes, up = gate + lanes;
                 float g = NAME(dot)(&p->a, row, &p->b, gate, 0);
                 float u = NAME(dot)(&p->a, row, &p->b, up, 0);
+                g = NAME(with_sides)(p, row, gate, g);
+                u = NAME(with_sides)(p, row, up, u);
                 if (p->b.bias) {
                     g += p->b.bias[gate];
                     u += p->b.bias[up];
@@ -80,7 +110,7 @@ static void NAME(product)(ink_pool *pool, const ink_product *p) {
             continue;
         }
         for (size_t c = 0; c < p->b.columns; c++) {
-            float y = NAME(dot)(&p->a, row, &p->b, c, 0);
+            float y = NAME(with_sides)(p, row, c, NAME(dot)(&p->a, row, &p->b, c, 0));
             if (p->b.bias) y += p->b.bias[c];
             if (p->residual) y += p->residual[row * p->residual_stride + c];
             put(&p->out, row, c, y);

@@ -103,11 +103,17 @@ struct A1111Answer: Encodable {
             allSubseeds: pictures.map(\.seed), width: request.size.width,
             height: request.size.height, cfgScale: scale, steps: request.steps,
             batchSize: request.count, modelName: call.model.id, denoisingStrength: strength,
+            extraGenerationParams: Self.warnings(pictures),
             infotexts: pictures.map {
                 GenerationParameters(request: request, image: $0, model: call.model).text
             },
             jobTimestamp: Self.timestamp(Date()), version: "Inkstone \(version)")
         self.info = String(decoding: jsonBytes(info), as: UTF8.self)
+    }
+
+    private static func warnings(_ pictures: [GeneratedImage]) -> [String: String] {
+        let warnings = (pictures.first?.loras ?? []).compactMap(\.warning)
+        return warnings.isEmpty ? [:] : ["Lora warnings": warnings.joined(separator: " ")]
     }
 
     /// `20261125174500`, in UTC.

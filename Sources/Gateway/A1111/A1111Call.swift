@@ -12,14 +12,8 @@ extension ImageRequest.Draft {
     /// know are ignored; those that would change what is drawn here are refused.
     ///
     /// - Throws: `APIError` that names the field.
-    init(a1111 fields: RequestFields) throws(APIError) {
-        let prompt = try fields.string("prompt") ?? ""
-        guard !prompt.contains("<lora:") else {
-            throw .invalid(
-                "prompt",
-                "<lora:…> is not possible in a prompt: this server applies LoRA files at its start,"
-                    + " with serve --lora.")
-        }
+    init(a1111 fields: RequestFields, registry: LoRARegistry) throws(APIError) {
+        let prompt = try PromptLoRAs(try fields.string("prompt") ?? "", registry: registry)
         for name in ["enable_hr", "restore_faces", "tiling"] where try fields.bool(name) == true {
             throw APIError(
                 .badRequest, code: "unsupported_parameter", parameter: name,
@@ -32,7 +26,8 @@ extension ImageRequest.Draft {
                 .badRequest, code: "unsupported_parameter", parameter: name,
                 "\(name) is not possible: this server has no scripts; leave it out.")
         }
-        self.init(prompt: prompt)
+        self.init(prompt: prompt.text)
+        loras = prompt.loras + (try fields.loras(of: registry) ?? [])
         negativePrompt = try fields.string("negative_prompt")
         width = try fields.integer("width").map { Int(clamping: $0) }
         height = try fields.integer("height").map { Int(clamping: $0) }

@@ -85,7 +85,7 @@ extension Gateway {
             ], router)
         list("upscalers", [UpscalerRow()], router)
         for name in [
-            "loras", "latent-upscale-modes", "sd-vae", "sd-modules", "hypernetworks",
+            "latent-upscale-modes", "sd-vae", "sd-modules", "hypernetworks",
             "face-restorers", "realesrgan-models", "prompt-styles", "extensions", "script-info",
         ] {
             list(name, [String](), router)

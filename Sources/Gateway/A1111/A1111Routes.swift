@@ -45,7 +45,7 @@ extension Gateway {
             upTo: isImageToImage ? configuration.maximumUploadBytes : configuration.maximumBodyBytes
         )
         let fields = try RequestFields(json: body)
-        var draft = try ImageRequest.Draft(a1111: fields)
+        var draft = try ImageRequest.Draft(a1111: fields, registry: configuration.loras)
         let model = try await modelA1111(fields)
         if isImageToImage { draft.source = try await sourceA1111(fields, &draft, model) }
         let call = ImageCall(request: try ImageRequest(draft, for: model), model: model)

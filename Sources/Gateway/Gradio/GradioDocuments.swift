@@ -23,12 +23,14 @@ enum GradioDocuments {
             ("steps", "integer", "int", .integer(Int64(defaults.steps))),
             ("guidance_scale", "number", "float", .number(defaults.guidanceScale)),
             ("count", "integer", "int", 1),
+            ("loras", "string", "str", ""),
         ]
     }
 
     /// Names of the inputs in their order.
     static let names = [
         "prompt", "negative_prompt", "seed", "width", "height", "steps", "guidance_scale", "count",
+        "loras",
     ]
 
     /// `/config`: the components and the function.

@@ -52,6 +52,7 @@ struct JobAnswer: Encodable {
     var guidanceScale: Double
     var seed: UInt64
     var n: Int
+    var loras: [LoRAChoice]
     var requestID: String?
     var created: Double
     var started: Double?
@@ -76,6 +77,7 @@ struct JobAnswer: Encodable {
         guidanceScale = job.request.guidanceScale
         seed = job.request.seed
         n = job.request.count
+        loras = job.request.loras
         requestID = job.requestID
         created = job.created.timeIntervalSince1970
         started = job.started?.timeIntervalSince1970
@@ -96,7 +98,8 @@ struct JobAnswer: Encodable {
     static func url(_ id: String, _ index: Int) -> String { "/api/jobs/\(id)/images/\(index)" }
 
     private enum CodingKeys: String, CodingKey {
-        case id, object, state, model, prompt, size, steps, seed, n, created, started, finished
+        case id, object, state, model, prompt, size, steps, seed, n, loras, created, started,
+            finished
         case attempts, failure, progress, images
         case negativePrompt = "negative_prompt"
         case guidanceScale = "guidance_scale"

@@ -11,9 +11,11 @@ struct ImagesAnswer: Encodable {
         var seed: UInt64
         var promptTruncated: Bool?
         var timings: Seconds
+        /// What LoRA files did; absent without any.
+        var loras: [LoRANote]?
 
         private enum CodingKeys: String, CodingKey {
-            case url, seed, timings
+            case url, seed, timings, loras
             case b64JSON = "b64_json"
             case promptTruncated = "prompt_truncated"
         }
@@ -70,9 +72,10 @@ struct ImageEvent: Encodable {
     var index: Int
     var seed: UInt64?
     var timings: ImagesAnswer.Seconds?
+    var loras: [LoRANote]?
 
     private enum CodingKeys: String, CodingKey {
-        case type, size, quality, background, index, seed, timings
+        case type, size, quality, background, index, seed, timings, loras
         case b64JSON = "b64_json"
         case partialImageIndex = "partial_image_index"
         case createdAt = "created_at"

@@ -100,7 +100,7 @@ extension Gateway {
     ) -> ImagesAnswer.Picture {
         var picture = ImagesAnswer.Picture(
             seed: image.seed, promptTruncated: image.promptTruncated ? true : nil,
-            timings: .init(image.seconds))
+            timings: .init(image.seconds), loras: image.loras.isEmpty ? nil : image.loras)
         switch output.delivery {
         case .base64:
             picture.b64JSON = Data(file).base64EncodedString()
@@ -157,6 +157,7 @@ extension Gateway {
                     frame.index = image.index
                     frame.seed = image.seed
                     frame.timings = .init(image.seconds)
+                    frame.loras = image.loras.isEmpty ? nil : image.loras
                 case .queued, .started, .step:
                     return nil
                 }

@@ -27,6 +27,7 @@ private struct ImageData: Encodable {
     var parameters: String
     var promptTruncated: Bool
     var seconds: Double
+    var loras: [LoRANote]
 }
 
 extension Gateway {
@@ -71,6 +72,7 @@ extension Gateway {
                 parameters: GenerationParameters(
                     request: call.request, image: image, model: call.model
                 ).text,
-                promptTruncated: image.promptTruncated, seconds: image.seconds.total))
+                promptTruncated: image.promptTruncated, seconds: image.seconds.total,
+                loras: image.loras))
     }
 }

@@ -32,6 +32,8 @@ package struct ModelLaunch: Sendable {
     package var replicas = 1
     /// Merged into the weights.
     package var loras: [LoRA] = []
+    /// Folder of files that requests may name, beside those of the model.
+    package var loraFolder: URL?
     /// Precision of the products.
     package var precision = PrecisionChoice.auto
     /// Threads of each worker; its share of the processors if not given.
@@ -60,6 +62,7 @@ package struct ModelLaunch: Sendable {
         ]
         // The scale is always said: a file's name may end in what looks like one.
         for lora in loras { words += ["--lora", "\(lora.file.absoluteURL.path):\(lora.scale)"] }
+        if let loraFolder { words += ["--lora-folder", loraFolder.absoluteURL.path] }
         if !keepsPrompts { words.append("--no-prompt-cache") }
         if !keepsWeights { words.append("--no-weight-cache") }
         if let cacheFolder { words += ["--cache-dir", cacheFolder] }

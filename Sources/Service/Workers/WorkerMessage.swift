@@ -29,6 +29,7 @@ enum WorkerMessage: Codable, Equatable {
         var pixelDigest: String
         var promptTruncated: Bool
         var seconds: Timings
+        var loras: [LoRANote]
     }
 
     /// How a failure is told.
@@ -62,7 +63,8 @@ enum WorkerMessage: Codable, Equatable {
                     Picture(
                         index: image.index, seed: image.seed, width: image.image.width,
                         height: image.image.height, pixelDigest: image.pixelDigest,
-                        promptTruncated: image.promptTruncated, seconds: image.seconds)),
+                        promptTruncated: image.promptTruncated, seconds: image.seconds,
+                        loras: image.loras)),
                 payload: image.image.pixels)
         }
     }
@@ -79,14 +81,20 @@ enum WorkerMessage: Codable, Equatable {
                 image: image, step: step,
                 try RGBImage(width: width, height: height, pixels: pixels))
         case .image(let picture):
-            .image(
-                GeneratedImage(
-                    index: picture.index, seed: picture.seed,
-                    image: try RGBImage(
-                        width: picture.width, height: picture.height, pixels: pixels),
-                    pixelDigest: picture.pixelDigest, promptTruncated: picture.promptTruncated,
-                    seconds: picture.seconds))
+            .image(try picture.image(pixels))
         case .alive, .done, .cancelled, .failed: nil
         }
+    }
+}
+
+extension WorkerMessage.Picture {
+    /// The picture with its pixels.
+    fileprivate func image(_ pixels: [UInt8]) throws -> GeneratedImage {
+        var made = GeneratedImage(
+            index: index, seed: seed,
+            image: try RGBImage(width: width, height: height, pixels: pixels),
+            pixelDigest: pixelDigest, promptTruncated: promptTruncated, seconds: seconds)
+        made.loras = loras
+        return made
     }
 }

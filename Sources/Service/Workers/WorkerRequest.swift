@@ -24,6 +24,7 @@ struct WorkerRequest: Codable, Equatable {
     var seed: UInt64
     var count: Int
     var source: Source?
+    var loras: [LoRAChoice]
 
     /// All of a request without its first pictures, which were delivered.
     init(_ request: ImageRequest, droppingFirst dropped: Int = 0) {
@@ -40,6 +41,7 @@ struct WorkerRequest: Codable, Equatable {
         source = request.source.map {
             Source(width: $0.image.width, height: $0.image.height, strength: $0.strength)
         }
+        loras = request.loras
     }
 
     /// The request that it was, checked again.
@@ -59,6 +61,7 @@ struct WorkerRequest: Codable, Equatable {
         draft.cfgTruncation = cfgTruncation
         draft.seed = seed
         draft.count = count
+        draft.loras = loras
         draft.source = try source.map {
             ImageRequest.Source(
                 image: try RGBImage(width: $0.width, height: $0.height, pixels: pixels),

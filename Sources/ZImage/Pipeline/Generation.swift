@@ -20,6 +20,9 @@ package struct Generation<Device: Backend>: Sendable {
     package let guidance: Guidance
     let positive: Prompt
     let negative: Prompt?
+    let loras: LoRAStack<Device>
+    /// Which keys of its LoRA files found their layer.
+    package let loraReports: [LoRAReport]
     package internal(set) var trace: Trace?
     /// Whether a prompt was longer than the model reads.
     package var promptTruncated: Bool {
@@ -46,7 +49,7 @@ package struct Generation<Device: Backend>: Sendable {
         return captions.map {
             Transformer.Sequence(
                 latents: latents.numbers, height: latents.height, width: latents.width,
-                caption: $0, time: time)
+                caption: $0, time: time, loras: loras)
         }
     }
 

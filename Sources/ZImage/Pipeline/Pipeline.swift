@@ -5,9 +5,9 @@ public import ModelFiles
 public import Tensors
 
 #if canImport(FoundationEssentials)
-    public import FoundationEssentials
+    import FoundationEssentials
 #else
-    public import Foundation
+    import Foundation
 #endif
 
 /// A loaded model that turns prompts into pictures.
@@ -16,18 +16,7 @@ public import Tensors
 /// runs many pictures in one batch. One call at a time.
 public final class Pipeline<Device: Backend>: Sendable {
     /// A LoRA file and its strength.
-    public struct LoRA: Sendable, Equatable {
-        /// The file.
-        public var url: URL
-        /// 1 applies the file as it was trained; 0 not at all; negative numbers the other way.
-        public var scale: Double
-
-        /// The file at `url` with the given strength.
-        public init(url: URL, scale: Double = 1) {
-            self.url = url
-            self.scale = scale
-        }
-    }
+    public typealias LoRA = LoRASource
 
     /// The folder it was loaded from.
     public let model: ModelDirectory
@@ -35,7 +24,8 @@ public final class Pipeline<Device: Backend>: Sendable {
     public let device: Device
     /// What it takes in memory.
     public let memory: MemoryPlan
-    package let loraReports: [LoRAFile.Report]
+    /// Which keys of the files that were merged found their layer.
+    public let loraReports: [LoRAReport]
     /// Where the packed weights of each component are.
     package let weightOrigins: [String: WeightOrigin]
     let tokenizer: QwenTokenizer
@@ -46,6 +36,12 @@ public final class Pipeline<Device: Backend>: Sendable {
     public let promptCache: PromptCache<Device>?
     /// What a caption depends on beside the prompt.
     private let identity: [String]
+    /// The model's own weights, and where they come from.
+    let textWeights: WeightLoader<Device>
+    let imageWeights: WeightLoader<Device>
+    let loraTargets: LoRATargets
+    /// Files that pictures asked for.
+    let loraCache: LoRACache<Device>
 
     /// Checks every file of a model and loads it.
     ///
@@ -57,12 +53,13 @@ public final class Pipeline<Device: Backend>: Sendable {
     ///     same device, and `nil` reads every prompt anew.
     ///   - weightCache: keeps packed weights on the disk; `nil` packs them at every start. Weights
     ///     with LoRA files merged are not kept.
+    ///   - loraCapacity: bytes of LoRA files that are kept for later pictures.
     ///   - progress: told the share that is loaded.
     /// - Throws: `CheckpointError`, `TokenizerError`, `MemoryError`.
     public init(
         model: ModelDirectory, device: Device, loras: [LoRA] = [],
         promptCache: PromptCache<Device>? = PromptCache(), weightCache: WeightCache? = nil,
-        progress: (Double) -> Void = { _ in }
+        loraCapacity: Int = 1 << 30, progress: (Double) -> Void = { _ in }
     ) throws {
         self.model = model
         self.device = device
@@ -82,7 +79,14 @@ public final class Pipeline<Device: Backend>: Sendable {
             memory.residentBytes + 2 * memory.activationBytes <= available - available / 5
         tokenizer = try QwenTokenizer(directory: model.tokenizerURL)
         var origins: [String: WeightOrigin] = [:]
-        let text = WeightLoader(device: device, store: try model.textEncoderStore())
+        loraTargets = try LoRATargets(model: model)
+        loraCache = LoRACache(capacity: loraCapacity)
+        let (changes, reports) = try Self.changes(
+            of: loras, in: model, targets: loraTargets, on: device)
+        loraReports = reports
+        let text = WeightLoader(
+            device: device, store: try model.textEncoderStore(), changes: changes)
+        textWeights = text
         (textEncoder, origins["text_encoder"]) = try text.load(
             "text_encoder", cache: weightCache
         ) { loader in
@@ -91,22 +95,9 @@ public final class Pipeline<Device: Backend>: Sendable {
                 config: model.textEncoderConfig, loader: loader,
                 residency: fits || loader.session != nil ? .resident : .streamed)
         }
-        var deltas: [String: LowRankDelta] = [:]
-        var reports: [LoRAFile.Report] = []
-        let specs = model.transformerConfig.tensorSpecs(
-            feedForward: try model.feedForwardWidth())
-        let shapes = Dictionary(uniqueKeysWithValues: specs.map { ($0.name, $0.shape) })
-        for lora in loras {
-            let (terms, report) = try LoRAFile(url: lora.url).deltas(
-                scale: lora.scale, shapes: shapes)
-            for (name, term) in terms {
-                deltas[name, default: LowRankDelta(terms: [])].terms.append(term)
-            }
-            reports.append(report)
-        }
-        loraReports = reports
         let image = WeightLoader(
-            device: device, store: try model.transformerStore(), deltas: deltas)
+            device: device, store: try model.transformerStore(), changes: changes)
+        imageWeights = image
         (transformer, origins["transformer"]) = try image.load(
             "transformer", cache: weightCache
         ) { loader in
@@ -156,13 +147,19 @@ public final class Pipeline<Device: Backend>: Sendable {
         let guidance = Guidance(
             scale: Float(input.guidanceScale), normalization: Float(input.cfgNormalization),
             truncation: Float(input.cfgTruncation))
+        let loras: LoRAStack<Device>
+        let reports: [LoRAReport]
         let positive: Prompt
         let negative: Prompt?
         if let sibling, trace == nil {
             (positive, negative) = (sibling.positive, sibling.negative)
+            (loras, reports) = (sibling.loras, sibling.loraReports)
         } else {
-            positive = try read(input.prompt, "pos", &trace)
-            negative = guidance.scale > 0 ? try read(input.negativePrompt, "neg", &trace) : nil
+            (loras, reports) = try stack(of: input.loras)
+            positive = try read(input.prompt, loras, "pos", &trace)
+            negative =
+                guidance.scale > 0
+                ? try read(input.negativePrompt, loras, "neg", &trace) : nil
         }
 
         let scale = model.autoencoderConfig.scale
@@ -191,7 +188,8 @@ public final class Pipeline<Device: Backend>: Sendable {
         trace?.record("latents.init", .f32(noise, shape: [1, channels, height, width]))
         return Generation(
             latents: latents, schedule: schedule, guidance: guidance, positive: positive,
-            negative: negative, trace: trace, inputSeconds: inputSeconds)
+            negative: negative, loras: loras, loraReports: reports, trace: trace,
+            inputSeconds: inputSeconds)
     }
 
     /// Moves all pictures one step on, in one pass over the weights.
@@ -310,15 +308,16 @@ public final class Pipeline<Device: Backend>: Sendable {
     private typealias Prompt = Generation<Device>.Prompt
 
     private func read(
-        _ prompt: String, _ tag: String, _ trace: inout Trace?
+        _ prompt: String, _ loras: LoRAStack<Device>, _ tag: String, _ trace: inout Trace?
     ) throws -> Prompt {
         let encoded = tokenizer.encodePrompt(prompt)
-        let key = PromptCache<Device>.Key(ids: encoded.ids, model: identity)
+        let key = PromptCache<Device>.Key(
+            ids: encoded.ids, model: identity, loras: loras.captionKey)
         if trace == nil, let known = promptCache?[key] {
             return Prompt(caption: known, isTruncated: encoded.truncated)
         }
-        let features = try textEncoder.features(of: encoded.ids)
-        let caption = try transformer.prepareCaption(features: features)
+        let features = try textEncoder.features(of: encoded.ids, loras: loras)
+        let caption = try transformer.prepareCaption(features: features, loras: loras)
         promptCache?.insert(caption, for: key)
         let width = features.count / encoded.ids.count
         trace?.record("\(tag).input_ids", .i32(encoded.ids, shape: [encoded.ids.count]))

@@ -2,6 +2,26 @@
 
 public import Imaging
 
+#if canImport(FoundationEssentials)
+    public import FoundationEssentials
+#else
+    public import Foundation
+#endif
+
+/// A LoRA file and its strength.
+public struct LoRASource: Sendable, Equatable {
+    /// The file.
+    public var url: URL
+    /// 1 applies the file as it was trained; 0 not at all; negative numbers the other way.
+    public var scale: Double
+
+    /// The file at `url` with the given strength.
+    public init(url: URL, scale: Double = 1) {
+        self.url = url
+        self.scale = scale
+    }
+}
+
 /// What one picture is made from.
 public struct PipelineInput: Sendable {
     /// The text to draw, Chinese or English.
@@ -26,6 +46,8 @@ public struct PipelineInput: Sendable {
     public var source: RGBImage?
     /// Share of the schedule that is run on `source`.
     public var strength = 0.6
+    /// Added beside the weights, in this order.
+    public var loras: [LoRASource] = []
     /// Initial noise `[C, height / 8, width / 8]` instead of the seed's.
     package var noise: [Float]?
     /// Whether to keep tensors for a parity check.

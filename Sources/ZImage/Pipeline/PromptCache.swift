@@ -13,8 +13,10 @@ public final class PromptCache<Device: Backend>: Sendable {
     package struct Key: Hashable, Sendable {
         /// The prompt.
         let ids: [Int32]
-        /// Model folder, precision and LoRA files with their strengths.
+        /// Model folder, precision and merged LoRA files with their strengths.
         let model: [String]
+        /// Loads of the picture's own LoRA files that change captions, with their strengths.
+        let loras: [String]
     }
 
     private struct Entry: Sendable {

@@ -86,14 +86,21 @@ package final class TextEncoder<Device: Backend>: Sendable {
 
     /// Features of a prompt.
     ///
-    /// - Parameter ids: at least one token id below the vocabulary size.
+    /// - Parameters:
+    ///   - ids: at least one token id below the vocabulary size.
+    ///   - loras: what is added beside the weights.
     /// - Returns: `[ids.count, hiddenSize]`, row-major.
     /// - Throws: `NumericError`, or `CheckpointError` for an id without an embedding.
-    package func features(of ids: [Int32]) throws -> [Float] {
+    package func features(
+        of ids: [Int32], loras: LoRAStack<Device> = LoRAStack()
+    ) throws -> [Float] {
+        let adapters = AdapterBatch([loras])
         var x = device.upload(
             try embeddings(of: ids), rows: ids.count, columns: config.hiddenSize)
         let rotary = rotaryTable(count: ids.count)
-        for index in 0..<config.usedLayers { x = try run(index, on: x, rotary: rotary) }
+        for index in 0..<config.usedLayers {
+            x = try run(index, on: x, rotary: rotary, adapters)
+        }
         let features = device.download(x)
         guard features.allSatisfy(\.isFinite) else {
             throw NumericError(layer: "text encoder output", step: nil, sequence: 0)
@@ -107,14 +114,19 @@ package final class TextEncoder<Device: Backend>: Sendable {
     package func layer(_ index: Int, on features: [Float]) throws -> [Float] {
         let rows = features.count / config.hiddenSize
         let x = device.upload(features, rows: rows, columns: config.hiddenSize)
-        return device.download(try run(index, on: x, rotary: rotaryTable(count: rows)))
+        return device.download(
+            try run(index, on: x, rotary: rotaryTable(count: rows), AdapterBatch()))
     }
 
     private func run(
-        _ index: Int, on input: Device.Values, rotary: RotaryTable<Device>
+        _ index: Int, on input: Device.Values, rotary: RotaryTable<Device>,
+        _ adapters: AdapterBatch<Device>
     ) throws -> Device.Values {
         let layer = try layers?[index] ?? Self.load(index, loader)
         let segments = Segments(lengths: [input.rows])
+        func sides(_ key: String) -> [AdapterRun<Device>] {
+            adapters.runs(for: "layers.\(index).\(key)", segments)
+        }
         let epsilon = Float(config.rmsNormEpsilon)
         let precision = device.precision
         let shape = AttentionShape(
@@ -125,18 +137,20 @@ package final class TextEncoder<Device: Backend>: Sendable {
         let h = device.norm(
             input, kind: .rms, weight: layer.inputNorm, epsilon: epsilon, scale: nil,
             segments: segments, precision: precision)
-        let qkv = device.product(h, layer.qkv, adding: nil)
+        let qkv = device.product(h, layer.qkv, sides: sides("self_attn.q_proj"), adding: nil)
         device.normalizeHeads(
             qkv, columns: 0..<queries, weight: layer.queryNorm, epsilon: epsilon, rotary: rotary)
         device.normalizeHeads(
             qkv, columns: queries..<(queries + keys), weight: layer.keyNorm, epsilon: epsilon,
             rotary: rotary)
         let mixed = device.attention(qkv, shape, segments: segments)
-        let x = device.product(mixed, layer.output, adding: input)
+        let x = device.product(
+            mixed, layer.output, sides: sides("self_attn.o_proj"), adding: input)
         let g = device.norm(
             x, kind: .rms, weight: layer.postNorm, epsilon: epsilon, scale: nil,
             segments: segments, precision: precision)
-        let y = device.product(device.gatedProduct(g, layer.gateUp), layer.down, adding: x)
+        let gated = device.gatedProduct(g, layer.gateUp, sides: sides("mlp.gate_proj"))
+        let y = device.product(gated, layer.down, sides: sides("mlp.down_proj"), adding: x)
         try checkFinite(device, segments, at: "text encoder layers.\(index)")
         return y
     }

@@ -11,9 +11,14 @@ package final class TimedBlock<Device: Backend> {
     private let time: Device.Values
     private let rotary: RotaryTable<Device>
     private let segments: Segments
+    private let loras: LoRAStack<Device>
 
-    /// Loads block `name` of a model and makes `tokens` tokens of noise for it.
-    package init(_ name: String, of model: ModelDirectory, device: Device, tokens: Int) throws {
+    /// Loads block `name` of a model and makes `tokens` tokens of noise for it, and a random LoRA of
+    /// rank `loraRank` on all its layers for `run(withLoRA:)`.
+    package init(
+        _ name: String, of model: ModelDirectory, device: Device, tokens: Int,
+        loraRank: Int? = nil
+    ) throws {
         let config = model.transformerConfig
         self.device = device
         block = try TransformerBlock(
@@ -25,6 +30,12 @@ package final class TimedBlock<Device: Backend> {
                 Array(generator.normals(max(16, rows * columns)).prefix(rows * columns)),
                 rows: rows, columns: columns)
         }
+        loras = LoRAStack(
+            try loraRank.map {
+                let lora = try LoadedLoRA(
+                    randomOf: $0, prefix: name + ".", model: model, device: device)
+                return [(lora: lora, scale: 1)]
+            } ?? [])
         x = noise(tokens, config.dim)
         time = noise(1, config.conditioningWidth)
         var angles = RotaryAngles(config: config)
@@ -40,10 +51,13 @@ package final class TimedBlock<Device: Backend> {
     package var values: [Float] { device.download(x) }
 
     /// Runs the block in place.
-    package func run() throws {
+    package func run(withLoRA: Bool = false) throws {
+        let adapters = AdapterBatch(withLoRA ? [loras] : [])
         try block(
-            x, modulation: block.modulation(of: device.operand(time, precision: .f32)),
-            rotary: rotary, segments: segments)
+            x,
+            modulation: block.modulation(
+                of: device.operand(time, precision: .f32), adapters: adapters),
+            rotary: rotary, segments: segments, adapters: adapters)
     }
 }
 
@@ -51,13 +65,16 @@ package final class TimedBlock<Device: Backend> {
 package final class TimedStep<Device: Backend> {
     private let transformer: Transformer<Device>
     private let sequence: Transformer<Device>.Sequence
+    private let loras: LoRAStack<Device>
 
     /// Tokens of the picture and of the caption, padding included.
     package let tokens: (image: Int, caption: Int)
 
-    /// Loads the transformer of a model and makes noise of a picture's size for it.
+    /// Loads the transformer of a model and makes noise of a picture's size for it, and a random LoRA
+    /// of rank `loraRank` on all its layers for `run(withLoRA:)`.
     package init(
-        of model: ModelDirectory, device: Device, width: Int, height: Int, promptTokens: Int
+        of model: ModelDirectory, device: Device, width: Int, height: Int, promptTokens: Int,
+        loraRank: Int? = nil
     ) throws {
         let config = model.transformerConfig
         transformer = try Transformer(
@@ -70,11 +87,19 @@ package final class TimedStep<Device: Backend> {
         sequence = Transformer.Sequence(
             latents: generator.normals(config.inChannels * rows * columns), height: rows,
             width: columns, caption: caption, time: 0.5)
+        loras = LoRAStack(
+            try loraRank.map {
+                [(lora: try LoadedLoRA(randomOf: $0, model: model, device: device), scale: 1)]
+            } ?? [])
         let multiple = Transformer<Device>.tokenMultiple
         let image = ((rows / 2) * (columns / 2) + multiple - 1) / multiple * multiple
         tokens = (image, caption.length)
     }
 
     /// Evaluates it once.
-    package func run() throws { _ = try transformer([sequence]) }
+    package func run(withLoRA: Bool = false) throws {
+        var own = sequence
+        if withLoRA { own.loras = loras }
+        _ = try transformer([own])
+    }
 }

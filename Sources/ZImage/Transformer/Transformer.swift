@@ -40,16 +40,20 @@ package final class Transformer<Device: Backend>: Sendable {
         package var caption: Caption
         /// `1 - sigma`: 0 at pure noise, towards 1 at the picture.
         package var time: Float
+        /// What is added beside the weights.
+        package var loras: LoRAStack<Device>
 
         /// A sequence of the given latents, caption and time.
         package init(
-            latents: [Float], height: Int, width: Int, caption: Caption, time: Float
+            latents: [Float], height: Int, width: Int, caption: Caption, time: Float,
+            loras: LoRAStack<Device> = LoRAStack()
         ) {
             self.latents = latents
             self.height = height
             self.width = width
             self.caption = caption
             self.time = time
+            self.loras = loras
         }
     }
 
@@ -74,8 +78,14 @@ package final class Transformer<Device: Backend>: Sendable {
     private let finalModulation: Device.Weights
     private let finalLinear: Device.Weights
     private let tables = Mutex(Tables.Cache())
-    /// By the bits of a time.
-    private let modulations = Mutex<[UInt32: Modulation]>([:])
+    private let modulations = Mutex<[ModulationKey: Modulation]>([:])
+
+    /// What a modulation depends on.
+    private struct ModulationKey: Hashable {
+        /// The bits of the time.
+        let time: UInt32
+        let loras: [String]
+    }
 
     /// What a step's times make of the modulated layers: one row a sequence, or one for all.
     private struct Modulation: Sendable {
@@ -150,19 +160,22 @@ package final class Transformer<Device: Backend>: Sendable {
     ///
     /// - Parameters:
     ///   - features: `[count, captionWidth]`, row-major.
+    ///   - loras: what is added beside the weights.
     ///   - observer: told what each stage puts out.
     /// - Returns: the caption for every step of a run.
     /// - Throws: `NumericError` that names the layer.
     package func prepareCaption(
-        features: [Float], observer: Observer? = nil
+        features: [Float], loras: LoRAStack<Device> = LoRAStack(), observer: Observer? = nil
     ) throws(NumericError) -> Caption {
         let count = features.count / config.captionWidth
         let real = Segments(lengths: [count])
+        let adapters = AdapterBatch([loras])
         let embedded = device.product(
             device.norm(
                 device.upload(features, rows: count, columns: config.captionWidth), kind: .rms,
                 weight: captionNorm, epsilon: Float(config.normEpsilon), scale: nil,
-                segments: real, precision: .f32), captionEmbedder, adding: nil)
+                segments: real, precision: .f32), captionEmbedder,
+            sides: adapters.runs(for: "cap_embedder.1", real), adding: nil)
         observer?("cap_embedded", embedded)
         let length = Self.padded(count)
         let tokens = device.makeValues(rows: length, columns: config.dim)
@@ -173,7 +186,8 @@ package final class Transformer<Device: Backend>: Sendable {
         let rotary = table(angles)
         let segments = Segments(lengths: [length])
         for block in contextRefiner {
-            try block(tokens, modulation: nil, rotary: rotary, segments: segments)
+            try block(
+                tokens, modulation: nil, rotary: rotary, segments: segments, adapters: adapters)
             observer?(block.name, tokens)
         }
         return Caption(tokens: tokens)
@@ -212,7 +226,8 @@ package final class Transformer<Device: Backend>: Sendable {
             lengths: zip(tokens, batch).map { Self.padded($0) + $1.caption.length })
         let tables = tables(for: batch)
 
-        let modulation = modulation(for: batch.map(\.time), observer: observer)
+        let adapters = AdapterBatch(batch.map(\.loras))
+        let modulation = modulation(for: batch, observer: observer)
 
         var patches: [Float] = []
         patches.reserveCapacity(imageSegments.rows * config.patchWidth)
@@ -226,7 +241,8 @@ package final class Transformer<Device: Backend>: Sendable {
         let image = device.product(
             device.operand(
                 device.upload(patches, rows: imageSegments.rows, columns: config.patchWidth),
-                precision: .f32), imageEmbedder, adding: nil)
+                precision: .f32), imageEmbedder,
+            sides: adapters.runs(for: "all_x_embedder.2-1", imageSegments), adding: nil)
         observer?("x_embedded", image)
         for (index, count) in tokens.enumerated() where !count.isMultiple(of: multiple) {
             let range = imageSegments.range(index)
@@ -237,7 +253,7 @@ package final class Transformer<Device: Backend>: Sendable {
         for (index, block) in noiseRefiner.enumerated() {
             try block(
                 image, modulation: modulation.blocks[index], rotary: tables.image,
-                segments: imageSegments)
+                segments: imageSegments, adapters: adapters)
             observer?(block.name, image)
             pause()
         }
@@ -258,22 +274,26 @@ package final class Transformer<Device: Backend>: Sendable {
             let isLast = index + 1 == layers.count && observer == nil
             rows = try block(
                 rows, modulation: modulation.blocks[noiseRefiner.count + index],
-                rotary: tables.joint, segments: jointSegments, wanted: isLast ? wanted : nil)
+                rotary: tables.joint, segments: jointSegments, wanted: isLast ? wanted : nil,
+                adapters: adapters)
             observer?(block.name, rows)
             pause()
         }
         return try finish(
-            rows, scale: modulation.final, batch: batch, segments: wanted, observer: observer)
+            rows, scale: modulation.final, batch: batch, segments: wanted, adapters: adapters,
+            observer: observer)
     }
 
     private func finish(
         _ rows: Device.Values, scale: Device.Values, batch: [Sequence], segments: Segments,
-        observer: Observer?
+        adapters: AdapterBatch<Device>, observer: Observer?
     ) throws(NumericError) -> [[Float]] {
         let normed = device.norm(
             rows, kind: .layer, weight: nil, epsilon: 1e-6,
             scale: ModulationSlice(scale, column: 0), segments: segments, precision: .f32)
-        let final = device.product(normed, finalLinear, adding: nil)
+        let final = device.product(
+            normed, finalLinear,
+            sides: adapters.runs(for: "all_final_layer.2-1.linear", segments), adding: nil)
         observer?("final_layer", final)
         let patches = device.download(final)
         try checkFinite(device, segments, at: "transformer final layer")
@@ -293,8 +313,11 @@ package final class Transformer<Device: Backend>: Sendable {
     }
 
     /// `[sequences, conditioningWidth]` from times, by a sinusoid (cosines first) and two layers.
-    private func timeEmbedding(_ times: [Float]) -> Device.Values {
+    private func timeEmbedding(
+        _ times: [Float], _ adapters: AdapterBatch<Device> = AdapterBatch()
+    ) -> Device.Values {
         let half = 128
+        let rows = Segments(lengths: [times.count])
         var waves: [Float] = []
         for time in times {
             let angles = (0..<half).map { index in
@@ -307,27 +330,36 @@ package final class Transformer<Device: Backend>: Sendable {
         let hidden = device.product(
             device.operand(
                 device.upload(waves, rows: times.count, columns: 2 * half), precision: .f32),
-            timeIn, adding: nil)
+            timeIn, sides: adapters.runs(for: "t_embedder.mlp.0", rows), adding: nil)
         device.silu(hidden)
-        return device.product(device.operand(hidden, precision: .f32), timeOut, adding: nil)
+        return device.product(
+            device.operand(hidden, precision: .f32), timeOut,
+            sides: adapters.runs(for: "t_embedder.mlp.2", rows), adding: nil)
     }
 
-    /// What the times of a batch make of every modulated layer, one row a time; a time's own is
+    /// What the times of a batch make of every modulated layer, one row a sequence; a time's own is
     /// kept, since all pictures of as many steps pass the same times.
-    private func modulation(for times: [Float], observer: Observer?) -> Modulation {
-        if let observer { observer("t_emb", timeEmbedding(times)) }
-        let distinct = Set(times.map(\.bitPattern))
+    private func modulation(for batch: [Sequence], observer: Observer?) -> Modulation {
+        if let observer { observer("t_emb", timeEmbedding(batch.map(\.time))) }
+        let keys = batch.map {
+            ModulationKey(time: $0.time.bitPattern, loras: $0.loras.modulationKey)
+        }
+        let distinct = Set(keys)
         let known = modulations.withLock { known in
             if !distinct.isSubset(of: known.keys) {
                 if known.count + distinct.count > keptModulations { known.removeAll() }
                 // A row depends on its own time alone: computed together they are as if alone.
-                let missing = distinct.subtracting(known.keys).sorted()
-                let made = makeModulations(missing.map(Float.init(bitPattern:)))
-                for (time, own) in zip(missing, made) { known[time] = own }
+                let missing = distinct.subtracting(known.keys)
+                for (loras, missing) in Dictionary(grouping: missing, by: \.loras) {
+                    let stack = zip(keys, batch).first { $0.0.loras == loras }?.1.loras
+                    let made = makeModulations(
+                        missing.map { Float(bitPattern: $0.time) }, stack ?? LoRAStack())
+                    for (key, own) in zip(missing, made) { known[key] = own }
+                }
             }
             return known
         }
-        let own = times.compactMap { known[$0.bitPattern] }
+        let own = keys.compactMap { known[$0] }
         let first = own[0]
         guard distinct.count > 1 else { return first }
         func gathered(_ part: (Modulation) -> Device.Values) -> Device.Values {
@@ -343,14 +375,20 @@ package final class Transformer<Device: Backend>: Sendable {
     }
 
     /// One for each time.
-    private func makeModulations(_ times: [Float]) -> [Modulation] {
-        let time = timeEmbedding(times)
+    private func makeModulations(_ times: [Float], _ loras: LoRAStack<Device>) -> [Modulation] {
+        let adapters = AdapterBatch([loras])
+        let time = timeEmbedding(times, adapters)
         let conditioning = device.operand(time, precision: .f32)
-        let blocks = (noiseRefiner + layers).compactMap { $0.modulation(of: conditioning) }
+        let blocks = (noiseRefiner + layers).compactMap {
+            $0.modulation(of: conditioning, adapters: adapters)
+        }
         // Unlike the blocks' modulation, the final layer's has an activation before it.
         device.silu(time)
         let final = device.product(
-            device.operand(time, precision: .f32), finalModulation, adding: nil)
+            device.operand(time, precision: .f32), finalModulation,
+            sides: adapters.runs(
+                for: "all_final_layer.2-1.adaLN_modulation.1", Segments(lengths: [times.count])),
+            adding: nil)
         return times.indices.map { index in
             func row(_ values: Device.Values) -> Device.Values {
                 let own = device.makeValues(rows: 1, columns: values.columns)

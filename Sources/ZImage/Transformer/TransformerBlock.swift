@@ -27,11 +27,18 @@ struct TransformerBlock<Device: Backend>: Sendable {
     private let gateUp: Device.Weights
     private let down: Device.Weights
     private let modulation: Device.Weights?
+    /// What adapters know the products by.
+    private let keys:
+        (qkv: String, output: String, gateUp: String, down: String, modulation: String)
 
     init(
         _ name: String, config: TransformerConfig, modulated: Bool, loader: WeightLoader<Device>
     ) throws {
         self.name = name
+        keys = (
+            "\(name).attention.to_q", "\(name).attention.to_out.0", "\(name).feed_forward.w1",
+            "\(name).feed_forward.w2", "\(name).adaLN_modulation.0"
+        )
         device = loader.device
         dim = config.dim
         epsilon = Float(config.normEpsilon)
@@ -64,9 +71,13 @@ struct TransformerBlock<Device: Backend>: Sendable {
     /// feed-forward layer; `nil` for unmodulated blocks.
     ///
     /// - Shapes: `[times, conditioningWidth]` to `[times, 4 * dim]`.
-    func modulation(of conditioning: Device.Operand) -> Device.Values? {
+    func modulation(
+        of conditioning: Device.Operand, adapters: AdapterBatch<Device> = AdapterBatch()
+    ) -> Device.Values? {
         guard let modulation else { return nil }
-        let vectors = device.product(conditioning, modulation, adding: nil)
+        let rows = Segments(lengths: [conditioning.rows])
+        let vectors = device.product(
+            conditioning, modulation, sides: adapters.runs(for: keys.modulation, rows), adding: nil)
         device.tanh(vectors, columns: dim..<(2 * dim))
         device.tanh(vectors, columns: (3 * dim)..<(4 * dim))
         return vectors
@@ -81,12 +92,14 @@ struct TransformerBlock<Device: Backend>: Sendable {
     ///   - segments: the rows of each sequence.
     ///   - wanted: how many rows of each sequence, from its first on, are computed to the end. The
     ///     others serve as keys and values alone. All, if not given.
+    ///   - adapters: what LoRA files add to each sequence.
     /// - Returns: the wanted rows.
     /// - Throws: `NumericError` that names the block.
     @discardableResult
     func callAsFunction(
         _ x: Device.Values, modulation: Device.Values?, rotary: RotaryTable<Device>,
-        segments: Segments, wanted: Segments? = nil
+        segments: Segments, wanted: Segments? = nil,
+        adapters: AdapterBatch<Device> = AdapterBatch()
     ) throws(NumericError) -> Device.Values {
         func slice(_ index: Int) -> ModulationSlice<Device>? {
             modulation.map { ModulationSlice($0, column: index * dim) }
@@ -95,7 +108,8 @@ struct TransformerBlock<Device: Backend>: Sendable {
         let h = device.norm(
             x, kind: .rms, weight: attentionNorm1, epsilon: epsilon, scale: slice(0),
             segments: segments, precision: precision)
-        let mixed = device.product(h, qkv, adding: nil)
+        let mixed = device.product(
+            h, qkv, sides: adapters.runs(for: keys.qkv, segments), adding: nil)
         // The head norms' epsilon is fixed in the reference, whatever the config says.
         device.normalizeHeads(
             mixed, columns: 0..<dim, weight: queryNorm, epsilon: 1e-5, rotary: rotary)
@@ -106,12 +120,15 @@ struct TransformerBlock<Device: Backend>: Sendable {
         let attended = device.attention(mixed, shape, segments: segments, queries: rows)
         let y = wanted == nil ? x : firstRows(of: x, segments, wanted: rows)
         device.addNorm(
-            device.product(attended, output, adding: nil), to: y, weight: attentionNorm2,
-            epsilon: epsilon, gate: slice(1), segments: rows)
+            device.product(
+                attended, output, sides: adapters.runs(for: keys.output, rows), adding: nil),
+            to: y, weight: attentionNorm2, epsilon: epsilon, gate: slice(1), segments: rows)
         let g = device.norm(
             y, kind: .rms, weight: feedForwardNorm1, epsilon: epsilon, scale: slice(2),
             segments: rows, precision: precision)
-        let fed = device.product(device.gatedProduct(g, gateUp), down, adding: nil)
+        let gated = device.gatedProduct(g, gateUp, sides: adapters.runs(for: keys.gateUp, rows))
+        let fed = device.product(
+            gated, down, sides: adapters.runs(for: keys.down, rows), adding: nil)
         device.addNorm(
             fed, to: y, weight: feedForwardNorm2, epsilon: epsilon, gate: slice(3), segments: rows)
         try checkFinite(device, rows, at: "transformer \(name)")

@@ -3,19 +3,19 @@
 import ModelFiles
 import Tensors
 
-/// Brings a component's stored tensors to a device, with LoRA deltas merged on the way.
+/// Brings a component's stored tensors to a device, with LoRA files merged on the way.
 struct WeightLoader<Device: Backend>: Sendable {
     let device: Device
     let store: TensorStore
-    /// Changes to weights, by name of the stored tensor; empty for most models.
-    var deltas: [String: LowRankDelta] = [:]
+    /// What LoRA files change in the weights; nothing for most models.
+    let changes: WeightChanges
     /// Packed weights on the disk; `nil` where all are packed into memory.
     private(set) var session: WeightCacheSession?
 
-    init(device: Device, store: TensorStore, deltas: [String: LowRankDelta] = [:]) {
+    init(device: Device, store: TensorStore, changes: WeightChanges = WeightChanges()) {
         self.device = device
         self.store = store
-        self.deltas = deltas
+        self.changes = changes.only(in: store)
     }
 
     /// The cache failed, which is no reason for the load to fail.
@@ -27,7 +27,7 @@ struct WeightLoader<Device: Backend>: Sendable {
     ///
     /// - Parameters:
     ///   - component: name of the component.
-    ///   - cache: where packed weights are kept; not used for weights with LoRA deltas.
+    ///   - cache: where packed weights are kept; not used for weights that LoRA files change.
     ///   - load: makes the component; called again if the cache fails half-way.
     /// - Returns: the component, and where its weights are.
     /// - Throws: what `load` throws.
@@ -36,7 +36,7 @@ struct WeightLoader<Device: Backend>: Sendable {
     ) throws -> (part: Part, origin: WeightOrigin) {
         let width = device.precision.bytesPerWeight
         let bytes = store.names.reduce(0) { $0 + (store[$1]?.count ?? 0) * width }
-        guard let cache, deltas.isEmpty, let form = device.packedForm,
+        guard let cache, changes.isEmpty, let form = device.packedForm,
             let session = cache.session(component, of: store, form: form, bytes: bytes)
         else { return (try load(self), .memory) }
         do {
@@ -81,7 +81,9 @@ struct WeightLoader<Device: Backend>: Sendable {
                     remedy: "Choose the precision bf16.")
             }
         }
-        let biases = try bias.flatMap { try numbers($0) }
+        let biases = try zip(names, bias).flatMap { name, bias in
+            changes.merged(biasOf: name, into: try numbers(bias))
+        }
         let made = device.makeWeights(
             MatrixSource(parts, layout: layout, bias: bias.isEmpty ? nil : biases),
             precision: precision)
@@ -112,6 +114,17 @@ struct WeightLoader<Device: Backend>: Sendable {
         try tensor(name).floats()
     }
 
+    /// A weight as f32, with what LoRA files change in it.
+    func merged(_ name: String) throws -> [Float] {
+        let tensor = try tensor(name)
+        guard changes.terms[name] != nil, tensor.shape.count == 2 else {
+            return try tensor.floats()
+        }
+        return changes.merged(
+            name, into: try tensor.floats(), rows: tensor.shape[0], depth: tensor.shape[1],
+            on: device)
+    }
+
     func tensor(_ name: String) throws -> StoredTensor {
         guard let tensor = store[name] else {
             throw CheckpointError(
@@ -128,10 +141,8 @@ struct WeightLoader<Device: Backend>: Sendable {
         let rows = shape.first ?? 1
         let depth = shape.count > 1 ? shape[1] : 1
         let taps = shape.dropFirst(2).reduce(1, *)
-        if let delta = deltas[name] {
-            return StoredRows(
-                delta.merged(into: try tensor.floats(), rows: rows, depth: depth, on: device),
-                rows: rows, depth: depth, taps: taps)
+        if changes.terms[name] != nil {
+            return StoredRows(try merged(name), rows: rows, depth: depth, taps: taps)
         }
         return StoredRows(
             bytes: tensor.bytes, dtype: tensor.dtype, rows: rows, depth: depth, taps: taps,

@@ -1,0 +1,57 @@
+// Part of Inkstone. Licence: see LICENSE.
+//
+// What adapters add to a tile whose sums are finished: thin products over the few rows that an
+// adapter is for. A row's own sides are added in the order of the list, whatever other rows have, and
+// each in steps that depend on nothing else; so a row has the same bits in every batch.
+
+AI size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+AI void add_low_rank(const ink_precision precision, const ink_side *side, size_t row, size_t count,
+                     size_t panel, vf sum[][2]) {
+    ink_side_panel place = side->table[panel];
+    const void *rows[ROWS];
+    size_t pitch = side->t.stride * element_size(precision);
+    const char *t = (const char *)side->t.data + (row - side->first) * pitch + place.first * 4;
+    for (size_t i = 0; i < count; i++) rows[i] = t + i * pitch;
+    const uint32_t *weights = (const uint32_t *)side->panels + place.offset;
+#define TILE(N) accumulate(N, precision, rows + at, 0, place.steps, weights, sum + at);
+    FOR_ROW_GROUPS(count, at, TILE)
+#undef TILE
+}
+
+// Rows [row, row + count) of one panel; out of line, since most products have no sides.
+static __attribute__((noinline)) void add_sides(const ink_side *sides, size_t side_count, size_t row,
+                                                size_t count, size_t panel, vf sum[][2]) {
+    size_t column = panel * PANEL, end = row + count;
+    // Gains are of the sums as they came: all of them first.
+    for (size_t r = row; r < end; r++) {
+        vf g0 = splat(1), g1 = splat(1);
+        int gains = 0;
+        for (size_t i = 0; i < side_count; i++) {
+            const ink_side *s = &sides[i];
+            if (!s->gain || r < s->first || r >= s->first + s->count) continue;
+            g0 += s->scale * load(s->gain + column);
+            g1 += s->scale * load(s->gain + column + LANES);
+            gains = 1;
+        }
+        if (!gains) continue;
+        sum[r - row][0] *= g0;
+        sum[r - row][1] *= g1;
+    }
+    for (size_t i = 0; i < side_count; i++) {
+        const ink_side *s = &sides[i];
+        size_t from = larger(row, s->first), to = smaller(end, s->first + s->count);
+        if (from >= to) continue;
+        if (s->table && s->table[panel].steps > 0) {
+            if (s->precision == INK_BF16)
+                add_low_rank(INK_BF16, s, from, to - from, panel, sum + (from - row));
+            else add_low_rank(INK_F32, s, from, to - from, panel, sum + (from - row));
+        }
+        if (!s->addend) continue;
+        for (size_t r = from; r < to; r++) {
+            const float *add = s->addend + (r - s->first) * s->addend_stride + column;
+            sum[r - row][0] += s->scale * load(add);
+            sum[r - row][1] += s->scale * load(add + LANES);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ModelFiles
+
+#if canImport(FoundationEssentials)
+    public import FoundationEssentials
+#else
+    public import Foundation
+#endif
+
+/// LoRA files that requests may name: those of the data folder, and those that come with models.
+///
+/// The folders are read anew at every question, so that a file is there as soon as somebody puts it
+/// there. A name that both have is the data folder's.
+public struct LoRARegistry: Sendable {
+    /// A file.
+    public struct Entry: Sendable, Equatable {
+        /// Name for requests.
+        public var name: String
+        /// The file.
+        public var url: URL
+        /// Strength where a request names none.
+        public var scale: Double
+        /// Whether it lies in the data folder.
+        public var isOwn: Bool
+    }
+
+    /// Where files are added; `nil` where none may be.
+    public let folder: URL?
+    /// Folders of models, each of which may have a folder `loras`.
+    public let models: [URL]
+
+    private static let ending = ".safetensors"
+
+    /// Files of a folder and of models.
+    public init(folder: URL? = nil, models: [URL] = []) {
+        self.folder = folder
+        self.models = models
+    }
+
+    /// All files, sorted by name.
+    public var entries: [Entry] {
+        var byName: [String: Entry] = [:]
+        for model in models {
+            let scales = Self.scales(in: model)
+            for entry in Self.list(model.appending(path: "loras"), isOwn: false)
+            where byName[entry.name] == nil {
+                var entry = entry
+                entry.scale = scales[entry.name] ?? 1
+                byName[entry.name] = entry
+            }
+        }
+        if let folder {
+            for entry in Self.list(folder, isOwn: true) { byName[entry.name] = entry }
+        }
+        return byName.values.sorted { $0.name < $1.name }
+    }
+
+    /// The file of a name.
+    ///
+    /// - Throws: `RequestError` that lists the names there are.
+    public func find(_ name: String) throws(RequestError) -> Entry {
+        let entries = entries
+        if let entry = entries.first(where: { $0.name == name }) { return entry }
+        let names = entries.prefix(20).map(\.name)
+        throw RequestError(
+            field: "loras",
+            message: "there is no LoRA \(Self.shown(name)); "
+                + (names.isEmpty
+                    ? "put its file into the folder 'loras' of the data folder."
+                    : "this server has \(names.joined(separator: ", "))."))
+    }
+
+    /// Where a file of that name goes.
+    ///
+    /// - Throws: `RequestError` for a name that is none, and where files cannot be added.
+    public func destination(_ name: String) throws(RequestError) -> URL {
+        guard LoRAChoice.isName(name) else {
+            throw RequestError(
+                field: "name",
+                message: "name must be a file name of 1 to 128 characters without / \\ < > : and"
+                    + " without a dot at its beginning, got \(Self.shown(name)).")
+        }
+        guard let folder else {
+            throw RequestError(
+                field: "name", message: "this server has no folder that LoRA files go to.")
+        }
+        return folder.appending(path: name + Self.ending)
+    }
+
+    /// A name as an error shows it.
+    static func shown(_ name: String) -> String {
+        let scalars = name.unicodeScalars.prefix(80).map {
+            $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? " " : String($0)
+        }
+        return "'\(scalars.joined())'"
+    }
+
+    private static func list(_ folder: URL, isOwn: Bool) -> [Entry] {
+        let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+        return files.compactMap { file in
+            guard file.hasSuffix(ending) else { return nil }
+            let name = String(file.dropLast(ending.count))
+            guard LoRAChoice.isName(name) else { return nil }
+            return Entry(name: name, url: folder.appending(path: file), scale: 1, isOwn: isOwn)
+        }
+    }
+
+    /// Strengths that a model's `inkstone.json` gives its files:
+    /// `"loras": [{"name": "pixel", "scale": 0.8}]`.
+    private static func scales(in model: URL) -> [String: Double] {
+        struct Manifest: Decodable {
+            struct Row: Decodable {
+                var name: String
+                var scale: Double?
+            }
+            var loras: [Row]?
+        }
+        guard let data = try? Data(contentsOf: model.appending(path: "inkstone.json")),
+            let manifest = try? JSONDecoder().decode(Manifest.self, from: data)
+        else { return [:] }
+        return Dictionary(
+            (manifest.loras ?? []).compactMap { row in row.scale.map { (row.name, $0) } },
+            uniquingKeysWith: { first, _ in first })
+    }
+}

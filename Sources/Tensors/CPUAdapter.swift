@@ -1,0 +1,192 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import CKernels
+
+/// An adapter's share of one weight matrix, in the kernels' panels.
+public final class CPUAdapter: @unchecked Sendable {
+    // Unchecked: never written after initialisation.
+
+    /// Thin matrices of all parts: `down` makes the numbers that `up`'s panels multiply.
+    struct LowRank {
+        let down: CPUWeights
+        let up: UnsafeMutableRawPointer
+        let table: UnsafeMutablePointer<ink_side_panel>
+        let precision: Precision
+        let bytes: Int
+    }
+
+    let columns: Int
+    let depth: Int
+    /// Columns of whole panels.
+    let panelRows: Int
+    let lowRank: LowRank?
+    let gain: CPUVector?
+    let dense: CPUWeights?
+    let bias: CPUVector?
+
+    init(
+        columns: Int, depth: Int, panelRows: Int, lowRank: LowRank?, gain: CPUVector?,
+        dense: CPUWeights?, bias: CPUVector?
+    ) {
+        self.columns = columns
+        self.depth = depth
+        self.panelRows = panelRows
+        self.lowRank = lowRank
+        self.gain = gain
+        self.dense = dense
+        self.bias = bias
+    }
+
+    deinit {
+        lowRank?.up.deallocate()
+        lowRank?.table.deallocate()
+    }
+
+    /// Memory taken.
+    package var bytes: Int {
+        (lowRank.map { $0.bytes + $0.down.bytes } ?? 0) + (dense?.bytes ?? 0)
+            + (gain == nil ? 0 : panelRows * 4) + (bias == nil ? 0 : panelRows * 4)
+    }
+}
+
+extension CPUBackend {
+    /// See `Backend`.
+    public func bytes(of adapter: CPUAdapter) -> Int { adapter.bytes }
+
+    /// See `Backend`.
+    public func makeAdapter(_ source: AdapterSource, precision: Precision) -> CPUAdapter {
+        let order = panelOrder(parts: source.parts, isGated: source.layout == .gated)
+        func spread(_ numbers: [Float]) -> [Float] { order.map { $0 < 0 ? 0 : numbers[$0] } }
+        var dense: CPUWeights?
+        if let numbers = source.dense {
+            let depth = source.depth
+            precondition(numbers.count == source.parts.reduce(0, +) * depth, "dense change")
+            var rows: [Float] = []
+            rows.reserveCapacity(order.count * depth)
+            for index in order {
+                if index < 0 {
+                    rows += repeatElement(0, count: depth)
+                } else {
+                    rows += numbers[(index * depth)..<((index + 1) * depth)]
+                }
+            }
+            dense = makeWeights(
+                MatrixSource(
+                    [StoredRows(rows, rows: order.count, depth: depth)],
+                    bias: source.bias.map(spread)), precision: precision)
+        }
+        return CPUAdapter(
+            columns: source.parts.reduce(0, +), depth: source.depth, panelRows: order.count,
+            lowRank: source.lowRank.isEmpty
+                ? nil : makeLowRank(source, order: order, precision: precision),
+            gain: source.gain.map { makeVector(spread($0)) }, dense: dense,
+            bias: dense == nil ? source.bias.map { makeVector(spread($0)) } : nil)
+    }
+
+    /// Output feature of each column of the panels, as `makeWeights` lays them out; -1 for padding.
+    private func panelOrder(parts: [Int], isGated: Bool) -> [Int] {
+        var order: [Int] = []
+        if isGated {
+            precondition(parts.count == 2 && parts[0] == parts[1], "gated")
+            for start in stride(from: 0, to: parts[0], by: lanes) {
+                for part in 0..<2 {
+                    for index in start..<(start + lanes) {
+                        order.append(index < parts[0] ? part * parts[0] + index : -1)
+                    }
+                }
+            }
+        } else {
+            order = Array(0..<parts.reduce(0, +))
+            while !order.count.isMultiple(of: 2 * lanes) { order.append(-1) }
+        }
+        return order
+    }
+
+    /// bf16 where that is how the product's factors are rounded, or finer than they are.
+    private func sidePrecision(_ precision: Precision) -> Precision {
+        precision == .int8 ? (kernels.pointee.native_bf16 != 0 ? .bf16 : .f32) : precision
+    }
+
+    private func makeLowRank(
+        _ source: AdapterSource, order: [Int], precision: Precision
+    ) -> CPUAdapter.LowRank {
+        let side = sidePrecision(precision)
+        // Every thin matrix has ranks of its own; two of them share a word in bf16.
+        var starts: [Int] = []
+        var total = 0
+        for part in source.lowRank {
+            starts.append(total)
+            total += (part.rank + 1) / 2 * 2
+        }
+        var down = [Float](repeating: 0, count: total * source.depth)
+        for (part, start) in zip(source.lowRank, starts) {
+            precondition(part.down.count == part.rank * source.depth, "down")
+            down.replaceSubrange(
+                (start * source.depth)..<((start + part.rank) * source.depth), with: part.down)
+        }
+        var up = [Float](repeating: 0, count: order.count * total)
+        let width = 2 * lanes
+        var ranges: [Range<Int>] = []
+        for panel in 0..<(order.count / width) {
+            var range: Range<Int>?
+            for column in (panel * width)..<((panel + 1) * width) where order[column] >= 0 {
+                for (part, start) in zip(source.lowRank, starts)
+                where part.outputs.contains(order[column]) {
+                    let row = (order[column] - part.outputs.lowerBound) * part.rank
+                    for rank in 0..<part.rank {
+                        up[column * total + start + rank] += part.up[row + rank]
+                    }
+                    let own = start..<(start + (part.rank + 1) / 2 * 2)
+                    range =
+                        range.map {
+                            min($0.lowerBound, own.lowerBound)..<max($0.upperBound, own.upperBound)
+                        } ?? own
+                }
+            }
+            ranges.append(range ?? 0..<0)
+        }
+        let packed = packUp(up, rowLength: total, ranges: ranges, precision: side)
+        return CPUAdapter.LowRank(
+            down: makeWeights(
+                MatrixSource([StoredRows(down, rows: total, depth: source.depth)]),
+                precision: precision),
+            up: packed.up, table: packed.table, precision: side, bytes: packed.bytes)
+    }
+
+    /// Panels of `up`, each of the ranks that it has; `up` is `[columns, rowLength]`.
+    private func packUp(
+        _ up: [Float], rowLength: Int, ranges: [Range<Int>], precision: Precision
+    ) -> (up: UnsafeMutableRawPointer, table: UnsafeMutablePointer<ink_side_panel>, bytes: Int) {
+        let width = 2 * lanes
+        let pair = precision == .bf16 ? 2 : 1
+        let words = ranges.reduce(0) { $0 + $1.count / pair * width }
+        let bytes = max(64, words * 4)
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+        let table = UnsafeMutablePointer<ink_side_panel>.allocate(capacity: max(1, ranges.count))
+        var offset = 0
+        up.withUnsafeBufferPointer { numbers in
+            guard let base = numbers.baseAddress else { return }
+            for (panel, range) in ranges.enumerated() {
+                (table + panel).initialize(
+                    to: ink_side_panel(
+                        offset: UInt32(offset), first: UInt32(range.lowerBound / pair),
+                        steps: UInt32(range.count / pair)))
+                if range.isEmpty { continue }
+                let rows: [UnsafeRawPointer?] = (0..<width).map { column in
+                    UnsafeRawPointer(
+                        base + (panel * width + column) * rowLength + range.lowerBound)
+                }
+                rows.withUnsafeBufferPointer { rows in
+                    guard let start = rows.baseAddress else { return }
+                    var pack = ink_pack(
+                        rows: start, row_count: width, source: INK_SOURCE_F32,
+                        depth: range.count, taps: 1, panel_width: width,
+                        precision: precision.kernelValue, destination: memory + offset * 4)
+                    ink_pack_rows(workers, &pack)
+                }
+                offset += range.count / pair * width
+            }
+        }
+        return (memory, table, bytes)
+    }
+}

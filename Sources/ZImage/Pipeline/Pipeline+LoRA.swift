@@ -1,0 +1,101 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ModelFiles
+import Tensors
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+extension Pipeline {
+    /// What files change in the model's weights, merged into them at the start.
+    static func changes(
+        of loras: [LoRASource], in model: ModelDirectory, targets: LoRATargets, on device: Device
+    ) throws -> (WeightChanges, [LoRAReport]) {
+        var changes = WeightChanges()
+        var reports: [LoRAReport] = []
+        if loras.isEmpty { return (changes, reports) }
+        let stores = [try model.transformerStore(), try model.textEncoderStore()]
+        func tensor(_ name: String) throws -> StoredTensor {
+            guard let found = stores.lazy.compactMap({ $0[name] }).first else {
+                throw CheckpointError(code: .missingTensor, message: "tensor '\(name)' is missing.")
+            }
+            return found
+        }
+        for lora in loras {
+            let contents = try LoRAFile(url: lora.url).contents(for: targets)
+            for group in contents.groups {
+                let own = try group.changes(on: device) { try tensor($0).floats() }
+                for change in own where change.bias != nil {
+                    for name in change.tensors
+                    where !stores.contains(where: {
+                        $0[name.dropLast("weight".count) + "bias"] != nil
+                    }) {
+                        throw CheckpointError(
+                            code: .unsupported,
+                            message: "LoRA file \(lora.url.lastPathComponent) adds a bias to"
+                                + " '\(name)', which has none, so that it cannot be merged.",
+                            remedy: "Name the file in requests instead.")
+                    }
+                }
+                changes.add(own, scale: lora.scale) { (try? tensor($0))?.shape.first ?? 0 }
+            }
+            var report = contents.report
+            report.scale = lora.scale
+            reports.append(report)
+        }
+        return (changes, reports)
+    }
+
+    /// The files of a picture in the device's form.
+    ///
+    /// - Throws: `LoRAError`.
+    func stack(
+        of loras: [LoRASource]
+    ) throws(LoRAError) -> (LoRAStack<Device>, [LoRAReport]) {
+        var items: [(lora: LoadedLoRA<Device>, scale: Double)] = []
+        var reports: [LoRAReport] = []
+        for lora in loras {
+            do {
+                let loaded = try load(lora.url)
+                items.append((loaded, lora.scale))
+                var report = loaded.report
+                report.scale = lora.scale
+                reports.append(report)
+            } catch {
+                // Clients need not know where the file lies.
+                throw LoRAError(
+                    message: "\(error)".replacing(
+                        lora.url.path, with: lora.url.lastPathComponent))
+            }
+        }
+        return (LoRAStack(items), reports)
+    }
+
+    private func load(_ url: URL) throws -> LoadedLoRA<Device> {
+        func loader(_ name: String) -> WeightLoader<Device> {
+            textWeights.store[name] == nil ? imageWeights : textWeights
+        }
+        return try loraCache.lora(at: url) { file in
+            try LoadedLoRA(
+                file, targets: loraTargets, layers: ModelLayer.all(of: model),
+                rows: { loader($0).store[$0]?.shape.first ?? 0 },
+                weights: { try loader($0).merged($0) }, device: device)
+        }
+    }
+
+    /// Which keys of files found their layer.
+    package func reports(of loras: [LoRASource]) throws -> [LoRAReport] {
+        try stack(of: loras).1
+    }
+}
+
+/// A LoRA file that cannot be used.
+package struct LoRAError: Error, Sendable, CustomStringConvertible {
+    /// One sentence or two: what was expected, what came, what to do.
+    package let message: String
+    /// The message.
+    package var description: String { message }
+}
