@@ -100,6 +100,7 @@ package final class ScheduledJob {
         input.cfgTruncation = request.cfgTruncation
         input.source = request.source?.image
         input.strength = request.source?.strength ?? 1
+        input.mask = request.source?.mask
         input.noise = options.noise
         input.keepsTrace = options.onTrace != nil
         return input

@@ -20,6 +20,8 @@ package struct Generation<Device: Backend>: Sendable {
     package let guidance: Guidance
     let positive: Prompt
     let negative: Prompt?
+    /// What keeps a part of the picture as it was.
+    let inpainting: Inpainting?
     package internal(set) var trace: Trace?
     /// Whether a prompt was longer than the model reads.
     package var promptTruncated: Bool {
@@ -70,6 +72,8 @@ package struct Generation<Device: Backend>: Sendable {
             prediction.numbers[index] -= sigma * velocity
             latents.numbers[index] += distance * velocity
         }
+        inpainting?.hold(&prediction, sigma: 0)
+        inpainting?.hold(&latents, sigma: schedule.sigmas[step + 1])
         self.prediction = prediction
         step += 1
         trace?.recordLatents(latents)

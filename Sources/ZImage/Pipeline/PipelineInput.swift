@@ -26,6 +26,8 @@ public struct PipelineInput: Sendable {
     public var source: RGBImage?
     /// Share of the schedule that is run on `source`.
     public var strength = 0.6
+    /// Where `source` is drawn anew: white. Of any size; the rest of `source` is kept.
+    public var mask: RGBImage?
     /// Initial noise `[C, height / 8, width / 8]` instead of the seed's.
     package var noise: [Float]?
     /// Whether to keep tensors for a parity check.

@@ -133,6 +133,9 @@ struct WeightLoader<Device: Backend>: Sendable {
                 delta.merged(into: try tensor.floats(), rows: rows, depth: depth, on: device),
                 rows: rows, depth: depth, taps: taps)
         }
+        if tensor.coding != nil {
+            return StoredRows(try tensor.floats(), rows: rows, depth: depth, taps: taps)
+        }
         return StoredRows(
             bytes: tensor.bytes, dtype: tensor.dtype, rows: rows, depth: depth, taps: taps,
             owner: tensor)
