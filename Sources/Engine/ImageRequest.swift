@@ -12,7 +12,7 @@ public struct ImageRequest: Sendable, Equatable {
         public var image: RGBImage
         /// Share of the schedule that is run, above 0 and at most 1.
         public var strength: Double
-        /// Where the picture is drawn anew: white; resized to the request's size. `nil` is everywhere.
+        /// White where the picture is drawn anew; resized to the request's size; `nil` is everywhere.
         public var mask: RGBImage?
 
         /// Starts from `image`, running `strength` of the schedule, where `mask` is white.

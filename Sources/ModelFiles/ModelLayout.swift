@@ -30,9 +30,12 @@ enum ModelLayout {
         }
         let names = try folderContents(url)
         guard names.contains(indexName) else {
-            let isPart = names.contains("config.json") || components.contains { part in
-                names.contains(part) && FileKind(url.appending(path: "\(part)/config.json")) == .file
-            }
+            let isPart =
+                names.contains("config.json")
+                || components.contains { part in
+                    names.contains(part)
+                        && FileKind(url.appending(path: "\(part)/config.json")) == .file
+                }
             if names.contains(ModelManifest.fileName) { return false }
             guard !isPart, !names.contains("snapshots"),
                 !(try ModelParts.weightFiles(in: url)).isEmpty

@@ -83,8 +83,8 @@ public struct StoredTensor: @unchecked Sendable {
         let width = shape.dropFirst().reduce(1, *)
         let shape = [range.count] + shape.dropFirst()
         guard let coding else {
-            let part = (range.lowerBound * width * dtype.byteWidth)..<(
-                range.upperBound * width * dtype.byteWidth)
+            let stride = width * dtype.byteWidth
+            let part = (range.lowerBound * stride)..<(range.upperBound * stride)
             return StoredTensor(
                 name: name, dtype: dtype, shape: shape,
                 bytes: UnsafeRawBufferPointer(rebasing: bytes[part]), owner: owner)

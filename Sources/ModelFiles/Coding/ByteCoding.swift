@@ -14,9 +14,9 @@ struct ByteCoding: TensorCoding {
     /// Neighbouring columns that were rotated together; 1 where none were.
     private let rotation: Int
 
-    /// - Parameters:
-    ///   - scales: one number, or one for each row.
-    ///   - rotation: 1, or a power of 4 that divides `columns`.
+    /// Rows of `columns` bytes, with one scale or one for each row.
+    ///
+    /// `rotation` is 1, or a power of 4 that divides `columns`.
     init(dtype: DType, columns: Int, scales: [Float], rotation: Int = 1) {
         precondition(!scales.isEmpty && columns.isMultiple(of: rotation), "byte coding")
         name = rotation > 1 ? "\(dtype), rotated" : dtype.rawValue

@@ -107,7 +107,9 @@ package final class GGUFFile: Sendable {
             guard rank <= rankLimit else { throw bad("has \(rank) dimensions, expected 4 at most") }
             var shape: [Int] = []
             // The file counts the fastest dimension first.
-            for _ in 0..<rank { shape.insert(try cursor.size("a dimension", atMost: 1 << 40), at: 0) }
+            for _ in 0..<rank {
+                shape.insert(try cursor.size("a dimension", atMost: 1 << 40), at: 0)
+            }
             let type = try cursor.fixed(UInt32.self)
             guard let format = BlockFormat(rawValue: type) else {
                 let type = BlockFormat.foreign[type] ?? "type \(type)"

@@ -37,7 +37,9 @@ enum ModelComponent: String, CaseIterable, Sendable {
         return found
     }
 
-    private static func isBoundary(_ prefix: String) -> Bool { prefix.isEmpty || prefix.last == "." }
+    private static func isBoundary(_ prefix: String) -> Bool {
+        prefix.isEmpty || prefix.last == "."
+    }
 
     /// Names that only this component has, in each of the ways in which it is written; all of one
     /// list must be there.
@@ -68,7 +70,9 @@ enum ModelComponent: String, CaseIterable, Sendable {
         func has(_ ending: String) -> Bool { names.contains { $0.hasSuffix(ending) } }
         if has("cap_embedder.0.weight") { return "a Lumina 2 transformer" }
         if has("double_blocks.0.img_attn.qkv.weight") { return "a FLUX transformer" }
-        if has("joint_blocks.0.x_block.attn.qkv.weight") { return "a Stable Diffusion 3 transformer" }
+        if has("joint_blocks.0.x_block.attn.qkv.weight") {
+            return "a Stable Diffusion 3 transformer"
+        }
         if has("input_blocks.0.0.weight") { return "a Stable Diffusion checkpoint" }
         if has("transformer_blocks.0.img_mod.1.weight") { return "a Qwen-Image transformer" }
         if has("lora_A.weight") || has("lora_down.weight") { return "a LoRA" }

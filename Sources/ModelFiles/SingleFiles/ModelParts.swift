@@ -67,9 +67,7 @@ struct ModelParts: Sendable {
 
     /// Finds the parts of a model that comes as files of weights.
     ///
-    /// - Parameters:
-    ///   - url: a folder of such files, or one of them; the others are looked for beside it.
-    ///   - files: already found components.
+    /// - Parameter url: a folder of such files, or one of them; the others are looked for beside it.
     /// - Throws: `CheckpointError` of code `incomplete` that lists what is missing, or `unsupported`
     ///   when it is not clear which of several files to take.
     init(filesAt url: URL) throws(CheckpointError) {
@@ -98,7 +96,9 @@ struct ModelParts: Sendable {
                     + " inkstone.json.")
         }
         try findTokenizer(folder)
-        if kind == nil { kind = files[.transformer].map { ModelKind(fileName: $0.lastPathComponent) } }
+        if kind == nil {
+            kind = files[.transformer].map { ModelKind(fileName: $0.lastPathComponent) }
+        }
     }
 
     private var isComplete: Bool { ModelComponent.allCases.allSatisfy { files[$0] != nil } }

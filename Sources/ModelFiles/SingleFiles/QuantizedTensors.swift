@@ -34,7 +34,8 @@ struct QuantizedTensors {
     private static let foreign = [
         (".qweight", "a Nunchaku, GPTQ or AWQ checkpoint"),
         (".weight.absmax", "a bitsandbytes checkpoint"), (".scales", "an MLX checkpoint"),
-        (".SCB", "a bitsandbytes checkpoint"), (".weight_packed", "a compressed-tensors checkpoint"),
+        (".SCB", "a bitsandbytes checkpoint"),
+        (".weight_packed", "a compressed-tensors checkpoint"),
     ]
     private static let remedy = "Use a file in bf16, fp8, int8 or GGUF."
 
@@ -85,7 +86,8 @@ struct QuantizedTensors {
     private func marksOfMetadata() throws(CheckpointError) -> [String: Mark] {
         guard let text = metadata["_quantization_metadata"] else { return [:] }
         let source = "'_quantization_metadata' in \(source)"
-        guard let layers = try ConfigReader(Self.json(text, source), source: source).object("layers")
+        guard
+            let layers = try ConfigReader(Self.json(text, source), source: source).object("layers")
         else { return [:] }
         var marks: [String: Mark] = [:]
         for (module, value) in layers.members {
@@ -224,7 +226,8 @@ struct QuantizedTensors {
     ) throws(CheckpointError) -> any TensorCoding {
         guard let tensor = tensors[module + ".pre_quant_scale"] else { return coding }
         guard tensor.count == coding.unit else {
-            throw bad(module, "pre_quant_scale has \(tensor.count) numbers, expected \(coding.unit)")
+            throw bad(
+                module, "pre_quant_scale has \(tensor.count) numbers, expected \(coding.unit)")
         }
         return ColumnScaleCoding(base: coding, factors: try tensor.floats())
     }

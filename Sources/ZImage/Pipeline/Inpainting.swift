@@ -35,6 +35,8 @@ struct Inpainting: Sendable {
     ///   - width: columns of the picture that is made.
     ///   - height: rows of the picture that is made.
     ///   - scale: pixels along one side of a latent pixel; the first of them counts.
+    /// - Returns: 0 or 1 for each latent pixel.
+    /// - Throws: `ImagingError` for a mask that cannot be resized.
     static func mask(
         _ image: RGBImage, width: Int, height: Int, scale: Int
     ) throws(ImagingError) -> [Float] {

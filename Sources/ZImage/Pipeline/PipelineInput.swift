@@ -26,7 +26,7 @@ public struct PipelineInput: Sendable {
     public var source: RGBImage?
     /// Share of the schedule that is run on `source`.
     public var strength = 0.6
-    /// Where `source` is drawn anew: white. Of any size; the rest of `source` is kept.
+    /// White where `source` is drawn anew, black where it is kept; of any size.
     public var mask: RGBImage?
     /// Initial noise `[C, height / 8, width / 8]` instead of the seed's.
     package var noise: [Float]?

@@ -167,7 +167,8 @@ struct VocabularyBuilder {
             let list = file.texts("tokenizer.ggml.merges"),
             let types = file.integers("tokenizer.ggml.token_type"), types.count == tokens.count
         else {
-            throw .malformed("\(name) has no whole tokenizer, expected tokens, their types and merges.")
+            throw .malformed(
+                "\(name) has no whole tokenizer, expected tokens, their types and merges.")
         }
         // Control tokens and those that were added stand outside the merges.
         let isAdded = types.map { $0 == 3 || $0 == 4 }
