@@ -39,6 +39,7 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
     targets: [
@@ -54,6 +55,17 @@ let package = Package(
             name: "CWebP", pkgConfig: "libwebpmux", providers: [.apt(["libwebp-dev"])]),
         .target(name: "Tensors", dependencies: ["CKernels"], swiftSettings: settings),
         .target(name: "ModelFiles", dependencies: ["Tensors"], swiftSettings: settings),
+        .target(
+            name: "Catalog",
+            dependencies: [
+                "ModelFiles",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         .target(
             name: "Imaging",
             dependencies: ["CSPNG", "CTurboJPEG", "CWebP"],
@@ -111,6 +123,7 @@ let package = Package(
         .executableTarget(
             name: "inkstone",
             dependencies: [
+                "Catalog",
                 "Engine",
                 "Gateway",
                 "Service",
@@ -129,6 +142,17 @@ let package = Package(
         .testTarget(
             name: "ModelFilesTests", dependencies: ["ModelFiles", "Tensors"],
             swiftSettings: settings),
+        .testTarget(
+            name: "CatalogTests",
+            dependencies: [
+                "Catalog", "ModelFiles",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging"], swiftSettings: settings),
         .testTarget(
             name: "ZImageTests", dependencies: ["ZImage", "ModelFiles", "Tensors", "Imaging"],

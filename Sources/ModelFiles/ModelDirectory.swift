@@ -145,6 +145,14 @@ public final class ModelDirectory: Sendable {
         }
     }
 
+    /// Whether a folder looks like a model: it says so, or holds files of weights.
+    public static func isModel(_ folder: URL) -> Bool {
+        guard FileKind(folder) == .folder else { return false }
+        let marks = [ModelLayout.indexName, ModelManifest.fileName]
+        if marks.contains(where: { FileKind(folder.appending(path: $0)) == .file }) { return true }
+        return (try? ModelParts.weightFiles(in: folder).isEmpty) == false
+    }
+
     // MARK: Tensors
 
     /// The transformer's tensors, named as diffusers names them.

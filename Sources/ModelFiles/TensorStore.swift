@@ -72,6 +72,13 @@ public struct TensorStore: Sendable {
         self.init(folder: file.url, tensors: file.tensors, fileIdentities: [file.identity])
     }
 
+    /// A small decoder for previews in a file of its own.
+    ///
+    /// - Throws: `CheckpointError`.
+    package init(previewFile url: URL) throws(CheckpointError) {
+        self = try TensorStore(WeightFile(url)).named(as: .preview)
+    }
+
     /// Tensors that are already there.
     package init(folder: URL, tensors: [String: StoredTensor], fileIdentities: [String] = []) {
         self.folder = folder

@@ -51,6 +51,8 @@ struct WeightFile {
     }
 
     private static func isGGUF(_ url: URL) throws(CheckpointError) -> Bool {
-        try MappedFile(url).bytes.starts(with: "GGUF".utf8)
+        let file = try MappedFile(url)
+        // The bytes are gone with the object, which nothing else here keeps.
+        return withExtendedLifetime(file) { file.bytes.starts(with: "GGUF".utf8) }
     }
 }
