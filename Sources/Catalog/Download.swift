@@ -32,21 +32,28 @@ struct Download: Sendable {
         let part = try PartFile(Self.part(of: target, file), for: file)
         onBytes(part.size)
         var attempts = Attempts(client.patience)
+        // Only bytes that never were there before count as progress: a hub may fail for ever.
+        var most = part.size
         var wrong = 0
         while true {
             do {
                 if part.size < file.size || file.size == 0 {
-                    try await fetch(into: part, &attempts)
+                    try await fetch(into: part) { size in
+                        if size > most { attempts.succeeded() }
+                        most = max(most, size)
+                    }
                 }
                 if part.isIntact { break }
+                throw Damaged(finding: "its checksum was wrong")
+            } catch let damage as Damaged {
                 try part.restart()
                 onBytes(0)
-                wrong += 1
+                (wrong, most) = (wrong + 1, 0)
                 guard wrong < Self.wrongLimit else {
                     throw CatalogError(
                         .corrupt,
-                        "'\(file.path)' of \(repository) comes damaged from \(client.hub.address): its"
-                            + " checksum was wrong \(wrong) times; nothing was put in place, try again"
+                        "'\(file.path)' of \(repository) comes damaged from \(client.hub.address):"
+                            + " \(damage.finding), \(wrong) times; nothing was put in place, try again"
                             + " later or another --endpoint.")
                 }
             } catch {
@@ -56,13 +63,18 @@ struct Download: Sendable {
         try part.commit(as: target)
     }
 
+    /// The bytes are not those that were announced.
+    private struct Damaged: Error {
+        let finding: String
+    }
+
     /// The connection ended before the file did.
     private struct Ended: Error, CustomStringConvertible {
         let description: String
     }
 
     /// Reads from the hub until the file is complete or the connection ends.
-    private func fetch(into part: PartFile, _ attempts: inout Attempts) async throws {
+    private func fetch(into part: PartFile, _ arrived: (Int) -> Void) async throws {
         let address = client.hub.fileAddress(repository, revision, file.path)
         let response = try await client.send(address, from: part.size)
         if response.status == .rangeNotSatisfiable {
@@ -82,15 +94,11 @@ struct Download: Sendable {
             try Task.checkCancellation()
             let bytes = Array(buffer.readableBytesView)
             guard part.size + bytes.count <= file.size else {
-                try part.restart()
-                throw CatalogError(
-                    .corrupt,
-                    "'\(file.path)' of \(repository) is longer than the \(file.size) bytes that"
-                        + " \(client.hub.address) announced; nothing was put in place.")
+                throw Damaged(finding: "it is longer than the \(file.size) bytes announced")
             }
             try part.append(bytes[...])
             onBytes(part.size)
-            if !bytes.isEmpty { attempts.succeeded() }
+            arrived(part.size)
         }
         guard part.size == file.size else {
             throw Ended(

@@ -109,6 +109,8 @@ public struct ModelPull: Sendable {
 
     private var folder: URL { root.appending(path: name) }
     private var staging: URL { root.appending(path: ".\(name).pull") }
+    /// The version before, while another takes its place.
+    private var aside: URL { root.appending(path: ".\(name).old") }
 
     // MARK: Running
 
@@ -149,6 +151,8 @@ public struct ModelPull: Sendable {
         let old = PullRecord(in: folder)
         try checkPlace(old)
         if let old, old.files == files, files.allSatisfy({ Self.isThere($0, in: folder) }) {
+            // An earlier pull may have been stopped after it had put all in place, or in vain.
+            for rest in [staging, aside] { try? FileManager.default.removeItem(at: rest) }
             return Outcome(
                 folder: folder, commit: commit, bytes: total, files: files.count, wasThere: true)
         }
@@ -325,7 +329,6 @@ public struct ModelPull: Sendable {
     private func place() throws(CatalogError) {
         let manager = FileManager.default
         do {
-            let aside = root.appending(path: ".\(name).old")
             try? manager.removeItem(at: aside)
             if manager.fileExists(atPath: folder.path) {
                 try manager.moveItem(at: folder, to: aside)

@@ -76,6 +76,11 @@ extension ModelsCommand {
 
         func run() throws {
             let root = try ModelsCommand.userRoot()
+            guard model != ModelLocator.embeddedModel else {
+                throw CommandError(
+                    .usage,
+                    "'\(model)' comes with the program; only models of your own are removed.")
+            }
             if !yes {
                 guard isatty(STDIN_FILENO) == 1 else {
                     throw CommandError(

@@ -216,7 +216,7 @@ import Testing
 
     @Test("wrong lengths") func lengths() async throws {
         let hub = try await hub()
-        hub.state.withLock { $0.faults[Self.weights] = [.tooLong] }
+        hub.state.withLock { $0.faults[Self.weights] = [.tooLong, .tooLong] }
         #expect(try await failure(try pull(hub)).description.contains("longer"))
         // Shorter than announced: the end never comes.
         hub.state.withLock { $0.sizes[Self.weights] = big.count + 1 }

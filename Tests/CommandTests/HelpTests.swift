@@ -11,8 +11,8 @@ import Testing
     @Test(
         "help is what the snapshot says",
         arguments: [
-            "", "generate", "serve", "models", "models list", "models show", "doctor", "benchmark",
-            "keys", "keys add", "backup",
+            "", "generate", "serve", "models", "models list", "models show", "models pull",
+            "models quantize", "models remove", "doctor", "benchmark", "keys", "keys add", "backup",
         ])
     func help(command: String) async throws {
         let folder = try TemporaryFolder()

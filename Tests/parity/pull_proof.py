@@ -45,6 +45,9 @@ class Hub(http.server.ThreadingHTTPServer):
     def address(self):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
+    def handle_error(self, *_):
+        """A client that was killed is no news."""
+
     def next_fault(self, name):
         with self.lock:
             waiting = self.faults.get(name, [])

@@ -517,10 +517,8 @@ class Proof:
             at = data.index(weight.encode()) + len(weight) + 4 + 16
             path.write_bytes(data[:at] + (18).to_bytes(4, "little") + data[at + 4:])
 
-        cases = [(text, other(format_of(text)), text) for text in (
-            "convrot_w4a4", "asym_w4a8_int8", "awq_w4a16", "novelty")]
-        for text, model, word in cases:
-            self.expect_refusal(text, model, word)
+        for text in ("convrot_w4a4", "asym_w4a8_int8", "awq_w4a16", "novelty"):
+            self.expect_refusal(text, other(format_of(text)), text)
         for ending, word in ((".qweight", "Nunchaku"), (".scales", "MLX"),
                              (".weight.absmax", "bitsandbytes")):
             self.expect_refusal(word, other(foreign(ending)), word)
@@ -551,9 +549,9 @@ class Proof:
             victim = (file, transformer)[number % 2]
             whole = victim.read_bytes()
             data = bytearray(whole)
-            head = min(len(data), 60_000 if chance.random() < 0.8 else len(data))
+            head = 60_000 if chance.random() < 0.8 else len(data)
             for _ in range(chance.choice((1, 1, 2, 8))):
-                at = chance.randrange(head)
+                at = chance.randrange(min(head, len(data)))
                 kind = chance.randrange(4)
                 if kind == 0:
                     data[at] ^= 1 << chance.randrange(8)
