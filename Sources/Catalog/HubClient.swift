@@ -60,8 +60,7 @@ struct HubClient: Sendable {
             let (body, links) = try await answer(address, repository, revision)
             files += try RemoteListing.files(hub.kind, body)
             pages += 1
-            next = RemoteListing.nextPage(links)
-            if let target = next, target.hasPrefix("/") { next = hub.address + target }
+            next = RemoteListing.nextPage(links).map(own)
             guard pages < Self.pageLimit else {
                 throw CatalogError(.corrupt, "\(repository) has more files than can be listed.")
             }
@@ -70,6 +69,15 @@ struct HubClient: Sendable {
             throw CatalogError(.corrupt, "the hub lists a file of \(repository) twice.")
         }
         return files
+    }
+
+    /// The same page of this hub: mirrors pass on the links of whom they mirror, and the token is for
+    /// nobody else.
+    private func own(_ link: String) -> String {
+        if link.hasPrefix(hub.address + "/") { return link }
+        let parts = URLComponents(string: link)
+        return hub.address + (parts?.percentEncodedPath ?? "")
+            + (parts?.percentEncodedQuery.map { "?" + $0 } ?? "")
     }
 
     private func answer(

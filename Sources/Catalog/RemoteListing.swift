@@ -64,9 +64,9 @@ enum RemoteListing {
         return files
     }
 
-    /// Git's own files are in every repository; nothing here needs them.
+    /// Git's own files and those of desktops are in many repositories; nothing here needs them.
     private static func isHidden(_ path: String) -> Bool {
-        path.hasPrefix(".") && !path.hasPrefix("..")
+        path.split(separator: "/").contains { $0.hasPrefix(".") && !$0.allSatisfy { $0 == "." } }
     }
 
     /// The commit that a revision is.

@@ -124,6 +124,14 @@ public struct StoredTensor: @unchecked Sendable {
         }
     }
 
+    /// Rows of f32 numbers that come out of the coding, where there is one.
+    package func decodedRows(rows: Int, depth: Int, taps: Int) -> StoredRows? {
+        guard let coding else { return nil }
+        return StoredRows(rows: rows, depth: depth, taps: taps) {
+            coding.write(first..<(first + count), of: bytes, to: $0)
+        }
+    }
+
     /// All numbers as 32-bit integers.
     ///
     /// - Throws: `CheckpointError` of code `badTensor` unless the type is an integer or Boolean one

@@ -21,19 +21,30 @@ package protocol TensorCoding: Sendable {
 extension TensorCoding {
     /// The numbers of a row-major range.
     func numbers(in range: Range<Int>, of bytes: UnsafeRawBufferPointer) -> [Float] {
-        if range.isEmpty { return [] }
+        [Float](unsafeUninitializedCapacity: range.count) { buffer, filled in
+            write(range, of: bytes, to: buffer)
+            filled = range.count
+        }
+    }
+
+    /// Writes the numbers of a row-major range, as many as `buffer` has room for.
+    func write(
+        _ range: Range<Int>, of bytes: UnsafeRawBufferPointer,
+        to buffer: UnsafeMutableBufferPointer<Float>
+    ) {
+        guard let target = buffer.baseAddress, !range.isEmpty else { return }
         let units = (range.lowerBound / unit)..<((range.upperBound + unit - 1) / unit)
         let start = units.lowerBound * unit
-        let decoded = [Float](unsafeUninitializedCapacity: units.count * unit) { buffer, filled in
-            if let target = buffer.baseAddress {
-                spread(units) { part in
-                    decode(bytes, units: part, into: target + (part.lowerBound * unit - start))
-                }
-            }
-            filled = units.count * unit
+        guard start == range.lowerBound, units.upperBound * unit == range.upperBound else {
+            // Whole units first, of which a part is asked for.
+            let whole = numbers(in: start..<(units.upperBound * unit), of: bytes)
+            _ = buffer.initialize(
+                from: whole[(range.lowerBound - start)..<(range.upperBound - start)])
+            return
         }
-        guard decoded.count != range.count else { return decoded }
-        return Array(decoded[(range.lowerBound - start)..<(range.upperBound - start)])
+        spread(units) { part in
+            decode(bytes, units: part, into: target + (part.lowerBound * unit - start))
+        }
     }
 
     /// Runs `body` on parts of many units at once.

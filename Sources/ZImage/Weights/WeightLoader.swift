@@ -133,9 +133,7 @@ struct WeightLoader<Device: Backend>: Sendable {
                 delta.merged(into: try tensor.floats(), rows: rows, depth: depth, on: device),
                 rows: rows, depth: depth, taps: taps)
         }
-        if tensor.coding != nil {
-            return StoredRows(try tensor.floats(), rows: rows, depth: depth, taps: taps)
-        }
+        if let decoded = tensor.decodedRows(rows: rows, depth: depth, taps: taps) { return decoded }
         return StoredRows(
             bytes: tensor.bytes, dtype: tensor.dtype, rows: rows, depth: depth, taps: taps,
             owner: tensor)
