@@ -367,19 +367,18 @@ private final class Counter: Sendable {
     }
 
     func set(_ file: String, _ bytes: Int) {
-        onProgress(
-            state.withLock { state in
-                state.progress.bytes += bytes - state.bytes[file, default: 0]
-                state.bytes[file] = bytes
-                return state.progress
-            })
+        // Told within the lock, so that nobody hears an older state after a newer one.
+        state.withLock { state in
+            state.progress.bytes += bytes - state.bytes[file, default: 0]
+            state.bytes[file] = bytes
+            onProgress(state.progress)
+        }
     }
 
     func finished(_ file: String) {
-        onProgress(
-            state.withLock { state in
-                state.progress.files += 1
-                return state.progress
-            })
+        state.withLock { state in
+            state.progress.files += 1
+            onProgress(state.progress)
+        }
     }
 }

@@ -171,6 +171,7 @@ import Testing
             ("z_image_turbo_bf16", ModelKind.turbo), ("z_image_bf16", .base),
             ("z-image-base-fp8", .base), ("beautiful-mix-v3", .turbo),
             ("z_image_turbo-Q4_K_M", .turbo), ("z_image-Q4_K_M", .base),
+            ("z_image_quality_mix", .turbo),
         ])
     func kinds(name: String, kind: ModelKind) throws {
         try writeSplit(transformer: name + ".safetensors")

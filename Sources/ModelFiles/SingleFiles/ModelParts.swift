@@ -208,12 +208,17 @@ extension ModelKind {
     /// What a file's name says: Turbo, unless it is called base or as the base model's own file is.
     init(fileName: String) {
         let words = fileName.lowercased().split { !$0.isLetter && !$0.isNumber }.map(String.init)
-        let joined = words.joined(separator: "_")
-        let isReleased = ["z_image_bf16", "z_image_fp8", "z_image_int8", "z_image_q"].contains {
-            joined.hasPrefix($0)
-        }
+        // `z_image_bf16.safetensors`, `z-image-Q4_K_M.gguf`: the name and a number format alone.
+        let isReleased =
+            words.count > 2 && words.prefix(2) == ["z", "image"] && Self.isNumberFormat(words[2])
         let isBase = words.contains("base") || isReleased
         self = isBase && !words.contains("turbo") ? .base : .turbo
+    }
+
+    private static func isNumberFormat(_ word: String) -> Bool {
+        let letters = word.prefix { !$0.isNumber }
+        return ["bf", "fp", "f", "int", "nvfp", "mxfp", "q", "iq"].contains(String(letters))
+            && letters.count < word.count
     }
 
     /// The schedule that the release of this kind has.
