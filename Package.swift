@@ -58,6 +58,17 @@ let package = Package(
         .target(name: "Tensors", dependencies: ["CKernels"], swiftSettings: settings),
         .target(name: "ModelFiles", dependencies: ["Tensors"], swiftSettings: settings),
         .target(
+            name: "Catalog",
+            dependencies: [
+                "ModelFiles",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
             name: "Imaging",
             dependencies: ["CSPNG", "CTurboJPEG", "CWebP"],
             swiftSettings: settings
@@ -114,6 +125,7 @@ let package = Package(
         .executableTarget(
             name: "inkstone",
             dependencies: [
+                "Catalog",
                 "Engine",
                 "Gateway",
                 "Service",
@@ -155,6 +167,17 @@ let package = Package(
         .testTarget(
             name: "ModelFilesTests", dependencies: ["ModelFiles", "Tensors"],
             swiftSettings: settings),
+        .testTarget(
+            name: "CatalogTests",
+            dependencies: [
+                "Catalog", "ModelFiles",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging"], swiftSettings: settings),
         .testTarget(
             name: "ZImageTests", dependencies: ["ZImage", "ModelFiles", "Tensors", "Imaging"],

@@ -52,21 +52,26 @@ extension ImageRequest: Codable {
 }
 
 extension ImageRequest.Source: Codable {
-    private enum CodingKeys: String, CodingKey { case png, strength }
+    private enum CodingKeys: String, CodingKey { case png, strength, mask }
 
-    /// Reads picture and strength.
+    /// Reads picture, strength and mask.
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         let file = try fields.decode(Data.self, forKey: .png)
         self.init(
             image: try ImageDecoder.decode([UInt8](file)).flattened(),
-            strength: try fields.decode(Double.self, forKey: .strength))
+            strength: try fields.decode(Double.self, forKey: .strength),
+            mask: try fields.decodeIfPresent(Data.self, forKey: .mask).map {
+                try ImageDecoder.decode([UInt8]($0)).flattened()
+            })
     }
 
-    /// Writes picture and strength.
+    /// Writes picture, strength and mask.
     public func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         try fields.encode(Data(try ImageEncoder.encode(image)), forKey: .png)
         try fields.encode(strength, forKey: .strength)
+        try fields.encodeIfPresent(
+            try mask.map { Data(try ImageEncoder.encode($0)) }, forKey: .mask)
     }
 }

@@ -12,11 +12,14 @@ public struct ImageRequest: Sendable, Equatable {
         public var image: RGBImage
         /// Share of the schedule that is run, above 0 and at most 1.
         public var strength: Double
+        /// White where the picture is drawn anew; resized to the request's size; `nil` is everywhere.
+        public var mask: RGBImage?
 
-        /// Starts from `image`, running `strength` of the schedule.
-        public init(image: RGBImage, strength: Double) {
+        /// Starts from `image`, running `strength` of the schedule, where `mask` is white.
+        public init(image: RGBImage, strength: Double, mask: RGBImage? = nil) {
             self.image = image
             self.strength = strength
+            self.mask = mask
         }
     }
 

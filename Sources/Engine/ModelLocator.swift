@@ -16,6 +16,9 @@ public struct ModelLocator: Sendable {
     /// Folders that hold one folder a model, in order of preference.
     public let roots: [URL]
 
+    /// The folder that models of the user's own are put into; `nil` where there is no home.
+    public let userRoot: URL?
+
     /// Looks in `INKSTONE_MODELS`, in the user's data folder, and beside the program.
     public init(environment: [String: String] = ProcessInfo.processInfo.environment) {
         var roots: [URL] = []
@@ -27,6 +30,7 @@ public struct ModelLocator: Sendable {
         } else if let home = environment["HOME"], !home.isEmpty {
             roots.append(URL(filePath: home).appending(path: ".local/share/inkstone/models"))
         }
+        userRoot = roots.first
         if let program = Self.program {
             // Installed: PREFIX/bin/inkstone with PREFIX/share/inkstone/models.
             let folder = program.deletingLastPathComponent()
@@ -77,7 +81,7 @@ public struct ModelLocator: Sendable {
         var found: [URL] = []
         for root in roots {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: root.path)) ?? []
-            for name in names.sorted() where !seen.contains(name) {
+            for name in names.sorted() where !name.hasPrefix(".") && !seen.contains(name) {
                 let folder = root.appending(path: name)
                 if isModel(folder) {
                     seen.insert(name)
@@ -88,8 +92,5 @@ public struct ModelLocator: Sendable {
         return found
     }
 
-    private func isModel(_ folder: URL) -> Bool {
-        FileManager.default.fileExists(
-            atPath: folder.appending(path: "model_index.json").path)
-    }
+    private func isModel(_ folder: URL) -> Bool { ModelDirectory.isModel(folder) }
 }

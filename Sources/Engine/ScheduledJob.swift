@@ -105,6 +105,7 @@ package final class ScheduledJob {
             LoRASource(url: try loras.find($0.name).url, scale: $0.scale)
         }
         input.loras += options.loras
+        input.mask = request.source?.mask
         input.noise = options.noise
         input.keepsTrace = options.onTrace != nil
         return input

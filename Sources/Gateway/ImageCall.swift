@@ -19,15 +19,15 @@ struct ImageCall {
         self.model = model
     }
 
-    /// Share of the schedule that redraws a picture, where the client is silent.
+    /// Share of the schedule that redraws a whole picture, where the client is silent.
     static let standardStrength = 0.6
 
     /// Chooses the model and applies its defaults and limits.
     ///
     /// - Throws: `APIError` 404 for an unknown model, 503 when none is loaded, 400 for a field.
     init(
-        _ fields: RequestFields, source: RGBImage? = nil, models: [ModelDescription],
-        loras: LoRARegistry = LoRARegistry(), patience: Int
+        _ fields: RequestFields, source: RGBImage? = nil, mask: RGBImage? = nil,
+        models: [ModelDescription], loras: LoRARegistry = LoRARegistry(), patience: Int
     ) throws(APIError) {
         let id = try fields.string("model")
         guard let standard = models.first else { throw .loading(patience: patience) }
@@ -45,7 +45,7 @@ struct ImageCall {
                 draft.source = .init(
                     image: source,
                     strength: try fields.number("strength", "denoising_strength")
-                        ?? Self.standardStrength)
+                        ?? (mask == nil ? Self.standardStrength : 1), mask: mask)
                 let size = PixelSize(fitting: source, in: model.limits)
                 draft.width = draft.width ?? size.width
                 draft.height = draft.height ?? size.height
@@ -72,12 +72,12 @@ extension Gateway {
     ///
     /// - Throws: `APIError`: what `ImageCall` says, or 503 when the service is about to stop.
     func imageCall(
-        _ fields: RequestFields, source: RGBImage? = nil
+        _ fields: RequestFields, source: RGBImage? = nil, mask: RGBImage? = nil
     ) async throws -> ImageCall {
         let patience = generator.patience
         guard !state.isDraining else { throw APIError.draining(patience: patience) }
         return try ImageCall(
-            fields, source: source, models: await generator.models,
+            fields, source: source, mask: mask, models: await generator.models,
             loras: configuration.loras, patience: patience)
     }
 

@@ -53,6 +53,14 @@ public struct DecodedImage: Sendable, Equatable {
         return RGBImage(unchecked: pixels, width: image.width, height: image.height)
     }
 
+    /// The transparency as a picture, white where nothing is to be seen; `nil` for an opaque picture.
+    public var transparency: RGBImage? {
+        guard let alpha, alpha.contains(where: { $0 != 255 }) else { return nil }
+        return RGBImage(
+            unchecked: alpha.flatMap { [255 - $0, 255 - $0, 255 - $0] }, width: image.width,
+            height: image.height)
+    }
+
     /// Cuts the same rectangle out of colours and alpha.
     ///
     /// - Throws: `ImagingError.invalidArgument` when the rectangle is empty or leaves the picture.

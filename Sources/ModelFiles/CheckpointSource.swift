@@ -10,7 +10,7 @@
 enum CheckpointSource: Equatable {
     /// An index of several safetensors files.
     case index(URL)
-    /// One safetensors file.
+    /// One safetensors or GGUF file.
     case file(URL)
 
     private static let fileSuffix = ".safetensors"
@@ -25,7 +25,7 @@ enum CheckpointSource: Equatable {
     init(folder: URL) throws(CheckpointError) {
         let names = try folderContents(folder)
         let indexes = names.filter { $0.hasSuffix(Self.indexSuffix) }
-        let files = names.filter { $0.hasSuffix(Self.fileSuffix) }
+        let files = names.filter(WeightFile.isNamed)
         func usual(_ names: [String], _ suffix: String) -> URL? {
             Self.stems.map { $0 + suffix }.first(where: names.contains).map {
                 folder.appending(path: $0)
@@ -60,7 +60,7 @@ enum CheckpointSource: Equatable {
         let found = foreign.isEmpty ? "none" : foreign.listed()
         return CheckpointError(
             code: foreign.isEmpty ? .incomplete : .unsupported,
-            message: "\(path) has no safetensors checkpoint, expected one such as"
+            message: "\(path) has no checkpoint, expected one such as"
                 + " 'diffusion_pytorch_model.safetensors' or 'model.safetensors', found \(found).",
             remedy: "Download the folder again, with its safetensors files.")
     }

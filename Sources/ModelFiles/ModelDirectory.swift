@@ -8,12 +8,12 @@ import Synchronization
     public import Foundation
 #endif
 
-/// A model folder in the diffusers layout: its configuration, read and checked, and the way to its
-/// tensors.
+/// A model: its configuration, read and checked, and the way to its tensors.
 ///
+/// It is a folder in the diffusers layout, or files of weights as ComfyUI and GGUF have them.
 /// Opening reads the small JSON files alone; weights are mapped when they are first asked for.
 public final class ModelDirectory: Sendable {
-    /// The folder.
+    /// The folder, or the file that was given in its place.
     public let url: URL
     /// Which pipeline the folder is for.
     public let index: ModelIndex
@@ -28,21 +28,34 @@ public final class ModelDirectory: Sendable {
     /// Name, defaults and examples.
     public let manifest: ModelManifest
 
-    /// The tokenizer's folder.
-    public var tokenizerURL: URL { url.appending(path: "tokenizer") }
+    /// The tokenizer's folder, or a GGUF file that has it inside.
+    public var tokenizerURL: URL { parts.tokenizer }
     /// Which member of the family this is.
     public var kind: ModelKind { ModelKind(scheduler: schedulerConfig) }
 
-    private let stores = Mutex<[String: TensorStore]>([:])
+    private let parts: ModelParts
+    private let stores: Mutex<[ModelComponent: TensorStore]>
 
-    /// Opens a model folder and checks its layout and configuration.
+    /// Opens a model and checks its layout and configuration.
     ///
+    /// - Parameter url: a folder in the diffusers layout, a folder of files of weights, or one such
+    ///   file, beside which the others are looked for.
     /// - Throws: `CheckpointError` of code `notFound` or `unreadable` for the folder itself,
     ///   `incomplete` for missing parts, `unsupported` for other layouts and models, `badConfig`
     ///   for values that cannot be.
-    public init(url: URL) throws(CheckpointError) {
-        try ModelLayout.check(url)
+    public convenience init(url: URL) throws(CheckpointError) {
+        if try ModelLayout.isFolder(url) {
+            try self.init(folder: url)
+        } else {
+            try self.init(files: url)
+        }
+    }
+
+    /// Opens a folder in the diffusers layout.
+    private init(folder url: URL) throws(CheckpointError) {
         self.url = url
+        parts = try ModelParts(layoutOf: url)
+        stores = Mutex([:])
         index = try ModelIndex(contentsOf: url.appending(path: ModelLayout.indexName))
         transformerConfig = try TransformerConfig(
             contentsOf: url.appending(path: "transformer/config.json"))
@@ -54,18 +67,40 @@ public final class ModelDirectory: Sendable {
         schedulerConfig =
             FileKind(scheduler) == .folder
             ? try SchedulerConfig(contentsOf: scheduler.appending(path: "scheduler_config.json"))
-            : .turbo
-        let fallback = ModelManifest(
-            kind: ModelKind(scheduler: schedulerConfig), id: ModelLayout.identifier(of: url),
+            : (parts.kind ?? .turbo).scheduler
+        manifest = try ModelManifest(
+            of: url, kind: ModelKind(scheduler: schedulerConfig),
             latentChannels: autoencoderConfig.latentChannels)
-        let manifestURL = url.appending(path: ModelManifest.fileName)
-        do {
-            manifest = try ModelManifest(
-                contentsOf: manifestURL, fallback: fallback,
-                latentChannels: autoencoderConfig.latentChannels)
-        } catch  where error.code == .notFound {
-            manifest = fallback
+        try checkAgreement()
+    }
+
+    /// Opens files of weights, whose shapes say what a folder's configuration files say.
+    private init(files url: URL) throws(CheckpointError) {
+        self.url = url
+        parts = try ModelParts(filesAt: url)
+        index = ModelIndex()
+        var stores: [ModelComponent: TensorStore] = [:]
+        var opened: [URL: WeightFile] = [:]
+        for (component, file) in parts.files {
+            let weights: WeightFile
+            if let known = opened[file] { weights = known } else { weights = try WeightFile(file) }
+            opened[file] = weights
+            stores[component] = try TensorStore(weights).named(as: component)
         }
+        func part(_ component: ModelComponent) throws(CheckpointError) -> TensorStore {
+            guard let store = stores[component] else { throw ModelLayout.lacks(component, url) }
+            return store
+        }
+        transformerConfig = try TransformerConfig(shapesOf: part(.transformer))
+        textEncoderConfig = try TextEncoderConfig(
+            shapesOf: part(.textEncoder),
+            description: parts.files[.textEncoder].flatMap { opened[$0]?.gguf })
+        autoencoderConfig = try AutoencoderConfig(shapesOf: part(.autoencoder))
+        schedulerConfig = (parts.kind ?? .turbo).scheduler
+        manifest = try ModelManifest(
+            of: url, kind: parts.kind ?? .turbo,
+            latentChannels: autoencoderConfig.latentChannels)
+        self.stores = Mutex(stores)
         try checkAgreement()
     }
 
@@ -82,12 +117,11 @@ public final class ModelDirectory: Sendable {
         textEncoderConfig = textEncoder.0
         autoencoderConfig = autoencoder.0
         schedulerConfig = scheduler
+        parts = try ModelParts(layoutOf: url)
+        stores = Mutex([
+            .transformer: transformer.1, .textEncoder: textEncoder.1, .autoencoder: autoencoder.1,
+        ])
         try checkAgreement()
-        stores.withLock {
-            $0 = [
-                "transformer": transformer.1, "text_encoder": textEncoder.1, "vae": autoencoder.1,
-            ]
-        }
     }
 
     /// The parts must fit each other.
@@ -111,37 +145,54 @@ public final class ModelDirectory: Sendable {
         }
     }
 
+    /// Whether a folder looks like a model: it says so, or holds files of weights.
+    public static func isModel(_ folder: URL) -> Bool {
+        guard FileKind(folder) == .folder else { return false }
+        let marks = [ModelLayout.indexName, ModelManifest.fileName]
+        if marks.contains(where: { FileKind(folder.appending(path: $0)) == .file }) { return true }
+        return (try? ModelParts.weightFiles(in: folder).isEmpty) == false
+    }
+
     // MARK: Tensors
 
-    /// The transformer's tensors.
+    /// The transformer's tensors, named as diffusers names them.
     ///
     /// - Throws: `CheckpointError`, as `TensorStore.init(folder:)` does.
     public func transformerStore() throws(CheckpointError) -> TensorStore {
-        try store("transformer") { store throws(CheckpointError) in store }
+        try store(.transformer)
     }
 
     /// The text encoder's tensors, without the `model.` prefix that some files have.
     ///
     /// - Throws: `CheckpointError`, as `TensorStore.init(folder:)` does.
     public func textEncoderStore() throws(CheckpointError) -> TensorStore {
-        try store("text_encoder") { store throws(CheckpointError) in
-            try store.strippingPrefix("model.")
-        }
+        try store(.textEncoder)
     }
 
-    /// The autoencoder's tensors.
+    /// The autoencoder's tensors, named as diffusers names them.
     ///
     /// - Throws: `CheckpointError`, as `TensorStore.init(folder:)` does.
     public func autoencoderStore() throws(CheckpointError) -> TensorStore {
-        try store("vae") { store throws(CheckpointError) in store }
+        try store(.autoencoder)
+    }
+
+    /// The tensors of a tiny decoder for previews, or `nil` where there is none.
+    ///
+    /// - Throws: `CheckpointError`, as `TensorStore.init(folder:)` does.
+    package func previewStore() throws(CheckpointError) -> TensorStore? {
+        parts.files[.preview] == nil ? nil : try store(.preview)
     }
 
     /// Opens a component once, and keeps it.
-    private func store(
-        _ component: String, _ adapt: (TensorStore) throws(CheckpointError) -> TensorStore
-    ) throws(CheckpointError) -> TensorStore {
+    private func store(_ component: ModelComponent) throws(CheckpointError) -> TensorStore {
         if let store = stores.withLock({ $0[component] }) { return store }
-        let store = try adapt(TensorStore(folder: url.appending(path: component)))
+        let raw =
+            if let file = parts.files[component] {
+                TensorStore(try WeightFile(file))
+            } else {
+                try TensorStore(folder: url.appending(path: component.rawValue))
+            }
+        let store = try raw.named(as: component)
         stores.withLock { $0[component] = store }
         return store
     }

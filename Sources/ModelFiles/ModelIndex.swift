@@ -14,11 +14,12 @@ public struct ModelIndex: Sendable, Equatable {
     public var componentClasses: [String: String]
 
     /// Pipelines that are implemented.
-    public static let supportedPipelines = ["ZImagePipeline", "ZImageImg2ImgPipeline"]
+    public static let supportedPipelines = [
+        "ZImagePipeline", "ZImageImg2ImgPipeline", "ZImageInpaintPipeline",
+    ]
 
     private static let family = [
-        "ZImageInpaintPipeline", "ZImageControlNetPipeline", "ZImageControlNetInpaintPipeline",
-        "ZImageOmniPipeline",
+        "ZImageControlNetPipeline", "ZImageControlNetInpaintPipeline", "ZImageOmniPipeline",
     ]
     private static let classes = [
         "scheduler": ["FlowMatchEulerDiscreteScheduler"],

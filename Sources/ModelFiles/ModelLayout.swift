@@ -18,14 +18,30 @@ enum ModelLayout {
 
     private static let schedulerConfig = "scheduler/scheduler_config.json"
 
-    /// Checks that a folder has all parts of a model.
+    /// Whether this is a folder in the diffusers layout, with all parts of a model; otherwise it is,
+    /// or holds, files of weights.
     ///
     /// - Throws: `CheckpointError` of code `notFound`, `unreadable`, `incomplete` or `unsupported`.
-    static func check(_ url: URL) throws(CheckpointError) {
+    static func isFolder(_ url: URL) throws(CheckpointError) -> Bool {
         let path = url.path.quoted
-        guard FileKind(url) == .folder else { throw notFolder(url) }
+        guard FileKind(url) == .folder else {
+            if FileKind(url) == .file, WeightFile.isNamed(url.lastPathComponent) { return false }
+            throw notFolder(url)
+        }
         let names = try folderContents(url)
-        guard names.contains(indexName) else { throw noIndex(path, names) }
+        guard names.contains(indexName) else {
+            let isPart =
+                names.contains("config.json")
+                || components.contains { part in
+                    names.contains(part)
+                        && FileKind(url.appending(path: "\(part)/config.json")) == .file
+                }
+            if names.contains(ModelManifest.fileName) { return false }
+            guard !isPart, !names.contains("snapshots"),
+                !(try ModelParts.weightFiles(in: url)).isEmpty
+            else { throw noIndex(path, names) }
+            return false
+        }
         let missing = components.filter { FileKind(url.appending(path: $0)) != .folder }
         guard missing.isEmpty else {
             throw CheckpointError(
@@ -44,6 +60,15 @@ enum ModelLayout {
                 message: "\(path) lacks \(absent.listed()), expected the whole model.",
                 remedy: "Download the model again, with all its files.")
         }
+        return true
+    }
+
+    /// An error about a component that was not found.
+    static func lacks(_ component: ModelComponent, _ url: URL) -> CheckpointError {
+        CheckpointError(
+            code: .incomplete,
+            message: "\(url.path.quoted) lacks the \(component.title), expected the whole model.",
+            remedy: "Download the model again, with all its files.")
     }
 
     private static func notFolder(_ url: URL) -> CheckpointError {
@@ -57,15 +82,14 @@ enum ModelLayout {
         let kind =
             if name == indexName {
                 "a file inside a model folder"
-            } else if ForeignFormat(fileName: name) == .gguf {
-                "a GGUF file, which is not supported"
-            } else if isCheckpoint(name) {
-                "a single-file checkpoint, which is not supported"
+            } else if ForeignFormat(fileName: name) == .pickle {
+                "a PyTorch pickle, which can run code and is not read"
             } else {
                 "a file"
             }
         return CheckpointError(
-            code: .unreadable, message: "\(path) is \(kind), expected a model folder.",
+            code: .unreadable,
+            message: "\(path) is \(kind), expected a model folder or a .safetensors or .gguf file.",
             remedy: "Give the folder that holds model_index.json.")
     }
 
@@ -85,14 +109,9 @@ enum ModelLayout {
         } else if names.contains("config.json") {
             (code, found) = (.unsupported, "this looks like one component of a model")
             remedy = "Give the folder above it."
-        } else if let file = names.first(where: { ForeignFormat(fileName: $0) == .gguf }) {
+        } else if let file = names.first(where: { ForeignFormat(fileName: $0) == .pickle }) {
             code = .unsupported
-            found = "this looks like a GGUF model (\(file.quoted)), which is not supported"
-        } else if let file = names.first(where: isCheckpoint) {
-            code = .unsupported
-            found =
-                "this looks like a single-file checkpoint (\(file.quoted)), which is not"
-                + " supported"
+            found = "this looks like a PyTorch pickle (\(file.quoted)), which is not read"
         } else {
             (code, found) = (.incomplete, "found \(names.listed(limit: 4))")
         }
@@ -100,14 +119,13 @@ enum ModelLayout {
             code: code, message: "\(path) has no model_index.json: \(found).", remedy: remedy)
     }
 
-    private static func isCheckpoint(_ name: String) -> Bool {
-        name.hasSuffix(".safetensors") || ForeignFormat(fileName: name) == .pickle
-    }
-
     /// An identifier from a folder's name; for a download cache, from the repository's.
     static func identifier(of url: URL) -> String {
         let parts = url.standardizedFileURL.path.split(separator: "/").map(String.init)
         var name = parts.last ?? "model"
+        for suffix in WeightFile.suffixes where name.lowercased().hasSuffix(suffix) {
+            name.removeLast(suffix.count)
+        }
         // …/models--OWNER--NAME/snapshots/REVISION
         if parts.count >= 3, parts[parts.count - 2] == "snapshots" {
             let repository = parts[parts.count - 3]

@@ -14,6 +14,18 @@ extension ModelManifest {
     private static let stepCounts = 1...1000
     private static let guidances = 0.0...100.0
 
+    /// The manifest of a model's folder, or what suits its kind.
+    init(of url: URL, kind: ModelKind, latentChannels: Int) throws(CheckpointError) {
+        let fallback = ModelManifest(
+            kind: kind, id: ModelLayout.identifier(of: url), latentChannels: latentChannels)
+        let file = url.appending(path: Self.fileName)
+        guard FileKind(file) == .file else {
+            self = fallback
+            return
+        }
+        try self.init(contentsOf: file, fallback: fallback, latentChannels: latentChannels)
+    }
+
     /// Reads an `inkstone.json`; fields that it lacks come from `fallback`.
     ///
     /// A file that gives its own defaults but no sizes or presets gets one of each, from the

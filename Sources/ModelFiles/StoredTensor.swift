@@ -8,15 +8,20 @@ public struct StoredTensor: @unchecked Sendable {
 
     /// Its name.
     public let name: String
-    /// Type of its numbers.
+    /// Type of its numbers; F32 for those that come out of blocks, or are bytes with a scale.
     public let dtype: DType
     /// Its dimensions, slowest first; empty for a single number.
     public let shape: [Int]
     /// Its numbers, row-major and little-endian; valid while a copy of this value lives.
     ///
-    /// The address may be odd: old files do not align their data.
+    /// The address may be odd: old files do not align their data. Where there is a `coding`, these
+    /// are the coded bytes, of this tensor and perhaps of others that it was joined with.
     public let bytes: UnsafeRawBufferPointer
+    /// How numbers that are not stored one by one come out of `bytes`.
+    package let coding: (any TensorCoding)?
 
+    /// Where the tensor begins among the coding's numbers.
+    private let first: Int
     private let owner: any Sendable
 
     /// Describes memory that `owner` keeps alive and nobody writes.
@@ -34,15 +39,63 @@ public struct StoredTensor: @unchecked Sendable {
         self.shape = shape
         self.bytes = bytes
         self.owner = owner
+        coding = nil
+        first = 0
+    }
+
+    /// Describes numbers that `coding` makes of `bytes`.
+    ///
+    /// `coding` must find all numbers of the shape, from number `first` on, in `bytes`.
+    init(
+        name: String, shape: [Int], coding: any TensorCoding, first: Int = 0,
+        bytes: UnsafeRawBufferPointer, owner: any Sendable
+    ) {
+        self.name = name
+        dtype = .f32
+        self.shape = shape
+        self.coding = coding
+        self.first = first
+        self.bytes = bytes
+        self.owner = owner
     }
 
     /// How many numbers it has.
-    public var count: Int { bytes.count / dtype.byteWidth }
+    public var count: Int { shape.reduce(1, *) }
 
-    /// The same bytes under another name.
-    func renamed(_ name: String) -> StoredTensor {
-        StoredTensor(name: name, dtype: dtype, shape: shape, bytes: bytes, owner: owner)
+    /// The same numbers under another name, and in another shape of as many.
+    func renamed(_ name: String, shape: [Int]? = nil) -> StoredTensor {
+        let shape = shape ?? self.shape
+        precondition(shape.reduce(1, *) == count, "shape of a renamed tensor")
+        guard let coding else {
+            return StoredTensor(name: name, dtype: dtype, shape: shape, bytes: bytes, owner: owner)
+        }
+        return StoredTensor(
+            name: name, shape: shape, coding: coding, first: first, bytes: bytes, owner: owner)
     }
+
+    /// The same bytes, read by another coding.
+    func recoded(_ coding: any TensorCoding, shape: [Int]) -> StoredTensor {
+        StoredTensor(name: name, shape: shape, coding: coding, bytes: bytes, owner: owner)
+    }
+
+    /// Some of its rows as a tensor of their own; the first dimension counts rows.
+    func rows(_ range: Range<Int>, named name: String) -> StoredTensor {
+        let width = shape.dropFirst().reduce(1, *)
+        let shape = [range.count] + shape.dropFirst()
+        guard let coding else {
+            let stride = width * dtype.byteWidth
+            let part = (range.lowerBound * stride)..<(range.upperBound * stride)
+            return StoredTensor(
+                name: name, dtype: dtype, shape: shape,
+                bytes: UnsafeRawBufferPointer(rebasing: bytes[part]), owner: owner)
+        }
+        return StoredTensor(
+            name: name, shape: shape, coding: coding, first: first + range.lowerBound * width,
+            bytes: bytes, owner: owner)
+    }
+
+    /// How the file stores the numbers, such as `BF16` or `Q4_K`.
+    package var storage: String { coding?.name ?? dtype.rawValue }
 
     // MARK: Numbers
 
@@ -57,12 +110,25 @@ public struct StoredTensor: @unchecked Sendable {
     ///
     /// - Throws: `CheckpointError` of code `badTensor` unless the type is F32, F16, BF16 or F64.
     public func floats(in range: Range<Int>) throws(CheckpointError) -> [Float] {
-        switch dtype {
+        if let coding {
+            precondition(range.lowerBound >= 0 && range.upperBound <= count, "range of a tensor")
+            return coding.numbers(
+                in: (first + range.lowerBound)..<(first + range.upperBound), of: bytes)
+        }
+        return switch dtype {
         case .f32: read(range, as: UInt32.self) { Float(bitPattern: $0) }
         case .bf16: read(range, as: UInt16.self) { Float(bitPattern: UInt32($0) << 16) }
         case .f16: read(range, as: UInt16.self) { Float(halfBits: $0) }
         case .f64: read(range, as: UInt64.self) { Float(Double(bitPattern: $0)) }
         default: throw wrongType("F32, F16, BF16 or F64")
+        }
+    }
+
+    /// Rows of f32 numbers that come out of the coding, where there is one.
+    package func decodedRows(rows: Int, depth: Int, taps: Int) -> StoredRows? {
+        guard let coding else { return nil }
+        return StoredRows(rows: rows, depth: depth, taps: taps) {
+            coding.write(first..<(first + count), of: bytes, to: $0)
         }
     }
 

@@ -19,8 +19,8 @@ public struct TensorStore: Sendable {
     /// Opens the checkpoint in a component's folder.
     ///
     /// Taken are, in this order: the files of an index (`*.safetensors.index.json`), the file with
-    /// the usual name, the only `*.safetensors` file. Every tensor that the index lists must be
-    /// where it says; tensors that it does not list are kept, for `validate` to find.
+    /// the usual name, the only `*.safetensors` or `*.gguf` file. Every tensor that the index lists
+    /// must be where it says; tensors that it does not list are kept, for `validate` to find.
     ///
     /// - Throws: `CheckpointError`, of code `incomplete` when a file or a listed tensor is missing.
     public init(folder: URL) throws(CheckpointError) {
@@ -29,16 +29,18 @@ public struct TensorStore: Sendable {
         var identities: [String] = []
         switch source {
         case .file(let url):
-            let file = try SafetensorsFile(url: url)
+            let file = try WeightFile(url)
             identities.append(file.identity)
-            for name in file.tensors.keys { tensors[name] = file.tensor(named: name) }
+            tensors = file.tensors
         case .index(let url):
             let index = try ShardIndex(contentsOf: url)
             var files: [String: SafetensorsFile] = [:]
+            var metadata: [String: String] = [:]
             for name in Set(index.fileNames.values).sorted() {
                 let file = try Self.shard(name, in: folder, index: url)
                 files[name] = file
                 identities.append(file.identity)
+                metadata.merge(file.metadata) { first, _ in first }
                 for name in file.tensors.keys { tensors[name] = file.tensor(named: name) }
             }
             var absent: [String] = []
@@ -56,10 +58,25 @@ public struct TensorStore: Sendable {
                         + " \(absent.sorted().listed()).",
                     remedy: "Download the folder again.")
             }
+            tensors = try QuantizedTensors(
+                tensors, metadata: metadata, source: url.path.quoted
+            ).joined()
         }
         self.folder = folder
         self.tensors = tensors
         fileIdentities = identities
+    }
+
+    /// The tensors of one file of weights.
+    init(_ file: WeightFile) {
+        self.init(folder: file.url, tensors: file.tensors, fileIdentities: [file.identity])
+    }
+
+    /// A small decoder for previews in a file of its own.
+    ///
+    /// - Throws: `CheckpointError`.
+    package init(previewFile url: URL) throws(CheckpointError) {
+        self = try TensorStore(WeightFile(url)).named(as: .preview)
     }
 
     /// Tensors that are already there.
@@ -112,6 +129,27 @@ public struct TensorStore: Sendable {
             }
         }
         return TensorStore(folder: folder, tensors: renamed, fileIdentities: fileIdentities)
+    }
+
+    /// Other tensors in place of each one: renamed, cut into parts, or none.
+    ///
+    /// - Throws: `CheckpointError` of code `unexpectedTensor` when two names become equal.
+    func mapping(
+        _ body: (String, StoredTensor) throws(CheckpointError) -> [StoredTensor]
+    ) throws(CheckpointError) -> TensorStore {
+        var mapped: [String: StoredTensor] = [:]
+        for (name, tensor) in tensors {
+            for part in try body(name, tensor) {
+                guard mapped.updateValue(part, forKey: part.name) == nil else {
+                    throw CheckpointError(
+                        code: .unexpectedTensor,
+                        message: "\(folder.path.quoted) holds tensor \(part.name.quoted) under two"
+                            + " names.",
+                        remedy: "Download the file again.")
+                }
+            }
+        }
+        return TensorStore(folder: folder, tensors: mapped, fileIdentities: fileIdentities)
     }
 
     // MARK: Memory

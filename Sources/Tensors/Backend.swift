@@ -92,6 +92,10 @@ public protocol Backend: AnyObject, Sendable {
     func groupNorm(_ x: Values, _ norm: PictureNorm<Self>, precision: Precision) -> Operand
     /// `x / (1 + e^-x)` in place.
     func silu(_ x: Values)
+    /// 0 in place of negative numbers.
+    func relu(_ x: Values)
+    /// `limit * tanh(x / limit)` in place.
+    func squash(_ x: Values, limit: Float)
     /// Hyperbolic tangent of some columns in place.
     func tanh(_ x: Values, columns: Range<Int>)
 

@@ -73,6 +73,21 @@ extension CPUBackend {
     }
 
     /// See `Backend`.
+    public func relu(_ x: CPUValues) {
+        for index in 0..<(x.rows * x.columns) {
+            // Not the maximum: a NaN stays one.
+            x.pointer[index] = x.pointer[index] < 0 ? 0 : x.pointer[index]
+        }
+    }
+
+    /// See `Backend`.
+    public func squash(_ x: CPUValues, limit: Float) {
+        for index in 0..<(x.rows * x.columns) {
+            x.pointer[index] = limit * tanhf(x.pointer[index] / limit)
+        }
+    }
+
+    /// See `Backend`.
     public func tanh(_ x: CPUValues, columns: Range<Int>) {
         for row in 0..<x.rows {
             for column in columns {

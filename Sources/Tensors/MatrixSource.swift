@@ -35,21 +35,29 @@ public struct StoredRows: @unchecked Sendable {
 
     /// Rows of f32 numbers, copied.
     public init(_ numbers: [Float], rows: Int, depth: Int, taps: Int = 1) {
-        let box = FloatBox(numbers)
+        precondition(numbers.count == rows * depth * taps, "size of stored rows")
+        self.init(rows: rows, depth: depth, taps: taps) { _ = $0.initialize(from: numbers) }
+    }
+
+    /// Rows of f32 numbers that `fill` writes, all of them.
+    public init(
+        rows: Int, depth: Int, taps: Int = 1, fill: (UnsafeMutableBufferPointer<Float>) -> Void
+    ) {
+        let box = FloatBox(count: rows * depth * taps, fill)
         self.init(
             bytes: UnsafeRawBufferPointer(box.buffer), dtype: .f32, rows: rows, depth: depth,
             taps: taps, owner: box)
     }
 }
 
-/// A copy of an array at a fixed address.
+/// Numbers at a fixed address.
 private final class FloatBox: @unchecked Sendable {
     // Unchecked: never written after initialisation.
     let buffer: UnsafeMutableBufferPointer<Float>
 
-    init(_ numbers: [Float]) {
-        buffer = .allocate(capacity: numbers.count)
-        _ = buffer.initialize(from: numbers)
+    init(count: Int, _ fill: (UnsafeMutableBufferPointer<Float>) -> Void) {
+        buffer = .allocate(capacity: count)
+        fill(buffer)
     }
 
     deinit { buffer.deallocate() }

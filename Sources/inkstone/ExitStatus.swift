@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
+import Catalog
 import Engine
 import Gateway
 import Imaging
@@ -44,6 +45,14 @@ enum ExitStatus: Int32 {
         case is MemoryError, is BackendError: self = .busy
         case is CancellationError: self = .interrupted
         case is LogFileError: self = .notFound
+        case let error as CatalogError:
+            switch error.code {
+            case .usage: self = .usage
+            case .notFound, .denied: self = .notFound
+            case .unsupported, .corrupt: self = .badFile
+            case .busy: self = .busy
+            case .disk, .network: self = .failed
+            }
         case let error as KeyError: self = error.code == .name ? .usage : .failed
         case let error as JobStoreError: self = error.code == .inUse ? .busy : .failed
         case let error as GatewayError: self = error.code == .remoteWithoutKeys ? .usage : .busy

@@ -32,14 +32,19 @@ extension GenerateCommand {
 
     private func readSource() throws -> ImageRequest.Source? {
         guard let image else { return nil }
+        let picture = try Self.read(image, as: "picture to start from")
+        let mask = try mask.map { try Self.read($0, as: "mask") }
+        return ImageRequest.Source(
+            image: picture, strength: strength ?? (mask == nil ? 0.6 : 1), mask: mask)
+    }
+
+    private static func read(_ file: String, as use: String) throws -> RGBImage {
         do {
-            let decoded = try ImageFile.read(from: image)
-            return ImageRequest.Source(image: decoded.image, strength: strength ?? 0.6)
+            return try ImageFile.read(from: file).image
         } catch {
             // The decoder has seen the bytes alone.
-            guard !error.message.contains(image) else { throw error }
-            throw CommandError(
-                ExitStatus(error), "'\(image)' is no picture to start from. \(error)")
+            guard !error.message.contains(file) else { throw error }
+            throw CommandError(ExitStatus(error), "'\(file)' is no \(use). \(error)")
         }
     }
 

@@ -90,10 +90,16 @@ struct GenerateCommand: ParsableCommand {
     var image: String?
 
     @Option(
+        help: ArgumentHelp(
+            "Picture that is white where --image is drawn anew and black where it is kept.",
+            valueName: "file"))
+    var mask: String?
+
+    @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Share of the steps that is run on --image, above 0 and at most 1; 0.6 if not given.",
-            valueName: "x"))
+            "Share of the steps that is run on --image, above 0 and at most 1; 0.6 if not given, 1 with"
+                + " --mask.", valueName: "x"))
     var strength: Double?
 
     @Option(
@@ -143,6 +149,9 @@ struct GenerateCommand: ParsableCommand {
         }
         if strength != nil, image == nil {
             throw ValidationError("--strength needs --image, the picture to start from.")
+        }
+        if mask != nil, image == nil {
+            throw ValidationError("--mask needs --image, the picture to draw on.")
         }
         if trace != nil || latents != nil, (count ?? 1) != 1 {
             throw ValidationError("--trace and --latents work with --count 1 only.")

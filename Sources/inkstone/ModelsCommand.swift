@@ -7,15 +7,17 @@ import ModelFiles
 import Tensors
 import ZImage
 
-/// `inkstone models`: what there is.
+/// `inkstone models`: what there is, and how it comes and goes.
 struct ModelsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "models", abstract: "List models, or show one.",
+        commandName: "models", abstract: "List, show, fetch, pack and remove models.",
         discussion: """
-            Models are folders in the diffusers layout. They are looked for in the folders \
-            named by INKSTONE_MODELS, in ~/.local/share/inkstone/models, and beside the program.
+            Models are folders in the diffusers layout, or folders of .safetensors and .gguf files. \
+            They are looked for in the folders named by INKSTONE_MODELS, in \
+            ~/.local/share/inkstone/models, and beside the program; new ones go into the first of \
+            these.
             """,
-        subcommands: [List.self, Show.self])
+        subcommands: [List.self, Show.self, Pull.self, Quantize.self, Remove.self])
 
     /// `inkstone models list`: a line for each model.
     struct List: ParsableCommand {

@@ -15,14 +15,26 @@ final class ProgressLine {
     /// Shows steps done, seconds a step and the time left.
     func show(step: Int, of steps: Int, secondsPerStep: Double, label: String) {
         guard isShown else { return }
-        let cells = 24
-        let filled = steps > 0 ? cells * step / steps : 0
-        let bar =
-            String(repeating: "█", count: filled) + String(repeating: "░", count: cells - filled)
         let left = Double(steps - step) * secondsPerStep
         write(
-            "\(label) \(bar) \(step)/\(steps)  \(Self.text(secondsPerStep)) a step,"
-                + " \(Self.text(left)) left")
+            "\(label) \(Self.bar(step, of: steps)) \(step)/\(steps)  \(Self.text(secondsPerStep)) a"
+                + " step, \(Self.text(left)) left")
+    }
+
+    /// Shows bytes done, bytes a second and the time left.
+    func show(bytes: Int, of total: Int, perSecond: Double, label: String) {
+        guard isShown else { return }
+        let left =
+            perSecond > 0 ? ", \(Self.text(Double(total - bytes) / perSecond)) left" : ""
+        write(
+            "\(label) \(Self.bar(bytes, of: total)) \(bytes.asBytes) of \(total.asBytes),"
+                + " \(Int(perSecond).asBytes)/s\(left)")
+    }
+
+    private static func bar(_ done: Int, of total: Int) -> String {
+        let cells = 24
+        let filled = total > 0 ? min(cells, cells * done / total) : 0
+        return String(repeating: "█", count: filled) + String(repeating: "░", count: cells - filled)
     }
 
     /// Shows the share of something that is done.

@@ -61,6 +61,9 @@ import Testing
             "generate", "x", "--strength", "0.5", status: 64,
             says: "--strength needs --image, the picture to start from. \(generateHint)"),
         Case(
+            "generate", "x", "--mask", "m.png", status: 64,
+            says: "--mask needs --image, the picture to draw on. \(generateHint)"),
+        Case(
             "generate", "x", "--trace", "t.safetensors", "--count", "2", status: 64,
             says: "--trace and --latents work with --count 1 only. \(generateHint)"),
         Case(
@@ -151,8 +154,14 @@ import Testing
                 + " name."),
         Case(
             "generate", "x", "--model", "./garbage", status: 65,
-            says: "'{folder}/garbage' is a file, expected a model folder. Give the folder that"
-                + " holds model_index.json."),
+            says: "'{folder}/garbage' is a file, expected a model folder or a .safetensors or .gguf"
+                + " file. Give the folder that holds model_index.json."),
+        Case(
+            "models", "remove", "emoji-nano", "--yes", status: 64,
+            says: "'emoji-nano' comes with the program; only models of your own are removed."),
+        Case(
+            "models", "pull", "nope", status: 64,
+            says: "'nope' is no repository, expected OWNER/NAME or one of z-image, z-image-turbo."),
         Case(
             "models", "show", "./empty", status: 65,
             says: "'{folder}/empty' has no model_index.json: it is empty. Use a model folder in the"

@@ -11,8 +11,9 @@ import Testing
     @Test(
         "help is what the snapshot says",
         arguments: [
-            "", "generate", "serve", "models", "models list", "models show", "doctor", "benchmark",
-            "keys", "keys add", "backup", "lora", "lora inspect", "lora merge",
+            "", "generate", "serve", "models", "models list", "models show", "models pull",
+            "models quantize", "models remove", "doctor", "benchmark", "keys", "keys add", "backup",
+            "lora", "lora inspect", "lora merge",
         ])
     func help(command: String) async throws {
         let folder = try TemporaryFolder()

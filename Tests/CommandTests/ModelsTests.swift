@@ -61,6 +61,30 @@ import Testing
             row["limits"] == "up to 512x512 in multiples of 16, 200 steps, 10 pictures at once")
     }
 
+    @Test("a model is packed beforehand and removed")
+    func changes() async throws {
+        let folder = try TemporaryFolder()
+        let models = folder.url.appending(path: "models")
+        try FileManager.default.createDirectory(at: models, withIntermediateDirectories: true)
+        try FileManager.default.copyItem(at: Program.model, to: models.appending(path: "copy"))
+        let environment = ["INKSTONE_MODELS": models.path]
+        for words in ["packed", "was packed already"] {
+            let result = try await Program.run(
+                ["models", "quantize", "copy", "--precision", "int8", "--cache-dir", "cache"],
+                in: folder, environment: environment)
+            #expect(result.status == 0)
+            #expect(result.output.contains("transformer: \(words)\n"), "\(result.output)")
+            #expect(result.output.contains(" in int8: "), "\(result.output)")
+        }
+        let unasked = try await Program.run(
+            ["models", "remove", "copy"], in: folder, environment: environment)
+        #expect(unasked.status == 64 && unasked.errors.contains("--yes"))
+        let removed = try await Program.run(
+            ["models", "remove", "copy", "--yes"], in: folder, environment: environment)
+        #expect(removed.status == 0 && removed.output == "copy is removed.\n")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: models.path).isEmpty)
+    }
+
     @Test("doctor looks at processor, memory, disk, ports and models")
     func doctor() async throws {
         let result = try await Program.run(

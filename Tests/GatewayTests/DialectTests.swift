@@ -128,6 +128,27 @@ struct DialectTests {
         #expect(sources[1]?.image.width == 16 && sources[1]?.image.height == 16)
     }
 
+    @Test("img2img takes a mask, turned round if asked for")
+    func mask() async throws {
+        let generator = try FakeGenerator()
+        let picture = try RGBImage(width: 32, height: 32, filledWith: (1, 2, 3))
+        let file = Data(try ImageEncoder.encode(picture)).base64EncodedString()
+        try await withGateway(generator) { client in
+            for invert in 0...1 {
+                let answer = try await client.post(
+                    "/sdapi/v1/img2img",
+                    """
+                    {"prompt": "x", "init_images": ["\(file)"], "mask": "\(file)", "mask_blur": 4,
+                     "inpainting_mask_invert": \(invert)}
+                    """)
+                #expect(answer.status == .ok)
+            }
+        }
+        let masks = generator.requests.map { $0.source?.mask }
+        #expect(masks[0] == picture)
+        #expect(masks[1]?.pixels.prefix(3) == [254, 253, 252])
+    }
+
     @Test("idle progress is 0 and 0; interrupting nothing is fine")
     func idle() async throws {
         try await withGateway(try FakeGenerator()) { client in

@@ -83,6 +83,38 @@ struct EditRouteTests {
         #expect(generator.requests.first?.size == PixelSize(width: 64, height: 32))
     }
 
+    @Test("masks: transparent in one dialect, white in the other")
+    func masks() async throws {
+        let generator = try FakeGenerator()
+        let fixture = URL(filePath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "Fixtures/imaging/rgba8.png")
+        let file = [UInt8](try Data(contentsOf: fixture))
+        let decoded = try ImageDecoder.decode(file)
+        let alpha = try #require(decoded.alpha)
+        let source = try ImageEncoder.encode(
+            try picture(decoded.image.width, decoded.image.height))
+        try await withGateway(generator) { client in
+            for (path, name) in [
+                ("edits", "mask"), ("inpainting", "mask_image"), ("edits", "mask_image"),
+            ] {
+                let answer = try await post(
+                    client, "/v1/images/\(path)",
+                    [Self.text("prompt", "x"), ("image", "x", source), (name, "m", file)])
+                #expect(answer.status == .ok)
+            }
+            let none = try await post(
+                client, "/v1/images/inpainting",
+                [Self.text("prompt", "x"), ("image", "x", source)])
+            #expect(none.status == .badRequest)
+            #expect(try none.error()["param"] == "mask_image")
+        }
+        let sources = generator.requests.compactMap(\.source)
+        #expect(sources.map(\.strength) == [1, 1, 1])
+        let transparent = try #require(sources[0].mask)
+        #expect(transparent.pixels == alpha.flatMap { [255 - $0, 255 - $0, 255 - $0] })
+        #expect(sources[1].mask == decoded.image && sources[2].mask == decoded.image)
+    }
+
     @Test("what is wrong with a form is named")
     func errors() async throws {
         let file = try ImageEncoder.encode(try picture(32, 16))
@@ -91,8 +123,10 @@ struct EditRouteTests {
                 ([Self.text("prompt", "x")], "missing_required_parameter"),
                 ([Self.text("prompt", "x"), ("image", "x", [1, 2, 3])], "invalid_image"),
                 (
-                    [Self.text("prompt", "x"), ("image", "x", file), ("mask", "m", file)],
-                    "unsupported_parameter"
+                    [
+                        Self.text("prompt", "x"), ("image", "x", file),
+                        ("mask", "m", try ImageEncoder.encode(try picture(16, 16))),
+                    ], "invalid_value"
                 ),
                 (
                     [Self.text("prompt", "x"), ("image", "x", file), Self.text("n", "two")],

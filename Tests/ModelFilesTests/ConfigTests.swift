@@ -284,7 +284,7 @@ struct BadField: Sendable, CustomTestStringConvertible {
 
     // MARK: Index
 
-    @Test("both supported pipelines are accepted", arguments: ModelIndex.supportedPipelines)
+    @Test("the supported pipelines are accepted", arguments: ModelIndex.supportedPipelines)
     func index(pipeline: String) throws {
         let text = SmallModel.index.replacing("ZImagePipeline", with: pipeline)
         let index = try ModelIndex(contentsOf: file(text))

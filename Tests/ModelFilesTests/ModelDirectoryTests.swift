@@ -97,7 +97,7 @@ import Testing
     @Test(
         "a file in place of the folder",
         arguments: [
-            ("z.safetensors", "single-file checkpoint"), ("z.gguf", "GGUF"), ("z.txt", "is a file"),
+            ("z.ckpt", "a PyTorch pickle"), ("z.txt", "is a file"),
             ("model_index.json", "a file inside a model folder"),
         ])
     func fileInstead(name: String, mentions: String) throws {
@@ -108,8 +108,7 @@ import Testing
     @Test(
         "a folder without model_index.json says what it looks like",
         arguments: [
-            ("", "it is empty"), ("z-image.safetensors", "single-file checkpoint"),
-            ("z.ckpt", "single-file checkpoint"), ("z-Q4_K.gguf", "GGUF"),
+            ("", "it is empty"), ("z.ckpt", "PyTorch pickle"),
             ("snapshots/abc/model_index.json", "download cache"),
             ("transformer/config.json", "incomplete download"), ("config.json", "one component"),
             ("photo.png", "found 'photo.png'"),

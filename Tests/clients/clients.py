@@ -75,12 +75,24 @@ def openai_checks(base, key):
     check("openai edits", edits)
 
     def mask():
-        try:
-            client.images.edit(model="emoji-nano", image=picture(), mask=picture(), prompt="x")
-        except openai.BadRequestError as error:
-            return error.code
-        raise AssertionError("a mask was taken")
-    check("openai mask is refused in words", mask)
+        # Transparent where the picture is drawn anew: on the right.
+        image = Image.new("RGBA", (128, 128), (0, 0, 0, 255))
+        image.paste((0, 0, 0, 0), (64, 0, 128, 128))
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        file.seek(0)
+        file.name = "mask.png"
+        answer = client.images.edit(
+            model="emoji-nano", image=picture(), mask=file, prompt="a blue square",
+            response_format="b64_json", extra_body={"seed": 3})
+        drawn = opened(answer.data[0].b64_json).convert("RGB")
+        kept, new = drawn.crop((0, 0, 48, 128)), drawn.crop((80, 0, 128, 128))
+        def distance(part):
+            pixels = list(part.getdata())
+            return sum(abs(v - w) for p in pixels for v, w in zip(p, (220, 40, 40))) / len(pixels)
+        assert distance(kept) < 40 < distance(new), (distance(kept), distance(new))
+        return "kept on the left, drawn on the right"
+    check("openai mask", mask)
 
     async def many():
         async_client = openai.AsyncOpenAI(base_url=base + "/v1", api_key=key, max_retries=0)

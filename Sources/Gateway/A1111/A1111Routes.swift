@@ -92,11 +92,6 @@ extension Gateway {
     private func sourceA1111(
         _ fields: RequestFields, _ draft: inout ImageRequest.Draft, _ model: ModelDescription
     ) async throws(APIError) -> ImageRequest.Source {
-        if fields.first("mask") != nil {
-            throw APIError(
-                .badRequest, code: "unsupported_parameter", parameter: "mask",
-                "mask is not possible: this server redraws whole pictures; leave it out.")
-        }
         guard case .array(let images)? = fields.first("init_images")?.value,
             case .string(let text)? = images.first
         else {
@@ -110,10 +105,25 @@ extension Gateway {
             let size = PixelSize(fitting: decoded.image, in: model.limits)
             (draft.width, draft.height) = (size.width, size.height)
         }
+        let mode = try fields.integer("resize_mode") ?? 0
         return ImageRequest.Source(
-            image: try A1111Picture.fit(
-                decoded, draft, mode: try fields.integer("resize_mode") ?? 0),
-            strength: try fields.number("denoising_strength") ?? 0.75)
+            image: try A1111Picture.fit(decoded, draft, mode: mode),
+            strength: try fields.number("denoising_strength") ?? 0.75,
+            mask: try await maskA1111(fields, draft, mode: mode))
+    }
+
+    /// Where the picture is drawn anew: white, or black with `inpainting_mask_invert`.
+    private func maskA1111(
+        _ fields: RequestFields, _ draft: ImageRequest.Draft, mode: Int64
+    ) async throws(APIError) -> RGBImage? {
+        guard let text = try fields.string("mask"), !text.isEmpty else { return nil }
+        let decoded = try await picture(A1111Picture.file(text, field: "mask"), field: "mask")
+        let mask = try A1111Picture.fit(decoded, draft, mode: mode)
+        guard try fields.integer("inpainting_mask_invert") ?? 0 != 0 else { return mask }
+        do {
+            return try RGBImage(
+                width: mask.width, height: mask.height, pixels: mask.pixels.map { 255 - $0 })
+        } catch { throw .invalid("mask", error.description) }
     }
 
     /// The format that the settings name.

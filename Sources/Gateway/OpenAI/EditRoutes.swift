@@ -8,23 +8,15 @@ import NIOCore
 import Service
 
 extension Gateway {
-    /// `POST /v1/images/edits` and `/v1/images/variations`: a picture drawn anew from a picture.
+    /// `POST /v1/images/edits`, `/v1/images/variations` and `/v1/images/inpainting`: a picture drawn
+    /// anew from a picture, or where a mask says.
     ///
     /// Both dialects that use these paths send forms; the fields are those of a generation, with
     /// `strength` beside them.
     func addEditRoutes(to router: Router<GatewayContext>) {
-        router.endpoint("/v1/images/edits", [.post: editImage])
-        router.endpoint("/v1/images/variations", [.post: editImage])
-        router.endpoint(
-            "/v1/images/inpainting",
-            [.post: { _, _ in throw Self.noMasks("/v1/images/inpainting") }])
-    }
-
-    private static func noMasks(_ place: String) -> APIError {
-        APIError(
-            .badRequest, code: "unsupported_parameter", parameter: "mask",
-            "\(place) is not possible: this server redraws whole pictures and does not take masks;"
-                + " send the picture without one to /v1/images/edits.")
+        for path in ["edits", "variations", "inpainting"] {
+            router.endpoint("/v1/images/\(path)", [.post: editImage])
+        }
     }
 
     @Sendable
@@ -40,7 +32,6 @@ extension Gateway {
         }
         let body = try await request.readBody(upTo: configuration.maximumUploadBytes)
         let form = try MultipartForm(body, boundary: boundary)
-        guard form.files("mask", "mask_image").isEmpty else { throw Self.noMasks("A mask") }
         let images = form.files("image", "image[]", "images", "images[]")
         guard let file = images.first else {
             throw APIError(
@@ -54,16 +45,45 @@ extension Gateway {
                     + " \(images.count).")
         }
         let source = try await picture(Array(file), field: "image").flattened()
+        let mask = try await mask(form, for: source)
+        if request.uri.path.hasSuffix("/inpainting"), mask == nil {
+            throw APIError(
+                .badRequest, code: "missing_required_parameter", parameter: "mask_image",
+                "mask_image is required: a picture that is white where image is drawn anew.")
+        }
         var texts = form.fields
         // A variation is asked for without words.
         if request.uri.path.hasSuffix("/variations"), texts["prompt", default: ""].isEmpty {
             texts["prompt"] = " "
         }
         let fields = try RequestFields(form: texts)
-        let call = try await imageCall(fields, source: source)
+        let call = try await imageCall(fields, source: source, mask: mask)
         return try await answer(
             call, try OutputOptions(fields), try submission(request, body, fields, context),
             request,
             context, since: arrival)
+    }
+
+    /// The mask of a form: white where the picture is drawn anew.
+    ///
+    /// `mask` is OpenAI's, which is transparent there; without transparency, and as `mask_image`, it
+    /// is white there.
+    private func mask(
+        _ form: MultipartForm, for source: RGBImage
+    ) async throws(APIError) -> RGBImage? {
+        for name in ["mask", "mask_image"] {
+            guard let file = form.files(name).first else { continue }
+            let decoded = try await picture(Array(file), field: name)
+            let mask =
+                name == "mask" ? decoded.transparency ?? decoded.flattened() : decoded.image
+            guard mask.width == source.width, mask.height == source.height else {
+                throw .invalid(
+                    name,
+                    "\(name) must be as large as image, \(source.width)x\(source.height), got"
+                        + " \(mask.width)x\(mask.height).")
+            }
+            return mask
+        }
+        return nil
     }
 }

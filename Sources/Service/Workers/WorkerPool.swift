@@ -250,7 +250,7 @@ package actor WorkerPool: ImageGenerating {
                 let leading = delivery.leading
                 try await ready.run(
                     WorkerRequest(request, droppingFirst: leading),
-                    pixels: request.source?.image.pixels ?? [], hangTimeout: settings.hangTimeout
+                    pixels: WorkerRequest.pixels(of: request), hangTimeout: settings.hangTimeout
                 ) { event in
                     if let event = delivery.accept(event, leading: leading) { tell(event) }
                 }

@@ -3,14 +3,21 @@
 import Engine
 import Imaging
 
-/// A request on its way to a worker: every field of it, and a source picture's size, whose pixels
-/// are the frame's payload.
+/// A request on its way to a worker: every field of it, and the sizes of its source picture and of
+/// that one's mask, whose pixels are the frame's payload, one after the other.
 struct WorkerRequest: Codable, Equatable {
     /// The picture to start from, without its pixels.
     struct Source: Codable, Equatable {
         var width: Int
         var height: Int
         var strength: Double
+        /// Size of the mask, where there is one.
+        var mask: PixelSize?
+    }
+
+    /// The pixels that go with a request.
+    static func pixels(of request: ImageRequest) -> [UInt8] {
+        (request.source?.image.pixels ?? []) + (request.source?.mask?.pixels ?? [])
     }
 
     var prompt: String
@@ -39,7 +46,9 @@ struct WorkerRequest: Codable, Equatable {
         seed = request.seed &+ UInt64(dropped)
         count = request.count - dropped
         source = request.source.map {
-            Source(width: $0.image.width, height: $0.image.height, strength: $0.strength)
+            Source(
+                width: $0.image.width, height: $0.image.height, strength: $0.strength,
+                mask: $0.mask.map { PixelSize(width: $0.width, height: $0.height) })
         }
         loras = request.loras
     }
@@ -62,10 +71,18 @@ struct WorkerRequest: Codable, Equatable {
         draft.seed = seed
         draft.count = count
         draft.loras = loras
-        draft.source = try source.map {
-            ImageRequest.Source(
-                image: try RGBImage(width: $0.width, height: $0.height, pixels: pixels),
-                strength: $0.strength)
+        draft.source = try source.map { source in
+            // Each picture checks that it got as many as it needs.
+            let own = source.mask.map { max(0, pixels.count - 3 * $0.width * $0.height) }
+            let count = own ?? pixels.count
+            return ImageRequest.Source(
+                image: try RGBImage(
+                    width: source.width, height: source.height, pixels: Array(pixels[..<count])),
+                strength: source.strength,
+                mask: try source.mask.map {
+                    try RGBImage(
+                        width: $0.width, height: $0.height, pixels: Array(pixels[count...]))
+                })
         }
         return try ImageRequest(draft, for: model)
     }

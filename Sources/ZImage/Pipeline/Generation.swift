@@ -23,6 +23,8 @@ package struct Generation<Device: Backend>: Sendable {
     let loras: LoRAStack<Device>
     /// Which keys of its LoRA files found their layer.
     package let loraReports: [LoRAReport]
+    /// What keeps a part of the picture as it was.
+    let inpainting: Inpainting?
     package internal(set) var trace: Trace?
     /// Whether a prompt was longer than the model reads.
     package var promptTruncated: Bool {
@@ -73,6 +75,8 @@ package struct Generation<Device: Backend>: Sendable {
             prediction.numbers[index] -= sigma * velocity
             latents.numbers[index] += distance * velocity
         }
+        inpainting?.hold(&prediction, sigma: 0)
+        inpainting?.hold(&latents, sigma: schedule.sigmas[step + 1])
         self.prediction = prediction
         step += 1
         trace?.recordLatents(latents)

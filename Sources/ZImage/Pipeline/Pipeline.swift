@@ -32,6 +32,8 @@ public final class Pipeline<Device: Backend>: Sendable {
     private let textEncoder: TextEncoder<Device>
     private let transformer: Transformer<Device>
     private let autoencoder: Autoencoder<Device>
+    /// Decodes previews, where the model has files for it.
+    private let previewDecoder: TinyDecoder<Device>?
     /// What was made of recent prompts, or `nil` where every prompt is read anew.
     public let promptCache: PromptCache<Device>?
     /// What a caption depends on beside the prompt.
@@ -107,6 +109,10 @@ public final class Pipeline<Device: Backend>: Sendable {
         (autoencoder, origins["vae"]) = try pixels.load("vae", cache: weightCache) { loader in
             try Autoencoder(config: model.autoencoderConfig, loader: loader)
         }
+        previewDecoder = try model.previewStore().map {
+            try TinyDecoder(
+                store: $0, latentChannels: model.transformerConfig.inChannels, device: device)
+        }
         weightOrigins = origins
     }
 
@@ -179,6 +185,14 @@ public final class Pipeline<Device: Backend>: Sendable {
             // The reference draws this noise in the type of the text features.
             for index in noise.indices { noise[index] = noise[index].roundedToBF16 }
         }
+        let inpainting = try input.mask.flatMap { mask in
+            try source.map { source in
+                Inpainting(
+                    mask: try Inpainting.mask(
+                        mask, width: input.width, height: input.height, scale: scale),
+                    source: source.numbers, noise: noise)
+            }
+        }
         if let source, let sigma = schedule.sigmas.first {
             for index in noise.indices {
                 noise[index] = sigma * noise[index] + (1 - sigma) * source.numbers[index]
@@ -188,8 +202,8 @@ public final class Pipeline<Device: Backend>: Sendable {
         trace?.record("latents.init", .f32(noise, shape: [1, channels, height, width]))
         return Generation(
             latents: latents, schedule: schedule, guidance: guidance, positive: positive,
-            negative: negative, loras: loras, loraReports: reports, trace: trace,
-            inputSeconds: inputSeconds)
+            negative: negative, loras: loras, loraReports: reports, inpainting: inpainting,
+            trace: trace, inputSeconds: inputSeconds)
     }
 
     /// Moves all pictures one step on, in one pass over the weights.
@@ -235,8 +249,17 @@ public final class Pipeline<Device: Backend>: Sendable {
         return image
     }
 
-    /// A small picture of what the last step predicts, one pixel a latent pixel.
+    /// A picture of what the last step predicts: of the full size where the model has a small decoder,
+    /// else one pixel a latent pixel.
     package func preview(_ generation: Generation<Device>) -> RGBImage? {
+        if let previewDecoder, let latents = generation.prediction {
+            var planes = previewDecoder.decode(latents)
+            guard planes.numbers.allSatisfy(\.isFinite) else { return nil }
+            for index in planes.numbers.indices {
+                planes.numbers[index] = 2 * planes.numbers[index] - 1
+            }
+            return try? RGBImage(planes)
+        }
         guard let latents = generation.prediction, let preview = model.manifest.preview,
             preview.factors.count == latents.channels
         else { return nil }
@@ -271,6 +294,10 @@ public final class Pipeline<Device: Backend>: Sendable {
         }
         guard input.steps >= 1 else {
             throw PipelineError(message: "steps must be at least 1, got \(input.steps).")
+        }
+        if input.mask != nil, input.source == nil {
+            throw PipelineError(
+                message: "a mask needs a picture that it is for, got none.")
         }
         if input.source != nil {
             guard input.strength > 0, input.strength <= 1,

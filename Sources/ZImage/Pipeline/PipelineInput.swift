@@ -48,6 +48,8 @@ public struct PipelineInput: Sendable {
     public var strength = 0.6
     /// Added beside the weights, in this order.
     public var loras: [LoRASource] = []
+    /// White where `source` is drawn anew, black where it is kept; of any size.
+    public var mask: RGBImage?
     /// Initial noise `[C, height / 8, width / 8]` instead of the seed's.
     package var noise: [Float]?
     /// Whether to keep tensors for a parity check.

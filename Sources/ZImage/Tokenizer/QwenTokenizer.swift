@@ -32,9 +32,10 @@ public struct QwenTokenizer: Sendable {
     /// Reads the tokenizer in a checkpoint's `tokenizer` folder.
     ///
     /// `tokenizer.json` is read if there is one, else `vocab.json` with `merges.txt`. Added tokens
-    /// are those of `tokenizer.json` and of `tokenizer_config.json` together.
+    /// are those of `tokenizer.json` and of `tokenizer_config.json` together. A GGUF file of the text
+    /// encoder may stand in place of the folder.
     ///
-    /// - Parameter directory: The folder.
+    /// - Parameter directory: The folder, or the GGUF file.
     /// - Throws: `TokenizerError` when a file is missing or malformed, or when it describes another
     ///   kind of tokenizer.
     public init(directory: URL) throws(TokenizerError) {

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Foundation
+import ModelFiles
 
 /// What a tokenizer's files say, checked and ready to encode with.
 struct Vocabulary {
@@ -13,10 +14,14 @@ struct Vocabulary {
     /// One more than the largest id.
     let idBound: Int
 
-    /// Reads a tokenizer's folder.
+    /// Reads a tokenizer's folder, or the tokenizer inside a GGUF file.
     ///
     /// - Throws: `TokenizerError`; nothing that a file holds is a programmer's error.
     init(directory: URL) throws(TokenizerError) {
+        if directory.pathExtension.lowercased() == "gguf" {
+            self = try VocabularyBuilder(gguf: directory).build()
+            return
+        }
         let files = try TokenizerFiles(directory: directory)
         var builder: VocabularyBuilder
         if let bytes = try files.read("tokenizer.json") {

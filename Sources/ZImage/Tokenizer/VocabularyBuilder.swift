@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Foundation
+import ModelFiles
 
 /// Collects tokens and merges from a tokenizer's files and checks that they fit together.
 struct VocabularyBuilder {
@@ -144,6 +145,49 @@ struct VocabularyBuilder {
                 try addMerge(joined: scanner.text[...], rank: rank, file: file)
             }
             rank += 1
+        }
+    }
+
+    // MARK: - GGUF
+
+    /// Reads the lists that a GGUF file holds beside a text encoder's weights.
+    init(gguf url: URL) throws(TokenizerError) {
+        let file: GGUFFile
+        do { file = try GGUFFile(url: url) } catch { throw .malformed(error.description) }
+        let name = url.lastPathComponent
+        for (key, expected) in [("model", "gpt2"), ("pre", "qwen2")] {
+            let found = file.string("tokenizer.ggml.\(key)")
+            guard found == expected else {
+                throw .unsupported(
+                    "\(name) has a tokenizer with \(key) \(found ?? "unknown"), expected \(expected)."
+                )
+            }
+        }
+        guard let tokens = file.texts("tokenizer.ggml.tokens"),
+            let list = file.texts("tokenizer.ggml.merges"),
+            let types = file.integers("tokenizer.ggml.token_type"), types.count == tokens.count
+        else {
+            throw .malformed(
+                "\(name) has no whole tokenizer, expected tokens, their types and merges.")
+        }
+        // Control tokens and those that were added stand outside the merges.
+        let isAdded = types.map { $0 == 3 || $0 == 4 }
+        for (number, text) in tokens.enumerated() where !isAdded[number] {
+            let id = try Self.checked(number, text, name)
+            guard index.insert(text, id: id), take(id) else {
+                throw .malformed("\(name) has the token '\(Self.shown(text))' twice.")
+            }
+        }
+        for (number, text) in tokens.enumerated() where isAdded[number] {
+            let id = try Self.checked(number, text, name)
+            guard !text.isEmpty, added[text] == nil, index.find(text) == nil, take(id) else {
+                throw .malformed("\(name) has the token '\(Self.shown(text))' twice.")
+            }
+            added[text] = id
+        }
+        merges = MergeTable(capacity: list.count)
+        for (rank, merge) in list.enumerated() {
+            try addMerge(joined: merge[...], rank: rank, file: name)
         }
     }
 

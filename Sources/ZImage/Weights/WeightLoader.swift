@@ -144,6 +144,7 @@ struct WeightLoader<Device: Backend>: Sendable {
         if changes.terms[name] != nil {
             return StoredRows(try merged(name), rows: rows, depth: depth, taps: taps)
         }
+        if let decoded = tensor.decodedRows(rows: rows, depth: depth, taps: taps) { return decoded }
         return StoredRows(
             bytes: tensor.bytes, dtype: tensor.dtype, rows: rows, depth: depth, taps: taps,
             owner: tensor)

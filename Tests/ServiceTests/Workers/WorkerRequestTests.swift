@@ -41,6 +41,14 @@ struct WorkerRequestTests {
             #expect(edited.list == (try WorkerBench.expected(edit)))
             #expect(edited.list != outcome.list)
 
+            let half = try RGBImage(width: 2, height: 1, pixels: [0, 0, 0, 255, 255, 255])
+            let painting = try WorkerBench.request(model) {
+                $0.source = .init(image: picture, strength: 0.6, mask: half)
+            }
+            let painted = try await Outcome(pool.events(for: painting, model: model.id))
+            #expect(painted.list == (try WorkerBench.expected(painting)))
+            #expect(painted.list != edited.list)
+
             let status = try await WorkerBench.status(pool)
             #expect(status.passes.images >= 8 && status.passes.count >= 4)
             #expect((status.promptCache?.hits ?? 0) > 0)

@@ -1,0 +1,35 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// What went wrong while a model was fetched or removed.
+public struct CatalogError: Error, Sendable, CustomStringConvertible {
+    /// Coarse reason; switch on this.
+    public enum Code: Sendable, Equatable {
+        /// An address, a name or a file list makes no sense.
+        case usage
+        /// The hub has no such repository, revision or file.
+        case notFound
+        /// The hub wants a token, or another one.
+        case denied
+        /// The hub could not be reached, or gave up in the middle.
+        case network
+        /// What came is not what the hub announced.
+        case corrupt
+        /// The repository holds nothing that this program can run.
+        case unsupported
+        /// The disk is full, or may not be written to.
+        case disk
+        /// Another process fetches the same model.
+        case busy
+    }
+
+    /// Coarse reason.
+    public let code: Code
+    /// One sentence: what was expected, what was found, what to do.
+    public let description: String
+
+    /// An error of the given code.
+    public init(_ code: Code, _ description: String) {
+        self.code = code
+        self.description = description
+    }
+}

@@ -1,0 +1,197 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+
+/// Asks a hub, as often as it takes.
+///
+/// Hubs answer 429 and 5xx when they are busy: such answers, and connections that break, are tried
+/// again after the time that the hub asks for, or after 1, 2, 4 … seconds.
+struct HubClient: Sendable {
+    let hub: Hub
+    let client: HTTPClient
+    /// How patient it is.
+    let patience: Patience
+
+    /// How often and how long to try.
+    struct Patience: Sendable {
+        /// Failures in a row without a byte between them.
+        var failures = 6
+        /// Longest pause that is accepted, in seconds.
+        var longestPause = 120.0
+        /// The first pause, in seconds; each following one is twice as long.
+        var firstPause = 1.0
+        /// Seconds without a byte after which a connection counts as broken.
+        var silence = 60.0
+    }
+
+    /// Longest list of files or other answer that is read.
+    private static let answerLimit = 64 << 20
+    private static let pageLimit = 100
+
+    /// Connections of one download.
+    static func makeClient(connections: Int, patience: Patience) -> HTTPClient {
+        var configuration = HTTPClient.Configuration(
+            redirectConfiguration: .follow(max: 10, allowCycles: false),
+            timeout: .init(
+                connect: .seconds(20), read: .milliseconds(Int64(patience.silence * 1000))))
+        // Eight is the client's own limit, whatever is asked of it.
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connections + 2
+        configuration.httpVersion = .http1Only
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }
+
+    // MARK: Questions
+
+    /// The commit that a revision is at the moment, so that all files are of one state.
+    func commit(_ repository: String, _ revision: String) async throws -> String {
+        guard let address = hub.revisionAddress(repository, revision) else { return revision }
+        return try RemoteListing.commit(try await answer(address, repository, revision).body)
+    }
+
+    /// All files of a revision.
+    func files(_ repository: String, _ revision: String) async throws -> [RemoteFile] {
+        var files: [RemoteFile] = []
+        var next: String? = hub.listAddress(repository, revision)
+        var pages = 0
+        while let address = next {
+            let (body, links) = try await answer(address, repository, revision)
+            files += try RemoteListing.files(hub.kind, body)
+            pages += 1
+            next = RemoteListing.nextPage(links).map(own)
+            guard pages < Self.pageLimit else {
+                throw CatalogError(.corrupt, "\(repository) has more files than can be listed.")
+            }
+        }
+        guard Set(files.map { $0.path.lowercased() }).count == files.count else {
+            throw CatalogError(.corrupt, "the hub lists a file of \(repository) twice.")
+        }
+        return files
+    }
+
+    /// The same page of this hub: mirrors pass on the links of whom they mirror, and the token is for
+    /// nobody else.
+    private func own(_ link: String) -> String {
+        if link.hasPrefix(hub.address + "/") { return link }
+        let parts = URLComponents(string: link)
+        return hub.address + (parts?.percentEncodedPath ?? "")
+            + (parts?.percentEncodedQuery.map { "?" + $0 } ?? "")
+    }
+
+    private func answer(
+        _ address: String, _ repository: String, _ revision: String
+    ) async throws -> (body: Data, links: [String]) {
+        var attempts = Attempts(patience)
+        while true {
+            do {
+                let response = try await send(address)
+                try check(response, "\(repository) at revision '\(revision)'")
+                let body = try await response.body.collect(upTo: Self.answerLimit)
+                return (
+                    Data(body.readableBytesView),
+                    response.headers[canonicalForm: "link"].map { String($0) }
+                )
+            } catch {
+                try await attempts.failed(error, at: hub.address)
+            }
+        }
+    }
+
+    /// Sends a request; a status that says to come back later is an error of its own.
+    func send(_ address: String, from offset: Int = 0) async throws -> HTTPClientResponse {
+        var request = HTTPClientRequest(url: address)
+        request.headers.add(name: "User-Agent", value: "inkstone")
+        request.headers.add(name: "Accept-Encoding", value: "identity")
+        if let token = hub.token {
+            request.headers.add(name: "Authorization", value: "Bearer \(token)")
+        }
+        if offset > 0 { request.headers.add(name: "Range", value: "bytes=\(offset)-") }
+        // Until the head comes; the body may take as long as it likes.
+        let response = try await client.execute(
+            request, timeout: .milliseconds(Int64(patience.silence * 1000)))
+        if response.status == .tooManyRequests || response.status == .requestTimeout
+            || response.status.code >= 500
+        {
+            throw Busy(
+                status: response.status.code,
+                pause: response.headers.first(name: "Retry-After").flatMap(Busy.seconds))
+        }
+        return response
+    }
+
+    /// Refuses answers that no patience will change.
+    func check(_ response: HTTPClientResponse, _ what: String) throws(CatalogError) {
+        switch response.status.code {
+        case 200, 206: return
+        case 401, 403:
+            throw CatalogError(
+                .denied,
+                "\(hub.address) does not give \(what) to \(hub.token == nil ? "everybody" : "this token")"
+                    + " (status \(response.status.code)): accept the model's terms there, and set"
+                    + " --token or \(hub.kind.tokenVariable).")
+        case 404, 410:
+            throw CatalogError(
+                .notFound,
+                "\(hub.address) has no \(what); check the names, or set --token if it is private.")
+        default:
+            throw CatalogError(
+                .network, "\(hub.address) answers \(what) with status \(response.status.code).")
+        }
+    }
+}
+
+/// The hub asks to come back later.
+struct Busy: Error {
+    let status: UInt
+    /// Seconds, where it says how many.
+    let pause: Double?
+
+    /// What a `Retry-After` header asks for: seconds, or a date.
+    static func seconds(_ text: String) -> Double? {
+        if let seconds = Double(text) { return seconds.isFinite ? max(0, seconds) : nil }
+        let format = DateFormatter()
+        format.locale = Locale(identifier: "en_US_POSIX")
+        format.timeZone = TimeZone(identifier: "GMT")
+        format.dateFormat = "EEE, dd MMM yyyy HH:mm:ss zzz"
+        return format.date(from: text).map { max(0, $0.timeIntervalSinceNow) }
+    }
+}
+
+/// Counts failures in a row, and waits between them.
+struct Attempts {
+    private let patience: HubClient.Patience
+    private var failures = 0
+
+    init(_ patience: HubClient.Patience) { self.patience = patience }
+
+    /// Bytes came: what failed before does not count any longer.
+    mutating func succeeded() { failures = 0 }
+
+    /// Waits before the next attempt.
+    ///
+    /// - Throws: the error itself when another attempt would not help, or after too many.
+    mutating func failed(_ error: any Error, at address: String) async throws {
+        if error is CatalogError || error is CancellationError { throw error }
+        failures += 1
+        let busy = error as? Busy
+        let pause = busy?.pause ?? min(30, patience.firstPause * Double(1 << min(failures - 1, 10)))
+        guard failures < patience.failures, pause <= patience.longestPause else {
+            throw CatalogError(.network, Self.text(error, busy, address, failures))
+        }
+        try await Task.sleep(for: .seconds(pause))
+    }
+
+    private static func text(
+        _ error: any Error, _ busy: Busy?, _ address: String, _ failures: Int
+    ) -> String {
+        let again = "; run the same command again to go on where it stopped."
+        guard let busy else {
+            return "\(address) cannot be read, tried \(failures) times: \(error)\(again)"
+        }
+        let wish = busy.pause.map { ", and asks for \(Int($0.rounded(.up))) s of patience" } ?? ""
+        return "\(address) is busy, tried \(failures) times: it answers with status"
+            + " \(busy.status)\(wish)\(again)"
+    }
+}

@@ -1,0 +1,125 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Crypto
+import Foundation
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// A file on its way: bytes are appended and hashed; what is there already is hashed first.
+final class PartFile {
+    private enum Hasher {
+        case sha256(SHA256)
+        case sha1(Insecure.SHA1)
+    }
+
+    /// Bytes that are there.
+    private(set) var size = 0
+
+    private let url: URL
+    private let file: RemoteFile
+    private var descriptor: Int32
+    private var hasher: Hasher
+
+    /// Opens or creates the file.
+    ///
+    /// - Throws: `CatalogError` of code `disk`.
+    init(_ url: URL, for file: RemoteFile) throws(CatalogError) {
+        self.url = url
+        self.file = file
+        hasher = Self.hasher(file)
+        descriptor = open(url.path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
+        guard descriptor >= 0 else { throw Self.failure(url) }
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        while true {
+            let count = read(descriptor, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw Self.failure(url) }
+            if count == 0 { break }
+            update(buffer[..<count])
+            size += count
+        }
+        if size > file.size { try restart() }
+    }
+
+    deinit { close(descriptor) }
+
+    private static func hasher(_ file: RemoteFile) -> Hasher {
+        switch file.digest {
+        case .sha256: return .sha256(SHA256())
+        case .gitBlob:
+            var hasher = Insecure.SHA1()
+            hasher.update(data: Array("blob \(file.size)\0".utf8))
+            return .sha1(hasher)
+        }
+    }
+
+    private func update(_ bytes: ArraySlice<UInt8>) {
+        bytes.withUnsafeBytes { bytes in
+            switch hasher {
+            case .sha256(var hash):
+                hash.update(bufferPointer: bytes)
+                hasher = .sha256(hash)
+            case .sha1(var hash):
+                hash.update(bufferPointer: bytes)
+                hasher = .sha1(hash)
+            }
+        }
+    }
+
+    /// Forgets all bytes.
+    func restart() throws(CatalogError) {
+        guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, SEEK_SET) == 0 else {
+            throw Self.failure(url)
+        }
+        size = 0
+        hasher = Self.hasher(file)
+    }
+
+    /// Appends bytes.
+    func append(_ bytes: ArraySlice<UInt8>) throws(CatalogError) {
+        var rest = bytes
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw Self.failure(url) }
+            rest = rest.dropFirst(count)
+        }
+        update(bytes)
+        size += bytes.count
+    }
+
+    /// Whether the bytes are those that the hub promised.
+    var isIntact: Bool {
+        guard size == file.size else { return false }
+        let digits =
+            switch hasher {
+            case .sha256(let hash): Self.digits(hash.finalize())
+            case .sha1(let hash): Self.digits(hash.finalize())
+            }
+        return digits == file.digest.digits
+    }
+
+    private static func digits(_ digest: some Sequence<UInt8>) -> String {
+        digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
+    /// Brings the bytes to the disk and gives the file its name.
+    func commit(as name: URL) throws(CatalogError) {
+        guard fsync(descriptor) == 0, rename(url.path, name.path) == 0 else {
+            throw Self.failure(name)
+        }
+    }
+
+    static func failure(_ url: URL) -> CatalogError {
+        let number = errno
+        let reason = String(cString: strerror(number))
+        let remedy = number == ENOSPC ? "free some disk space" : "check the folder's permissions"
+        return CatalogError(.disk, "'\(url.path)' cannot be written: \(reason); \(remedy).")
+    }
+}

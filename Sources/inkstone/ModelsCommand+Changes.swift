@@ -1,0 +1,96 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ArgumentParser
+import Catalog
+import Engine
+import Foundation
+import ModelFiles
+import Tensors
+import ZImage
+
+extension ModelsCommand {
+    /// `inkstone models quantize NAME`: packs the weights before they are needed.
+    struct Quantize: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Bring a model's weights into the form that this machine computes with.",
+            discussion: """
+                The first start does the same and takes longer for it. Packed weights are kept in \
+                the cache folder; the model's own files stay as they are.
+                """)
+
+        @Argument(help: ArgumentHelp("Name of a model, or its folder.", valueName: "name|folder"))
+        var model: String
+
+        @OptionGroup var options: ModelOptions
+
+        @Option(
+            help: ArgumentHelp(
+                "Folder of packed weights; INKSTONE_CACHE or ~/.cache/inkstone if not given.",
+                valueName: "folder"))
+        var cacheDir: String?
+
+        @Flag(help: "Print nothing but errors.")
+        var quiet = false
+
+        func run() throws {
+            let folder = try ModelOptions.open(model)
+            guard var cache = CacheOptions.weightCache(cacheDir.map { URL(filePath: $0) }) else {
+                throw CommandError(
+                    .notFound, "There is no folder for packed weights; name one with --cache-dir.")
+            }
+            // Small parts are packed faster than a file is worth, but here somebody asks for it.
+            if cacheDir != nil { cache.minimum = 0 }
+            let device = try options.makeBackend(for: folder)
+            let progress = ProgressLine(quiet: quiet)
+            let pipeline = try Pipeline(
+                model: folder, device: device, promptCache: nil, weightCache: cache
+            ) { progress.show(share: $0, label: "Packing") }
+            progress.clear()
+            guard !quiet else { return }
+            for (part, origin) in pipeline.weightOrigins.sorted(by: { $0.key < $1.key }) {
+                let text =
+                    switch origin {
+                    case .memory: "not kept: too small to be worth a file, or no room"
+                    case .cache: "was packed already"
+                    case .newCache: "packed"
+                    }
+                print("\(part): \(text)")
+            }
+            let (files, bytes) = cache.contents
+            print(
+                "\(folder.manifest.id) in \(device.precision.rawValue): \(cache.folder.path) holds"
+                    + " \(files) \(files == 1 ? "file" : "files"), \(bytes.asBytes)")
+        }
+    }
+
+    /// `inkstone models remove NAME`: deletes a model's folder.
+    struct Remove: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Delete a model's folder, among the user's own models.")
+
+        @Argument(help: ArgumentHelp("Name of the model's folder.", valueName: "name"))
+        var model: String
+
+        @Flag(help: "Do not ask.")
+        var yes = false
+
+        func run() throws {
+            let root = try ModelsCommand.userRoot()
+            guard model != ModelLocator.embeddedModel else {
+                throw CommandError(
+                    .usage,
+                    "'\(model)' comes with the program; only models of your own are removed.")
+            }
+            if !yes {
+                guard isatty(STDIN_FILENO) == 1 else {
+                    throw CommandError(
+                        .usage, "Nobody is there to be asked; add --yes to delete '\(model)'.")
+                }
+                print("Delete \(root.appending(path: model).path)? [y/N] ", terminator: "")
+                guard readLine()?.lowercased().hasPrefix("y") == true else { return }
+            }
+            try ModelRemoval.remove(model, from: root)
+            print("\(model) is removed.")
+        }
+    }
+}
