@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Foundation
 public import Service
 
 /// Where the service listens and whom it answers.
@@ -34,6 +35,8 @@ public struct GatewayConfiguration: Sendable {
     public var keepAliveInterval: Duration
     /// How many jobs are taken on, and how long they are kept.
     public var jobs: JobService.Limits
+    /// Folder with result folders of `imgbench`, which the page shows; `nil` for none.
+    public var benchmarks: URL?
     /// Time that requests in progress get when the service is asked to stop.
     public var shutdownGrace: Duration
 
@@ -51,6 +54,7 @@ public struct GatewayConfiguration: Sendable {
         capacity: Int? = nil,
         keepAliveInterval: Duration = .seconds(15),
         jobs: JobService.Limits = .init(),
+        benchmarks: URL? = nil,
         shutdownGrace: Duration = .seconds(30)
     ) {
         self.version = version
@@ -65,6 +69,7 @@ public struct GatewayConfiguration: Sendable {
         self.capacity = capacity
         self.keepAliveInterval = keepAliveInterval
         self.jobs = jobs
+        self.benchmarks = benchmarks
         self.shutdownGrace = shutdownGrace
     }
 }

@@ -16,6 +16,12 @@ struct DataOptions: ParsableArguments {
     var data: String?
 
     @Option(
+        help: ArgumentHelp(
+            "Folder of imgbench's result folders, which the page shows; 'benchmarks' in the data"
+                + " folder if not given.", valueName: "folder"))
+    var benchmarks: String?
+
+    @Option(
         parsing: .unconditional,
         help: ArgumentHelp("Days that finished jobs are kept.", valueName: "days"))
     var keepDays = 7.0
@@ -46,6 +52,11 @@ struct DataOptions: ParsableArguments {
 
     /// The folder of the options, the environment, or the user's own.
     var folder: URL { Self.folder(data) }
+
+    /// Where results of load tests are.
+    var benchmarkFolder: URL {
+        benchmarks.map { URL(filePath: $0) } ?? folder.appending(path: "benchmarks")
+    }
 
     static func folder(_ data: String?) -> URL {
         let environment = ProcessInfo.processInfo.environment

@@ -52,6 +52,8 @@ struct JobAnswer: Encodable {
     var guidanceScale: Double
     var seed: UInt64
     var n: Int
+    /// Share of the schedule, for a job that started from a picture.
+    var strength: Double?
     var requestID: String?
     var created: Double
     var started: Double?
@@ -76,6 +78,7 @@ struct JobAnswer: Encodable {
         guidanceScale = job.request.guidanceScale
         seed = job.request.seed
         n = job.request.count
+        strength = job.request.source?.strength
         requestID = job.requestID
         created = job.created.timeIntervalSince1970
         started = job.started?.timeIntervalSince1970
@@ -97,7 +100,7 @@ struct JobAnswer: Encodable {
 
     private enum CodingKeys: String, CodingKey {
         case id, object, state, model, prompt, size, steps, seed, n, created, started, finished
-        case attempts, failure, progress, images
+        case attempts, failure, progress, images, strength
         case negativePrompt = "negative_prompt"
         case guidanceScale = "guidance_scale"
         case requestID = "request_id"
