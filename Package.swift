@@ -17,8 +17,11 @@ if Context.environment["INKSTONE_STRICT"] != nil {
 
 /// The page, compiled into the program so that one file is all there is to copy.
 let page = [
-    "index.html", "style.css", "app.js", "api.js", "language.js", "progress.js", "settings.js",
-    "stage.js", "en.json", "zh.json", "icon.svg", "openapi.json",
+    "index.html", "style.css", "views.css", "app.js", "api.js", "benchmarks.js", "clipboard.js",
+    "compare.js", "connection.js", "drop.js", "forecast.js", "gallery.js", "hints.js",
+    "language.js", "loras.js", "metrics.js", "pictures.js", "progress.js", "recall.js", "runner.js",
+    "settings.js", "sheet.js", "sizes.js", "source.js", "stage.js", "status.js", "store.js",
+    "views.js", "en.json", "zh.json", "icon.svg", "openapi.json",
 ]
 
 let package = Package(

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 public import Engine
+public import Foundation
 public import Service
 
 /// Where the service listens and whom it answers.
@@ -39,6 +40,8 @@ public struct GatewayConfiguration: Sendable {
     public var loras: LoRARegistry
     /// Bytes of the largest LoRA file that is taken.
     public var maximumLoRABytes: Int
+    /// Folder with result folders of `imgbench`, which the page shows; `nil` for none.
+    public var benchmarks: URL?
     /// Time that requests in progress get when the service is asked to stop.
     public var shutdownGrace: Duration
 
@@ -58,6 +61,7 @@ public struct GatewayConfiguration: Sendable {
         jobs: JobService.Limits = .init(),
         loras: LoRARegistry = LoRARegistry(),
         maximumLoRABytes: Int = 4 << 30,
+        benchmarks: URL? = nil,
         shutdownGrace: Duration = .seconds(30)
     ) {
         self.version = version
@@ -74,6 +78,7 @@ public struct GatewayConfiguration: Sendable {
         self.jobs = jobs
         self.loras = loras
         self.maximumLoRABytes = maximumLoRABytes
+        self.benchmarks = benchmarks
         self.shutdownGrace = shutdownGrace
     }
 }

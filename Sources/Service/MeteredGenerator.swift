@@ -9,7 +9,9 @@ import Telemetry
 /// It knows nothing but `JobEvent`s, so that it serves an engine, a worker process or a queue of
 /// jobs alike.
 package final class MeteredGenerator: ImageGenerating, Sendable {
-    private let base: any ImageGenerating
+    let base: any ImageGenerating
+    /// What finished pictures took.
+    package let times = PictureTimes()
     private let metrics: EngineMetrics
     private let estimate = Mutex(QueueEstimate())
     private let counter = Atomic(0)
@@ -59,10 +61,13 @@ package final class MeteredGenerator: ImageGenerating, Sendable {
         return AsyncThrowingStream { continuation in
             // Events are taken at once: what they tell is when they happened, not when a client
             // was ready to read.
-            let task = Task {
+            let task = Task { [times] in
                 do {
                     for try await event in events {
                         meter.note(event)
+                        if case .image(let image) = event {
+                            times.note(image.seconds, request, model: model)
+                        }
                         continuation.yield(event)
                     }
                     // An iteration that is cancelled ends without an error.

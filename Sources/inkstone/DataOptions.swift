@@ -16,6 +16,12 @@ struct DataOptions: ParsableArguments {
     var data: String?
 
     @Option(
+        help: ArgumentHelp(
+            "Folder of imgbench's result folders, which the page shows; 'benchmarks' in the data"
+                + " folder if not given.", valueName: "folder"))
+    var benchmarks: String?
+
+    @Option(
         parsing: .unconditional,
         help: ArgumentHelp("Days that finished jobs are kept.", valueName: "days"))
     var keepDays = 7.0
@@ -49,6 +55,11 @@ struct DataOptions: ParsableArguments {
 
     /// Folder of LoRA files that requests may name.
     var loraFolder: URL { folder.appending(path: "loras") }
+
+    /// Where results of load tests are.
+    var benchmarkFolder: URL {
+        benchmarks.map { URL(filePath: $0) } ?? folder.appending(path: "benchmarks")
+    }
 
     static func folder(_ data: String?) -> URL {
         let environment = ProcessInfo.processInfo.environment

@@ -145,7 +145,7 @@ struct ServeCommand: AsyncParsableCommand {
             version: version, host: host, port: port, pagePort: pagePort,
             allowRemoteWithoutKeys: allowRemoteWithoutKeys, allowedHosts: allowedHost,
             allowedOrigins: allowedOrigin, capacity: capacity,
-            jobs: dataOptions.limits(capacity: capacity))
+            jobs: dataOptions.limits(capacity: capacity), benchmarks: dataOptions.benchmarkFolder)
         configuration.launch = try model.first.map { try launch($0) }
         configuration.loras = LoRARegistry(
             folder: dataOptions.loraFolder,

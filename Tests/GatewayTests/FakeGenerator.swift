@@ -28,7 +28,11 @@ final class FakeGenerator: ImageGenerating {
     private let cancelled: AsyncStream<Void>.Continuation
     private let received = Mutex<[ImageRequest]>([])
 
-    init(_ behaviour: Behaviour = .draw, isLoaded: Bool = true) throws {
+    /// Pictures are so many times larger than what was asked for.
+    private let scale: Int
+
+    init(_ behaviour: Behaviour = .draw, isLoaded: Bool = true, scale: Int = 1) throws {
+        self.scale = scale
         self.behaviour = behaviour
         list = isLoaded ? [try .tiny(), try .slashed()] : []
         (beginnings, began) = AsyncStream.makeStream()
@@ -85,7 +89,7 @@ final class FakeGenerator: ImageGenerating {
                 yield(.preview(image: image, step: step, preview))
             }
             let picture = try RGBImage(
-                width: size.width, height: size.height,
+                width: size.width * scale, height: size.height * scale,
                 filledWith: (200, UInt8(truncatingIfNeeded: request.seed), UInt8(image)))
             yield(
                 .image(

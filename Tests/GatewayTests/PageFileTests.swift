@@ -7,7 +7,11 @@ import NIOCore
 import Testing
 
 @Suite struct PageFileTests {
-    private static let scripts = ["app", "api", "language", "progress", "settings", "stage"]
+    private static let scripts = [
+        "app", "api", "benchmarks", "clipboard", "compare", "connection", "drop", "forecast",
+        "gallery", "hints", "language", "loras", "metrics", "pictures", "progress", "recall",
+        "runner", "settings", "sheet", "sizes", "source", "stage", "status", "store", "views",
+    ]
 
     @Test(
         "page files have their types",
@@ -61,7 +65,9 @@ import Testing
             #expect(html.firstMatch(of: inline) == nil)
             for script in Self.scripts {
                 let text = try await client.get("/assets/\(script).js").text
-                for reference in text.matches(of: /from '\.\/([^']+)'/).map({ $0.1 }) {
+                for reference in text.matches(of: /(?:from |part\('\w+', )'\.\/([^']+)'/).map({
+                    $0.1
+                }) {
                     #expect(try await client.get("/assets/\(reference)").status == .ok)
                 }
                 #expect(!text.contains("http://") && !text.contains("https://"))
@@ -102,8 +108,9 @@ import Testing
                 #expect(!english.isEmpty && !chinese.isEmpty)
             }
             let html = try await client.get("/").text
-            for (_, key) in html.matches(of: /data-i18n(?:-label|-placeholder)?="([^"]+)"/).map(
-                \.output)
+            for (_, key) in html.matches(of: /data-i18n(?:-label|-placeholder|-alt)?="([^"]+)"/)
+                .map(
+                    \.output)
             {
                 #expect(tables[0][String(key)] != nil, "\(key)")
             }

@@ -53,6 +53,8 @@ struct JobAnswer: Encodable {
     var seed: UInt64
     var n: Int
     var loras: [LoRAChoice]
+    /// Share of the schedule, for a job that started from a picture.
+    var strength: Double?
     var requestID: String?
     var created: Double
     var started: Double?
@@ -78,6 +80,7 @@ struct JobAnswer: Encodable {
         seed = job.request.seed
         n = job.request.count
         loras = job.request.loras
+        strength = job.request.source?.strength
         requestID = job.requestID
         created = job.created.timeIntervalSince1970
         started = job.started?.timeIntervalSince1970
@@ -100,7 +103,7 @@ struct JobAnswer: Encodable {
     private enum CodingKeys: String, CodingKey {
         case id, object, state, model, prompt, size, steps, seed, n, loras, created, started,
             finished
-        case attempts, failure, progress, images
+        case attempts, failure, progress, images, strength, deadline
         case negativePrompt = "negative_prompt"
         case guidanceScale = "guidance_scale"
         case requestID = "request_id"

@@ -10,7 +10,8 @@ import Service
 
 // Our own small interface; openapi.json beside the page's files describes it.
 //
-// POST   /api/jobs                     accepts the JSON fields of the OpenAI dialect, answers 202
+// POST   /api/jobs                     accepts the JSON fields of the OpenAI dialect, and `image` with
+//                                      `strength` to start from; answers 202
 // GET    /api/jobs                     the newest jobs
 // GET    /api/jobs/{id}                one of them, by its id or the client's x-request-id
 // GET    /api/jobs/{id}/events         what happens to it, as server-sent events
@@ -73,9 +74,9 @@ extension Gateway {
     @Sendable
     private func submitJob(_ request: Request, _ context: GatewayContext) async throws -> Response {
         var request = request
-        let body = try await request.readBody(upTo: configuration.maximumBodyBytes)
+        let body = try await request.readBody(upTo: configuration.maximumUploadBytes)
         let fields = try RequestFields(json: body)
-        let call = try await imageCall(fields)
+        let call = try await imageCall(fields, source: try await source(fields))
         var submission = try submission(request, body, fields, context)
         submission.isDetached = true
         let job = try await jobs.submit(

@@ -7,6 +7,9 @@ export class ServiceError extends Error {
     this.code = code;
     this.retryAfter = retryAfter;
   }
+
+  /** Whether nobody answered; it may pass. */
+  get isLoss() { return this.code === 'network' || this.code === 'interrupted'; }
 }
 
 /** Sent with every call where the server asks for one. */
@@ -17,31 +20,73 @@ export function useKey(key) {
 }
 
 /** Relative, so that the page works below any path of a reverse proxy. */
-const address = (path) => new URL(path, document.baseURI);
+export const address = (path) => new URL(path.replace(/^\//, ''), document.baseURI).href;
+
+const json = async (path, options) => (await send(path, options)).json();
+const post = (body, headers = {}) => ({
+  method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body),
+});
+const inPath = encodeURIComponent;
 
 /** The models, the default one first; empty while none is loaded. */
-export async function fetchModels() {
-  const response = await send('api/models');
-  return response.json();
-}
-
+export const fetchModels = () => json('api/models');
 /** The texts of a language. */
-export async function fetchTexts(language) {
-  const response = await send(`assets/${language}.json`);
-  return response.json();
+export const fetchTexts = (language) => json(`assets/${language}.json`);
+/** What a request would take. */
+export const fetchEstimate = (parameters, signal) => json('api/estimate', { ...post(parameters), signal });
+/** Models with their workers, memory and queue. */
+export const fetchStatus = () => json('api/status');
+/** All figures, as text for Prometheus. */
+export const fetchMetrics = async () => (await send('metrics')).text();
+/** What a picture file says about how it was made. */
+export const readPictureFile = (base64) => json('sdapi/v1/png-info', post({ image: base64 }));
+
+/** LoRA files that requests may name; none where the server knows no such list. */
+export async function fetchLoras() {
+  try {
+    return (await json('api/loras')).loras ?? [];
+  } catch {
+    return [];
+  }
 }
 
-/**
- * Runs a request and calls `onEvent(name, data)` for everything that happens to it.
- * Aborting the signal closes the connection, which cancels the work on the server.
- */
-export async function generate(parameters, signal, onEvent) {
-  const response = await send('api/generate', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(parameters),
-    signal,
-  });
+/** Accepts a request as a job; the same key again is the same job. */
+export const submitJob = (parameters, key) => json('api/jobs', post(parameters, { 'idempotency-key': key }));
+export const fetchJob = (id) => json(`api/jobs/${inPath(id)}`);
+export const fetchJobs = (query) => json(`api/jobs?${new URLSearchParams(query)}`);
+export const cancelJob = (id) => send(`api/jobs/${inPath(id)}/cancel`, { method: 'POST' });
+export const removeJob = (id) => send(`api/jobs/${inPath(id)}`, { method: 'DELETE' });
+
+/** Results of load tests. */
+export const fetchRuns = async () => (await json('api/benchmarks')).data;
+export const runFile = (run, file) => `api/benchmarks/${inPath(run)}/${file}`;
+export const fetchText = async (path) => (await send(path)).text();
+export const fetchBlob = async (path) => (await send(path)).blob();
+
+/** Whether the server answers. */
+export async function isAlive() {
+  try {
+    return (await fetch(address('livez'), { cache: 'no-store' })).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** Shows a picture of the server; an element cannot send a key, so there the page fetches it. */
+export async function showPicture(element, path) {
+  element.dataset.path = path;
+  if (!apiKey) {
+    element.src = address(path);
+    return;
+  }
+  const url = URL.createObjectURL(await fetchBlob(path));
+  if (element.dataset.path === path) element.src = url;
+  element.addEventListener('load', () => URL.revokeObjectURL(url), { once: true });
+}
+
+/** Calls `onEvent(name, data)` for everything that happens to a job, until its end. */
+export async function followJob(id, signal, onEvent) {
+  const response = await send(`api/jobs/${inPath(id)}/events`, { signal });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let pending = '';
   for (;;) {
@@ -88,6 +133,8 @@ async function send(path, options = {}) {
   }
   if (response.ok) return response;
   const body = await response.json().catch(() => ({}));
+  // A proxy speaks for a server that is not there.
+  if (!body.error && [502, 504].includes(response.status)) throw new ServiceError('network', response.statusText);
   throw failure(body, response);
 }
 

@@ -1,31 +1,89 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import { fetchModels, generate, ServiceError, useKey } from './api.js';
+import { fetchBlob, fetchJobs, fetchModels, fetchRuns, ServiceError, useKey } from './api.js';
+import { Connection } from './connection.js';
+import { takePictures } from './drop.js';
+import { Forecast } from './forecast.js';
 import { duration, language, pick, preferredLanguage, short, t, useLanguage } from './language.js';
-import { Progress } from './progress.js';
+import { Loras } from './loras.js';
+import { parametersIn, parametersOf, picturesOf } from './pictures.js';
+import { Recall } from './recall.js';
+import { Runner } from './runner.js';
 import { FieldError, Settings } from './settings.js';
+import { Source } from './source.js';
 import { Stage } from './stage.js';
+import { remembered } from './store.js';
+import { Views } from './views.js';
 
 const $ = (id) => document.getElementById(id);
 const themes = ['auto', 'light', 'dark'];
 const loadingPollMilliseconds = 1500;
+const announceMilliseconds = 4000;
+const stripLength = 24;
 
 let models = [];
-let running = null;
+let lastAnnounced = 0;
 
-const stage = new Stage((request) => settings.reuse(request));
-const settings = new Settings((values) => stage.shape(values));
-
-/** A preference of the last visit, where the browser keeps one. */
-const remembered = {
-  get(key) { try { return localStorage.getItem(`inkstone.${key}`); } catch { return null; } },
-  set(key, value) { try { localStorage.setItem(`inkstone.${key}`, value); } catch { /* forbidden */ } },
-};
+const loras = new Loras(() => settings.changed());
+const source = new Source(() => settings.changed());
+const settings = new Settings(loras, source, (values) => {
+  stage.shape(values);
+  forecast.refresh();
+});
+const forecast = new Forecast(() => settings.model && settings.draft());
+const recall = new Recall((text) => settings.setPrompt(text));
+const stage = new Stage({ reuse, start: startFrom });
+const connection = new Connection(() => loadModels());
+const views = new Views({
+  open(pictures) {
+    views.show('create');
+    stage.open(pictures);
+    $('frame').scrollIntoView({ block: 'nearest' });
+  },
+  removed: (id) => stage.forget(id),
+  lost: () => connection.wait(),
+  fail: (error) => fail(error),
+});
 
 // MARK: Generating
 
-async function run() {
-  if (running || models.length === 0) return;
+const runner = new Runner({
+  begin(request, progress) {
+    setRunning();
+    stage.begin(request);
+    showProgress(progress, t('progress.sending'));
+    announce(t('live.started'));
+    if (matchMedia('(max-width: 859px)').matches) $('frame').scrollIntoView({ block: 'nearest' });
+  },
+  event(name, data, progress) {
+    if (name === 'queued') {
+      showProgress(progress, data.position > 0 ? t('progress.queued', { count: data.position }) : t('progress.next'));
+    } else if (name === 'started') {
+      showProgress(progress, t('progress.started'));
+    } else if (name === 'preview') {
+      stage.preview(data.image, data.url, data.step / progress.steps);
+    } else {
+      showProgress(progress);
+      if (performance.now() - lastAnnounced > announceMilliseconds) announce($('progress-text').textContent);
+    }
+  },
+  reopen: (pictures) => stage.open(pictures),
+  picture(picture) {
+    stage.add(picture);
+    settings.noteSeed(picture.seed);
+  },
+  end(outcome, error) {
+    stage.end();
+    setRunning();
+    forecast.refresh();
+    views.refresh();
+    if (outcome === 'failed') showError(wordError(error));
+    else announce(t(outcome === 'done' ? 'live.done' : 'live.cancelled'));
+  },
+}, connection);
+
+function run() {
+  if (runner.isBusy || models.length === 0) return;
   let request;
   try {
     request = settings.request();
@@ -36,57 +94,17 @@ async function run() {
     return;
   }
   showError(null);
-  running = new AbortController();
-  const progress = new Progress(request.count, request.steps);
-  setRunning(true);
-  stage.begin(request);
-  showProgress(progress, t('progress.sending'));
-  announce(t('live.started'));
-  if (matchMedia('(max-width: 859px)').matches) $('frame').scrollIntoView({ block: 'nearest' });
-  try {
-    await generate(request, running.signal, (name, data) => onEvent(name, data, request, progress));
-    announce(t('live.done'));
-  } catch (error) {
-    if (running.signal.aborted) announce(t('live.cancelled'));
-    else showError(wordError(error));
-  }
-  running = null;
-  stage.end();
-  setRunning(false);
+  recall.note(request.prompt);
+  runner.run(request);
 }
 
-function onEvent(name, data, request, progress) {
-  switch (name) {
-    case 'queued':
-      showProgress(progress, data.position > 0 ? t('progress.queued', { count: data.position }) : t('progress.next'));
-      break;
-    case 'started':
-      showProgress(progress, t('progress.started'));
-      break;
-    case 'step':
-      progress.noteStep(data);
-      showProgress(progress);
-      break;
-    case 'preview':
-      if (progress.isInFront(data.image)) stage.preview(data.url, data.step / progress.steps);
-      break;
-    case 'image':
-      progress.noteImage();
-      stage.add(data, request);
-      showProgress(progress);
-      break;
-  }
-}
-
-function cancel() {
-  running?.abort();
-}
-
-function setRunning(isRunning) {
-  $('generate').disabled = isRunning || models.length === 0;
-  $('cancel').hidden = !isRunning;
-  $('progress').hidden = !isRunning;
-  $('frame').setAttribute('aria-busy', String(isRunning));
+function setRunning() {
+  const { isBusy } = runner;
+  $('generate').disabled = isBusy || models.length === 0;
+  $('cancel').hidden = !isBusy;
+  $('progress').hidden = !isBusy;
+  $('frame').setAttribute('aria-busy', String(isBusy));
+  if (!isBusy) document.title = 'Inkstone';
 }
 
 function showProgress(progress, text) {
@@ -94,6 +112,7 @@ function showProgress(progress, text) {
   const bar = $('bar');
   if (text) bar.removeAttribute('value');
   else bar.value = progress.share;
+  document.title = text ? 'Inkstone' : `${Math.round(progress.share * 100)} % · Inkstone`;
   const key = images > 1 ? 'progress.image' : 'progress.step';
   $('progress-text').textContent = text
     ?? (progress.isDecoding ? t('progress.decoding') : t(key, { image: image + 1, images, step, steps }));
@@ -101,6 +120,53 @@ function showProgress(progress, text) {
   if (pace !== null) parts.push(t('progress.pace', { pace: pace.toFixed(pace < 10 ? 2 : 0) }));
   if (secondsLeft > 0) parts.push(t('progress.left', { time: duration(secondsLeft) }));
   $('progress-time').textContent = parts.join(' · ');
+}
+
+// MARK: Pictures as input
+
+async function restore(parameters) {
+  const model = models.find(({ id }) => id === parameters.model);
+  if (model && model !== settings.model) useModel(model);
+  const missing = settings.reuse(parameters);
+  if (parameters.source) await source.choose(await fetchBlob(parameters.source), parameters.strength);
+  else source.remove();
+  const notes = [];
+  if (!parameters.source && parameters.strength) notes.push(t('restore.source', { strength: parameters.strength }));
+  if (parameters.model && !model) notes.push(t('restore.model', { model: parameters.model }));
+  if (missing.length > 0) notes.push(t('restore.loras', { names: missing.join(', ') }));
+  views.show('create');
+  note([t('restored'), ...notes].join(' '));
+}
+
+async function reuse(picture) {
+  await restore(parametersOf(picture)).catch(fail);
+  $('prompt').focus();
+}
+
+async function startFrom(picture) {
+  try {
+    if (!await source.choose(await fetchBlob(picture.path))) return;
+    settings.setSize(picture);
+    $('prompt').focus();
+    note(t('source.taken'));
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function takeFile(file, wish) {
+  const parameters = wish === 'source' ? null : await parametersIn(file).catch(() => null);
+  if (parameters) {
+    await restore(parameters).catch(fail);
+  } else if (wish === 'restore') {
+    note(t('restore.none'));
+  } else if (await source.choose(file)) {
+    views.show('create');
+    settings.setShape(source.picture.width, source.picture.height);
+    note(t('source.taken'));
+  } else {
+    showError(t('source.bad'));
+  }
 }
 
 // MARK: Messages
@@ -113,12 +179,25 @@ function wordError(error) {
   return text === key ? error.message : text;
 }
 
+function fail(error) {
+  if (error instanceof ServiceError && error.isLoss) connection.wait();
+  else showError(wordError(error));
+}
+
 function showError(message) {
   $('error').hidden = !message;
   $('error').textContent = message ?? '';
 }
 
+function note(text) {
+  showError(null);
+  $('note').textContent = text;
+  $('note').hidden = false;
+  announce(text);
+}
+
 function announce(text) {
+  lastAnnounced = performance.now();
   $('live').textContent = text;
 }
 
@@ -129,8 +208,12 @@ async function loadModels() {
     try {
       models = await fetchModels();
       showError(null);
+      $('key-box').hidden = true;
     } catch (error) {
+      if (error instanceof ServiceError && error.isLoss) return connection.wait();
       showError(wordError(error));
+      // Asking again in vain would fill the server's log.
+      if (!$('key-box').hidden) return undefined;
     }
     if (models.length > 0) break;
     $('model-line').textContent = t('loading');
@@ -138,8 +221,22 @@ async function loadModels() {
   }
   $('model-box').hidden = models.length < 2;
   $('model').replaceChildren(...models.map((model) => new Option(model.name, model.id)));
-  useModel(models.find((model) => model.id === settings.load().model) ?? models[0]);
-  setRunning(false);
+  const wanted = settings.model?.id ?? settings.load().model;
+  useModel(models.find((model) => model.id === wanted) ?? models[0]);
+  setRunning();
+  await Promise.allSettled([loras.load(), loadRecent(), loadRuns()]);
+  return undefined;
+}
+
+async function loadRecent() {
+  const { data } = await fetchJobs({ state: 'succeeded', limit: stripLength });
+  const pictures = data.flatMap(picturesOf);
+  stage.remember(pictures, true);
+  if (pictures.length > 0 && settings.lastSeed === null) settings.noteSeed(pictures[0].seed);
+}
+
+async function loadRuns() {
+  views.useRuns(await fetchRuns());
 }
 
 function useModel(model) {
@@ -158,16 +255,17 @@ function wordModel() {
 
 async function changeLanguage(name) {
   await useLanguage(name);
-  remembered.set('language', name);
   if (settings.model) settings.wordChoices();
   wordModel();
   stage.word();
+  loras.list();
+  forecast.word();
+  connection.word();
+  views.word();
   showTheme();
 }
 
-function theme() {
-  return document.documentElement.dataset.theme ?? 'auto';
-}
+const theme = () => document.documentElement.dataset.theme ?? 'auto';
 
 function useTheme(name) {
   document.documentElement.dataset.theme = name;
@@ -182,25 +280,41 @@ function showTheme() {
 
 // MARK: Start
 
+// On a phone the button comes before ideas.
+$('examples-box').open = !matchMedia('(max-width: 619px)').matches;
+
 $('form').addEventListener('submit', (event) => { event.preventDefault(); run(); });
-$('cancel').addEventListener('click', cancel);
+$('form').addEventListener('input', () => { $('note').hidden = true; });
+$('cancel').addEventListener('click', () => runner.cancel());
 $('model').addEventListener('change', () => useModel(models.find((model) => model.id === $('model').value)));
-$('language').addEventListener('click', () => changeLanguage(language === 'en' ? 'zh' : 'en'));
+$('language').addEventListener('click', () => {
+  const other = language === 'en' ? 'zh' : 'en';
+  // Only a choice is kept; until then the browser's language counts.
+  remembered.set('language', other);
+  changeLanguage(other);
+});
 $('theme').addEventListener('click', () => useTheme(themes[(themes.indexOf(theme()) + 1) % themes.length]));
 document.addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
     run();
-  } else if (event.key === 'Escape' && running) {
+  } else if (event.key === 'Escape') {
+    if ($('recall').open) $('recall').open = false;
+    else if (runner.isBusy) runner.cancel();
+    else return;
     event.preventDefault();
-    cancel();
   }
 });
+document.addEventListener('click', (event) => {
+  if (!$('recall').contains(event.target)) $('recall').open = false;
+});
 if (/Mac|iPhone|iPad/.test(navigator.platform)) $('generate-key').textContent = '⌘ ↵';
+takePictures(takeFile);
 
-$('key').addEventListener('input', () => {
+$('key').addEventListener('change', () => {
   useKey($('key').value);
   remembered.set('key', $('key').value);
+  loadModels().then(() => runner.resume());
 });
 $('key').value = remembered.get('key') ?? '';
 useKey($('key').value);
@@ -209,4 +323,6 @@ const storedTheme = remembered.get('theme');
 useTheme(themes.includes(storedTheme) ? storedTheme : 'auto');
 const storedLanguage = remembered.get('language');
 await changeLanguage(['en', 'zh'].includes(storedLanguage) ? storedLanguage : preferredLanguage());
+views.start();
 await loadModels();
+await runner.resume();

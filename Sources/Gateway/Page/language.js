@@ -24,6 +24,9 @@ export async function useLanguage(name) {
     element.setAttribute('aria-label', t(element.dataset.i18nLabel));
     if (element.tagName === 'BUTTON') element.title = t(element.dataset.i18nLabel);
   }
+  for (const element of document.querySelectorAll('[data-i18n-alt]')) {
+    element.alt = t(element.dataset.i18nAlt);
+  }
   for (const element of document.querySelectorAll('[data-i18n-placeholder]')) {
     element.placeholder = t(element.dataset.i18nPlaceholder);
   }
@@ -45,7 +48,21 @@ export function duration(seconds) {
   if (seconds < 9.95) return t('time.seconds', { seconds: seconds.toFixed(1) });
   const whole = Math.round(seconds);
   if (whole < 60) return t('time.seconds', { seconds: whole });
-  return t('time.minutes', { minutes: Math.floor(whole / 60), seconds: whole % 60 });
+  if (whole < 3600) return t('time.minutes', { minutes: Math.floor(whole / 60), seconds: whole % 60 });
+  return t('time.hours', { hours: Math.floor(whole / 3600), minutes: Math.floor((whole % 3600) / 60) });
+}
+
+/** A number of bytes in words. */
+export function bytes(count) {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, count)) / 3)));
+  const value = count / 1000 ** power;
+  return `${value.toFixed(value < 9.95 && power > 2 ? 1 : 0)} ${units[power]}`;
+}
+
+/** A moment in words, from Unix seconds. */
+export function dateTime(seconds) {
+  return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(seconds * 1000);
 }
 
 /** A large number in short: 6.15 B. */

@@ -1,10 +1,12 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import { pick, t } from './language.js';
+import { ratios, sizeLike, sizeOf, snapSide } from './sizes.js';
+import { remembered } from './store.js';
 
 const $ = (id) => document.getElementById(id);
-const storageKey = 'inkstone.settings';
 const largestRandomSeed = 2 ** 31;
+const ideas = 4;
 
 /** A value that cannot be sent, with the field to look at. */
 export class FieldError extends Error {
@@ -16,11 +18,14 @@ export class FieldError extends Error {
 
 /** The form: defaults, limits, presets and what the user chose. */
 export class Settings {
-  constructor(onChange) {
-    this.onChange = onChange;
+  /** `loras` and `source` hold their parts of a request; `onChange(values)` follows every change. */
+  constructor(loras, source, onChange) {
+    Object.assign(this, { loras, source, onChange });
     this.model = null;
     this.keepsSeed = false;
-    for (const id of ['width', 'height', 'steps', 'guidance', 'count']) {
+    this.lastSeed = null;
+    this.idea = 0;
+    for (const id of ['width', 'height', 'steps', 'guidance', 'count', 'prompt', 'negative', 'seed']) {
       $(id).addEventListener('input', () => this.changed());
     }
     for (const id of ['steps', 'guidance']) {
@@ -29,10 +34,10 @@ export class Settings {
         this.changed();
       });
     }
-    for (const id of ['prompt', 'negative', 'seed']) $(id).addEventListener('input', () => this.save());
-    for (const id of ['width', 'height']) $(id).addEventListener('change', () => this.snap($(id)));
+    for (const id of ['width', 'height']) $(id).addEventListener('change', () => this.snap(id));
     $('swap').addEventListener('click', () => this.setSize({ width: $('height').value, height: $('width').value }));
     $('dice').addEventListener('click', () => this.rollSeed());
+    $('again').addEventListener('click', () => this.reuseSeed());
     $('lock').addEventListener('click', () => this.keepSeed(!this.keepsSeed));
   }
 
@@ -44,7 +49,7 @@ export class Settings {
       Object.assign($(id), { min: limits.sizeMultiple, step: limits.sizeMultiple, max: limit });
     }
     $('steps').max = limits.maximumSteps;
-    $('steps-slider').max = Math.min(limits.maximumSteps, Math.max(20, 2 * defaults.steps));
+    $('steps-slider').max = Math.min(limits.maximumSteps, Math.max(20, 4 * defaults.steps));
     $('count').max = limits.maximumCount;
     $('count-box').hidden = limits.maximumCount < 2;
     $('prompt').maxLength = limits.maximumPromptLength;
@@ -68,20 +73,37 @@ export class Settings {
   wordChoices() {
     const { presets, sizes, examples } = this.model;
     // An idea that this model can draw, where it names any.
-    document.getElementById('prompt').placeholder = pick(examples)?.[0] ?? t('prompt.placeholder');
+    $('prompt').placeholder = pick(examples)?.[0] ?? t('prompt.placeholder');
     this.fill('presets', presets, (preset) => pick(preset.name), (preset) => {
       this.setSize(preset.size);
       $('steps').value = preset.steps;
       $('guidance').value = preset.guidanceScale;
       this.changed();
     });
-    this.fill('examples', pick(examples) ?? [], (text) => text, (text) => {
-      $('prompt').value = text;
-      this.save();
-      $('prompt').focus();
-    });
-    this.fill('sizes', sizes, (size) => `${size.width} × ${size.height}`, (size) => this.setSize(size), true);
+    this.wordIdeas();
+    this.fill('sizes', sizes, (size) => `${size.width} × ${size.height}`, (size) => this.setSize(size));
+    this.fill('ratios', ratios, ([across, down]) => `${across}:${down}`, (ratio) => {
+      this.setSize(sizeOf(ratio, this.pixels, this.model.limits));
+    }, true);
     this.mark();
+  }
+
+  /** A few of the model's examples, and a way to the others. */
+  wordIdeas() {
+    const all = pick(this.model.examples) ?? [];
+    const few = Array.from({ length: Math.min(ideas, all.length) }, (_, index) => all[(this.idea + index) % all.length]);
+    this.fill('examples', few, (text) => text, (text) => this.setPrompt(text));
+    if (all.length <= ideas) return;
+    const others = document.createElement('button');
+    others.type = 'button';
+    others.className = 'chip others';
+    others.textContent = t('examples.others');
+    others.addEventListener('click', () => {
+      this.idea += ideas;
+      this.wordIdeas();
+      $('examples').lastChild.focus();
+    });
+    $('examples').append(others);
   }
 
   fill(id, values, word, choose, withShape = false) {
@@ -93,9 +115,9 @@ export class Settings {
       button.className = 'chip';
       if (withShape) {
         const shape = document.createElement('i');
-        const longest = Math.max(value.width, value.height);
-        shape.style.width = `${(14 * value.width) / longest}px`;
-        shape.style.height = `${(14 * value.height) / longest}px`;
+        const longest = Math.max(...value);
+        shape.style.width = `${(13 * value[0]) / longest}px`;
+        shape.style.height = `${(13 * value[1]) / longest}px`;
         button.append(shape);
       }
       button.append(word(value));
@@ -104,11 +126,23 @@ export class Settings {
     }));
   }
 
-  /** Shows which size and preset the present values are. */
+  /** Pixels of the size preset that is nearest to the present size; shapes keep about that many. */
+  get pixels() {
+    const { width, height } = this.values();
+    const { sizes, defaults } = this.model;
+    const areas = [...sizes, defaults.size].map((size) => size.width * size.height);
+    const distance = (area) => Math.abs(Math.log(area / (width * height || areas[0])));
+    return areas.reduce((best, area) => (distance(area) < distance(best) ? area : best));
+  }
+
+  /** Shows which size, shape and preset the present values are. */
   mark() {
     const { width, height, steps, guidance } = this.values();
     const same = (size) => size.width === width && size.height === height;
     this.model.sizes.forEach((size, index) => this.press('sizes', index, same(size)));
+    ratios.forEach((ratio, index) => {
+      this.press('ratios', index, same(sizeOf(ratio, this.pixels, this.model.limits)));
+    });
     this.model.presets.forEach((preset, index) => {
       const isOn = same(preset.size) && preset.steps === steps && preset.guidanceScale === guidance;
       this.press('presets', index, isOn);
@@ -119,24 +153,53 @@ export class Settings {
     $(id).children[index]?.setAttribute('aria-pressed', String(isOn));
   }
 
+  setPrompt(text) {
+    $('prompt').value = text;
+    this.changed();
+    $('prompt').focus();
+  }
+
   setSize({ width, height }) {
     $('width').value = width;
     $('height').value = height;
+    $('size-note').textContent = '';
     this.changed();
   }
 
-  /** Rounds a side to the nearest that the model can draw, as soon as the field is left. */
-  snap(input) {
-    const { min, max, step } = input;
+  /** About as many pixels as now in the shape of a picture. */
+  setShape(width, height) {
+    this.setSize(sizeLike(width, height, this.pixels, this.model.limits));
+  }
+
+  /** Rounds a side to the nearest that the model can draw, as soon as the field is left, and says so. */
+  snap(id) {
+    const input = $(id);
     if (input.value === '') return;
-    const whole = Math.round(Number(input.value) / step) * step;
-    input.value = Math.min(Math.max(whole, min), max);
+    const [unit, limit] = [Number(input.step), Number(input.max)];
+    const side = snapSide(Number(input.value), unit, limit);
+    const isChanged = side !== Number(input.value);
+    const values = { from: input.value, to: side, unit, limit };
+    if (isChanged) input.value = side;
+    $('size-note').textContent = isChanged ? t('size.snapped', values) : '';
     this.changed();
   }
 
   rollSeed() {
     $('seed').value = Math.floor(Math.random() * largestRandomSeed);
-    this.save();
+    this.changed();
+  }
+
+  /** Takes the seed of the last picture again, and keeps it. */
+  reuseSeed() {
+    if (this.lastSeed === null) return;
+    $('seed').value = this.lastSeed;
+    this.keepSeed(true);
+    this.changed();
+  }
+
+  noteSeed(seed) {
+    this.lastSeed = seed;
+    $('again').disabled = false;
   }
 
   keepSeed(isKept) {
@@ -145,15 +208,20 @@ export class Settings {
     this.save();
   }
 
-  /** Takes over what a picture was made with, seed included. */
+  /** Takes over what a picture was made with, seed included; returns names of LoRA files that are missing. */
   reuse(parameters) {
-    $('prompt').value = parameters.prompt;
-    $('negative').value = parameters.negative_prompt ?? '';
-    $('steps').value = parameters.steps;
-    $('guidance').value = parameters.guidance_scale;
-    $('seed').value = parameters.seed;
-    this.setSize(parameters);
+    const put = (id, value) => { if (value !== undefined && value !== null) $(id).value = value; };
+    put('prompt', parameters.prompt);
+    put('negative', parameters.negative ?? '');
+    put('steps', parameters.steps);
+    put('guidance', parameters.guidance);
+    put('seed', parameters.seed);
+    $('count').value = 1;
+    if (parameters.width) this.setSize(parameters);
+    const missing = this.loras.use(parameters.loras ?? []);
     this.keepSeed(true);
+    this.changed();
+    return missing;
   }
 
   changed() {
@@ -178,11 +246,29 @@ export class Settings {
     };
   }
 
+  /** What a request would say now, whatever the values; the picture to start from is left out. */
+  draft() {
+    const values = this.values();
+    const loras = this.loras.values;
+    return {
+      model: this.model.id,
+      prompt: $('prompt').value.trim(),
+      negative_prompt: values.guidance > 0 ? $('negative').value.trim() : '',
+      width: values.width,
+      height: values.height,
+      steps: values.steps,
+      guidance_scale: values.guidance,
+      seed: values.seed,
+      count: values.count,
+      ...(loras.length > 0 && { loras }),
+      ...(this.source.isSet && { strength: this.source.strength }),
+    };
+  }
+
   /** What to send. Throws `FieldError` for the first field that the server would refuse. */
   request() {
     if (!this.keepsSeed) this.rollSeed();
-    const prompt = $('prompt').value.trim();
-    if (!prompt) throw new FieldError(t('error.prompt'), $('prompt'));
+    if (!$('prompt').value.trim()) throw new FieldError(t('error.prompt'), $('prompt'));
     const { limits } = this.model;
     const values = this.values();
     for (const [id, limit] of [['width', limits.maximumWidth], ['height', limits.maximumHeight]]) {
@@ -195,16 +281,12 @@ export class Settings {
     this.check('guidance', values.guidance, 0, 100, false);
     this.check('seed', values.seed, 0, Number.MAX_SAFE_INTEGER);
     this.check('count', values.count, 1, limits.maximumCount);
+    if (this.source.isSet && values.steps * this.source.strength < 1) {
+      throw new FieldError(t('error.strength'), $('strength'));
+    }
     return {
-      model: this.model.id,
-      prompt,
-      negative_prompt: values.guidance > 0 ? $('negative').value.trim() : '',
-      width: values.width,
-      height: values.height,
-      steps: values.steps,
-      guidance_scale: values.guidance,
-      seed: values.seed,
-      count: values.count,
+      ...this.draft(),
+      ...(this.source.isSet && { image: this.source.data(values.width, values.height) }),
     };
   }
 
@@ -219,11 +301,10 @@ export class Settings {
     for (const id of ['prompt', 'negative', 'width', 'height', 'steps', 'guidance', 'count', 'seed']) {
       kept[id] = $(id).value;
     }
-    // Storage may be forbidden; the page works without.
-    try { localStorage.setItem(storageKey, JSON.stringify(kept)); } catch { /* nothing to keep */ }
+    remembered.setJSON('settings', kept);
   }
 
   load() {
-    try { return JSON.parse(localStorage.getItem(storageKey)) ?? {}; } catch { return {}; }
+    return remembered.getJSON('settings') ?? {};
   }
 }

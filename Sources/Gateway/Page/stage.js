@@ -1,18 +1,32 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import { address, fetchBlob, showPicture } from './api.js';
+import { Compare } from './compare.js';
+import { copyText } from './clipboard.js';
 import { duration, t } from './language.js';
+import { textOf } from './pictures.js';
+import { Sheet } from './sheet.js';
 
 const $ = (id) => document.getElementById(id);
-const historyLength = 24;
+const stripLength = 24;
 
 /** Where pictures appear: previews, the result with its tools, and earlier results. */
 export class Stage {
-  constructor(onReuse) {
+  /** `actions` are `reuse(picture)` and `start(picture)`. */
+  constructor(actions) {
     this.pictures = [];
+    /** The pictures of the request that is shown. */
+    this.group = [];
     this.shown = null;
     this.scale = 'fit';
+    this.compare = new Compare();
+    this.sheet = new Sheet((index) => this.group[index] && this.show(this.group[index]));
     $('copy').addEventListener('click', () => this.copy());
-    $('reuse').addEventListener('click', () => this.shown && onReuse(this.shown.request));
+    $('download').addEventListener('click', (event) => this.download(event));
+    $('reuse').addEventListener('click', () => this.shown && actions.reuse(this.shown));
+    $('start').addEventListener('click', () => this.shown && actions.start(this.shown));
+    $('compare').addEventListener('click', () => this.toggleCompare());
+    $('back').addEventListener('click', () => this.showSheet());
     for (const button of $('scales').children) {
       button.addEventListener('click', () => this.useScale(button.dataset.scale));
     }
@@ -20,7 +34,7 @@ export class Stage {
 
   /** Gives the empty frame the shape of the picture to come. */
   shape({ width, height }) {
-    if (this.shown || !(width > 0 && height > 0)) return;
+    if (this.shown || this.isRunning || !(width > 0 && height > 0)) return;
     this.frame(width, height);
   }
 
@@ -29,109 +43,175 @@ export class Stage {
   }
 
   /** Clears the stage for a new request. */
-  begin({ width, height }) {
+  begin({ width, height, seed, count }) {
+    this.isRunning = true;
     this.shown = null;
+    this.group = [];
+    this.compare.end();
     this.frame(width, height);
     this.useScale('fit');
-    $('empty').hidden = true;
-    $('picture').hidden = true;
+    this.sheet.begin(seed, count);
+    this.look(count > 1 ? 'sheet' : 'wait');
     $('picture').removeAttribute('src');
-    $('wait').hidden = false;
-    $('result').hidden = true;
     this.mark();
   }
 
+  /** What is in the frame: `empty`, `wait`, `picture` or `sheet`. */
+  look(name) {
+    $('empty').hidden = name !== 'empty';
+    $('wait').hidden = name !== 'wait';
+    $('picture').hidden = name !== 'picture';
+    $('sheet').hidden = name !== 'sheet';
+    const hasResult = name === 'picture' && this.shown !== null;
+    $('result').hidden = !hasResult;
+    $('sheet-tools').hidden = name !== 'sheet' || this.group.length < this.sheet.seeds.length;
+    $('back').hidden = !hasResult || this.group.length < 2;
+  }
+
   /** Shows a preview: small, so its pixels are blurred into each other, less with every step. */
-  async preview(url, share) {
+  async preview(index, url, share) {
+    this.sheet.preview(index, url);
+    if (this.sheet.seeds.length > 1 || this.shown) return;
     const picture = $('picture');
+    picture.dataset.path = '';
     picture.src = url;
     await picture.decode().catch(() => {});
     if (picture.src !== url) return;
     const pixel = $('frame').clientWidth / Math.max(1, picture.naturalWidth);
     picture.style.setProperty('--haze', `${(0.55 - 0.3 * share) * pixel}px`);
-    picture.hidden = false;
-    picture.alt = '';
+    picture.alt = t('preview.alt');
     picture.className = 'is-preview';
-    $('wait').hidden = true;
+    this.look('picture');
+  }
+
+  /** A finished picture of the request that runs. */
+  add(picture) {
+    this.group.push(picture);
+    this.group.sort((a, b) => a.job.id === b.job.id ? a.seed - b.seed : 0);
+    this.sheet.picture(picture.seed - this.sheet.seeds[0], picture);
+    this.remember([picture]);
+    if (this.sheet.seeds.length === 1) this.show(picture);
   }
 
   /** Shows the last result again, or the empty stage, after a request without a picture. */
   end() {
-    $('wait').hidden = true;
-    if (this.shown) return;
-    if (this.pictures.length > 0) {
-      this.show(this.pictures[0]);
-    } else {
-      $('picture').hidden = true;
-      $('empty').hidden = false;
+    this.isRunning = false;
+    if (this.group.length > 1) this.look('sheet');
+    else if (!this.shown && this.pictures.length > 0) this.show(this.pictures[0]);
+    else if (!this.shown) this.look('empty');
+  }
+
+  /** Puts pictures before the others in the strip. */
+  remember(pictures, atEnd = false) {
+    const ids = new Set(pictures.map(({ id }) => id));
+    const others = this.pictures.filter(({ id }) => !ids.has(id));
+    this.pictures = (atEnd ? [...others, ...pictures] : [...pictures, ...others]).slice(0, stripLength);
+    this.list();
+  }
+
+  /** A job and its pictures are gone. */
+  forget(job) {
+    this.pictures = this.pictures.filter((picture) => picture.job.id !== job);
+    this.list();
+    if (this.shown?.job.id !== job) return;
+    this.shown = null;
+    this.compare.end();
+    this.end();
+  }
+
+  /** Shows the pictures of a job: the one there is, or all in a sheet. */
+  open(pictures) {
+    if (this.isRunning || pictures.length === 0) return;
+    this.group = pictures;
+    this.sheet.begin(pictures[0].seed, pictures.length);
+    pictures.forEach((picture, index) => this.sheet.picture(index, picture));
+    if (pictures.length === 1) this.show(pictures[0]);
+    else this.showSheet();
+  }
+
+  showSheet() {
+    this.shown = null;
+    this.compare.end();
+    const [{ width, height }] = this.group;
+    this.frame(width, height);
+    this.useScale('fit');
+    this.look('sheet');
+    this.mark();
+    this.sheet.word();
+  }
+
+  async show(picture) {
+    if (this.compare.isOn && picture !== this.shown) {
+      await this.compare.use(picture, this.shown);
+      return;
     }
-  }
-
-  /** Adds a finished picture and shows it. */
-  add(data, request) {
-    const bytes = Uint8Array.from(atob(data.base64), (character) => character.charCodeAt(0));
-    const url = URL.createObjectURL(new Blob([bytes], { type: 'image/png' }));
-    const made = { ...request, seed: data.seed, count: 1 };
-    const picture = { ...data, base64: null, url, request: made };
-    this.pictures.unshift(picture);
-    for (const old of this.pictures.splice(historyLength)) URL.revokeObjectURL(old.url);
-    this.listHistory();
-    this.show(picture);
-  }
-
-  show(picture) {
+    if (!this.group.includes(picture)) this.group = [picture];
     this.shown = picture;
     const image = $('picture');
-    image.src = picture.url;
-    image.alt = picture.request.prompt;
+    image.alt = picture.job.prompt;
     image.className = '';
-    image.hidden = false;
-    $('empty').hidden = true;
-    $('wait').hidden = true;
     this.frame(picture.width, picture.height);
-    $('download').href = picture.url;
+    $('download').href = address(picture.path);
     $('download').download = `inkstone-${picture.seed}.png`;
-    $('result').hidden = false;
-    $('truncated').hidden = !picture.promptTruncated;
+    $('truncated').hidden = !picture.isTruncated;
+    this.look('picture');
     this.useScale(this.scale);
     this.word();
     this.mark();
+    await showPicture(image, picture.path);
+  }
+
+  toggleCompare() {
+    if (this.compare.isOn) {
+      this.compare.end();
+      return;
+    }
+    const at = this.pictures.findIndex(({ id }) => id === this.shown.id);
+    const other = this.pictures[at + 1] ?? this.pictures[at - 1];
+    if (other) this.compare.use(other, this.shown);
   }
 
   /** Words what depends on the language. */
   word() {
     const picture = this.shown;
     if (picture) {
-      const key = picture.guidanceScale > 0 ? 'facts.guided' : 'facts';
+      const { job } = picture;
+      const key = job.guidance_scale > 0 ? 'facts.guided' : 'facts';
       $('facts').textContent = t(key, {
-        width: picture.width, height: picture.height, steps: picture.steps,
-        guidance: picture.guidanceScale, seed: picture.seed, time: duration(picture.seconds),
+        width: picture.width, height: picture.height, steps: job.steps,
+        guidance: job.guidance_scale, seed: picture.seed, time: duration(picture.seconds),
       });
     }
+    this.compare.word();
+    this.sheet.word();
     [...$('history').querySelectorAll('button')].forEach((button, index) => {
       button.setAttribute('aria-label', t('history.item', { seed: this.pictures[index].seed }));
     });
   }
 
-  listHistory() {
+  list() {
     $('history-box').hidden = this.pictures.length < 2;
+    $('compare').hidden = this.pictures.length < 2;
     $('history').replaceChildren(...this.pictures.map((picture) => {
       const item = document.createElement('li');
       const button = document.createElement('button');
       button.type = 'button';
       const image = document.createElement('img');
-      image.src = picture.url;
       image.alt = '';
+      image.loading = 'lazy';
+      showPicture(image, picture.thumbnail).catch(() => {});
       button.append(image);
-      button.addEventListener('click', () => this.show(picture));
+      button.addEventListener('click', () => { if (!this.isRunning) this.show(picture); });
       item.append(button);
       return item;
     }));
+    this.word();
+    this.mark();
   }
 
   mark() {
     [...$('history').querySelectorAll('button')].forEach((button, index) => {
-      button.setAttribute('aria-current', String(this.pictures[index] === this.shown));
+      button.setAttribute('aria-current', String(this.pictures[index].id === this.shown?.id));
     });
   }
 
@@ -140,34 +220,30 @@ export class Stage {
     for (const button of $('scales').children) {
       button.setAttribute('aria-pressed', String(button.dataset.scale === scale));
     }
-    const image = $('picture');
-    $('frame').classList.toggle('is-scaled', scale !== 'fit');
-    image.style.width = scale === 'fit' || !this.shown ? '' : `${this.shown.width * Number(scale)}px`;
+    const isScaled = scale !== 'fit' && this.shown !== null;
+    $('frame').classList.toggle('is-scaled', isScaled);
+    for (const id of ['picture', 'other']) {
+      $(id).style.width = isScaled ? `${this.shown.width * Number(scale)}px` : '';
+    }
+  }
+
+  /** A link cannot send a key: where there is one, the page fetches the file. */
+  async download(event) {
+    if ($('picture').src.startsWith('http')) return;
+    event.preventDefault();
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(await fetchBlob(this.shown.path));
+    link.download = $('download').download;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 
   async copy() {
     if (!this.shown) return;
-    const isCopied = await copyText(this.shown.parameters);
+    const isCopied = await textOf(this.shown).then(copyText).catch(() => false);
     const button = $('copy');
     button.textContent = t(isCopied ? 'copied' : 'error.copy');
     $('live').textContent = button.textContent;
     setTimeout(() => { button.textContent = t('copy'); }, isCopied ? 1500 : 5000);
-  }
-}
-
-/** Copies text; the clipboard interface exists on secure addresses only. */
-async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = document.createElement('textarea');
-    area.value = text;
-    area.className = 'visually-hidden';
-    document.body.append(area);
-    area.select();
-    const isCopied = document.execCommand('copy');
-    area.remove();
-    return isCopied;
   }
 }

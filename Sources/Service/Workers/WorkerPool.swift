@@ -26,6 +26,8 @@ package actor WorkerPool: ImageGenerating {
         var arrivals = 0
     }
 
+    /// What requests take, told without asking a worker.
+    let forecasters = ForecasterCache()
     let settings: WorkerSettings
     let metrics: EngineMetrics?
     private let logger: Logger

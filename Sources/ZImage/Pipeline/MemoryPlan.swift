@@ -66,6 +66,13 @@ public struct MemoryPlan: Sendable, Equatable {
         Self.activations(width, height, perToken: bytesPerToken, perPixel: bytesPerPixel)
     }
 
+    /// Bytes of activations, roughly, where `sequences` of one size share a pass and are decoded one
+    /// after the other.
+    package func activationBytes(width: Int, height: Int, sequences: Int) -> Int {
+        Self.activations(
+            width, height, perToken: bytesPerToken * max(1, sequences), perPixel: bytesPerPixel)
+    }
+
     /// Steps and decoding do not overlap; above the tiling limit the decoder sees one tile at a time.
     private static func activations(
         _ width: Int, _ height: Int, perToken: Int, perPixel: Int

@@ -1,0 +1,75 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import HTTPTypes
+import Hummingbird
+import Imaging
+import NIOCore
+import Service
+
+// GET /api/jobs/{id}/images/{index}/thumbnail   a finished picture in small
+// GET /api/jobs/{id}/source                     the picture that a job started from
+
+extension Gateway {
+    /// Pixels of a thumbnail's longer side.
+    private static let thumbnailSide = 320
+
+    /// The routes in the comment above.
+    func addJobPictureRoutes(to router: Router<GatewayContext>) {
+        router.endpoint("/api/jobs/:id/images/:index/thumbnail", [.get: thumbnail])
+        router.endpoint("/api/jobs/:id/source", [.get: sourceOfJob])
+    }
+
+    @Sendable
+    private func thumbnail(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let id = try context.parameters.require("id")
+        guard let index = context.parameters.get("index", as: Int.self),
+            let (job, _) = try await jobs.job(id), maySee(job, context),
+            let png = try await jobs.picture(index, of: id)
+        else {
+            throw APIError(
+                .notFound, code: "image_not_found",
+                "The job has no such picture, or not yet; its images list those that are there.")
+        }
+        let picture = try ImageDecoder.decode(png).flattened()
+        let longer = max(picture.width, picture.height)
+        var response: Response
+        if longer <= Self.thumbnailSide {
+            response = .bytes(png, type: ImageFormat.png.mimeType)
+        } else {
+            func side(_ length: Int) -> Int { max(1, length * Self.thumbnailSide / longer) }
+            let small = try picture.resized(
+                width: side(picture.width), height: side(picture.height))
+            response = .bytes(
+                try PictureFile.encode(small, as: .webp, quality: 82),
+                type: ImageFormat.webp.mimeType)
+        }
+        response.headers[.cacheControl] = "private, max-age=31536000, immutable"
+        return response
+    }
+
+    @Sendable
+    private func sourceOfJob(
+        _ request: Request, _ context: GatewayContext
+    ) async throws -> Response {
+        let id = try context.parameters.require("id")
+        guard let (job, _) = try await jobs.job(id), maySee(job, context),
+            let source = job.request.source
+        else {
+            throw APIError(
+                .notFound, code: "image_not_found", "The job did not start from a picture.")
+        }
+        return .bytes(
+            try PictureFile.encode(source.image, as: .png, quality: 95),
+            type: ImageFormat.png.mimeType)
+    }
+
+    /// The picture that a job is to start from: `image`, a file in base64.
+    ///
+    /// - Throws: `APIError` when it is no picture.
+    func source(_ fields: RequestFields) async throws(APIError) -> RGBImage? {
+        guard let text = try fields.string("image"), !text.isEmpty else { return nil }
+        return try await picture(A1111Picture.file(text, field: "image"), field: "image")
+            .flattened()
+    }
+}

@@ -1,0 +1,18 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/** Copies text; the clipboard interface exists on secure addresses only. */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = document.createElement('textarea');
+    area.value = text;
+    area.className = 'visually-hidden';
+    document.body.append(area);
+    area.select();
+    const isCopied = document.execCommand('copy');
+    area.remove();
+    return isCopied;
+  }
+}

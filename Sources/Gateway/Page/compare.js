@@ -1,0 +1,48 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import { showPicture } from './api.js';
+import { t } from './language.js';
+
+const $ = (id) => document.getElementById(id);
+
+/** Lays a second picture over the one that is shown, with a divider to move. */
+export class Compare {
+  constructor() {
+    this.other = null;
+    $('divider').addEventListener('input', () => this.place());
+  }
+
+  get isOn() { return this.other !== null; }
+
+  /** Compares with a picture. */
+  async use(other, shown) {
+    this.other = other;
+    this.shown = shown;
+    $('compare').setAttribute('aria-pressed', 'true');
+    $('frame').classList.add('is-compared');
+    for (const id of ['other', 'divider', 'seam', 'compare-names']) $(id).hidden = false;
+    $('divider').value = 50;
+    this.place();
+    this.word();
+    await showPicture($('other'), other.path);
+  }
+
+  end() {
+    if (!this.isOn) return;
+    this.other = null;
+    $('compare').setAttribute('aria-pressed', 'false');
+    $('frame').classList.remove('is-compared');
+    for (const id of ['other', 'divider', 'seam', 'compare-names']) $(id).hidden = true;
+    $('other').removeAttribute('src');
+  }
+
+  place() {
+    $('frame').style.setProperty('--cut', `${$('divider').value}%`);
+  }
+
+  word() {
+    if (!this.isOn) return;
+    $('compare-left').textContent = t('compare.seed', { seed: this.shown.seed });
+    $('compare-right').textContent = t('compare.seed', { seed: this.other.seed });
+  }
+}

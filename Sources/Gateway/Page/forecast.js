@@ -1,0 +1,73 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import { fetchEstimate } from './api.js';
+import { promptHints } from './hints.js';
+import { bytes, duration, t } from './language.js';
+
+const $ = (id) => document.getElementById(id);
+const restMilliseconds = 250;
+
+/** Tells what a request would take, and what in its prompt will not help. */
+export class Forecast {
+  /** `read()` gives the request as it stands, or null. */
+  constructor(read) {
+    this.read = read;
+    this.answer = null;
+    this.timer = 0;
+    this.asking = null;
+  }
+
+  /** Asks once the form has come to rest. */
+  refresh() {
+    this.hint();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.ask(), restMilliseconds);
+  }
+
+  async ask() {
+    this.asking?.abort();
+    this.asking = new AbortController();
+    const request = this.read();
+    try {
+      this.answer = request && await fetchEstimate(request, this.asking.signal);
+    } catch {
+      // A request that cannot be sent has no forecast; pressing the button says why.
+      if (!this.asking.signal.aborted) this.answer = null;
+    }
+    this.word();
+  }
+
+  word() {
+    const { answer } = this;
+    const parts = [];
+    if (answer) {
+      parts.push(answer.seconds === undefined ? t('forecast.first') : t('forecast.time', { time: duration(answer.seconds) }));
+      if (answer.memory_bytes) parts.push(t('forecast.memory', { size: bytes(answer.memory_bytes) }));
+      if (answer.ahead > 0) {
+        const time = answer.queue_seconds ? duration(answer.queue_seconds) : '?';
+        parts.push(t('forecast.queue', { count: answer.ahead, time }));
+      }
+    }
+    $('forecast').textContent = parts.join(' · ');
+    $('forecast').title = answer?.model_bytes
+      ? t('forecast.title', { size: bytes(answer.model_bytes), free: bytes(answer.available_bytes ?? 0) }) : '';
+    const tooMuch = answer?.memory_bytes > answer?.available_bytes;
+    $('memory-caution').hidden = !tooMuch;
+    $('tokens').textContent = answer?.prompt_tokens && $('prompt').value.trim()
+      ? t('tokens', { count: answer.prompt_tokens, limit: answer.token_limit }) : '';
+    this.hint();
+  }
+
+  hint() {
+    const hints = promptHints($('prompt').value);
+    const { answer } = this;
+    if (answer?.prompt_tokens > answer?.token_limit) {
+      hints.unshift(['hint.long', { count: answer.prompt_tokens, limit: answer.token_limit }]);
+    }
+    const texts = hints.map(([key, values]) => t(key, values));
+    const box = $('hints');
+    // The same hint again would be read aloud again.
+    if (texts.join('\n') === [...box.children].map((item) => item.textContent).join('\n')) return;
+    box.replaceChildren(...texts.map((text) => Object.assign(document.createElement('li'), { textContent: text })));
+  }
+}

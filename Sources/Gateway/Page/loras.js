@@ -1,0 +1,77 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import { fetchLoras, showPicture } from './api.js';
+import { t } from './language.js';
+
+const $ = (id) => document.getElementById(id);
+
+/** The LoRA files that a request uses, each with its weight. */
+export class Loras {
+  constructor(onChange) {
+    this.onChange = onChange;
+    this.known = [];
+    /** Weights by name, of those in use. */
+    this.chosen = new Map();
+  }
+
+  async load() {
+    this.known = await fetchLoras();
+    $('loras-box').hidden = this.known.length === 0;
+    this.list();
+  }
+
+  /** What to send: nothing where there is nothing to choose. */
+  get values() {
+    return [...this.chosen].filter(([name]) => this.find(name)).map(([name, scale]) => ({ name, scale }));
+  }
+
+  /** Uses exactly these; names that the server does not have are returned. */
+  use(values) {
+    this.chosen = new Map(values.map(({ name, scale }) => [name, scale]));
+    this.list();
+    return values.filter(({ name }) => !this.find(name)).map(({ name }) => name);
+  }
+
+  find(name) {
+    return this.known.find((lora) => lora.name === name);
+  }
+
+  list() {
+    $('loras').replaceChildren(...this.known.map((lora) => this.row(lora)));
+  }
+
+  row({ name, scale = 1, thumbnail }) {
+    const row = document.createElement('li');
+    const choice = document.createElement('label');
+    const box = document.createElement('input');
+    box.type = 'checkbox';
+    box.checked = this.chosen.has(name);
+    choice.append(box);
+    if (thumbnail) {
+      const image = document.createElement('img');
+      image.alt = '';
+      showPicture(image, thumbnail).catch(() => image.remove());
+      choice.append(image);
+    }
+    choice.append(name);
+    const slider = document.createElement('input');
+    Object.assign(slider, { type: 'range', min: 0, max: 2, step: 0.05, value: this.chosen.get(name) ?? scale });
+    const figure = document.createElement('output');
+    const show = () => {
+      figure.textContent = Number(slider.value).toFixed(2);
+      slider.disabled = !box.checked;
+      slider.setAttribute('aria-label', t('loras.weight', { name }));
+    };
+    const change = () => {
+      if (box.checked) this.chosen.set(name, Number(slider.value));
+      else this.chosen.delete(name);
+      show();
+      this.onChange();
+    };
+    box.addEventListener('change', change);
+    slider.addEventListener('input', change);
+    show();
+    row.append(choice, slider, figure);
+    return row;
+  }
+}

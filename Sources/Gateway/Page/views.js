@@ -1,0 +1,84 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import { address } from './api.js';
+
+const $ = (id) => document.getElementById(id);
+const names = ['create', 'gallery', 'status', 'benchmarks'];
+
+/** Resolves when the style sheet of all parts but the first is there. */
+let style = null;
+
+function loadStyle() {
+  style ??= new Promise((resume) => {
+    const link = document.createElement('link');
+    Object.assign(link, { rel: 'stylesheet', href: address('assets/views.css') });
+    link.addEventListener('load', resume);
+    link.addEventListener('error', resume);
+    document.head.append(link);
+  });
+  return style;
+}
+
+/** The parts of the page; all but the first are loaded when somebody looks at them. */
+export class Views {
+  /** `handlers` are those of the parts: `open`, `removed`, `lost`, `fail`. */
+  constructor(handlers) {
+    this.handlers = handlers;
+    this.runs = [];
+    this.parts = {};
+    this.current = 'create';
+  }
+
+  start() {
+    addEventListener('hashchange', () => this.followAddress());
+    this.followAddress();
+  }
+
+  followAddress() {
+    const name = location.hash.slice(1);
+    this.use(names.includes(name) ? name : 'create');
+  }
+
+  /** Goes to a part. */
+  show(name) {
+    if (this.current !== name) location.hash = name;
+  }
+
+  async use(name) {
+    this.current = name;
+    if (name !== 'create') await loadStyle();
+    if (this.current !== name) return;
+    for (const other of names) {
+      $(other).hidden = other !== name;
+      const link = $(`to-${other}`);
+      if (other === name) link.setAttribute('aria-current', 'page');
+      else link.removeAttribute('aria-current');
+    }
+    if (name !== 'status') this.parts.status?.stop();
+    if (name === 'gallery') (await this.part('gallery', './gallery.js', 'Gallery')).load();
+    if (name === 'status') (await this.part('status', './status.js', 'Status')).start();
+    if (name === 'benchmarks') (await this.part('benchmarks', './benchmarks.js', 'Benchmarks')).use(this.runs);
+  }
+
+  async part(name, file, type) {
+    this.parts[name] ??= new (await import(file))[type](this.handlers);
+    return this.parts[name];
+  }
+
+  /** Results of load tests, if there are any. */
+  useRuns(runs) {
+    this.runs = runs;
+    $('to-benchmarks').hidden = runs.length === 0;
+    this.parts.benchmarks?.use(runs);
+    if (this.current === 'benchmarks') this.use('benchmarks');
+  }
+
+  /** Something was drawn. */
+  refresh() {
+    if (this.current === 'gallery') this.parts.gallery?.load();
+  }
+
+  word() {
+    for (const part of Object.values(this.parts)) part.word();
+  }
+}

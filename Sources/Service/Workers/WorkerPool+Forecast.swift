@@ -1,0 +1,48 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Engine
+import ModelFiles
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// Tokenizers and plans of launched models, which this process reads itself so that nobody waits
+/// for a worker that computes.
+actor ForecasterCache {
+    private var tasks: [URL: Task<RequestForecaster, any Error>] = [:]
+
+    /// The forecaster of a model; read once, then kept.
+    func forecaster(for launch: ModelLaunch) async throws -> RequestForecaster {
+        let folder = launch.folder
+        let task =
+            tasks[folder]
+            ?? Task.detached {
+                let model = try ModelDirectory(url: folder)
+                return try RequestForecaster(
+                    model: model, precision: try launch.precision.resolved(for: model))
+            }
+        tasks[folder] = task
+        return try await task.value
+    }
+}
+
+extension WorkerPool: RequestForecasting {
+    /// What a request will take, or `nil` where its model is not launched.
+    package func forecast(
+        of request: ImageRequest, model: String
+    ) async throws -> RequestForecast? {
+        guard let launch = served.first(where: { $0.id == model })?.launch else { return nil }
+        return try await forecasters.forecaster(for: launch).forecast(of: request)
+    }
+}
+
+/// Something that runs models in processes of their own and knows how they are.
+package protocol ModelReporting: Sendable {
+    /// What is launched, asked of all workers.
+    func report() async -> [ModelReport]
+}
+
+extension WorkerPool: ModelReporting {}

@@ -1,0 +1,253 @@
+# Part of Inkstone. Licence: see LICENSE.
+"""Checks of drawing: from the words to the file, and what may come between."""
+
+import hashlib
+import io
+import json
+import pathlib
+import time
+import urllib.error
+
+from PIL import Image
+
+from server import Server
+
+READY = "!document.getElementById('generate').disabled"
+DONE = READY + " && !document.getElementById('result').hidden"
+RUNNING = "!document.getElementById('cancel').hidden"
+#: Notes every picture that the frame shows.
+WATCH = """(() => {
+    window.seen = [];
+    new MutationObserver(() => {
+        const { src } = document.getElementById('picture');
+        if (src && seen.at(-1) !== src) seen.push(src);
+    }).observe(document.getElementById('picture'), { attributes: true, attributeFilter: ['src'] });
+})()"""
+
+
+def pixels(file):
+    return hashlib.sha256(Image.open(io.BytesIO(file)).convert("RGB").tobytes()).hexdigest()
+
+
+def shown_job(page, server):
+    """The job of the picture in the frame, as the API tells it, and the picture's number."""
+    path = page.run("document.getElementById('picture').dataset.path")
+    parts = path.strip("/").split("/")
+    return server.ask(f"api/jobs/{parts[2]}"), int(parts[4])
+
+
+def downloads(bench, page, folder):
+    page.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+
+
+def first_view(bench):
+    """Bytes and time of the first view, from a server that has just started."""
+    server = Server(bench.program).start()
+    try:
+        page = bench.page(server, waits=False)
+        page.wait(READY, 30)
+        milliseconds = page.run("performance.now()")
+        page.run("new Promise((resume) => setTimeout(resume, 300))")
+        total = sum(request["bytes"] for request in page.requests.values())
+        assert total < 150_000, f"{total} bytes"
+        return f"{total} bytes in {len(page.requests)} requests, ready after {milliseconds:.0f} ms"
+    finally:
+        server.close()
+
+
+def chinese_picture(bench):
+    """A Chinese prompt, the button, previews, the picture, its file, its pixels."""
+    page = bench.page(language="zh-CN")
+    assert page.run("document.documentElement.lang") == "zh-Hans"
+    page.fill("#prompt", "蓝色背景上的红苹果")
+    page.fill("#steps", "40")
+    page.run(WATCH)
+    page.click("#generate")
+    page.wait(RUNNING)
+    page.wait(DONE)
+    seen = page.run("seen")
+    previews = [url for url in seen if url.startswith("data:")]
+    assert len(set(previews)) >= 2, len(previews)
+    assert not seen[-1].startswith("data:"), "the last picture is a preview"
+    folder = bench.folder / "downloads"
+    folder.mkdir()
+    downloads(bench, page, folder)
+    page.click("#download")
+    end = time.monotonic() + 20
+    while not (files := list(folder.glob("*.png"))):
+        assert time.monotonic() < end, "no file"
+        time.sleep(0.05)
+    file = files[0].read_bytes()
+    bench.saved = files[0]
+    job, number = shown_job(page, bench.server)
+    digest = job["images"][number]["pixel_sha256"]
+    assert pixels(file) == digest, "the file has other pixels than the API says"
+    again = bench.server.finish({key: job[key] for key in ("prompt", "size", "steps", "seed")})
+    assert again["images"][0]["pixel_sha256"] == digest, "the API draws another picture"
+    text = Image.open(io.BytesIO(file)).text["parameters"]
+    assert text.startswith("蓝色背景上的红苹果") and f"Seed: {job['seed']}" in text, text
+    return f"{len(set(previews))} previews, then pixels {digest[:12]} in page, file and API"
+
+
+def cancel(bench):
+    """Escape stops a picture within a step."""
+    page = bench.page()
+    page.fill("#prompt", "a cat")
+    for name, value in (("steps", 200), ("width", 512), ("height", 512)):
+        page.fill(f"#{name}", str(value))
+    page.key("Enter", control=True)
+    page.wait("document.getElementById('bar').value > 0")
+    job = page.run("sessionStorage.getItem('inkstone.job')")
+    start = time.monotonic()
+    page.key("Escape")
+    page.wait(READY)
+    taken = time.monotonic() - start
+    end = time.monotonic() + 20
+    while (state := bench.server.ask(f"api/jobs/{job}")["state"]) == "running":
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert state == "cancelled", state
+    assert page.run("document.getElementById('error').hidden")
+    assert page.run("document.getElementById('live').textContent") == "Cancelled"
+    return f"ready again after {taken * 1000:.0f} ms, job {state}"
+
+
+def long_job(page, steps=120, side=256):
+    page.fill("#prompt", "a dog on the left and a red car on the right")
+    for name, value in (("steps", steps), ("width", side), ("height", side)):
+        page.fill(f"#{name}", str(value))
+    page.key("Enter", control=True)
+    page.wait("document.getElementById('bar').value > 0.02")
+    return page.run("sessionStorage.getItem('inkstone.job')")
+
+
+def reload(bench):
+    """A tab that is loaded again goes on with its job."""
+    page = bench.page()
+    job = long_job(page)
+    page.reload()
+    page.wait(RUNNING)
+    share = page.wait("document.getElementById('bar').value")
+    assert page.run("sessionStorage.getItem('inkstone.job')") == job
+    page.wait(DONE)
+    assert shown_job(page, bench.server)[0]["id"] == job
+    return f"the same job, seen again at {share * 100:.0f} %"
+
+
+def two_tabs(bench):
+    """Two tabs draw side by side; each has its own picture, both have both in the gallery."""
+    pages = [bench.page() for _ in range(2)]
+    jobs = [long_job(page, steps=60) for page in pages]
+    assert all(page.run(RUNNING) for page in pages), "one waited for the other"
+    for page, job in zip(pages, jobs):
+        page.wait(DONE)
+        assert shown_job(page, bench.server)[0]["id"] == job
+    pages[0].click("#to-gallery")
+    pages[0].wait("document.querySelectorAll('#tiles li').length >= 2")
+    paths = pages[0].run("[...document.querySelectorAll('#tiles img')].map((image) => image.dataset.path)")
+    assert all(any(job in path for path in paths) for job in jobs)
+    return "both in work at once, each tab its own job"
+
+
+def restart(bench):
+    """The server is killed and started again: a banner, then the same job to its end."""
+    server = Server(bench.program).start()
+    try:
+        page = bench.page(server)
+        page.expects = ["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED", "503",
+                        "ERR_EMPTY_RESPONSE"]
+        job = long_job(page)
+        server.kill()
+        text = page.wait("!document.getElementById('banner').hidden"
+                         " && document.getElementById('banner').textContent", 15)
+        assert page.run(RUNNING)
+        server.start()
+        page.wait("!document.querySelector('.banner.is-lost') && " + DONE, 60)
+        shown = shown_job(page, server)[0]
+        assert shown["id"] == job and shown["state"] == "succeeded", shown
+        return f"\"{text}\", then the same job after {shown['attempts']} attempts"
+    finally:
+        server.close()
+
+
+def lora(bench):
+    """A LoRA file is switched on and off: the request says so, and so does the picture."""
+    page = bench.browser.page()
+    page.origin = bench.server.url
+    bench.pages.append(page)
+    real = known_loras(bench.server)
+    if not real:
+        # The list of a server that has one, so that at least the page's own part is seen.
+        page.call("Page.addScriptToEvaluateOnNewDocument", source="""
+            const realFetch = window.fetch;
+            window.fetch = (url, options) => String(url).endsWith('/api/loras')
+                ? Promise.resolve(new Response('{"loras": [{"name": "pixel", "scale": 1}]}')) : realFetch(url, options);""")
+    page.open(bench.server.url)
+    page.wait(READY)
+    page.wait("document.querySelectorAll('#loras input[type=checkbox]').length")
+    name = page.run("document.querySelector('#loras label').textContent")
+    # What the page sends.
+    page.run("""(() => {
+        window.sent = [];
+        const send = window.fetch;
+        window.fetch = (url, options) => {
+            if (String(url).endsWith('/api/jobs') && options?.body) sent.push(JSON.parse(options.body).loras ?? null);
+            return send(url, options);
+        };
+    })()""")
+    page.fill("#prompt", "a cat")
+    page.fill("#seed", "5")
+    page.click("#lock")
+    digests = []
+    for _ in range(3):
+        page.click("#generate")
+        page.wait(RUNNING)
+        page.wait(DONE)
+        digests.append(shown_job(page, bench.server)[0]["images"][0]["pixel_sha256"])
+        page.click("#loras input[type=checkbox]")
+    sent = page.run("sent")
+    assert sent[0] is None and sent[2] is None and sent[1][0]["name"] == name, sent
+    assert digests[0] == digests[2]
+    if not real:
+        return f"{json.dumps(sent[1])} is sent when on (this server has no LoRA list of its own)"
+    assert digests[0] != digests[1], "the LoRA file changes nothing"
+    return f"{name}: pixels {digests[1][:12]} on, {digests[0][:12]} off"
+
+
+def known_loras(server):
+    """The list of a server, or nothing where it has none."""
+    try:
+        return server.ask("api/loras")["loras"]
+    except urllib.error.HTTPError as error:
+        assert error.code == 404, error
+        return []
+
+
+def typing(bench):
+    """Typing while previews arrive: no letter is lost; gaps between frames are told."""
+    page = bench.page()
+    long_job(page, steps=200)
+    page.run("""(() => {
+        window.gaps = [];
+        let last = performance.now();
+        const tick = (now) => { gaps.push(now - last); last = now; requestAnimationFrame(tick); };
+        requestAnimationFrame(tick);
+    })()""")
+    page.run(WATCH)
+    page.fill("#prompt", "x")
+    text = "a parrot, a coconut and a palm tree on a light blue background"
+    for letter in text:
+        page.type(letter)
+        time.sleep(0.02)
+    assert page.run(RUNNING), "the picture was done before the typing"
+    previews = page.run("new Set(seen).size")
+    gaps = sorted(page.run("gaps"))
+    assert page.run("document.getElementById('prompt').value") == "x" + text
+    assert previews > 2
+    page.key("Escape")
+    page.wait(READY)
+    return (f"{len(text)} letters during {previews} previews: frames {gaps[len(gaps) // 2]:.0f} ms apart,"
+            f" 95 % within {gaps[int(len(gaps) * 0.95)]:.0f} ms, longest {gaps[-1]:.0f} ms")
+
+
+CHECKS = [first_view, chinese_picture, cancel, reload, two_tabs, restart, lora, typing]
