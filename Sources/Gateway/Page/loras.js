@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import { fetchLoras, showPicture } from './api.js';
+import { fetchLoras } from './api.js';
 import { t } from './language.js';
 
 const $ = (id) => document.getElementById(id);
@@ -50,12 +50,12 @@ export class Loras {
     if (thumbnail) {
       const image = document.createElement('img');
       image.alt = '';
-      showPicture(image, thumbnail).catch(() => image.remove());
+      image.src = thumbnail;
       choice.append(image);
     }
     choice.append(name);
     const slider = document.createElement('input');
-    Object.assign(slider, { type: 'range', min: 0, max: 2, step: 0.05, value: this.chosen.get(name) ?? scale });
+    Object.assign(slider, { type: 'range', min: -1, max: 2, step: 0.05, value: this.chosen.get(name) ?? scale });
     const figure = document.createElement('output');
     const show = () => {
       figure.textContent = Number(slider.value).toFixed(2);
