@@ -186,7 +186,7 @@ let package = Package(
         ),
         .testTarget(
             name: "LoadTestingTests", dependencies: ["Imaging", "LoadTesting"],
-            swiftSettings: settings
+            exclude: ["Golden"], swiftSettings: settings
         ),
         .testTarget(
             name: "GatewayTests",
