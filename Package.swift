@@ -214,7 +214,7 @@ let package = Package(
         ),
         .testTarget(
             name: "LoadTestingTests", dependencies: ["Imaging", "LoadTesting"],
-            swiftSettings: settings
+            exclude: ["Golden"], swiftSettings: settings
         ),
         .testTarget(
             name: "GatewayTests",

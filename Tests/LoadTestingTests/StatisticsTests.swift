@@ -80,7 +80,7 @@ import Testing
         #expect(estimate.n == 200)
         #expect(estimate.value == 10)
         #expect(estimate.covers(10) == true)
-        let few = Throughput.estimate(completions: Array(even.prefix(60)), from: 0, to: 1)
+        let few = Throughput.estimate(completions: Array(even.prefix(61)), from: 0, to: 1)
         #expect(few.n == 10 && few.low == nil && few.reason?.contains("at least 20") == true)
         #expect(Throughput.estimate(completions: even, from: 1, to: 1).value == nil)
     }

@@ -33,7 +33,7 @@ import Testing
         let model = WorkModel.zImageTurbo
         #expect(Self.tera(model.decoding(width: 1024, height: 1024), 2) == "10.47")
         #expect(Self.tera(model.decoding(width: 512, height: 512), 3) == "2.515")
-        #expect(Self.tera(model.textEncoding(), 3) == "0.455")
+        #expect(Self.tera(model.textEncoding(tokens: 256), 3) == "1.846")
         #expect(Self.tera(model.picture(width: 1024, height: 1024, steps: 8), 1) == "455.8")
         #expect(Self.tera(model.picture(width: 512, height: 512, steps: 8), 1) == "106.2")
     }

@@ -73,7 +73,9 @@ package struct WorkModel: Sendable, Equatable {
         let attention =
             4 * d * (blocks * joint * joint + refiners * (image * image + caption * caption))
         let linear = (8 * d * d + 6 * d * f) * (blocks * joint + refiners * joint)
-        return (linear + attention, attention)
+        // Into the blocks and out of them: 64 latent values a token, and the text encoder's width.
+        let embedding = 4 * image * 64 * d + 2 * caption * Double(textEncoder.hidden) * d
+        return (linear + attention + embedding, attention)
     }
 
     /// The text encoder on a prompt.
@@ -83,7 +85,7 @@ package struct WorkModel: Sendable, Equatable {
             textEncoder.hidden * (2 * textEncoder.queryWidth + 2 * textEncoder.keyValueWidth)
             + 3 * textEncoder.hidden * textEncoder.intermediate
         return Double(textEncoder.layers)
-            * (2 * n * Double(weights) + 2 * n * n * Double(textEncoder.queryWidth))
+            * (2 * n * Double(weights) + 4 * n * n * Double(textEncoder.queryWidth))
     }
 
     /// The autoencoder's decoder; 16 latent channels, a side of 1/8.

@@ -13,7 +13,7 @@ extension LevelTable {
             return unique.count > 4
                 ? "\(unique.count) kinds" : unique.joined(separator: ", ")
         }
-        let hold = evidence.levels.compactMap { $0.result?.hold.held }
+        let hold = evidence.levels.compactMap { $0.hold?.seconds }
         var parts = [
             "run \(manifest.run)", "\(target.server ?? target.url)",
             "model \(target.model ?? "not told")", "precision \(target.precision ?? "not told")",

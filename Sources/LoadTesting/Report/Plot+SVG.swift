@@ -17,25 +17,38 @@ extension Plot {
         }
     }
 
+    /// Where each entry of the legend begins: side by side, and on the next row where one ends.
+    private var legendPlaces: [(x: Double, row: Int)] {
+        var x = Self.left
+        var row = 0
+        return legend.map { entry in
+            // A character of the page's font is about 6.4 wide at this size.
+            let room = 23 + 6.4 * Double(entry.text.count)
+            if x > Self.left, x + room > width - Self.right {
+                x = Self.left
+                row += 1
+            }
+            defer { x += room + 16 }
+            return (x, row)
+        }
+    }
+
     /// The drawing as one SVG element.
     package var svg: String {
         var out = Markup()
-        let rows = legend.isEmpty ? 0 : 1 + (legend.count - 1) / 4
-        let offset = 18 * Double(rows)
+        let places = legendPlaces
+        let offset = 18 * Double((places.last?.row ?? -1) + 1)
         let box =
             "viewBox=\"0 0 \(Self.number(width)) \(Self.number(height + offset))\" role=\"img\""
         out.element("svg", "xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" \(box)") { out in
             out.element("title", "", title)
-            for (index, entry) in legend.enumerated() {
-                let x = Self.left + Double(index % 4) * (width - Self.left - Self.right) / 4
-                let y = 12 + 18 * Double(index / 4)
-                let dash = entry.isDashed ? " dashed" : ""
-                out.empty(
-                    "line",
-                    "class=\"line s\(entry.color)\(dash)\" x1=\"\(Self.number(x))\" y1=\"\(Self.number(y - 4))\" "
-                        + "x2=\"\(Self.number(x + 18))\" y2=\"\(Self.number(y - 4))\"")
+            for (entry, place) in zip(legend, places) {
+                let y = 12 + 18 * Double(place.row)
+                let classes = "line s\(entry.color)\(entry.isDashed ? " dashed" : "")"
+                out.empty("line", line(classes, place.x, y - 4, place.x + 18, y - 4))
                 out.element(
-                    "text", "x=\"\(Self.number(x + 23))\" y=\"\(Self.number(y))\"", entry.text)
+                    "text", "x=\"\(Self.number(place.x + 23))\" y=\"\(Self.number(y))\"", entry.text
+                )
             }
             out.element("g", "transform=\"translate(0 \(Self.number(offset)))\"") { out in
                 drawAxes(&out)

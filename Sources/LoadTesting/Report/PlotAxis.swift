@@ -12,9 +12,11 @@ package struct PlotAxis: Sendable {
     package var high: Double
     package var ticks: [(value: Double, text: String)]
 
-    /// An axis around values, with round marks; a linear one begins at 0 when nothing is negative.
+    /// An axis around values, with round marks; a linear one begins at 0 when
+    /// nothing is negative.
     package init(
-        _ title: String, around values: [Double], scale: Scale = .linear, startsAtZero: Bool = true
+        _ title: String, around values: [Double], scale: Scale = .linear, startsAtZero: Bool = true,
+        endsAtData: Bool = false
     ) {
         self.title = title
         self.scale = scale
@@ -27,8 +29,9 @@ package struct PlotAxis: Sendable {
             if high <= low { high = low + (low == 0 ? 1 : abs(low)) }
             let step = Self.roundStep((high - low) / 5)
             low = (low / step).rounded(.down) * step
-            high = (high / step - 1e-9).rounded(.up) * step
-            let count = Int(((high - low) / step).rounded())
+            // Time ends where it ends; for other values a round end is easier to read.
+            if !endsAtData { high = (high / step - 1e-9).rounded(.up) * step }
+            let count = Int(((high - low) / step + 1e-9).rounded(.down))
             ticks = (0...max(count, 1)).map { index in
                 let value = low + Double(index) * step
                 return (value, Self.label(value, step: step))

@@ -51,7 +51,9 @@ extension ReportPlots {
         }
         return Plot(
             title: "Requests of level \(level.key)",
-            x: PlotAxis("seconds of the window", around: [0, Double(end - window.start) / 1e9]),
+            x: PlotAxis(
+                "seconds of the window", around: [0, Double(end - window.start) / 1e9],
+                endsAtData: true),
             y: PlotAxis(
                 level.users == nil ? "row" : "user", low: Double(rows), high: 0,
                 ticks: [(0.5, "1"), (Double(rows) - 0.5, "\(rows)")]),
@@ -86,7 +88,8 @@ extension ReportPlots {
         if !host.isEmpty { layers.append(.step(host, color: 0, label: "server, proportional")) }
         if !device.isEmpty { layers.append(.step(device, color: 2, label: "device")) }
         return Plot(
-            title: "Memory over time", x: PlotAxis("seconds of load", around: [0, offset]),
+            title: "Memory over time",
+            x: PlotAxis("seconds of load", around: [0, offset], endsAtData: true),
             y: PlotAxis("MiB", around: (host + device).map(\.y)), layers: rules + layers,
             width: 1140,
             height: 240)
@@ -118,7 +121,7 @@ extension ReportPlots {
         guard rate.count > 1 else { return nil }
         return Plot(
             title: "Throughput and requests in flight over time",
-            x: PlotAxis("seconds of load", around: [0, offset]),
+            x: PlotAxis("seconds of load", around: [0, offset], endsAtData: true),
             y: PlotAxis("img/s, requests", around: (rate + open).map(\.y)),
             layers: rules + [
                 .step(open, color: 6, label: "in flight"), .step(rate, color: 0, label: "img/s"),

@@ -36,11 +36,11 @@ enum ReportStyle {
         .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr));gap:14px}
         .wide{margin-top:14px}
         .scroll{overflow-x:auto;background:var(--panel);border:1px solid var(--edge);border-radius:10px}
-        table{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}
-        th,td{padding:7px 11px;text-align:left;border-bottom:1px solid var(--edge);vertical-align:top}
+        table{border-collapse:collapse;width:100%;font-size:13px;font-variant-numeric:tabular-nums}
+        th,td{padding:7px 9px;text-align:left;border-bottom:1px solid var(--edge);vertical-align:top}
         tr:last-child td{border-bottom:0}
-        th{font-weight:600;color:var(--soft);font-size:12.5px;white-space:nowrap}
-        .num{text-align:right;white-space:nowrap}
+        th{font-weight:600;color:var(--soft);font-size:12px;line-height:1.3;vertical-align:bottom}
+        .num{text-align:right}td.num{white-space:nowrap}
         .tag{display:inline-block;border-radius:99px;padding:0 9px;font-size:12px;font-weight:600;line-height:19px;
         white-space:nowrap}
         .tag.pass{background:var(--goodbg);color:var(--good)}.tag.warn{background:var(--warnbg);color:var(--warn)}

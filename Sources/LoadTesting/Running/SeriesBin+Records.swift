@@ -18,16 +18,15 @@ extension SeriesBin {
             }
             return SeriesBin(second: index, phase: phase ?? .settle)
         }
-        func index(_ time: Int64) -> Int {
-            min(bins.count - 1, max(0, Int((time - start) / second)))
-        }
+        let last = bins.count - 1
+        func index(_ time: Int64) -> Int { min(last, max(0, Int((time - start) / second))) }
         var sums = [Double](repeating: 0, count: bins.count)
         for record in load {
             bins[index(record.times.send)].sent += 1
-            let last = record.times.end ?? end
-            for bin in index(record.times.send)...index(last) {
+            let close = record.times.end ?? end
+            for bin in index(record.times.send)...index(close) {
                 let open = start + Int64(bin) * second
-                let overlap = min(last, open + second) - max(record.times.send, open)
+                let overlap = min(close, open + second) - max(record.times.send, open)
                 bins[bin].inFlight += Double(max(0, overlap)) / Double(second)
             }
             guard let time = record.endToEnd, let ended = record.times.end else { continue }

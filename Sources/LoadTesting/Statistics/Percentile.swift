@@ -60,19 +60,29 @@ package enum Percentile {
             return (max(p - half, 1 / effectiveCount), min(p + half, 1))
         }
         // P(j-th smallest > quantile) = P(at most j - 1 below it), each tail 2.5 % at most.
-        var low: Int?
-        var high: Int?
-        for j in stride(from: n, through: 1, by: -1)
-        where SpecialFunctions.binomialCDF(j - 1, trials: n, probability: p) <= 0.025 {
-            low = j
-            break
+        let below = { (j: Int) in
+            SpecialFunctions.binomialCDF(j - 1, trials: n, probability: p)
         }
-        for k in 1...max(n, 1)
-        where 1 - SpecialFunctions.binomialCDF(k - 1, trials: n, probability: p) <= 0.025 {
-            high = k
-            break
-        }
+        let ranks = Array(1...max(n, 1))
+        // Both conditions change once as j grows.
+        let firstAbove = ranks.partitionPoint { below($0) > 0.025 }
+        let low = firstAbove > 0 ? ranks[firstAbove - 1] : nil
+        let firstSafe = ranks.partitionPoint { 1 - below($0) <= 0.025 }
+        let high = firstSafe < ranks.count ? ranks[firstSafe] : nil
         let share = { (rank: Int) in Double(rank) / Double(n) }
         return (low.map(share), high.map(share))
+    }
+}
+
+extension [Int] {
+    /// The first place for which a condition holds that holds for all later ones too; the count
+    /// for none.
+    fileprivate func partitionPoint(_ holds: (Int) -> Bool) -> Int {
+        var (low, high) = (0, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if holds(self[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
     }
 }
