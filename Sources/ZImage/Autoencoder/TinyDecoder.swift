@@ -8,7 +8,7 @@ package import Tensors
 /// It takes a tenth of the time of the real decoder and less.
 ///
 /// - Source: taesd, `taesd.py`; diffusers 0.42.1, `AutoencoderTiny`; checked by
-///   `Tests/parity/weight_formats.py`.
+///   `TinyDecoderTests`.
 package final class TinyDecoder<Device: Backend>: Sendable {
     private struct Block: Sendable {
         let first: Device.Weights
