@@ -9,7 +9,7 @@ import Testing
     /// Runs a scenario against a mock server with these settings.
     static func run(
         _ settings: MockSettings = MockSettings(), levels: [LevelSpec] = [.closed(users: [4])],
-        dialect: Dialect = .openAIStream, hold: Double = 1, withLog: Bool = true,
+        dialect: Dialect = .openAIStream, hold: Double = 0.7, withLog: Bool = true,
         interrupt: Interrupt = Interrupt(), change: (inout Scenario) -> Void = { _ in }
     ) async throws -> (folder: ResultFolder, manifest: Manifest, mostConnections: Int) {
         let root = FileManager.default.temporaryDirectory.appending(path: "imgbench-\(UUID())")
@@ -92,7 +92,7 @@ import Testing
         var settings = MockSettings()
         settings.serviceTime = 0.05
         settings.devices = 2
-        let (folder, manifest, _) = try await Self.run(settings, hold: 2)
+        let (folder, manifest, _) = try await Self.run(settings)
         defer { remove(folder) }
         let level = folder.level(manifest.levels[0])
         let held = try #require(try level.result().held)
@@ -160,7 +160,7 @@ import Testing
         var settings = MockSettings()
         settings.serviceTime = 0.01
         settings.faults = [fault]
-        let (folder, manifest, _) = try await Self.run(settings, hold: 0.8) {
+        let (folder, manifest, _) = try await Self.run(settings, hold: 0.5) {
             if fault == .duplicate { $0.request.keywords["n"] = ["1"] }
         }
         defer { remove(folder) }

@@ -32,10 +32,11 @@ final class MockDevices {
     private let loop: any EventLoop
     private let settings: MockSettings
     private var waiting: [Job] = []
-    private var busy = 0
+    /// Which devices have nothing to do.
+    private var free: [Int]
 
-    /// Seconds that devices worked.
-    private(set) var busySeconds = 0.0
+    /// Seconds that each device worked.
+    private(set) var busySeconds: [Double]
     /// Batches and the pictures in them.
     private(set) var batches = (count: 0, pictures: 0)
     private(set) var stepSeconds = (count: 0, sum: 0.0)
@@ -43,6 +44,8 @@ final class MockDevices {
     init(loop: any EventLoop, settings: MockSettings) {
         self.loop = loop
         self.settings = settings
+        free = Array(0..<settings.devices)
+        busySeconds = Array(repeating: 0, count: settings.devices)
     }
 
     var queueLength: Int { waiting.count }
@@ -53,10 +56,9 @@ final class MockDevices {
     }
 
     private func dispatch() {
-        while busy < settings.devices, !waiting.isEmpty {
+        while !waiting.isEmpty, let device = free.popLast() {
             let batch = Array(waiting.prefix(settings.batch))
             waiting.removeFirst(batch.count)
-            busy += 1
             let seconds = duration(batch)
             let time = TimeAmount.nanoseconds(Int64(seconds * 1e9))
             let steps = batch.map(\.steps).max() ?? 1
@@ -65,8 +67,8 @@ final class MockDevices {
             let owner = NIOLoopBound((self, batch), eventLoop: loop)
             loop.scheduleTask(in: time) {
                 let (devices, batch) = owner.value
-                devices.busy -= 1
-                devices.busySeconds += seconds
+                devices.free.append(device)
+                devices.busySeconds[device] += seconds
                 devices.batches.count += steps
                 devices.batches.pictures += batch.reduce(0) { $0 + $1.steps }
                 devices.stepSeconds.count += steps
@@ -82,7 +84,7 @@ final class MockDevices {
         let time =
             settings.serviceTime * (1 + settings.batchCost * Double(batch.count - 1))
             * (batch.map(\.factor).max() ?? 1)
-        let isAlone = waiting.isEmpty && busy == 1 && batch.count == 1
+        let isAlone = waiting.isEmpty && free.count == settings.devices - 1 && batch.count == 1
         return settings.faults.contains(.lazyAlone) && isAlone ? 3 * time : time
     }
 }

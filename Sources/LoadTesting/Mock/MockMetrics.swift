@@ -98,8 +98,11 @@ struct MockMetrics {
         var steps = Sum()
         (steps.count, steps.sum) = devices.stepSeconds
         histogram("inkstone_denoise_step_seconds", [(model, steps)])
-        let busy = devices.busySeconds * (service.has(.busy) ? 2 : 1)
-        counter("inkstone_engine_busy_seconds_total", [("device=\"mock\"", String(busy))])
+        counter(
+            "inkstone_engine_busy_seconds_total",
+            devices.busySeconds.enumerated().map { device, seconds in
+                ("device=\"\(device)\"", String(seconds * (service.has(.busy) ? 2 : 1)))
+            })
         counter(
             "inkstone_model_info",
             [("\(model),precision=\"f32\",kernels=\"none\"", "1")], kind: "gauge")
