@@ -55,6 +55,37 @@ struct RunOptions: ParsableArguments {
             "The server's process: auto, none, a process id, or port:9997.", valueName: "process"))
     var process: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "The device that draws: measured, H100-SXM, RTX-4090, ...", valueName: "name"))
+    var device: String?
+
+    @Option(help: ArgumentHelp("Identical devices.", valueName: "count"))
+    var devices: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Most operations a second of a device, for instance 236GFLOP/s; imgbench peak measures"
+                + " this machine's.", valueName: "rate"),
+        transform: { text in
+            guard let rate = ScenarioUnits.operations(text) else {
+                throw ValidationError("Give a rate such as 236GFLOP/s, not '\(text)'.")
+            }
+            return rate
+        })
+    var peak: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "Bytes a second of a device's memory, for instance 10.5GB/s.", valueName: "rate"),
+        transform: { text in
+            guard let rate = ScenarioUnits.bandwidth(text) else {
+                throw ValidationError("Give a rate such as 10.5GB/s, not '\(text)'.")
+            }
+            return rate
+        })
+    var bandwidth: Double?
+
     @Flag(help: "Leave out the audit's own requests.")
     var noProbes = false
 
@@ -73,6 +104,9 @@ struct RunOptions: ParsableArguments {
         }
         if let repeats, repeats < 1 {
             throw ValidationError("--repeat must be at least 1, got \(repeats).")
+        }
+        if let devices, devices < 1 {
+            throw ValidationError("--devices must be at least 1, got \(devices).")
         }
         if let process { _ = try Self.process(process) }
     }
@@ -96,6 +130,10 @@ struct RunOptions: ParsableArguments {
         if let accessLog { scenario.target.accessLog = accessLog }
         if let metrics { scenario.target.metrics = metrics }
         if let process { scenario.target.process = try Self.process(process) }
+        if let device { scenario.device.name = device }
+        if let devices { scenario.device.count = devices }
+        if let peak { scenario.device.operations = peak }
+        if let bandwidth { scenario.device.bandwidth = bandwidth }
         if noProbes { scenario.probes = false }
     }
 

@@ -92,4 +92,19 @@ struct PlanTests {
             #expect(one == plan.parameters(plan.visits[0], sequence))
         }
     }
+
+    @Test func settlingEndsWhenTimesNoLongerMove() {
+        // Users who end together, 150 ms each time.
+        #expect(SteadyProbe.isSteady([Double](repeating: 150, count: 20), inFlight: 2))
+        #expect(!SteadyProbe.isSteady([Double](repeating: 150, count: 19), inFlight: 2))
+        // A queue that still fills: each round is a tenth longer.
+        let filling = (0..<10).flatMap { round in
+            [Double](repeating: 100 + 10 * Double(round), count: 8)
+        }
+        #expect(!SteadyProbe.isSteady(filling, inFlight: 8))
+        // Times that scatter by a fifth without a trend.
+        var generator = SplitMix64(seed: 4)
+        let scattered = (0..<80).map { _ in Double.random(in: 80...120, using: &generator) }
+        #expect(SteadyProbe.isSteady(scattered, inFlight: 8))
+    }
 }

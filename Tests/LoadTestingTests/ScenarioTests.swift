@@ -108,6 +108,9 @@ struct ScenarioTests {
             levels: [.closed(users: [1, 4])])
         scenario.hold = 1.5
         scenario.seed = 9
+        scenario.device.name = "measured"
+        scenario.device.operations = 236.5e9
+        scenario.device.bandwidth = 10.5e9
         #expect(try Scenario(yaml: ScenarioText.describe(scenario)) == scenario)
     }
 

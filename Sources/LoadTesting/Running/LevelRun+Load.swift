@@ -47,7 +47,8 @@ extension LevelRun {
                 shortest = max(shortest, start + Int64(3 * mean))
             }
             if clock.now >= shortest,
-                SteadyProbe.isSteady(completions, inFlight: state.inFlight)
+                SteadyProbe.isSteady(
+                    completions.map { Double($0.endToEnd) }, inFlight: state.inFlight)
             {
                 result.settling.becameSteady = true
                 break

@@ -254,10 +254,16 @@ package final class LoadRun: Sendable {
                     + " name another with --target.")
         }
         facts.server = head.server
-        if head.status == 200, let text = String(bytes: head.body, encoding: .utf8),
-            text.utf8.count < 200
-        {
-            facts.server = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        struct Version: Decodable {
+            var name: String
+            var version: String
+        }
+        if head.status == 200 {
+            let text = String(decoding: head.body.prefix(200), as: UTF8.self)
+            let known = try? JSONDecoder().decode(Version.self, from: Data(head.body))
+            facts.server =
+                known.map { "\($0.name) \($0.version)" }
+                ?? text.trimmingCharacters(in: .whitespacesAndNewlines)
         }
         guard
             let metrics = await ServerSide(http: http, target: scenario.target).metrics()

@@ -1,25 +1,30 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 /// The live test for the end of settling; the statistics cut the rest afterwards.
-enum SteadyProbe {
+package enum SteadyProbe {
     /// Whether the latest completions look like those before them.
     ///
-    /// Two groups of `max(5, in flight)` completions: mean E2E within 5 %, rate within 10 %.
-    static func isSteady(_ completions: [LevelState.Completion], inFlight: Int) -> Bool {
-        let count = max(5, inFlight)
-        guard completions.count > 2 * count else { return false }
-        let last = completions.suffix(count)
-        let before = completions.dropLast(count).suffix(count)
-        let start = completions[completions.count - 2 * count - 1].end
-        guard let middle = before.last?.end, let end = last.last?.end else { return false }
-        func mean(_ group: ArraySlice<LevelState.Completion>) -> Double {
-            group.reduce(0) { $0 + Double($1.endToEnd) } / Double(group.count)
-        }
-        return agree(mean(last), mean(before), within: 0.05)
-            && agree(Double(end - middle), Double(middle - start), within: 0.1)
+    /// Two groups of ten or more, whole rounds of all that is in flight, because users who began
+    /// together end together: their mean E2E differs by no more than 5 %, or than chance explains.
+    /// In a closed loop the rate follows from that.
+    ///
+    /// - Parameters:
+    ///   - times: E2E in completion order, any unit.
+    ///   - inFlight: open requests.
+    /// - Returns: whether they agree; false while there are too few.
+    package static func isSteady(_ times: [Double], inFlight: Int) -> Bool {
+        let round = max(1, inFlight)
+        let count = round * max(1, (10 + round - 1) / round)
+        guard times.count >= 2 * count else { return false }
+        let last = moments(times.suffix(count))
+        let before = moments(times.dropLast(count).suffix(count))
+        let chance = 2 * ((last.variance + before.variance) / Double(count)).squareRoot()
+        return abs(last.mean - before.mean) <= max(0.05 * max(last.mean, before.mean), chance)
     }
 
-    private static func agree(_ first: Double, _ second: Double, within share: Double) -> Bool {
-        abs(first - second) <= share * max(first, second)
+    private static func moments(_ times: ArraySlice<Double>) -> (mean: Double, variance: Double) {
+        let mean = times.reduce(0, +) / Double(times.count)
+        let squares = times.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+        return (mean, squares / Double(max(1, times.count - 1)))
     }
 }

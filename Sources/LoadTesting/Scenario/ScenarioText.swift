@@ -28,6 +28,13 @@ package enum ScenarioText {
         ] {
             if let value { lines.append("  \(key): \(quoted(value))") }
         }
+        lines.append("device:")
+        lines.append("  count: \(scenario.device.count)")
+        if let name = scenario.device.name { lines.append("  name: \(quoted(name))") }
+        if let rate = scenario.device.operations {
+            lines.append("  operations: \(rate / 1e9)GFLOP/s")
+        }
+        if let rate = scenario.device.bandwidth { lines.append("  bandwidth: \(rate / 1e9)GB/s") }
         lines.append("request:")
         lines.append("  prompt: \(quoted(mix.prompt))")
         if let negative = mix.negativePrompt {

@@ -59,7 +59,7 @@ package final class LiveView: RunObserver {
                 + "\(visit.level) r\(visit.visit): \(account.valid) valid, \(account.failed) failed"
                 + (account.dropped > 0 ? ", \(account.dropped) dropped" : "")
                 + (account.inFlightAtCut > 0 ? ", \(account.inFlightAtCut) given up" : "")
-                + String(format: ", held %.1f s", result.hold.held)
+                + (result.hold.held > 0 ? String(format: ", held %.1f s", result.hold.held) : "")
                 + (result.resources.testerCores.map {
                     String(format: ", tester %.3f cores", $0)
                 } ?? "") + "\n")
