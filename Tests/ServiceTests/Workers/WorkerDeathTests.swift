@@ -12,7 +12,8 @@ struct WorkerDeathTests {
     func killed(times: Int) async throws {
         try await WorkerBench.withPool { pool in
             let model = try await pool.launch(WorkerBench.launch)
-            let request = try WorkerBench.request(model, steps: 60, count: 2)
+            // Long enough that its end is far when the first event is heard on a busy machine.
+            let request = try WorkerBench.request(model, steps: 200, count: 3)
             var kills = 0
             let outcome = try await Outcome(pool.events(for: request, model: model.id)) { runs in
                 guard runs > kills, kills < times else { return }
