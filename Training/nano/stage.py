@@ -13,10 +13,14 @@ import time
 import torch
 
 
+def seed_for(*words):
+    digest = hashlib.sha256(" ".join(map(str, words)).encode()).digest()
+    return int.from_bytes(digest[:7], "big")
+
+
 def generator_for(stage, step, purpose=""):
     """A torch generator of its own for every step (and purpose)."""
-    digest = hashlib.sha256(f"{stage.run.seed} {stage.name} {step} {purpose}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    return torch.Generator().manual_seed(seed_for(stage.run.seed, stage.name, step, purpose))
 
 
 class Stage:
@@ -24,6 +28,8 @@ class Stage:
 
     def __init__(self, run, steps):
         self.run, self.steps, self.done = run, steps, 0
+        # The first weights are drawn from torch's own generator.
+        torch.manual_seed(seed_for(run.seed, self.name, "weights"))
         self.seconds = 0.0  # of training, over all sittings
         self.sums = {}  # of what the next line of the log is the mean of
 
