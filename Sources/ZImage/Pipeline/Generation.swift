@@ -36,9 +36,9 @@ package struct Generation<Device: Backend>: Sendable {
     /// Whether all steps are done.
     package var isFinished: Bool { step == schedule.steps }
 
-    /// Tokens that one evaluation works on, for limits on batches.
+    /// Tokens that one evaluation works on, those that fill the picture up to whole 32 among them.
     package var tokens: Int {
-        let image = (latents.height / 2) * (latents.width / 2)
+        let image = Transformer<Device>.padded((latents.height / 2) * (latents.width / 2))
         return (image + positive.caption.length) * (negative == nil ? 1 : 2)
     }
 

@@ -9,10 +9,6 @@ extension Pipeline {
         let transformer = model.transformerConfig
         let scale = model.autoencoderConfig.scale
         let (height, width) = (input.height / scale, input.width / scale)
-        func padded(_ count: Int) -> Int {
-            let multiple = Transformer<Device>.tokenMultiple
-            return (count + multiple - 1) / multiple * multiple
-        }
         var total = model.autoencoderConfig.decodeOperations(height: height, width: width)
         let prompts = [input.prompt] + (input.guidanceScale > 0 ? [input.negativePrompt] : [])
         for prompt in prompts {
@@ -20,11 +16,12 @@ extension Pipeline {
             total +=
                 model.textEncoderConfig.operations(tokens: count)
                 + transformer.operations(
-                    tokens: padded(count), feedForward: feedForward,
+                    tokens: Transformer<Device>.padded(count), feedForward: feedForward,
                     blocks: transformer.refinerLayers)
                 + input.steps
                 * transformer.stepOperations(
-                    imageTokens: padded((height / 2) * (width / 2)), captionTokens: padded(count),
+                    imageTokens: Transformer<Device>.padded((height / 2) * (width / 2)),
+                    captionTokens: Transformer<Device>.padded(count),
                     feedForward: feedForward)
         }
         return total

@@ -193,7 +193,8 @@ package final class Transformer<Device: Backend>: Sendable {
         return Caption(tokens: tokens)
     }
 
-    private static func padded(_ count: Int) -> Int {
+    /// Tokens of a part of a sequence with those that fill it up.
+    package static func padded(_ count: Int) -> Int {
         (count + tokenMultiple - 1) / tokenMultiple * tokenMultiple
     }
 
