@@ -109,6 +109,7 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
+                "Catalog",
                 "Engine",
                 "Imaging",
                 "ModelFiles",

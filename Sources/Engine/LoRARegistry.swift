@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ModelFiles
+import Synchronization
 
 #if canImport(FoundationEssentials)
     public import FoundationEssentials
@@ -27,16 +28,21 @@ public struct LoRARegistry: Sendable {
 
     /// Where files are added; `nil` where none may be.
     public let folder: URL?
-    /// Folders of models, each of which may have a folder `loras`.
-    public let models: [URL]
+    private let modelFolders: ModelFolders
 
     private static let ending = ".safetensors"
 
     /// Files of a folder and of models.
     public init(folder: URL? = nil, models: [URL] = []) {
         self.folder = folder
-        self.models = models
+        modelFolders = ModelFolders(models)
     }
+
+    /// Folders of models, each of which may have a folder `loras`.
+    public var models: [URL] { modelFolders.all }
+
+    /// Offers the files of these models from now on; all copies of the registry do.
+    public func offer(models: [URL]) { modelFolders.all = models }
 
     /// All files, sorted by name.
     public var entries: [Entry] {
@@ -122,5 +128,17 @@ public struct LoRARegistry: Sendable {
         return Dictionary(
             (manifest.loras ?? []).compactMap { row in row.scale.map { (row.name, $0) } },
             uniquingKeysWith: { first, _ in first })
+    }
+}
+
+/// Models come and go while a service runs.
+private final class ModelFolders: Sendable {
+    private let folders: Mutex<[URL]>
+
+    init(_ folders: [URL]) { self.folders = Mutex(folders) }
+
+    var all: [URL] {
+        get { folders.withLock { $0 } }
+        set { folders.withLock { $0 = newValue } }
     }
 }

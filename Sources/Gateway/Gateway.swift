@@ -23,6 +23,7 @@ package struct Gateway: Sendable {
     let keys: KeyStore?
     let keyUsage = KeyUsage()
     let failedLaunches = FailedLaunches()
+    let catalogTasks = CatalogTasks()
     let a1111 = A1111State()
     let gradio = GradioSessions()
     let startedAt = ContinuousClock.now
@@ -100,6 +101,7 @@ package struct Gateway: Sendable {
         addGradioRoutes(to: router)
         addModelRoutes(to: router)
         addModelLifecycleRoutes(to: router)
+        addCatalogRoutes(to: router)
         addPageAPIRoutes(to: router)
         addLoRARoutes(to: router)
         addJobRoutes(to: router)

@@ -30,6 +30,8 @@ public struct GatewayConfiguration: Sendable {
     public var capacity: Int?
     /// How models run that are launched while the service runs, but for their files.
     package var launch: ModelLaunch?
+    /// Where the files of models are.
+    public var locator = ModelLocator()
     /// Time in which a request must have come, from its first byte to its last.
     public var readTimeout = Duration.seconds(120)
     /// Silence after which an event stream sends a comment, so that proxies keep it open.

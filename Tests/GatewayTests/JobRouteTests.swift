@@ -167,6 +167,7 @@ struct JobRouteTests {
             let paths = try #require(document["paths"] as? [String: [String: Any]])
             for (path, operations) in paths {
                 let uri = path.replacing("{id}", with: "none").replacing("{index}", with: "0")
+                    .replacing("{name}", with: "none")
                 for name in operations.keys where name != "parameters" {
                     let method = try #require(HTTPRequest.Method(name.uppercased()))
                     let answer = try await client.execute(uri: uri, method: method)

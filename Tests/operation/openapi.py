@@ -11,6 +11,7 @@ import argparse
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
@@ -25,7 +26,11 @@ def main():
     arguments = parser.parse_args()
     check = Checks()
     # Jobs that are good are drawn, though not for long; a full queue would be 503, and rightly.
-    with RunningServer(arguments.inkstone, "--deadline", 1, "--waiting", 1000000) as server:
+    # Models that it pulls come from nowhere and go to a folder of their own.
+    with tempfile.TemporaryDirectory(prefix="inkstone-models-") as models, RunningServer(
+            arguments.inkstone, "--deadline", 1, "--waiting", 1000000,
+            environment={"INKSTONE_MODELS": models, "HF_ENDPOINT": "http://127.0.0.1:9",
+                         "MODELSCOPE_ENDPOINT": "http://127.0.0.1:9"}) as server:
         workers = server.workers()
         status = subprocess.run(
             [pathlib.Path(sys.executable).parent / "schemathesis", "run",

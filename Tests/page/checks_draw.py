@@ -5,12 +5,13 @@ import hashlib
 import io
 import json
 import pathlib
+import tempfile
 import time
 import urllib.error
 
 from PIL import Image
 
-from server import Server
+from server import ROOT, Server
 
 READY = "!document.getElementById('generate').disabled"
 DONE = READY + " && !document.getElementById('result').hidden"
@@ -214,6 +215,33 @@ def lora(bench):
     return f"{name}: pixels {digests[1][:12]} on, {digests[0][:12]} off"
 
 
+def lora_files(bench):
+    """A LoRA file is added on the page, is chosen at once, and is removed again."""
+    page = bench.page()
+    with tempfile.TemporaryDirectory(prefix="inkstone-lora-") as folder:
+        broken = pathlib.Path(folder, "broken.safetensors")
+        broken.write_bytes(b"no such thing")
+        mine = pathlib.Path(folder, "mine.safetensors")
+        mine.write_bytes((ROOT / "Models/emoji-nano/loras/pixel.safetensors").read_bytes())
+        root = page.call("DOM.getDocument")["root"]["nodeId"]
+        field = page.call("DOM.querySelector", nodeId=root, selector="#lora-file")["nodeId"]
+        page.expects = ("api/loras",)  # the refusal is a line of the console, too
+        page.call("DOM.setFileInputFiles", nodeId=field, files=[str(broken)])
+        page.wait("document.getElementById('lora-note').textContent.includes('safetensors')")
+        refusal = page.run("document.getElementById('lora-note').textContent")
+        page.call("DOM.setFileInputFiles", nodeId=field, files=[str(mine)])
+        page.wait("document.querySelector('.lora-remove')")
+        assert {row["name"] for row in known_loras(bench.server)} >= {"mine", "pixel"}
+        chosen = page.run("[...document.querySelectorAll('#loras li')].filter((row) =>"
+                          " row.querySelector('input').checked).map((row) => row.textContent)")
+        assert len(chosen) == 1 and chosen[0].startswith("mine"), chosen
+        page.run("(() => { window.confirm = () => true; })()")
+        page.click(".lora-remove")
+        page.wait("!document.querySelector('.lora-remove')")
+        assert "mine" not in {row["name"] for row in known_loras(bench.server)}
+    return f"added, chosen, removed; refused: {refusal}"
+
+
 def known_loras(server):
     """The list of a server, or nothing where it has none."""
     try:
@@ -250,4 +278,4 @@ def typing(bench):
             f" 95 % within {gaps[int(len(gaps) * 0.95)]:.0f} ms, longest {gaps[-1]:.0f} ms")
 
 
-CHECKS = [first_view, chinese_picture, cancel, reload, two_tabs, restart, lora, typing]
+CHECKS = [first_view, chinese_picture, cancel, reload, two_tabs, restart, lora, lora_files, typing]

@@ -133,6 +133,20 @@ struct RequestFields {
         }
     }
 
+    /// A list of texts.
+    func texts(_ name: String) throws(APIError) -> [String]? {
+        guard let (name, value) = first(name) else { return nil }
+        guard case .array(let values) = value else { throw wrong(name, "an array of texts", value) }
+        var texts: [String] = []
+        for value in values {
+            guard case .string(let text) = value else {
+                throw wrong("an entry of \(name)", "a string", value)
+            }
+            texts.append(text)
+        }
+        return texts
+    }
+
     /// One of a few words.
     func choice(_ name: String, of words: [String]) throws(APIError) -> String? {
         guard let text = try string(name) else { return nil }

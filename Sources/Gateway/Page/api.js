@@ -50,6 +50,10 @@ export async function fetchLoras() {
   }
 }
 
+/** Takes a LoRA file on. */
+export const addLora = (name, file) => json(`api/loras?name=${inPath(name)}`, { method: 'POST', body: file });
+export const removeLora = (name) => send(`api/loras/${inPath(name)}`, { method: 'DELETE' });
+
 /** Accepts a request as a job; the same key again is the same job. */
 export const submitJob = (parameters, key) => json('api/jobs', post(parameters, { 'idempotency-key': key }));
 export const fetchJob = (id) => json(`api/jobs/${inPath(id)}`);

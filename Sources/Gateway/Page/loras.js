@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import { fetchLoras } from './api.js';
+import { addLora, fetchLoras, removeLora } from './api.js';
 import { t } from './language.js';
 
 const $ = (id) => document.getElementById(id);
@@ -12,12 +12,53 @@ export class Loras {
     this.known = [];
     /** Weights by name, of those in use. */
     this.chosen = new Map();
+    $('lora-add').addEventListener('click', () => $('lora-file').click());
+    $('lora-file').addEventListener('change', () => {
+      const file = $('lora-file').files[0];
+      $('lora-file').value = '';
+      if (file) this.add(file);
+    });
   }
 
   async load() {
     this.known = await fetchLoras();
-    $('loras-box').hidden = this.known.length === 0;
+    $('loras-box').hidden = false;
     this.list();
+  }
+
+  /** Gives a file to the server and chooses it. */
+  async add(file) {
+    const name = file.name.replace(/\.safetensors$/u, '');
+    const note = $('lora-note');
+    note.textContent = t('loras.adding', { name });
+    $('lora-add').disabled = true;
+    try {
+      const { warning } = await addLora(name, file);
+      note.textContent = warning ?? t('loras.added', { name });
+      await this.load();
+      this.chosen.set(name, this.find(name)?.scale ?? 1);
+      this.list();
+      this.onChange();
+    } catch (error) {
+      note.textContent = error.message;
+    } finally {
+      $('lora-add').disabled = false;
+    }
+  }
+
+  async remove(name) {
+    if (!window.confirm(t('loras.confirm', { name }))) return;
+    const note = $('lora-note');
+    try {
+      await removeLora(name);
+      this.chosen.delete(name);
+      note.textContent = t('loras.removed', { name });
+      await this.load();
+      this.onChange();
+      $('lora-add').focus();
+    } catch (error) {
+      note.textContent = error.message;
+    }
   }
 
   /** What to send: nothing where there is nothing to choose. */
@@ -40,7 +81,7 @@ export class Loras {
     $('loras').replaceChildren(...this.known.map((lora) => this.row(lora)));
   }
 
-  row({ name, scale = 1, thumbnail }) {
+  row({ name, scale = 1, thumbnail, removable }) {
     const row = document.createElement('li');
     const choice = document.createElement('label');
     const box = document.createElement('input');
@@ -72,6 +113,14 @@ export class Loras {
     slider.addEventListener('input', change);
     show();
     row.append(choice, slider, figure);
+    if (removable) {
+      const button = document.createElement('button');
+      Object.assign(button, { type: 'button', className: 'quiet icon small lora-remove', textContent: '×' });
+      button.setAttribute('aria-label', t('loras.remove', { name }));
+      button.title = t('loras.remove', { name });
+      button.addEventListener('click', () => this.remove(name));
+      row.append(button);
+    }
     return row;
   }
 }

@@ -70,6 +70,7 @@ private struct ModelPath {
             switch parts.last {
             case "progress", "replicas", "cancel": 1
             case "abort" where parts.count > 3: 3
+            case _ where parts.count > 2 && parts[parts.count - 2] == "replicas": 2
             default: 0
             }
         rest = Array(parts.suffix(count))
@@ -110,10 +111,17 @@ extension Gateway {
                     if path.rest.count == 3, path.rest[0] == "requests", path.rest[2] == "abort" {
                         return try await abort(path.rest[1], context)
                     }
+                    if path.rest == ["replicas"] {
+                        return try await addReplicas(to: path.id, request, context)
+                    }
                     throw APIError.noSuchPath
                 },
                 .delete: { request, context in
-                    try await terminateModel(ModelPath(request).whole, context)
+                    let path = ModelPath(request)
+                    if path.rest.count == 2, path.rest[0] == "replicas" {
+                        return try await removeReplica(path.rest[1], of: path.id, context)
+                    }
+                    return try await terminateModel(path.whole, context)
                 },
             ])
     }

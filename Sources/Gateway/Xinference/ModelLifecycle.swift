@@ -12,6 +12,8 @@ import Synchronization
 // DELETE /v1/models/{uid}          terminates it, with the scope admin
 // POST   /v1/models/{uid}/cancel   the same while it loads
 // GET    /v1/models/{uid}/progress, /v1/models/{uid}/replicas
+// POST   /v1/models/{uid}/replicas            more workers, with the scope admin: {"replica": 1}
+// DELETE /v1/models/{uid}/replicas/{number}   one worker less, with the scope admin
 // GET    /v1/model_registrations/{type}, /v1/model_registrations/{type}/{name}: models with files here
 // GET    /v1/engines/{type}/{name}
 
@@ -90,12 +92,14 @@ extension Gateway {
             Task {
                 do {
                     try await pool.launch(wanted.launch)
+                    await offerLoRAs()
                 } catch {
                     failedLaunches[id] = "\(error)"
                 }
             }
         } else {
             try await pool.launch(wanted.launch)
+            await offerLoRAs()
         }
         return .json(["model_uid": id])
     }
@@ -107,8 +111,56 @@ extension Gateway {
         guard let pool, let model = await pool.launched.first(where: { $0.id == id }) else {
             throw APIError.noSuchModel(id, known: await generator.models.map(\.id))
         }
-        if !onlyLoading || !model.isLoaded { try await pool.terminate(id) }
+        if !onlyLoading || !model.isLoaded {
+            try await pool.terminate(id)
+            await offerLoRAs()
+        }
         return .json(JSONValue.null)
+    }
+
+    /// Files that come with the models that run now may be named.
+    private func offerLoRAs() async {
+        guard let pool else { return }
+        configuration.loras.offer(models: await pool.launched.map(\.folder))
+    }
+
+    // MARK: - Replicas
+
+    /// Starts more workers of a model.
+    func addReplicas(
+        to id: String, _ request: Request, _ context: GatewayContext
+    ) async throws -> Response {
+        try requireAdmin(context)
+        var request = request
+        let body = try await request.readBody(upTo: configuration.maximumBodyBytes)
+        let count = body.isEmpty ? 1 : try RequestFields(json: body).integer("replica") ?? 1
+        guard (1...64).contains(count) else {
+            throw APIError.invalid("replica", "replica must be between 1 and 64, got \(count).")
+        }
+        let pool = try await poolThatServes(id)
+        try await pool.addReplicas(Int(count), to: id)
+        return .json(try await replicas(of: id))
+    }
+
+    /// Ends one worker of a model; what it draws is finished first.
+    func removeReplica(
+        _ text: String, of id: String, _ context: GatewayContext
+    ) async throws -> Response {
+        try requireAdmin(context)
+        guard let number = Int(text) else {
+            throw APIError(
+                .notFound, code: "replica_not_found",
+                "A replica is named by its number, got \(JSONValue.string(text).summary).")
+        }
+        let left = try await poolThatServes(id).removeReplica(number, of: id)
+        return .json(["remaining_replicas": left])
+    }
+
+    private func poolThatServes(_ id: String) async throws -> WorkerPool {
+        guard let pool, await pool.launched.contains(where: { $0.id == id }) else {
+            throw APIError.noSuchModel(id, known: await generator.models.map(\.id))
+        }
+        return pool
     }
 
     // MARK: - Reports
@@ -151,7 +203,7 @@ extension Gateway {
     /// The names of models whose files are here.
     private func catalog(_ context: GatewayContext) throws -> [String] {
         guard try context.parameters.require("type") == "image" else { return [] }
-        return ModelLocator().all().map(\.lastPathComponent)
+        return configuration.locator.all().map(\.lastPathComponent)
     }
 
     private func named(_ context: GatewayContext) throws -> String {

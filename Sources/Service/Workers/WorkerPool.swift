@@ -6,6 +6,12 @@ package import Logging
 import ModelFiles
 import ZImage
 
+#if canImport(FoundationEssentials)
+    package import FoundationEssentials
+#else
+    package import Foundation
+#endif
+
 /// Launches models, each in processes of its own, and runs requests on them.
 ///
 /// A worker that dies is replaced; its requests are run again on the next one, and what their
@@ -16,14 +22,19 @@ package actor WorkerPool: ImageGenerating {
         let serial: Int
         let id: String
         let launch: ModelLaunch
-        let bytes: Int
-        let replicas: [Replica]
-        /// Requests of each replica.
-        var requests: [Int]
+        /// Memory of one worker.
+        let workerBytes: Int
+        var replicas: [Replica]
+        /// Requests of each replica, by its name.
+        var requests: [String: Int] = [:]
+        /// Number of the newest replica.
+        var lastNumber: Int
         /// Known once the model was loaded.
         var model: ModelDescription?
         /// Requests that ever came: unloading checks that none came meanwhile.
         var arrivals = 0
+        /// Memory of all workers.
+        var bytes: Int { workerBytes * replicas.count }
     }
 
     /// What requests take, told without asking a worker.
@@ -32,16 +43,16 @@ package actor WorkerPool: ImageGenerating {
     let metrics: EngineMetrics?
     private let logger: Logger
     private let sockets: SocketFolder
-    private let shares: ProcessorShares
+    let shares: ProcessorShares
     /// In the order of their launch.
-    private(set) var served: [Served] = []
+    var served: [Served] = []
     /// Counts passes while there are models.
     private var counting: Task<Void, Never>?
     /// The newest count; each waits for the one before.
     var lastCount: Task<Void, Never>?
     private var serials = 0
     /// Bytes of models that are on their way out.
-    private var leavingBytes = 0
+    var leavingBytes = 0
 
     /// A pool without models.
     ///
@@ -85,15 +96,11 @@ package actor WorkerPool: ImageGenerating {
         try checkBudget(id, bytes, launch.replicas)
         serials += 1
         let serial = serials
-        let replicas = (1...max(1, launch.replicas)).map { number in
-            Replica(
-                name: "\(id)/\(number)", launch: launch, settings: settings, sockets: sockets,
-                shares: shares, logger: logger)
-        }
+        let replicas = (1...max(1, launch.replicas)).map { replica($0, of: id, launch) }
         served.append(
             Served(
-                serial: serial, id: id, launch: launch, bytes: bytes * replicas.count,
-                replicas: replicas, requests: replicas.map { _ in 0 }))
+                serial: serial, id: id, launch: launch, workerBytes: bytes, replicas: replicas,
+                lastNumber: replicas.count))
         shares.add(replicas.count)
         do {
             var model = try await Self.startAll(replicas)
@@ -116,12 +123,19 @@ package actor WorkerPool: ImageGenerating {
         }
     }
 
-    /// Models by name, with what is known of those that load.
-    package var launched: [(id: String, isLoaded: Bool)] {
-        served.map { ($0.id, $0.model != nil) }
+    /// Models by name, their folders, and whether they are loaded.
+    package var launched: [(id: String, folder: URL, isLoaded: Bool)] {
+        served.map { ($0.id, $0.launch.folder, $0.model != nil) }
     }
 
-    private static func startAll(_ replicas: [Replica]) async throws -> ModelDescription {
+    func replica(_ number: Int, of id: String, _ launch: ModelLaunch) -> Replica {
+        Replica(
+            name: "\(id)/\(number)", launch: launch, settings: settings, sockets: sockets,
+            shares: shares, logger: logger)
+    }
+
+    @discardableResult
+    static func startAll(_ replicas: [Replica]) async throws -> ModelDescription {
         try await withThrowingTaskGroup(of: ModelDescription.self) { group in
             for replica in replicas { group.addTask { try await replica.worker().model } }
             guard let first = try await group.next() else {
@@ -132,7 +146,7 @@ package actor WorkerPool: ImageGenerating {
         }
     }
 
-    private func checkBudget(_ id: String, _ bytes: Int, _ replicas: Int) throws {
+    func checkBudget(_ id: String, _ bytes: Int, _ replicas: Int) throws {
         guard let budget = settings.memoryBudget else { return }
         let free = max(0, budget - leavingBytes - served.reduce(0) { $0 + $1.bytes })
         guard bytes * max(1, replicas) > free else { return }
@@ -190,7 +204,7 @@ package actor WorkerPool: ImageGenerating {
         }
     }
 
-    private static func end(_ replicas: [Replica], grace: Duration) async {
+    static func end(_ replicas: [Replica], grace: Duration) async {
         await withTaskGroup(of: Void.self) { group in
             for replica in replicas { group.addTask { await replica.end(grace: grace) } }
         }
@@ -202,8 +216,9 @@ package actor WorkerPool: ImageGenerating {
         var reports: [ModelReport] = []
         for entry in entries {
             var replicas: [ReplicaReport] = []
-            for (replica, requests) in zip(entry.replicas, entry.requests) {
-                replicas.append(await replica.report(requests: requests))
+            for replica in entry.replicas {
+                replicas.append(
+                    await replica.report(requests: entry.requests[replica.name, default: 0]))
             }
             reports.append(
                 ModelReport(
@@ -258,6 +273,8 @@ package actor WorkerPool: ImageGenerating {
                 }
                 return
             } catch let error as LaunchError {
+                // Its worker was taken away; the model has others.
+                if error.code == .cancelled, hasLost(place) { continue }
                 throw error.code == .cancelled
                     ? GenerationError(.notLoaded, "the model '\(id)' was terminated.")
                     : GenerationError(
@@ -285,7 +302,6 @@ package actor WorkerPool: ImageGenerating {
     /// A request's place at a replica.
     private struct Place {
         let serial: Int
-        let index: Int
         let replica: Replica
         /// Requests that the replica had already.
         let before: Int
@@ -303,24 +319,33 @@ package actor WorkerPool: ImageGenerating {
         let replicas = served[entry].replicas
         let requests = served[entry].requests
         let limits = served[entry].launch.limits
-        let total = requests.reduce(0, +)
+        let total = requests.values.reduce(0, +)
         guard total < replicas.count * (limits.running + limits.waiting) else {
             throw GenerationError(
                 .busy,
                 "\(total) requests are in work or waiting already; try again in a moment.")
         }
-        func rank(_ index: Int) -> (Int, Int) { (replicas[index].isUp ? 0 : 1, requests[index]) }
-        let index = replicas.indices.min { rank($0) < rank($1) } ?? 0
-        served[entry].requests[index] += 1
+        func rank(_ replica: Replica) -> (Int, Int) {
+            (replica.isUp ? 0 : 1, requests[replica.name, default: 0])
+        }
+        let replica = replicas.min { rank($0) < rank($1) } ?? replicas[0]
+        served[entry].requests[replica.name, default: 0] += 1
         served[entry].arrivals += 1
         return Place(
-            serial: served[entry].serial, index: index, replica: replicas[index],
-            before: requests[index])
+            serial: served[entry].serial, replica: replica,
+            before: requests[replica.name, default: 0])
+    }
+
+    /// Whether the model is there, but without the replica.
+    private func hasLost(_ place: Place) -> Bool {
+        served.contains { entry in
+            entry.serial == place.serial && !entry.replicas.contains { $0 === place.replica }
+        }
     }
 
     private func release(_ place: Place) {
         guard let entry = served.firstIndex(where: { $0.serial == place.serial }) else { return }
-        served[entry].requests[place.index] -= 1
+        served[entry].requests[place.replica.name, default: 0] -= 1
         planUnloading(entry)
     }
 
@@ -328,7 +353,7 @@ package actor WorkerPool: ImageGenerating {
 
     /// Ends the workers of a model without requests if none comes for a while.
     private func planUnloading(_ entry: Int) {
-        guard let idle = settings.idleUnload, served[entry].requests.allSatisfy({ $0 == 0 })
+        guard let idle = settings.idleUnload, served[entry].requests.values.allSatisfy({ $0 == 0 })
         else { return }
         let (serial, arrivals) = (served[entry].serial, served[entry].arrivals)
         Task {
