@@ -53,6 +53,16 @@ import Testing
         try? FileManager.default.removeItem(at: folder.url.deletingLastPathComponent())
     }
 
+    @Test func aServerThatRefusesEverythingIsNotLoaded() async throws {
+        let error = await #expect(throws: RunError.self) {
+            _ = try await Self.run { scenario in
+                scenario.target.url += "/nowhere"
+                scenario.target.metrics = nil
+            }
+        }
+        #expect(error?.description.contains("http_4xx") == true)
+    }
+
     @Test(arguments: Dialect.allCases)
     func everyDialectGivesPictures(_ dialect: Dialect) async throws {
         var settings = MockSettings()

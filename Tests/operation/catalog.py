@@ -66,7 +66,7 @@ def prove(check, server, hub, models):
         status, answer = ask("/v1/images/generations", {
             "model": model, "prompt": "a red apple", "size": "64x64", "steps": 2, "seed": 5,
             "response_format": "b64_json"})
-        return answer["data"][0]["b64_json"] if status == 200 else status
+        return answer["data"][0]["pixel_sha256"] if status == 200 else status
 
     check("the embedded model is listed", names()["emoji-nano"]["launched"])
     full = ask("/api/catalog/emoji-nano")[1]

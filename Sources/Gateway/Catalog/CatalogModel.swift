@@ -36,7 +36,8 @@ struct CatalogModel: Encodable {
     var activationBytes: Int?
 
     private enum CodingKeys: String, CodingKey {
-        case name, usable, error, launched, removable, bytes, id, title, license, width, height, steps
+        case name, usable, error, launched, removable, bytes, id, title, license, width, height,
+            steps
         case parameters, precision
         case guidanceScale = "guidance_scale"
         case residentBytes = "resident_bytes"
@@ -48,7 +49,7 @@ struct CatalogModel: Encodable {
         launched = isLaunched
         removable =
             name != ModelLocator.embeddedModel
-            && folder.deletingLastPathComponent().standardizedFileURL == own?.standardizedFileURL
+            && folder.deletingLastPathComponent().standardizedPath == own?.standardizedPath
         bytes = Self.size(of: folder)
         do {
             let model = try ModelDirectory(url: folder)

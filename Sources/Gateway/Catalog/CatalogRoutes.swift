@@ -123,7 +123,8 @@ extension Gateway {
         guard pull.name != ModelLocator.embeddedModel else {
             throw APIError(
                 .conflict, code: "model_built_in", parameter: "name",
-                "'\(pull.name)' is the model that comes with the program; give this one another name.")
+                "'\(pull.name)' is the model that comes with the program; give this one another name."
+            )
         }
         let row = CatalogTask(
             id: CatalogTask.newID(), kind: .pull, model: pull.name, repository: pull.repository)
@@ -229,5 +230,5 @@ extension APIError {
 
 extension URL {
     /// The path without links and dots, for comparisons.
-    fileprivate var standardizedPath: String { resolvingSymlinksInPath().standardizedFileURL.path }
+    var standardizedPath: String { resolvingSymlinksInPath().standardizedFileURL.path }
 }

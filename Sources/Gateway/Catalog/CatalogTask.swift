@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Foundation
+import HTTPTypes
 import Synchronization
 
 /// Work on the files of a model: a pull, or packing its weights.
@@ -44,6 +45,9 @@ final class CatalogTasks: Sendable {
     private static let keptLimit = 100
     private let entries = Mutex<[Entry]>([])
 
+    /// Changes the row of a task.
+    typealias Change = @Sendable ((inout CatalogTask) -> Void) -> Void
+
     /// All of them, the newest last.
     var rows: [CatalogTask] { entries.withLock { $0.map(\.row) } }
 
@@ -64,8 +68,7 @@ final class CatalogTasks: Sendable {
     /// - Throws: `APIError` 409 while the model has another task, 429 while too many run.
     func start(
         _ row: CatalogTask,
-        work: @escaping @Sendable (_ change: @Sendable ((inout CatalogTask) -> Void) -> Void)
-            async throws -> Void
+        work: @escaping @Sendable (_ change: @escaping Change) async throws -> Void
     ) throws(APIError) -> CatalogTask {
         let refusal: APIError? = entries.withLock { entries in
             let running = entries.filter { $0.row.state == .running }
@@ -94,7 +97,7 @@ final class CatalogTasks: Sendable {
             do {
                 try await work { self.change(row.id, $0) }
                 self.end(row.id, .succeeded, nil)
-            } catch where Task.isCancelled || error is CancellationError {
+            } catch  where Task.isCancelled || error is CancellationError {
                 self.end(row.id, .cancelled, nil)
             } catch {
                 self.end(row.id, .failed, "\(error)")

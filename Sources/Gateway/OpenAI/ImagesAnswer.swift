@@ -9,14 +9,18 @@ struct ImagesAnswer: Encodable {
         var b64JSON: String?
         var url: String?
         var seed: UInt64
+        var steps: Int
+        /// SHA-256 of the pixels, whatever the file's format.
+        var pixelSHA256: String
         var promptTruncated: Bool?
         var timings: Seconds
         /// What LoRA files did; absent without any.
         var loras: [LoRANote]?
 
         private enum CodingKeys: String, CodingKey {
-            case url, seed, timings, loras
+            case url, seed, steps, timings, loras
             case b64JSON = "b64_json"
+            case pixelSHA256 = "pixel_sha256"
             case promptTruncated = "prompt_truncated"
         }
     }
@@ -71,11 +75,15 @@ struct ImageEvent: Encodable {
     /// Which of the request's pictures this is; the dialect itself has no field for it.
     var index: Int
     var seed: UInt64?
+    var steps: Int?
+    var model: String?
+    var pixelSHA256: String?
     var timings: ImagesAnswer.Seconds?
     var loras: [LoRANote]?
 
     private enum CodingKeys: String, CodingKey {
-        case type, size, quality, background, index, seed, timings, loras
+        case type, size, quality, background, index, seed, steps, model, timings, loras
+        case pixelSHA256 = "pixel_sha256"
         case b64JSON = "b64_json"
         case partialImageIndex = "partial_image_index"
         case createdAt = "created_at"

@@ -99,7 +99,8 @@ extension Gateway {
         _ image: GeneratedImage, _ file: [UInt8], _ output: OutputOptions, base: String
     ) -> ImagesAnswer.Picture {
         var picture = ImagesAnswer.Picture(
-            seed: image.seed, promptTruncated: image.promptTruncated ? true : nil,
+            seed: image.seed, steps: image.seconds.steps.count, pixelSHA256: image.pixelDigest,
+            promptTruncated: image.promptTruncated ? true : nil,
             timings: .init(image.seconds), loras: image.loras.isEmpty ? nil : image.loras)
         switch output.delivery {
         case .base64:
@@ -156,6 +157,9 @@ extension Gateway {
                     frame.b64JSON = Data(file).base64EncodedString()
                     frame.index = image.index
                     frame.seed = image.seed
+                    frame.steps = image.seconds.steps.count
+                    frame.model = call.model.id
+                    frame.pixelSHA256 = image.pixelDigest
                     frame.timings = .init(image.seconds)
                     frame.loras = image.loras.isEmpty ? nil : image.loras
                 case .queued, .started, .step:

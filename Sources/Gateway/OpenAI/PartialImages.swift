@@ -2,7 +2,8 @@
 
 import Synchronization
 
-/// Chooses which previews become partial pictures: as many as asked for, evenly over the steps.
+/// Chooses which previews become partial pictures: as many as asked for, the first one as soon as there is
+/// one, the others evenly over the steps.
 final class PartialImages: Sendable {
     private let count: Int
     private let steps: Int
@@ -20,7 +21,7 @@ final class PartialImages: Sendable {
     func picks(image: Int, step: Int) -> Bool {
         picked.withLock { picked in
             let before = picked[image, default: []].count
-            guard before < count, step * (count + 1) >= (before + 1) * steps else { return false }
+            guard before < count, step * count > before * steps else { return false }
             picked[image, default: []].append(step)
             return true
         }

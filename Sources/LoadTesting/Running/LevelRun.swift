@@ -143,6 +143,16 @@ struct LevelRun: Sendable {
                 await send(
                     parameters, ticket, planned: nil, purpose: .prime, id: "prime-\(index)", store))
         }
+        // A load of requests that all are refused would measure nothing but the refusals.
+        if let first = entries.first?.record, !interrupt.isSet,
+            entries.allSatisfy({ [.http4xx, .http5xx, .connect].contains($0.record.error) })
+        {
+            throw RunError(
+                "no request of the kinds that this level sends was answered with a picture; the first"
+                    + " ended with \(first.error?.rawValue ?? "nothing")"
+                    + (first.errorDetail.map { ": \($0)" } ?? ".")
+                    + " Try one by hand, then correct the scenario or the server.")
+        }
         return entries
     }
 

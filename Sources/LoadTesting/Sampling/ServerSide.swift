@@ -23,7 +23,10 @@ package struct ServerSide: Sendable {
             let exchange = await http.perform(
                 HTTPCall(method: .GET, path: target.ready ?? "/readyz", id: "imgbench-ready"))
             if exchange.status == 200 { return true }
-            if target.ready == nil, let status = exchange.status, status != 503 { return true }
+            // A server without the path is ready; a proxy before one that is not there is not.
+            if target.ready == nil, let status = exchange.status, !(502...504).contains(status) {
+                return true
+            }
             guard http.clock.now < end else { return false }
             try? await Task.sleep(for: .milliseconds(250))
         }

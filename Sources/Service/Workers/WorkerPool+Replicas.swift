@@ -49,7 +49,8 @@ extension WorkerPool {
         }
         guard entry.replicas.count > 1 else {
             throw LaunchError(
-                .usage, "'\(replica.name)' is the model's only worker; terminate the model instead.")
+                .usage, "'\(replica.name)' is the model's only worker; terminate the model instead."
+            )
         }
         let left = entry.replicas.count - 1
         await take(replica, serial: entry.serial, grace: grace)

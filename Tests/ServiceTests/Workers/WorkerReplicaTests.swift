@@ -8,11 +8,13 @@ import Testing
 /// Workers of a model that come and go while it serves.
 @Suite("A model gets more workers, and fewer", .serialized, .timeLimit(.minutes(3)))
 struct WorkerReplicaTests {
-    @Test("what a worker draws when it is taken away is finished, and the names are never used again")
+    @Test(
+        "what a worker draws when it is taken away is finished, and the names are never used again")
     func upAndDown() async throws {
         try await WorkerBench.withPool { pool in
             let model = try await pool.launch(WorkerBench.launch)
-            #expect(try await pool.addReplicas(2, to: model.id) == ["emoji-nano/2", "emoji-nano/3"])
+            #expect(
+                try await pool.addReplicas(2, to: model.id) == ["emoji-nano/2", "emoji-nano/3"])
             let request = try WorkerBench.request(model, steps: 40)
             var taking: Task<Int, any Error>?
             let outcome = try await Outcome(pool.events(for: request, model: model.id)) { _ in
@@ -51,7 +53,9 @@ struct WorkerReplicaTests {
         }
     }
 
-    @Test("neither the last worker nor one that is not there can be taken, nor more than memory allows")
+    @Test(
+        "neither the last worker nor one that is not there can be taken, nor more than memory allows"
+    )
     func refusals() async throws {
         try await WorkerBench.withPool(configure: { $0.memoryBudget = 1 << 30 }) { pool in
             let model = try await pool.launch(WorkerBench.launch)
