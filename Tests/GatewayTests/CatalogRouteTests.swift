@@ -50,7 +50,7 @@ struct CatalogRouteTests {
             #expect(good["launched"] as? Bool == false && good["id"] as? String == "emoji-nano")
             let bad = try #require(byName["bad"])
             #expect(bad["usable"] as? Bool == false)
-            #expect((bad["error"] as? String)?.contains("FluxPipeline") == true)
+            #expect((bad["error"] as? String)?.contains("transformer") == true)
             let one = try await client.get("/api/catalog/good").object()
             #expect((one["parameters"] as? Int ?? 0) > 1_000_000)
             #expect(one["resident_bytes"] is Int && one["precision"] is String)
