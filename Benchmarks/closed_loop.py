@@ -7,8 +7,9 @@
 
 Each user asks for a picture, waits for it and asks again; requests differ in size, steps, guidance and
 seed. Every picture must equal, to the pixel, the one that `inkstone generate` makes of the same request
-in a process of its own. `--curve` runs the same users over several sizes of a pass, and one user alone
-beside them. Needs Python with Pillow.
+in a process of its own. `--curve` runs the same users over several sizes of a pass, and over a worker for
+each processor; beside them one user alone, whose server has one worker with all processors. Needs Python
+with Pillow.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import hashlib
 import http.client
 import io
 import json
+import os
 import pathlib
 import random
 import resource
@@ -149,23 +151,34 @@ def main():
 
 
 def curve(arguments):
-    """One row for each size of a pass; all of them beside one user alone, and requests of one kind."""
+    """One row for each setting; all of them beside one user alone, and requests of one kind."""
     seconds = arguments.seconds or 10
     requests = pool(random.Random(arguments.seed), uniform=(128, 128, 8, 0))
-    rows, alone = [], None
-    for tokens in [1, 200, 400, 800, 1600, 3200]:
-        with RunningServer(arguments.inkstone, "--pass-tokens", tokens) as server:
-            load(server.port, 1, 1, requests, "warm")
-            one, _ = load(server.port, 1, seconds, requests, "one")
-            many, _ = load(server.port, arguments.users, seconds, requests, "many")
-        alone = alone or one
-        rows.append({"pass_tokens": tokens, "pictures_per_second": many["pictures_per_second"],
+    rows = []
+
+    def measure(users, tokens, workers):
+        options = ["--pass-tokens", tokens, "--workers", workers]
+        with RunningServer(arguments.inkstone, *options) as server:
+            load(server.port, workers, 1, requests, "warm")
+            return [load(server.port, count, seconds, requests, "load")[0] for count in users]
+
+    settings = [(tokens, 1) for tokens in [1, 200, 400, 800, 1600, 3200]]
+    settings += [(tokens, os.cpu_count()) for tokens in [1, 200, 400]]
+    for tokens, workers in settings:
+        if workers == 1:
+            one, many = measure([1, arguments.users], tokens, 1)
+        else:
+            # One picture at a time is fastest with all processors in one worker.
+            [one] = measure([1], tokens, 1)
+            [many] = measure([arguments.users], tokens, workers)
+        rows.append({"pass_tokens": tokens, "workers": workers,
+                     "pictures_per_second": many["pictures_per_second"],
                      "throughput_ratio": many["pictures_per_second"] / one["pictures_per_second"],
                      "first_frame_ratio": many["first_frame_median"] / one["first_frame_median"],
                      "first_frame_one": one["first_frame_median"], "errors": many["errors"],
                      "client_cpu_share": many["client_cpu_share"]})
         if not arguments.json:
-            print(f"{tokens:5} tokens a pass: {rows[-1]['pictures_per_second']:6.2f} pictures/s,"
+            print(f"{tokens:5} tokens a pass, {workers} workers: {rows[-1]['pictures_per_second']:6.2f} pictures/s,"
                   f" {rows[-1]['throughput_ratio']:.2f} times one user's;"
                   f" first frame {rows[-1]['first_frame_ratio']:.2f} times one user's"
                   f" {1000 * rows[-1]['first_frame_one']:.0f} ms;"

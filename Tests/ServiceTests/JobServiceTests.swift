@@ -212,6 +212,7 @@ struct JobServiceTests {
         try await service.resume()
         let job = try await wait(for: .succeeded, of: id, in: service)
         #expect(job.pictures.map(\.seed) == [7, 8, 9])
+        #expect(job.pictures.map(\.loras.count) == [1, 0, 0])
         let drawn = engine.state.withLock { $0.requests }
         #expect(drawn.map(\.seed) == [8] && drawn.map(\.count) == [2])
         #expect(drawn[0].source == request.source)

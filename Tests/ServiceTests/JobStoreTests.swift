@@ -156,7 +156,9 @@ extension JobStore {
                 Job.Picture(
                     index: index, seed: seed, pixelDigest: digest(image.pixels),
                     file: try files.store(png), fileSize: png.count, promptTruncated: false,
-                    seconds: Timings(text: 0, steps: [], decode: 0, total: 0)), to: job.id)
+                    seconds: Timings(text: 0, steps: [], decode: 0, total: 0),
+                    loras: [LoRANote(name: "ink", scale: 0.5, matched: 3, unmatched: 1)]),
+                to: job.id)
         }
         return job.id
     }

@@ -8,6 +8,7 @@ import pathlib
 import tempfile
 import time
 import urllib.error
+import urllib.request
 
 from PIL import Image
 
@@ -242,6 +243,48 @@ def lora_files(bench):
     return f"added, chosen, removed; refused: {refusal}"
 
 
+def mask(bench):
+    """A part of a picture is painted over and drawn anew; the rest stays."""
+    page = bench.page()
+    with tempfile.TemporaryDirectory(prefix="inkstone-mask-") as folder:
+        source = pathlib.Path(folder, "source.png")
+        Image.new("RGB", (128, 128), (70, 120, 200)).save(source)
+        root = page.call("DOM.getDocument")["root"]["nodeId"]
+        field = page.call("DOM.querySelector", nodeId=root, selector="#source-file")["nodeId"]
+        page.call("DOM.setFileInputFiles", nodeId=field, files=[str(source)])
+        page.wait("!document.getElementById('source-set').hidden")
+        page.click("#mask-open")
+        page.wait("document.getElementById('mask').open")
+        page.run("document.getElementById('mask-brush').value = 40")
+        x, y, width, height = page.run("""(() => {
+            const { x, y, width, height } = document.getElementById('mask-canvas').getBoundingClientRect();
+            return [x, y, width, height];
+        })()""")
+        # Up and down over the left third.
+        points = [(0.2, 0.1), (0.2, 0.9), (0.1, 0.9), (0.1, 0.1)]
+        for number, (across, down) in enumerate(points):
+            page.call("Input.dispatchMouseEvent", type="mouseMoved" if number else "mousePressed",
+                      x=x + across * width, y=y + down * height, button="left", buttons=1, clickCount=1)
+        page.call("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=y, button="left", clickCount=1)
+        page.click("#mask-done")
+        page.wait("document.getElementById('source-note').textContent.length")
+    page.fill("#prompt", "a red apple on a yellow background")
+    page.click("#generate")
+    page.wait(RUNNING)
+    page.wait(DONE)
+    job, index = shown_job(page, bench.server)
+    file = urllib.request.urlopen(f"{bench.server.url}{job['images'][index]['url'].lstrip('/')}").read()
+    picture = Image.open(io.BytesIO(file)).convert("RGB")
+    assert picture.size == (128, 128) and job["strength"] == 1, job
+
+    def change(left, right):
+        part = picture.crop((left, 0, right, 128)).getdata()
+        return sum(abs(p[c] - (70, 120, 200)[c]) for p in part for c in range(3)) / len(part) / 3
+    painted, kept = change(0, 36), change(70, 128)
+    assert painted > 30 and kept < 12, (painted, kept)
+    return f"levels of change: {painted:.0f} where painted, {kept:.1f} elsewhere"
+
+
 def known_loras(server):
     """The list of a server, or nothing where it has none."""
     try:
@@ -278,4 +321,4 @@ def typing(bench):
             f" 95 % within {gaps[int(len(gaps) * 0.95)]:.0f} ms, longest {gaps[-1]:.0f} ms")
 
 
-CHECKS = [first_view, chinese_picture, cancel, reload, two_tabs, restart, lora, lora_files, typing]
+CHECKS = [first_view, chinese_picture, cancel, reload, two_tabs, restart, lora, lora_files, mask, typing]

@@ -33,9 +33,11 @@ struct JobAnswer: Encodable {
         var pixelSHA256: String
         var promptTruncated: Bool
         var seconds: Double
+        /// What LoRA files did.
+        var loras: [LoRANote]
 
         private enum CodingKeys: String, CodingKey {
-            case index, url, seed, seconds
+            case index, url, seed, seconds, loras
             case pixelSHA256 = "pixel_sha256"
             case promptTruncated = "prompt_truncated"
         }
@@ -93,7 +95,7 @@ struct JobAnswer: Encodable {
             Image(
                 index: picture.index, url: Self.url(job.id, picture.index), seed: picture.seed,
                 pixelSHA256: picture.pixelDigest, promptTruncated: picture.promptTruncated,
-                seconds: picture.seconds.total)
+                seconds: picture.seconds.total, loras: picture.loras)
         }
     }
 

@@ -72,4 +72,29 @@ extension Gateway {
         return try await picture(A1111Picture.file(text, field: "image"), field: "image")
             .flattened()
     }
+
+    /// Where the picture is drawn anew: white in `mask`.
+    ///
+    /// - Throws: `APIError` 400 for a mask without a picture, and for one of another size.
+    func mask(_ fields: RequestFields, for source: RGBImage?) async throws(APIError) -> RGBImage? {
+        guard let text = try fields.string("mask"), !text.isEmpty else { return nil }
+        guard let source else {
+            throw .invalid("mask", "mask says where image is drawn anew; there is no image.")
+        }
+        let mask = try await picture(A1111Picture.file(text, field: "mask"), field: "mask").image
+        guard mask.width == source.width, mask.height == source.height else {
+            throw .maskSize("mask", source, mask)
+        }
+        return mask
+    }
+}
+
+extension APIError {
+    /// A mask that does not fit its picture.
+    static func maskSize(_ field: String, _ source: RGBImage, _ mask: RGBImage) -> APIError {
+        .invalid(
+            field,
+            "\(field) must be as large as image, \(source.width)x\(source.height), got"
+                + " \(mask.width)x\(mask.height).")
+    }
 }

@@ -76,7 +76,9 @@ extension Gateway {
         var request = request
         let body = try await request.readBody(upTo: configuration.maximumUploadBytes)
         let fields = try RequestFields(json: body)
-        let call = try await imageCall(fields, source: try await source(fields))
+        let source = try await source(fields)
+        let call = try await imageCall(
+            fields, source: source, mask: try await mask(fields, for: source))
         var submission = try submission(request, body, fields, context)
         submission.isDetached = true
         let job = try await jobs.submit(
@@ -150,7 +152,7 @@ extension Gateway {
             JobAnswer.Image(
                 index: image.index, url: JobAnswer.url(id, image.index), seed: image.seed,
                 pixelSHA256: image.pixelDigest, promptTruncated: image.promptTruncated,
-                seconds: image.seconds.total))
+                seconds: image.seconds.total, loras: image.loras))
     }
 
     @Sendable

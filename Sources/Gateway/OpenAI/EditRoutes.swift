@@ -77,10 +77,7 @@ extension Gateway {
             let mask =
                 name == "mask" ? decoded.transparency ?? decoded.flattened() : decoded.image
             guard mask.width == source.width, mask.height == source.height else {
-                throw .invalid(
-                    name,
-                    "\(name) must be as large as image, \(source.width)x\(source.height), got"
-                        + " \(mask.width)x\(mask.height).")
+                throw .maskSize(name, source, mask)
             }
             return mask
         }

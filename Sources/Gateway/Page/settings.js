@@ -286,7 +286,7 @@ export class Settings {
     }
     return {
       ...this.draft(),
-      ...(this.source.isSet && { image: this.source.data(values.width, values.height) }),
+      ...(this.source.isSet && this.source.fields(values.width, values.height)),
     };
   }
 

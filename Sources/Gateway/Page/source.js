@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import { t } from './language.js';
+import { MaskPainter } from './mask.js';
 
 const $ = (id) => document.getElementById(id);
 const standardStrength = 0.6;
@@ -11,6 +12,12 @@ export class Source {
   constructor(onChange) {
     this.onChange = onChange;
     this.picture = null;
+    this.mask = new MaskPainter(() => {
+      // What is painted over is drawn anew altogether, unless somebody wants less.
+      if (!this.mask.isEmpty && this.strength === standardStrength) $('strength').value = 1;
+      this.changed();
+    });
+    $('mask-open').addEventListener('click', () => this.mask.open(this.picture));
     $('source-file').addEventListener('change', () => {
       const [file] = $('source-file').files;
       $('source-file').value = '';
@@ -36,6 +43,7 @@ export class Source {
       $('source-note').textContent = t('source.bad');
       return false;
     }
+    this.mask.reset();
     const { width, height } = this.picture;
     const thumbnail = canvasOf(this.picture, 0, 0, width, height, Math.min(1, 240 / Math.max(width, height)));
     $('source-picture').src = thumbnail.toDataURL();
@@ -46,6 +54,7 @@ export class Source {
 
   remove() {
     this.picture = null;
+    this.mask.reset();
     $('source-picture').removeAttribute('src');
     this.changed();
   }
@@ -53,18 +62,29 @@ export class Source {
   changed() {
     $('source-set').hidden = !this.isSet;
     $('source-choose').hidden = this.isSet;
-    $('source-note').textContent = '';
+    $('source-note').textContent = this.isSet && !this.mask.isEmpty ? t('mask.set') : '';
     $('strength-figure').textContent = this.strength.toFixed(2);
     this.onChange();
   }
 
-  /** The middle of the picture in the shape of the request, as a data URL. */
-  data(width, height) {
+  /** What a request in this shape sends: the picture, and where it changes if that is painted. */
+  fields(width, height) {
+    const part = this.part(width, height);
+    const image = canvasOf(this.picture, ...part);
+    if (this.mask.isEmpty) return { image: image.toDataURL() };
+    const [x, y, across, down] = part;
+    return {
+      image: image.toDataURL(), mask: this.mask.data(x, y, across, down, image.width, image.height),
+    };
+  }
+
+  /** The middle of the picture in the shape of the request, and how far it is made smaller. */
+  part(width, height) {
     const { width: w, height: h } = this.picture;
     const across = Math.min(w, (h * width) / height);
     const down = Math.min(h, (w * height) / width);
     const scale = Math.min(1, largestSide / Math.max(across, down));
-    return canvasOf(this.picture, (w - across) / 2, (h - down) / 2, across, down, scale).toDataURL();
+    return [(w - across) / 2, (h - down) / 2, across, down, scale];
   }
 }
 

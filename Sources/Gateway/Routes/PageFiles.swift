@@ -44,6 +44,7 @@ enum PageFiles {
         "assets/hints.js": PageFile(PackageResources.hints_js, type: script),
         "assets/language.js": PageFile(PackageResources.language_js, type: script),
         "assets/loras.js": PageFile(PackageResources.loras_js, type: script),
+        "assets/mask.js": PageFile(PackageResources.mask_js, type: script),
         "assets/metrics.js": PageFile(PackageResources.metrics_js, type: script),
         "assets/pictures.js": PageFile(PackageResources.pictures_js, type: script),
         "assets/progress.js": PageFile(PackageResources.progress_js, type: script),

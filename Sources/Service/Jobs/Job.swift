@@ -36,10 +36,12 @@ public struct Job: Sendable, Equatable, Identifiable {
         public var promptTruncated: Bool
         /// Where the time went.
         public var seconds: Timings
+        /// What LoRA files did to it.
+        public var loras: [LoRANote]
 
         package init(
             index: Int, seed: UInt64, pixelDigest: String, file: String, fileSize: Int,
-            promptTruncated: Bool, seconds: Timings
+            promptTruncated: Bool, seconds: Timings, loras: [LoRANote] = []
         ) {
             self.index = index
             self.seed = seed
@@ -48,6 +50,7 @@ public struct Job: Sendable, Equatable, Identifiable {
             self.fileSize = fileSize
             self.promptTruncated = promptTruncated
             self.seconds = seconds
+            self.loras = loras
         }
     }
 

@@ -50,6 +50,9 @@ enum JobSchema {
         migrator.registerMigration("2 deadlines") { db in
             try db.execute(sql: "ALTER TABLE job ADD COLUMN deadline REAL")
         }
+        migrator.registerMigration("3 what LoRA files did") { db in
+            try db.execute(sql: "ALTER TABLE picture ADD COLUMN loras TEXT NOT NULL DEFAULT '[]'")
+        }
         return migrator
     }
 }

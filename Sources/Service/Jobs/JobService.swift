@@ -366,7 +366,7 @@ public actor JobService: ImageGenerating {
                 Job.Picture(
                     index: image.index, seed: image.seed, pixelDigest: image.pixelDigest,
                     file: file, fileSize: png.count, promptTruncated: image.promptTruncated,
-                    seconds: image.seconds), to: job.id)
+                    seconds: image.seconds, loras: image.loras), to: job.id)
         }
     }
 
@@ -429,6 +429,7 @@ public actor JobService: ImageGenerating {
                 pixelDigest: picture.pixelDigest, promptTruncated: picture.promptTruncated,
                 seconds: picture.seconds)
             generated.png = png
+            generated.loras = picture.loras
             return generated
         }
     }

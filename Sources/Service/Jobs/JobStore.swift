@@ -186,16 +186,16 @@ public final class JobStore: Sendable {
 
     /// Keeps a finished picture; the file must lie in the store already.
     package func add(_ picture: Job.Picture, to id: String) async throws {
-        let seconds = try Self.json(picture.seconds)
+        let (seconds, loras) = (try Self.json(picture.seconds), try Self.json(picture.loras))
         try await write { db in
             try db.execute(
                 sql: """
                     INSERT OR REPLACE INTO picture
-                    SELECT number, ?, ?, ?, ?, ?, ?, ? FROM job WHERE id = ?
+                    SELECT number, ?, ?, ?, ?, ?, ?, ?, ? FROM job WHERE id = ?
                     """,
                 arguments: [
                     picture.index, String(picture.seed), picture.pixelDigest, picture.file,
-                    picture.fileSize, picture.promptTruncated, seconds, id,
+                    picture.fileSize, picture.promptTruncated, seconds, loras, id,
                 ])
         }
     }
@@ -353,7 +353,9 @@ public final class JobStore: Sendable {
                 pixelDigest: row["pixelDigest"], file: row["file"], fileSize: row["fileSize"],
                 promptTruncated: row["promptTruncated"],
                 seconds: try JSONDecoder().decode(
-                    Timings.self, from: Data((row["seconds"] as String).utf8)))
+                    Timings.self, from: Data((row["seconds"] as String).utf8)),
+                loras: try JSONDecoder().decode(
+                    [LoRANote].self, from: Data((row["loras"] as String).utf8)))
         }
         func date(_ column: String) -> Date? {
             (row[column] as Double?).map(Date.init(timeIntervalSince1970:))
