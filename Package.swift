@@ -19,7 +19,8 @@ if Context.environment["INKSTONE_STRICT"] != nil {
 let page = [
     "index.html", "style.css", "views.css", "app.js", "api.js", "benchmarks.js", "clipboard.js",
     "compare.js", "connection.js", "drop.js", "forecast.js", "gallery.js", "hints.js",
-    "language.js", "loras.js", "mask.js", "metrics.js", "pictures.js", "progress.js", "recall.js", "runner.js",
+    "language.js", "loras.js", "mask.js", "metrics.js", "pictures.js", "progress.js", "recall.js",
+    "runner.js",
     "settings.js", "sheet.js", "sizes.js", "source.js", "stage.js", "status.js", "store.js",
     "views.js", "en.json", "zh.json", "icon.svg", "openapi.json",
 ]
