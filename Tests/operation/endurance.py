@@ -294,7 +294,8 @@ def soak(program, scale):
         pictures = server.metric("inkstone_images_total")
         check("soak: no error", not failures, f"{pictures:.0f} pictures {failures[:2] or ''}")
         check("soak: memory is flat", growth < 0.01,
-              f"{100 * growth:+.2f} % of {statistics.mean(sizes) / 1e6:.1f} MB over {times[-1] - times[0]:.0f} s")
+              f"{100 * growth:+.2f} % of {statistics.mean(sizes) / 1e6:.1f} MB over {times[-1] - times[0]:.0f} s;"
+              f" by eighths {' '.join(f'{size / 1e6:.1f}' for size in sizes[::max(1, len(sizes) // 8)])}")
         check("soak: open files are flat", max(files) - min(files) <= 40,
               f"{min(files)} to {max(files)}")
 

@@ -228,10 +228,10 @@ def lora_files(bench):
         field = page.call("DOM.querySelector", nodeId=root, selector="#lora-file")["nodeId"]
         page.expects = ("api/loras",)  # the refusal is a line of the console, too
         page.call("DOM.setFileInputFiles", nodeId=field, files=[str(broken)])
-        page.wait("document.getElementById('lora-note').textContent.includes('safetensors')")
+        page.wait("document.getElementById('lora-note').textContent.includes('header')")
         refusal = page.run("document.getElementById('lora-note').textContent")
         page.call("DOM.setFileInputFiles", nodeId=field, files=[str(mine)])
-        page.wait("document.querySelector('.lora-remove')")
+        page.wait("!!document.querySelector('.lora-remove')")
         assert {row["name"] for row in known_loras(bench.server)} >= {"mine", "pixel"}
         chosen = page.run("[...document.querySelectorAll('#loras li')].filter((row) =>"
                           " row.querySelector('input').checked).map((row) => row.textContent)")

@@ -37,7 +37,7 @@ export class MaskPainter {
   get isEmpty() {
     if (!this.paint) return true;
     const { width, height } = this.paint;
-    const pixels = this.paint.getContext('2d').getImageData(0, 0, width, height).data;
+    const pixels = this.paint.getContext('2d', { willReadFrequently: true }).getImageData(0, 0, width, height).data;
     for (let place = 3; place < pixels.length; place += 4) if (pixels[place] > 127) return false;
     return true;
   }
@@ -65,7 +65,7 @@ export class MaskPainter {
     const box = canvas.getBoundingClientRect();
     const scale = canvas.width / box.width;
     const point = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
-    const context = this.paint.getContext('2d');
+    const context = this.paint.getContext('2d', { willReadFrequently: true });
     context.globalCompositeOperation =
       $('mask-erase').getAttribute('aria-pressed') === 'true' ? 'destination-out' : 'source-over';
     Object.assign(context, { lineCap: 'round', lineJoin: 'round', strokeStyle: '#fff' });
@@ -80,7 +80,7 @@ export class MaskPainter {
   }
 
   fill(isOn) {
-    const context = this.paint.getContext('2d');
+    const context = this.paint.getContext('2d', { willReadFrequently: true });
     context.globalCompositeOperation = 'source-over';
     context.clearRect(0, 0, this.paint.width, this.paint.height);
     if (isOn) {

@@ -1,7 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import { t } from './language.js';
-import { MaskPainter } from './mask.js';
 
 const $ = (id) => document.getElementById(id);
 const standardStrength = 0.6;
@@ -12,12 +11,8 @@ export class Source {
   constructor(onChange) {
     this.onChange = onChange;
     this.picture = null;
-    this.mask = new MaskPainter(() => {
-      // What is painted over is drawn anew altogether, unless somebody wants less.
-      if (!this.mask.isEmpty && this.strength === standardStrength) $('strength').value = 1;
-      this.changed();
-    });
-    $('mask-open').addEventListener('click', () => this.mask.open(this.picture));
+    this.mask = null;
+    $('mask-open').addEventListener('click', () => this.openMask());
     $('source-file').addEventListener('change', () => {
       const [file] = $('source-file').files;
       $('source-file').value = '';
@@ -33,6 +28,8 @@ export class Source {
 
   get isSet() { return this.picture !== null; }
 
+  get isMasked() { return this.isSet && this.mask !== null && !this.mask.isEmpty; }
+
   get strength() { return Number($('strength').value); }
 
   /** Uses a file; returns whether it is a picture. */
@@ -43,7 +40,7 @@ export class Source {
       $('source-note').textContent = t('source.bad');
       return false;
     }
-    this.mask.reset();
+    this.mask?.reset();
     const { width, height } = this.picture;
     const thumbnail = canvasOf(this.picture, 0, 0, width, height, Math.min(1, 240 / Math.max(width, height)));
     $('source-picture').src = thumbnail.toDataURL();
@@ -54,15 +51,26 @@ export class Source {
 
   remove() {
     this.picture = null;
-    this.mask.reset();
+    this.mask?.reset();
     $('source-picture').removeAttribute('src');
     this.changed();
+  }
+
+  async openMask() {
+    // Few need it, so it comes when somebody does.
+    const { MaskPainter } = await import('./mask.js');
+    this.mask ??= new MaskPainter(() => {
+      // What is painted over is drawn anew altogether, unless somebody wants less.
+      if (this.isMasked && this.strength === standardStrength) $('strength').value = 1;
+      this.changed();
+    });
+    this.mask.open(this.picture);
   }
 
   changed() {
     $('source-set').hidden = !this.isSet;
     $('source-choose').hidden = this.isSet;
-    $('source-note').textContent = this.isSet && !this.mask.isEmpty ? t('mask.set') : '';
+    $('source-note').textContent = this.isMasked ? t('mask.set') : '';
     $('strength-figure').textContent = this.strength.toFixed(2);
     this.onChange();
   }
@@ -71,7 +79,7 @@ export class Source {
   fields(width, height) {
     const part = this.part(width, height);
     const image = canvasOf(this.picture, ...part);
-    if (this.mask.isEmpty) return { image: image.toDataURL() };
+    if (!this.isMasked) return { image: image.toDataURL() };
     const [x, y, across, down] = part;
     return {
       image: image.toDataURL(), mask: this.mask.data(x, y, across, down, image.width, image.height),
