@@ -93,6 +93,8 @@ public final class JobStore: Sendable {
         configuration.prepareDatabase { db in
             // A commit survives the end of the process; only a power cut may undo the last ones.
             try db.execute(sql: "PRAGMA synchronous = NORMAL")
+            // Rows are small: 2 MB of pages for each connection would look like a leak for hours.
+            try db.execute(sql: "PRAGMA cache_size = -256")
         }
         let database = try DatabasePool(path: url.path, configuration: configuration)
         let damage = try database.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
