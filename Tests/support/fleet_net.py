@@ -161,3 +161,44 @@ class Fleet:
 
     def __exit__(self, *_):
         self.stop()
+
+
+class LocalFleet:
+    """NATS, one gateway and one worker on this machine's own loopback address."""
+
+    def __init__(self, program, port=42220):
+        self.folder = tempfile.TemporaryDirectory(prefix="inkstone-fleet-")
+        place = pathlib.Path(self.folder.name)
+        queue = ["--queue", f"nats://127.0.0.1:{port}"]
+        self.errors = open(place / "errors", "w", encoding="utf-8")
+
+        def run(*words, **more):
+            return subprocess.Popen(list(map(str, words)), stderr=self.errors, cwd=ROOT, **more)
+
+        self.processes = [run(
+            "nats-server", "-a", "127.0.0.1", "-p", port, "-js", "-sd", place / "store")]
+        self.processes.append(run(program, "worker", *queue, stdout=subprocess.DEVNULL))
+        gateway = run(program, "serve", "--port", "0", "--page-port", "0", "--data", place / "data",
+                      *queue, stdout=subprocess.PIPE, text=True)
+        self.processes.append(gateway)
+        for line in gateway.stdout:
+            if match := re.search(r"API +(http://\S+:\d+)/v1/images/generations", line):
+                self.base = match.group(1)
+                break
+        end = time.monotonic() + 60
+        while self.ask("/readyz")[0] != 200:
+            if time.monotonic() > end:
+                sys.exit(f"the fleet was not ready in time: {(place / 'errors').read_text()}")
+            time.sleep(0.1)
+
+    def ask(self, path, body=None, method=None, **headers):
+        return Fleet.ask(self, self.base, path, body, method, 300, **headers)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self.processes):
+            process.kill()
+            process.wait()
+        self.folder.cleanup()
