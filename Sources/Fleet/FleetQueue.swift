@@ -487,6 +487,7 @@
                 }
                 _ = await end(job, Self.overdue, isOverdue: true)
             }
+            guard settings.age > 0 else { return }
             for (id, entry) in index {
                 if let finished = entry.job.finished, finished + settings.age < now { drop(id) }
             }

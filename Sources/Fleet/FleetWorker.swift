@@ -30,6 +30,7 @@
             var isDraining = false
             var finished = 0
             var lost = 0
+            var window: Double
         }
 
         private let engine: InferenceEngine
@@ -40,7 +41,7 @@
         private let host: String
         /// Unique in the fleet.
         package let name: String
-        private let state = Mutex(State())
+        private let state: Mutex<State>
 
         /// A worker over a loaded engine.
         ///
@@ -56,6 +57,7 @@
             self.engine = engine
             self.store = store
             settings = store.settings
+            state = Mutex(State(window: store.settings.window))
             loadStatus = status
             host = ProcessInfo.processInfo.hostName
             name =
@@ -89,6 +91,7 @@
                         subject: FleetNames.queueSubject(model.id), window: settings.window)
                 }
             }
+            state.withLock { $0.window = consumer.window }
             let cancels = try store.connection.subscribe(FleetNames.cancel("*")) {
                 [weak self] subject, _ in
                 self?.stop(String(subject.split(separator: ".").last ?? ""))
@@ -105,6 +108,7 @@
         }
 
         private func take(from consumer: PullConsumer) async {
+            var isAway = false
             while !isDraining {
                 let busy = state.withLock { $0.held.count }
                 guard busy < settings.running else {
@@ -114,13 +118,15 @@
                 do {
                     // One that has work leaves a new job to those that have none.
                     if busy > 0 { try await Task.sleep(for: .milliseconds(10 * busy)) }
-                    if let message = try await consumer.next(within: busy == 0 ? 2 : 0) {
+                    if let message = try await consumer.next(within: busy == 0 ? 2 : 0.05) {
                         await accept(message)
-                    } else if busy > 0 {
-                        try await Task.sleep(for: .milliseconds(20))
                     }
+                    isAway = false
                 } catch {
-                    logger.warning("no jobs come", metadata: ["error": "\(error)"])
+                    if !isAway {
+                        logger.warning("no jobs come", metadata: ["error": "\(error)"])
+                    }
+                    isAway = true
                     try? await Task.sleep(for: .milliseconds(500))
                 }
             }
@@ -251,7 +257,9 @@
         private func keepAlive(_ job: FleetJob) async {
             var (pulse, moved) = (engine.pulse, ContinuousClock.now)
             while true {
-                do { try await Task.sleep(for: .seconds(settings.window / 3)) } catch { return }
+                do { try await Task.sleep(for: .seconds(state.withLock { $0.window } / 3)) } catch {
+                    return
+                }
                 if engine.pulse != pulse { (pulse, moved) = (engine.pulse, .now) }
                 guard ContinuousClock.now - moved < .seconds(settings.hangTimeout) else {
                     logger.error("the engine stands still", metadata: ["job": "\(job.id)"])

@@ -4,12 +4,13 @@
 
 Needs root, iproute2, nats-server, and a program built with --traits Fleet.
 
-    Tests/fleet/fleet.py [--only first|chaos|cut|outage|drain|limits] [--jobs 300] [--program FILE]
+    Tests/fleet/fleet.py [--only first,chaos,cut,outage,drain] [--jobs 300] [--program FILE]
 """
 
 import argparse
 import base64
 import json
+import os
 import pathlib
 import random
 import signal
@@ -340,16 +341,13 @@ def main():
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / ".build/release/inkstone")
     options = parser.parse_args()
-    parts = {"first": lambda: first(options.program), "cut": lambda: cut(options.program),
-             "chaos": lambda: chaos(options.program, options.jobs),
-             "outage": lambda: outage(options.program), "drain": lambda: drain(options.program)}
+    parts = {"first": first, "chaos": chaos, "cut": cut, "outage": outage, "drain": drain}
     for name in options.only.split(","):
-        print(f"{name}: {parts[name].__doc__ or ''}", flush=True)
+        print(f"{name}: {parts[name].__doc__}", flush=True)
         # A namespace cannot be left: every part has a process of its own.
-        import os
         child = os.fork()
         if child == 0:
-            parts[name]()
+            parts[name](*([options.program, options.jobs] if name == "chaos" else [options.program]))
             os._exit(min(check.failed, 100))
         check.failed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
     check.end()
