@@ -221,7 +221,10 @@
                     ?? job.ended(.failed, Self.givenUp(job), at: now)
             }
             guard let (job, isChanged) = outcome, isChanged else { return nil }
-            if job.state == .running { return job }
+            if job.state == .running {
+                logger.info("begins", metadata: ["job": "\(job.id)", "attempt": "\(job.attempts)"])
+                return job
+            }
             if job.state == .failed {
                 logger.error("a job is given up", metadata: ["job": "\(job.id)"])
                 _ = try? await store.connection.store(

@@ -37,7 +37,7 @@
             self.window = known > 0 ? Double(known) / 1e9 : window
         }
 
-        /// - Parameter window: for a new list of those who share; without one there must be one.
+        // With a window a list of those who share is made, without one there must be one.
         private static func join(
             _ connection: NATSConnection, _ stream: String, _ subject: String, _ window: Double?
         ) throws -> OpaquePointer {
