@@ -45,7 +45,7 @@ def kinds(count):
         request = {
             "prompt": f"a {dice.choice(things)} number {number}", "seed": 1000 + 7 * number,
             "size": dice.choice(["128x128", "128x128", "64x64", "96x128"]),
-            "steps": dice.randint(3, 12), "n": dice.choice([1, 1, 1, 2]),
+            "steps": dice.randint(4, 40), "n": dice.choice([1, 1, 1, 2]),
         }
         if number % 5 == 1:
             request |= {"guidance_scale": 3.0, "negative_prompt": "blur"}
@@ -148,7 +148,7 @@ def chaos(program, count):
 
         def disturb():
             turn = 0
-            while not stop.wait(3):
+            while not stop.wait(2.5):
                 turn += 1
                 if turn == 4:
                     fleet.nats.kill()
@@ -173,6 +173,7 @@ def chaos(program, count):
         def send(offset):
             for number in range(offset, count, 8):
                 jobs[number] = submit(fleet, requests[number], f"key-{number}", choose, refusals)
+                time.sleep(2)  # so that there are jobs in work for as long as things are ended
 
         begin = time.monotonic()
         disturber = threading.Thread(target=disturb)
