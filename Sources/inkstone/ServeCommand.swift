@@ -80,6 +80,13 @@ struct ServeCommand: AsyncParsableCommand {
 
     mutating func validate() throws {
         try checkPorts(port, pagePort)
+        if queueOptions.queue != nil,
+            model != [ModelLocator.embeddedModel] || !lora.isEmpty || workers.workers != 1
+        {
+            throw ValidationError(
+                "a gateway with --queue draws nothing itself; give --model and --lora to"
+                    + " 'inkstone worker --queue', and leave --workers away.")
+        }
         _ = try lora.map(LoRAOption.parse)
         if !lora.isEmpty, model.count > 1 {
             throw ValidationError(

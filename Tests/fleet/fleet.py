@@ -4,7 +4,7 @@
 
 Needs root, iproute2, nats-server, and a program built with --traits Fleet.
 
-    Tests/fleet/fleet.py [--only first,chaos,cut,outage,drain] [--jobs 300] [--program FILE]
+    Tests/fleet/fleet.py [--only first,chaos,cut,outage,drain,tls] [--jobs 300] [--program FILE]
 """
 
 import argparse
@@ -15,6 +15,7 @@ import pathlib
 import random
 import signal
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -331,13 +332,62 @@ def drain(program):
             fleet.show()
 
 
+def tls(program):
+    """NATS with TLS, certificates of both sides, and a password."""
+    with Fleet(program, gateways=1, workers=1) as fleet:
+        place = fleet.place
+
+        def openssl(*words):
+            subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True, cwd=place)
+
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca-key.pem", "-out", "ca.pem",
+                "-subj", "/CN=test", "-days", "2")
+        for name in ["server", "client"]:
+            openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}-key.pem", "-out",
+                    f"{name}.csr", "-subj", f"/CN={name}")
+            (place / "names").write_text("subjectAltName=IP:10.77.0.2\n", encoding="utf-8")
+            openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca-key.pem",
+                    "-CAcreateserial", "-out", f"{name}.pem", "-days", "2", "-extfile", "names")
+        (place / "nats.conf").write_text(f"""
+            tls {{ cert_file: "{place}/server.pem", key_file: "{place}/server-key.pem",
+                   ca_file: "{place}/ca.pem", verify: true }}
+            authorization {{ user: "ink", password: "stone" }}
+            """, encoding="utf-8")
+        fleet.nats.words += ["-c", place / "nats.conf"]
+        files = ["--queue-ca", place / "ca.pem", "--queue-certificate", place / "client.pem",
+                 "--queue-key", place / "client-key.pem"]
+
+        def address(node, password):
+            words = list(node.words)
+            words[words.index("--queue") + 1] = f"tls://ink:{password}@10.77.0.2:4222"
+            return words + files
+
+        right = [address(node, "stone") for node in [*fleet.gateways, *fleet.workers]]
+        wrong = address(fleet.workers[0], "steel")
+        for node, words in zip([*fleet.gateways, *fleet.workers], right):
+            node.words = words
+        fleet.start()
+        job = submit(fleet, {"prompt": "a star", "seed": 1, "steps": 4}, "tls", lambda: fleet.bases[0])
+        [answer] = wait_for(fleet, [job], lambda: fleet.bases[0], 30).values()
+        check("a job goes through", answer["state"] == "succeeded")
+        ended = subprocess.run(fleet.network.command("w1", *wrong), capture_output=True, text=True,
+                               timeout=90, check=False, cwd=ROOT)
+        check("a wrong password is said in a sentence", ended.returncode == 64 and "steel" not in ended.stderr,
+              f"{ended.returncode} {ended.stderr.strip()}")
+        check("and passwords are not shown", "stone@" not in "".join(
+            node.text() for node in [*fleet.gateways, *fleet.workers]))
+        if check.failed:
+            fleet.show()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="first,chaos,cut,outage,drain")
+    parser.add_argument("--only", default="first,chaos,cut,outage,drain,tls")
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / ".build/release/inkstone")
     options = parser.parse_args()
-    parts = {"first": first, "chaos": chaos, "cut": cut, "outage": outage, "drain": drain}
+    parts = {"first": first, "chaos": chaos, "cut": cut, "outage": outage, "drain": drain,
+             "tls": tls}
     for name in options.only.split(","):
         print(f"{name}: {parts[name].__doc__}", flush=True)
         # A namespace cannot be left: every part has a process of its own.

@@ -33,9 +33,12 @@
 
         init(_ status: natsStatus, _ jetStream: jsErrCode = jsErrCode(0), while action: String) {
             code = Self.code(status, jetStream)
-            let detail = nats_GetLastError(nil).map { String(cString: $0) } ?? ""
+            // In front of the client's own words stands its file and line.
+            let words = nats_GetLastError(nil).map { String(cString: $0) } ?? ""
+            let place = words.firstRange(of: "): ").map(\.upperBound)
+            let detail = place.map { String(words[$0...]) } ?? words
             let text = String(cString: natsStatus_GetText(status))
-            description = "\(action): \(detail.isEmpty ? text : "\(text), \(detail)")"
+            description = "\(action): \(detail.isEmpty ? text : detail)"
         }
 
         private static func code(_ status: natsStatus, _ jetStream: jsErrCode) -> Code {
