@@ -67,14 +67,18 @@ def main():
             print(f"{name:9} {medians[name]:.1f} ms a picture, quartiles"
                   f" {quarter[0] * 1000:.1f} to {quarter[2] * 1000:.1f}")
         print(f"overhead  {medians['fleet'] - medians['embedded']:.1f} ms a picture (under 5 wanted)")
+        before, asked = fleet.processor_seconds(), 0
         rates = {name: [] for name in both}
         for _ in range(3):
             for name, ask in both.items():
                 rates[name].append(many(ask, options.pictures))
+                asked += options.pictures if name == "fleet" else 0
         middle = {name: statistics.median(rate) for name, rate in rates.items()}
         for name, rate in rates.items():
             print(f"{name:9} {middle[name]:.2f} pictures/s with 4 users"
                   f" ({', '.join(f'{one:.2f}' for one in rate)})")
+        for name, seconds in fleet.processor_seconds().items():
+            print(f"{name:9} {1000 * (seconds - before[name]) / asked:.2f} ms of processor time a picture")
         print(f"throughput {100 * (middle['fleet'] / middle['embedded'] - 1):+.1f} %"
               " (above -3 wanted)")
 

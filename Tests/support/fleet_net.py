@@ -191,6 +191,14 @@ class LocalFleet:
                 sys.exit(f"the fleet was not ready in time: {(place / 'errors').read_text()}")
             time.sleep(0.1)
 
+    def processor_seconds(self):
+        """What each process has used so far."""
+        def seconds(process):
+            fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+        return dict(zip(["NATS", "worker", "gateway"], map(seconds, self.processes)))
+
     def ask(self, path, body=None, method=None, **headers):
         return Fleet.ask(self, self.base, path, body, method, 300, **headers)
 
