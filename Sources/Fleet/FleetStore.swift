@@ -12,8 +12,8 @@
 
     /// Everything that a fleet keeps in NATS.
     package final class FleetStore: Sendable {
-        let connection: NATSConnection
-        let jobs, keys, workers, models: Bucket
+        package let connection: NATSConnection
+        package let jobs, keys, workers, models: Bucket
         let settings: FleetSettings
 
         /// Opens what is there and makes what is missing.
@@ -43,7 +43,7 @@
         static var now: Double { Date().timeIntervalSince1970 }
 
         /// Makes the queue of a model if there is none.
-        func ensureQueue(of model: String) async throws {
+        package func ensureQueue(of model: String) async throws {
             try await connection.ensure(
                 StreamPlan(
                     name: FleetNames.queue(model), subject: FleetNames.queueSubject(model),
@@ -57,7 +57,7 @@
         // MARK: - Jobs
 
         /// A job as it is now.
-        func job(_ id: String) async throws -> (job: FleetJob, revision: UInt64)? {
+        package func job(_ id: String) async throws -> (job: FleetJob, revision: UInt64)? {
             guard FleetNames.token(id) == id, !id.isEmpty,
                 let (bytes, revision) = try await jobs.value(of: id)
             else { return nil }
@@ -72,7 +72,7 @@
         ///   - change: what it becomes, `nil` to leave it.
         /// - Returns: the job as it is now, and whether it was changed; `nil` where there is none.
         /// - Throws: `NATSError`, `DecodingError` for a job of another version.
-        func change(
+        package func change(
             _ id: String, base: FleetJob? = nil, _ change: (FleetJob) -> FleetJob?
         ) async throws -> (job: FleetJob, isChanged: Bool)? {
             while true {
@@ -91,7 +91,7 @@
         // MARK: - Files
 
         /// Keeps a file under its digest.
-        func keep(_ bytes: [UInt8]) async throws -> StoredFile {
+        package func keep(_ bytes: [UInt8]) async throws -> StoredFile {
             let file = StoredFile(digest: digest(bytes), size: bytes.count)
             for (number, part) in file.parts(of: NATSConnection.messageLimit).enumerated() {
                 try await connection.store(
@@ -101,7 +101,7 @@
         }
 
         /// The bytes of a file, or `nil` if it is no longer there.
-        func read(_ file: StoredFile) async throws -> [UInt8]? {
+        package func read(_ file: StoredFile) async throws -> [UInt8]? {
             var bytes: [UInt8] = []
             bytes.reserveCapacity(file.size)
             for number in file.parts(of: NATSConnection.messageLimit).indices {
@@ -115,7 +115,7 @@
         }
 
         /// The bytes of a file whose length nobody told.
-        func read(named name: String) async throws -> [UInt8]? {
+        package func read(named name: String) async throws -> [UInt8]? {
             guard name.utf8.count == 64, FleetNames.token(name) == name else { return nil }
             var bytes: [UInt8] = []
             var number = 0

@@ -58,7 +58,7 @@ struct FleetJobTests {
 
 extension ModelDescription {
     /// Limits for requests of tests.
-    fileprivate static let small = ModelDescription(
+    static let small = ModelDescription(
         id: "m", name: "M", summary: [:], license: "",
         defaults: Defaults(
             size: PixelSize(width: 64, height: 64), steps: 2, guidanceScale: 0, negativePrompt: ""),
