@@ -217,7 +217,7 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "FleetTests",
-            dependencies: ["Engine", "Fleet", "Imaging", "Service"], swiftSettings: settings),
+            dependencies: ["Engine", "Fleet", "Service"], swiftSettings: settings),
         .testTarget(
             name: "TelemetryTests",
             dependencies: [

@@ -28,6 +28,19 @@ package struct FleetJob: Sendable, Codable, Equatable {
         package var promptTruncated: Bool
         package var seconds: Timings
         package var loras: [LoRANote]
+
+        package init(
+            index: Int, seed: UInt64, pixelDigest: String, file: StoredFile,
+            promptTruncated: Bool, seconds: Timings, loras: [LoRANote]
+        ) {
+            self.index = index
+            self.seed = seed
+            self.pixelDigest = pixelDigest
+            self.file = file
+            self.promptTruncated = promptTruncated
+            self.seconds = seconds
+            self.loras = loras
+        }
     }
 
     package var id: String
@@ -53,6 +66,19 @@ package struct FleetJob: Sendable, Codable, Equatable {
     package var worker: String?
     /// Who accepted it.
     package var gateway: String?
+
+    /// A job that waits.
+    package init(
+        id: String, model: String, request: ImageRequest, requestID: String? = nil,
+        owner: String? = nil, created: Double
+    ) {
+        self.id = id
+        self.model = model
+        self.request = request
+        self.requestID = requestID
+        self.owner = owner
+        self.created = created
+    }
 
     /// As the gateway's other parts know jobs; a source that is not given has its strength alone.
     package func job(source pixels: ImageRequest.Source? = nil) -> Job {

@@ -2,6 +2,7 @@
 
 import Engine
 import Fleet
+import Service
 import Testing
 
 /// What may happen to a job, and what may not.

@@ -4,7 +4,7 @@
     import Engine
     import Fleet
     import Foundation
-    import Imaging
+    import Service
     import Testing
 
     /// What is kept in a real NATS server.

@@ -31,7 +31,10 @@
                 subscription = try Self.join(connection, stream, subject, window)
             }
             var info: UnsafeMutablePointer<jsConsumerInfo>?
-            natsSubscription_GetConsumerInfo(&info, subscription, nil, nil)
+            var code = jsErrCode(0)
+            try check(
+                js_GetConsumerInfo(&info, connection.context, stream, Self.name, nil, &code), code,
+                "asking who shares the queue '\(stream)'")
             defer { jsConsumerInfo_Destroy(info) }
             let known = info?.pointee.Config?.pointee.AckWait ?? 0
             self.window = known > 0 ? Double(known) / 1e9 : window
