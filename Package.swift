@@ -34,6 +34,9 @@ let package = Package(
         .executable(name: "inkstone", targets: ["inkstone"]),
         .executable(name: "imgbench", targets: ["imgbench"]),
     ],
+    traits: [
+        .trait(name: "Fleet", description: "More than one machine, over NATS. Needs libnats-dev.")
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
@@ -53,6 +56,8 @@ let package = Package(
             name: "CKernels",
             linkerSettings: [.linkedLibrary("pthread"), .linkedLibrary("m")]
         ),
+        // Without pkg-config: a build without the trait must not look for it.
+        .systemLibrary(name: "CNATS"),
         .systemLibrary(
             name: "CSPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
         .systemLibrary(
@@ -127,11 +132,21 @@ let package = Package(
             resources: page.map { .embedInCode("Page/\($0)") },
             swiftSettings: settings
         ),
+        .target(
+            name: "Fleet",
+            dependencies: [
+                "Engine", "Imaging", "Service", "Telemetry", "ZImage",
+                .target(name: "CNATS", condition: .when(traits: ["Fleet"])),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "inkstone",
             dependencies: [
                 "Catalog",
                 "Engine",
+                "Fleet",
                 "Gateway",
                 "Service",
                 "Telemetry",
@@ -202,6 +217,9 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings),
+        .testTarget(
+            name: "FleetTests",
+            dependencies: ["Engine", "Fleet", "Service"], swiftSettings: settings),
         .testTarget(
             name: "TelemetryTests",
             dependencies: [

@@ -158,6 +158,14 @@ public struct ImageRequest: Sendable, Equatable {
         self.loras = loras
     }
 
+    /// The same request with another picture to start from, or none.
+    package func starting(from source: Source?) -> ImageRequest {
+        ImageRequest(
+            prompt: prompt, negativePrompt: negativePrompt, size: size, steps: steps,
+            guidanceScale: guidanceScale, cfgNormalization: cfgNormalization,
+            cfgTruncation: cfgTruncation, seed: seed, count: count, source: source, loras: loras)
+    }
+
     /// The same request without its first pictures.
     package func dropping(first number: Int) -> ImageRequest {
         precondition(number < count, "a request keeps at least one picture")

@@ -101,6 +101,8 @@ public struct GenerationError: Error, Sendable, Equatable, CustomStringConvertib
         case lora
         /// There is no room on the disk, or it cannot be written to.
         case storage
+        /// The queue of a fleet cannot be reached; it may pass.
+        case queueUnreachable
         /// Anything else.
         case internalFailure
     }

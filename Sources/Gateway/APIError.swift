@@ -128,6 +128,10 @@ extension APIError {
             self.init(
                 .serviceUnavailable, type: "server_error", code: "storage_full",
                 error.message, retryAfter: patience)
+        case .queueUnreachable:
+            self.init(
+                .serviceUnavailable, type: "server_error", code: "queue_unreachable",
+                error.message, retryAfter: patience)
         case .internalFailure:
             self.init(
                 .internalServerError, type: "server_error", code: "internal_error",

@@ -9,11 +9,13 @@ package import Service
 /// What all routes share, and the table of routes.
 package struct Gateway: Sendable {
     /// Everything that is drawn is a job of this service.
-    let jobs: JobService
+    let jobs: any JobQueue
     /// What the jobs run on.
     let generator: MeteredGenerator
     /// The same as a pool of workers, where it is one: models come and go.
     let pool: WorkerPool?
+    /// What has figures of its own for `/metrics`.
+    let reporter: (any MetricReporting)?
     let configuration: GatewayConfiguration
     let telemetry: ServiceTelemetry
     let log: RequestLog
@@ -35,10 +37,25 @@ package struct Gateway: Sendable {
         configuration: GatewayConfiguration,
         telemetry: ServiceTelemetry, logger: Logger
     ) {
+        self.init(
+            generator: generator, keys: keys, configuration: configuration, telemetry: telemetry,
+            logger: logger
+        ) { metered in
+            JobService(
+                engine: metered, store: store, limits: configuration.jobs, logger: logger)
+        }
+    }
+
+    /// A service in front of a generator, whose jobs are kept by what `queue` makes; that is told
+    /// what counts their events.
+    package init(
+        generator: any ImageGenerating, keys: KeyStore? = nil, configuration: GatewayConfiguration,
+        telemetry: ServiceTelemetry, logger: Logger, queue: (MeteredGenerator) -> any JobQueue
+    ) {
         self.generator = MeteredGenerator(generator, metrics: telemetry.engine)
         pool = generator as? WorkerPool
-        jobs = JobService(
-            engine: self.generator, store: store, limits: configuration.jobs, logger: logger)
+        reporter = generator as? any MetricReporting
+        jobs = queue(self.generator)
         self.keys = keys
         self.configuration = configuration
         state = ServiceState(configuration)

@@ -47,11 +47,21 @@ public func serve(
     reload: (@Sendable () throws -> GatewayConfiguration)? = nil,
     onReady: @escaping @Sendable (GatewayAddresses) async -> Void = { _ in }
 ) async throws {
-    try checkReach(of: configuration, hasKeys: keys?.isEmpty == false)
     let gateway = Gateway(
         generator: generator, store: store, keys: keys, configuration: configuration,
         telemetry: telemetry,
         logger: logger)
+    try await serve(gateway, reload: reload, onReady: onReady)
+}
+
+/// Serves a gateway that is made already, as the function above says.
+package func serve(
+    _ gateway: Gateway, reload: (@Sendable () throws -> GatewayConfiguration)? = nil,
+    onReady: @escaping @Sendable (GatewayAddresses) async -> Void = { _ in }
+) async throws {
+    let (configuration, telemetry, logger) =
+        (gateway.configuration, gateway.telemetry, gateway.logger)
+    try checkReach(of: configuration, hasKeys: gateway.keys?.isEmpty == false)
     let resuming = Task { await resume(gateway.jobs, logger) }
     defer { resuming.cancel() }
     let ports = [configuration.port] + (configuration.pagePort.map { [$0] } ?? [])
@@ -82,7 +92,7 @@ public func serve(
 }
 
 /// Takes up earlier jobs as soon as there is a model to draw them.
-private func resume(_ jobs: JobService, _ logger: Logger) async {
+private func resume(_ jobs: any JobQueue, _ logger: Logger) async {
     do {
         while await jobs.models.isEmpty { try await Task.sleep(for: .milliseconds(100)) }
         try await jobs.resume()

@@ -27,7 +27,7 @@ package final class EngineMetrics: Sendable {
                 case .busy: self = .busy
                 case .notLoaded: self = .notLoaded
                 case .numeric: self = .numeric
-                case .storage: self = .storage
+                case .storage, .queueUnreachable: self = .storage
                 case .workerLost: self = .workerLost
                 case .deadline: self = .cancelled
                 case .lora: self = .lora

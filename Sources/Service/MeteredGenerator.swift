@@ -51,13 +51,21 @@ package final class MeteredGenerator: ImageGenerating, Sendable {
     package func events(
         for request: ImageRequest, model: String, report: JobReport?
     ) -> AsyncThrowingStream<JobEvent, any Error> {
+        count(
+            base.events(for: request, model: model), of: request, model: model, report: report)
+    }
+
+    /// Counts what happens to a request that somebody else runs.
+    package func count(
+        _ events: AsyncThrowingStream<JobEvent, any Error>, of request: ImageRequest,
+        model: String, report: JobReport? = nil
+    ) -> AsyncThrowingStream<JobEvent, any Error> {
         let id = counter.add(1, ordering: .relaxed).newValue
         let meter = JobMeter(
             metrics: metrics, model: model, request: request, report: report
         ) { change in
             self.estimate.withLock { change(&$0, id) }
         }
-        let events = base.events(for: request, model: model)
         return AsyncThrowingStream { continuation in
             // Events are taken at once: what they tell is when they happened, not when a client
             // was ready to read.

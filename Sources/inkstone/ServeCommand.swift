@@ -61,6 +61,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     @OptionGroup var dataOptions: DataOptions
     @OptionGroup var workers: WorkerOptions
+    @OptionGroup var queueOptions: QueueOptions
     @OptionGroup var scheduling: SchedulerOptions
     @Option(
         help: ArgumentHelp(
@@ -79,6 +80,13 @@ struct ServeCommand: AsyncParsableCommand {
 
     mutating func validate() throws {
         try checkPorts(port, pagePort)
+        if queueOptions.queue != nil,
+            model != [ModelLocator.embeddedModel] || !lora.isEmpty || workers.workers != 1
+        {
+            throw ValidationError(
+                "a gateway with --queue draws nothing itself; give --model and --lora to"
+                    + " 'inkstone worker --queue', and leave --workers away.")
+        }
         _ = try lora.map(LoRAOption.parse)
         if !lora.isEmpty, model.count > 1 {
             throw ValidationError(
@@ -88,15 +96,21 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        // A mistyped name ends the program before anybody is told that it serves.
-        let launches = try model.map { try launch($0) }
         let telemetry = ServiceTelemetry(
             version: version,
             accessLog: try accessLog.map { try AccessLog(path: $0, format: accessLogFormat) })
-        let store = try JobStore(folder: dataOptions.folder)
-        let keys = try KeyStore(folder: dataOptions.folder)
         var logger = logFormat.logger
         logger.logLevel = .info
+        #if Fleet
+            if queueOptions.queue != nil {
+                let keys = try KeyStore(folder: dataOptions.folder)
+                return try await serveFleet(telemetry, keys, logger)
+            }
+        #endif
+        // A mistyped name ends the program before anybody is told that it serves.
+        let launches = try model.map { try launch($0) }
+        let store = try JobStore(folder: dataOptions.folder)
+        let keys = try KeyStore(folder: dataOptions.folder)
         let pool = try WorkerPool(
             settings: workers.settings(models: launches.count), metrics: telemetry.engine,
             logger: logger)
@@ -136,6 +150,16 @@ struct ServeCommand: AsyncParsableCommand {
             await pool.shutdown()
             Foundation.exit(EXIT_SUCCESS)
         }
+    }
+
+    /// What a gateway without models of its own needs to know.
+    func fleetConfiguration() throws -> GatewayConfiguration {
+        var configuration = GatewayConfiguration(
+            version: version, host: host, port: port, pagePort: pagePort,
+            allowRemoteWithoutKeys: allowRemoteWithoutKeys, allowedHosts: allowedHost,
+            allowedOrigins: allowedOrigin, benchmarks: dataOptions.benchmarkFolder)
+        configuration.loras = LoRARegistry(folder: dataOptions.loraFolder)
+        return configuration
     }
 
     private func gatewayConfiguration() throws -> GatewayConfiguration {
@@ -222,7 +246,7 @@ struct ServeCommand: AsyncParsableCommand {
     /// What goes on side by side.
     private enum Part { case service, loading }
 
-    private static func say(_ text: String) {
+    static func say(_ text: String) {
         FileHandle.standardOutput.write(Data("inkstone: \(text)\n".utf8))
     }
 }

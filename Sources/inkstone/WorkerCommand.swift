@@ -10,16 +10,32 @@ import Service
 import Tensors
 import ZImage
 
-/// `inkstone worker`: one model in a process of its own, started by `serve`.
+/// `inkstone worker`: one model in a process of its own, started by `serve`; or, with `--queue`, by
+/// anybody, for a fleet.
 ///
-/// It ends when its standard input closes, which is when the process that started it ends.
+/// One that `serve` started ends when its standard input closes, which is when that process ends.
 struct WorkerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "worker", abstract: "Run a model for the process that started this one.",
+        commandName: "worker",
+        abstract: "Run a model for the process that started this one, or for a fleet.",
         shouldDisplay: false)
 
     @Option(help: ArgumentHelp("Unix socket to listen on.", valueName: "path"))
-    var socket: String
+    var socket: String?
+
+    @OptionGroup var queueOptions: QueueOptions
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Jobs of a fleet that this worker has at once.", valueName: "count"))
+    var jobs = 4
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "What jobs of a fleet may still take when this worker is asked to end.",
+            valueName: "seconds"))
+    var grace = 60.0
 
     @Option(help: ArgumentHelp("Name of a model, or its folder.", valueName: "name|folder"))
     var model = ModelLocator.embeddedModel
@@ -36,9 +52,22 @@ struct WorkerCommand: AsyncParsableCommand {
 
     mutating func validate() throws {
         _ = try lora.map(LoRAOption.parse)
+        guard (socket == nil) != (queueOptions.queue == nil) else {
+            throw ValidationError(
+                "a worker serves a --socket or a --queue; give one of the two.")
+        }
+        guard (1...1000).contains(jobs), (0...100_000).contains(grace) else {
+            throw ValidationError(
+                "--jobs must be between 1 and 1000 and --grace between 0 and 100000 seconds, got"
+                    + " \(jobs) and \(grace).")
+        }
     }
 
     func run() async throws {
+        #if Fleet
+            if queueOptions.queue != nil { return try await runForFleet() }
+        #endif
+        guard let socket else { return }
         // The gateway decides when a worker ends, also where a supervisor signals both.
         for ignored in [SIGINT, SIGTERM, SIGHUP] { signal(ignored, SIG_IGN) }
         // It was started as /proc/self/exe and would be listed as 'exe'.
@@ -48,7 +77,7 @@ struct WorkerCommand: AsyncParsableCommand {
         let device = try options.makeBackend(for: folder)
         let loras = try lora.map(LoRAOption.parse)
         let (promptCache, weightCache) = (caches.promptCache, caches.weightCache)
-        let (limits, socket) = (scheduling.limits, socket)
+        let limits = scheduling.limits
         let registry = LoRARegistry(
             folder: loraFolder.map { URL(filePath: $0) }, models: [folder.url])
         var logger = Logger(label: "inkstone.worker")

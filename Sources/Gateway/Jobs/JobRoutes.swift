@@ -118,7 +118,7 @@ extension Gateway {
         }
         let wanted = query.limit
         query.limit += 1
-        let found = try await jobs.store.jobs(query)
+        let found = try await jobs.jobs(query)
         var rows: [JobAnswer] = []
         for job in found.prefix(wanted) {
             rows.append(JobAnswer(job, await jobs.progress(job.id)))

@@ -17,7 +17,9 @@ extension Gateway {
             [
                 .get: { _, context in
                     let name = context.parameters.get("name") ?? ""
-                    guard let file = files.file(name: name) ?? storedFile(name) else {
+                    var found = files.file(name: name)
+                    if found == nil { found = try await storedFile(name) }
+                    guard let file = found else {
                         throw APIError(
                             .notFound, code: "file_not_found",
                             "There is no such picture, or newer ones have displaced it; ask for"
@@ -64,8 +66,9 @@ extension Gateway {
     }
 
     /// A picture of the job store, for an address that outlives what is kept in memory.
-    private func storedFile(_ name: String) -> ImageFileStore.File? {
-        guard name.hasSuffix(".png"), let bytes = jobs.store.file(named: String(name.dropLast(4)))
+    private func storedFile(_ name: String) async throws -> ImageFileStore.File? {
+        guard name.hasSuffix(".png"),
+            let bytes = try await jobs.file(named: String(name.dropLast(4)))
         else { return nil }
         return .init(bytes: bytes, type: ImageFormat.png.mimeType)
     }

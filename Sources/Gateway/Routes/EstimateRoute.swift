@@ -84,7 +84,7 @@ extension Gateway {
     private func recall(_ model: String) async throws {
         guard generator.times.isEmpty(model: model) else { return }
         let query = JobQuery(states: [.succeeded], limit: Self.remembered)
-        for job in try await jobs.store.jobs(query).reversed() where job.model == model {
+        for job in try await jobs.jobs(query).reversed() where job.model == model {
             for picture in job.pictures {
                 generator.times.note(picture.seconds, job.request, model: model)
             }

@@ -8,7 +8,7 @@ import Service
 private struct HealthReport: Encodable {
     /// `ok`, or the first of the reasons.
     var status: String
-    /// Why no request should be sent here now: `loading`, `queue_full`, `draining`.
+    /// Why no request should be sent here now: `loading`, `queue_full`, `queue_unreachable`, `draining`.
     var reasons: [String]
     var model: String?
     var precision: String?
@@ -56,6 +56,7 @@ extension Gateway {
         var reasons: [String] = []
         if state.isDraining { reasons.append("draining") }
         if model == nil { reasons.append("loading") }
+        if await !jobs.isReachable { reasons.append("queue_unreachable") }
         if let capacity = configuration.capacity, depth + running >= capacity {
             reasons.append("queue_full")
         }

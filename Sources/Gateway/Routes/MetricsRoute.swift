@@ -16,7 +16,7 @@ extension Gateway {
                     let accept = request.headers[values: .accept].joined(separator: ",")
                     let format = MetricsText.Format(accept: accept)
                     // Asked first: their answers change what the registry has.
-                    let workers = await pool?.families() ?? []
+                    let workers = await reporter?.families() ?? []
                     let text = MetricsText.render(
                         telemetry.registry.families + workers, as: format)
                     return Response(

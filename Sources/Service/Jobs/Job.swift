@@ -80,6 +80,27 @@ public struct Job: Sendable, Equatable, Identifiable {
     public var failure: String?
     /// Pictures that are there, by index.
     public var pictures: [Picture]
+
+    /// A job of the given story.
+    package init(
+        id: String, model: String, request: ImageRequest, state: State, requestID: String? = nil,
+        owner: String? = nil, created: Date, started: Date? = nil, finished: Date? = nil,
+        deadline: Date? = nil, attempts: Int = 0, failure: String? = nil, pictures: [Picture] = []
+    ) {
+        self.id = id
+        self.model = model
+        self.request = request
+        self.state = state
+        self.requestID = requestID
+        self.owner = owner
+        self.created = created
+        self.started = started
+        self.finished = finished
+        self.deadline = deadline
+        self.attempts = attempts
+        self.failure = failure
+        self.pictures = pictures
+    }
 }
 
 /// What a client says about a job beside what to draw.
@@ -157,6 +178,11 @@ public struct JobStoreError: Error, Sendable, Equatable, CustomStringConvertible
     public let code: Code
     /// One sentence: what happened, where, and what to do.
     public let message: String
+
+    package init(code: Code, message: String) {
+        self.code = code
+        self.message = message
+    }
 
     /// The message.
     public var description: String { message }

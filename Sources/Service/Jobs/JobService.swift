@@ -14,7 +14,7 @@ public import Logging
 ///
 /// A call that waits for its pictures is a job that somebody watches: when its last watcher goes, it
 /// is cancelled. A detached job goes on by itself. Both survive the end of the process.
-public actor JobService: ImageGenerating {
+public actor JobService: JobQueue {
     /// How much is taken on and kept.
     public struct Limits: Sendable {
         /// Jobs that the engine works on or knows of.
@@ -76,6 +76,9 @@ public actor JobService: ImageGenerating {
         limits.pictureBytes = changed.pictureBytes
         limits.seconds = changed.seconds
     }
+
+    /// Always: the store is this process's own.
+    package var isReachable: Bool { true }
 
     /// The models that requests may name; the first one is the default.
     public var models: [ModelDescription] {
@@ -198,6 +201,12 @@ public actor JobService: ImageGenerating {
         return (job, live[job.id]?.progress)
     }
 
+    /// The jobs of a query, the newest first.
+    package func jobs(_ query: JobQuery) async throws -> [Job] { try await store.jobs(query) }
+
+    /// The PNG file of that name, if it is kept.
+    package nonisolated func file(named name: String) -> [UInt8]? { store.file(named: name) }
+
     /// The PNG file of a picture.
     public nonisolated func file(of picture: Job.Picture) -> [UInt8]? {
         store.files.read(picture.file)
@@ -222,41 +231,6 @@ public actor JobService: ImageGenerating {
         for request: ImageRequest, model: String
     ) -> AsyncThrowingStream<JobEvent, any Error> {
         events(for: request, model: model, Submission(), report: nil)
-    }
-
-    /// Runs a request as a job with the given particulars.
-    ///
-    /// Unless it is detached, or has an idempotency key, the job is cancelled when the iteration
-    /// ends early. `report` is told the moments of the job, and `onEnd` is called when nobody
-    /// listens any longer.
-    package nonisolated func events(
-        for request: ImageRequest, model: String, _ submission: Submission,
-        report: JobReport? = nil, onEnd: @escaping @Sendable () -> Void = {}
-    ) -> AsyncThrowingStream<JobEvent, any Error> {
-        report?.submit(.now)
-        return AsyncThrowingStream { continuation in
-            let task = Task {
-                defer {
-                    report?.end(.now)
-                    onEnd()
-                }
-                do {
-                    let job = try await submit(request, model: model, submission)
-                    if let events = try await watch(job.id) {
-                        for try await event in events {
-                            if case .started = event { report?.start(.now) }
-                            continuation.yield(event)
-                        }
-                    }
-                    // A cancelled iteration ends without an error.
-                    try Task.checkCancellation()
-                    continuation.finish()
-                } catch {
-                    continuation.finish(throwing: error)
-                }
-            }
-            continuation.onTermination = { _ in task.cancel() }
-        }
     }
 
     // MARK: - Running

@@ -378,7 +378,7 @@ public final class JobStore: Sendable {
         return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 
-    private static func newID() -> String {
+    package static func newID() -> String {
         let letters = Array("0123456789abcdefghijkmnpqrstuvwxyz")
         return "job-" + String((0..<20).map { _ in letters[Int.random(in: 0..<letters.count)] })
     }

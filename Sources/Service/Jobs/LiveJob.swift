@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Engine
+package import Engine
 public import Imaging
 import Synchronization
 
@@ -30,13 +30,13 @@ public struct JobProgress: Sendable, Equatable {
 }
 
 /// A job that is not final yet: what has happened so far, and who watches.
-final class LiveJob: Sendable {
+package final class LiveJob: Sendable {
     typealias Watcher = AsyncThrowingStream<JobEvent, any Error>.Continuation
 
-    let id: String
+    package let id: String
     let request: ImageRequest
     let model: String
-    let requestID: String?
+    package let requestID: String?
     /// When it is cancelled if it is not final by then.
     let deadline: Date?
     /// Pictures that an earlier run of the program finished.
@@ -63,7 +63,8 @@ final class LiveJob: Sendable {
         var end: Result<Void, any Error>?
     }
 
-    init(_ job: Job, earlier: [GeneratedImage], isDetached: Bool) {
+    /// A job of which nothing is known but what is stored.
+    package init(_ job: Job, earlier: [GeneratedImage], isDetached: Bool) {
         id = job.id
         request = job.request
         model = job.model
@@ -81,7 +82,7 @@ final class LiveJob: Sendable {
     /// What happened so far, in short, and then everything that happens.
     ///
     /// `onAbandoned` is called when nobody watches any longer a job that nobody else waits for.
-    func watch(
+    package func watch(
         onAbandoned: @escaping @Sendable () -> Void
     ) -> AsyncThrowingStream<JobEvent, any Error> {
         AsyncThrowingStream { continuation in
@@ -127,7 +128,7 @@ final class LiveJob: Sendable {
     }
 
     /// Calls something when the job has ended, at once if it has.
-    func whenEnded(_ tell: @escaping @Sendable () -> Void) {
+    package func whenEnded(_ tell: @escaping @Sendable () -> Void) {
         let hasEnded = state.withLock { state in
             if state.end == nil { state.listeners.append(tell) }
             return state.end != nil
@@ -136,12 +137,12 @@ final class LiveJob: Sendable {
     }
 
     /// Lets the job go on when nobody watches it.
-    func detach() {
+    package func detach() {
         state.withLock { $0.isDetached = true }
     }
 
     /// Tells all watchers what happened.
-    func publish(_ event: JobEvent) {
+    package func publish(_ event: JobEvent) {
         state.withLock { state in
             switch event {
             case .queued(let place):
@@ -168,13 +169,13 @@ final class LiveJob: Sendable {
     }
 
     /// A picture that is there.
-    func image(_ index: Int) -> GeneratedImage? { state.withLock { $0.images[index] } }
+    package func image(_ index: Int) -> GeneratedImage? { state.withLock { $0.images[index] } }
 
     /// Pictures that are there.
-    var imageCount: Int { state.withLock { $0.images.count } }
+    package var imageCount: Int { state.withLock { $0.images.count } }
 
     /// Nothing more happens.
-    func end(_ result: Result<Void, any Error>) {
+    package func end(_ result: Result<Void, any Error>) {
         let (watchers, listeners) = state.withLock { state in
             state.end = state.end ?? result
             defer { (state.watchers, state.listeners) = ([:], []) }
@@ -191,7 +192,8 @@ final class LiveJob: Sendable {
         }
     }
 
-    var progress: JobProgress {
+    /// How far it is.
+    package var progress: JobProgress {
         state.withLock { state in
             let total = request.steps * request.count
             let done = state.steps.values.reduce(0, +)

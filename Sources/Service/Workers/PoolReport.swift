@@ -12,6 +12,15 @@ package struct ModelReport: Sendable {
     package var reservedBytes: Int
     /// Its workers.
     package var replicas: [ReplicaReport]
+
+    package init(
+        id: String, model: ModelDescription?, reservedBytes: Int, replicas: [ReplicaReport]
+    ) {
+        self.id = id
+        self.model = model
+        self.reservedBytes = reservedBytes
+        self.replicas = replicas
+    }
 }
 
 /// One place for a worker.
@@ -28,4 +37,16 @@ package struct ReplicaReport: Sendable {
     package var requests: Int
     /// What the worker says of itself, if it answers.
     package var status: WorkerStatus?
+
+    package init(
+        name: String, address: String?, pid: Int32?, restarts: Int, requests: Int,
+        status: WorkerStatus?
+    ) {
+        self.name = name
+        self.address = address
+        self.pid = pid
+        self.restarts = restarts
+        self.requests = requests
+        self.status = status
+    }
 }

@@ -4,7 +4,13 @@ import Engine
 package import Telemetry
 import ZImage
 
-extension WorkerPool {
+/// Something that has figures of its own beside the counted events.
+package protocol MetricReporting: Sendable {
+    /// What it says of itself now, for `/metrics`.
+    func families() async -> [MetricFamily]
+}
+
+extension WorkerPool: MetricReporting {
     /// Counts what the workers have done since they were asked last.
     func countPasses() async { await countPasses(of: served) }
 

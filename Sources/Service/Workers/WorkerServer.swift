@@ -111,16 +111,18 @@ package final class WorkerServer: Sendable {
         return router
     }
 
-    private func status() throws -> Response {
+    private func status() throws -> Response { try Self.json(currentStatus) }
+
+    /// What it says about itself now.
+    package var currentStatus: WorkerStatus {
         let state = state.withLock { $0 }
         let load = state.engine?.load ?? (running: 0, waiting: 0)
-        let status = WorkerStatus(
+        return WorkerStatus(
             state: state.isDraining ? .draining : state.engine == nil ? .loading : .ready,
             pid: ProcessInfo.processInfo.processIdentifier, loaded: state.loaded,
             memoryBytes: residentMemory(), running: load.running, waiting: load.waiting,
             passes: state.passes, promptCache: state.engine?.promptCacheInfo,
             model: state.engine?.description)
-        return try Self.json(status)
     }
 
     /// Native code reads what a stranger sent: here, where a crash costs a worker and not the gateway.

@@ -1,0 +1,2 @@
+// Part of Inkstone. Licence: see LICENSE.
+#include <nats/nats.h>

@@ -1,0 +1,181 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if Fleet
+    package import Engine
+    package import Service
+    package import Telemetry
+    import Synchronization
+
+    #if canImport(FoundationEssentials)
+        import FoundationEssentials
+    #else
+        import Foundation
+    #endif
+
+    /// What a gateway knows of the fleet's workers and models, from their signs of life.
+    package final class FleetBoard: ImageGenerating, ModelReporting, MetricReporting {
+        private struct State {
+            var workers: [String: (sign: WorkerSign, seen: ContinuousClock.Instant)] = [:]
+            var models: [String: ModelDescription] = [:]
+            var lastDepths: [String: Int] = [:]
+        }
+
+        private let store: FleetStore
+        private let gateway: String
+        private let state = Mutex(State())
+        private let counts = Mutex<@Sendable () async -> (queued: Int, running: Int)>({ (0, 0) })
+
+        /// Follows the buckets for as long as the process lives.
+        package init(_ store: FleetStore, gateway: String) {
+            self.store = store
+            self.gateway = gateway
+            Task { [weak self] in
+                for await change in store.workers.changes() { self?.note(worker: change) }
+            }
+            Task { [weak self] in
+                for await change in store.models.changes() { self?.note(model: change) }
+            }
+        }
+
+        private func note(worker change: Bucket.Change) {
+            state.withLock { state in
+                switch change {
+                case .value(let key, let bytes, _):
+                    // Of another version: what cannot be read is left out.
+                    guard let sign = try? JSONDecoder().decode(WorkerSign.self, from: Data(bytes))
+                    else { return }
+                    state.workers[key] = (sign, .now)
+                case .removed(let key): state.workers[key] = nil
+                case .caughtUp: break
+                }
+            }
+        }
+
+        private func note(model change: Bucket.Change) {
+            state.withLock { state in
+                switch change {
+                case .value(let key, let bytes, _):
+                    guard
+                        let model = try? JSONDecoder().decode(
+                            ModelDescription.self, from: Data(bytes))
+                    else { return }
+                    state.models[key] = model
+                case .removed(let key): state.models[key] = nil
+                case .caughtUp: break
+                }
+            }
+        }
+
+        /// Workers that gave a sign of life lately, by name.
+        package var workers: [WorkerSign] {
+            let oldest = ContinuousClock.now - .seconds(store.settings.presenceAge)
+            return state.withLock { state in
+                // A server that restarts tells of nobody: silence counts from the last word before.
+                if store.connection.isUp {
+                    state.workers = state.workers.filter { $0.value.seen > oldest }
+                }
+                return state.workers.values.map(\.sign)
+            }.sorted { $0.name < $1.name }
+        }
+
+        // MARK: - Models
+
+        /// Models of the workers that live, and those that had some within the hour.
+        package var models: [ModelDescription] {
+            get async {
+                let live = Set(workers.compactMap { $0.status.model?.id })
+                return state.withLock { $0.models.values }.sorted { a, b in
+                    let (first, second) = (live.contains(a.id), live.contains(b.id))
+                    return first == second ? a.id < b.id : first
+                }
+            }
+        }
+
+        /// Nothing is drawn here: jobs go through the queue.
+        package func events(
+            for request: ImageRequest, model: String
+        ) -> AsyncThrowingStream<JobEvent, any Error> {
+            AsyncThrowingStream {
+                $0.finish(
+                    throwing: GenerationError(
+                        .internalFailure, "this gateway draws nothing itself."))
+            }
+        }
+
+        /// Models with their workers, wherever they run.
+        package func report() async -> [ModelReport] {
+            let workers = workers
+            return await models.map { model in
+                let own = workers.filter { $0.status.model?.id == model.id }
+                return ModelReport(
+                    id: model.id, model: model,
+                    reservedBytes: own.reduce(0) { $0 + $1.status.memoryBytes },
+                    replicas: own.map { worker in
+                        ReplicaReport(
+                            name: worker.name, address: "\(worker.host):\(worker.status.pid)",
+                            pid: worker.status.pid, restarts: 0, requests: worker.jobs,
+                            status: worker.status)
+                    })
+            }
+        }
+
+        // MARK: - Figures
+
+        /// Who knows how many jobs of the fleet wait and are in work.
+        func setCounts(_ ask: @escaping @Sendable () async -> (queued: Int, running: Int)) {
+            counts.withLock { $0 = ask }
+        }
+
+        /// What is known of the fleet, with labels for the gateway that tells and the workers.
+        package func families() async -> [MetricFamily] {
+            let workers = workers
+            let (queued, running) = await counts.withLock { $0 }()
+            let here = MetricFamily.Label("gateway", gateway)
+            func family(
+                _ name: String, _ help: String, _ kind: MetricFamily.Kind = .gauge,
+                _ value: (WorkerSign) -> Double
+            ) -> MetricFamily {
+                MetricFamily(
+                    "inkstone_fleet_worker_" + name, help, kind: kind,
+                    samples: workers.map { worker in
+                        .init(
+                            [
+                                here, .init("worker", worker.name), .init("host", worker.host),
+                                .init("model", worker.status.model?.id ?? ""),
+                            ], value(worker))
+                    })
+            }
+            func single(_ name: String, _ help: String, _ value: Double) -> MetricFamily {
+                MetricFamily(
+                    "inkstone_fleet_" + name, help, kind: .gauge, samples: [.init([here], value)])
+            }
+            return [
+                single("up", "1 while NATS can be reached.", store.connection.isUp ? 1 : 0),
+                single(
+                    "workers", "Workers that gave a sign of life lately.", Double(workers.count)),
+                single(
+                    "jobs_queued", "Jobs of the fleet that no worker has begun.", Double(queued)),
+                single("jobs_running", "Jobs of the fleet that a worker has.", Double(running)),
+                family("jobs", "Jobs that the worker has.") { Double($0.jobs) },
+                family("capacity", "Jobs that the worker may have at once.") {
+                    Double($0.capacity)
+                },
+                family("jobs_finished_total", "Jobs that the worker finished.", .counter) {
+                    Double($0.finished)
+                },
+                family("jobs_lost_total", "Jobs that the worker lost to another.", .counter) {
+                    Double($0.lost)
+                },
+                family("passes_total", "Passes through the transformer.", .counter) {
+                    Double($0.status.passes.count)
+                },
+                family("pass_seconds_total", "Seconds in these passes.", .counter) {
+                    $0.status.passes.seconds
+                },
+                family("resident_memory_bytes", "Memory of the worker in bytes.") {
+                    Double($0.status.memoryBytes)
+                },
+            ]
+        }
+    }
+#endif

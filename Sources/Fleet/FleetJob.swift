@@ -1,0 +1,188 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Engine
+import Imaging
+package import Service
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// A job as the bucket keeps it and as queues carry it, with everything but its pixels.
+package struct FleetJob: Sendable, Codable, Equatable {
+    /// A picture to start from: its files are in the stream of pictures.
+    package struct Source: Sendable, Codable, Equatable {
+        package var image: StoredFile
+        package var mask: StoredFile?
+        package var strength: Double
+    }
+
+    /// A finished picture.
+    package struct Picture: Sendable, Codable, Equatable {
+        package var index: Int
+        package var seed: UInt64
+        package var pixelDigest: String
+        package var file: StoredFile
+        package var promptTruncated: Bool
+        package var seconds: Timings
+        package var loras: [LoRANote]
+
+        package init(
+            index: Int, seed: UInt64, pixelDigest: String, file: StoredFile,
+            promptTruncated: Bool, seconds: Timings, loras: [LoRANote]
+        ) {
+            self.index = index
+            self.seed = seed
+            self.pixelDigest = pixelDigest
+            self.file = file
+            self.promptTruncated = promptTruncated
+            self.seconds = seconds
+            self.loras = loras
+        }
+    }
+
+    package var id: String
+    package var model: String
+    /// Without its source, whose place `source` has.
+    package var request: ImageRequest
+    package var source: Source?
+    package var state = Job.State.queued
+    package var requestID: String?
+    package var owner: String?
+    /// Unix seconds.
+    package var created: Double
+    package var started: Double?
+    package var finished: Double?
+    package var deadline: Double?
+    /// How often work on it began; whoever works knows by this number whether it is still his.
+    package var attempts = 0
+    package var failure: String?
+    /// Whether `failure` says that its time was over.
+    package var isOverdue = false
+    package var pictures: [Picture] = []
+    /// Who works on it, or did last.
+    package var worker: String?
+    /// Who accepted it.
+    package var gateway: String?
+
+    /// A job that waits.
+    package init(
+        id: String, model: String, request: ImageRequest, requestID: String? = nil,
+        owner: String? = nil, created: Double
+    ) {
+        self.id = id
+        self.model = model
+        self.request = request
+        self.requestID = requestID
+        self.owner = owner
+        self.created = created
+    }
+
+    /// As the gateway's other parts know jobs; a source that is not given has its strength alone.
+    package func job(source pixels: ImageRequest.Source? = nil) -> Job {
+        var whole = request
+        if let source {
+            // Lists tell the strength and nothing of the pixels.
+            let stand = try? RGBImage(width: 1, height: 1, pixels: [0, 0, 0])
+            let known = pixels ?? stand.map { .init(image: $0, strength: source.strength) }
+            if let known { whole = request.starting(from: known) }
+        }
+        func date(_ seconds: Double?) -> Date? { seconds.map(Date.init(timeIntervalSince1970:)) }
+        return Job(
+            id: id, model: model, request: whole, state: state, requestID: requestID,
+            owner: owner, created: Date(timeIntervalSince1970: created), started: date(started),
+            finished: date(finished), deadline: date(deadline), attempts: attempts,
+            failure: failure,
+            pictures: pictures.sorted { $0.index < $1.index }.map { picture in
+                Job.Picture(
+                    index: picture.index, seed: picture.seed, pixelDigest: picture.pixelDigest,
+                    file: picture.file.digest, fileSize: picture.file.size,
+                    promptTruncated: picture.promptTruncated, seconds: picture.seconds,
+                    loras: picture.loras)
+            })
+    }
+
+    /// Pictures from the first on that need not be drawn again.
+    package var leading: Int {
+        let done = Set(pictures.map(\.index))
+        return (0..<request.count).first { !done.contains($0) } ?? request.count
+    }
+
+    // MARK: - What may happen to it
+
+    /// Work begins; `nil` where none may.
+    package func begun(by worker: String, at now: Double, limit: Int) -> FleetJob? {
+        guard !state.isFinal, attempts < limit else { return nil }
+        var job = self
+        job.state = .running
+        job.started = now
+        job.attempts += 1
+        job.worker = worker
+        return job
+    }
+
+    /// A picture is there; `nil` where it is another's turn, or the picture was there already.
+    package func adding(_ picture: Picture, attempt: Int, at now: Double) -> FleetJob? {
+        guard state == .running, attempts == attempt,
+            !pictures.contains(where: { $0.index == picture.index })
+        else { return nil }
+        var job = self
+        job.pictures.append(picture)
+        if job.leading == job.request.count {
+            job.state = .succeeded
+            job.finished = now
+        }
+        return job
+    }
+
+    /// It ends without all pictures; `nil` where it has ended already.
+    package func ended(
+        _ state: Job.State, _ failure: String? = nil, isOverdue: Bool = false, at now: Double
+    ) -> FleetJob? {
+        guard !self.state.isFinal else { return nil }
+        var job = self
+        job.state = state
+        job.failure = failure
+        job.isOverdue = isOverdue
+        job.finished = now
+        return job
+    }
+
+    /// A worker gives it back without a fault of its own: the attempt does not count.
+    package func givenBack(attempt: Int) -> FleetJob? {
+        guard state == .running, attempts == attempt else { return nil }
+        var job = self
+        job.state = .queued
+        job.attempts -= 1
+        job.worker = nil
+        return job
+    }
+
+    package var encoded: [UInt8] {
+        get throws { [UInt8](try JSONEncoder().encode(self)) }
+    }
+
+    package static func decode(_ bytes: [UInt8]) throws -> FleetJob {
+        try JSONDecoder().decode(FleetJob.self, from: Data(bytes))
+    }
+}
+
+/// A file in the stream of pictures.
+package struct StoredFile: Sendable, Codable, Equatable {
+    /// SHA-256 of its bytes.
+    package var digest: String
+    /// Its length in bytes.
+    package var size: Int
+
+    package init(digest: String, size: Int) {
+        self.digest = digest
+        self.size = size
+    }
+
+    /// Where its parts begin and end.
+    package func parts(of limit: Int) -> [Range<Int>] {
+        stride(from: 0, to: max(size, 1), by: limit).map { $0..<min(size, $0 + limit) }
+    }
+}

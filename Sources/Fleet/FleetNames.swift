@@ -1,0 +1,62 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+/// What everything of a fleet is called in NATS.
+package enum FleetNames {
+    /// Bucket of jobs: the newest state of each.
+    package static let jobs = "inkstone-jobs"
+    /// Bucket of idempotency keys.
+    package static let keys = "inkstone-keys"
+    /// Bucket of workers that live.
+    package static let workers = "inkstone-workers"
+    /// Bucket of models that some worker had lately.
+    package static let models = "inkstone-models"
+    /// Stream of picture files.
+    package static let pictures = "inkstone-pictures"
+    /// Stream of jobs that were given up.
+    package static let dead = "inkstone-dead"
+    /// The one class of jobs there is.
+    package static let priority = "normal"
+
+    /// Stream of the jobs of a model that nobody has done yet.
+    package static func queue(_ model: String, _ priority: String = priority) -> String {
+        "inkstone-queue-\(token(model))-\(priority)"
+    }
+
+    /// Subject of these jobs.
+    package static func queueSubject(_ model: String, _ priority: String = priority) -> String {
+        "inkstone.queue.\(token(model)).\(priority)"
+    }
+
+    /// Subject of what happens to a job.
+    package static func events(_ job: String) -> String { "inkstone.events.\(job)" }
+
+    /// Subject on which a job is cancelled; `*` is every job.
+    package static func cancel(_ job: String) -> String { "inkstone.cancel.\(job)" }
+
+    /// Subject of a part of a picture file.
+    package static func part(_ digest: String, _ number: Int) -> String {
+        "inkstone.pictures.\(digest).\(number)"
+    }
+
+    /// Subject of a model's jobs that were given up.
+    package static func dead(_ model: String) -> String { "inkstone.dead.\(token(model))" }
+
+    /// A name as a word of subjects, streams and keys: bytes that none of them allows are `=` and two
+    /// hexadecimal digits.
+    package static func token(_ name: String) -> String {
+        var text = ""
+        for byte in name.utf8 {
+            let scalar = Unicode.Scalar(byte)
+            if byte < 128,
+                scalar.properties.isAlphabetic || ("0"..."9").contains(scalar)
+                    || scalar == "-" || scalar == "_"
+            {
+                text.unicodeScalars.append(scalar)
+            } else {
+                let digits = String(byte, radix: 16)
+                text += "=" + (digits.count < 2 ? "0" : "") + digits
+            }
+        }
+        return text
+    }
+}

@@ -1,0 +1,148 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if Fleet
+    import Engine
+    import Imaging
+
+    #if canImport(FoundationEssentials)
+        import FoundationEssentials
+    #else
+        import Foundation
+    #endif
+
+    /// Everything that a fleet keeps in NATS.
+    package final class FleetStore: Sendable {
+        package let connection: NATSConnection
+        package let jobs, keys, workers, models: Bucket
+        let settings: FleetSettings
+
+        /// Opens what is there and makes what is missing.
+        package init(_ connection: NATSConnection, _ settings: FleetSettings) async throws {
+            self.connection = connection
+            self.settings = settings
+            let open: @Sendable (String, Double) async throws -> Bucket = { name, age in
+                try await connection.blocking {
+                    try Bucket(connection, name, age: age, replicas: settings.replicas)
+                }
+            }
+            jobs = try await open(FleetNames.jobs, settings.age)
+            keys = try await open(FleetNames.keys, settings.age)
+            workers = try await open(FleetNames.workers, settings.presenceAge)
+            models = try await open(FleetNames.models, 3600)
+            try await connection.ensure(
+                StreamPlan(
+                    name: FleetNames.pictures, subject: "inkstone.pictures.>", age: settings.age,
+                    bytes: settings.pictureBytes, keepsNewest: true, replicas: settings.replicas))
+            try await connection.ensure(
+                StreamPlan(
+                    name: FleetNames.dead, subject: "inkstone.dead.>", age: settings.age,
+                    replicas: settings.replicas))
+        }
+
+        /// Unix seconds.
+        static var now: Double { Date().timeIntervalSince1970 }
+
+        /// Makes the queue of a model if there is none.
+        package func ensureQueue(of model: String) async throws {
+            try await connection.ensure(
+                StreamPlan(
+                    name: FleetNames.queue(model), subject: FleetNames.queueSubject(model),
+                    isWorkQueue: true, age: settings.age, duplicates: 600,
+                    replicas: settings.replicas))
+        }
+
+        /// Sends what was published and closes the connection.
+        package func close() { connection.close() }
+
+        // MARK: - Jobs
+
+        /// A job as it is now.
+        package func job(_ id: String) async throws -> (job: FleetJob, revision: UInt64)? {
+            guard FleetNames.token(id) == id, !id.isEmpty,
+                let (bytes, revision) = try await jobs.value(of: id)
+            else { return nil }
+            return (try FleetJob.decode(bytes), revision)
+        }
+
+        /// Changes a job, however many others do so at the same time.
+        ///
+        /// - Parameters:
+        ///   - id: of the job.
+        ///   - base: the job where the bucket has none yet.
+        ///   - change: what it becomes, `nil` to leave it.
+        /// - Returns: the job as it is now, and whether it was changed; `nil` where there is none.
+        /// - Throws: `NATSError`, `DecodingError` for a job of another version.
+        package func change(
+            _ id: String, base: FleetJob? = nil, _ change: (FleetJob) -> FleetJob?
+        ) async throws -> (job: FleetJob, isChanged: Bool)? {
+            while true {
+                let known = try await job(id)
+                guard let old = known?.job ?? base else { return nil }
+                guard let new = change(old) else { return (old, false) }
+                do {
+                    try await jobs.set(id, try new.encoded, after: known?.revision ?? 0)
+                    return (new, true)
+                } catch let error as NATSError where error.code == .conflict {
+                    // Somebody else was first: what he made of it is looked at.
+                }
+            }
+        }
+
+        // MARK: - Files
+
+        /// Keeps a file under its digest.
+        package func keep(_ bytes: [UInt8]) async throws -> StoredFile {
+            let file = StoredFile(digest: digest(bytes), size: bytes.count)
+            for (number, part) in file.parts(of: NATSConnection.messageLimit).enumerated() {
+                try await connection.store(
+                    FleetNames.part(file.digest, number), Array(bytes[part]))
+            }
+            return file
+        }
+
+        /// The bytes of a file, or `nil` if it is no longer there.
+        package func read(_ file: StoredFile) async throws -> [UInt8]? {
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(file.size)
+            for number in file.parts(of: NATSConnection.messageLimit).indices {
+                guard
+                    let (part, _) = try await connection.newest(
+                        of: FleetNames.part(file.digest, number), in: FleetNames.pictures)
+                else { return nil }
+                bytes += part
+            }
+            return digest(bytes) == file.digest ? bytes : nil
+        }
+
+        /// The bytes of a file whose length nobody told.
+        package func read(named name: String) async throws -> [UInt8]? {
+            guard name.utf8.count == 64, FleetNames.token(name) == name else { return nil }
+            var bytes: [UInt8] = []
+            var number = 0
+            while let (part, _) = try await connection.newest(
+                of: FleetNames.part(name, number), in: FleetNames.pictures)
+            {
+                bytes += part
+                number += 1
+                if part.count < NATSConnection.messageLimit { break }
+            }
+            return digest(bytes) == name ? bytes : nil
+        }
+
+        /// The picture that a job starts from.
+        func source(of job: FleetJob) async throws -> ImageRequest.Source? {
+            guard let source = job.source else { return nil }
+            func picture(_ file: StoredFile) async throws -> RGBImage {
+                guard let bytes = try await read(file) else {
+                    throw GenerationError(
+                        .storage, "the picture to start from is no longer kept; send it again.")
+                }
+                return try ImageDecoder.decode(bytes).flattened()
+            }
+            var mask: RGBImage?
+            if let file = source.mask { mask = try await picture(file) }
+            return ImageRequest.Source(
+                image: try await picture(source.image), strength: source.strength, mask: mask)
+        }
+    }
+#endif

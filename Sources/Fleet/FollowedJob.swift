@@ -1,0 +1,78 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if Fleet
+    import Engine
+    import Service
+    import Synchronization
+
+    /// A job that is not final, as far as this gateway has followed it.
+    final class FollowedJob: Sendable {
+        typealias Feed = AsyncThrowingStream<JobEvent, any Error>.Continuation
+
+        let live: LiveJob
+        /// What the bucket says of it, in order.
+        let updates: AsyncStream<FleetJob>
+        private let feed: AsyncStream<FleetJob>.Continuation
+        private let state: Mutex<State>
+
+        private struct State {
+            var attempt: Int
+            var joiner = EventParts.Joiner()
+            var meter: Feed?
+            var subscription: NATSSubscription?
+        }
+
+        init(_ job: FleetJob, isDetached: Bool, meter: Feed?) {
+            live = LiveJob(job.job(), earlier: [], isDetached: isDetached)
+            (updates, feed) = AsyncStream.makeStream()
+            state = Mutex(State(attempt: job.attempts, meter: meter))
+        }
+
+        /// Keeps the interest in the job's events for as long as it is followed.
+        func listen(_ subscription: NATSSubscription) {
+            state.withLock { $0.subscription = subscription }
+        }
+
+        /// Notes what the bucket says.
+        func note(_ job: FleetJob) {
+            state.withLock { $0.attempt = max($0.attempt, job.attempts) }
+            feed.yield(job)
+        }
+
+        /// Takes a message of the worker; those of an attempt that was given up are left aside.
+        func receive(_ message: [UInt8]) {
+            let frame: [UInt8]? = state.withLock { state in
+                guard let (frame, attempt) = state.joiner.take(message), attempt >= state.attempt
+                else { return nil }
+                state.attempt = attempt
+                return frame
+            }
+            guard let frame, let event = try? EventBytes.decode(frame) else { return }
+            // Pictures come from the store alone.
+            if case .image = event { return }
+            publish(event)
+        }
+
+        /// Tells whoever watches, and the one who counts.
+        func publish(_ event: JobEvent) {
+            live.publish(event)
+            state.withLock { $0.meter }?.yield(event)
+        }
+
+        /// Nothing more happens.
+        func end(_ result: Result<Void, any Error>) {
+            live.end(result)
+            feed.finish()
+            let (meter, subscription) = state.withLock { state in
+                defer { (state.meter, state.subscription) = (nil, nil) }
+                return (state.meter, state.subscription)
+            }
+            switch result {
+            case .success: meter?.finish()
+            case .failure(let error): meter?.finish(throwing: error)
+            }
+            // Ended outside of the lock: it waits for a message that is on its way.
+            withExtendedLifetime(subscription) {}
+        }
+    }
+#endif

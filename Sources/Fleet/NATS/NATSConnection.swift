@@ -1,0 +1,207 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if Fleet
+    import CNATS
+    import Dispatch
+    import Synchronization
+
+    #if canImport(Glibc)
+        import Glibc
+    #elseif canImport(Musl)
+        import Musl
+    #else
+        import Darwin
+    #endif
+
+    /// A connection to NATS that comes back by itself.
+    ///
+    /// Unchecked: the pointers never change and live as long as this object; the C client locks what is
+    /// behind them.
+    package final class NATSConnection: @unchecked Sendable {
+        /// Bytes of the largest message that is sent; below the server's usual limit of 1 MiB.
+        package static let messageLimit = 512 << 10
+        /// Milliseconds that a call waits for the server's answer.
+        static let patience: Int64 = 2000
+
+        let connection: OpaquePointer
+        let context: OpaquePointer
+        private let watchers: Watchers
+        /// Calls of the client block: they get threads of their own.
+        private let queue = DispatchQueue(
+            label: "inkstone.nats", qos: .userInitiated, attributes: .concurrent)
+
+        /// Who wants to know that the connection came back.
+        private final class Watchers: Sendable {
+            let all = Mutex<[@Sendable () -> Void]>([])
+        }
+
+        /// Connects, or throws after the client's own time limit.
+        package init(_ address: NATSAddress, name: String) throws(NATSError) {
+            var made: OpaquePointer?
+            try check(natsOptions_Create(&made), "making options")
+            guard let options = made else { throw NATSError(NATS_NO_MEMORY, while: "connecting") }
+            defer { natsOptions_Destroy(options) }
+            let watchers = Watchers()
+            self.watchers = watchers
+            try Self.set(options, address, name)
+            let closure = Unmanaged.passRetained(watchers).toOpaque()
+            natsOptions_SetReconnectedCB(
+                options,
+                { _, closure in
+                    guard let closure else { return }
+                    let watchers = Unmanaged<Watchers>.fromOpaque(closure).takeUnretainedValue()
+                    for tell in watchers.all.withLock({ $0 }) { tell() }
+                }, closure)
+            var opened: OpaquePointer?
+            try check(
+                natsConnection_Connect(&opened, options), "connecting to \(address.shown)")
+            guard let opened else { throw NATSError(NATS_NO_SERVER, while: "connecting") }
+            connection = opened
+            var stream: OpaquePointer?
+            var choices = jsOptions()
+            jsOptions_Init(&choices)
+            choices.Wait = Self.patience
+            try check(natsConnection_JetStream(&stream, opened, &choices), "asking for JetStream")
+            guard let stream else { throw NATSError(NATS_NO_MEMORY, while: "connecting") }
+            context = stream
+        }
+
+        private static func set(
+            _ options: OpaquePointer, _ address: NATSAddress, _ name: String
+        ) throws(NATSError) {
+            var servers = address.servers.map { strdup($0).map { UnsafePointer($0) } }
+            defer { for server in servers { free(UnsafeMutablePointer(mutating: server)) } }
+            try check(
+                natsOptions_SetServers(options, &servers, Int32(servers.count)),
+                "reading \(address.shown)")
+            natsOptions_SetName(options, name)
+            natsOptions_SetTimeout(options, patience)
+            if address.isEncrypted {
+                try check(natsOptions_SetSecure(options, true), "asking for TLS")
+            }
+            if let file = address.authorities {
+                try check(
+                    natsOptions_LoadCATrustedCertificates(options, file),
+                    "reading the authorities '\(file)'")
+            }
+            if let certificate = address.certificate, let key = address.key {
+                try check(
+                    natsOptions_LoadCertificatesChain(options, certificate, key),
+                    "reading the certificate '\(certificate)' and its key '\(key)'")
+            }
+            if let file = address.credentials {
+                try check(
+                    natsOptions_SetUserCredentialsFromFiles(options, file, nil),
+                    "reading the credentials '\(file)'")
+            }
+            natsOptions_SetMaxReconnect(options, -1)
+            natsOptions_SetCustomReconnectDelay(
+                options,
+                { _, attempts, _ in
+                    // Doubles up to 4 s; the random part keeps a fleet from coming all at once.
+                    let pause = Int64(50) << Int64(min(max(attempts, 1), 6))
+                    return pause + Int64.random(in: 0...pause / 4)
+                }, nil)
+            // Little is kept for later: what cannot be sent is refused, and whoever asked knows.
+            natsOptions_SetReconnectBufSize(options, 64 << 10)
+            natsOptions_SetFailRequestsOnDisconnect(options, true)
+            // A peer that is gone without a word is noticed after 10 s.
+            natsOptions_SetPingInterval(options, 5000)
+            natsOptions_SetMaxPingsOut(options, 2)
+            natsOptions_UseGlobalMessageDelivery(options, true)
+            natsOptions_SetSendAsap(options, true)
+        }
+
+        deinit {
+            jsCtx_Destroy(context)
+            natsConnection_Destroy(connection)
+        }
+
+        /// Whether the server is there, as far as the client knows.
+        package var isUp: Bool { natsConnection_Status(connection) == NATS_CONN_STATUS_CONNECTED }
+
+        /// Calls something whenever the connection came back.
+        package func whenBack(_ tell: @escaping @Sendable () -> Void) {
+            watchers.all.withLock { $0.append(tell) }
+        }
+
+        /// Runs a call that blocks on a thread that may.
+        func blocking<Value: Sendable>(
+            _ body: @escaping @Sendable () throws -> Value
+        ) async throws -> Value {
+            try await withCheckedThrowingContinuation { continuation in
+                queue.async { continuation.resume(with: Result { try body() }) }
+            }
+        }
+
+        /// Sends what was published and closes.
+        package func close() {
+            natsConnection_FlushTimeout(connection, Self.patience)
+            natsConnection_Close(connection)
+        }
+
+        // MARK: - Messages that are not kept
+
+        /// Sends a message to whoever listens now.
+        package func publish(_ subject: String, _ bytes: [UInt8] = []) throws(NATSError) {
+            let status = bytes.withUnsafeBytes {
+                natsConnection_Publish(connection, subject, $0.baseAddress, Int32($0.count))
+            }
+            try check(status, "sending to \(subject)")
+        }
+
+        /// Listens until the subscription goes.
+        package func subscribe(
+            _ subject: String,
+            _ receive: @escaping @Sendable (_ subject: String, _ bytes: [UInt8]) -> Void
+        ) throws(NATSError) -> NATSSubscription {
+            let box = Unmanaged.passRetained(Receiver(receive)).toOpaque()
+            var made: OpaquePointer?
+            let status = natsConnection_Subscribe(
+                &made, connection, subject,
+                { _, _, message, closure in
+                    guard let message, let closure else { return }
+                    defer { natsMsg_Destroy(message) }
+                    let receiver = Unmanaged<Receiver>.fromOpaque(closure).takeUnretainedValue()
+                    receiver.receive(
+                        String(cString: natsMsg_GetSubject(message)),
+                        NATSMessage.bytes(of: message))
+                }, box)
+            guard status == NATS_OK, let made else {
+                Unmanaged<Receiver>.fromOpaque(box).release()
+                throw NATSError(status, while: "listening to \(subject)")
+            }
+            // After the last message that is on its way.
+            natsSubscription_SetOnCompleteCB(
+                made,
+                { closure in
+                    if let closure { Unmanaged<Receiver>.fromOpaque(closure).release() }
+                }, box)
+            return NATSSubscription(made)
+        }
+
+        private final class Receiver: Sendable {
+            let receive: @Sendable (String, [UInt8]) -> Void
+
+            init(_ receive: @escaping @Sendable (String, [UInt8]) -> Void) {
+                self.receive = receive
+            }
+        }
+    }
+
+    /// Interest in a subject, for as long as this object lives.
+    ///
+    /// Unchecked: the pointer never changes.
+    package final class NATSSubscription: @unchecked Sendable {
+        private let subscription: OpaquePointer
+
+        init(_ subscription: OpaquePointer) {
+            self.subscription = subscription
+        }
+
+        deinit {
+            natsSubscription_Unsubscribe(subscription)
+            natsSubscription_Destroy(subscription)
+        }
+    }
+#endif

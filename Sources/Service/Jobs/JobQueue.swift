@@ -1,0 +1,105 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Engine
+
+/// Takes requests as jobs, has them drawn, and answers for what becomes of them.
+///
+/// `JobService` keeps them in SQLite and draws on this machine; a fleet keeps them in NATS and draws
+/// on many.
+package protocol JobQueue: ImageGenerating {
+    /// Whether jobs can be accepted and looked up at all now.
+    var isReachable: Bool { get async }
+
+    /// Changes how long jobs may take and what is kept of them; how much is taken on stays.
+    func adopt(_ changed: JobService.Limits) async
+
+    /// Accepts a request: from here on it is not lost.
+    ///
+    /// - Parameters:
+    ///   - request: what to draw.
+    ///   - model: what draws it.
+    ///   - submission: what else is known of it.
+    ///   - onEnd: called when the job is final, or is not accepted.
+    /// - Returns: the job; with an idempotency key that was used before, the job of then.
+    /// - Throws: `GenerationError`, `JobStoreError` of code `keyReused`.
+    func submit(
+        _ request: ImageRequest, model: String, _ submission: Submission,
+        onEnd: @escaping @Sendable () -> Void
+    ) async throws -> Job
+
+    /// What happens to a job from now on, after what has happened in short; or `nil` for none.
+    func watch(_ id: String) async throws -> AsyncThrowingStream<JobEvent, any Error>?
+
+    /// How far a job is that is not final, by its id or the client's request id.
+    func progress(_ id: String) async -> JobProgress?
+
+    /// The jobs that are not final: those in work first, then those that wait.
+    var unfinished: [(id: String, progress: JobProgress)] { get async }
+
+    /// Cancels a job within one step; returns whether there was one that could be.
+    @discardableResult
+    func cancel(_ id: String) async -> Bool
+
+    /// Removes a final job and its pictures; returns whether there was one.
+    func remove(_ id: String) async throws -> Bool
+
+    /// A job with what is known of its progress, by its id or the client's request id.
+    func job(_ id: String) async throws -> (job: Job, progress: JobProgress?)?
+
+    /// The jobs of a query, the newest first.
+    func jobs(_ query: JobQuery) async throws -> [Job]
+
+    /// The PNG file of a job's picture as soon as it is there, or `nil`.
+    func picture(_ index: Int, of id: String) async throws -> [UInt8]?
+
+    /// The PNG file of that name, if it is kept.
+    func file(named name: String) async throws -> [UInt8]?
+
+    /// Takes up the jobs that were not final when the process before this one ended.
+    func resume() async throws
+}
+
+extension JobQueue {
+    /// Runs a request as a job that is cancelled when the iteration ends early.
+    package func events(
+        for request: ImageRequest, model: String
+    ) -> AsyncThrowingStream<JobEvent, any Error> {
+        events(for: request, model: model, Submission(), report: nil)
+    }
+
+    /// Runs a request as a job with the given particulars.
+    ///
+    /// Unless it is detached, or has an idempotency key, the job is cancelled when the iteration
+    /// ends early. `report` is told the moments of the job, and `onEnd` is called when nobody
+    /// listens any longer.
+    package func events(
+        for request: ImageRequest, model: String, _ submission: Submission,
+        report: JobReport? = nil, onEnd: @escaping @Sendable () -> Void = {}
+    ) -> AsyncThrowingStream<JobEvent, any Error> {
+        report?.submit(.now)
+        return AsyncThrowingStream { continuation in
+            let task = Task {
+                defer {
+                    report?.end(.now)
+                    onEnd()
+                }
+                do {
+                    let job = try await submit(
+                        request, model: model, submission, onEnd: {})
+                    if let events = try await watch(job.id) {
+                        for try await event in events {
+                            if case .started = event { report?.start(.now) }
+                            continuation.yield(event)
+                        }
+                    }
+                    // A cancelled iteration ends without an error.
+                    try Task.checkCancellation()
+                    continuation.finish()
+                } catch {
+                    continuation.finish(throwing: error)
+                }
+            }
+            continuation.onTermination = { _ in task.cancel() }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Engine
+import NIOCore
+
+/// Events as the frames that workers send, for other ways than a socket.
+package enum EventBytes {
+    /// An event as a frame.
+    package static func encode(_ event: JobEvent) throws -> [UInt8] {
+        let buffer = try WorkerMessage.encode(event)
+        return Array(buffer.readableBytesView)
+    }
+
+    /// The event of a frame, or `nil` for a frame that tells none.
+    package static func decode(_ bytes: [UInt8]) throws -> JobEvent? {
+        var buffer = ByteBuffer(bytes: bytes)
+        guard let frame = try WorkerFrame.take(from: &buffer) else { return nil }
+        return try frame.decode(WorkerMessage.self).event(pixels: frame.payload)
+    }
+}

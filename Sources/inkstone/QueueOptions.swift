@@ -1,0 +1,98 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ArgumentParser
+import Fleet
+import Service
+
+/// Where the queue of a fleet is, for `serve` and `worker`.
+struct QueueOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "NATS server whose JetStream keeps the jobs of a fleet, such as nats://localhost:4222.",
+            valueName: "address"))
+    var queue: String?
+
+    @Option(help: ArgumentHelp("Credentials for NATS: a .creds file.", valueName: "file"))
+    var queueCredentials: String?
+
+    @Option(
+        help: ArgumentHelp("Authorities that NATS's certificate is checked by.", valueName: "file"))
+    var queueCa: String?
+
+    @Option(help: ArgumentHelp("Certificate to show to NATS.", valueName: "file"))
+    var queueCertificate: String?
+
+    @Option(help: ArgumentHelp("Key of this certificate.", valueName: "file"))
+    var queueKey: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Servers of NATS that keep a copy of each job and picture, set by who comes first.",
+            valueName: "count"))
+    var queueReplicas = 1
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Time without a sign of life after which a job goes to another worker.",
+            valueName: "seconds"))
+    var queueWindow = FleetSettings().window
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "How often work on a job may begin before it is given up.", valueName: "count"))
+    var queueAttempts = FleetSettings().attempts
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Jobs of the whole fleet that may be unfinished; more are told to come back.",
+            valueName: "count"))
+    var queueLimit = FleetSettings().unfinished
+
+    mutating func validate() throws {
+        guard let queue else {
+            for (name, value) in [
+                ("--queue-credentials", queueCredentials), ("--queue-ca", queueCa),
+                ("--queue-certificate", queueCertificate), ("--queue-key", queueKey),
+            ] where value != nil {
+                throw ValidationError(
+                    "\(name) goes with --queue, which is not given; name the NATS server.")
+            }
+            return
+        }
+        #if !Fleet
+            throw ValidationError(
+                "--queue \(queue) needs a program that was built with 'swift build --traits Fleet';"
+                    + " this one was built without.")
+        #else
+            do { _ = try NATSAddress(queue) } catch { throw ValidationError(error.description) }
+            guard (queueCertificate == nil) == (queueKey == nil) else {
+                throw ValidationError(
+                    "--queue-certificate and --queue-key go together; give both or none.")
+            }
+            for (name, value, range) in [
+                ("--queue-replicas", Double(queueReplicas), 1.0...5.0),
+                ("--queue-window", queueWindow, 1...3600),
+                ("--queue-attempts", Double(queueAttempts), 1...1000),
+                ("--queue-limit", Double(queueLimit), 1...1_000_000),
+            ] where !range.contains(value) {
+                throw ValidationError(
+                    "\(name) must be between \(range.lowerBound) and \(range.upperBound), got"
+                        + " \(value).")
+            }
+        #endif
+    }
+
+    /// Settings of these options.
+    var settings: FleetSettings {
+        var settings = FleetSettings()
+        settings.window = queueWindow
+        settings.attempts = queueAttempts
+        settings.unfinished = queueLimit
+        settings.replicas = queueReplicas
+        return settings
+    }
+}

@@ -1,0 +1,71 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Fleet
+import Service
+import Testing
+
+/// What may happen to a job, and what may not.
+struct FleetJobTests {
+    private func job(count: Int = 2) throws -> FleetJob {
+        var draft = ImageRequest.Draft(prompt: "a fish")
+        draft.count = count
+        draft.seed = 1
+        return FleetJob(
+            id: "job-1", model: "m", request: try ImageRequest(draft, for: .small), created: 0)
+    }
+
+    private func picture(_ index: Int) -> FleetJob.Picture {
+        FleetJob.Picture(
+            index: index, seed: 1, pixelDigest: "d", file: StoredFile(digest: "f", size: 1),
+            promptTruncated: false, seconds: Timings(text: 0, steps: [], decode: 0, total: 0),
+            loras: [])
+    }
+
+    @Test func endsWithItsLastPicture() throws {
+        let begun = try #require(try job().begun(by: "a", at: 1, limit: 4))
+        #expect(begun.state == .running && begun.attempts == 1 && begun.worker == "a")
+        let half = try #require(begun.adding(picture(1), attempt: 1, at: 2))
+        #expect(half.state == .running && half.leading == 0 && half.finished == nil)
+        let whole = try #require(half.adding(picture(0), attempt: 1, at: 3))
+        #expect(whole.state == .succeeded && whole.finished == 3)
+        #expect(try FleetJob.decode(whole.encoded) == whole)
+    }
+
+    @Test func onlyTheNewestAttemptChangesAnything() throws {
+        let first = try #require(try job().begun(by: "a", at: 1, limit: 4))
+        let second = try #require(first.begun(by: "b", at: 2, limit: 4))
+        #expect(second.adding(picture(0), attempt: 1, at: 3) == nil)
+        #expect(second.givenBack(attempt: 1) == nil)
+        let done = try #require(second.adding(picture(0), attempt: 2, at: 3))
+        #expect(done.adding(picture(0), attempt: 2, at: 4) == nil, "a picture is there once")
+    }
+
+    @Test func nothingFollowsTheEnd() throws {
+        let ended = try #require(try job().ended(.cancelled, at: 1))
+        #expect(ended.ended(.failed, "late", at: 2) == nil)
+        #expect(ended.begun(by: "a", at: 2, limit: 4) == nil)
+        #expect(ended.adding(picture(0), attempt: 0, at: 2) == nil)
+    }
+
+    @Test func attemptsEndButGivingBackIsNone() throws {
+        let begun = try #require(try job().begun(by: "a", at: 1, limit: 1))
+        #expect(begun.begun(by: "b", at: 2, limit: 1) == nil)
+        let back = try #require(begun.givenBack(attempt: 1))
+        #expect(back.state == .queued && back.attempts == 0)
+        #expect(back.begun(by: "b", at: 2, limit: 1) != nil)
+    }
+}
+
+extension ModelDescription {
+    /// Limits for requests of tests.
+    static let small = ModelDescription(
+        id: "m", name: "M", summary: [:], license: "",
+        defaults: Defaults(
+            size: PixelSize(width: 64, height: 64), steps: 2, guidanceScale: 0, negativePrompt: ""),
+        limits: Limits(
+            maximumWidth: 128, maximumHeight: 128, maximumSteps: 50, maximumCount: 8,
+            maximumPromptLength: 100, sizeMultiple: 16),
+        sizes: [], presets: [], examples: [:], parameterCount: 1, precision: "f32",
+        kernels: "portable", loadedAt: 0)
+}

@@ -1,0 +1,212 @@
+# Part of Inkstone. Licence: see LICENSE.
+"""A fleet in network namespaces of its own: NATS, gateways and workers, each with an address."""
+
+import ctypes
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NETWORK = "10.77.0"
+NEW_NETWORK = 0x40000000  # CLONE_NEWNET
+
+
+def shell(*words):
+    subprocess.run(list(map(str, words)), check=True)
+
+
+class Network:
+    """A bridge in a namespace that this process moves into; every node hangs on it by a cable."""
+
+    def __init__(self):
+        if ctypes.CDLL(None, use_errno=True).unshare(NEW_NETWORK) != 0:
+            sys.exit("network namespaces need root: run this as root")
+        self.prefix, self.nodes = f"ink{os.getpid()}", {}
+        shell("ip", "link", "set", "lo", "up")
+        shell("ip", "link", "add", "hub", "type", "bridge")
+        shell("ip", "addr", "add", f"{NETWORK}.1/24", "dev", "hub")
+        shell("ip", "link", "set", "hub", "up")
+
+    def add(self, name, number):
+        space, cable = f"{self.prefix}-{name}", f"to{number}"
+        shell("ip", "netns", "add", space)
+        shell("ip", "link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", space)
+        shell("ip", "link", "set", cable, "master", "hub", "up")
+        for words in (["addr", "add", f"{NETWORK}.{number}/24", "dev", "eth0"],
+                      ["link", "set", "eth0", "up"], ["link", "set", "lo", "up"]):
+            shell("ip", "-n", space, *words)
+        self.nodes[name] = (space, cable)
+        return f"{NETWORK}.{number}"
+
+    def command(self, name, *words):
+        return ["ip", "netns", "exec", self.nodes[name][0], *map(str, words)]
+
+    def cut(self, name):
+        shell("ip", "link", "set", self.nodes[name][1], "down")
+
+    def join(self, name):
+        shell("ip", "link", "set", self.nodes[name][1], "up")
+
+    def remove(self):
+        for space, _ in self.nodes.values():
+            subprocess.run(["ip", "netns", "del", space], check=False)
+
+
+class Node:
+    """A program that runs in a namespace and can be ended and begun again."""
+
+    def __init__(self, fleet, name, words, ready=None):
+        self.fleet, self.name, self.words, self.ready = fleet, name, words, ready
+        self.process, self.starts = None, 0
+
+    def start(self):
+        self.starts += 1
+        log = open(self.fleet.place / f"{self.name}.log", "a", encoding="utf-8")
+        self.process = subprocess.Popen(
+            self.fleet.network.command(self.name, *self.words), stdout=log, stderr=log, cwd=ROOT)
+
+    def kill(self, how=signal.SIGKILL):
+        self.process.send_signal(how)
+        self.process.wait(90)
+
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def text(self):
+        return (self.fleet.place / f"{self.name}.log").read_text(encoding="utf-8")
+
+
+class Fleet:
+    """NATS, gateways `g1`… and workers `w1`…."""
+
+    def __init__(self, program, gateways=2, workers=3, window=3, arguments=(), jobs=4):
+        self.folder = tempfile.TemporaryDirectory(prefix="inkstone-fleet-")
+        self.place = pathlib.Path(self.folder.name)
+        self.network = Network()
+        address = self.network.add("nats", 2)
+        self.address = f"nats://{address}:4222"
+        self.nats = Node(self, "nats", [
+            "nats-server", "-a", address, "-p", "4222", "-js", "-sd", self.place / "store"])
+        common = ["--queue", self.address, "--queue-window", window]
+        self.gateways, self.workers, self.bases = [], [], []
+        for number in range(1, gateways + 1):
+            host = self.network.add(f"g{number}", 10 + number)
+            self.gateways.append(Node(self, f"g{number}", [
+                program, "serve", "--host", host, "--port", "9997", "--page-port", "7860",
+                "--allow-remote-without-keys", "--data", self.place / f"g{number}", *common,
+                *arguments]))
+            self.bases.append(f"http://{host}:9997")
+        for number in range(1, workers + 1):
+            self.network.add(f"w{number}", 20 + number)
+            self.workers.append(Node(self, f"w{number}", [
+                program, "worker", "--jobs", jobs, "--threads", "1", *common]))
+
+    def start(self):
+        for node in [self.nats, *self.workers, *self.gateways]:
+            node.start()
+            if node is self.nats:
+                time.sleep(0.5)
+        self.wait_until_ready()
+
+    def wait_until_ready(self, seconds=90):
+        end = time.monotonic() + seconds
+        while True:
+            if all(self.status(base, "/readyz") == 200 for base in self.bases):
+                return
+            if time.monotonic() > end:
+                self.show()
+                sys.exit("the fleet was not ready in time")
+            time.sleep(0.1)
+
+    def ask(self, base, path, body=None, method=None, timeout=60, **headers):
+        """Status, headers and bytes of an answer; status 0 where there is none."""
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            base + path, data, {"content-type": "application/json"} | headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read()
+        except (OSError, ValueError) as error:
+            return 0, {}, str(error).encode()
+        except Exception as error:  # a connection that ends within an answer
+            return 0, {}, str(error).encode()
+
+    def status(self, base, path):
+        return self.ask(base, path, timeout=5)[0]
+
+    def show(self):
+        for node in [self.nats, *self.gateways, *self.workers]:
+            print(f"--- {node.name}\n{node.text()[-3000:]}", file=sys.stderr)
+
+    def stop(self):
+        for node in [*self.gateways, *self.workers, self.nats]:
+            if node.is_running():
+                node.kill()
+        self.network.remove()
+        self.folder.cleanup()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class LocalFleet:
+    """NATS, one gateway and one worker on this machine's own loopback address."""
+
+    def __init__(self, program, port=42220):
+        self.folder = tempfile.TemporaryDirectory(prefix="inkstone-fleet-")
+        place = pathlib.Path(self.folder.name)
+        queue = ["--queue", f"nats://127.0.0.1:{port}"]
+        self.errors = open(place / "errors", "w", encoding="utf-8")
+
+        def run(*words, **more):
+            return subprocess.Popen(list(map(str, words)), stderr=self.errors, cwd=ROOT, **more)
+
+        self.processes = [run(
+            "nats-server", "-a", "127.0.0.1", "-p", port, "-js", "-sd", place / "store")]
+        self.processes.append(run(program, "worker", *queue, stdout=subprocess.DEVNULL))
+        gateway = run(program, "serve", "--port", "0", "--page-port", "0", "--data", place / "data",
+                      *queue, stdout=subprocess.PIPE, text=True)
+        self.processes.append(gateway)
+        for line in gateway.stdout:
+            if match := re.search(r"API +(http://\S+:\d+)/v1/images/generations", line):
+                self.base = match.group(1)
+                break
+        end = time.monotonic() + 60
+        while self.ask("/readyz")[0] != 200:
+            if time.monotonic() > end:
+                sys.exit(f"the fleet was not ready in time: {(place / 'errors').read_text()}")
+            time.sleep(0.1)
+
+    def processor_seconds(self):
+        """What each process has used so far."""
+        def seconds(process):
+            fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+        return dict(zip(["NATS", "worker", "gateway"], map(seconds, self.processes)))
+
+    def ask(self, path, body=None, method=None, **headers):
+        return Fleet.ask(self, self.base, path, body, method, 300, **headers)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self.processes):
+            process.kill()
+            process.wait()
+        self.folder.cleanup()
