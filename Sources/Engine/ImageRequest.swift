@@ -160,20 +160,20 @@ public struct ImageRequest: Sendable, Equatable {
 
     /// The same request with another picture to start from, or none.
     package func starting(from source: Source?) -> ImageRequest {
-        ImageRequest(
-            prompt: prompt, negativePrompt: negativePrompt, size: size, steps: steps,
-            guidanceScale: guidanceScale, cfgNormalization: cfgNormalization,
-            cfgTruncation: cfgTruncation, seed: seed, count: count, source: source, loras: loras)
+        with(seed: seed, count: count, source: source)
     }
 
     /// The same request without its first pictures.
     package func dropping(first number: Int) -> ImageRequest {
         precondition(number < count, "a request keeps at least one picture")
-        return ImageRequest(
+        return with(seed: seed &+ UInt64(number), count: count - number, source: source)
+    }
+
+    private func with(seed: UInt64, count: Int, source: Source?) -> ImageRequest {
+        ImageRequest(
             prompt: prompt, negativePrompt: negativePrompt, size: size, steps: steps,
             guidanceScale: guidanceScale, cfgNormalization: cfgNormalization,
-            cfgTruncation: cfgTruncation, seed: seed &+ UInt64(number), count: count - number,
-            source: source, loras: loras)
+            cfgTruncation: cfgTruncation, seed: seed, count: count, source: source, loras: loras)
     }
 
     private static func check(

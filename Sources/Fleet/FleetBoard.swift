@@ -17,7 +17,6 @@
         private struct State {
             var workers: [String: (sign: WorkerSign, seen: ContinuousClock.Instant)] = [:]
             var models: [String: ModelDescription] = [:]
-            var lastDepths: [String: Int] = [:]
         }
 
         private let store: FleetStore

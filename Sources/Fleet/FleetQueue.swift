@@ -162,9 +162,7 @@
                 id: JobStore.newID(), model: model, request: request.starting(from: nil),
                 requestID: submission.requestID, owner: submission.owner, created: now)
             job.gateway = gateway
-            var seconds = submission.seconds
-            if let most = settings.seconds { seconds = min(most, seconds ?? most) }
-            job.deadline = seconds.map { now + $0 }
+            job.deadline = submission.seconds(atMost: settings.seconds).map { now + $0 }
             if let key = submission.idempotencyKey {
                 let claimed = try await reaching { [id = job.id] in
                     try await self.claim(key, submission, id)

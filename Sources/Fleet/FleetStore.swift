@@ -102,16 +102,7 @@
 
         /// The bytes of a file, or `nil` if it is no longer there.
         package func read(_ file: StoredFile) async throws -> [UInt8]? {
-            var bytes: [UInt8] = []
-            bytes.reserveCapacity(file.size)
-            for number in file.parts(of: NATSConnection.messageLimit).indices {
-                guard
-                    let (part, _) = try await connection.newest(
-                        of: FleetNames.part(file.digest, number), in: FleetNames.pictures)
-                else { return nil }
-                bytes += part
-            }
-            return digest(bytes) == file.digest ? bytes : nil
+            try await read(named: file.digest)
         }
 
         /// The bytes of a file whose length nobody told.

@@ -22,7 +22,7 @@
                 + "-\(ProcessInfo.processInfo.processIdentifier)"
             let board = FleetBoard(store, gateway: name)
             let gateway = Gateway(
-                generator: board, keys: keys, configuration: try fleetConfiguration(),
+                generator: board, keys: keys, configuration: fleetConfiguration,
                 telemetry: telemetry, logger: logger
             ) { meter in
                 FleetQueue(store, board: board, meter: meter, gateway: name, logger: logger)

@@ -153,23 +153,20 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     /// What a gateway without models of its own needs to know.
-    func fleetConfiguration() throws -> GatewayConfiguration {
-        var configuration = GatewayConfiguration(
+    var fleetConfiguration: GatewayConfiguration {
+        GatewayConfiguration(
             version: version, host: host, port: port, pagePort: pagePort,
             allowRemoteWithoutKeys: allowRemoteWithoutKeys, allowedHosts: allowedHost,
-            allowedOrigins: allowedOrigin, benchmarks: dataOptions.benchmarkFolder)
-        configuration.loras = LoRARegistry(folder: dataOptions.loraFolder)
-        return configuration
+            allowedOrigins: allowedOrigin, loras: LoRARegistry(folder: dataOptions.loraFolder),
+            benchmarks: dataOptions.benchmarkFolder)
     }
 
     private func gatewayConfiguration() throws -> GatewayConfiguration {
         let limits = scheduling.limits
         let capacity = (limits.running + limits.waiting) * workers.workers
-        var configuration = GatewayConfiguration(
-            version: version, host: host, port: port, pagePort: pagePort,
-            allowRemoteWithoutKeys: allowRemoteWithoutKeys, allowedHosts: allowedHost,
-            allowedOrigins: allowedOrigin, capacity: capacity,
-            jobs: dataOptions.limits(capacity: capacity), benchmarks: dataOptions.benchmarkFolder)
+        var configuration = fleetConfiguration
+        configuration.capacity = capacity
+        configuration.jobs = dataOptions.limits(capacity: capacity)
         configuration.launch = try model.first.map { try launch($0) }
         configuration.loras = LoRARegistry(
             folder: dataOptions.loraFolder,

@@ -23,14 +23,7 @@
             // Before the weights, which may take minutes.
             let store = try await queueOptions.open(as: "worker", settings, logger)
             let server = WorkerServer()
-            let pipeline = try Pipeline(
-                model: folder, device: device, loras: try lora.map(LoRAOption.parse),
-                promptCache: caches.promptCache, weightCache: caches.weightCache)
-            let engine = InferenceEngine(
-                pipeline: pipeline, limits: scheduling.limits,
-                loras: LoRARegistry(
-                    folder: loraFolder.map { URL(filePath: $0) }, models: [folder.url]),
-                onPass: { server.notePass($0) })
+            let engine = try makeEngine(folder, device, for: server)
             server.finishLoading(engine)
             let worker = FleetWorker(engine: engine, store: store, logger: logger) {
                 server.currentStatus

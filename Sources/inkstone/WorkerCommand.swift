@@ -75,28 +75,32 @@ struct WorkerCommand: AsyncParsableCommand {
         ParentWatch.begin(socket: socket)
         let folder = try ModelOptions.open(model)
         let device = try options.makeBackend(for: folder)
-        let loras = try lora.map(LoRAOption.parse)
-        let (promptCache, weightCache) = (caches.promptCache, caches.weightCache)
-        let limits = scheduling.limits
-        let registry = LoRARegistry(
-            folder: loraFolder.map { URL(filePath: $0) }, models: [folder.url])
         var logger = Logger(label: "inkstone.worker")
         logger.logLevel = .warning
         let server = WorkerServer()
         DispatchQueue.global(qos: .userInitiated).async {
             do {
-                let pipeline = try Pipeline(
-                    model: folder, device: device, loras: loras, promptCache: promptCache,
-                    weightCache: weightCache, progress: { server.noteLoading($0) })
-                server.finishLoading(
-                    InferenceEngine(
-                        pipeline: pipeline, limits: limits, loras: registry,
-                        onPass: { server.notePass($0) }))
+                server.finishLoading(try makeEngine(folder, device, for: server))
             } catch {
                 finish(error)
             }
         }
         try await server.run(socket: socket, logger: logger)
         Foundation.exit(EXIT_SUCCESS)
+    }
+
+    /// Loads the model; the server is told how far that is, and of every pass.
+    func makeEngine(
+        _ folder: ModelDirectory, _ device: CPUBackend, for server: WorkerServer
+    ) throws -> InferenceEngine {
+        let pipeline = try Pipeline(
+            model: folder, device: device, loras: try lora.map(LoRAOption.parse),
+            promptCache: caches.promptCache, weightCache: caches.weightCache,
+            progress: { server.noteLoading($0) })
+        return InferenceEngine(
+            pipeline: pipeline, limits: scheduling.limits,
+            loras: LoRARegistry(
+                folder: loraFolder.map { URL(filePath: $0) }, models: [folder.url]),
+            onPass: { server.notePass($0) })
     }
 }

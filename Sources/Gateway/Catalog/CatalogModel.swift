@@ -47,9 +47,7 @@ struct CatalogModel: Encodable {
     init(_ folder: URL, isLaunched: Bool, own: URL?, inFull: Bool = false) {
         name = folder.lastPathComponent
         launched = isLaunched
-        removable =
-            name != ModelLocator.embeddedModel
-            && folder.deletingLastPathComponent().standardizedPath == own?.standardizedPath
+        removable = Self.isRemovable(folder, own: own)
         bytes = Self.size(of: folder)
         do {
             let model = try ModelDirectory(url: folder)
@@ -70,6 +68,12 @@ struct CatalogModel: Encodable {
             usable = false
             self.error = "\(error)"
         }
+    }
+
+    /// Whether a model lies in the folder of those that are taken on, and is not the program's own.
+    static func isRemovable(_ folder: URL, own: URL?) -> Bool {
+        folder.lastPathComponent != ModelLocator.embeddedModel
+            && folder.deletingLastPathComponent().standardizedPath == own?.standardizedPath
     }
 
     private static func size(of folder: URL) -> Int {

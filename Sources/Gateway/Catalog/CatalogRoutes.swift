@@ -153,8 +153,8 @@ extension Gateway {
         try requireAdmin(context)
         let folder = try catalogFolder(context)
         let name = folder.lastPathComponent
-        guard let root = configuration.locator.userRoot, name != ModelLocator.embeddedModel,
-            folder.deletingLastPathComponent().standardizedPath == root.standardizedPath
+        guard let root = configuration.locator.userRoot,
+            CatalogModel.isRemovable(folder, own: root)
         else {
             throw APIError(
                 .conflict, code: "model_not_removable",

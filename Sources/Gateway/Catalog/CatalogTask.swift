@@ -131,9 +131,5 @@ final class CatalogTasks: Sendable {
             row.state = state
             row.message = message ?? row.message
         }
-        entries.withLock { entries in
-            guard let index = entries.firstIndex(where: { $0.row.id == id }) else { return }
-            entries[index].work = nil
-        }
     }
 }

@@ -11,7 +11,7 @@ const largestSide = 1024;
 export class MaskPainter {
   constructor(onDone) {
     this.onDone = onDone;
-    this.paint = null;
+    this.reset();
     this.last = null;
     const canvas = $('mask-canvas');
     canvas.addEventListener('pointerdown', (event) => {
@@ -27,19 +27,24 @@ export class MaskPainter {
     $('mask-all').addEventListener('click', () => this.fill(true));
     $('mask-clear').addEventListener('click', () => this.fill(false));
     $('mask-done').addEventListener('click', () => $('mask').close());
-    $('mask').addEventListener('close', () => this.onDone());
+    $('mask').addEventListener('close', () => {
+      this.isEmpty = !this.hasPaint();
+      this.onDone();
+    });
   }
 
   /** Forgets what was painted, as for another picture. */
-  reset() { this.paint = null; }
+  reset() {
+    this.paint = null;
+    /** Whether nothing was painted over when the picture was last looked at. */
+    this.isEmpty = true;
+  }
 
-  /** Whether anything is painted over. */
-  get isEmpty() {
-    if (!this.paint) return true;
+  hasPaint() {
     const { width, height } = this.paint;
     const pixels = this.paint.getContext('2d', { willReadFrequently: true }).getImageData(0, 0, width, height).data;
-    for (let place = 3; place < pixels.length; place += 4) if (pixels[place] > 127) return false;
-    return true;
+    for (let place = 3; place < pixels.length; place += 4) if (pixels[place] > 127) return true;
+    return false;
   }
 
   open(picture) {

@@ -91,15 +91,13 @@ extension Gateway {
         if request.uri.queryParameters["wait_ready"]?.lowercased() == "false" {
             Task {
                 do {
-                    try await pool.launch(wanted.launch)
-                    await offerLoRAs()
+                    try await launch(wanted.launch, on: pool)
                 } catch {
                     failedLaunches[id] = "\(error)"
                 }
             }
         } else {
-            try await pool.launch(wanted.launch)
-            await offerLoRAs()
+            try await launch(wanted.launch, on: pool)
         }
         return .json(["model_uid": id])
     }
@@ -108,19 +106,21 @@ extension Gateway {
         _ id: String, _ context: GatewayContext, onlyLoading: Bool = false
     ) async throws -> Response {
         try requireAdmin(context)
-        guard let pool, let model = await pool.launched.first(where: { $0.id == id }) else {
-            throw APIError.noSuchModel(id, known: await generator.models.map(\.id))
-        }
-        if !onlyLoading || !model.isLoaded {
+        let (pool, isLoaded) = try await launched(id)
+        if !onlyLoading || !isLoaded {
             try await pool.terminate(id)
-            await offerLoRAs()
+            await offerLoRAs(of: pool)
         }
         return .json(JSONValue.null)
     }
 
+    private func launch(_ launch: ModelLaunch, on pool: WorkerPool) async throws {
+        try await pool.launch(launch)
+        await offerLoRAs(of: pool)
+    }
+
     /// Files that come with the models that run now may be named.
-    private func offerLoRAs() async {
-        guard let pool else { return }
+    private func offerLoRAs(of pool: WorkerPool) async {
         configuration.loras.offer(models: await pool.launched.map(\.folder))
     }
 
@@ -137,7 +137,7 @@ extension Gateway {
         guard (1...64).contains(count) else {
             throw APIError.invalid("replica", "replica must be between 1 and 64, got \(count).")
         }
-        let pool = try await poolThatServes(id)
+        let (pool, _) = try await launched(id)
         try await pool.addReplicas(Int(count), to: id)
         return .json(try await replicas(of: id))
     }
@@ -152,15 +152,16 @@ extension Gateway {
                 .notFound, code: "replica_not_found",
                 "A replica is named by its number, got \(JSONValue.string(text).summary).")
         }
-        let left = try await poolThatServes(id).removeReplica(number, of: id)
+        let left = try await launched(id).pool.removeReplica(number, of: id)
         return .json(["remaining_replicas": left])
     }
 
-    private func poolThatServes(_ id: String) async throws -> WorkerPool {
-        guard let pool, await pool.launched.contains(where: { $0.id == id }) else {
+    /// The pool that has a model, and whether it is loaded.
+    private func launched(_ id: String) async throws -> (pool: WorkerPool, isLoaded: Bool) {
+        guard let pool, let model = await pool.launched.first(where: { $0.id == id }) else {
             throw APIError.noSuchModel(id, known: await generator.models.map(\.id))
         }
-        return pool
+        return (pool, model.isLoaded)
     }
 
     // MARK: - Reports

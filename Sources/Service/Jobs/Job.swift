@@ -130,6 +130,12 @@ public struct Submission: Sendable, Equatable {
         self.isDetached = isDetached
         self.seconds = seconds
     }
+
+    /// Seconds after which it is cancelled where no job may take longer than `most`.
+    package func seconds(atMost most: Double?) -> Double? {
+        guard let most else { return seconds }
+        return min(most, seconds ?? most)
+    }
 }
 
 /// Which jobs a list holds: the newest first.

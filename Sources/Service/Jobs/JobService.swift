@@ -114,7 +114,7 @@ public actor JobService: JobQueue {
         _ request: ImageRequest, _ model: String, _ submission: Submission
     ) async throws -> Job {
         var submission = submission
-        if let most = limits.seconds { submission.seconds = min(most, submission.seconds ?? most) }
+        submission.seconds = submission.seconds(atMost: limits.seconds)
         let submitted = submission
         guard live.count + arriving < limits.unfinished else {
             throw GenerationError(
