@@ -4,11 +4,12 @@
 
 Needs root, iproute2, nats-server, and a program built with --traits Fleet.
 
-    Tests/fleet/fleet.py [--only first,chaos,cut,outage,drain,tls] [--jobs 300] [--program FILE]
+    Tests/fleet/fleet.py [--only first,chaos,…] [--jobs 300] [--program FILE]
 """
 
 import argparse
 import base64
+import functools
 import json
 import os
 import pathlib
@@ -22,6 +23,7 @@ import time
 import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import sharing  # noqa: E402
 from fleet_net import Fleet  # noqa: E402
 from running_server import ROOT, Checks, RunningServer  # noqa: E402
 
@@ -328,6 +330,8 @@ def drain(program):
               and answer["attempts"] == 2, (answer["state"], answer["attempts"], answer["failure"]))
         status, _, body = fleet.ask(one, "/api/jobs?state=failed")
         check("the API shows it", poison in [row["id"] for row in json.loads(body)["data"]])
+        status, _, body = fleet.ask(two, "/api/jobs?given_up=true")
+        check("among those that were given up", [row["id"] for row in json.loads(body)["data"]] == [poison])
         if check.failed:
             fleet.show()
 
@@ -381,18 +385,23 @@ def tls(program):
 
 
 def main():
+    parts = {"first": first, "chaos": chaos, "cut": cut, "outage": outage, "drain": drain,
+             "tls": tls}
+    tools = (check, alone, submit, wait_for, hashes)
+    for name, part in sharing.PARTS.items():
+        parts[name] = functools.partial(part, tools=tools)
+        parts[name].__doc__ = part.__doc__
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="first,chaos,cut,outage,drain,tls")
+    parser.add_argument("--only", default=",".join(parts))
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / ".build/release/inkstone")
     options = parser.parse_args()
-    parts = {"first": first, "chaos": chaos, "cut": cut, "outage": outage, "drain": drain,
-             "tls": tls}
     for name in options.only.split(","):
         print(f"{name}: {parts[name].__doc__}", flush=True)
         # A namespace cannot be left: every part has a process of its own.
         child = os.fork()
         if child == 0:
+            check.failed = 0
             parts[name](*([options.program, options.jobs] if name == "chaos" else [options.program]))
             os._exit(min(check.failed, 100))
         check.failed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
