@@ -2,115 +2,30 @@
 # Part of Inkstone. Licence: see LICENSE.
 """A fleet under kill -9, cut cables and restarts of NATS: every job ends once, every picture is right.
 
-Needs root, iproute2, nats-server, and a program built with --traits Fleet.
+Needs root, iproute2, nats-server, openssl, for the last two parts nginx and PyYAML, and a program built
+with --traits Fleet.
 
-    Tests/fleet/fleet.py [--only first,chaos,…] [--jobs 300] [--program FILE]
+    Tests/fleet/fleet.py [--only chaos,cluster] [--jobs 300] [--program FILE]
 """
 
 import argparse
-import base64
-import functools
 import json
 import os
 import pathlib
 import random
 import signal
-import struct
 import subprocess
 import sys
 import threading
 import time
-import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-import sharing  # noqa: E402
+from deploy_files import balancer, deploy  # noqa: E402
+from fleet_jobs import alone, check, hashes, kinds, look, submit, wait_for  # noqa: E402
 from fleet_net import Fleet  # noqa: E402
-from running_server import ROOT, Checks, RunningServer  # noqa: E402
-
-check = Checks()
-
-
-def png(width, height, colour):
-    """A plain picture to start from."""
-    def chunk(kind, data):
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-    rows = (b"\0" + bytes(colour) * width) * height
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
-
-
-def kinds(count):
-    """Requests of mixed sizes, steps, guidance, counts and starts, the same in every run."""
-    dice = random.Random(7)
-    things = ["apple", "fish", "house", "star", "car", "熊猫", "flower", "robot"]
-    for number in range(count):
-        request = {
-            "prompt": f"a {dice.choice(things)} number {number}", "seed": 1000 + 7 * number,
-            "size": dice.choice(["128x128", "128x128", "64x64", "96x128"]),
-            "steps": dice.randint(4, 40), "n": dice.choice([1, 1, 1, 2]),
-        }
-        if number % 5 == 1:
-            request |= {"guidance_scale": 3.0, "negative_prompt": "blur"}
-        if number % 7 == 2:
-            colour = [dice.randrange(256) for _ in range(3)]
-            request |= {"image": base64.b64encode(png(64, 64, colour)).decode(), "strength": 0.7}
-        yield request
-
-
-def hashes(job):
-    return [image["pixel_sha256"] for image in job["images"]]
-
-
-def alone(program, requests):
-    """What one machine makes of each request, one after the other."""
-    known = []
-    with RunningServer(program, "--threads", "1") as server:
-        for request in requests:
-            status, _, body = server.ask("/api/jobs", request)
-            if status != 202:
-                sys.exit(f"the reference refused {request}: {body}")
-            job = json.loads(body)
-            while job["state"] in ("queued", "running"):
-                time.sleep(0.003)
-                job = json.loads(server.ask(f"/api/jobs/{job['id']}")[2])
-            known.append(hashes(job))
-    return known
-
-
-def submit(fleet, request, key, choose, refusals=None):
-    """Sends a request until some gateway has accepted it."""
-    while True:
-        status, headers, body = fleet.ask(
-            choose(), "/api/jobs", request, timeout=20, idempotency_key=key)
-        if status == 202:
-            return json.loads(body)["id"]
-        if status not in (0, 503):
-            sys.exit(f"a gateway answered {status}: {body}")
-        if status == 503 and refusals is not None:
-            refusals.append(headers.get("retry-after"))
-        time.sleep(0.2)
-
-
-def look(fleet, job, choose):
-    status, _, body = fleet.ask(choose(), f"/api/jobs/{job}", timeout=20)
-    return json.loads(body) if status == 200 else None
-
-
-def wait_for(fleet, jobs, choose, seconds):
-    """The final answers of jobs, as they were first seen."""
-    final, end = {}, time.monotonic() + seconds
-    while len(final) < len(jobs):
-        for job in jobs:
-            if job in final:
-                continue
-            answer = look(fleet, job, choose)
-            if answer and answer["state"] not in ("queued", "running"):
-                final[job] = answer
-        if time.monotonic() > end:
-            break
-        time.sleep(0.1)
-    return final
+from nats_kinds import cluster, creds  # noqa: E402
+from running_server import ROOT  # noqa: E402
+from sharing import beside, keys, lora, priority  # noqa: E402
 
 
 def first(program):
@@ -384,28 +299,26 @@ def tls(program):
             fleet.show()
 
 
+PARTS = {part.__name__: part for part in [
+    first, chaos, cut, outage, drain, tls, lora, priority, keys, beside, cluster, creds, balancer, deploy]}
+
+
 def main():
-    parts = {"first": first, "chaos": chaos, "cut": cut, "outage": outage, "drain": drain,
-             "tls": tls}
-    tools = (check, alone, submit, wait_for, hashes)
-    for name, part in sharing.PARTS.items():
-        parts[name] = functools.partial(part, tools=tools)
-        parts[name].__doc__ = part.__doc__
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default=",".join(parts))
-    parser.add_argument("--jobs", type=int, default=300)
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas between them")
+    parser.add_argument("--jobs", type=int, default=300, help="of the part chaos")
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / ".build/release/inkstone")
     options = parser.parse_args()
+    failed = 0
     for name in options.only.split(","):
-        print(f"{name}: {parts[name].__doc__}", flush=True)
+        print(f"{name}: {PARTS[name].__doc__}", flush=True)
         # A namespace cannot be left: every part has a process of its own.
         child = os.fork()
         if child == 0:
-            check.failed = 0
-            parts[name](*([options.program, options.jobs] if name == "chaos" else [options.program]))
+            PARTS[name](*([options.program, options.jobs] if name == "chaos" else [options.program]))
             os._exit(min(check.failed, 100))
-        check.failed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
-    check.end()
+        failed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

@@ -2,22 +2,21 @@
 """Parts of fleet.py: who draws what, who goes first, and how much each may ask for."""
 
 import json
-import pathlib
 import re
 import shutil
 import signal
 import subprocess
 import time
 
+from fleet_jobs import alone, check, hashes, submit, wait_for
 from fleet_net import Fleet
 from running_server import ROOT
 
 LORA = ROOT / "Models/emoji-nano/loras"
 
 
-def lora(program, tools):
+def lora(program):
     """Jobs go where their LoRA files are, first of all where these are in memory."""
-    check, alone, submit, wait_for, hashes = tools
     known = sorted(LORA.glob("*.safetensors"))[0]
     jobs = [{"prompt": "a red apple", "seed": n, "steps": 6, "loras": [{"name": "mine", "scale": 0.7}]}
             for n in range(20)]
@@ -63,9 +62,8 @@ def who(fleet, job):
     return next((node.name for node in fleet.workers if job in node.text()), None)
 
 
-def priority(program, tools):
+def priority(program):
     """High goes before normal before low, and after four that overtook it one of low."""
-    check, _, submit, wait_for, _ = tools
     with Fleet(program, gateways=2, workers=1, jobs=1) as fleet:
         fleet.start()
         [one, two] = fleet.bases
@@ -98,9 +96,8 @@ def send_more(fleet, submit, count, priority, base):
                    f"more-{priority}-{n}", lambda: base) for n in range(count)]
 
 
-def keys(program, tools):
+def keys(program):
     """The limits of a key hold for all gateways together."""
-    check, *_ = tools
     with Fleet(program, gateways=2, workers=1) as fleet:
         folder = fleet.place / "g1"
         made = [subprocess.run([program, "keys", "add", *map(str, words), "--data", folder], check=True,
@@ -141,9 +138,8 @@ def keys(program, tools):
             fleet.show()
 
 
-def beside(program, tools):
+def beside(program):
     """A gateway with workers of its own, models launched through it, and a configuration read again."""
-    check, alone, submit, wait_for, hashes = tools
     request = {"prompt": "a red apple", "seed": 5, "steps": 8}
     [expected] = alone(program, [request])
     with Fleet(program, gateways=2, workers=0) as fleet:
@@ -211,6 +207,3 @@ def beside(program, tools):
 def children(process):
     text = subprocess.run(["pgrep", "-P", str(process)], capture_output=True, text=True, check=False).stdout
     return [int(word) for word in text.split()]
-
-
-PARTS = {"lora": lora, "priority": priority, "keys": keys, "beside": beside}

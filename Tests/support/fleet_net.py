@@ -63,8 +63,8 @@ class Network:
 class Node:
     """A program that runs in a namespace and can be ended and begun again."""
 
-    def __init__(self, fleet, name, words, ready=None):
-        self.fleet, self.name, self.words, self.ready = fleet, name, words, ready
+    def __init__(self, fleet, name, words, host=None):
+        self.fleet, self.name, self.words, self.host = fleet, name, words, host
         self.process, self.starts = None, 0
 
     def start(self):
@@ -85,18 +85,17 @@ class Node:
 
 
 class Fleet:
-    """NATS, gateways `g1`… and workers `w1`…."""
+    """NATS, a cluster of it or one, gateways `g1`… and workers `w1`…."""
 
-    def __init__(self, program, gateways=2, workers=3, window=3, arguments=(), jobs=4):
+    def __init__(self, program, gateways=2, workers=3, window=3, arguments=(), jobs=4, servers=1):
         self.folder = tempfile.TemporaryDirectory(prefix="inkstone-fleet-")
         self.place = pathlib.Path(self.folder.name)
         self.network = Network()
-        address = self.network.add("nats", 2)
-        self.address = f"nats://{address}:4222"
-        self.nats = Node(self, "nats", [
-            "nats-server", "-a", address, "-p", "4222", "-js", "-sd", self.place / "store"])
+        self.servers = self.make_servers(servers)
+        self.nats = self.servers[0]
+        self.address = ",".join(f"nats://{node.host}:4222" for node in self.servers)
         common = ["--queue", self.address, "--queue-window", window]
-        self.gateways, self.workers, self.bases = [], [], []
+        self.gateways, self.workers, self.bases, self.others = [], [], [], []
         for number in range(1, gateways + 1):
             host = self.network.add(f"g{number}", 10 + number)
             self.gateways.append(Node(self, f"g{number}", [
@@ -109,11 +108,36 @@ class Fleet:
             self.workers.append(Node(self, f"w{number}", [
                 program, "worker", "--jobs", jobs, "--threads", "1", *common]))
 
+    def make_servers(self, count):
+        """NATS servers `nats`, `nats2`…; more than one make a cluster."""
+        names = ["nats", *(f"nats{number}" for number in range(2, count + 1))]
+        hosts = [self.network.add(name, 2 + number) for number, name in enumerate(names)]
+        servers = []
+        for name, host in zip(names, hosts):
+            words = ["nats-server", "-a", host, "-p", 4222, "-js", "-sd", self.place / f"store-{name}"]
+            if count > 1:
+                words += ["-n", name, "-m", 8222, "--cluster_name", "fleet",
+                          "--cluster", f"nats://{host}:6222",
+                          "--routes", ",".join(f"nats://{other}:6222" for other in hosts)]
+            servers.append(Node(self, name, words, host))
+        return servers
+
+    def add(self, name, number, words):
+        """Another program in a namespace of its own, ended with the fleet."""
+        node = Node(self, name, words, self.network.add(name, number))
+        self.others.append(node)
+        return node
+
+    @property
+    def nodes(self):
+        return [*self.servers, *self.gateways, *self.workers, *self.others]
+
     def start(self):
-        for node in [self.nats, *self.workers, *self.gateways]:
+        for node in self.servers:
             node.start()
-            if node is self.nats:
-                time.sleep(0.5)
+        time.sleep(0.5)
+        for node in [*self.workers, *self.gateways]:
+            node.start()
         self.wait_until_ready()
 
     def wait_until_ready(self, seconds=90):
@@ -146,11 +170,11 @@ class Fleet:
         return self.ask(base, path, timeout=5)[0]
 
     def show(self):
-        for node in [self.nats, *self.gateways, *self.workers]:
+        for node in self.nodes:
             print(f"--- {node.name}\n{node.text()[-3000:]}", file=sys.stderr)
 
     def stop(self):
-        for node in [*self.gateways, *self.workers, self.nats]:
+        for node in reversed(self.nodes):
             if node.is_running():
                 node.kill()
         self.network.remove()
