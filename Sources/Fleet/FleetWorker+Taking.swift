@@ -12,36 +12,43 @@
 
         /// Jobs that went before one of this priority since it last had its turn.
         private var overtaken: [Priority: Int] = [:]
-        /// Queues that are known to be empty, and whose next job is waited for.
-        private var isEmpty: Set<Priority> = []
-        /// Waits so long that nobody else may take anything.
+        /// Since when a job is waited for.
+        private var waiting: [Priority: ContinuousClock.Instant] = [:]
+        /// Was overtaken so often that nobody else may take anything.
         private var due: Priority?
         private static let patience = 4
 
-        /// Whether a job of this priority may be asked for.
-        package func mayBegin(_ priority: Priority) -> Bool {
-            if let due { return due == priority }
-            return Priority.allCases.allSatisfy { $0 <= priority || isEmpty.contains($0) }
+        /// A job of this priority is asked for, where it may be.
+        ///
+        /// - Returns: how long it may be waited for, in seconds; `nil` where it is another's turn.
+        package mutating func begin(
+            _ priority: Priority, isBusy: Bool, at now: ContinuousClock.Instant = .now
+        ) -> Double? {
+            let isFirst = Priority.allCases.allSatisfy { $0 <= priority || isEmpty($0, now) }
+            guard due.map({ $0 == priority }) ?? isFirst else { return nil }
+            waiting[priority] = now
+            // Others wait for the end of a turn.
+            return due == priority || isBusy ? 0.05 : 2
         }
 
-        /// There is none now.
-        ///
-        /// - Returns: how long one may be waited for, in seconds; `nil` where others wait for the end of
-        ///   its turn.
-        package mutating func noteEmpty(_ priority: Priority, isBusy: Bool) -> Double? {
-            guard due != priority else { return nil }
-            isEmpty.insert(priority)
-            return isBusy ? 0.05 : 2
+        /// A queue that has jobs answers faster than this.
+        private func isEmpty(_ priority: Priority, _ now: ContinuousClock.Instant) -> Bool {
+            waiting[priority].map { now - $0 > .milliseconds(10) } ?? false
         }
 
         /// It was asked for, and came or did not.
-        package mutating func end(_ priority: Priority, hasCome: Bool) {
-            isEmpty.remove(priority)
+        package mutating func end(_ priority: Priority) {
+            waiting[priority] = nil
             overtaken[priority] = 0
             if due == priority { due = nil }
-            guard hasCome else { return }
-            // Who is waiting for a job has none.
-            for other in Priority.allCases where other < priority && !isEmpty.contains(other) {
+        }
+
+        /// A job of this priority was taken.
+        package mutating func noteTaken(
+            _ priority: Priority, at now: ContinuousClock.Instant = .now
+        ) {
+            // Who has been waiting for a job has none.
+            for other in Priority.allCases where other < priority && !isEmpty(other, now) {
                 overtaken[other, default: 0] += 1
                 if overtaken[other, default: 0] >= Self.patience, due == nil { due = other }
             }
@@ -59,29 +66,24 @@
                 if busy > 0, busy < engine.capacity, isBesideOthers {
                     try? await Task.sleep(for: .milliseconds(10 * busy))
                 }
-                let mayBegin = state.withLock { state in
-                    state.held.count + state.arriving < engine.capacity
-                        && state.turns.mayBegin(priority)
+                let wait = state.withLock { state -> Double? in
+                    guard state.held.count + state.arriving < engine.capacity else { return nil }
+                    return state.turns.begin(
+                        priority, isBusy: isBesideOthers && !state.held.isEmpty)
                 }
-                guard mayBegin else {
+                guard let wait else {
                     try? await Task.sleep(for: .milliseconds(5))
                     continue
                 }
                 do {
-                    // A queue that has jobs answers faster than this.
-                    var message = try await consumer.next(within: 0.004)
-                    if message == nil {
-                        let wait = state.withLock {
-                            $0.turns.noteEmpty(
-                                priority, isBusy: isBesideOthers && !$0.held.isEmpty)
-                        }
-                        if let wait { message = try await consumer.next(within: wait) }
+                    let message = try await consumer.next(within: wait)
+                    state.withLock { $0.turns.end(priority) }
+                    if let message, await accept(message) {
+                        state.withLock { $0.turns.noteTaken(priority) }
                     }
-                    state.withLock { $0.turns.end(priority, hasCome: message != nil) }
-                    if let message { await accept(message) }
                     isAway = false
                 } catch {
-                    state.withLock { $0.turns.end(priority, hasCome: false) }
+                    state.withLock { $0.turns.end(priority) }
                     if !isAway {
                         logger.warning("no jobs come", metadata: ["error": "\(error)"])
                     }
@@ -93,12 +95,12 @@
 
         private var others: [WorkerSign] { signs.others(than: name, of: model.id) }
 
-        /// Begins work on the job of a message, where there is any to do.
-        private func accept(_ message: NATSMessage) async {
+        /// Begins work on the job of a message, where there is any to do; returns whether it has begun.
+        private func accept(_ message: NATSMessage) async -> Bool {
             guard let told = try? FleetJob.decode(message.bytes) else {
                 logger.error("a message in the queue is no job; it is thrown away")
                 message.acknowledge()
-                return
+                return false
             }
             let isMine = state.withLock { state in
                 // After an interruption the server sends again what it thinks lost.
@@ -106,7 +108,7 @@
                 state.held[told.id]?.message = message
                 return true
             }
-            guard !isMine else { return }
+            guard !isMine else { return false }
             let hasPlace = state.withLock { state in
                 guard state.held.count + state.arriving < engine.capacity, !state.isDraining else {
                     return false
@@ -114,24 +116,30 @@
                 state.arriving += 1
                 return true
             }
-            guard hasPlace else { return message.giveBack() }
+            guard hasPlace else {
+                message.giveBack()
+                return false
+            }
             defer { state.withLock { $0.arriving -= 1 } }
             if let pause = pauseForAnother(told, message) {
-                return message.giveBack(after: pause)
+                message.giveBack(after: pause)
+                return false
             }
             do {
                 guard let known = try await begin(told) else {
                     message.acknowledge()
-                    return
+                    return false
                 }
                 let job = known.job
                 state.withLock { $0.held[job.id] = Held(message: message, known: known) }
                 let task = Task { await self.work(job) }
                 state.withLock { $0.held[job.id]?.task = task }
+                return true
             } catch {
                 logger.warning(
                     "a job is given back", metadata: ["job": "\(told.id)", "error": "\(error)"])
                 message.giveBack(after: 500)
+                return false
             }
         }
 
@@ -147,7 +155,7 @@
                 return isSomewhere ? 100 : offers < 20 ? 500 : nil
             }
             let loaded = state.withLock { $0.status?.loadedLoRAs ?? [] }
-            guard !names.isSubset(of: loaded), offers <= 2 * others.count else { return nil }
+            guard !names.isSubset(of: loaded), offers <= 6 * others.count else { return nil }
             return others.contains { $0.isReady(for: names) } ? 20 : nil
         }
 

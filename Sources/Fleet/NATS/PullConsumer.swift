@@ -76,7 +76,8 @@
 
         /// Takes the next message.
         ///
-        /// - Parameter seconds: how long to wait; above 0.
+        /// - Parameter seconds: how long to wait; well above 0.01, as the server gives up a moment earlier and
+        ///   what it says later is taken for the answer to the next question.
         /// - Returns: the message, or `nil` if none came in time.
         /// - Throws: `NATSError`.
         package func next(within seconds: Double) async throws -> NATSMessage? {
