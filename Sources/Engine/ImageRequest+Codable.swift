@@ -14,7 +14,7 @@ import Imaging
 extension ImageRequest: Codable {
     private enum CodingKeys: String, CodingKey {
         case prompt, negativePrompt, size, steps, guidanceScale, cfgNormalization, cfgTruncation
-        case seed, count, source, loras
+        case seed, count, source, loras, priority
     }
 
     /// Reads a request that was checked when it was made.
@@ -31,7 +31,8 @@ extension ImageRequest: Codable {
             seed: try fields.decode(UInt64.self, forKey: .seed),
             count: try fields.decode(Int.self, forKey: .count),
             source: try fields.decodeIfPresent(Source.self, forKey: .source),
-            loras: try fields.decodeIfPresent([LoRAChoice].self, forKey: .loras) ?? [])
+            loras: try fields.decodeIfPresent([LoRAChoice].self, forKey: .loras) ?? [],
+            priority: try fields.decodeIfPresent(Priority.self, forKey: .priority) ?? .normal)
     }
 
     /// Writes every field.
@@ -48,6 +49,7 @@ extension ImageRequest: Codable {
         try fields.encode(count, forKey: .count)
         try fields.encodeIfPresent(source, forKey: .source)
         if !loras.isEmpty { try fields.encode(loras, forKey: .loras) }
+        if priority != .normal { try fields.encode(priority, forKey: .priority) }
     }
 }
 

@@ -49,6 +49,8 @@ public struct ImageRequest: Sendable, Equatable {
         public var source: Source?
         /// LoRA files with their strengths, added in this order.
         public var loras: [LoRAChoice]?
+        /// Who goes first among requests that wait.
+        public var priority: Priority?
 
         /// A draft that says nothing but the prompt.
         public init(prompt: String) {
@@ -78,6 +80,8 @@ public struct ImageRequest: Sendable, Equatable {
     public let source: Source?
     /// LoRA files with their strengths, added in this order.
     public let loras: [LoRAChoice]
+    /// Who goes first among requests that wait.
+    public let priority: Priority
 
     /// Fills the gaps of a draft with the model's defaults and checks every field.
     ///
@@ -137,13 +141,14 @@ public struct ImageRequest: Sendable, Equatable {
             draft.seed.flatMap { $0 >= 0 ? UInt64($0) : nil } ?? UInt64.random(in: 0..<(1 << 31))
         self.count = count
         self.source = draft.source
+        priority = draft.priority ?? .normal
     }
 
     /// A request of fields that were checked before.
     init(
         prompt: String, negativePrompt: String, size: PixelSize, steps: Int, guidanceScale: Double,
         cfgNormalization: Double, cfgTruncation: Double, seed: UInt64, count: Int, source: Source?,
-        loras: [LoRAChoice]
+        loras: [LoRAChoice], priority: Priority
     ) {
         self.prompt = prompt
         self.negativePrompt = negativePrompt
@@ -156,6 +161,7 @@ public struct ImageRequest: Sendable, Equatable {
         self.count = count
         self.source = source
         self.loras = loras
+        self.priority = priority
     }
 
     /// The same request with another picture to start from, or none.
@@ -173,7 +179,8 @@ public struct ImageRequest: Sendable, Equatable {
         ImageRequest(
             prompt: prompt, negativePrompt: negativePrompt, size: size, steps: steps,
             guidanceScale: guidanceScale, cfgNormalization: cfgNormalization,
-            cfgTruncation: cfgTruncation, seed: seed, count: count, source: source, loras: loras)
+            cfgTruncation: cfgTruncation, seed: seed, count: count, source: source, loras: loras,
+            priority: priority)
     }
 
     private static func check(

@@ -26,8 +26,8 @@ public final class InferenceEngine: ImageGenerating, Sendable {
     private let beats = Atomic(0)
 
     private struct State {
-        /// Requests that wait, in the order of arrival.
-        var waiting: [Ticket] = []
+        /// Requests that wait.
+        var waiting = WaitingLine<Ticket>()
         /// Requests that share the device.
         var running = 0
         /// Whether the thread is at work.
@@ -80,6 +80,9 @@ public final class InferenceEngine: ImageGenerating, Sendable {
     /// What the prompt cache has done and holds, or `nil` where it is off.
     public var promptCacheInfo: PromptCacheInfo? { pipeline.promptCache?.info }
 
+    /// LoRA files that are in memory.
+    package var loadedLoRAs: [String] { pipeline.loadedLoRAs }
+
     /// Requests that share the device, and requests that wait.
     public var load: (running: Int, waiting: Int) {
         state.withLock { ($0.running, $0.waiting.count) }
@@ -110,10 +113,10 @@ public final class InferenceEngine: ImageGenerating, Sendable {
             let (isAccepted, mustWake) = state.withLock { state in
                 let total = state.running + state.waiting.count
                 guard total < limits.running + limits.waiting else { return (false, false) }
-                state.waiting.append(ticket)
+                let index = state.waiting.append(ticket, request.priority)
                 // Within the lock, so that no other event overtakes it.
-                let place = state.place(state.waiting.count - 1, limits)
-                continuation.yield(.queued(position: place))
+                continuation.yield(.queued(position: state.place(index, limits)))
+                if index < state.waiting.count - 1 { tellPlaces(state) }
                 defer { state.isAwake = true }
                 return (true, !state.isAwake)
             }
@@ -131,19 +134,14 @@ public final class InferenceEngine: ImageGenerating, Sendable {
 
     /// A request that nobody waits for any longer gives up its place at once.
     private func leave(_ ticket: Ticket) {
-        let wasWaiting = state.withLock { state in
-            let count = state.waiting.count
-            state.waiting.removeAll { $0 === ticket }
-            return state.waiting.count < count
+        state.withLock { state in
+            if state.waiting.removeAll(where: { $0 === ticket }) { tellPlaces(state) }
         }
-        if wasWaiting { tellPlaces() }
     }
 
-    private func tellPlaces() {
-        state.withLock { state in
-            for (index, ticket) in state.waiting.enumerated() {
-                ticket.continuation.yield(.queued(position: state.place(index, limits)))
-            }
+    private func tellPlaces(_ state: borrowing State) {
+        for (index, ticket) in state.waiting.elements.enumerated() {
+            ticket.continuation.yield(.queued(position: state.place(index, limits)))
         }
     }
 
@@ -165,10 +163,11 @@ public final class InferenceEngine: ImageGenerating, Sendable {
     private func admit(to scheduler: StepScheduler) {
         beats.wrappingAdd(1, ordering: .relaxed)
         let tickets = state.withLock { state in
-            let count = min(state.waiting.count, limits.running - state.running)
-            let tickets = state.waiting.prefix(count)
-            state.waiting.removeFirst(count)
-            state.running += count
+            var tickets: [Ticket] = []
+            while state.running < limits.running, let next = state.waiting.popFirst() {
+                tickets.append(next)
+                state.running += 1
+            }
             return tickets
         }
         for ticket in tickets {
@@ -180,7 +179,7 @@ public final class InferenceEngine: ImageGenerating, Sendable {
                     onEnd: { error in
                         self.state.withLock { $0.running -= 1 }
                         ticket.continuation.finish(throwing: error)
-                        self.tellPlaces()
+                        self.state.withLock { self.tellPlaces($0) }
                     }))
         }
     }

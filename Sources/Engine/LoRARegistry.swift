@@ -26,9 +26,25 @@ public struct LoRARegistry: Sendable {
         public var isOwn: Bool
     }
 
+    /// A file that lies on another machine.
+    public struct Offer: Sendable, Codable, Equatable {
+        /// Name for requests.
+        public var name: String
+        /// Strength where a request names none.
+        public var scale: Double
+
+        /// A file of that name and strength.
+        public init(name: String, scale: Double) {
+            self.name = name
+            self.scale = scale
+        }
+    }
+
     /// Where files are added; `nil` where none may be.
     public let folder: URL?
     private let modelFolders: ModelFolders
+    /// Files of machines that draw for this one.
+    public var elsewhere: (@Sendable () -> [Offer])?
 
     private static let ending = ".safetensors"
 
@@ -62,19 +78,41 @@ public struct LoRARegistry: Sendable {
         return byName.values.sorted { $0.name < $1.name }
     }
 
+    /// What requests may name: the files here, and those of machines that draw for this one.
+    public var offers: [Offer] {
+        let own = entries.map { Offer(name: $0.name, scale: $0.scale) }
+        let known = Set(own.map(\.name))
+        let others = (elsewhere?() ?? []).filter { !known.contains($0.name) }
+        return (own + others).sorted { $0.name < $1.name }
+    }
+
+    /// The name that a request names, and its strength.
+    ///
+    /// - Throws: `RequestError` that lists the names there are.
+    public func offer(_ name: String) throws(RequestError) -> Offer {
+        let offers = offers
+        guard let offer = offers.first(where: { $0.name == name }) else {
+            throw unknown(name, offers.map(\.name))
+        }
+        return offer
+    }
+
     /// The file of a name.
     ///
     /// - Throws: `RequestError` that lists the names there are.
     public func find(_ name: String) throws(RequestError) -> Entry {
         let entries = entries
         if let entry = entries.first(where: { $0.name == name }) { return entry }
-        let names = entries.prefix(20).map(\.name)
-        throw RequestError(
+        throw unknown(name, entries.map(\.name))
+    }
+
+    private func unknown(_ name: String, _ names: [String]) -> RequestError {
+        RequestError(
             field: "loras",
             message: "there is no LoRA \(Self.shown(name)); "
                 + (names.isEmpty
                     ? "put its file into the folder 'loras' of the data folder."
-                    : "this server has \(names.joined(separator: ", "))."))
+                    : "this server has \(names.prefix(20).joined(separator: ", "))."))
     }
 
     /// Where a file of that name goes.

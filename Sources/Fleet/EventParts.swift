@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// What happens to a job as messages: a frame of the workers' protocol, cut where it is too long.
+/// What happens to a job as messages: frames of the workers' protocol, cut where they are too long.
 ///
 /// In front of each part: the attempt that it tells of, the frame's number, the part's number and how
 /// many there are, as four 32-bit big-endian numbers.

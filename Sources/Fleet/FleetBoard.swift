@@ -14,67 +14,53 @@
 
     /// What a gateway knows of the fleet's workers and models, from their signs of life.
     package final class FleetBoard: ImageGenerating, ModelReporting, MetricReporting {
-        private struct State {
-            var workers: [String: (sign: WorkerSign, seen: ContinuousClock.Instant)] = [:]
-            var models: [String: ModelDescription] = [:]
-        }
-
         private let store: FleetStore
         private let gateway: String
-        private let state = Mutex(State())
+        private let signs: WorkerSigns
+        private let known = Mutex<[String: ModelDescription]>([:])
+        /// LoRA files that some worker had lately.
+        private let loras = Mutex<
+            [String: (offer: LoRARegistry.Offer, seen: ContinuousClock.Instant)]
+        >([:])
         private let counts = Mutex<@Sendable () async -> (queued: Int, running: Int)>({ (0, 0) })
 
         /// Follows the buckets for as long as the process lives.
         package init(_ store: FleetStore, gateway: String) {
             self.store = store
             self.gateway = gateway
-            Task { [weak self] in
-                for await change in store.workers.changes() { self?.note(worker: change) }
-            }
+            signs = WorkerSigns(store)
             Task { [weak self] in
                 for await change in store.models.changes() { self?.note(model: change) }
             }
         }
 
-        private func note(worker change: Bucket.Change) {
-            state.withLock { state in
-                switch change {
-                case .value(let key, let bytes, _):
-                    // Of another version: what cannot be read is left out.
-                    guard let sign = try? JSONDecoder().decode(WorkerSign.self, from: Data(bytes))
-                    else { return }
-                    state.workers[key] = (sign, .now)
-                case .removed(let key): state.workers[key] = nil
-                case .caughtUp: break
-                }
-            }
-        }
-
         private func note(model change: Bucket.Change) {
-            state.withLock { state in
+            known.withLock { known in
                 switch change {
                 case .value(let key, let bytes, _):
                     guard
                         let model = try? JSONDecoder().decode(
                             ModelDescription.self, from: Data(bytes))
                     else { return }
-                    state.models[key] = model
-                case .removed(let key): state.models[key] = nil
+                    known[key] = model
+                case .removed(let key): known[key] = nil
                 case .caughtUp: break
                 }
             }
         }
 
         /// Workers that gave a sign of life lately, by name.
-        package var workers: [WorkerSign] {
-            let oldest = ContinuousClock.now - .seconds(store.settings.presenceAge)
-            return state.withLock { state in
-                // A server that restarts tells of nobody: silence counts from the last word before.
-                if store.connection.isUp {
-                    state.workers = state.workers.filter { $0.value.seen > oldest }
-                }
-                return state.workers.values.map(\.sign)
-            }.sorted { $0.name < $1.name }
+        package var workers: [WorkerSign] { signs.all }
+
+        /// LoRA files that requests may name: a worker that has one may just be starting again.
+        package var offers: [LoRARegistry.Offer] {
+            let (workers, now) = (workers, ContinuousClock.now)
+            return loras.withLock { loras in
+                for offer in workers.flatMap(\.loras) { loras[offer.name] = (offer, now) }
+                // As long as models are known without a worker.
+                loras = loras.filter { now - $0.value.seen < .seconds(3600) }
+                return loras.values.map(\.offer)
+            }
         }
 
         // MARK: - Models
@@ -83,7 +69,7 @@
         package var models: [ModelDescription] {
             get async {
                 let live = Set(workers.compactMap { $0.status.model?.id })
-                return state.withLock { $0.models.values }.sorted { a, b in
+                return known.withLock { $0.values }.sorted { a, b in
                     let (first, second) = (live.contains(a.id), live.contains(b.id))
                     return first == second ? a.id < b.id : first
                 }

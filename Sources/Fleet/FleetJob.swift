@@ -61,6 +61,8 @@ package struct FleetJob: Sendable, Codable, Equatable {
     package var failure: String?
     /// Whether `failure` says that its time was over.
     package var isOverdue = false
+    /// Whether it is not tried again because its workers ended; absent in jobs of older versions.
+    package var isGivenUp: Bool?
     package var pictures: [Picture] = []
     /// Who works on it, or did last.
     package var worker: String?
@@ -94,7 +96,7 @@ package struct FleetJob: Sendable, Codable, Equatable {
             id: id, model: model, request: whole, state: state, requestID: requestID,
             owner: owner, created: Date(timeIntervalSince1970: created), started: date(started),
             finished: date(finished), deadline: date(deadline), attempts: attempts,
-            failure: failure,
+            failure: failure, isGivenUp: isGivenUp ?? false,
             pictures: pictures.sorted { $0.index < $1.index }.map { picture in
                 Job.Picture(
                     index: picture.index, seed: picture.seed, pixelDigest: picture.pixelDigest,
@@ -139,13 +141,15 @@ package struct FleetJob: Sendable, Codable, Equatable {
 
     /// It ends without all pictures; `nil` where it has ended already.
     package func ended(
-        _ state: Job.State, _ failure: String? = nil, isOverdue: Bool = false, at now: Double
+        _ state: Job.State, _ failure: String? = nil, isOverdue: Bool = false,
+        isGivenUp: Bool = false, at now: Double
     ) -> FleetJob? {
         guard !self.state.isFinal else { return nil }
         var job = self
         job.state = state
         job.failure = failure
         job.isOverdue = isOverdue
+        job.isGivenUp = isGivenUp ? true : nil
         job.finished = now
         return job
     }

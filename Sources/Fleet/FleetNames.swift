@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import Engine
+
 /// What everything of a fleet is called in NATS.
 package enum FleetNames {
     /// Bucket of jobs: the newest state of each.
@@ -14,17 +16,14 @@ package enum FleetNames {
     package static let pictures = "inkstone-pictures"
     /// Stream of jobs that were given up.
     package static let dead = "inkstone-dead"
-    /// The one class of jobs there is.
-    package static let priority = "normal"
-
-    /// Stream of the jobs of a model that nobody has done yet.
-    package static func queue(_ model: String, _ priority: String = priority) -> String {
-        "inkstone-queue-\(token(model))-\(priority)"
+    /// Stream of the jobs of a model and priority that nobody has done yet.
+    package static func queue(_ model: String, _ priority: Priority) -> String {
+        "inkstone-queue-\(token(model))-\(priority.rawValue)"
     }
 
     /// Subject of these jobs.
-    package static func queueSubject(_ model: String, _ priority: String = priority) -> String {
-        "inkstone.queue.\(token(model)).\(priority)"
+    package static func queueSubject(_ model: String, _ priority: Priority) -> String {
+        "inkstone.queue.\(token(model)).\(priority.rawValue)"
     }
 
     /// Subject of what happens to a job.

@@ -27,15 +27,20 @@
         private let logger: Logger
         private var settings: FleetSettings
         /// All jobs, as the bucket has them.
-        private var index: [String: (job: FleetJob, revision: UInt64)] = [:]
+        private var index: [String: FleetStore.Revision] = [:]
+        /// The same by age, the newest last.
+        private var order: [Age] = []
         /// Jobs that are not final.
         private var open: Set<String> = []
+        /// Jobs with an owner that other gateways accepted within the last minute.
+        private var foreign: [(owner: String, created: Double)] = []
         /// The newest job of each client's name for a call.
         private var requests: [String: String] = [:]
         private var followed: [String: FollowedJob] = [:]
         /// Queues that are known to be there.
         private var queues: Set<String> = []
         private var isCaughtUp = false
+        private var lastForgotten = 0.0
 
         /// A gateway's view of the fleet.
         package init(
@@ -57,6 +62,18 @@
                     await self.tidy()
                     try? await Task.sleep(for: .seconds(1))
                 }
+            }
+        }
+
+        /// Where a job stands among all.
+        private struct Age: Comparable {
+            var created: Double
+            var id: String
+
+            init(_ job: FleetJob) { (created, id) = (job.created, job.id) }
+
+            static func < (first: Age, second: Age) -> Bool {
+                (first.created, first.id) < (second.created, second.id)
             }
         }
 
@@ -87,7 +104,9 @@
         private func note(_ id: String, _ job: FleetJob, _ revision: UInt64) {
             if let known = index[id], known.revision >= revision { return }
             let wasWaiting = index[id].map { $0.job.state == .queued } ?? false
-            index[id] = (job, revision)
+            if index.updateValue(.init(job: job, revision: revision), forKey: id) == nil {
+                insert(job)
+            }
             if let name = job.requestID {
                 let older = requests[name].flatMap { index[$0]?.job.created } ?? 0
                 if job.created >= older { requests[name] = id }
@@ -97,10 +116,34 @@
             if wasWaiting || job.state == .queued { tellPlaces(of: job.model) }
         }
 
+        private func insert(_ job: FleetJob) {
+            let age = Age(job)
+            order.insert(age, at: place(of: age))
+            if let owner = job.owner, job.gateway != gateway, job.created > FleetStore.now - 60 {
+                foreign.append((owner, job.created))
+            }
+        }
+
         private func drop(_ id: String) {
-            if let name = index[id]?.job.requestID, requests[name] == id { requests[name] = nil }
-            index[id] = nil
+            guard let job = index.removeValue(forKey: id)?.job else { return }
+            if let name = job.requestID, requests[name] == id { requests[name] = nil }
             open.remove(id)
+            let place = place(of: Age(job))
+            if place < order.count, order[place].id == id { order.remove(at: place) }
+        }
+
+        /// How many are older.
+        private func place(of age: Age) -> Int {
+            var range = 0..<order.count
+            while !range.isEmpty {
+                let middle = (range.lowerBound + range.upperBound) / 2
+                if order[middle] < age {
+                    range = (middle + 1)..<range.upperBound
+                } else {
+                    range = range.lowerBound..<middle
+                }
+            }
+            return range.lowerBound
         }
 
         private var counts: (queued: Int, running: Int) {
@@ -108,11 +151,15 @@
             return (queued, open.count - queued)
         }
 
-        /// Jobs that wait, the oldest first.
+        /// Jobs that wait, the next one first.
         private func waiting(_ model: String? = nil) -> [FleetJob] {
             open.compactMap { index[$0]?.job }
                 .filter { $0.state == .queued && (model == nil || $0.model == model) }
-                .sorted { ($0.created, $0.id) < ($1.created, $1.id) }
+
+                .sorted { first, second in
+                    let (one, other) = (first.request.priority, second.request.priority)
+                    return one == other ? Age(first) < Age(second) : one > other
+                }
         }
 
         private func tellPlaces(of model: String) {
@@ -126,10 +173,10 @@
         private func find(_ name: String) async throws -> FleetJob? {
             if let known = index[name] { return known.job }
             if let id = requests[name], let known = index[id] { return known.job }
-            guard let (job, revision) = try await reaching({ try await self.store.job(name) })
+            guard let known = try await reaching({ try await self.store.job(name) })
             else { return nil }
-            note(name, job, revision)
-            return job
+            note(name, known.job, known.revision)
+            return known.job
         }
 
         // MARK: - Accepting
@@ -183,18 +230,18 @@
         }
 
         private func enqueue(_ job: FleetJob, isDetached: Bool) async throws -> FleetJob {
-            let store = store
-            if !queues.contains(job.model) {
-                try await reaching { try await store.ensureQueue(of: job.model) }
-                queues.insert(job.model)
+            let (store, priority) = (store, job.request.priority)
+            let subject = FleetNames.queueSubject(job.model, priority)
+            if !queues.contains(subject) {
+                try await reaching { try await store.ensureQueue(of: job.model, priority) }
+                queues.insert(subject)
             }
             // Before the job is there: its first events would be missed.
             follow(job, isDetached: isDetached, isCounted: true)
             do {
                 let bytes = try job.encoded
                 _ = try await reaching {
-                    try await store.connection.store(
-                        FleetNames.queueSubject(job.model), bytes, id: job.id)
+                    try await store.connection.store(subject, bytes, id: job.id)
                 }
             } catch {
                 followed.removeValue(forKey: job.id)?.end(.failure(error))
@@ -208,7 +255,10 @@
                 note(job.id, job, revision)
             } catch {
                 open.insert(job.id)
-                if index[job.id] == nil { index[job.id] = (job, 0) }
+                if index[job.id] == nil {
+                    index[job.id] = .init(job: job, revision: 0)
+                    insert(job)
+                }
             }
             return job
         }
@@ -306,7 +356,12 @@
             } catch {
                 logger.warning("no progress is told", metadata: ["job": "\(job.id)"])
             }
-            if job.state == .queued { new.publish(.queued(position: waiting(job.model).count)) }
+            if job.state == .queued {
+                let before = waiting(job.model).count {
+                    $0.id != job.id && $0.request.priority >= job.request.priority
+                }
+                new.publish(.queued(position: before))
+            }
             new.note(job)
             Task { await self.attend(to: new) }
             return new
@@ -348,7 +403,7 @@
             case .failed:
                 .failure(
                     GenerationError(
-                        job.attempts >= 2 && job.pictures.isEmpty ? .workerLost : .internalFailure,
+                        job.isGivenUp == true ? .workerLost : .internalFailure,
                         job.failure ?? "The job failed."))
             default: .success(())
             }
@@ -419,16 +474,14 @@
 
         package func jobs(_ query: JobQuery) async throws -> [Job] {
             guard isCaughtUp else { throw Self.unreachable }
-            let newest = index.values.map(\.job).sorted {
-                ($0.created, $0.id) > ($1.created, $1.id)
-            }
-            let limit = query.before.flatMap { before in index[before]?.job }
+            let limit = query.before.flatMap { before in index[before].map { Age($0.job) } }
             let text = query.text?.lowercased()
-            return newest.lazy.filter { job in
+            return order.reversed().lazy.compactMap { self.index[$0.id]?.job }.filter { job in
                 (query.states.isEmpty || query.states.contains(job.state))
                     && (query.owner == nil || query.owner == job.owner)
                     && text.map { job.request.prompt.lowercased().contains($0) } ?? true
-                    && limit.map { (job.created, job.id) < ($0.created, $0.id) } ?? true
+                    && (query.isGivenUp == nil || query.isGivenUp == (job.isGivenUp ?? false))
+                    && limit.map { Age(job) < $0 } ?? true
             }.prefix(query.limit).map { $0.job() }
         }
 
@@ -476,6 +529,20 @@
             return true
         }
 
+        /// What an owner has at other gateways; they tell of a job when they have accepted it.
+        package func elsewhere(_ owner: String) -> KeyUsage.Elsewhere {
+            let now = FleetStore.now
+            return KeyUsage.Elsewhere(
+                running: open.count {
+                    guard let job = index[$0]?.job else { return false }
+                    return job.owner == owner && job.gateway != gateway
+                },
+                recent: foreign.compactMap { job in
+                    guard job.owner == owner, now - job.created < 60 else { return nil }
+                    return .seconds(max(0, now - job.created))
+                })
+        }
+
         /// Ends what is overdue and forgets what NATS no longer keeps.
         private func tidy() async {
             let now = FleetStore.now
@@ -485,7 +552,9 @@
                 }
                 _ = await end(job, Self.overdue, isOverdue: true)
             }
-            guard settings.age > 0 else { return }
+            foreign.removeAll { $0.created < now - 60 }
+            guard settings.age > 0, now - lastForgotten > 60 else { return }
+            lastForgotten = now
             for (id, entry) in index {
                 if let finished = entry.job.finished, finished + settings.age < now { drop(id) }
             }

@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 #if Fleet
-    import Engine
+    package import Engine
     import Imaging
 
     #if canImport(FoundationEssentials)
@@ -42,11 +42,12 @@
         /// Unix seconds.
         static var now: Double { Date().timeIntervalSince1970 }
 
-        /// Makes the queue of a model if there is none.
-        package func ensureQueue(of model: String) async throws {
+        /// Makes the queue of a model and priority if there is none.
+        package func ensureQueue(of model: String, _ priority: Priority) async throws {
             try await connection.ensure(
                 StreamPlan(
-                    name: FleetNames.queue(model), subject: FleetNames.queueSubject(model),
+                    name: FleetNames.queue(model, priority),
+                    subject: FleetNames.queueSubject(model, priority),
                     isWorkQueue: true, age: settings.age, duplicates: 600,
                     replicas: settings.replicas))
         }
@@ -56,12 +57,19 @@
 
         // MARK: - Jobs
 
+        /// A job as it is at one moment.
+        package struct Revision: Sendable, Equatable {
+            package var job: FleetJob
+            /// Grows with every change.
+            package var revision: UInt64
+        }
+
         /// A job as it is now.
-        package func job(_ id: String) async throws -> (job: FleetJob, revision: UInt64)? {
+        package func job(_ id: String) async throws -> Revision? {
             guard FleetNames.token(id) == id, !id.isEmpty,
                 let (bytes, revision) = try await jobs.value(of: id)
             else { return nil }
-            return (try FleetJob.decode(bytes), revision)
+            return Revision(job: try FleetJob.decode(bytes), revision: revision)
         }
 
         /// Changes a job, however many others do so at the same time.
@@ -69,21 +77,34 @@
         /// - Parameters:
         ///   - id: of the job.
         ///   - base: the job where the bucket has none yet.
+        ///   - known: the job as it was last, which saves asking for it.
         ///   - change: what it becomes, `nil` to leave it.
         /// - Returns: the job as it is now, and whether it was changed; `nil` where there is none.
         /// - Throws: `NATSError`, `DecodingError` for a job of another version.
         package func change(
-            _ id: String, base: FleetJob? = nil, _ change: (FleetJob) -> FleetJob?
-        ) async throws -> (job: FleetJob, isChanged: Bool)? {
+            _ id: String, base: FleetJob? = nil, known: Revision? = nil,
+            _ change: (FleetJob) -> FleetJob?
+        ) async throws -> (now: Revision, isChanged: Bool)? {
+            var guess = known
             while true {
-                let known = try await job(id)
+                var known = guess
+                if known == nil { known = try await job(id) }
                 guard let old = known?.job ?? base else { return nil }
-                guard let new = change(old) else { return (old, false) }
+                guard let new = change(old) else {
+                    // What was said of an old state need not hold for the present one.
+                    guard guess == nil else {
+                        guess = nil
+                        continue
+                    }
+                    return (Revision(job: old, revision: known?.revision ?? 0), false)
+                }
                 do {
-                    try await jobs.set(id, try new.encoded, after: known?.revision ?? 0)
-                    return (new, true)
+                    let revision = try await jobs.set(
+                        id, try new.encoded, after: known?.revision ?? 0)
+                    return (Revision(job: new, revision: revision), true)
                 } catch let error as NATSError where error.code == .conflict {
                     // Somebody else was first: what he made of it is looked at.
+                    guess = nil
                 }
             }
         }

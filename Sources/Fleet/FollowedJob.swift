@@ -47,10 +47,12 @@
                 state.attempt = attempt
                 return frame
             }
-            guard let frame, let event = try? EventBytes.decode(frame) else { return }
-            // Pictures come from the store alone.
-            if case .image = event { return }
-            publish(event)
+            guard let frame, let events = try? EventBytes.decode(frame) else { return }
+            for event in events {
+                // Pictures come from the store alone.
+                if case .image = event { continue }
+                publish(event)
+            }
         }
 
         /// Tells whoever watches, and the one who counts.

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Engine
+package import Engine
 package import Service
 
 /// A worker's sign of life: what it is, what it has loaded, what it does.
@@ -14,8 +14,16 @@ package struct WorkerSign: Sendable, Codable, Equatable {
     package var jobs: Int
     package var capacity: Int
     /// LoRA files that requests may name.
-    package var loras: [String]
+    package var loras: [LoRARegistry.Offer]
     /// Jobs that it has finished, and jobs that it lost to others.
     package var finished: Int
     package var lost: Int
+
+    /// Whether its machine has all of these LoRA files.
+    package func has(_ names: Set<String>) -> Bool { names.isSubset(of: loras.map(\.name)) }
+
+    /// Whether it has all of them in memory and could begin at once.
+    package func isReady(for names: Set<String>) -> Bool {
+        status.state == .ready && jobs < capacity && names.isSubset(of: status.loadedLoRAs)
+    }
 }

@@ -8,10 +8,25 @@ extension Gateway {
     /// Counts a request for pictures as one of its key's.
     ///
     /// - Returns: what to call when it has ended.
-    /// - Throws: `APIError` 429 when the holder of the key has to wait.
-    func count(_ context: GatewayContext) throws(APIError) -> @Sendable () -> Void {
+    /// - Throws: `APIError` 429 when the holder of the key has to wait, 403 for a priority that he may
+    ///   not ask for.
+    func count(
+        _ request: ImageRequest, _ context: GatewayContext
+    ) async throws(APIError) -> @Sendable () -> Void {
         guard let key = context.key else { return {} }
-        if let refusal = keyUsage.begin(key) {
+        let highest = key.priority ?? .normal
+        guard request.priority <= highest else {
+            throw APIError(
+                .forbidden, type: "permission_error", code: "priority_not_allowed",
+                parameter: "priority",
+                "The key '\(key.name)' may ask for the priority \(highest.rawValue) at most"
+                    + " ('inkstone keys add NAME --priority high').")
+        }
+        var elsewhere = KeyUsage.Elsewhere()
+        if key.concurrency != nil || key.perMinute != nil {
+            elsewhere = await jobs.elsewhere(key.name)
+        }
+        if let refusal = keyUsage.begin(key, elsewhere: elsewhere) {
             throw APIError(refusal, patience: generator.patience)
         }
         return { [keyUsage] in keyUsage.end(key) }

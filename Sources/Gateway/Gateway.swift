@@ -12,10 +12,10 @@ package struct Gateway: Sendable {
     let jobs: any JobQueue
     /// What the jobs run on.
     let generator: MeteredGenerator
-    /// The same as a pool of workers, where it is one: models come and go.
+    /// Workers of this machine, where there can be any: models come and go.
     let pool: WorkerPool?
     /// What has figures of its own for `/metrics`.
-    let reporter: (any MetricReporting)?
+    let reporters: [any MetricReporting]
     let configuration: GatewayConfiguration
     let telemetry: ServiceTelemetry
     let log: RequestLog
@@ -49,12 +49,14 @@ package struct Gateway: Sendable {
     /// A service in front of a generator, whose jobs are kept by what `queue` makes; that is told
     /// what counts their events.
     package init(
-        generator: any ImageGenerating, keys: KeyStore? = nil, configuration: GatewayConfiguration,
-        telemetry: ServiceTelemetry, logger: Logger, queue: (MeteredGenerator) -> any JobQueue
+        generator: any ImageGenerating, pool: WorkerPool? = nil, keys: KeyStore? = nil,
+        configuration: GatewayConfiguration, telemetry: ServiceTelemetry, logger: Logger,
+        queue: (MeteredGenerator) -> any JobQueue
     ) {
         self.generator = MeteredGenerator(generator, metrics: telemetry.engine)
-        pool = generator as? WorkerPool
-        reporter = generator as? any MetricReporting
+        self.pool = pool ?? generator as? WorkerPool
+        reporters =
+            [generator as? any MetricReporting].compactMap(\.self) + (pool.map { [$0] } ?? [])
         jobs = queue(self.generator)
         self.keys = keys
         self.configuration = configuration

@@ -3,6 +3,7 @@
 public import Engine
 public import Foundation
 public import Service
+package import Telemetry
 
 /// Where the service listens and whom it answers.
 public struct GatewayConfiguration: Sendable {
@@ -30,6 +31,8 @@ public struct GatewayConfiguration: Sendable {
     public var capacity: Int?
     /// How models run that are launched while the service runs, but for their files.
     package var launch: ModelLaunch?
+    /// Labels that all figures of `/metrics` carry, where several services are one to those who look.
+    package var metricLabels: [MetricFamily.Label] = []
     /// Where the files of models are.
     public var locator = ModelLocator()
     /// Time in which a request must have come, from its first byte to its last.

@@ -83,13 +83,13 @@ extension Gateway {
 
     /// Runs a request for pictures as a job; its log line will tell how long it took.
     ///
-    /// - Throws: `APIError` 429 when the holder of the key has to wait.
+    /// - Throws: what `count` throws.
     func events(
         of call: ImageCall, _ submission: Submission, _ context: GatewayContext
-    ) throws(APIError) -> AsyncThrowingStream<JobEvent, any Error> {
+    ) async throws(APIError) -> AsyncThrowingStream<JobEvent, any Error> {
         jobs.events(
             for: call.request, model: call.model.id, submission,
-            report: context.record?.begin(call), onEnd: try count(context))
+            report: context.record?.begin(call), onEnd: try await count(call.request, context))
     }
 }
 

@@ -67,7 +67,7 @@ package final class EngineMetrics: Sendable {
         }
         running = gauge("requests_running", "Requests that the engine works on.")
         queued = gauge("requests_queued", "Requests that wait for the engine.", "priority")
-        queued.set(0, Self.priority)
+        for priority in Priority.allCases { queued.set(0, priority.rawValue) }
         queueTime = seconds(
             "queue_time", "Waiting of a request before work on it began or it was given up.")
         firstPreview = seconds(
@@ -99,9 +99,6 @@ package final class EngineMetrics: Sendable {
         parameters = gauge("model_parameters", "Weights of a loaded model.", "model")
         loras = gauge("lora_loaded", "LoRA files merged into the model.", "model")
     }
-
-    /// The one class of requests there is.
-    static let priority = "normal"
 
     /// Notes that a model was loaded.
     ///

@@ -20,6 +20,7 @@ final class JobMeter: Sendable {
     private let model: String
     private let unitsPerStep: Double
     private let units: Double
+    private let priority: String
     private let report: JobReport?
     private let estimate: Estimating
     private let submitted = ContinuousClock.now
@@ -31,6 +32,7 @@ final class JobMeter: Sendable {
     ) {
         self.metrics = metrics
         self.model = model
+        priority = request.priority.rawValue
         self.report = report
         self.estimate = estimate
         unitsPerStep = QueueEstimate.unitsPerStep(request)
@@ -47,7 +49,7 @@ final class JobMeter: Sendable {
             case .queued:
                 guard state.phase == .submitted else { return }
                 state.phase = .queued
-                metrics.queued.add(1, EngineMetrics.priority)
+                metrics.queued.add(1, priority)
             case .started:
                 guard state.phase != .running else { return }
                 leaveQueue(state.phase, now)
@@ -93,7 +95,7 @@ final class JobMeter: Sendable {
     }
 
     private func leaveQueue(_ phase: Phase, _ now: ContinuousClock.Instant) {
-        if phase == .queued { metrics.queued.add(-1, EngineMetrics.priority) }
+        if phase == .queued { metrics.queued.add(-1, priority) }
         metrics.queueTime.observe(seconds(to: now), model)
     }
 

@@ -28,7 +28,9 @@ package final class MeteredGenerator: ImageGenerating, Sendable {
     }
 
     /// Requests that wait.
-    package var queueDepth: Int { Int(metrics.queued.value(EngineMetrics.priority)) }
+    package var queueDepth: Int {
+        Int(Priority.allCases.reduce(0) { $0 + metrics.queued.value($1.rawValue) })
+    }
 
     /// Requests that are in work.
     package var running: Int { Int(metrics.running.value()) }

@@ -53,4 +53,16 @@ package struct MetricFamily: Sendable, Equatable {
         self.kind = kind
         self.samples = samples
     }
+
+    /// The family with the same labels before those of every sample; a name that is there stays.
+    package func adding(_ labels: [Label]) -> MetricFamily {
+        guard !labels.isEmpty else { return self }
+        var family = self
+        for index in samples.indices {
+            let known = Set(samples[index].labels.map(\.name))
+            family.samples[index].labels.insert(
+                contentsOf: labels.filter { !known.contains($0.name) }, at: 0)
+        }
+        return family
+    }
 }

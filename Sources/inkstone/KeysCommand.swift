@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 public import ArgumentParser
+public import Engine
 import Foundation
 public import Service
 
@@ -31,6 +32,9 @@ struct KeysCommand: ParsableCommand {
             help: ArgumentHelp("Requests that may come in a minute.", valueName: "count"))
         var perMinute: Int?
 
+        @Option(help: "The highest priority that its holder may ask for.")
+        var priority = Priority.normal
+
         @OptionGroup var place: KeyPlace
 
         mutating func validate() throws {
@@ -44,7 +48,8 @@ struct KeysCommand: ParsableCommand {
         func run() throws {
             print(
                 try place.store(creating: true).add(
-                    name, scope: scope, concurrency: concurrency, perMinute: perMinute))
+                    name, scope: scope, concurrency: concurrency, perMinute: perMinute,
+                    priority: priority))
         }
     }
 
@@ -57,6 +62,7 @@ struct KeysCommand: ParsableCommand {
             for key in try place.store().keys {
                 let limits = [
                     key.concurrency.map { "\($0) at once" }, key.perMinute.map { "\($0) a minute" },
+                    key.priority.flatMap { $0 == .normal ? nil : "priority \($0.rawValue)" },
                 ].compactMap(\.self)
                 print(
                     ([key.name, key.scope.rawValue, key.created.formatted(.iso8601)] + limits)
@@ -98,3 +104,4 @@ struct KeyPlace: ParsableArguments {
 }
 
 extension APIKey.Scope: ExpressibleByArgument {}
+extension Priority: ExpressibleByArgument {}

@@ -52,7 +52,15 @@ struct QueueOptions: ParsableArguments {
             valueName: "count"))
     var queueLimit = FleetSettings().unfinished
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Jobs of a fleet that each worker has at once.", valueName: "count"))
+    var jobs = FleetSettings().running
+
     mutating func validate() throws {
+        guard (1...1000).contains(jobs) else {
+            throw ValidationError("--jobs must be between 1 and 1000, got \(jobs).")
+        }
         guard let queue else {
             for (name, value) in [
                 ("--queue-credentials", queueCredentials), ("--queue-ca", queueCa),
@@ -93,6 +101,7 @@ struct QueueOptions: ParsableArguments {
         settings.attempts = queueAttempts
         settings.unfinished = queueLimit
         settings.replicas = queueReplicas
+        settings.running = jobs
         return settings
     }
 }

@@ -1,17 +1,20 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 #if Fleet
+    import Engine
     import Fleet
     import Foundation
     import Gateway
     import Logging
     import Service
+    import Telemetry
 
     extension ServeCommand {
-        /// Serves page and API for the workers of a fleet, and draws nothing here.
+        /// Serves page and API for the workers of a fleet; what models this machine runs are among them.
         func serveFleet(_ telemetry: ServiceTelemetry, _ keys: KeyStore, _ logger: Logger)
             async throws
         {
+            let launches = try models.map { try launch($0) }
             var settings = queueOptions.settings
             settings.age = dataOptions.keepDays * 86400
             settings.pictureBytes = Int(dataOptions.keepGB * 1e9)
@@ -21,21 +24,57 @@
                 ProcessInfo.processInfo.hostName
                 + "-\(ProcessInfo.processInfo.processIdentifier)"
             let board = FleetBoard(store, gateway: name)
+            let pool = try WorkerPool(
+                settings: workers.settings(models: max(1, launches.count)),
+                metrics: telemetry.engine, logger: logger)
+            let crew = FleetCrew(
+                pool, store: store, loraFolder: dataOptions.loraFolder, jobs: settings.running,
+                logger: logger)
             let gateway = Gateway(
-                generator: board, keys: keys, configuration: fleetConfiguration,
-                telemetry: telemetry, logger: logger
+                generator: board, pool: pool, keys: keys,
+                configuration: try configuration(board, gateway: name), telemetry: telemetry,
+                logger: logger
             ) { meter in
                 FleetQueue(store, board: board, meter: meter, gateway: name, logger: logger)
             }
-            try await serve(
-                gateway,
-                onReady: { addresses in
-                    logger.info("Supervisor address: \(addresses.api)")
-                    Self.say("page  \(addresses.page)")
-                    Self.say("API   \(addresses.api)/v1/images/generations")
-                })
+            let following = Task { await crew.run() }
+            // A model that cannot be loaded is told, and the gateway serves the others' workers.
+            let loading = Task { [logger] in
+                for launch in launches {
+                    do { try await load(launch, by: pool) } catch {
+                        logger.error("a model is not there", metadata: ["error": "\(error)"])
+                    }
+                }
+            }
+            do {
+                try await serve(
+                    gateway, reload: reload(logger),
+                    onReady: { addresses in
+                        logger.info("Supervisor address: \(addresses.api)")
+                        Self.say("page  \(addresses.page)")
+                        Self.say("API   \(addresses.api)/v1/images/generations")
+                    })
+            } catch {
+                await pool.shutdown(grace: .zero)
+                throw error
+            }
+            loading.cancel()
+            await crew.end()
+            await following.value
+            await pool.shutdown()
             store.close()
             Foundation.exit(EXIT_SUCCESS)
+        }
+
+        private func configuration(
+            _ board: FleetBoard, gateway: String
+        ) throws -> GatewayConfiguration {
+            var configuration = try gatewayConfiguration()
+            // The queue has a limit of its own.
+            configuration.capacity = nil
+            configuration.metricLabels = [.init("gateway", gateway)]
+            configuration.loras.elsewhere = { board.offers }
+            return configuration
         }
     }
 #endif

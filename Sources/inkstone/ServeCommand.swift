@@ -18,9 +18,10 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Name of a model, or its folder. May be given several times; the first is the default.",
+            "Name of a model, or its folder. May be given several times; the first is the default."
+                + " Without any it is \(ModelLocator.embeddedModel), and none with --queue.",
             valueName: "name|folder"))
-    var model = [ModelLocator.embeddedModel]
+    var model: [String] = []
 
     @Option(
         help: ArgumentHelp(
@@ -80,19 +81,17 @@ struct ServeCommand: AsyncParsableCommand {
 
     mutating func validate() throws {
         try checkPorts(port, pagePort)
-        if queueOptions.queue != nil,
-            model != [ModelLocator.embeddedModel] || !lora.isEmpty || workers.workers != 1
-        {
-            throw ValidationError(
-                "a gateway with --queue draws nothing itself; give --model and --lora to"
-                    + " 'inkstone worker --queue', and leave --workers away.")
-        }
         _ = try lora.map(LoRAOption.parse)
-        if !lora.isEmpty, model.count > 1 {
+        if !lora.isEmpty, models.count != 1 {
             throw ValidationError(
-                "--lora goes with one --model, got \(model.count); which one it is for is not said."
+                "--lora goes with one --model, got \(models.count); which one it is for is not said."
             )
         }
+    }
+
+    /// Models that run from the start.
+    var models: [String] {
+        model.isEmpty && queueOptions.queue == nil ? [ModelLocator.embeddedModel] : model
     }
 
     func run() async throws {
@@ -108,7 +107,7 @@ struct ServeCommand: AsyncParsableCommand {
             }
         #endif
         // A mistyped name ends the program before anybody is told that it serves.
-        let launches = try model.map { try launch($0) }
+        let launches = try models.map { try launch($0) }
         let store = try JobStore(folder: dataOptions.folder)
         let keys = try KeyStore(folder: dataOptions.folder)
         let pool = try WorkerPool(
@@ -152,30 +151,26 @@ struct ServeCommand: AsyncParsableCommand {
         }
     }
 
-    /// What a gateway without models of its own needs to know.
-    var fleetConfiguration: GatewayConfiguration {
-        GatewayConfiguration(
-            version: version, host: host, port: port, pagePort: pagePort,
-            allowRemoteWithoutKeys: allowRemoteWithoutKeys, allowedHosts: allowedHost,
-            allowedOrigins: allowedOrigin, loras: LoRARegistry(folder: dataOptions.loraFolder),
-            benchmarks: dataOptions.benchmarkFolder)
-    }
-
-    private func gatewayConfiguration() throws -> GatewayConfiguration {
+    func gatewayConfiguration() throws -> GatewayConfiguration {
         let limits = scheduling.limits
         let capacity = (limits.running + limits.waiting) * workers.workers
-        var configuration = fleetConfiguration
-        configuration.capacity = capacity
-        configuration.jobs = dataOptions.limits(capacity: capacity)
-        configuration.launch = try model.first.map { try launch($0) }
-        configuration.loras = LoRARegistry(
-            folder: dataOptions.loraFolder,
-            models: try model.map { try ModelLocator().locate($0) })
+        var configuration = GatewayConfiguration(
+            version: version, host: host, port: port, pagePort: pagePort,
+            allowRemoteWithoutKeys: allowRemoteWithoutKeys, allowedHosts: allowedHost,
+            allowedOrigins: allowedOrigin, capacity: capacity,
+            jobs: dataOptions.limits(capacity: capacity),
+            loras: LoRARegistry(
+                folder: dataOptions.loraFolder,
+                models: try models.map { try ModelLocator().locate($0) }),
+            benchmarks: dataOptions.benchmarkFolder)
+        // How models run that are launched later, but for their files.
+        configuration.launch =
+            try models.first.map(launch) ?? (try? launch(ModelLocator.embeddedModel))
         return configuration
     }
 
     /// Reads the configuration file again, if there is one.
-    private func reload(_ logger: Logger) -> (@Sendable () throws -> GatewayConfiguration)? {
+    func reload(_ logger: Logger) -> (@Sendable () throws -> GatewayConfiguration)? {
         guard config != nil else { return nil }
         let before = self
         return {
@@ -195,6 +190,7 @@ struct ServeCommand: AsyncParsableCommand {
     private func words(differingFrom other: ServeCommand) -> [String] {
         let pairs: [(String, Bool)] = [
             ("model", model == other.model), ("lora", lora == other.lora),
+            ("queue", queueOptions.queue == other.queueOptions.queue),
             ("host", host == other.host), ("port", port == other.port),
             ("page-port", pagePort == other.pagePort),
             ("data", dataOptions.folder == other.dataOptions.folder),
@@ -211,7 +207,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     /// Loads a model in processes of its own.
-    private func load(_ launch: ModelLaunch, by pool: WorkerPool) async throws {
+    func load(_ launch: ModelLaunch, by pool: WorkerPool) async throws {
         let start = ContinuousClock.now
         let model = try await pool.launch(launch)
         let seconds = (ContinuousClock.now - start).inSeconds
@@ -222,7 +218,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     /// What a worker of a model needs to know; reads the model's small files, and the heads of LoRA
     /// files.
-    private func launch(_ model: String) throws -> ModelLaunch {
+    func launch(_ model: String) throws -> ModelLaunch {
         let folder = try ModelOptions.open(model)
         var launch = ModelLaunch(folder: folder.url)
         launch.replicas = workers.workers

@@ -16,8 +16,7 @@
         func runForFleet() async throws {
             var logger = Logger(label: "inkstone.worker")
             logger.logLevel = .info
-            var settings = queueOptions.settings
-            settings.running = jobs
+            let settings = queueOptions.settings
             let folder = try ModelOptions.open(model)
             let device = try options.makeBackend(for: folder)
             // Before the weights, which may take minutes.
@@ -25,9 +24,9 @@
             let server = WorkerServer()
             let engine = try makeEngine(folder, device, for: server)
             server.finishLoading(engine)
-            let worker = FleetWorker(engine: engine, store: store, logger: logger) {
-                server.currentStatus
-            }
+            let worker = FleetWorker(
+                engine: FleetEngine(engine, capacity: settings.running) { server.currentStatus },
+                store: store, logger: logger)
             FileHandle.standardOutput.write(
                 Data("inkstone: worker \(worker.name) serves model \(engine.description.id)\n".utf8)
             )
@@ -36,6 +35,7 @@
                 worker.drain()
             }
             try await worker.run(grace: .seconds(grace))
+            store.close()
             withExtendedLifetime(signals) {}
             Foundation.exit(EXIT_SUCCESS)
         }

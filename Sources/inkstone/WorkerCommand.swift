@@ -27,11 +27,6 @@ struct WorkerCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Jobs of a fleet that this worker has at once.", valueName: "count"))
-    var jobs = 4
-
-    @Option(
-        parsing: .unconditional,
         help: ArgumentHelp(
             "What jobs of a fleet may still take when this worker is asked to end.",
             valueName: "seconds"))
@@ -56,10 +51,8 @@ struct WorkerCommand: AsyncParsableCommand {
             throw ValidationError(
                 "a worker serves a --socket or a --queue; give one of the two.")
         }
-        guard (1...1000).contains(jobs), (0...100_000).contains(grace) else {
-            throw ValidationError(
-                "--jobs must be between 1 and 1000 and --grace between 0 and 100000 seconds, got"
-                    + " \(jobs) and \(grace).")
+        guard (0...100_000).contains(grace) else {
+            throw ValidationError("--grace must be between 0 and 100000 seconds, got \(grace).")
         }
     }
 

@@ -59,8 +59,10 @@
             let server = try await LiveServer()
             defer { server.stop() }
             let store = server.store
-            try await store.ensureQueue(of: "m.1")
-            let (stream, subject) = (FleetNames.queue("m.1"), FleetNames.queueSubject("m.1"))
+            try await store.ensureQueue(of: "m.1", .low)
+            let (stream, subject) = (
+                FleetNames.queue("m.1", .low), FleetNames.queueSubject("m.1", .low)
+            )
             let first = try PullConsumer(
                 store.connection, stream: stream, subject: subject, window: 1)
             let second = try PullConsumer(

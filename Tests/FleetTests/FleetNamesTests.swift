@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Engine
 import Fleet
 import Testing
 
@@ -9,8 +10,8 @@ struct FleetNamesTests {
         #expect(FleetNames.token("emoji-nano") == "emoji-nano")
         #expect(FleetNames.token("a.b/c *>") == "a=2eb=2fc=20=2a=3e")
         #expect(FleetNames.token("é=") == "=c3=a9=3d")
-        #expect(FleetNames.queue("z.1") == "inkstone-queue-z=2e1-normal")
-        #expect(FleetNames.queueSubject("z.1") == "inkstone.queue.z=2e1.normal")
+        #expect(FleetNames.queue("z.1", .normal) == "inkstone-queue-z=2e1-normal")
+        #expect(FleetNames.queueSubject("z.1", .high) == "inkstone.queue.z=2e1.high")
     }
 
     @Test func addresses() throws {

@@ -151,12 +151,47 @@ struct JobRouteTests {
             ("/api/jobs/none/images/x", 404, "image_not_found"),
             ("/api/jobs?state=lost", 400, "invalid_value"),
             ("/api/jobs?limit=0", 400, "invalid_value"),
+            ("/api/jobs?given_up=maybe", 400, "invalid_value"),
         ])
     func errors(path: String, status: Int, code: String) async throws {
         try await withGateway(try FakeGenerator()) { client in
             let answer = try await client.get(path)
             #expect(answer.status.code == status)
             #expect(try answer.error()["code"] == code)
+        }
+    }
+
+    @Test("jobs that ended their workers are told apart from those that failed otherwise")
+    func givenUp() async throws {
+        for (code, isGivenUp) in [
+            (GenerationError.Code.workerLost, true), (.internalFailure, false),
+        ] {
+            let error = GenerationError(code, "It ended.")
+            try await withGateway(try FakeGenerator(.fail(error))) { client in
+                let accepted = try await client.post("/api/jobs", request).object()
+                let id = try #require(accepted["id"] as? String)
+                let job = try await final(id, client)
+                #expect(job["state"] as? String == "failed")
+                #expect(job["given_up"] as? Bool == isGivenUp)
+                for wanted in [true, false] {
+                    let list = try await client.get("/api/jobs?given_up=\(wanted)").object()
+                    let count = (list["data"] as? [Any])?.count
+                    #expect(count == (wanted == isGivenUp ? 1 : 0))
+                }
+            }
+        }
+    }
+
+    @Test("a priority is told, and what is none is refused")
+    func priority() async throws {
+        try await withGateway(try FakeGenerator()) { client in
+            let job = try await client.post("/api/jobs", #"{"prompt": "x", "priority": "high"}"#)
+            #expect(try job.object()["priority"] as? String == "high")
+            let plain = try await client.post("/api/jobs", #"{"prompt": "x", "priority": null}"#)
+            #expect(try plain.object()["priority"] as? String == "normal")
+            let wrong = try await client.post("/api/jobs", #"{"prompt": "x", "priority": "now"}"#)
+            #expect(wrong.status == .badRequest)
+            #expect(try wrong.error()["param"] == "priority")
         }
     }
 

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Engine
 import Foundation
 import HTTPTypes
 import HummingbirdTesting
@@ -74,6 +75,29 @@ struct KeyTests {
             #expect(try second.error()["code"] == "rate_limit_exceeded")
             let wait = try #require(second.headers[.retryAfter].flatMap { Int($0) })
             #expect((1...60).contains(wait))
+        }
+    }
+
+    @Test("a key's highest priority holds")
+    func priority() async throws {
+        let temporary = try TemporaryStore()
+        let keys = try KeyStore(folder: temporary.folder)
+        let plain = try keys.add("ann", scope: .generate)
+        let urgent = try keys.add("bob", scope: .generate, priority: .high)
+        let urgentRequest = #"{"prompt": "x", "priority": "high"}"#
+        try await withGateway(try FakeGenerator(), keys: keys) { client in
+            let refused = try await client.post(
+                "/v1/images/generations", urgentRequest,
+                headers: [.authorization: "Bearer \(plain)"])
+            #expect(refused.status == .forbidden)
+            #expect(try refused.error()["code"] == "priority_not_allowed")
+            for (key, body) in [
+                (urgent, urgentRequest), (plain, #"{"prompt": "x", "priority": "low"}"#),
+            ] {
+                let answer = try await client.post(
+                    "/v1/images/generations", body, headers: [.authorization: "Bearer \(key)"])
+                #expect(answer.status == .ok)
+            }
         }
     }
 

@@ -70,4 +70,18 @@ struct KeyStoreTests {
         #expect(usage.begin(key, now: now + .seconds(20)) == .rate(3, wait: 40))
         #expect(usage.begin(key, now: now + .seconds(61)) == nil)
     }
+
+    @Test("what a key has at other gateways counts, too")
+    func elsewhere() throws {
+        let store = try KeyStore(folder: folder.url)
+        _ = try store.add("ann", scope: .generate, concurrency: 2, perMinute: 3)
+        let key = try #require(store.keys.first)
+        let (usage, now) = (KeyUsage(), ContinuousClock.now)
+        let busy = KeyUsage.Elsewhere(running: 2)
+        #expect(usage.begin(key, elsewhere: busy, now: now) == .concurrency(2))
+        let lively = KeyUsage.Elsewhere(recent: [.seconds(50), .seconds(20)])
+        #expect(usage.begin(key, elsewhere: lively, now: now) == nil)
+        usage.end(key)
+        #expect(usage.begin(key, elsewhere: lively, now: now) == .rate(3, wait: 10))
+    }
 }

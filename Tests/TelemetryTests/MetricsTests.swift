@@ -49,6 +49,17 @@ import Testing
         }
     }
 
+    @Test("labels of all samples stand before their own, and never twice")
+    func addedLabels() {
+        let family = MetricFamily(
+            "m", "h", kind: .gauge,
+            samples: [.init([.init("a", "1")], 1), .init([.init("gateway", "own")], 2)])
+        let added = family.adding([.init("gateway", "g")])
+        #expect(added.samples[0].labels == [.init("gateway", "g"), .init("a", "1")])
+        #expect(added.samples[1] == family.samples[1])
+        #expect(family.adding([]) == family)
+    }
+
     @Test("what is no number never gets in")
     func notANumber() throws {
         let registry = MetricRegistry()

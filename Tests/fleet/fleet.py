@@ -25,6 +25,7 @@ from fleet_jobs import alone, check, hashes, kinds, look, submit, wait_for  # no
 from fleet_net import Fleet  # noqa: E402
 from nats_kinds import cluster, creds  # noqa: E402
 from running_server import ROOT  # noqa: E402
+from sharing import beside, keys, lora, priority  # noqa: E402
 
 
 def first(program):
@@ -244,6 +245,8 @@ def drain(program):
               and answer["attempts"] == 2, (answer["state"], answer["attempts"], answer["failure"]))
         status, _, body = fleet.ask(one, "/api/jobs?state=failed")
         check("the API shows it", poison in [row["id"] for row in json.loads(body)["data"]])
+        status, _, body = fleet.ask(two, "/api/jobs?given_up=true")
+        check("among those that were given up", [row["id"] for row in json.loads(body)["data"]] == [poison])
         if check.failed:
             fleet.show()
 
@@ -297,7 +300,7 @@ def tls(program):
 
 
 PARTS = {part.__name__: part for part in [
-    first, chaos, cut, outage, drain, tls, cluster, creds, balancer, deploy]}
+    first, chaos, cut, outage, drain, tls, lora, priority, keys, beside, cluster, creds, balancer, deploy]}
 
 
 def main():

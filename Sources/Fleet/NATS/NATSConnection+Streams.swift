@@ -115,10 +115,31 @@
         package func newest(
             of subject: String, in stream: String
         ) async throws -> (bytes: [UInt8], revision: UInt64)? {
+            // Bytes as they are, from whichever server has them.
+            if let found = try? await blocking({ try self.newestDirectly(subject, stream) }) {
+                return found
+            }
             do {
+                // As text, but from the one that has everything.
                 return try await blocking { try self.newestNow(subject, stream) }
             } catch let error as NATSError where error.code == .notFound {
                 return nil
+            }
+        }
+
+        private func newestDirectly(
+            _ subject: String, _ stream: String
+        ) throws -> (bytes: [UInt8], revision: UInt64) {
+            try subject.withCString { subject in
+                var wanted = jsDirectGetMsgOptions()
+                jsDirectGetMsgOptions_Init(&wanted)
+                wanted.LastBySubject = subject
+                var message: OpaquePointer?
+                try check(
+                    js_DirectGetMsg(&message, context, stream, nil, &wanted), "reading a message")
+                guard let message else { throw NATSError(.notFound, "reading a message") }
+                defer { natsMsg_Destroy(message) }
+                return (NATSMessage.bytes(of: message), natsMsg_GetSequence(message))
             }
         }
 

@@ -25,6 +25,14 @@
                 UnsafeRawBufferPointer(start: start, count: Int(natsMsg_GetDataLength(message))))
         }
 
+        /// How often it was delivered, this time included.
+        package var deliveries: Int {
+            var facts: UnsafeMutablePointer<jsMsgMetaData>?
+            guard natsMsg_GetMetaData(&facts, message) == NATS_OK, let facts else { return 1 }
+            defer { jsMsgMetaData_Destroy(facts) }
+            return Int(facts.pointee.NumDelivered)
+        }
+
         // Answers may be lost with the connection: the message then comes again, and its receiver finds
         // that its work is done.
 

@@ -76,7 +76,7 @@
 
         /// Takes the next message.
         ///
-        /// - Parameter seconds: how long to wait.
+        /// - Parameter seconds: how long to wait; above 0.
         /// - Returns: the message, or `nil` if none came in time.
         /// - Throws: `NATSError`.
         package func next(within seconds: Double) async throws -> NATSMessage? {

@@ -37,6 +37,7 @@ extension ImageRequest.Draft {
             guidanceScale = try fields.number("cfg_scale").map { max(0, $0 - 1) }
         }
         seed = try fields.integer("seed")
+        priority = try Self.priority(fields)
         let batch = try fields.integer("batch_size") ?? 1
         let repeats = try fields.integer("n_iter") ?? 1
         let (total, overflow) = batch.multipliedReportingOverflow(by: repeats)

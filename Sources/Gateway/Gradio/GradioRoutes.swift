@@ -45,7 +45,7 @@ extension Gateway {
             call.request, model: call.model.id,
             Submission(
                 requestID: context.requestID, owner: context.key?.name, isDetached: true),
-            onEnd: try count(context))
+            onEnd: try await count(call.request, context))
     }
 
     // MARK: - The queue

@@ -31,6 +31,18 @@ extension ImageRequest.Draft {
         cfgTruncation = try fields.number("cfg_truncation")
         seed = try Self.seed(fields)
         count = try Self.int(fields.integer("n", "count"))
+        priority = try Self.priority(fields)
+    }
+
+    /// Who goes first.
+    static func priority(_ fields: RequestFields) throws(APIError) -> Priority? {
+        guard let text = try fields.string("priority"), !text.isEmpty else { return nil }
+        guard let priority = Priority(rawValue: text) else {
+            throw .invalid(
+                "priority",
+                "priority must be low, normal or high, got \(JSONValue.string(text).summary).")
+        }
+        return priority
     }
 
     /// One prompt; an array is taken when it holds exactly one.

@@ -14,7 +14,7 @@ extension Gateway {
         onStart: () -> Void = {}
     ) async throws -> [GeneratedImage] {
         var pictures: [GeneratedImage] = []
-        for try await event in try events(of: call, submission, context) {
+        for try await event in try await events(of: call, submission, context) {
             if case .started = event { onStart() }
             if case .image(let image) = event { pictures.append(image) }
         }

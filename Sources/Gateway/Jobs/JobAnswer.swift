@@ -55,6 +55,7 @@ struct JobAnswer: Encodable {
     var seed: UInt64
     var n: Int
     var loras: [LoRAChoice]
+    var priority: Priority
     /// Share of the schedule, for a job that started from a picture.
     var strength: Double?
     var requestID: String?
@@ -64,6 +65,8 @@ struct JobAnswer: Encodable {
     var deadline: Double?
     var attempts: Int
     var failure: String?
+    /// Whether its workers ended so often that it is not tried again.
+    var givenUp: Bool
     var progress: Progress?
     var images: [Image]
 
@@ -82,6 +85,7 @@ struct JobAnswer: Encodable {
         seed = job.request.seed
         n = job.request.count
         loras = job.request.loras
+        priority = job.request.priority
         strength = job.request.source?.strength
         requestID = job.requestID
         created = job.created.timeIntervalSince1970
@@ -90,6 +94,7 @@ struct JobAnswer: Encodable {
         deadline = job.deadline?.timeIntervalSince1970
         attempts = job.attempts
         failure = job.failure
+        givenUp = job.isGivenUp
         self.progress = progress.map(Progress.init)
         images = job.pictures.map { picture in
             Image(
@@ -105,7 +110,8 @@ struct JobAnswer: Encodable {
     private enum CodingKeys: String, CodingKey {
         case id, object, state, model, prompt, size, steps, seed, n, loras, created, started,
             finished
-        case attempts, failure, progress, images, strength, deadline
+        case attempts, failure, progress, images, strength, deadline, priority
+        case givenUp = "given_up"
         case negativePrompt = "negative_prompt"
         case guidanceScale = "guidance_scale"
         case requestID = "request_id"

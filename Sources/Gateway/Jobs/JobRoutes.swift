@@ -12,7 +12,7 @@ import Service
 //
 // POST   /api/jobs                     accepts the JSON fields of the OpenAI dialect, and `image` with
 //                                      `strength` to start from; answers 202
-// GET    /api/jobs                     the newest jobs
+// GET    /api/jobs                     the newest jobs; ?given_up=true: those that ended their workers
 // GET    /api/jobs/{id}                one of them, by its id or the client's x-request-id
 // GET    /api/jobs/{id}/events         what happens to it, as server-sent events
 // GET    /api/jobs/{id}/images/{index} a finished picture
@@ -82,7 +82,8 @@ extension Gateway {
         var submission = try submission(request, body, fields, context)
         submission.isDetached = true
         let job = try await jobs.submit(
-            call.request, model: call.model.id, submission, onEnd: try count(context))
+            call.request, model: call.model.id, submission,
+            onEnd: try await count(call.request, context))
         var response = Response.json(try await answer(job.id, context), status: .accepted)
         response.headers[.location] = "/api/jobs/\(job.id)"
         return response
@@ -105,6 +106,15 @@ extension Gateway {
             }
         }
         if let key = context.key, key.scope != .admin { query.owner = key.name }
+        if let text = parameters["given_up"] {
+            guard let isGivenUp = Bool(String(text)) else {
+                throw APIError.invalid(
+                    "given_up",
+                    "given_up must be true or false, got"
+                        + " \(JSONValue.string(String(text)).summary).")
+            }
+            query.isGivenUp = isGivenUp
+        }
         query.text = parameters["q"].map(String.init)
         query.before = parameters["before"].map(String.init)
         if let text = parameters["limit"] {

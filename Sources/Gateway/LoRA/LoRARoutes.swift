@@ -66,9 +66,9 @@ extension Gateway {
             [
                 .get: { _, _ in
                     .json(
-                        configuration.loras.entries.map {
+                        configuration.loras.offers.map {
                             A1111Row(
-                                name: $0.name, alias: $0.name, path: $0.url.lastPathComponent,
+                                name: $0.name, alias: $0.name, path: $0.name + ".safetensors",
                                 metadata: [:])
                         })
                 }
@@ -77,15 +77,20 @@ extension Gateway {
 
     @Sendable
     private func listLoRAs(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        .json(
+        let entries = Dictionary(
+            configuration.loras.entries.map { ($0.name, $0) },
+            uniquingKeysWith: { first, _ in first })
+        return .json(
             LoRAList(
-                loras: configuration.loras.entries.map { entry in
-                    let facts = LoRAFacts(of: entry.url)
+                loras: configuration.loras.offers.map { offer in
+                    // Of a file on another machine no more is known than its name and strength.
+                    let entry = entries[offer.name]
+                    let facts = entry.flatMap { LoRAFacts(of: $0.url) }
                     return LoRARow(
-                        name: entry.name, scale: entry.scale,
+                        name: offer.name, scale: offer.scale,
                         thumbnail: facts?.thumbnail.map {
                             "data:image/png;base64," + Data($0).base64EncodedString()
-                        }, removable: entry.isOwn, bytes: facts?.bytes ?? 0)
+                        }, removable: entry?.isOwn ?? false, bytes: facts?.bytes ?? 0)
                 }))
     }
 
@@ -118,6 +123,12 @@ extension Gateway {
     @Sendable
     private func addLoRA(_ request: Request, _ context: GatewayContext) async throws -> Response {
         try requireAdmin(context)
+        if configuration.loras.elsewhere != nil, await pool?.launched.isEmpty ?? true {
+            throw APIError(
+                .conflict, code: "no_workers_here",
+                "This gateway has no workers of its own that could use the file; put it into the"
+                    + " folder of LoRA files on the workers' machines (--lora-folder).")
+        }
         let type = request.headers[.contentType] ?? ""
         let upload = try LoRAUpload(registry: configuration.loras)
         defer { upload.discard() }

@@ -66,8 +66,8 @@ extension LoRARegistry {
     /// - Throws: `APIError` 400 that lists the names there are.
     func choice(_ name: String, scale: Double?) throws(APIError) -> LoRAChoice {
         do throws(RequestError) {
-            let entry = try find(name)
-            return LoRAChoice(entry.name, scale: scale ?? entry.scale)
+            let offer = try offer(name)
+            return LoRAChoice(offer.name, scale: scale ?? offer.scale)
         } catch {
             throw APIError(
                 .badRequest, code: "lora_not_found", parameter: error.field, error.message)

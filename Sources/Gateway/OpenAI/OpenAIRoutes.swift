@@ -134,7 +134,7 @@ extension Gateway {
             count: output.partialImages, steps: call.request.steps)
         return try await EventStream.response(
             to: request,
-            events: events(of: call, submission, context),
+            events: try await events(of: call, submission, context),
             previews: .picked { partials.picks(image: $0, step: $1) },
             keepAlive: configuration.keepAliveInterval,
             translate: { event in

@@ -16,9 +16,12 @@ extension Gateway {
                     let accept = request.headers[values: .accept].joined(separator: ",")
                     let format = MetricsText.Format(accept: accept)
                     // Asked first: their answers change what the registry has.
-                    let workers = await reporter?.families() ?? []
+                    var others: [MetricFamily] = []
+                    for reporter in reporters { others += await reporter.families() }
                     let text = MetricsText.render(
-                        telemetry.registry.families + workers, as: format)
+                        (telemetry.registry.families + others).map {
+                            $0.adding(configuration.metricLabels)
+                        }, as: format)
                     return Response(
                         status: .ok,
                         headers: [.contentType: format.contentType, .vary: "Accept"],

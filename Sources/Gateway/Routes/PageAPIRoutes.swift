@@ -45,7 +45,7 @@ extension Gateway {
                     let submission = try submission(request, body, fields, context)
                     return try await EventStream.response(
                         to: request,
-                        events: events(of: call, submission, context),
+                        events: try await events(of: call, submission, context),
                         keepAlive: configuration.keepAliveInterval,
                         translate: { try pageFrame($0, call) },
                         fail: { error in

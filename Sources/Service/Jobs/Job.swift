@@ -78,6 +78,8 @@ public struct Job: Sendable, Equatable, Identifiable {
     public var attempts: Int
     /// Why it failed, or was cancelled by the service.
     public var failure: String?
+    /// Whether its workers ended so often that it is not tried again.
+    public var isGivenUp: Bool
     /// Pictures that are there, by index.
     public var pictures: [Picture]
 
@@ -85,7 +87,8 @@ public struct Job: Sendable, Equatable, Identifiable {
     package init(
         id: String, model: String, request: ImageRequest, state: State, requestID: String? = nil,
         owner: String? = nil, created: Date, started: Date? = nil, finished: Date? = nil,
-        deadline: Date? = nil, attempts: Int = 0, failure: String? = nil, pictures: [Picture] = []
+        deadline: Date? = nil, attempts: Int = 0, failure: String? = nil,
+        isGivenUp: Bool = false, pictures: [Picture] = []
     ) {
         self.id = id
         self.model = model
@@ -99,6 +102,7 @@ public struct Job: Sendable, Equatable, Identifiable {
         self.deadline = deadline
         self.attempts = attempts
         self.failure = failure
+        self.isGivenUp = isGivenUp
         self.pictures = pictures
     }
 }
@@ -144,6 +148,8 @@ public struct JobQuery: Sendable, Equatable {
     public var states: [Job.State]
     /// Only jobs of this owner, if given.
     public var owner: String?
+    /// Only jobs that were given up, or that were not, if given.
+    public var isGivenUp: Bool?
     /// Only jobs whose prompt has this text in it, if given.
     public var text: String?
     /// Only jobs before this one, if given: the last of the page before.

@@ -55,11 +55,17 @@ package protocol JobQueue: ImageGenerating {
     /// The PNG file of that name, if it is kept.
     func file(named name: String) async throws -> [UInt8]?
 
+    /// What an owner has at other gateways of the same queue.
+    func elsewhere(_ owner: String) async -> KeyUsage.Elsewhere
+
     /// Takes up the jobs that were not final when the process before this one ended.
     func resume() async throws
 }
 
 extension JobQueue {
+    /// There are no other gateways.
+    package func elsewhere(_ owner: String) async -> KeyUsage.Elsewhere { KeyUsage.Elsewhere() }
+
     /// Runs a request as a job that is cancelled when the iteration ends early.
     package func events(
         for request: ImageRequest, model: String

@@ -53,6 +53,9 @@ enum JobSchema {
         migrator.registerMigration("3 what LoRA files did") { db in
             try db.execute(sql: "ALTER TABLE picture ADD COLUMN loras TEXT NOT NULL DEFAULT '[]'")
         }
+        migrator.registerMigration("4 jobs that were given up") { db in
+            try db.execute(sql: "ALTER TABLE job ADD COLUMN givenUp INTEGER NOT NULL DEFAULT 0")
+        }
         return migrator
     }
 }

@@ -52,8 +52,8 @@ public actor JobService: JobQueue {
     private let logger: Logger
     private var live: [String: LiveJob] = [:]
     private var tasks: [String: Task<Void, Never>] = [:]
-    /// Ids that wait for the engine, in the order of arrival.
-    private var pending: [String] = []
+    /// Ids that wait for the engine.
+    private var pending = WaitingLine<String>()
     /// Submissions on their way into the store.
     private var arriving = 0
     private var lastPruned = ContinuousClock.now
@@ -166,9 +166,10 @@ public actor JobService: JobQueue {
 
     /// The jobs that are not final: those in work first, then those that wait.
     public var unfinished: [(id: String, progress: JobProgress)] {
-        let waiting = Set(pending)
+        let order = pending.elements
+        let waiting = Set(order)
         return live.values.filter { !waiting.contains($0.id) }.map { ($0.id, $0.progress) }
-            + pending.compactMap { id in live[id].map { (id, $0.progress) } }
+            + order.compactMap { id in live[id].map { (id, $0.progress) } }
     }
 
     /// Cancels a job within one step; returns whether there was one that could be.
@@ -241,7 +242,7 @@ public actor JobService: JobQueue {
 
     private func enqueue(_ job: LiveJob) {
         live[job.id] = job
-        pending.append(job.id)
+        pending.append(job.id, job.request.priority)
         if let deadline = job.deadline {
             let timer = Task {
                 try await Task.sleep(for: .seconds(max(0, deadline.timeIntervalSinceNow)))
@@ -254,20 +255,20 @@ public actor JobService: JobQueue {
     }
 
     private func startNext() {
-        while tasks.count < limits.running, !pending.isEmpty {
-            let id = pending.removeFirst()
+        while tasks.count < limits.running, let id = pending.popFirst() {
             guard let job = live[id] else { continue }
             tasks[id] = Task { await self.run(job) }
         }
-        for (place, id) in pending.enumerated() { live[id]?.publish(.queued(position: place)) }
+        for (place, id) in pending.elements.enumerated() {
+            live[id]?.publish(.queued(position: place))
+        }
     }
 
     /// Ends a job that nobody wants any longer.
     private func abandon(_ id: String) async {
         if let task = tasks[id] {
             task.cancel()
-        } else if let place = pending.firstIndex(of: id), let job = live[id] {
-            pending.remove(at: place)
+        } else if let job = live[id], pending.removeAll(where: { $0 == id }) {
             await conclude(job, .failure(CancellationError()))
         }
     }
@@ -350,6 +351,12 @@ public actor JobService: JobQueue {
             result = .failure(
                 GenerationError(.deadline, "The request was cancelled: its time was over."))
         }
+        let isGivenUp =
+            if case .failure(let error as GenerationError) = result {
+                error.code == .workerLost
+            } else {
+                false
+            }
         let (state, failure): (Job.State, String?) =
             switch result {
             case .success: (.succeeded, nil)
@@ -359,7 +366,10 @@ public actor JobService: JobQueue {
             case .failure(let error): (.failed, "\(error)")
             }
         do {
-            try await withPatience { try await self.store.finish(job.id, state, failure: failure) }
+            try await withPatience {
+                try await self.store.finish(
+                    job.id, state, failure: failure, isGivenUp: isGivenUp)
+            }
         } catch {
             logger.error(
                 "the end of a job was not written down; it runs again after a restart",

@@ -203,14 +203,20 @@ public final class JobStore: Sendable {
     }
 
     /// Gives a job its final state; one that has one already keeps it.
-    package func finish(_ id: String, _ state: Job.State, failure: String? = nil) async throws {
+    ///
+    /// `isGivenUp` says that its workers ended so often that it is not tried again.
+    package func finish(
+        _ id: String, _ state: Job.State, failure: String? = nil, isGivenUp: Bool = false
+    ) async throws {
         try await write { db in
             try db.execute(
                 sql: """
-                    UPDATE job SET state = ?, finished = ?, failure = ?
+                    UPDATE job SET state = ?, finished = ?, failure = ?, givenUp = ?
                     WHERE id = ? AND state IN ('queued', 'running')
                     """,
-                arguments: [state.rawValue, Date().timeIntervalSince1970, failure, id])
+                arguments: [
+                    state.rawValue, Date().timeIntervalSince1970, failure, isGivenUp, id,
+                ])
         }
     }
 
@@ -302,6 +308,10 @@ public final class JobStore: Sendable {
                 conditions.append("owner = ?")
                 arguments += [owner]
             }
+            if let isGivenUp = query.isGivenUp {
+                conditions.append("givenUp = ?")
+                arguments += [isGivenUp]
+            }
             if let text = query.text {
                 conditions.append("instr(lower(prompt), lower(?)) > 0")
                 arguments += [text]
@@ -369,7 +379,8 @@ public final class JobStore: Sendable {
             state: Job.State(rawValue: row["state"]) ?? .failed, requestID: row["requestID"],
             owner: owner.isEmpty ? nil : owner, created: date("created") ?? .distantPast,
             started: date("started"), finished: date("finished"), deadline: date("deadline"),
-            attempts: row["attempts"], failure: row["failure"], pictures: pictures)
+            attempts: row["attempts"], failure: row["failure"], isGivenUp: row["givenUp"],
+            pictures: pictures)
     }
 
     private static func json(_ value: some Encodable) throws -> String {

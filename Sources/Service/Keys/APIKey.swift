@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Engine
+
 #if canImport(FoundationEssentials)
     public import FoundationEssentials
 #else
@@ -24,6 +26,8 @@ public struct APIKey: Sendable, Codable, Equatable {
     public var concurrency: Int?
     /// Requests for pictures a minute; any number if `nil`.
     public var perMinute: Int?
+    /// The highest priority that its holder may ask for; normal if `nil`.
+    public var priority: Priority?
     /// SHA-256 of the key in hexadecimal: keys are random and long, so that this needs no salt.
     public var digest: String
     /// When it was made.

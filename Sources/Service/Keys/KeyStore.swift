@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Engine
+public import Engine
 import Imaging
 import Synchronization
 
@@ -63,7 +63,8 @@ public final class KeyStore: Sendable {
     ///
     /// - Throws: `KeyError`.
     public func add(
-        _ name: String, scope: APIKey.Scope, concurrency: Int? = nil, perMinute: Int? = nil
+        _ name: String, scope: APIKey.Scope, concurrency: Int? = nil, perMinute: Int? = nil,
+        priority: Priority? = nil
     ) throws -> String {
         guard (1...64).contains(name.count),
             name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) })
@@ -90,7 +91,7 @@ public final class KeyStore: Sendable {
             keys.append(
                 APIKey(
                     name: name, scope: scope, concurrency: concurrency, perMinute: perMinute,
-                    digest: digest(Array(text.utf8)), created: Date()))
+                    priority: priority, digest: digest(Array(text.utf8)), created: Date()))
         }
         return text
     }

@@ -12,6 +12,19 @@ package final class KeyUsage: Sendable {
         case rate(Int, wait: Int)
     }
 
+    /// What a key's holder has at other gateways.
+    package struct Elsewhere: Sendable, Equatable {
+        /// Requests in progress.
+        package var running: Int
+        /// Requests of the last minute: how long ago each was accepted.
+        package var recent: [Duration]
+
+        package init(running: Int = 0, recent: [Duration] = []) {
+            self.running = running
+            self.recent = recent
+        }
+    }
+
     private struct Account {
         var running = 0
         var recent: [ContinuousClock.Instant] = []
@@ -22,16 +35,21 @@ package final class KeyUsage: Sendable {
     package init() {}
 
     /// Notes that a request begins, unless the key's limits forbid it.
-    package func begin(_ key: APIKey, now: ContinuousClock.Instant = .now) -> Refusal? {
+    package func begin(
+        _ key: APIKey, elsewhere: Elsewhere = Elsewhere(), now: ContinuousClock.Instant = .now
+    ) -> Refusal? {
         accounts.withLock { accounts in
             var account = accounts[key.name, default: Account()]
             defer { accounts[key.name] = account }
-            if let limit = key.concurrency, account.running >= limit { return .concurrency(limit) }
+            if let limit = key.concurrency, account.running + elsewhere.running >= limit {
+                return .concurrency(limit)
+            }
             if let limit = key.perMinute {
                 account.recent.removeAll { now - $0 >= .seconds(60) }
-                if account.recent.count >= limit {
-                    let wait =
-                        account.recent.first.map { .seconds(60) - (now - $0) } ?? .seconds(60)
+                let ages = (account.recent.map { now - $0 } + elsewhere.recent).sorted(by: >)
+                if ages.count >= limit {
+                    // So many must have left the minute that one more fits.
+                    let wait = .seconds(60) - ages[ages.count - limit]
                     return .rate(limit, wait: max(1, Int((wait / .seconds(1)).rounded(.up))))
                 }
                 account.recent.append(now)

@@ -11,10 +11,15 @@ package enum EventBytes {
         return Array(buffer.readableBytesView)
     }
 
-    /// The event of a frame, or `nil` for a frame that tells none.
-    package static func decode(_ bytes: [UInt8]) throws -> JobEvent? {
+    /// The events of frames that follow each other.
+    package static func decode(_ bytes: [UInt8]) throws -> [JobEvent] {
         var buffer = ByteBuffer(bytes: bytes)
-        guard let frame = try WorkerFrame.take(from: &buffer) else { return nil }
-        return try frame.decode(WorkerMessage.self).event(pixels: frame.payload)
+        var events: [JobEvent] = []
+        while let frame = try WorkerFrame.take(from: &buffer) {
+            if let event = try frame.decode(WorkerMessage.self).event(pixels: frame.payload) {
+                events.append(event)
+            }
+        }
+        return events
     }
 }

@@ -3,10 +3,18 @@
 import Engine
 package import Imaging
 
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
 extension WorkerPool {
     /// Reads a picture file in a worker, where a crash of native code does least harm.
     ///
-    /// - Throws: `UnreadablePicture` when it is none; `GenerationError.notLoaded` while there is no worker.
+    /// Where there is no worker, a process is started for it.
+    ///
+    /// - Throws: `UnreadablePicture` when it is none.
     package func decode(_ file: [UInt8]) async throws -> DecodedImage {
         guard file.count <= DecodedPicture.fileLimit else {
             throw UnreadablePicture(
@@ -14,9 +22,7 @@ extension WorkerPool {
                     + " got \(file.count).")
         }
         let replicas = served.flatMap(\.replicas).filter(\.isUp)
-        guard !replicas.isEmpty else {
-            throw GenerationError(.notLoaded, "no model is loaded yet; try again in a moment.")
-        }
+        guard !replicas.isEmpty else { return try await decodeAlone(file) }
         // A second worker is tried, since the first may have died of something else.
         for replica in replicas.prefix(2) + replicas.prefix(replicas.count == 1 ? 1 : 0) {
             guard let worker = try? await replica.worker() else { continue }
@@ -28,8 +34,41 @@ extension WorkerPool {
                 try Task.checkCancellation()
             }
         }
-        throw UnreadablePicture(
-            description: "The picture cannot be read: reading it took too long or ended the worker;"
-                + " save it anew as PNG and send that.")
+        throw UnreadablePicture.tooMuch
+    }
+
+    private nonisolated func decodeAlone(_ file: [UInt8]) async throws -> DecodedImage {
+        let folder = URL(filePath: sockets.path).appending(
+            path: "picture-\(UUID().uuidString)")
+        let (source, target) = (folder.appending(path: "file"), folder.appending(path: "pixels"))
+        do {
+            try FileManager.default.createDirectory(
+                at: folder, withIntermediateDirectories: false,
+                attributes: [.posixPermissions: 0o700])
+            try Data(file).write(to: source)
+        } catch {
+            throw GenerationError(.storage, "The picture cannot be put aside to be read: \(error)")
+        }
+        defer { try? FileManager.default.removeItem(at: folder) }
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    try await self.runProgram(["decode-picture", source.path, target.path])
+                }
+                group.addTask {
+                    try await Task.sleep(for: .seconds(30))
+                    throw UnreadablePicture.tooMuch
+                }
+                defer { group.cancelAll() }
+                try await group.next()
+            }
+        } catch let error as LaunchError {
+            // It says what is wrong with a picture, and nothing where it was ended.
+            guard let words = DecodedPicture.refusal(in: error.message) else {
+                throw UnreadablePicture.tooMuch
+            }
+            throw UnreadablePicture(description: words)
+        }
+        return try DecodedPicture.read(target)
     }
 }

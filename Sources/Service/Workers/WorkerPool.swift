@@ -42,7 +42,7 @@ package actor WorkerPool: ImageGenerating {
     let settings: WorkerSettings
     let metrics: EngineMetrics?
     private let logger: Logger
-    private let sockets: SocketFolder
+    let sockets: SocketFolder
     let shares: ProcessorShares
     /// In the order of their launch.
     var served: [Served] = []
@@ -123,9 +123,9 @@ package actor WorkerPool: ImageGenerating {
         }
     }
 
-    /// Models by name, their folders, and whether they are loaded.
-    package var launched: [(id: String, folder: URL, isLoaded: Bool)] {
-        served.map { ($0.id, $0.launch.folder, $0.model != nil) }
+    /// Models by name, their folders and workers, and whether they are loaded.
+    package var launched: [(id: String, folder: URL, replicas: Int, isLoaded: Bool)] {
+        served.map { ($0.id, $0.launch.folder, $0.replicas.count, $0.model != nil) }
     }
 
     func replica(_ number: Int, of id: String, _ launch: ModelLaunch) -> Replica {

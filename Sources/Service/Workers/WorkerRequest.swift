@@ -32,6 +32,7 @@ struct WorkerRequest: Codable, Equatable {
     var count: Int
     var source: Source?
     var loras: [LoRAChoice]
+    var priority: Priority
 
     /// All of a request without its first pictures, which were delivered.
     init(_ request: ImageRequest, droppingFirst dropped: Int = 0) {
@@ -51,6 +52,7 @@ struct WorkerRequest: Codable, Equatable {
                 mask: $0.mask.map { PixelSize(width: $0.width, height: $0.height) })
         }
         loras = request.loras
+        priority = request.priority
     }
 
     /// The request that it was, checked again.
@@ -71,6 +73,7 @@ struct WorkerRequest: Codable, Equatable {
         draft.seed = seed
         draft.count = count
         draft.loras = loras
+        draft.priority = priority
         draft.source = try source.map { source in
             // Each picture checks that it got as many as it needs.
             let own = source.mask.map { max(0, pixels.count - 3 * $0.width * $0.height) }

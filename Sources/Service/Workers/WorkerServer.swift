@@ -122,6 +122,7 @@ package final class WorkerServer: Sendable {
             pid: ProcessInfo.processInfo.processIdentifier, loaded: state.loaded,
             memoryBytes: residentMemory(), running: load.running, waiting: load.waiting,
             passes: state.passes, promptCache: state.engine?.promptCacheInfo,
+            loadedLoRAs: state.engine?.loadedLoRAs ?? [],
             model: state.engine?.description)
     }
 

@@ -31,8 +31,27 @@ package struct WorkerStatus: Sendable, Codable, Equatable {
     package var passes: PassTotals
     /// What its prompt cache has done, if it has one.
     package var promptCache: PromptCacheInfo?
+    /// LoRA files that it has in memory.
+    package var loadedLoRAs: [String] = []
     /// The model, once it is loaded.
     package var model: ModelDescription?
+
+    package init(
+        state: State, pid: Int32, loaded: Double, memoryBytes: Int, running: Int, waiting: Int,
+        passes: PassTotals, promptCache: PromptCacheInfo? = nil, loadedLoRAs: [String] = [],
+        model: ModelDescription? = nil
+    ) {
+        self.state = state
+        self.pid = pid
+        self.loaded = loaded
+        self.memoryBytes = memoryBytes
+        self.running = running
+        self.waiting = waiting
+        self.passes = passes
+        self.promptCache = promptCache
+        self.loadedLoRAs = loadedLoRAs
+        self.model = model
+    }
 }
 
 /// All passes of a worker together.
@@ -45,6 +64,16 @@ package struct PassTotals: Sendable, Codable, Equatable {
     package var tokens = 0
     /// Seconds in passes.
     package var seconds = 0.0
+
+    package init() {}
+
+    /// Adds the passes of another worker.
+    package mutating func add(_ other: PassTotals) {
+        count += other.count
+        images += other.images
+        tokens += other.tokens
+        seconds += other.seconds
+    }
 
     /// Adds a pass.
     mutating func add(_ pass: PassReport) {

@@ -87,6 +87,9 @@ final class LoRACache<Device: Backend>: Sendable {
         }
     }
 
+    /// Paths of the files that are kept now.
+    var paths: [String] { state.withLock { Array($0.entries.keys) } }
+
     /// Files that are kept now, and the bytes they take.
     var info: (files: Int, bytes: Int) { state.withLock { ($0.entries.count, $0.bytes) } }
 }

@@ -45,6 +45,15 @@ public final class Pipeline<Device: Backend>: Sendable {
     /// Files that pictures asked for.
     let loraCache: LoRACache<Device>
 
+    /// Names of the files that are in memory, without folder and ending.
+    public var loadedLoRAs: [String] {
+        let ending = ".safetensors"
+        return loraCache.paths.map { path in
+            let file = path.split(separator: "/").last ?? ""
+            return String(file.hasSuffix(ending) ? file.dropLast(ending.count) : file)
+        }.sorted()
+    }
+
     /// Checks every file of a model and loads it.
     ///
     /// - Parameters:
