@@ -26,24 +26,42 @@ def leader(fleet):
     return next((node for node in fleet.servers if {node.name} == set(said)), None)
 
 
-def is_whole(fleet):
-    """Whether every server has all that the others have."""
-    return (leader(fleet) is not None
-            and all(ask_server(fleet, node, "/healthz").get("status") == "ok" for node in fleet.servers)
-            and all(peer["current"] and not peer.get("offline")
-                    for peer in ask_server(fleet, leader(fleet), "/jsz")["meta_cluster"]["replicas"]))
+def missing(fleet):
+    """What some server lacks of what the others have; nothing once all are alike.
+
+    Asked of those that lead: /healthz of 2.9 calls queues that nobody uses not current for ever.
+    """
+    led = leader(fleet)
+    if led is None:
+        return ["a leader"]
+    groups = {"all": [ask_server(fleet, led, "/jsz").get("meta_cluster", {})]}
+    names = set()
+    for node in fleet.servers:
+        for account in ask_server(fleet, node, "/jsz?streams=true").get("account_details", []):
+            for stream in account.get("stream_detail", []):
+                names.add(stream["name"])
+                if stream["cluster"].get("leader") == node.name:
+                    groups.setdefault(stream["name"], []).append(stream["cluster"])
+    lacks = [f"a leader of {name}" for name in names if len(groups.get(name, [])) != 1]
+    return lacks + [f"{name} on {peer['name']}" for name, [group, *_] in groups.items()
+                    for peer in group.get("replicas", [])
+                    if not peer["current"] or peer.get("offline") or peer.get("lag")]
 
 
-def tell_the_same(fleet, jobs, final, seconds=60):
-    """Seconds until all gateways tell of each job what was told when it ended."""
-    begin, wanted = time.monotonic(), {job: final.get(job) for job in jobs}
-    while True:
-        if all({job: look(fleet, job, lambda: base) for job in jobs} == wanted
-               for base in fleet.bases):
-            return time.monotonic() - begin
-        if time.monotonic() - begin > seconds:
-            return None
+def differing(fleet, final):
+    """Jobs of which a gateway tells something else than when they ended, with what it says."""
+    return [(node.name, job, (now or {}).get("state"))
+            for node, base in zip(fleet.gateways, fleet.bases) for job, then in final.items()
+            if (now := look(fleet, job, lambda: base)) != then]
+
+
+def check_the_same(fleet, final, seconds=60):
+    """All gateways tell what was told when each job ended, those that lag behind after some seconds."""
+    begin = time.monotonic()
+    while (other := differing(fleet, final)) and time.monotonic() - begin < seconds:
         time.sleep(0.5)
+    check("both gateways tell the same of every job, now and when it ended", not other,
+          f"{len(other)} differ: {other[:3]}" if other else f"after {time.monotonic() - begin:.1f} s")
 
 
 def start_cluster(fleet):
@@ -76,7 +94,7 @@ def cluster(program, count=60):
         for node in fleet.workers:
             node.words += copies
         start_cluster(fleet)
-        wait("three servers that have all", lambda: is_whole(fleet))
+        wait("three servers that have all", lambda: not missing(fleet))
         choose = lambda: dice.choice(fleet.bases)  # noqa: E731
         stop, kills, slowest = threading.Event(), [], [0.0]
 
@@ -93,9 +111,11 @@ def cluster(program, count=60):
                 time.sleep(3)
                 victim.start()
                 begin = time.monotonic()
-                while not is_whole(fleet) and time.monotonic() - begin < 120:
-                    time.sleep(0.2)
+                while (lacks := missing(fleet)) and time.monotonic() - begin < 60:
+                    time.sleep(0.5)
                 slowest[0] = max(slowest[0], time.monotonic() - begin)
+                if lacks:
+                    print(f"     {victim.name} came back without {lacks}", flush=True)
 
         jobs, refusals = [None] * count, []
 
@@ -120,7 +140,7 @@ def cluster(program, count=60):
               f" {sum(led for _, led in kills)} times the leader; whole again after"
               f" {slowest[0]:.1f} s at most; refusals {len(refusals)}", flush=True)
         check("each server was killed and came back, the leader too", {name for name, _ in kills} == {
-            node.name for node in fleet.servers} and any(led for _, led in kills) and slowest[0] < 120)
+            node.name for node in fleet.servers} and any(led for _, led in kills) and slowest[0] < 60)
         check_jobs(fleet, jobs, final, expected)
 
         # Two of three are enough.
@@ -148,9 +168,7 @@ def check_jobs(fleet, jobs, final, expected):
     check("every picture equals the one made alone", not wrong, wrong[:5])
     print("     attempts:", {n: sum(job["attempts"] == n for job in final.values())
                              for n in sorted({job["attempts"] for job in final.values()})})
-    took = tell_the_same(fleet, jobs, final)
-    check("both gateways tell the same of every job, now and when it ended", took is not None,
-          f"after {took:.1f} s" if took is not None else "")
+    check_the_same(fleet, final)
 
 
 # What Docs/fleet.md says a user needs.
