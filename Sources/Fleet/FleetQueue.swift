@@ -226,10 +226,13 @@
                 job.source = try await reaching { try await self.keep(source) }
             }
             return try await enqueue(
-                job, isDetached: submission.isDetached || submission.idempotencyKey != nil)
+                job, isDetached: submission.isDetached || submission.idempotencyKey != nil,
+                hasKey: submission.idempotencyKey != nil)
         }
 
-        private func enqueue(_ job: FleetJob, isDetached: Bool) async throws -> FleetJob {
+        private func enqueue(
+            _ job: FleetJob, isDetached: Bool, hasKey: Bool
+        ) async throws -> FleetJob {
             let (store, priority) = (store, job.request.priority)
             let subject = FleetNames.queueSubject(job.model, priority)
             if !queues.contains(subject) {
@@ -245,8 +248,9 @@
                 }
             } catch {
                 followed.removeValue(forKey: job.id)?.end(.failure(error))
-                // The server may have it although it did not say so.
-                Task { await self.withdraw(job) }
+                // The server may have it although it did not say so. With a key the client comes again
+                // for the same job, which must not end meanwhile.
+                if !hasKey { Task { await self.withdraw(job) } }
                 throw error
             }
             // From here on it is accepted. A worker that is faster has written it already.
@@ -293,7 +297,17 @@
                     name, [UInt8](try JSONEncoder().encode(claim)), after: 0)
                 return id
             } catch let error as NATSError where error.code == .conflict {
-                guard let (bytes, _) = try await store.keys.value(of: name) else { return id }
+                var found = try await store.keys.value(of: name)
+                // It is there; a server that lags behind may not know it yet.
+                var tries = 0
+                while found == nil, tries < 20 {
+                    try await Task.sleep(for: .milliseconds(100))
+                    found = try await store.keys.value(of: name)
+                    tries += 1
+                }
+                guard let (bytes, _) = found else {
+                    throw NATSError(.unreachable, "reading an idempotency key")
+                }
                 let known = try JSONDecoder().decode(Claim.self, from: Data(bytes))
                 guard known.fingerprint == submission.fingerprint else {
                     throw JobStoreError(

@@ -135,6 +135,7 @@
         /// Tells who it is and how it does, until it is cancelled.
         private func tellOfLife() async {
             var tellModel = ContinuousClock.now
+            var isUnheard = false
             while !Task.isCancelled {
                 var status = await engine.status()
                 let (held, finished, lost, isDraining) = state.withLock { state in
@@ -155,8 +156,12 @@
                         tellModel = .now + .seconds(300)
                     }
                     try await store.workers.set(name, [UInt8](try JSONEncoder().encode(sign)))
+                    isUnheard = false
                 } catch {
-                    logger.debug("no sign of life", metadata: ["error": "\(error)"])
+                    if !isUnheard {
+                        logger.warning("no sign of life", metadata: ["error": "\(error)"])
+                    }
+                    isUnheard = true
                 }
                 try? await Task.sleep(for: .seconds(settings.presence))
             }

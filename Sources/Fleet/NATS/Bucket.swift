@@ -34,8 +34,10 @@
         ) throws {
             self.connection = connection
             self.name = name
+            // Says in words what the next call tells by a mere failure.
+            let isThere = try connection.state(of: "KV_\(name)") != nil
             var made: OpaquePointer?
-            var status = js_KeyValue(&made, connection.context, name)
+            var status = isThere ? js_KeyValue(&made, connection.context, name) : NATS_NOT_FOUND
             if status == NATS_NOT_FOUND {
                 status = name.withCString { name in
                     var config = kvConfig()
@@ -135,11 +137,25 @@
                     nats_Sleep(250)
                     continue
                 }
+                var silence = 0
+                var seen: UInt64 = 0
+                var checked: UInt64 = 0
                 while !watch.isEnded, watch.renewal == renewal {
                     var entry: OpaquePointer?
                     let status = kvWatcher_Next(&entry, watcher, 250)
-                    if status == NATS_TIMEOUT { continue }
+                    if status == NATS_TIMEOUT {
+                        silence += 1
+                        guard silence % 20 == 0 else { continue }
+                        // A watch may stand still for long when the server dies that has it.
+                        let last = (try? connection.state(of: "KV_\(name)"))?.LastSeq ?? 0
+                        let hasMissed = checked > 0 && last > max(checked, seen)
+                        checked = last
+                        if hasMissed { break }
+                        continue
+                    }
                     guard status == NATS_OK else { break }
+                    silence = 0
+                    if let entry { seen = max(seen, kvEntry_Revision(entry)) }
                     tell(entry.map(Self.change) ?? .caughtUp)
                     kvEntry_Destroy(entry)
                 }

@@ -39,6 +39,25 @@
         }
 
         private func make(_ plan: StreamPlan) throws {
+            // One that is there is not made again: the server would look for its room first.
+            if try state(of: plan.name) != nil { return }
+            let made = Result { try add(plan) }
+            // Another program may have made it meanwhile.
+            if case .failure(let error) = made, try state(of: plan.name) == nil { throw error }
+        }
+
+        /// What a stream holds, or `nil` where there is none.
+        func state(of stream: String) throws -> jsStreamState? {
+            var info: UnsafeMutablePointer<jsStreamInfo>?
+            var code = jsErrCode(0)
+            let status = js_GetStreamInfo(&info, context, stream, nil, &code)
+            if status == NATS_NOT_FOUND || code == JSStreamNotFoundErr { return nil }
+            try check(status, code, "asking for the stream '\(stream)'")
+            defer { jsStreamInfo_Destroy(info) }
+            return info?.pointee.State
+        }
+
+        private func add(_ plan: StreamPlan) throws {
             try plan.name.withCString { name in
                 try plan.subject.withCString { subject in
                     var subjects: [UnsafePointer<CChar>?] = [subject]
@@ -158,19 +177,7 @@
 
         /// Messages of a stream that are not done, or `nil` where there is no such stream.
         package func depth(of stream: String) async throws -> Int? {
-            do {
-                return try await blocking {
-                    var info: UnsafeMutablePointer<jsStreamInfo>?
-                    var code = jsErrCode(0)
-                    try check(
-                        js_GetStreamInfo(&info, self.context, stream, nil, &code), code,
-                        "asking for the stream '\(stream)'")
-                    defer { jsStreamInfo_Destroy(info) }
-                    return info.map { Int($0.pointee.State.Msgs) } ?? 0
-                }
-            } catch let error as NATSError where error.code == .notFound {
-                return nil
-            }
+            try await blocking { try self.state(of: stream).map { Int($0.Msgs) } }
         }
 
         /// Removes all messages of a subject.

@@ -53,8 +53,13 @@
                     for tell in watchers.all.withLock({ $0 }) { tell() }
                 }, closure)
             var opened: OpaquePointer?
-            try check(
-                natsConnection_Connect(&opened, options), "connecting to \(address.shown)")
+            let status = natsConnection_Connect(&opened, options)
+            if status == NATS_ERR, let file = address.credentials {
+                // The client has no other word for a file that it cannot use.
+                let error = NATSError(status, while: "reading the credentials '\(file)'")
+                throw NATSError(.usage, error.description)
+            }
+            try check(status, "connecting to \(address.shown)")
             guard let opened else { throw NATSError(NATS_NO_SERVER, while: "connecting") }
             connection = opened
             var stream: OpaquePointer?

@@ -47,6 +47,8 @@
             case JSStreamNotFoundErr, JSNoMessageFoundErr, JSConsumerNotFoundErr: return .notFound
             default: break
             }
+            let isLeaderless =
+                jetStream == JSClusterNotAvailErr || jetStream == JSClusterNoPeersErr
             return switch status {
             case NATS_NOT_FOUND: .notFound
             case NATS_CONNECTION_AUTH_FAILED, NATS_NOT_PERMITTED: .denied
@@ -58,7 +60,7 @@
                 NATS_INSUFFICIENT_BUFFER, NATS_NOT_YET_CONNECTED, NATS_MISSED_HEARTBEAT:
                 .unreachable
             // The server's own trouble, such as a stream whose leader is being chosen.
-            default: jetStream.rawValue == JSClusterNotAvailErr.rawValue ? .unreachable : .failed
+            default: isLeaderless ? .unreachable : .failed
             }
         }
     }
