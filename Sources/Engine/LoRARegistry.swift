@@ -26,7 +26,7 @@ public struct LoRARegistry: Sendable {
         public var isOwn: Bool
     }
 
-    /// A file that lies on another machine.
+    /// What requests may name, wherever the file lies.
     public struct Offer: Sendable, Codable, Equatable {
         /// Name for requests.
         public var name: String

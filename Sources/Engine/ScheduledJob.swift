@@ -115,12 +115,9 @@ package final class ScheduledJob {
 extension LoRANote {
     /// A report in short.
     package init(_ report: LoRAReport) {
-        let ending = ".safetensors"
-        let name =
-            report.name.hasSuffix(ending)
-            ? String(report.name.dropLast(ending.count)) : report.name
         self.init(
-            name: name, scale: report.scale, matched: report.matched,
+            name: LoRASource.name(of: report.name[...]), scale: report.scale,
+            matched: report.matched,
             unmatched: report.unmatched.count, unused: report.unused.count,
             warning: report.warning)
     }

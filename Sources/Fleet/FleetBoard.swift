@@ -6,18 +6,12 @@
     package import Telemetry
     import Synchronization
 
-    #if canImport(FoundationEssentials)
-        import FoundationEssentials
-    #else
-        import Foundation
-    #endif
-
     /// What a gateway knows of the fleet's workers and models, from their signs of life.
     package final class FleetBoard: ImageGenerating, ModelReporting, MetricReporting {
         private let store: FleetStore
         private let gateway: String
         private let signs: WorkerSigns
-        private let known = Mutex<[String: ModelDescription]>([:])
+        private let known: BucketCopy<ModelDescription>
         /// LoRA files that some worker had lately.
         private let loras = Mutex<
             [String: (offer: LoRARegistry.Offer, seen: ContinuousClock.Instant)]
@@ -29,24 +23,7 @@
             self.store = store
             self.gateway = gateway
             signs = WorkerSigns(store)
-            Task { [weak self] in
-                for await change in store.models.changes() { self?.note(model: change) }
-            }
-        }
-
-        private func note(model change: Bucket.Change) {
-            known.withLock { known in
-                switch change {
-                case .value(let key, let bytes, _):
-                    guard
-                        let model = try? JSONDecoder().decode(
-                            ModelDescription.self, from: Data(bytes))
-                    else { return }
-                    known[key] = model
-                case .removed(let key): known[key] = nil
-                case .caughtUp: break
-                }
-            }
+            known = BucketCopy(store.models)
         }
 
         /// Workers that gave a sign of life lately, by name.
@@ -69,7 +46,7 @@
         package var models: [ModelDescription] {
             get async {
                 let live = Set(workers.compactMap { $0.status.model?.id })
-                return known.withLock { $0.values }.sorted { a, b in
+                return known.all.map(\.value).sorted { a, b in
                     let (first, second) = (live.contains(a.id), live.contains(b.id))
                     return first == second ? a.id < b.id : first
                 }

@@ -26,6 +26,8 @@
         private let jobs: Int
         private let logger: Logger
         private var members: [String: Member] = [:]
+        /// Those whose place another one has, until they have done their jobs.
+        private var leaving: [Task<Void, Never>] = []
         private var isEnding = false
 
         /// - Parameters:
@@ -54,6 +56,7 @@
                     // It ends with its jobs; another one takes its place.
                     members[id] = nil
                     member.worker.drain()
+                    leaving.append(member.task)
                 }
                 for model in models where members[model.id] == nil && !isEnding {
                     guard let place = launched.first(where: { $0.id == model.id }) else { continue }
@@ -82,8 +85,8 @@
         package func end() async {
             isEnding = true
             for member in members.values { member.worker.drain() }
-            for member in members.values { await member.task.value }
-            members = [:]
+            for task in leaving + members.values.map(\.task) { await task.value }
+            (leaving, members) = ([], [:])
         }
     }
 #endif

@@ -225,14 +225,11 @@
             if let source = request.source {
                 job.source = try await reaching { try await self.keep(source) }
             }
-            return try await enqueue(
-                job, isDetached: submission.isDetached || submission.idempotencyKey != nil,
-                hasKey: submission.idempotencyKey != nil)
+            return try await enqueue(job, submission)
         }
 
-        private func enqueue(
-            _ job: FleetJob, isDetached: Bool, hasKey: Bool
-        ) async throws -> FleetJob {
+        private func enqueue(_ job: FleetJob, _ submission: Submission) async throws -> FleetJob {
+            let hasKey = submission.idempotencyKey != nil
             let (store, priority) = (store, job.request.priority)
             let subject = FleetNames.queueSubject(job.model, priority)
             if !queues.contains(subject) {
@@ -240,7 +237,7 @@
                 queues.insert(subject)
             }
             // Before the job is there: its first events would be missed.
-            follow(job, isDetached: isDetached, isCounted: true)
+            follow(job, isDetached: submission.isDetached || hasKey, isCounted: true)
             do {
                 let bytes = try job.encoded
                 _ = try await reaching {

@@ -61,15 +61,14 @@
             var isAway = false
             while !isDraining {
                 let busy = state.withLock { $0.held.count }
-                let isBesideOthers = !others.isEmpty
+                let isBesideOthers = busy > 0 && busy < engine.capacity && !others.isEmpty
                 // A worker that has work leaves a new job to those that have none.
-                if busy > 0, busy < engine.capacity, isBesideOthers {
+                if isBesideOthers {
                     try? await Task.sleep(for: .milliseconds(10 * busy))
                 }
                 let wait = state.withLock { state -> Double? in
                     guard state.held.count + state.arriving < engine.capacity else { return nil }
-                    return state.turns.begin(
-                        priority, isBusy: isBesideOthers && !state.held.isEmpty)
+                    return state.turns.begin(priority, isBusy: isBesideOthers)
                 }
                 guard let wait else {
                     try? await Task.sleep(for: .milliseconds(5))

@@ -146,7 +146,7 @@
                 let sign = WorkerSign(
                     name: name, host: host, version: version, status: status, jobs: held,
                     capacity: engine.capacity,
-                    loras: engine.loras.entries.map { .init(name: $0.name, scale: $0.scale) },
+                    loras: engine.loras.offers,
                     finished: finished, lost: lost)
                 do {
                     if ContinuousClock.now >= tellModel {

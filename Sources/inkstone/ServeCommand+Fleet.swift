@@ -49,11 +49,7 @@
             do {
                 try await serve(
                     gateway, reload: reload(logger),
-                    onReady: { addresses in
-                        logger.info("Supervisor address: \(addresses.api)")
-                        Self.say("page  \(addresses.page)")
-                        Self.say("API   \(addresses.api)/v1/images/generations")
-                    })
+                    onReady: { Self.announce($0, logger) })
             } catch {
                 await pool.shutdown(grace: .zero)
                 throw error

@@ -126,9 +126,7 @@ struct ServeCommand: AsyncParsableCommand {
                     telemetry: telemetry, logger: logger, reload: reload(logger)
                 ) { addresses in
                     listens.finish()
-                    logger.info("Supervisor address: \(addresses.api)")
-                    Self.say("page  \(addresses.page)")
-                    Self.say("API   \(addresses.api)/v1/images/generations")
+                    Self.announce(addresses, logger)
                 }
                 return .service
             }
@@ -238,6 +236,13 @@ struct ServeCommand: AsyncParsableCommand {
 
     /// What goes on side by side.
     private enum Part { case service, loading }
+
+    /// Tells where the service is, to the person and to programs that read the log.
+    static func announce(_ addresses: GatewayAddresses, _ logger: Logger) {
+        logger.info("Supervisor address: \(addresses.api)")
+        say("page  \(addresses.page)")
+        say("API   \(addresses.api)/v1/images/generations")
+    }
 
     static func say(_ text: String) {
         FileHandle.standardOutput.write(Data("inkstone: \(text)\n".utf8))

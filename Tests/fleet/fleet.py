@@ -21,7 +21,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from deploy_files import balancer, deploy  # noqa: E402
-from fleet_jobs import alone, check, hashes, kinds, look, submit, wait_for  # noqa: E402
+from fleet_jobs import alone, check, hashes, kinds, look, submit, submit_all, wait_for  # noqa: E402
 from fleet_net import Fleet  # noqa: E402
 from nats_kinds import cluster, creds  # noqa: E402
 from running_server import ROOT  # noqa: E402
@@ -86,21 +86,12 @@ def chaos(program, count):
                     time.sleep(0.5)
                     node.start()
 
-        jobs, refusals = [None] * count, []
-
-        def send(offset):
-            for number in range(offset, count, 8):
-                jobs[number] = submit(fleet, requests[number], f"key-{number}", choose, refusals)
-                time.sleep(2)  # so that there are jobs in work for as long as things are ended
-
+        refusals = []
         begin = time.monotonic()
         disturber = threading.Thread(target=disturb)
         disturber.start()
-        senders = [threading.Thread(target=send, args=(offset,)) for offset in range(8)]
-        for sender in senders:
-            sender.start()
-        for sender in senders:
-            sender.join()
+        # A pause, so that there are jobs in work for as long as things are ended.
+        jobs = submit_all(fleet, requests, choose, 8, 2, refusals)
         sent = time.monotonic() - begin
         final = wait_for(fleet, jobs, choose, 600)
         stop.set()

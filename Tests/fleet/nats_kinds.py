@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from fleet_jobs import alone, check, hashes, kinds, look, submit, wait_for
+from fleet_jobs import alone, check, hashes, kinds, look, submit, submit_all, wait_for
 from fleet_net import Fleet
 from nats_keys import Key, Operator, write_credentials
 from running_server import ROOT, wait
@@ -117,21 +117,12 @@ def cluster(program, count=60):
                 if lacks:
                     print(f"     {victim.name} came back without {lacks}", flush=True)
 
-        jobs, refusals = [None] * count, []
-
-        def send(offset):
-            for number in range(offset, count, 6):
-                jobs[number] = submit(fleet, requests[number], f"key-{number}", choose, refusals)
-                time.sleep(5)  # so that there are jobs in work for as long as servers are killed
-
+        refusals = []
         begin = time.monotonic()
         disturber = threading.Thread(target=disturb)
         disturber.start()
-        senders = [threading.Thread(target=send, args=(offset,)) for offset in range(6)]
-        for thread in senders:
-            thread.start()
-        for thread in senders:
-            thread.join()
+        # A pause, so that there are jobs in work for as long as servers are killed.
+        jobs = submit_all(fleet, requests, choose, 6, 5, refusals)
         final = wait_for(fleet, jobs, choose, 300)
         took = time.monotonic() - begin
         stop.set()

@@ -70,13 +70,10 @@ def priority(program):
         fleet.start()
         [one, two] = fleet.bases
 
-        def send(count, priority, base):
-            return [submit(fleet, {"prompt": "a star", "seed": n, "steps": 20, "priority": priority},
-                           f"{priority}-{n}", lambda: base) for n in range(count)]
-
         # The first one keeps the worker busy while the others come.
         submit(fleet, {"prompt": "a star", "seed": 99, "steps": 50, "n": 4}, "first", lambda: one)
-        low, normal, high = send(3, "low", one), send(3, "normal", two), send(3, "high", one)
+        low, normal, high = (send(fleet, 3, priority, base)
+                             for priority, base in (("low", one), ("normal", two), ("high", one)))
         done = wait_for(fleet, low + normal + high, lambda: two, 120)
         order = sorted(done, key=lambda job: done[job]["finished"])
         kinds = "".join("l" if job in low else "n" if job in normal else "h" for job in order)
@@ -84,8 +81,8 @@ def priority(program):
               and kinds[:7].count("l") == 1, kinds)
         check("all end", len(done) == 9 and all(job["state"] == "succeeded" for job in done.values()))
         submit(fleet, {"prompt": "a star", "seed": 98, "steps": 50, "n": 4}, "second", lambda: one)
-        [last] = send_more(fleet, submit, 1, "low", one)
-        many = send_more(fleet, submit, 12, "high", two)
+        [last] = send(fleet, 1, "low", one, start=50)
+        many = send(fleet, 12, "high", two, start=50)
         done = wait_for(fleet, [last, *many], lambda: two, 120)
         place = sorted(done, key=lambda job: done[job]["finished"]).index(last)
         check("one of low priority has its turn among many of high", place < 10, f"place {place} of 13")
@@ -93,9 +90,10 @@ def priority(program):
             fleet.show()
 
 
-def send_more(fleet, submit, count, priority, base):
-    return [submit(fleet, {"prompt": "a car", "seed": n, "steps": 10, "priority": priority},
-                   f"more-{priority}-{n}", lambda: base) for n in range(count)]
+def send(fleet, count, priority, base, start=0):
+    """Jobs of one priority."""
+    return [submit(fleet, {"prompt": "a star", "seed": n, "steps": 20, "priority": priority},
+                   f"{priority}-{n}", lambda: base) for n in range(start, start + count)]
 
 
 def keys(program):

@@ -7,6 +7,7 @@ import json
 import random
 import struct
 import sys
+import threading
 import time
 import zlib
 
@@ -75,6 +76,23 @@ def submit(fleet, request, key, choose, refusals=None, passing=(0, 503)):
         if status == 503 and refusals is not None:
             refusals.append(headers.get("retry-after"))
         time.sleep(0.2)
+
+
+def submit_all(fleet, requests, choose, users, pause, refusals=None):
+    """Sends requests from several users, who rest after each one; their jobs, in order."""
+    jobs = [None] * len(requests)
+
+    def send(offset):
+        for number in range(offset, len(requests), users):
+            jobs[number] = submit(fleet, requests[number], f"key-{number}", choose, refusals)
+            time.sleep(pause)
+
+    senders = [threading.Thread(target=send, args=(offset,)) for offset in range(users)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    return jobs
 
 
 def look(fleet, job, choose):

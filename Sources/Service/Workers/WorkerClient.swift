@@ -179,7 +179,7 @@ private struct WorkerRefusal: Error, CustomStringConvertible {
 /// Runs something for a limited time.
 ///
 /// - Throws: `WorkerLost` when the time is over.
-private func within<Value: Sendable>(
+func within<Value: Sendable>(
     _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
     try await withThrowingTaskGroup(of: Value.self) { group in

@@ -51,17 +51,11 @@ extension WorkerPool {
         }
         defer { try? FileManager.default.removeItem(at: folder) }
         do {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask {
-                    try await self.runProgram(["decode-picture", source.path, target.path])
-                }
-                group.addTask {
-                    try await Task.sleep(for: .seconds(30))
-                    throw UnreadablePicture.tooMuch
-                }
-                defer { group.cancelAll() }
-                try await group.next()
+            try await within(.seconds(30)) {
+                try await self.runProgram(["decode-picture", source.path, target.path])
             }
+        } catch is WorkerLost {
+            throw UnreadablePicture.tooMuch
         } catch let error as LaunchError {
             // It says what is wrong with a picture, and nothing where it was ended.
             guard let words = DecodedPicture.refusal(in: error.message) else {

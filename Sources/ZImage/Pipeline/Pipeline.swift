@@ -47,11 +47,7 @@ public final class Pipeline<Device: Backend>: Sendable {
 
     /// Names of the files that are in memory, without folder and ending.
     public var loadedLoRAs: [String] {
-        let ending = ".safetensors"
-        return loraCache.paths.map { path in
-            let file = path.split(separator: "/").last ?? ""
-            return String(file.hasSuffix(ending) ? file.dropLast(ending.count) : file)
-        }.sorted()
+        loraCache.paths.map { LoRASource.name(of: $0.split(separator: "/").last ?? "") }.sorted()
     }
 
     /// Checks every file of a model and loads it.

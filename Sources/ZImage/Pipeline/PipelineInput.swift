@@ -20,6 +20,12 @@ public struct LoRASource: Sendable, Equatable {
         self.url = url
         self.scale = scale
     }
+
+    /// A file's name as people say it: without its ending.
+    package static func name(of file: Substring) -> String {
+        let ending = ".safetensors"
+        return String(file.hasSuffix(ending) ? file.dropLast(ending.count) : file)
+    }
 }
 
 /// What one picture is made from.
