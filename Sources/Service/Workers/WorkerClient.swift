@@ -128,12 +128,16 @@ struct WorkerClient: Sendable {
             let headers: HTTPHeaders = [
                 "host": "worker", "connection": "close", "content-length": "\(body.readableBytes)",
             ]
-            try await outbound.write(
+            var parts: [HTTPClientRequestPart] = [
                 .head(
-                    HTTPRequestHead(version: .http1_1, method: method, uri: path, headers: headers)
-                ))
-            if body.readableBytes > 0 { try await outbound.write(.body(.byteBuffer(body))) }
-            try await outbound.write(.end(nil))
+                    HTTPRequestHead(
+                        version: .http1_1, method: method, uri: path, headers: headers))
+            ]
+            if body.readableBytes > 0 { parts.append(.body(.byteBuffer(body))) }
+            parts.append(.end(nil))
+            // At once: to a request without a body the worker answers, and closes, at its head, and what
+            // is written afterwards would fail.
+            try await outbound.write(contentsOf: parts)
             var refusal: (status: HTTPResponseStatus, text: String)?
             for try await part in inbound {
                 switch part {

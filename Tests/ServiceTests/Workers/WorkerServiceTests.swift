@@ -70,4 +70,29 @@ struct WorkerServiceTests {
             if hasWorker { #expect(try await WorkerBench.status(pool).state == .ready) }
         }
     }
+
+    @Test("a request without a body has its answer, however busy this process is")
+    func emptyBodies() async throws {
+        try await WorkerBench.withPool { pool in
+            try await pool.launch(WorkerBench.launch)
+            let wanted = #expect(throws: ImagingError.self) { _ = try ImageDecoder.decode([]) }
+            // Between two parts of a request there is time enough for the worker to answer and close.
+            let others = (0..<8).map { _ in
+                Task {
+                    while !Task.isCancelled {
+                        let end = ContinuousClock.now + .milliseconds(10)
+                        while ContinuousClock.now < end {}
+                        await Task.yield()
+                    }
+                }
+            }
+            for _ in 0..<20 {
+                let error = await #expect(throws: UnreadablePicture.self) {
+                    _ = try await pool.decode([])
+                }
+                #expect(error?.description == wanted?.description)
+            }
+            for other in others { other.cancel() }
+        }
+    }
 }
