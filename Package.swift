@@ -89,7 +89,10 @@ let package = Package(
         ),
         .target(
             name: "Engine",
-            dependencies: ["ZImage", .product(name: "Crypto", package: "swift-crypto")],
+            dependencies: [
+                "Imaging", "ModelFiles", "Tensors", "ZImage",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
             swiftSettings: settings
         ),
         .target(
@@ -100,7 +103,7 @@ let package = Package(
         .target(
             name: "Service",
             dependencies: [
-                "Engine", "Imaging", "ModelFiles", "Telemetry", "Tensors", "ZImage",
+                "Engine", "Imaging", "ModelFiles", "Telemetry", "ZImage",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
@@ -121,6 +124,8 @@ let package = Package(
                 "ModelFiles",
                 "Service",
                 "Telemetry",
+                "Tensors",
+                "ZImage",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -135,7 +140,7 @@ let package = Package(
         .target(
             name: "Fleet",
             dependencies: [
-                "Engine", "Imaging", "Service", "Telemetry", "ZImage",
+                "Engine", "Imaging", "Service", "Telemetry",
                 .target(name: "CNATS", condition: .when(traits: ["Fleet"])),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -148,8 +153,12 @@ let package = Package(
                 "Engine",
                 "Fleet",
                 "Gateway",
+                "Imaging",
+                "ModelFiles",
                 "Service",
                 "Telemetry",
+                "Tensors",
+                "ZImage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
@@ -174,7 +183,7 @@ let package = Package(
         .executableTarget(
             name: "imgbench",
             dependencies: [
-                "Imaging", "LoadTesting", "Tensors",
+                "LoadTesting", "Tensors",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings
@@ -211,7 +220,8 @@ let package = Package(
         .testTarget(
             name: "ServiceTests",
             dependencies: [
-                "inkstone", "Engine", "Imaging", "ModelFiles", "Service", "Tensors", "ZImage",
+                "inkstone", "Engine", "Imaging", "ModelFiles", "Service", "Telemetry", "Tensors",
+                "ZImage",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -219,7 +229,7 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "FleetTests",
-            dependencies: ["Engine", "Fleet", "Service"], swiftSettings: settings),
+            dependencies: ["Engine", "Fleet", "Imaging", "Service"], swiftSettings: settings),
         .testTarget(
             name: "TelemetryTests",
             dependencies: [
