@@ -67,7 +67,7 @@ let package = Package(
         .target(name: "Tensors", dependencies: ["CKernels"], swiftSettings: settings),
         .target(name: "ModelFiles", dependencies: ["Tensors"], swiftSettings: settings),
         .target(
-            name: "Catalog",
+            name: "Hub",
             dependencies: [
                 "ModelFiles",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -118,7 +118,7 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "Catalog",
+                "Hub",
                 "Engine",
                 "Imaging",
                 "ModelFiles",
@@ -149,7 +149,7 @@ let package = Package(
         .executableTarget(
             name: "inkstone",
             dependencies: [
-                "Catalog",
+                "Hub",
                 "Engine",
                 "Fleet",
                 "Gateway",
@@ -197,9 +197,9 @@ let package = Package(
             name: "ModelFilesTests", dependencies: ["ModelFiles", "Tensors"],
             swiftSettings: settings),
         .testTarget(
-            name: "CatalogTests",
+            name: "HubTests",
             dependencies: [
-                "Catalog", "ModelFiles",
+                "Hub", "ModelFiles",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

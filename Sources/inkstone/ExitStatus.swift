@@ -1,9 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
-import Catalog
 import Engine
 import Gateway
+import Hub
 import Imaging
 import ModelFiles
 import Service
@@ -45,7 +45,7 @@ enum ExitStatus: Int32 {
         case is MemoryError, is BackendError: self = .busy
         case is CancellationError: self = .interrupted
         case is LogFileError: self = .notFound
-        case let error as CatalogError:
+        case let error as HubError:
             switch error.code {
             case .usage: self = .usage
             case .notFound, .denied: self = .notFound

@@ -1,9 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
-import Catalog
 import Engine
 import Foundation
+import Hub
 import ModelFiles
 import Tensors
 import ZImage

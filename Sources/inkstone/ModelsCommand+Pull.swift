@@ -1,13 +1,13 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 public import ArgumentParser
-public import Catalog
 import Engine
 import Foundation
+public import Hub
 import ModelFiles
 import Synchronization
 
-extension Hub.Kind: ExpressibleByArgument {}
+extension HubEndpoint.Kind: ExpressibleByArgument {}
 
 extension ModelsCommand {
     /// `inkstone models pull REPO`: fetches a model.
@@ -30,7 +30,7 @@ extension ModelsCommand {
         var repository: String
 
         @Option(help: "Whose interface the hub speaks.")
-        var hub = Hub.Kind.huggingFace
+        var hub = HubEndpoint.Kind.huggingFace
 
         @Option(
             help: ArgumentHelp(
@@ -77,7 +77,7 @@ extension ModelsCommand {
 
         func run() async throws {
             var pull = try ModelPull(
-                repository, from: Hub(hub, address: endpoint, token: token), name: name,
+                repository, from: HubEndpoint(hub, address: endpoint, token: token), name: name,
                 into: try ModelsCommand.userRoot())
             pull.revision = revision
             pull.patterns = file

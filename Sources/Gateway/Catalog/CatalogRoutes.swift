@@ -1,9 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Catalog
 import Engine
 import Foundation
 import HTTPTypes
+import Hub
 import Hummingbird
 import ModelFiles
 import Service
@@ -109,13 +109,14 @@ extension Gateway {
                 .forbidden, type: "permission_error", code: "no_model_folder",
                 "This server has no folder for models; name one in INKSTONE_MODELS.")
         }
-        let kinds = Hub.Kind.allCases.map(\.rawValue)
-        let kind = try fields.choice("hub", of: kinds).flatMap(Hub.Kind.init) ?? .huggingFace
+        let kinds = HubEndpoint.Kind.allCases.map(\.rawValue)
+        let kind =
+            try fields.choice("hub", of: kinds).flatMap(HubEndpoint.Kind.init) ?? .huggingFace
         let name = try fields.string("name")
         var pull: ModelPull
-        do throws(CatalogError) {
+        do throws(HubError) {
             // Address and token are the operator's: a request cannot make the server ask elsewhere.
-            pull = try ModelPull(repository, from: try Hub(kind), name: name, into: root)
+            pull = try ModelPull(repository, from: try HubEndpoint(kind), name: name, into: root)
         } catch { throw APIError(error) }
         pull.revision = try fields.string("revision")
         pull.patterns = try fields.texts("files") ?? []
@@ -167,7 +168,7 @@ extension Gateway {
                 .conflict, code: "model_busy",
                 "'\(name)' is in use; terminate the model, or its task, first.")
         }
-        do throws(CatalogError) { try ModelRemoval.remove(name, from: root) } catch {
+        do throws(HubError) { try ModelRemoval.remove(name, from: root) } catch {
             throw APIError(error)
         }
         return Response(status: .noContent)
@@ -214,7 +215,7 @@ extension APIError {
             "There is no task \(JSONValue.string(id).summary); GET /api/catalog-tasks lists them.")
     }
 
-    fileprivate init(_ error: CatalogError) {
+    fileprivate init(_ error: HubError) {
         switch error.code {
         case .usage, .unsupported:
             self.init(.badRequest, code: "invalid_request", error.description)

@@ -9,15 +9,15 @@ public enum ModelRemoval {
     /// - Parameters:
     ///   - name: the folder's name.
     ///   - root: the folder of models.
-    /// - Throws: `CatalogError` of code `usage`, `notFound` or `disk`.
-    public static func remove(_ name: String, from root: URL) throws(CatalogError) {
+    /// - Throws: `HubError` of code `usage`, `notFound` or `disk`.
+    public static func remove(_ name: String, from root: URL) throws(HubError) {
         guard ModelPull.isName(name) else {
-            throw CatalogError(.usage, "'\(name)' is no model's name.")
+            throw HubError(.usage, "'\(name)' is no model's name.")
         }
         let manager = FileManager.default
         let folder = root.appending(path: name)
         guard (try? manager.attributesOfItem(atPath: folder.path)) != nil else {
-            throw CatalogError(.notFound, "there is no model '\(name)' in '\(root.path)'.")
+            throw HubError(.notFound, "there is no model '\(name)' in '\(root.path)'.")
         }
         let aside = root.appending(path: ".\(name).removed")
         do {
@@ -26,7 +26,7 @@ public enum ModelRemoval {
             try manager.moveItem(at: folder, to: aside)
             try manager.removeItem(at: aside)
         } catch {
-            throw CatalogError(
+            throw HubError(
                 .disk, "'\(folder.path)' cannot be removed: \(error.localizedDescription)")
         }
         for rest in [".\(name).pull", ".\(name).lock"] {

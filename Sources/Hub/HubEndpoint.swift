@@ -3,7 +3,7 @@
 public import Foundation
 
 /// A place that has models: which, where and how to ask.
-public struct Hub: Sendable, Equatable {
+public struct HubEndpoint: Sendable, Equatable {
     /// Whose interface it speaks.
     public enum Kind: String, Sendable, CaseIterable {
         /// Hugging Face and its mirrors.
@@ -37,11 +37,11 @@ public struct Hub: Sendable, Equatable {
 
     /// A hub at `address`, or at the one that the environment names, or at the public one.
     ///
-    /// - Throws: `CatalogError` of code `usage` for an address that is none.
+    /// - Throws: `HubError` of code `usage` for an address that is none.
     public init(
         _ kind: Kind, address: String? = nil, token: String? = nil,
         environment: [String: String] = ProcessInfo.processInfo.environment
-    ) throws(CatalogError) {
+    ) throws(HubError) {
         func variable(_ name: String) -> String? {
             environment[name].flatMap { $0.isEmpty ? nil : $0 }
         }
@@ -51,7 +51,7 @@ public struct Hub: Sendable, Equatable {
             parts.scheme == "https" || parts.scheme == "http",
             parts.host?.isEmpty == false, parts.query == nil
         else {
-            throw CatalogError(
+            throw HubError(
                 .usage,
                 "the hub's address is '\(text)', expected one such as \(kind.publicAddress).")
         }

@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 /// What went wrong while a model was fetched or removed.
-public struct CatalogError: Error, Sendable, CustomStringConvertible {
+public struct HubError: Error, Sendable, CustomStringConvertible {
     /// Coarse reason; switch on this.
     public enum Code: Sendable, Equatable {
         /// An address, a name or a file list makes no sense.

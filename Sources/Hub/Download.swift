@@ -27,7 +27,7 @@ struct Download: Sendable {
 
     /// Runs until the file is there.
     ///
-    /// - Throws: `CatalogError`, or `CancellationError`.
+    /// - Throws: `HubError`, or `CancellationError`.
     func run() async throws {
         let part = try PartFile(Self.part(of: target, file), for: file)
         onBytes(part.size)
@@ -50,7 +50,7 @@ struct Download: Sendable {
                 onBytes(0)
                 (wrong, most) = (wrong + 1, 0)
                 guard wrong < Self.wrongLimit else {
-                    throw CatalogError(
+                    throw HubError(
                         .corrupt,
                         "'\(file.path)' of \(repository) comes damaged from \(client.hub.address):"
                             + " \(damage.finding), \(wrong) times; nothing was put in place, try again"

@@ -35,12 +35,12 @@ struct PullRecord: Codable, Equatable {
     }
 
     /// Writes the record into a folder.
-    func write(to folder: URL) throws(CatalogError) {
+    func write(to folder: URL) throws(HubError) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let url = folder.appending(path: Self.fileName)
         do { try encoder.encode(self).write(to: url, options: .atomic) } catch {
-            throw CatalogError(
+            throw HubError(
                 .disk, "'\(url.path)' cannot be written: \(error.localizedDescription).")
         }
     }

@@ -10,7 +10,7 @@ import NIOHTTP1
 /// Hubs answer 429 and 5xx when they are busy: such answers, and connections that break, are tried
 /// again after the time that the hub asks for, or after 1, 2, 4 … seconds.
 struct HubClient: Sendable {
-    let hub: Hub
+    let hub: HubEndpoint
     let client: HTTPClient
     /// How patient it is.
     let patience: Patience
@@ -62,11 +62,11 @@ struct HubClient: Sendable {
             pages += 1
             next = RemoteListing.nextPage(links).map(own)
             guard pages < Self.pageLimit else {
-                throw CatalogError(.corrupt, "\(repository) has more files than can be listed.")
+                throw HubError(.corrupt, "\(repository) has more files than can be listed.")
             }
         }
         guard Set(files.map { $0.path.lowercased() }).count == files.count else {
-            throw CatalogError(.corrupt, "the hub lists a file of \(repository) twice.")
+            throw HubError(.corrupt, "the hub lists a file of \(repository) twice.")
         }
         return files
     }
@@ -122,21 +122,21 @@ struct HubClient: Sendable {
     }
 
     /// Refuses answers that no patience will change.
-    func check(_ response: HTTPClientResponse, _ what: String) throws(CatalogError) {
+    func check(_ response: HTTPClientResponse, _ what: String) throws(HubError) {
         switch response.status.code {
         case 200, 206: return
         case 401, 403:
-            throw CatalogError(
+            throw HubError(
                 .denied,
                 "\(hub.address) does not give \(what) to \(hub.token == nil ? "everybody" : "this token")"
                     + " (status \(response.status.code)): accept the model's terms there, and set"
                     + " --token or \(hub.kind.tokenVariable).")
         case 404, 410:
-            throw CatalogError(
+            throw HubError(
                 .notFound,
                 "\(hub.address) has no \(what); check the names, or set --token if it is private.")
         default:
-            throw CatalogError(
+            throw HubError(
                 .network, "\(hub.address) answers \(what) with status \(response.status.code).")
         }
     }
@@ -173,12 +173,12 @@ struct Attempts {
     ///
     /// - Throws: the error itself when another attempt would not help, or after too many.
     mutating func failed(_ error: any Error, at address: String) async throws {
-        if error is CatalogError || error is CancellationError { throw error }
+        if error is HubError || error is CancellationError { throw error }
         failures += 1
         let busy = error as? Busy
         let pause = busy?.pause ?? min(30, patience.firstPause * Double(1 << min(failures - 1, 10)))
         guard failures < patience.failures, pause <= patience.longestPause else {
-            throw CatalogError(.network, Self.text(error, busy, address, failures))
+            throw HubError(.network, Self.text(error, busy, address, failures))
         }
         try await Task.sleep(for: .seconds(pause))
     }

@@ -18,16 +18,16 @@ enum FileSelection {
     ///   - patterns: paths in which `*` stands for anything; empty takes the whole model.
     ///   - repository: its name, for messages.
     /// - Returns: the needed files, the small ones first.
-    /// - Throws: `CatalogError` of code `notFound` for a pattern without a file, `unsupported` for a
+    /// - Throws: `HubError` of code `notFound` for a pattern without a file, `unsupported` for a
     ///   repository without a model.
     static func choose(
         _ files: [RemoteFile], _ patterns: [String], repository: String
-    ) throws(CatalogError) -> [RemoteFile] {
+    ) throws(HubError) -> [RemoteFile] {
         var chosen: Set<String> = []
         for pattern in patterns {
             let found = files.map(\.path).filter { matches($0, pattern) }
             guard !found.isEmpty else {
-                throw CatalogError(
+                throw HubError(
                     .notFound,
                     "\(repository) has no file '\(pattern)'; it has \(listed(weights(files))).")
             }
@@ -41,9 +41,9 @@ enum FileSelection {
 
     private static func layout(
         _ paths: [String], _ repository: String, _ files: [RemoteFile]
-    ) throws(CatalogError) -> Set<String> {
+    ) throws(HubError) -> Set<String> {
         guard paths.contains("model_index.json") else {
-            throw CatalogError(
+            throw HubError(
                 .unsupported,
                 "\(repository) has no model_index.json: choose files with --file; it has"
                     + " \(listed(weights(files))).")

@@ -28,8 +28,8 @@ final class PartFile {
 
     /// Opens or creates the file.
     ///
-    /// - Throws: `CatalogError` of code `disk`.
-    init(_ url: URL, for file: RemoteFile) throws(CatalogError) {
+    /// - Throws: `HubError` of code `disk`.
+    init(_ url: URL, for file: RemoteFile) throws(HubError) {
         self.url = url
         self.file = file
         hasher = Self.hasher(file)
@@ -73,7 +73,7 @@ final class PartFile {
     }
 
     /// Forgets all bytes.
-    func restart() throws(CatalogError) {
+    func restart() throws(HubError) {
         guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, SEEK_SET) == 0 else {
             throw Self.failure(url)
         }
@@ -82,7 +82,7 @@ final class PartFile {
     }
 
     /// Appends bytes.
-    func append(_ bytes: ArraySlice<UInt8>) throws(CatalogError) {
+    func append(_ bytes: ArraySlice<UInt8>) throws(HubError) {
         var rest = bytes
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
@@ -110,16 +110,16 @@ final class PartFile {
     }
 
     /// Brings the bytes to the disk and gives the file its name.
-    func commit(as name: URL) throws(CatalogError) {
+    func commit(as name: URL) throws(HubError) {
         guard fsync(descriptor) == 0, rename(url.path, name.path) == 0 else {
             throw Self.failure(name)
         }
     }
 
-    static func failure(_ url: URL) -> CatalogError {
+    static func failure(_ url: URL) -> HubError {
         let number = errno
         let reason = String(cString: strerror(number))
         let remedy = number == ENOSPC ? "free some disk space" : "check the folder's permissions"
-        return CatalogError(.disk, "'\(url.path)' cannot be written: \(reason); \(remedy).")
+        return HubError(.disk, "'\(url.path)' cannot be written: \(reason); \(remedy).")
     }
 }

@@ -43,7 +43,7 @@ public struct ModelPull: Sendable {
     ]
 
     /// Where the model comes from.
-    public var hub: Hub
+    public var hub: HubEndpoint
     /// Owner and name.
     public let repository: String
     /// Branch, tag or commit; `nil` is the hub's newest.
@@ -70,21 +70,21 @@ public struct ModelPull: Sendable {
     ///   - hub: where it is.
     ///   - name: of the model's folder; the repository's own if `nil`.
     ///   - root: the folder of models.
-    /// - Throws: `CatalogError` of code `usage`.
+    /// - Throws: `HubError` of code `usage`.
     public init(
-        _ repository: String, from hub: Hub, name: String? = nil, into root: URL
-    ) throws(CatalogError) {
+        _ repository: String, from hub: HubEndpoint, name: String? = nil, into root: URL
+    ) throws(HubError) {
         let full = Self.aliases[repository.lowercased()] ?? repository
         let parts = full.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2, parts.allSatisfy({ Self.isName(String($0)) }) else {
-            throw CatalogError(
+            throw HubError(
                 .usage,
                 "'\(repository)' is no repository, expected OWNER/NAME or one of"
                     + " \(Self.aliases.keys.sorted().joined(separator: ", ")).")
         }
         let name = name ?? String(parts[1])
         guard Self.isName(name) else {
-            throw CatalogError(
+            throw HubError(
                 .usage,
                 "'\(name)' is no name for a model, expected letters, digits, '.', '_' and '-'.")
         }
@@ -118,7 +118,7 @@ public struct ModelPull: Sendable {
     ///
     /// - Parameter onProgress: told how far it is, often and from several threads.
     /// - Returns: the folder, and what is in it.
-    /// - Throws: `CatalogError`, `CheckpointError` for a model that this program cannot run, or
+    /// - Throws: `HubError`, `CheckpointError` for a model that this program cannot run, or
     ///   `CancellationError`.
     public func run(
         onProgress: @escaping @Sendable (Progress) -> Void = { _ in }
@@ -204,36 +204,36 @@ public struct ModelPull: Sendable {
     // MARK: Folders
 
     /// Another pull of the same model would write into the same files.
-    private func lockFolder() throws(CatalogError) -> FileLock {
+    private func lockFolder() throws(HubError) -> FileLock {
         try makeFolder(root)
         let url = root.appending(path: ".\(name).lock")
         do { return try FileLock(url, patience: 1) } catch {
             guard error == .busy else { throw PartFile.failure(url) }
-            throw CatalogError(
+            throw HubError(
                 .busy, "another process fetches '\(name)' just now; wait for it to end.")
         }
     }
 
-    private func makeFolder(_ url: URL) throws(CatalogError) {
+    private func makeFolder(_ url: URL) throws(HubError) {
         do {
             try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
         } catch {
-            throw CatalogError(
+            throw HubError(
                 .disk, "the folder '\(url.path)' cannot be made: \(error.localizedDescription)")
         }
     }
 
     /// Refuses to put a model in another one's place.
-    private func checkPlace(_ old: PullRecord?) throws(CatalogError) {
+    private func checkPlace(_ old: PullRecord?) throws(HubError) {
         guard FileManager.default.fileExists(atPath: folder.path), !adds else { return }
         guard let old else {
-            throw CatalogError(
+            throw HubError(
                 .usage,
                 "'\(folder.path)' exists and was not pulled; choose another --name, or remove it with"
                     + " 'inkstone models remove \(name)'.")
         }
         guard old.repository == repository else {
-            throw CatalogError(
+            throw HubError(
                 .usage,
                 "'\(name)' holds files of \(old.repository); choose another --name, or put both into"
                     + " one folder with --add.")
@@ -241,7 +241,7 @@ public struct ModelPull: Sendable {
     }
 
     /// Makes the hidden folder, or clears what an earlier pull left there of another content.
-    private func prepareStaging(for record: PullRecord) throws(CatalogError) {
+    private func prepareStaging(for record: PullRecord) throws(HubError) {
         let manager = FileManager.default
         if let earlier = PullRecord(in: staging) {
             let wanted = Dictionary(uniqueKeysWithValues: record.files.map { ($0.path, $0) })
@@ -256,7 +256,7 @@ public struct ModelPull: Sendable {
     }
 
     /// Takes over what an earlier pull left and what is still right of the model that is in place.
-    private func keep(_ old: PullRecord?, wanted files: [RemoteFile]) throws(CatalogError) {
+    private func keep(_ old: PullRecord?, wanted files: [RemoteFile]) throws(HubError) {
         let manager = FileManager.default
         guard manager.fileExists(atPath: folder.path) else { return }
         let wanted = Dictionary(uniqueKeysWithValues: files.map { ($0.path, $0) })
@@ -274,7 +274,7 @@ public struct ModelPull: Sendable {
     }
 
     /// The same file under the same path in the hidden folder, without a copy of its bytes.
-    private func link(_ path: String) throws(CatalogError) {
+    private func link(_ path: String) throws(HubError) {
         let manager = FileManager.default
         let (from, to) = (folder.appending(path: path), staging.appending(path: path))
         var isFolder: ObjCBool = false
@@ -284,7 +284,7 @@ public struct ModelPull: Sendable {
         try makeFolder(to.deletingLastPathComponent())
         do { try manager.linkItem(at: from, to: to) } catch {
             do { try manager.copyItem(at: from, to: to) } catch {
-                throw CatalogError(
+                throw HubError(
                     .disk, "'\(to.path)' cannot be written: \(error.localizedDescription)")
             }
         }
@@ -297,7 +297,7 @@ public struct ModelPull: Sendable {
         return (size as? NSNumber)?.intValue == file.size
     }
 
-    private func checkSpace(for files: [RemoteFile]) throws(CatalogError) {
+    private func checkSpace(for files: [RemoteFile]) throws(HubError) {
         let manager = FileManager.default
         var needed = 0
         for file in files {
@@ -309,7 +309,7 @@ public struct ModelPull: Sendable {
         guard let free = (system?[.systemFreeSize] as? NSNumber)?.intValue else { return }
         guard needed + needed / 100 <= free else {
             func gigabytes(_ bytes: Int) -> String { "\((Double(bytes) / 1e8).rounded() / 10) GB" }
-            throw CatalogError(
+            throw HubError(
                 .disk,
                 "\(repository) needs \(gigabytes(needed)) more in '\(root.path)', and the disk has"
                     + " \(gigabytes(free)) free; free some space, or choose another folder with"
@@ -326,7 +326,7 @@ public struct ModelPull: Sendable {
     }
 
     /// Gives the hidden folder the model's name.
-    private func place() throws(CatalogError) {
+    private func place() throws(HubError) {
         let manager = FileManager.default
         do {
             try? manager.removeItem(at: aside)
@@ -336,7 +336,7 @@ public struct ModelPull: Sendable {
             try manager.moveItem(at: staging, to: folder)
             try? manager.removeItem(at: aside)
         } catch {
-            throw CatalogError(
+            throw HubError(
                 .disk, "'\(folder.path)' cannot be put in place: \(error.localizedDescription)")
         }
     }

@@ -30,18 +30,18 @@ struct RemoteFile: Sendable, Equatable, Codable {
 
     /// Checks what a hub said about a file: nothing of it is trusted.
     ///
-    /// - Throws: `CatalogError` of code `corrupt`.
-    init(path: String, size: Int, sha256: String?, gitBlob: String?) throws(CatalogError) {
+    /// - Throws: `HubError` of code `corrupt`.
+    init(path: String, size: Int, sha256: String?, gitBlob: String?) throws(HubError) {
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         guard !path.isEmpty, path.utf8.count <= 1000, parts.count <= 16,
             parts.allSatisfy({ !$0.isEmpty && $0.first != "." && $0.utf8.count <= 200 }),
             path.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F && $0 != "\\" })
         else {
-            throw CatalogError(
+            throw HubError(
                 .corrupt, "the hub lists a file \(path.debugDescription), which is no usable path.")
         }
         guard (0...Self.sizeLimit).contains(size) else {
-            throw CatalogError(.corrupt, "the hub gives '\(path)' a size of \(size) bytes.")
+            throw HubError(.corrupt, "the hub gives '\(path)' a size of \(size) bytes.")
         }
         self.path = path
         self.size = size
@@ -50,7 +50,7 @@ struct RemoteFile: Sendable, Equatable, Codable {
         } else if let gitBlob = gitBlob?.lowercased(), Self.isHexadecimal(gitBlob, digits: 40) {
             digest = .gitBlob(gitBlob)
         } else {
-            throw CatalogError(
+            throw HubError(
                 .corrupt, "the hub gives '\(path)' no checksum, expected SHA-256 or SHA-1.")
         }
     }

@@ -42,7 +42,7 @@ enum RemoteListing {
     private struct Revision: Decodable { let sha: String }
 
     /// The files of one page.
-    static func files(_ kind: Hub.Kind, _ body: Data) throws(CatalogError) -> [RemoteFile] {
+    static func files(_ kind: HubEndpoint.Kind, _ body: Data) throws(HubError) -> [RemoteFile] {
         var files: [RemoteFile] = []
         switch kind {
         case .huggingFace:
@@ -70,11 +70,11 @@ enum RemoteListing {
     }
 
     /// The commit that a revision is.
-    static func commit(_ body: Data) throws(CatalogError) -> String {
+    static func commit(_ body: Data) throws(HubError) -> String {
         let sha = try decoded(Revision.self, body).sha
         guard (1...100).contains(sha.count),
             sha.allSatisfy({ $0.isASCII && $0.isLetter || $0.isNumber })
-        else { throw CatalogError(.corrupt, "the hub names the commit '\(sha.prefix(100))'.") }
+        else { throw HubError(.corrupt, "the hub names the commit '\(sha.prefix(100))'.") }
         return sha
     }
 
@@ -92,9 +92,9 @@ enum RemoteListing {
 
     private static func decoded<T: Decodable>(
         _ type: T.Type, _ body: Data
-    ) throws(CatalogError) -> T {
+    ) throws(HubError) -> T {
         do { return try JSONDecoder().decode(type, from: body) } catch {
-            throw CatalogError(
+            throw HubError(
                 .corrupt,
                 "the hub's answer is not what its interface promises (\(body.count) bytes that begin"
                     + " with \(String(decoding: body.prefix(60), as: UTF8.self).debugDescription));"

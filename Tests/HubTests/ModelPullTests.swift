@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Catalog
 import Foundation
+import Hub
 import ModelFiles
 import Synchronization
 import Testing
@@ -41,12 +41,12 @@ import Testing
     ]
 
     private func pull(
-        _ hub: FakeHub, _ kind: Hub.Kind = .huggingFace, token: String? = nil,
+        _ hub: FakeHub, _ kind: HubEndpoint.Kind = .huggingFace, token: String? = nil,
         change: (inout ModelPull) -> Void = { _ in }
     ) throws -> ModelPull {
         var pull = try ModelPull(
             FakeHub.repository,
-            from: Hub(kind, address: hub.address, token: token, environment: [:]),
+            from: HubEndpoint(kind, address: hub.address, token: token, environment: [:]),
             into: root)
         pull.setPatience(failures: 4, firstPause: 0.01, silence: 5)
         change(&pull)
@@ -75,8 +75,8 @@ import Testing
         #expect(hidden.isEmpty)
     }
 
-    private func failure(_ pull: ModelPull) async throws -> CatalogError {
-        let error = await #expect(throws: CatalogError.self) { try await pull.run() }
+    private func failure(_ pull: ModelPull) async throws -> HubError {
+        let error = await #expect(throws: HubError.self) { try await pull.run() }
         let found = try #require(error)
         #expect(!found.description.contains { $0.isNewline })
         #expect(!FileManager.default.fileExists(atPath: model.path))
@@ -139,7 +139,7 @@ import Testing
                 "inkstone.json", "transformer/diffusion_pytorch_model.fp16.safetensors",
                 "vae/config.json", "vae/empty.safetensors",
             ])
-        let error = await #expect(throws: CatalogError.self) {
+        let error = await #expect(throws: HubError.self) {
             try await pull(hub) { $0.patterns = ["*.gguf"] }.run()
         }
         #expect(error?.code == .notFound && error?.description.contains("fp16") == true)
@@ -270,26 +270,30 @@ import Testing
 
     @Test("names, addresses and what is in the way") func names() async throws {
         for name in ["model", "a/b/c", "../x", "a/", "/b", "a/b c", "-a/b"] {
-            #expect(throws: CatalogError.self, "\(name)") {
-                try ModelPull(name, from: Hub(.huggingFace, environment: [:]), into: root)
+            #expect(throws: HubError.self, "\(name)") {
+                try ModelPull(name, from: HubEndpoint(.huggingFace, environment: [:]), into: root)
             }
         }
         #expect(
-            try ModelPull("z-image-turbo", from: Hub(.huggingFace, environment: [:]), into: root)
-                .repository == "Tongyi-MAI/Z-Image-Turbo")
-        #expect(throws: CatalogError.self) {
-            try Hub(.huggingFace, address: "ftp://x", environment: [:])
+            try ModelPull(
+                "z-image-turbo", from: HubEndpoint(.huggingFace, environment: [:]), into: root
+            )
+            .repository == "Tongyi-MAI/Z-Image-Turbo")
+        #expect(throws: HubError.self) {
+            try HubEndpoint(.huggingFace, address: "ftp://x", environment: [:])
         }
         #expect(
-            try Hub(.huggingFace, environment: ["HF_ENDPOINT": "https://mirror/", "HF_TOKEN": "t"])
-                == Hub(.huggingFace, address: "https://mirror", token: "t", environment: [:]))
+            try HubEndpoint(
+                .huggingFace, environment: ["HF_ENDPOINT": "https://mirror/", "HF_TOKEN": "t"])
+                == HubEndpoint(
+                    .huggingFace, address: "https://mirror", token: "t", environment: [:]))
         let hub = try await hub()
         try FileManager.default.createDirectory(at: model, withIntermediateDirectories: true)
-        let error = await #expect(throws: CatalogError.self) { try await pull(hub).run() }
+        let error = await #expect(throws: HubError.self) { try await pull(hub).run() }
         #expect(error?.code == .usage)
         try ModelRemoval.remove("model", from: root)
-        #expect(throws: CatalogError.self) { try ModelRemoval.remove("model", from: root) }
-        #expect(throws: CatalogError.self) { try ModelRemoval.remove("../x", from: root) }
+        #expect(throws: HubError.self) { try ModelRemoval.remove("model", from: root) }
+        #expect(throws: HubError.self) { try ModelRemoval.remove("../x", from: root) }
         try await hub.close()
     }
 }
