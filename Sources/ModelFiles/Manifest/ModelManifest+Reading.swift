@@ -17,7 +17,7 @@ extension ModelManifest {
     /// The manifest of a model's folder, or what suits its kind.
     init(of url: URL, kind: ModelKind, latentChannels: Int) throws(CheckpointError) {
         let fallback = ModelManifest(
-            kind: kind, id: ModelLayout.identifier(of: url), latentChannels: latentChannels)
+            kind: kind, id: Self.identifier(of: url), latentChannels: latentChannels)
         let file = url.appending(path: Self.fileName)
         guard FileKind(file) == .file else {
             self = fallback
