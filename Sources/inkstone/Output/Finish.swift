@@ -1,14 +1,19 @@
-// Part of Inkstone. Licence: see LICENSE.
+// Part of Program. Licence: see LICENSE.
 
 import ArgumentParser
 import Engine
 import Foundation
 
+/// The program's name for the parser's messages.
+private struct Program: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "inkstone")
+}
+
 /// Ends the program: help and version on standard output, errors as one line on standard error.
 func finish(_ error: any Error) -> Never {
-    let code = Inkstone.exitCode(for: error)
+    let code = Program.exitCode(for: error)
     // Help and version are errors to the parser, but not to the person.
-    if code == .success { Inkstone.exit(withError: error) }
+    if code == .success { Program.exit(withError: error) }
     let status = code == .validationFailure ? .usage : ExitStatus(error)
     complain(code == .validationFailure ? usageText(error) : text(error))
     Foundation.exit(status.rawValue)
@@ -22,8 +27,8 @@ func complain(_ text: String) {
 
 /// The parser's message and where to read more; its usage line is left to `--help`.
 private func usageText(_ error: any Error) -> String {
-    let message = Inkstone.message(for: error)
-    let hint = Inkstone.fullMessage(for: error).split(separator: "\n").last {
+    let message = Program.message(for: error)
+    let hint = Program.fullMessage(for: error).split(separator: "\n").last {
         $0.contains("--help")
     }
     return [sentence(message), hint.map { $0.trimmingCharacters(in: .whitespaces) }]
