@@ -1,19 +1,19 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// A picture read from a file, with what else the file said.
+/// An image read from a file, with its alpha plane, metadata and format.
 public struct DecodedImage: Sendable, Equatable {
-    /// The colours, never premultiplied: under full transparency they are what the file has.
+    /// The colours, never premultiplied: fully transparent pixels keep the colours stored in the file.
     public let image: RGBImage
-    /// Opacity, `[height, width]`, 255 = opaque; `nil` when the file has no transparency at all.
+    /// Opacity, `[height, width]`, 255 = opaque; `nil` when the file has no alpha channel.
     public let alpha: [UInt8]?
-    /// The texts of the file.
+    /// The text metadata of the file.
     public let metadata: ImageMetadata
     /// The format of the file.
     public let format: ImageFormat
 
-    /// Puts the parts together.
+    /// Creates an image from its parts.
     ///
-    /// - Throws: `ImagingError.invalidArgument` when `alpha` has not one value for each pixel.
+    /// - Throws: `ImagingError.invalidArgument` unless `alpha` has one value for each pixel.
     public init(
         image: RGBImage,
         alpha: [UInt8]? = nil,
@@ -35,7 +35,7 @@ public struct DecodedImage: Sendable, Equatable {
         self.format = format
     }
 
-    /// Lays the picture over one colour, as a page of that colour would show it.
+    /// Composites the image over a background of one colour.
     public func flattened(
         onto color: (red: UInt8, green: UInt8, blue: UInt8) = (255, 255, 255)
     ) -> RGBImage {
@@ -53,7 +53,7 @@ public struct DecodedImage: Sendable, Equatable {
         return RGBImage(unchecked: pixels, width: image.width, height: image.height)
     }
 
-    /// The transparency as a picture, white where nothing is to be seen; `nil` for an opaque picture.
+    /// The transparency as an image, white where pixels are transparent; `nil` for an opaque image.
     public var transparency: RGBImage? {
         guard let alpha, alpha.contains(where: { $0 != 255 }) else { return nil }
         return RGBImage(
@@ -61,9 +61,9 @@ public struct DecodedImage: Sendable, Equatable {
             height: image.height)
     }
 
-    /// Cuts the same rectangle out of colours and alpha.
+    /// Crops colours and alpha to a rectangle.
     ///
-    /// - Throws: `ImagingError.invalidArgument` when the rectangle is empty or leaves the picture.
+    /// - Throws: `ImagingError.invalidArgument` when the rectangle is empty or exceeds the image.
     public func cropped(
         x: Int,
         y: Int,
@@ -79,7 +79,7 @@ public struct DecodedImage: Sendable, Equatable {
         )
     }
 
-    /// Scales colours and alpha, each on its own, to another size.
+    /// Scales colours and alpha independently to another size.
     ///
     /// - Throws: `ImagingError.invalidArgument` when a side is below 1.
     public func resized(width: Int, height: Int) throws(ImagingError) -> DecodedImage {

@@ -1,23 +1,23 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The two facts of an Exif block that matter here: the user comment and the orientation.
+/// The user comment and the orientation of an Exif block.
 ///
 /// - Source: TIFF 6.0, section 2 (header and directories); Exif 2.32, tags 0x8769, 0x9286.
 struct ExifBlock: Equatable {
     var userComment: String?
     var orientation = ImageOrientation.upright
 
-    /// What JPEG puts before the block, and what some WebP and PNG writers put there too.
+    /// The prefix of the block in JPEG files, which some WebP and PNG writers add as well.
     static let prefix: [UInt8] = Array("Exif\0\0".utf8)
 
     init(userComment: String) {
         self.userComment = userComment
     }
 
-    /// Reads a block with or without its prefix; `nil` when it is no TIFF structure.
+    /// Reads a block with or without its prefix; `nil` when it is not a TIFF structure.
     ///
-    /// Entries that point outside the block or have the wrong type are passed over: damaged
-    /// metadata is no reason to refuse a picture.
+    /// Entries that point outside the block or have the wrong type are skipped: damaged metadata
+    /// does not make an image invalid.
     init?(parsing bytes: [UInt8]) {
         let body = bytes.starts(with: Self.prefix) ? Array(bytes.dropFirst(6)) : bytes
         guard let reader = TIFFReader(body) else { return nil }
@@ -41,7 +41,7 @@ struct ExifBlock: Equatable {
     /// The block without its prefix: big-endian, one directory that points to the Exif directory.
     ///
     /// The comment is "UNICODE", NUL and UTF-16 in big-endian order, which is what the clients
-    /// that read generation parameters expect whatever the byte order of the block is.
+    /// that read generation parameters expect, independent of the byte order of the block.
     func serialized() -> [UInt8] {
         var comment = Array("UNICODE\0".utf8)
         for unit in (userComment ?? "").utf16 {
@@ -86,7 +86,7 @@ struct ExifBlock: Equatable {
         }
     }
 
-    /// Reads UTF-16 in the byte order that its bytes suggest.
+    /// Decodes UTF-16 in the byte order that its content suggests.
     ///
     /// Writers disagree whether the comment follows the order of the block; programs that
     /// rewrite a block leave the comment as it was. Nearly every such text has Latin letters,
@@ -110,13 +110,13 @@ struct ExifBlock: Equatable {
     }
 }
 
-/// Reads numbers and directories of a TIFF structure without ever leaving it.
+/// Reads numbers and directories of a TIFF structure, with bounds checks.
 private struct TIFFReader {
     struct Entry {
         let tag: UInt16
         let type: UInt16
         let count: Int
-        /// Where the four bytes lie that hold the value or point to it.
+        /// Offset of the four bytes that hold the value or point to it.
         let valueOffset: Int
     }
 
@@ -151,7 +151,7 @@ private struct TIFFReader {
         return bigEndian ? Int(first) << 16 | Int(second) : Int(second) << 16 | Int(first)
     }
 
-    /// The entries of one directory, as many as lie inside the block.
+    /// The entries of one directory that are inside the block.
     func entries(at offset: Int) -> [Entry] {
         guard let count = uint16(at: offset) else { return [] }
         var result: [Entry] = []
@@ -165,7 +165,7 @@ private struct TIFFReader {
         return result
     }
 
-    /// The bytes of an entry of untyped or text bytes that lie outside the entry itself.
+    /// The bytes of an untyped or text entry that are stored outside the entry itself.
     func undefinedValue(_ entry: Entry) -> [UInt8]? {
         guard entry.type == 7 || entry.type == 2, entry.count > 4,
             let start = uint32(at: entry.valueOffset),

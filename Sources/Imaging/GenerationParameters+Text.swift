@@ -7,12 +7,12 @@ extension GenerationParameters {
 
     /// The text for a file: prompt, negative prompt if any, one line of pairs.
     ///
-    /// A prompt that the plain form cannot carry (white space at its ends, a line that begins
-    /// with "Negative prompt:") is written once more as a quoted pair, so that nothing is lost.
+    /// A prompt that the plain form cannot represent (leading or trailing white space, a line that
+    /// begins with "Negative prompt:") is repeated as a quoted pair, so that nothing is lost.
     public var text: String {
         let plain = compose(pairs: pairs)
         var exact: [String] = []
-        // Trimmed as a reader would: that can bring a mark to the start of a line.
+        // Trimmed as a reader does, which can move a mark to the start of a line.
         let (prompt, negative) = Self.splitPrompts(plain.trimmed.linesByLineFeed.dropLast())
         if prompt != self.prompt { exact.append(Infotext.pair(Self.exactPromptKey, self.prompt)) }
         if negative != negativePrompt {
@@ -21,12 +21,12 @@ extension GenerationParameters {
         return exact.isEmpty ? plain : compose(pairs: pairs + exact)
     }
 
-    /// Reads a text that this or another program wrote.
+    /// Parses a text written by this or another program.
     ///
-    /// The last line counts as parameters when it has at least three pairs. A value of a known
-    /// key that is not of its kind stays among ``extras``.
+    /// The last line is parsed as parameters if it has at least three pairs. A known key with a
+    /// value of another type is kept in ``extras``.
     ///
-    /// - Returns: `nil` when there is no such line: then the whole text is a prompt or a remark.
+    /// - Returns: `nil` without such a line: the whole text is a prompt or a comment then.
     public init?(parsing text: String) {
         var lines = text.trimmed.linesByLineFeed
         guard let last = lines.popLast() else { return nil }
@@ -58,7 +58,7 @@ extension GenerationParameters {
         if let width, let height { add("Size", "\(width)x\(height)") }
         add("Model hash", modelHash)
         add("Model", model)
-        // Weights first: they name every adapter, so a reader keeps the order.
+        // Weights first: they name every adapter, which preserves the order.
         let weights = loras.map { Infotext.pair(list: $0.name, Self.number($0.scale)) }
         if !weights.isEmpty { add("Lora weights", weights.joined(separator: ", ")) }
         let hashes = loras.compactMap { lora in
@@ -70,13 +70,13 @@ extension GenerationParameters {
         return result
     }
 
-    /// A number as people write it: no point where there is no fraction.
+    /// Formats a number without a decimal point if it is an integer.
     private static func number(_ value: Double) -> String {
         let text = "\(value)"
         return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
     }
 
-    /// Tells the prompt from the negative prompt, which begins at the first mark at a line's start.
+    /// Splits prompt and negative prompt at the first mark at the start of a line.
     private static func splitPrompts(_ lines: ArraySlice<String>) -> (String, String) {
         let mark = lines.firstIndex { $0.hasPrefix(negativeMark) } ?? lines.endIndex
         let negative = lines[mark...].joined(separator: "\n").dropFirst(negativeMark.count)

@@ -1,10 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// How an image was made, in the words that image clients write into files.
+/// The generation parameters of an image, in the text format of A1111 and its clients.
 ///
-/// ``init(parsing:)`` gives back what ``text`` wrote, whatever the texts contain, as long as at
-/// least three pairs are set (readers want that many), adapters have different names, both sides
-/// of the size are there and extras do not reuse the keys of properties.
+/// ``init(parsing:)`` restores what ``text`` wrote for any content, provided that at least three
+/// pairs are set (readers require that many), adapters have different names, width and height
+/// are both set, and extras do not reuse the keys of properties.
 ///
 /// ```swift
 /// let parameters = GenerationParameters(
@@ -15,16 +15,16 @@
 /// // Version: Inkstone 1.0
 /// ```
 public struct GenerationParameters: Sendable, Equatable {
-    /// An adapter that took part.
+    /// A LoRA adapter that was applied.
     public struct LoRA: Sendable, Equatable {
         /// The name, usually that of its file without extension.
         public var name: String
-        /// The factor that it was applied with.
+        /// The scale that it was applied with.
         public var scale: Double
         /// The first characters of the file's checksum.
         public var hash: String?
 
-        /// Names an adapter.
+        /// Creates an adapter.
         public init(name: String, scale: Double = 1, hash: String? = nil) {
             self.name = name
             self.scale = scale
@@ -32,29 +32,29 @@ public struct GenerationParameters: Sendable, Equatable {
         }
     }
 
-    /// A pair that has no property of its own.
+    /// A pair without a property of its own.
     public struct Field: Sendable, Equatable {
         /// A letter, digit or underscore, then those, spaces, `-` and `/`; no space at the end.
         public let key: String
         /// Any text.
         public let value: String
 
-        /// Makes a pair.
+        /// Creates a pair.
         ///
-        /// - Precondition: `key` has the form that the property describes, because no reader would
-        ///   find it otherwise. Keys are words of a program, values may come from anywhere.
+        /// - Precondition: `key` has the form that the property describes; readers do not recognise
+        ///   other keys. Keys are constants of a program, values may come from any source.
         public init(_ key: String, _ value: String) {
-            precondition(Infotext.isKey(key), "'\(key)' is no key for generation parameters")
+            precondition(Infotext.isKey(key), "'\(key)' is not a key for generation parameters")
             self.key = key
             self.value = value
         }
     }
 
-    /// What the image should show.
+    /// The prompt.
     public var prompt: String
-    /// What it should not show; empty when nothing was said.
+    /// The negative prompt; empty if there was none.
     public var negativePrompt: String
-    /// Evaluations of the transformer.
+    /// Number of denoising steps.
     public var steps: Int?
     /// The sampler's usual name.
     public var sampler: String?
@@ -62,9 +62,9 @@ public struct GenerationParameters: Sendable, Equatable {
     public var scheduleType: String?
     /// The scale s in `neg + s (pos - neg)`, where 1 means no guidance.
     ///
-    /// ``cfgScale(guidance:)`` computes it from the pipeline's own number.
+    /// ``cfgScale(guidance:)`` computes it from the pipeline's guidance scale.
     public var cfgScale: Double?
-    /// The seed of this very image.
+    /// The seed of this image.
     public var seed: UInt64?
     /// Columns of the image.
     public var width: Int?
@@ -74,14 +74,14 @@ public struct GenerationParameters: Sendable, Equatable {
     public var modelHash: String?
     /// The model's name.
     public var model: String?
-    /// The adapters, in the order in which they were given.
+    /// The adapters, in the order of the request.
     public var loras: [LoRA]
     /// Further pairs, written between the model and the version.
     public var extras: [Field]
     /// The program that made the image, with its version.
     public var version: String?
 
-    /// Makes parameters; what is left out or `nil` is not written.
+    /// Creates parameters; omitted and `nil` values are not written.
     public init(
         prompt: String,
         negativePrompt: String = "",
@@ -114,12 +114,12 @@ public struct GenerationParameters: Sendable, Equatable {
         self.version = version
     }
 
-    /// The scale that clients show for the pipeline's own guidance g in `pos + g (pos - neg)`.
+    /// Converts the pipeline's guidance g in `pos + g (pos - neg)` to the scale that clients show.
     public static func cfgScale(guidance: Double) -> Double {
         guidance > 0 ? guidance + 1 : 1
     }
 
-    /// The pipeline's own guidance that belongs to ``cfgScale``; 0, which is off, without one.
+    /// The pipeline's guidance for ``cfgScale``; 0 (off) without one.
     public var guidance: Double {
         max(0, (cfgScale ?? 1) - 1)
     }

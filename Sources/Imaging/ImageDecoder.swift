@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Turns files into pictures; made for bytes that come from strangers.
+/// Decodes image files from untrusted sources.
 public enum ImageDecoder {
-    /// Reads a PNG, JPEG or WebP file, whichever the first bytes say it is.
+    /// Decodes a PNG, JPEG or WebP file; the first bytes decide which.
     ///
     /// Grey, palette and 16-bit pixels become 8-bit RGB (16 bits by dropping the lower eight),
     /// CMYK is converted without a colour profile, and an Exif orientation is applied. Colour
@@ -23,7 +23,7 @@ public enum ImageDecoder {
         }
     }
 
-    /// The error for bytes that begin like none of the formats, with those bytes.
+    /// The error for bytes of an unknown format, with the first of them.
     private static func unknownFormat(_ bytes: [UInt8]) -> ImagingError {
         let digits = Array("0123456789abcdef")
         let head = bytes.prefix(8).map { byte in

@@ -1,17 +1,17 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// A file format together with how hard and how exactly to compress.
+/// A file format with its compression settings.
 public enum ImageEncoding: Sendable, Equatable {
     /// PNG with a deflate level from 0 (stored) to 9 (slowest).
     case png(compressionLevel: Int = 2)
-    /// JPEG with a quality from 1 to 100; colour is kept at full resolution from 90 on.
+    /// JPEG with a quality from 1 to 100; chroma is not subsampled from 90 on.
     case jpeg(quality: Int = 92)
-    /// WebP with loss, with a quality from 1 to 100.
+    /// Lossy WebP with a quality from 1 to 100.
     case webp(quality: Int = 90)
-    /// WebP without loss, with an effort from 0 (fast) to 9 (small).
+    /// Lossless WebP with an effort from 0 (fast) to 9 (small).
     case webpLossless(effort: Int = 3)
 
-    /// The format of the files.
+    /// The file format.
     public var format: ImageFormat {
         switch self {
         case .png: .png
@@ -20,7 +20,7 @@ public enum ImageEncoding: Sendable, Equatable {
         }
     }
 
-    /// The usual settings of a format.
+    /// The default settings of a format.
     public init(format: ImageFormat) {
         switch format {
         case .png: self = .png()
@@ -29,7 +29,7 @@ public enum ImageEncoding: Sendable, Equatable {
         }
     }
 
-    /// The settings of a format for a quality from 1 to 100, which PNG does not have.
+    /// The settings of a format for a quality from 1 to 100; PNG ignores it.
     public init(format: ImageFormat, quality: Int) {
         switch format {
         case .png: self = .png()
@@ -39,15 +39,15 @@ public enum ImageEncoding: Sendable, Equatable {
     }
 }
 
-/// Turns pictures into files.
+/// Encodes images.
 public enum ImageEncoder {
-    /// Writes a picture and its texts as the bytes of a file.
+    /// Encodes an image and its text metadata.
     ///
-    /// The same input gives the same bytes with the same libraries: no time, no thread and no
-    /// random number has a part in it. Empty texts are left out.
+    /// The output is deterministic for given library versions: it depends on no time, thread or
+    /// random number. Empty texts are omitted.
     ///
     /// - Throws: `ImagingError` with `invalidArgument` for a setting out of range, `tooLarge` for
-    ///   a side that the format cannot hold, `metadataTooLarge` for a text that does not fit.
+    ///   a side that the format does not support, `metadataTooLarge` for a text that does not fit.
     public static func encode(
         _ image: RGBImage,
         as encoding: ImageEncoding = .png(),
@@ -59,7 +59,7 @@ public enum ImageEncoder {
         guard max(image.width, image.height) <= format.maximumSide else {
             throw ImagingError(
                 .tooLarge,
-                "\(format.rawValue.uppercased()) holds sides of at most \(format.maximumSide) "
+                "\(format.rawValue.uppercased()) supports sides of at most \(format.maximumSide) "
                     + "pixels, found \(image.width)x\(image.height).",
                 remedy: "Write PNG instead."
             )

@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// Files on a disk: whole or not there.
+/// Reads and writes image files; writes are atomic.
 public enum ImageFile {
     /// Reads and decodes an image file.
     ///
@@ -18,7 +18,7 @@ public enum ImageFile {
         )
     }
 
-    /// Reads a whole file of at most so many bytes.
+    /// Reads a file of at most `maximumBytes` bytes.
     ///
     /// - Throws: `ImagingError` with `notFound`, `permissionDenied`, `tooLarge`, `inputOutput`.
     public static func readBytes(
@@ -38,7 +38,7 @@ public enum ImageFile {
                 throw failure(errno, doing: "read", path)
             }
             bytes.append(contentsOf: buffer[..<count])
-            // Counted while reading: a pipe and a file that grows have no size beforehand.
+            // Counted while reading: the size of a pipe or a growing file is not known in advance.
             guard bytes.count <= maximumBytes else {
                 throw ImagingError(
                     .tooLarge,
@@ -49,15 +49,15 @@ public enum ImageFile {
         }
     }
 
-    /// Writes a file so that readers see the old one or the whole new one, even after a crash.
+    /// Writes a file atomically: readers see the old or the complete new one, even after a crash.
     ///
-    /// The bytes go to a temporary file in the same folder, reach the disk, and then take the
-    /// name. A symbolic link is followed, permissions of an old file are kept. A pipe or a device
+    /// The bytes are written to a temporary file in the same folder, synchronized and renamed.
+    /// Symbolic links are followed, and an existing file keeps its permissions. A pipe or a device
     /// is written directly.
     ///
     /// - Throws: `ImagingError` with `notFound` for a missing folder, `permissionDenied`,
     ///   `diskFull`, `invalidArgument` for a path that is a folder, `inputOutput`. The temporary
-    ///   file is gone then.
+    ///   file is removed.
     public static func writeAtomically(_ bytes: [UInt8], to path: String) throws(ImagingError) {
         var target = path
         var mode: mode_t?
@@ -89,7 +89,7 @@ public enum ImageFile {
             unlink(temporary)
             throw error
         }
-        // The new name itself must reach the disk; a file system that cannot do it is no failure.
+        // The rename must be durable as well; a file system without fsync on folders is accepted.
         let folderDescriptor = open(folder, O_RDONLY | O_CLOEXEC)
         if folderDescriptor >= 0 {
             fsync(folderDescriptor)
@@ -97,7 +97,7 @@ public enum ImageFile {
         }
     }
 
-    /// Writes everything, waits for the disk and closes, also on failure.
+    /// Writes all bytes, synchronizes and closes the file, on failure as well.
     private static func fill(
         _ descriptor: Int32,
         with bytes: [UInt8],
@@ -147,20 +147,20 @@ public enum ImageFile {
         }
     }
 
-    /// The path behind symbolic links; the path itself when it cannot be told.
+    /// The path with symbolic links resolved; the path itself if they cannot be.
     private static func resolved(_ path: String) -> String {
         guard let real = realpath(path, nil) else { return path }
         defer { free(real) }
         return String(cString: real)
     }
 
-    /// The folder that a path names a file in.
+    /// The folder of a path.
     static func folder(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
-    /// Turns an error number of the system into an error that says what to do.
+    /// Converts an `errno` value to an error with a remedy.
     package static func failure(
         _ number: Int32,
         doing verb: String,
@@ -191,7 +191,7 @@ public enum ImageFile {
         case ENOSPC, EDQUOT:
             return ImagingError(
                 .diskFull,
-                "Cannot write '\(path)': no room is left in '\(folder)'.",
+                "Cannot write '\(path)': no space is left in '\(folder)'.",
                 remedy: "Free some space or choose another folder."
             )
         default:

@@ -1,12 +1,12 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The file formats that are read and written.
+/// The supported file formats.
 public enum ImageFormat: String, Sendable, CaseIterable, Codable {
-    /// Portable Network Graphics, without loss.
+    /// Portable Network Graphics, lossless.
     case png
-    /// JPEG, with loss and without alpha.
+    /// JPEG, lossy and without alpha.
     case jpeg
-    /// WebP, with or without loss.
+    /// WebP, lossy or lossless.
     case webp
 
     /// The extension of new files, without the dot.
@@ -21,7 +21,7 @@ public enum ImageFormat: String, Sendable, CaseIterable, Codable {
     /// The media type for HTTP headers and data URLs.
     public var mimeType: String { "image/\(rawValue)" }
 
-    /// The longest side that the format can hold.
+    /// The longest side that the format supports.
     ///
     /// - Units: pixels. PNG's own limit is 2^31 - 1; JPEG's is that of libjpeg-turbo.
     public var maximumSide: Int {
@@ -44,14 +44,14 @@ public enum ImageFormat: String, Sendable, CaseIterable, Codable {
         }
     }
 
-    /// Finds a format by the last extension of a path; `nil` when there is none or it is another.
+    /// Finds a format by the last extension of a path; `nil` if it is absent or unknown.
     public init?(path: some StringProtocol) {
         let name = String(path).split(separator: "/" as Character).last ?? ""
         guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return nil }
         self.init(fileExtension: name[name.index(after: dot)...])
     }
 
-    /// Finds a format by a media type; parameters after `;` are not looked at.
+    /// Finds a format by a media type; parameters after `;` are ignored.
     public init?(mimeType: some StringProtocol) {
         let name = mimeType.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
         switch name {
@@ -62,7 +62,7 @@ public enum ImageFormat: String, Sendable, CaseIterable, Codable {
         }
     }
 
-    /// Finds a format by the first bytes of a file; names and extensions are never trusted.
+    /// Finds a format by the first bytes of a file; names and extensions are not trusted.
     ///
     /// - Source: PNG 3rd edition, 5.2; ISO/IEC 10918-1, B.1.1.3; RFC 9649, 2.4.
     public init?(sniffing bytes: some Collection<UInt8>) {

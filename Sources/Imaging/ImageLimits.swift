@@ -1,20 +1,20 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// What a decoder may spend on a file that somebody else made.
+/// Resource limits for decoding untrusted files.
 ///
-/// Every limit is checked against the file's header before anything of that size is allocated.
+/// Every limit is checked against the file's header before memory is allocated.
 public struct ImageLimits: Sendable, Equatable {
-    /// The most pixels, width times height.
+    /// Maximum number of pixels, width times height.
     public var maximumPixels: Int
-    /// The most bytes of text metadata, also after decompression.
+    /// Maximum number of bytes of text metadata, also after decompression.
     public var maximumMetadataBytes: Int
-    /// The largest file that ``ImageFile`` reads from a disk.
+    /// Maximum number of bytes of a file that ``ImageFile`` reads.
     public var maximumFileBytes: Int
 
     /// 64 megapixels, 4 MiB of text, files of 256 MiB.
     public static let standard = ImageLimits()
 
-    /// Makes limits; whatever is left out has its standard value.
+    /// Creates limits; omitted ones have their defaults.
     public init(
         maximumPixels: Int = 64_000_000,
         maximumMetadataBytes: Int = 4 << 20,
@@ -25,7 +25,7 @@ public struct ImageLimits: Sendable, Equatable {
         self.maximumFileBytes = maximumFileBytes
     }
 
-    /// Refuses a size that no picture has or that these limits forbid.
+    /// Validates the size of an image.
     ///
     /// - Throws: `corrupt` for a side below 1, `tooLarge` for too many pixels.
     func check(width: Int, height: Int, format: ImageFormat) throws(ImagingError) {
@@ -34,7 +34,7 @@ public struct ImageLimits: Sendable, Equatable {
             throw ImagingError(
                 .corrupt,
                 "The \(name) header says \(width)x\(height) pixels, expected at least 1x1.",
-                remedy: "Export the image anew."
+                remedy: "Export the image again."
             )
         }
         let (pixels, overflow) = width.multipliedReportingOverflow(by: height)

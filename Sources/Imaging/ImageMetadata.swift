@@ -1,10 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Named texts that travel inside an image file.
+/// Text metadata of an image file.
 ///
-/// PNG keeps every entry (as `tEXt` or `iTXt`). JPEG and WebP have room for one text, the Exif
-/// user comment, so only ``parameters`` is written there: that is also where the clients that
-/// read generation parameters look.
+/// PNG stores every entry (as `tEXt` or `iTXt`). JPEG and WebP store one text, the Exif user
+/// comment, so only ``parameters`` is written there, where clients that read generation
+/// parameters expect it.
 public struct ImageMetadata: Sendable, Equatable {
     /// One named text.
     public struct Entry: Sendable, Equatable {
@@ -13,25 +13,25 @@ public struct ImageMetadata: Sendable, Equatable {
         /// The text.
         public var text: String
 
-        /// Makes an entry.
+        /// Creates an entry.
         public init(key: String, text: String) {
             self.key = key
             self.text = text
         }
     }
 
-    /// The key under which image clients keep the text of ``GenerationParameters``.
+    /// The key of the text of ``GenerationParameters``.
     public static let parametersKey = "parameters"
 
     /// All entries, in file order.
     public var entries: [Entry]
 
-    /// Makes metadata of the entries given, or none.
+    /// Creates metadata with the given entries.
     public init(entries: [Entry] = []) {
         self.entries = entries
     }
 
-    /// Makes metadata that holds the text of generation parameters alone.
+    /// Creates metadata with the text of generation parameters.
     public init(parameters: String) {
         self.init(entries: [Entry(key: Self.parametersKey, text: parameters)])
     }
@@ -52,7 +52,7 @@ public struct ImageMetadata: Sendable, Equatable {
         }
     }
 
-    /// The text that says how the image was made, as other programs write and read it.
+    /// The text of the generation parameters, in the format of other programs.
     public var parameters: String? {
         get { self[Self.parametersKey] }
         set { self[Self.parametersKey] = newValue }

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// How the stored rows and columns of a picture lie, by the numbers of the Exif tag.
+/// The orientation of stored rows and columns, with the values of the Exif tag.
 ///
 /// - Source: Exif 2.32, tag 0x0112 Orientation.
 enum ImageOrientation: UInt16 {
@@ -13,15 +13,15 @@ enum ImageOrientation: UInt16 {
     case transversed
     case turnedLeft
 
-    /// Whether stored rows become columns.
+    /// Whether rows and columns are exchanged.
     private var swapsAxes: Bool { rawValue >= 5 }
 
-    /// The size after turning.
+    /// The size after the orientation is applied.
     func uprightSize(width: Int, height: Int) -> (width: Int, height: Int) {
         swapsAxes ? (height, width) : (width, height)
     }
 
-    /// Rearranges interleaved pixels so that the picture stands upright.
+    /// Rearranges interleaved pixels into the upright orientation.
     func apply(to pixels: [UInt8], width: Int, height: Int, channels: Int) -> [UInt8] {
         guard self != .upright else { return pixels }
         let size = uprightSize(width: width, height: height)
@@ -42,7 +42,7 @@ enum ImageOrientation: UInt16 {
         }
     }
 
-    /// Where in the file the pixel lies that is seen at a place.
+    /// The stored position of the pixel shown at a position.
     private func storedPosition(x: Int, y: Int, width: Int, height: Int) -> (x: Int, y: Int) {
         let right = width - 1
         let bottom = height - 1

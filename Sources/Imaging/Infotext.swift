@@ -1,11 +1,11 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The line grammar of generation parameters: keys, quoted values, pairs.
+/// The grammar of a line of generation parameters: keys, quoted values, pairs.
 ///
 /// `pairs = pair *( ", " pair )`, `pair = key ": " value`. A value is bare, or a JSON string
-/// where a bare one could be misread.
+/// where a bare one would be ambiguous.
 enum Infotext {
-    /// Fewer pairs than this on the last line mean that the line belongs to the prompt.
+    /// A last line with fewer pairs than this belongs to the prompt.
     static let minimumPairs = 3
 
     /// Whether a text is a word character, then word characters, spaces, `-` and `/`.
@@ -25,7 +25,7 @@ enum Infotext {
         "\(key): \(quoteIfNeeded(value))"
     }
 
-    /// A value as it may stand on the line.
+    /// A value, quoted if necessary.
     static func quoteIfNeeded(_ value: String) -> String {
         let scalars = value.unicodeScalars
         let needsQuotes =
@@ -36,7 +36,7 @@ enum Infotext {
         return needsQuotes ? quote(value) : value
     }
 
-    /// A JSON string that leaves everything readable but quotes, backslashes and controls.
+    /// A JSON string that escapes only quotes, backslashes and control characters.
     private static func quote(_ value: String) -> String {
         var result = "\""
         for scalar in value.unicodeScalars {
@@ -58,12 +58,12 @@ enum Infotext {
         return result + "\""
     }
 
-    /// Writes one item of a list that is the value of a pair; its name may be anything.
+    /// Writes one item of a list that is the value of a pair; its name is not restricted.
     static func pair(list name: String, _ value: String) -> String {
         "\(quoteIfNeeded(name)): \(quoteIfNeeded(value))"
     }
 
-    /// Finds the pairs of a line; what is no pair is passed over up to the next comma.
+    /// Parses the pairs of a line; other text is skipped up to the next comma.
     static func pairs(in line: String) -> [(key: String, value: String)] {
         var cursor = InfotextCursor(line)
         var result: [(key: String, value: String)] = []
@@ -78,7 +78,7 @@ enum Infotext {
         return result
     }
 
-    /// Finds the items of a list that is the value of a pair.
+    /// Parses the items of a list that is the value of a pair.
     static func list(_ text: String) -> [(name: String, value: String)] {
         var cursor = InfotextCursor(text)
         var result: [(name: String, value: String)] = []

@@ -2,25 +2,25 @@
 
 import Foundation
 
-/// A place in a line of pairs that moves forward only, so that reading takes linear time.
+/// A position in a line of pairs that only moves forward, which makes parsing linear.
 struct InfotextCursor {
     private let scalars: [Unicode.Scalar]
     private var position = 0
-    /// Set once a quote was found open up to the end: later ones are not searched again, or a
-    /// hostile line would take quadratic time.
+    /// Set when a quote is not terminated: later quotes are not searched again, which would take
+    /// quadratic time on a hostile line.
     private var quotesAreOver = false
 
     init(_ text: String) {
         scalars = Array(text.unicodeScalars)
     }
 
-    /// Moves over white space and commas; `false` at the end.
+    /// Skips white space and commas; returns `false` at the end.
     mutating func skipToItem() -> Bool {
         while let scalar = peek, scalar == "," || scalar.properties.isWhitespace { position += 1 }
         return position < scalars.count
     }
 
-    /// Moves over one scalar if it is there, and over the spaces behind it.
+    /// Skips the given scalar, if it is next, and the spaces after it.
     mutating func skip(_ scalar: Unicode.Scalar) -> Bool {
         guard peek == scalar else { return false }
         position += 1
@@ -42,7 +42,7 @@ struct InfotextCursor {
 
     /// Reads a JSON string that ends before a scalar or at the end; does not move without one.
     ///
-    /// A string with a bad escape is given as it stands.
+    /// A string with an invalid escape is returned verbatim.
     mutating func readQuoted(before follower: Unicode.Scalar) -> String? {
         guard peek == "\"", !quotesAreOver else { return nil }
         var end = position + 1

@@ -2,22 +2,22 @@
 
 import CTurboJPEG
 
-/// Reads JPEG files through libjpeg-turbo.
+/// Decodes JPEG files with libjpeg-turbo.
 enum JPEGDecoder {
-    /// The most passes of a progressive file; encoders write about ten.
+    /// Maximum number of scans of a progressive file; encoders write about ten.
     ///
-    /// A file of few bytes can order thousands of passes over a large picture, each of which
-    /// costs time by the pixel.
+    /// A small file can specify thousands of scans of a large image, each of which takes time
+    /// proportional to the number of pixels.
     private static let maximumScans = 100
 
-    /// Reads baseline and progressive files of grey, colour and CMYK.
+    /// Decodes baseline and progressive files in grey, colour and CMYK.
     ///
-    /// - Throws: `ImagingError` with `truncated`, `corrupt`, `unsupported` or `tooLarge`. What
-    ///   the library only warns of (missing data, bad codes) is an error here: half a picture
-    ///   is not what the sender meant.
+    /// - Throws: `ImagingError` with `truncated`, `corrupt`, `unsupported` or `tooLarge`. Conditions
+    ///   that are warnings of the library (missing data, bad codes) are errors here: an incomplete
+    ///   image is not accepted.
     static func decode(_ bytes: [UInt8], limits: ImageLimits) throws(ImagingError) -> DecodedImage {
         guard let handle = tjInitDecompress() else {
-            throw ImagingError(.inputOutput, "The JPEG decoder got no memory.")
+            throw ImagingError(.inputOutput, "The JPEG decoder could not allocate memory.")
         }
         defer { tjDestroy(handle) }
         let header = try readHeader(handle, bytes)
@@ -35,7 +35,7 @@ enum JPEGDecoder {
         let count = header.width * header.height * (header.isCMYK ? 4 : 3)
         var status: Int32 = 0
         let decoded = [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
-            // Zeroed, so that a decoder that stops early never shows old memory.
+            // Zeroed, so that a decoder that stops early does not expose old memory.
             buffer.initialize(repeating: 0)
             status = tjDecompress2(
                 handle,
@@ -94,7 +94,7 @@ enum JPEGDecoder {
         return Header(width: Int(width), height: Int(height), isCMYK: isCMYK)
     }
 
-    /// Converts inks to light without a profile, which is what viewers without one do.
+    /// Converts CMYK to RGB without a colour profile, as viewers without one do.
     private static func convertCMYK(_ pixels: [UInt8], isInverted: Bool) -> [UInt8] {
         let count = pixels.count / 4
         let flip: UInt8 = isInverted ? 0 : 255
@@ -110,7 +110,7 @@ enum JPEGDecoder {
         }
     }
 
-    /// Turns the library's words into an error that says what to do.
+    /// Converts the library's message to an error with a remedy.
     private static func failure(_ handle: tjhandle) -> ImagingError {
         let reason = tjGetErrorStr2(handle).map { String(cString: $0) } ?? "unknown error"
         if reason.contains("Premature end") || reason.contains("empty input") {
@@ -125,14 +125,14 @@ enum JPEGDecoder {
         {
             return ImagingError(
                 .unsupported,
-                "The JPEG file is of a kind that is not read here (\(reason)).",
+                "The JPEG file is of an unsupported kind (\(reason)).",
                 remedy: "Save it as a baseline 8-bit JPEG."
             )
         }
         return ImagingError(
             .corrupt,
             "The JPEG file is damaged: \(reason).",
-            remedy: "Export the image anew."
+            remedy: "Export the image again."
         )
     }
 }

@@ -2,14 +2,14 @@
 
 import CTurboJPEG
 
-/// Writes baseline JPEG files through libjpeg-turbo.
+/// Encodes baseline JPEG files with libjpeg-turbo.
 enum JPEGEncoder {
-    /// The most bytes that one marker segment can hold after its length.
+    /// Maximum number of bytes of a marker segment after its length.
     private static let maximumSegment = 65_533
 
-    /// Writes a picture and, as Exif user comment, its generation parameters.
+    /// Encodes an image with its generation parameters as Exif user comment.
     ///
-    /// - Throws: `ImagingError.metadataTooLarge` when the comment passes 64 KiB,
+    /// - Throws: `ImagingError.metadataTooLarge` when the comment exceeds 64 KiB,
     ///   `encodingFailed` when the library fails.
     static func encode(
         _ image: RGBImage,
@@ -17,7 +17,7 @@ enum JPEGEncoder {
         metadata: ImageMetadata
     ) throws(ImagingError) -> [UInt8] {
         guard let handle = tjInitCompress() else {
-            throw ImagingError(.encodingFailed, "The JPEG encoder got no memory.")
+            throw ImagingError(.encodingFailed, "The JPEG encoder could not allocate memory.")
         }
         defer { tjDestroy(handle) }
         let subsampling = quality >= 90 ? TJSAMP_444 : TJSAMP_420
@@ -48,7 +48,7 @@ enum JPEGEncoder {
         return try insert(ExifBlock(userComment: comment), into: file)
     }
 
-    /// Puts the Exif segment behind the JFIF segment, which must be the first.
+    /// Inserts the Exif segment after the JFIF segment, which must be the first.
     private static func insert(
         _ exif: ExifBlock,
         into file: [UInt8]
@@ -57,7 +57,7 @@ enum JPEGEncoder {
         guard payload.count <= maximumSegment else {
             throw ImagingError(
                 .metadataTooLarge,
-                "The generation parameters need \(payload.count) bytes, a JPEG file holds at "
+                "The generation parameters need \(payload.count) bytes; a JPEG file can store at "
                     + "most \(maximumSegment).",
                 remedy: "Write PNG, or shorten the prompt."
             )

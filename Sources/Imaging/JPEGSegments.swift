@@ -1,17 +1,17 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// What the marker segments of a JPEG file say that the decoding library keeps to itself.
+/// Facts in the marker segments of a JPEG file that the decoding library does not report.
 ///
 /// - Source: ISO/IEC 10918-1, B.1 (markers, segments); Adobe Technical Note 5116 (APP14).
 struct JPEGSegments: Equatable {
     /// The first Exif block.
     private(set) var exif: ExifBlock?
-    /// Whether an Adobe segment is there; with it, CMYK values are stored inverted.
+    /// Whether the file has an Adobe segment, which means that CMYK values are stored inverted.
     private(set) var hasAdobeSegment = false
-    /// How many passes over the picture the file has.
+    /// Number of scans of the file.
     private(set) var scanCount = 0
 
-    /// Walks over the whole file, from marker to marker, and stops where it makes no sense.
+    /// Scans the whole file from marker to marker, and stops at invalid data.
     init(_ bytes: [UInt8]) {
         bytes.withUnsafeBufferPointer { walk($0) }
     }
@@ -20,7 +20,7 @@ struct JPEGSegments: Equatable {
         var position = 2
         while position + 3 < bytes.count {
             guard bytes[position] == 0xFF else {
-                // Coded data: its 0xFF bytes are followed by 0 or by a restart marker.
+                // Entropy-coded data: its 0xFF bytes are followed by 0 or by a restart marker.
                 position += 1
                 continue
             }

@@ -5,11 +5,11 @@ import Foundation
 /// Separable antialiased resampling of 8-bit pixels in fixed point.
 ///
 /// Each output pixel is a weighted mean of the input pixels under a Lanczos window of three
-/// lobes. The window is widened by the scale when an image shrinks, which is what removes
+/// lobes. The window is widened by the scale when an image shrinks, which removes
 /// aliasing. Weights have 22 fractional bits: with at most 8 bits a pixel and a weight sum of
-/// one, plus the overshoot of negative lobes, a sum stays inside 32 bits. Columns are done
-/// first and rounded to 8 bits, then rows. The reference image library computes in the same
-/// order with the same precision, so results agree bit for bit where `sin` does.
+/// one, plus the overshoot of negative lobes, a sum stays inside 32 bits. The horizontal pass
+/// is computed first and rounded to 8 bits, then the vertical one. The reference image library uses
+/// the same order and precision, so results are bit-identical where `sin` is.
 ///
 /// - Source: Pillow `src/libImaging/Resample.c`, the 8-bit two-pass path; checked by
 ///   `ResampleParityTests`.
@@ -56,7 +56,7 @@ enum LanczosResampler {
         }
     }
 
-    /// Scales interleaved 8-bit pixels; a side that stays the same is not touched.
+    /// Scales interleaved 8-bit pixels; a side that keeps its length is not resampled.
     ///
     /// - Shapes: `pixels` is `[height, width, channels]`, the result
     ///   `[toHeight, toWidth, channels]`.
@@ -89,7 +89,7 @@ enum LanczosResampler {
             )
     }
 
-    /// Changes the length of every row.
+    /// The horizontal pass.
     private static func resampleRows(
         _ pixels: [UInt8],
         width: Int,
@@ -124,7 +124,7 @@ enum LanczosResampler {
         }
     }
 
-    /// Changes the number of rows; whole rows are added up so that the inner loop vectorizes.
+    /// The vertical pass; whole rows are accumulated so that the inner loop vectorizes.
     private static func resampleColumns(
         _ pixels: [UInt8],
         rowBytes: Int,
@@ -157,7 +157,7 @@ enum LanczosResampler {
         }
     }
 
-    /// Rounds a fixed-point sum, which already holds one half, into a byte.
+    /// Rounds a fixed-point sum, which already includes one half, to a byte.
     @inline(__always)
     private static func clamp(_ sum: Int32) -> UInt8 {
         UInt8(truncatingIfNeeded: max(0, min(255, sum >> Int32(fractionBits))))

@@ -2,17 +2,17 @@
 
 import CSPNG
 
-/// Reads PNG files through libspng.
+/// Decodes PNG files with libspng.
 enum PNGDecoder {
-    /// Reads any colour type, depth and interlacing.
+    /// Decodes any colour type, depth and interlacing.
     ///
     /// - Throws: `ImagingError` with `truncated`, `corrupt` or `tooLarge`.
     static func decode(_ bytes: [UInt8], limits: ImageLimits) throws(ImagingError) -> DecodedImage {
         guard let context = spng_ctx_new(0) else {
-            throw ImagingError(.inputOutput, "The PNG decoder got no memory.")
+            throw ImagingError(.inputOutput, "The PNG decoder could not allocate memory.")
         }
         defer { spng_ctx_free(context) }
-        // The library reads from the buffer as it goes, so all of it happens inside.
+        // The library reads from the buffer while it decodes, so decoding happens inside.
         let result = bytes.withUnsafeBytes { input in
             Result { () throws(ImagingError) in
                 try check(spng_set_png_buffer(context, input.baseAddress, input.count))
@@ -33,7 +33,7 @@ enum PNGDecoder {
         let height = Int(header.height)
         try limits.check(width: width, height: height, format: .png)
         try checkPlausible(header, fileSize: fileSize)
-        // Twice: one text may be as large as all of them, and is held packed and unpacked.
+        // Twice: one text may be as large as all of them, and is in memory compressed and decompressed.
         let textLimit = limits.maximumMetadataBytes
         try check(spng_set_chunk_limits(context, textLimit, 2 * textLimit))
 
@@ -53,7 +53,7 @@ enum PNGDecoder {
         let flags = hasAlpha ? SPNG_DECODE_TRNS.rawValue : 0
         let count = width * height * channels
         let decoded = [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
-            // Zeroed, so that a decoder that stops early never shows old memory.
+            // Zeroed, so that a decoder that stops early does not expose old memory.
             buffer.initialize(repeating: 0)
             status = spng_decode_image(
                 context,
@@ -77,10 +77,10 @@ enum PNGDecoder {
         )
     }
 
-    /// Refuses a header that promises more pixels than deflate can pack into the file.
+    /// Rejects a header with more pixels than deflate can compress into the file.
     ///
-    /// Deflate never packs better than about 1032 to 1, so a file of sixty bytes that claims
-    /// sixty megapixels is found out before anything is allocated for it.
+    /// Deflate compresses by at most about 1032 to 1, so a file of sixty bytes that claims sixty
+    /// megapixels is rejected before memory is allocated for it.
     private static func checkPlausible(
         _ header: spng_ihdr,
         fileSize: Int
@@ -128,7 +128,7 @@ enum PNGDecoder {
         return ExifBlock(parsing: Array(block))?.orientation ?? .upright
     }
 
-    /// Turns the library's status into an error that says what to do.
+    /// Converts the library's status to an error with a remedy.
     private static func check(_ status: Int32) throws(ImagingError) {
         guard status != 0 else { return }
         let reason = spng_strerror(status).map { String(cString: $0) } ?? "error \(status)"
@@ -143,14 +143,14 @@ enum PNGDecoder {
         if status == SPNG_ECHUNK_LIMITS.rawValue {
             throw ImagingError(
                 .tooLarge,
-                "The PNG file holds more metadata than is allowed (\(reason)).",
+                "The PNG file has more metadata than is allowed (\(reason)).",
                 remedy: "Save it without metadata."
             )
         }
         throw ImagingError(
             .corrupt,
             "The PNG file is damaged: \(reason).",
-            remedy: "Export the image anew."
+            remedy: "Export the image again."
         )
     }
 }

@@ -3,9 +3,9 @@
 import CSPNG
 import Foundation
 
-/// Writes PNG files through libspng.
+/// Encodes PNG files with libspng.
 enum PNGEncoder {
-    /// Writes 8-bit RGB with the texts before the image data, where every reader looks.
+    /// Encodes 8-bit RGB with the text chunks before the image data, where every reader expects them.
     ///
     /// - Throws: `ImagingError.metadataTooLarge` for a key that is not 1 to 79 Latin-1
     ///   characters, `encodingFailed` when the library fails.
@@ -16,10 +16,10 @@ enum PNGEncoder {
     ) throws(ImagingError) -> [UInt8] {
         let context = spng_ctx_new(Int32(SPNG_CTX_ENCODER.rawValue))
         guard let context else {
-            throw ImagingError(.encodingFailed, "The PNG encoder got no memory.")
+            throw ImagingError(.encodingFailed, "The PNG encoder could not allocate memory.")
         }
         defer { spng_ctx_free(context) }
-        // The texts are read only while the image is encoded; they must live until then.
+        // The texts are read while the image is encoded and must live until then.
         let texts = try PNGTextList(metadata.entries)
         defer { texts.free() }
 
@@ -32,7 +32,7 @@ enum PNGEncoder {
         try check(spng_set_ihdr(context, &header))
         try check(spng_set_option(context, SPNG_ENCODE_TO_BUFFER, 1))
         try check(spng_set_option(context, SPNG_IMG_COMPRESSION_LEVEL, Int32(level)))
-        // At low levels the search over five filters costs more than deflate itself.
+        // At low levels the search over five filters takes longer than deflate itself.
         let filters =
             level <= 3 ? SPNG_FILTER_CHOICE_SUB.rawValue : SPNG_FILTER_CHOICE_ALL.rawValue
         try check(spng_set_option(context, SPNG_FILTER_CHOICE, Int32(filters)))
@@ -70,11 +70,11 @@ enum PNGEncoder {
     }
 }
 
-/// Texts in the library's own structures, in memory that is freed by hand.
+/// Texts in the library's structures, in manually freed memory.
 private struct PNGTextList {
     private(set) var items: [spng_text] = []
 
-    /// Copies the entries: as `tEXt` where Latin-1 can say them, else as `iTXt`.
+    /// Copies the entries: as `tEXt` if they are Latin-1, else as `iTXt`.
     init(_ entries: [ImageMetadata.Entry]) throws(ImagingError) {
         for entry in entries {
             guard let key = Self.latin1(entry.key), (1...79).contains(key.count),
@@ -92,7 +92,7 @@ private struct PNGTextList {
     }
 
     private mutating func append(key: [UInt8], text: String) {
-        // NUL ends a text inside the file, so it cannot be kept.
+        // NUL terminates a text in the file, so it is replaced.
         let text = String(text.map { $0 == "\0" ? "\u{FFFD}" : $0 })
         let latin1 = Self.latin1(text)
         let bytes = latin1 ?? Array(text.utf8)
@@ -122,7 +122,7 @@ private struct PNGTextList {
         return copy
     }
 
-    /// The text in Latin-1, `nil` when it has other characters or controls but line feed and tab.
+    /// The text in Latin-1; `nil` for other characters and for controls except line feed and tab.
     private static func latin1(_ text: String) -> [UInt8]? {
         var bytes = [UInt8]()
         for scalar in text.unicodeScalars {

@@ -1,11 +1,11 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Colours and opacity as a decoder leaves them: apart, not yet turned upright.
+/// Colour and alpha planes as decoded, before the orientation is applied.
 struct PixelPlanes {
     var rgb: [UInt8]
     var alpha: [UInt8]?
 
-    /// Takes RGB as it is or takes RGBA apart.
+    /// Creates planes from RGB or RGBA pixels.
     init(interleaved pixels: [UInt8], hasAlpha: Bool) {
         guard hasAlpha else {
             self.init(rgb: pixels)
@@ -27,13 +27,13 @@ struct PixelPlanes {
         self.init(rgb: rgb, alpha: alpha)
     }
 
-    /// Takes planes that are apart already.
+    /// Creates planes from separate buffers.
     init(rgb: [UInt8], alpha: [UInt8]? = nil) {
         self.rgb = rgb
         self.alpha = alpha
     }
 
-    /// Turns the planes upright and puts the picture together.
+    /// Applies the orientation and creates the image.
     func oriented(
         _ orientation: ImageOrientation,
         width: Int,

@@ -1,9 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension RGBImage {
-    /// Cuts out a rectangle.
+    /// Crops to a rectangle.
     ///
-    /// - Throws: `ImagingError.invalidArgument` when the rectangle is empty or leaves the picture.
+    /// - Throws: `ImagingError.invalidArgument` when the rectangle is empty or exceeds the image.
     public func cropped(x: Int, y: Int, width: Int, height: Int) throws(ImagingError) -> RGBImage {
         let window = PlaneWindow(x: x, y: y, width: width, height: height)
         try window.check(insideWidth: self.width, height: self.height)
@@ -13,9 +13,9 @@ extension RGBImage {
 
     /// Scales to another size with an antialiased Lanczos window of three lobes.
     ///
-    /// The sides are scaled independently; crop first to keep proportions. The result equals
-    /// that of the reference pipeline's image library (`ResampleParityTests`), so that an input
-    /// picture means the same there and here.
+    /// The sides are scaled independently; crop first to keep the aspect ratio. The result equals
+    /// that of the reference pipeline's image library (`ResampleParityTests`), so that input images
+    /// have the same effect as there.
     ///
     /// - Throws: `ImagingError.invalidArgument` when a side is below 1.
     public func resized(width: Int, height: Int) throws(ImagingError) -> RGBImage {
@@ -40,23 +40,23 @@ struct PlaneWindow {
     let width: Int
     let height: Int
 
-    /// Refuses an empty rectangle and one that leaves the picture.
+    /// Rejects an empty rectangle and one that exceeds the image.
     func check(insideWidth imageWidth: Int, height imageHeight: Int) throws(ImagingError) {
-        // Written as differences: sums of hostile numbers would overflow.
+        // Written as differences: sums of hostile numbers could overflow.
         guard width > 0, height > 0, x >= 0, y >= 0,
             width <= imageWidth, height <= imageHeight,
             x <= imageWidth - width, y <= imageHeight - height
         else {
             throw ImagingError(
                 .invalidArgument,
-                "The rectangle \(width)x\(height) at (\(x), \(y)) does not lie inside the image of "
+                "The rectangle \(width)x\(height) at (\(x), \(y)) is not inside the image of "
                     + "\(imageWidth)x\(imageHeight).",
                 remedy: "Choose one that does."
             )
         }
     }
 
-    /// Copies the rectangle out row by row.
+    /// Copies the rectangle row by row.
     func cut(from pixels: [UInt8], rowWidth: Int, channels: Int) -> [UInt8] {
         var result = [UInt8]()
         result.reserveCapacity(width * height * channels)

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// A picture of 8-bit red, green and blue values in memory.
+/// An 8-bit RGB image in memory.
 ///
 /// - Shapes: `pixels` is `[height, width, 3]`, row-major, top row first.
 public struct RGBImage: Sendable, Equatable {
@@ -11,7 +11,7 @@ public struct RGBImage: Sendable, Equatable {
     /// The values, `3 * width * height` of them.
     public let pixels: [UInt8]
 
-    /// Takes over pixels.
+    /// Creates an image from pixels.
     ///
     /// - Throws: `ImagingError.invalidArgument` when a side is below 1 or the number of bytes is
     ///   not `3 * width * height`.
@@ -28,7 +28,7 @@ public struct RGBImage: Sendable, Equatable {
         self.init(unchecked: pixels, width: width, height: height)
     }
 
-    /// Makes a picture of one colour.
+    /// Creates an image of one colour.
     ///
     /// - Throws: `ImagingError.invalidArgument` when a side is below 1.
     public init(
@@ -47,14 +47,14 @@ public struct RGBImage: Sendable, Equatable {
         self.init(unchecked: pixels, width: width, height: height)
     }
 
-    /// The colour of a pixel, `nil` outside the picture.
+    /// The colour of a pixel, `nil` outside the image.
     public subscript(x: Int, y: Int) -> (red: UInt8, green: UInt8, blue: UInt8)? {
         guard x >= 0, x < width, y >= 0, y < height else { return nil }
         let offset = 3 * (y * width + x)
         return (pixels[offset], pixels[offset + 1], pixels[offset + 2])
     }
 
-    /// Takes pixels whose number is known to fit.
+    /// Creates an image from pixels of a validated count.
     init(unchecked pixels: [UInt8], width: Int, height: Int) {
         assert(pixels.count == 3 * width * height)
         self.width = width
@@ -62,12 +62,12 @@ public struct RGBImage: Sendable, Equatable {
         self.pixels = pixels
     }
 
-    /// The most pixels that a picture in memory may have, whoever asks.
+    /// Maximum number of pixels of an image in memory.
     static let maximumPixels = 1 << 29
 
-    /// Refuses sides below 1 and sizes whose bytes cannot be counted.
+    /// Rejects sides below 1 and sizes whose byte count overflows.
     static func checkSize(width: Int, height: Int) throws(ImagingError) {
-        // A division, because the product of two hostile numbers would overflow.
+        // A division, because the product of two hostile numbers could overflow.
         guard width > 0, height > 0, width <= maximumPixels / height else {
             throw ImagingError(
                 .invalidArgument,

@@ -2,9 +2,9 @@
 
 import Foundation
 
-/// Peak signal-to-noise ratio of two pictures over all three channels.
+/// Peak signal-to-noise ratio (PSNR) of two images over all three channels.
 ///
-/// - Units: decibel; infinity for equal pictures.
+/// - Units: decibel; infinity for equal images.
 /// - Throws: `ImagingError.invalidArgument` when the sizes differ.
 public func psnr(_ first: RGBImage, _ second: RGBImage) throws(ImagingError) -> Double {
     try checkSameSize(first, second)
@@ -18,10 +18,10 @@ public func psnr(_ first: RGBImage, _ second: RGBImage) throws(ImagingError) -> 
     return 10 * log10(255 * 255 / meanSquare)
 }
 
-/// Mean structural similarity of two pictures, from -1 to 1, where 1 means equal.
+/// Mean structural similarity (SSIM) of two images, from -1 to 1, where 1 means equal.
 ///
 /// Computed on luma (0.299 R + 0.587 G + 0.114 B) with a Gaussian window of 11x11 and a
-/// deviation of 1.5, K1 = 0.01, K2 = 0.03, at every position where the window lies inside.
+/// deviation of 1.5, K1 = 0.01, K2 = 0.03, at every position where the window is inside.
 ///
 /// - Throws: `ImagingError.invalidArgument` when the sizes differ or a side is below 11.
 /// - Source: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility
@@ -123,7 +123,7 @@ package func luma(_ image: RGBImage) -> [Double] {
     }
 }
 
-/// Refuses pictures of different sizes.
+/// Rejects images of different sizes.
 private func checkSameSize(_ first: RGBImage, _ second: RGBImage) throws(ImagingError) {
     guard first.width == second.width, first.height == second.height else {
         throw ImagingError(

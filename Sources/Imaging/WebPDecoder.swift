@@ -2,9 +2,9 @@
 
 import CWebP
 
-/// Reads still WebP files through libwebp.
+/// Decodes still WebP files with libwebp.
 enum WebPDecoder {
-    /// Reads files with and without loss and alpha; an animation is refused.
+    /// Decodes lossy and lossless files, with and without alpha; animations are rejected.
     ///
     /// - Throws: `ImagingError` with `truncated`, `corrupt`, `unsupported` or `tooLarge`.
     static func decode(_ bytes: [UInt8], limits: ImageLimits) throws(ImagingError) -> DecodedImage {
@@ -18,7 +18,7 @@ enum WebPDecoder {
             throw ImagingError(
                 .unsupported,
                 "The WebP file is an animation, expected one still image.",
-                remedy: "Save the frame you mean as an image of its own."
+                remedy: "Save the frame as a separate image."
             )
         }
         let hasAlpha = features.has_alpha != 0
@@ -54,7 +54,7 @@ enum WebPDecoder {
         let count = width * height * channels
         var status = VP8_STATUS_OK
         let pixels = [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
-            // Zeroed, so that a decoder that stops early never shows old memory.
+            // Zeroed, so that a decoder that stops early does not expose old memory.
             buffer.initialize(repeating: 0)
             config.output.colorspace = hasAlpha ? MODE_RGBA : MODE_RGB
             config.output.is_external_memory = 1
@@ -70,7 +70,7 @@ enum WebPDecoder {
         return pixels
     }
 
-    /// Compares the length in the RIFF header with what is there.
+    /// Compares the length in the RIFF header with the size of the file.
     private static func checkLength(_ bytes: [UInt8]) throws(ImagingError) {
         let length = (4..<8).reversed().reduce(0) { $0 << 8 | Int(bytes[$1]) } + 8
         guard length <= bytes.count else {
@@ -98,7 +98,7 @@ enum WebPDecoder {
         }
     }
 
-    /// Turns the library's status into an error that says what to do.
+    /// Converts the library's status to an error with a remedy.
     private static func check(_ status: VP8StatusCode) throws(ImagingError) {
         switch status {
         case VP8_STATUS_OK:
@@ -112,20 +112,20 @@ enum WebPDecoder {
         case VP8_STATUS_UNSUPPORTED_FEATURE:
             throw ImagingError(
                 .unsupported,
-                "The WebP file uses a feature that is not read here.",
+                "The WebP file uses an unsupported feature.",
                 remedy: "Save it as a still image."
             )
         case VP8_STATUS_OUT_OF_MEMORY:
             throw ImagingError(
                 .tooLarge,
-                "The WebP image needs more memory than there is.",
+                "The WebP image needs more memory than is available.",
                 remedy: "Make it smaller and send it again."
             )
         default:
             throw ImagingError(
                 .corrupt,
                 "The WebP file is damaged (code \(status.rawValue)).",
-                remedy: "Export the image anew."
+                remedy: "Export the image again."
             )
         }
     }

@@ -2,9 +2,9 @@
 
 import CWebP
 
-/// Writes still WebP files through libwebp.
+/// Encodes still WebP files with libwebp.
 enum WebPEncoder {
-    /// With or without loss.
+    /// Lossy or lossless compression.
     enum Mode {
         /// Quality from 1 to 100.
         case lossy(Int)
@@ -12,7 +12,7 @@ enum WebPEncoder {
         case lossless(Int)
     }
 
-    /// Writes a picture and, as Exif user comment, its generation parameters.
+    /// Encodes an image with its generation parameters as Exif user comment.
     ///
     /// - Throws: `ImagingError.encodingFailed` when the library fails.
     static func encode(
@@ -39,7 +39,7 @@ enum WebPEncoder {
             config.quality = Float(quality)
         case .lossless(let effort):
             guard WebPConfigLosslessPreset(&config, Int32(effort)) != 0 else {
-                throw ImagingError(.encodingFailed, "The WebP encoder refused effort \(effort).")
+                throw ImagingError(.encodingFailed, "The WebP encoder rejected effort \(effort).")
             }
         }
         return config
@@ -52,7 +52,7 @@ enum WebPEncoder {
         var config = config
         var picture = WebPPicture()
         guard WebPPictureInit(&picture) != 0 else {
-            throw ImagingError(.encodingFailed, "The WebP encoder refused to start.")
+            throw ImagingError(.encodingFailed, "The WebP encoder could not be configured.")
         }
         defer { WebPPictureFree(&picture) }
         picture.use_argb = config.lossless
@@ -62,7 +62,7 @@ enum WebPEncoder {
             WebPPictureImportRGB(&picture, pixels.baseAddress, Int32(3 * image.width))
         }
         guard imported != 0 else {
-            throw ImagingError(.encodingFailed, "The WebP encoder got no memory.")
+            throw ImagingError(.encodingFailed, "The WebP encoder could not allocate memory.")
         }
         var writer = WebPMemoryWriter()
         WebPMemoryWriterInit(&writer)
@@ -81,7 +81,7 @@ enum WebPEncoder {
         return Array(UnsafeBufferPointer(start: writer.mem, count: writer.size))
     }
 
-    /// Adds an EXIF chunk; the container grows the extended header that it needs.
+    /// Adds an EXIF chunk, with the extended header that it requires.
     private static func insert(
         _ exif: ExifBlock,
         into file: [UInt8]
@@ -92,7 +92,7 @@ enum WebPEncoder {
             block.withUnsafeBufferPointer { block in
                 var bitstream = WebPData(bytes: file.baseAddress, size: file.count)
                 var chunk = WebPData(bytes: block.baseAddress, size: block.count)
-                // Not copied: both arrays outlive the container, which is gone at the brace.
+                // Not copied: both arrays outlive the container.
                 guard let mux = WebPMuxCreate(&bitstream, 0) else { return WEBP_MUX_MEMORY_ERROR }
                 defer { WebPMuxDelete(mux) }
                 let set = WebPMuxSetChunk(mux, "EXIF", &chunk, 0)
