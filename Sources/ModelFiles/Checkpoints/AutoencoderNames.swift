@@ -1,11 +1,11 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// From the names of the autoencoder's first code base, which most single files have, to those of
-/// diffusers.
+/// Converts tensor names of the autoencoder's original code base, used by most single files, to
+/// those of diffusers.
 ///
 /// - Source: diffusers 0.42.1, `single_file_utils.py`, `convert_ldm_vae_checkpoint`.
 struct AutoencoderNames {
-    /// Levels of the decoder, which the two count in opposite order; 0 for names of diffusers.
+    /// Levels of the decoder, which the original counts in reverse; 0 for names of diffusers.
     private let levels: Int
 
     private static let plain = [
@@ -16,7 +16,7 @@ struct AutoencoderNames {
         ("mid.attn_1.k.", "mid_block.attentions.0.to_k."),
         ("mid.attn_1.v.", "mid_block.attentions.0.to_v."),
         ("mid.attn_1.proj_out.", "mid_block.attentions.0.to_out.0."),
-        // Names that diffusers itself had once.
+        // Former names of diffusers.
         ("mid_block.attentions.0.query.", "mid_block.attentions.0.to_q."),
         ("mid_block.attentions.0.key.", "mid_block.attentions.0.to_k."),
         ("mid_block.attentions.0.value.", "mid_block.attentions.0.to_v."),
@@ -32,7 +32,7 @@ struct AutoencoderNames {
     func renamed(_ store: TensorStore) throws(CheckpointError) -> TensorStore {
         try store.mapping { name, tensor in
             let own = self.name(name)
-            // Its attention is written as 1 x 1 convolutions.
+            // Its attention is stored as 1 x 1 convolutions.
             let isAttention = own.contains(".attentions.0.to_") && tensor.shape.count == 4
             let shape =
                 isAttention && tensor.shape.suffix(2) == [1, 1]

@@ -6,7 +6,7 @@
     import Foundation
 #endif
 
-/// Which file of a component's folder says where its tensors are.
+/// The checkpoint file of a component's folder.
 enum CheckpointSource: Equatable {
     /// An index of several safetensors files.
     case index(URL)
@@ -15,10 +15,10 @@ enum CheckpointSource: Equatable {
 
     private static let fileSuffix = ".safetensors"
     private static let indexSuffix = ".safetensors.index.json"
-    /// What diffusers and transformers name their files.
+    /// File names of diffusers and transformers.
     private static let stems = ["diffusion_pytorch_model", "model"]
 
-    /// Chooses among the files of a folder.
+    /// Selects the checkpoint of a folder.
     ///
     /// - Throws: `CheckpointError` of code `notFound` without a folder, `incomplete` without a
     ///   checkpoint in it, `unsupported` when there are several and none has the usual name.

@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The parts of a model that have weights, and how a file's names tell that it holds one.
+/// The components of a model that have weights, recognised by tensor names.
 ///
-/// A file may hold one part or several, each under a prefix of its own.
+/// A file may contain one component or several, each with its own prefix.
 enum ModelComponent: String, CaseIterable, Sendable {
     case transformer
     case textEncoder = "text_encoder"
@@ -10,7 +10,7 @@ enum ModelComponent: String, CaseIterable, Sendable {
     /// A tiny decoder for previews.
     case preview
 
-    /// Its name in messages.
+    /// The name in messages.
     var title: String {
         switch self {
         case .transformer: "transformer"
@@ -20,7 +20,7 @@ enum ModelComponent: String, CaseIterable, Sendable {
         }
     }
 
-    /// For each component that is there, the prefix of its tensors' names.
+    /// The prefix of the tensor names of each component found.
     static func found(in names: some Collection<String>) -> [ModelComponent: String] {
         var found: [ModelComponent: String] = [:]
         let names = Set(names)
@@ -41,11 +41,11 @@ enum ModelComponent: String, CaseIterable, Sendable {
         prefix.isEmpty || prefix.last == "."
     }
 
-    /// Names that only this component has, in each of the ways in which it is written; all of one
-    /// list must be there.
+    /// Tensor names that are unique to this component, one list for each naming scheme; all names of
+    /// one list must be present.
     private var marks: [[String]] {
         switch self {
-        // Lumina 2 has the same names but for the pad tokens.
+        // Lumina 2 has the same names except for the pad tokens.
         case .transformer: [["cap_embedder.0.weight", "cap_pad_token"]]
         case .textEncoder:
             [
@@ -65,7 +65,7 @@ enum ModelComponent: String, CaseIterable, Sendable {
         }
     }
 
-    /// Models that are taken for one of this family.
+    /// Recognises models of other families, for messages.
     static func stranger(_ names: Set<String>) -> String? {
         func has(_ ending: String) -> Bool { names.contains { $0.hasSuffix(ending) } }
         if has("cap_embedder.0.weight") { return "a Lumina 2 transformer" }

@@ -2,15 +2,15 @@
 
 import Tensors
 
-/// Joins the weights of a quantised safetensors file with the scales that lie beside them.
+/// Combines the weights of a quantised safetensors file with their scales.
 ///
-/// Read are the formats of ComfyUI in all three ways of marking them: a tensor `….comfy_quant` for
-/// each layer, the file's `_quantization_metadata`, and the older `scaled_fp8`. What a weight is, is
-/// decided by its own type: files carry scales beside weights that have none.
+/// Supports the formats of ComfyUI with all three kinds of marks: a tensor `….comfy_quant` for each
+/// layer, the file's `_quantization_metadata`, and the older `scaled_fp8`. The type of a weight
+/// decides: some files have scales for weights that are not quantised.
 ///
 /// - Source: ComfyUI, `comfy/quant_ops.py` and `comfy/ops.py`.
 struct QuantizedTensors {
-    /// What a layer's mark says.
+    /// The mark of a layer.
     private struct Mark {
         var format: String?
         var isRotated = false
@@ -30,7 +30,7 @@ struct QuantizedTensors {
         "weight_scale", "scale_weight", "weight_scale_2", "input_scale", "scale_input",
         "comfy_quant", "pre_quant_scale",
     ]
-    /// Endings that only formats of other programs have.
+    /// Name suffixes of the formats of other programs.
     private static let foreign = [
         (".qweight", "a Nunchaku, GPTQ or AWQ checkpoint"),
         (".weight.absmax", "a bitsandbytes checkpoint"), (".scales", "an MLX checkpoint"),
@@ -45,10 +45,10 @@ struct QuantizedTensors {
         self.source = source
     }
 
-    /// All tensors, with codings in place of scales.
+    /// All tensors, with codings instead of scales.
     ///
     /// - Throws: `CheckpointError` of code `unsupported` that names the format, or `badTensor` for
-    ///   scales that do not fit.
+    ///   invalid scales.
     func joined() throws(CheckpointError) -> [String: StoredTensor] {
         for (ending, kind) in Self.foreign {
             if let name = tensors.keys.filter({ $0.hasSuffix(ending) }).min() {
@@ -72,7 +72,7 @@ struct QuantizedTensors {
         return joined
     }
 
-    /// Whether a tensor only describes another one, or the file.
+    /// Whether a tensor describes another one or the file.
     private func isCompanion(_ name: String) -> Bool {
         if name == "scaled_fp8" || name.hasSuffix(".scaled_fp8") { return true }
         return Self.companions.contains { ending in
@@ -127,7 +127,7 @@ struct QuantizedTensors {
         _ tensor: StoredTensor, module: String, _ mark: Mark
     ) throws(CheckpointError) -> StoredTensor {
         let isPlain = TensorStore.weightTypes.contains(tensor.dtype)
-        // A scale beside a plain weight is a leftover.
+        // The scale of an unquantised weight is ignored.
         if isPlain { return tensor }
         if let format = mark.format {
             guard let types = Self.known[format] else {
@@ -182,7 +182,7 @@ struct QuantizedTensors {
     ) throws(CheckpointError) -> TiledScaleCoding {
         let type: DType = format == .nvfp4 ? .f8E4M3 : .f8E8M0
         guard let scales = tensors[module + ".weight_scale"],
-            // E8M0 is a young type: files store its bytes as U8, too.
+            // Files store E8M0, a recent type, as U8 as well.
             scales.dtype == type || scales.dtype == .u8,
             scales.bytes.count == TiledScaleCoding.scaleCount(format, rows: rows, columns: columns)
         else { throw bad(module, "weight_scale does not fit the format \(format.rawValue)") }
@@ -194,7 +194,7 @@ struct QuantizedTensors {
         return TiledScaleCoding(format, columns: columns, scales: scales, factor: factor)
     }
 
-    /// One scale, or one a row; `nil` where there is none.
+    /// One scale, or one per row; `nil` without any.
     private func scales(_ module: String, rows: Int) throws(CheckpointError) -> [Float]? {
         guard
             let tensor = tensors[module + ".weight_scale"] ?? tensors[module + ".scale_weight"]
@@ -220,7 +220,7 @@ struct QuantizedTensors {
         return power
     }
 
-    /// The coding with a factor for each input, where the file has them.
+    /// The coding with a factor per input, if the file has them.
     private func scaled(
         _ coding: any TensorCoding, _ module: String
     ) throws(CheckpointError) -> any TensorCoding {

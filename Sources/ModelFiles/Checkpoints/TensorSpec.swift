@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// A tensor that a model needs.
+/// Name and shape of a tensor of a model.
 public struct TensorSpec: Sendable, Equatable {
     /// Its name.
     public let name: String

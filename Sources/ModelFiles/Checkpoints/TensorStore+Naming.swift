@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension TensorStore {
-    /// The tensors of one component, under the names that diffusers and transformers give them.
+    /// The tensors of one component, with the names of diffusers and transformers.
     ///
     /// Without a prefix all tensors are kept, so that unknown ones can be reported.
     ///
@@ -9,7 +9,7 @@ extension TensorStore {
     func named(as component: ModelComponent) throws(CheckpointError) -> TensorStore {
         let prefix = ModelComponent.found(in: names)[component] ?? ""
         var own = self
-        // 'model.' is an ordinary part of a text encoder's names, not of a joint file's.
+        // 'model.' is part of a text encoder's names, not the prefix of a joint file.
         if !prefix.isEmpty, component != .textEncoder || prefix != "model." {
             let outer =
                 component == .textEncoder && prefix.hasSuffix(".model.")
@@ -25,7 +25,7 @@ extension TensorStore {
             return try own.mapping(TextNames.parts)
         case .autoencoder: return try AutoencoderNames(own).renamed(own)
         case .preview:
-            // diffusers leaves out the clamp, the first layer of the original.
+            // diffusers omits the clamp, the first layer of the original.
             return try own.mapping { name, tensor in
                 let parts = name.split(separator: ".", maxSplits: 1)
                 guard let index = Int(parts[0]), index > 0, parts.count == 2 else {
@@ -48,7 +48,7 @@ extension TensorStore {
         (".attention.k_norm.weight", ".attention.norm_k.weight"),
     ]
 
-    /// From the names of the authors' own code, ComfyUI and GGUF files.
+    /// Converts names of the authors' code, ComfyUI and GGUF files.
     private static func transformerParts(
         _ name: String, _ tensor: StoredTensor
     ) throws(CheckpointError) -> [StoredTensor] {
@@ -74,7 +74,7 @@ extension TensorStore {
         for (native, own) in attentionNames where name.hasSuffix(native) {
             return [tensor.renamed(String(name.dropLast(native.count)) + own)]
         }
-        // GGUF files drop a leading dimension of one.
+        // GGUF files omit a leading dimension of 1.
         if name == "x_pad_token" || name == "cap_pad_token", tensor.shape.count == 1 {
             return [tensor.renamed(name, shape: [1] + tensor.shape)]
         }

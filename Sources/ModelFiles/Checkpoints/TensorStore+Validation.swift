@@ -9,15 +9,15 @@ public import Tensors
 #endif
 
 extension TensorStore {
-    /// Number types that weights may have.
+    /// Supported types of weights.
     public static let weightTypes: [DType] = [.f32, .f16, .bf16, .f64]
 
-    /// Checks that every tensor of `specs` is there with its shape and a number type of weights,
-    /// and that nothing else is.
+    /// Checks that every tensor of `specs` is present with its shape and a supported type, and that
+    /// there are no others.
     ///
     /// - Parameters:
-    ///   - specs: what the model needs.
-    ///   - tolerating: whether a tensor that is not among `specs` may be there all the same.
+    ///   - specs: the tensors of the model.
+    ///   - tolerating: whether a tensor that is not in `specs` is accepted.
     /// - Throws: one `CheckpointError` that lists everything missing, unexpected and misshapen, of
     ///   code `missingTensor`, `badTensor` or `unexpectedTensor`.
     public func validate(

@@ -6,21 +6,21 @@
     public import Foundation
 #endif
 
-/// The tensors of one component of a model, whatever files they are spread over.
+/// The tensors of one component of a model, in one file or several.
 public struct TensorStore: Sendable {
     /// The component's folder.
     public let folder: URL
 
-    /// What tells its files from others; empty for tensors that no file holds.
+    /// Identifies its files; empty for tensors without a file.
     package let fileIdentities: [String]
 
     private let tensors: [String: StoredTensor]
 
     /// Opens the checkpoint in a component's folder.
     ///
-    /// Taken are, in this order: the files of an index (`*.safetensors.index.json`), the file with
-    /// the usual name, the only `*.safetensors` or `*.gguf` file. Every tensor that the index lists
-    /// must be where it says; tensors that it does not list are kept, for `validate` to find.
+    /// In this order: the files of an index (`*.safetensors.index.json`), the file with the usual
+    /// name, the only `*.safetensors` or `*.gguf` file. Every tensor of the index must be in the
+    /// listed file; other tensors are kept, and reported by `validate`.
     ///
     /// - Throws: `CheckpointError`, of code `incomplete` when a file or a listed tensor is missing.
     public init(folder: URL) throws(CheckpointError) {
@@ -72,14 +72,14 @@ public struct TensorStore: Sendable {
         self.init(folder: file.url, tensors: file.tensors, fileIdentities: [file.identity])
     }
 
-    /// A small decoder for previews in a file of its own.
+    /// Opens the file of a preview decoder.
     ///
     /// - Throws: `CheckpointError`.
     package init(previewFile url: URL) throws(CheckpointError) {
         self = try TensorStore(WeightFile(url)).named(as: .preview)
     }
 
-    /// Tensors that are already there.
+    /// Creates a store of given tensors.
     package init(folder: URL, tensors: [String: StoredTensor], fileIdentities: [String] = []) {
         self.folder = folder
         self.tensors = tensors
@@ -99,10 +99,10 @@ public struct TensorStore: Sendable {
         }
     }
 
-    /// Bytes of all tensors together.
+    /// Number of bytes of all tensors.
     package var byteCount: Int { tensors.values.reduce(0) { $0 + $1.bytes.count } }
 
-    /// How many tensors there are.
+    /// Number of tensors.
     public var count: Int { tensors.count }
 
     /// The names of all tensors, sorted.
@@ -111,9 +111,9 @@ public struct TensorStore: Sendable {
     /// The tensor of the given name.
     public subscript(name: String) -> StoredTensor? { tensors[name] }
 
-    /// The same tensors without `prefix` where a name begins with it.
+    /// Removes `prefix` from all names that begin with it.
     ///
-    /// Text encoders come with and without `model.`; this makes them one.
+    /// Some text encoders have the prefix `model.`, others do not.
     ///
     /// - Throws: `CheckpointError` of code `unexpectedTensor` when two names become equal.
     public func strippingPrefix(_ prefix: String) throws(CheckpointError) -> TensorStore {
@@ -131,7 +131,7 @@ public struct TensorStore: Sendable {
         return TensorStore(folder: folder, tensors: renamed, fileIdentities: fileIdentities)
     }
 
-    /// Other tensors in place of each one: renamed, cut into parts, or none.
+    /// Replaces each tensor by others: renamed, split, or none.
     ///
     /// - Throws: `CheckpointError` of code `unexpectedTensor` when two names become equal.
     func mapping(
@@ -154,9 +154,9 @@ public struct TensorStore: Sendable {
 
     // MARK: Memory
 
-    /// Gives back the memory of a tensor's file pages; reading it again reads the file again.
+    /// Releases the memory of a tensor's file pages; reading it again reads the file again.
     ///
-    /// A converter calls this after each tensor, so that it can read more than memory holds.
+    /// A converter calls this after each tensor, so that checkpoints may exceed the memory.
     public func releasePages(of name: String) {
         if let tensor = tensors[name] { MappedFile.releasePages(of: tensor.bytes) }
     }

@@ -6,26 +6,26 @@
     import Foundation
 #endif
 
-/// A file of weights in whatever container: its tensors, ready to be decoded.
+/// A file of weights in any supported container: its tensors, with their codings.
 struct WeightFile {
-    /// Where it was opened.
+    /// Location of the file.
     let url: URL
-    /// Tensors by the file's own names; scales are already part of what they scale.
+    /// Tensors by the names in the file; scales are part of the tensors that they scale.
     let tensors: [String: StoredTensor]
-    /// The file's description, where it is a GGUF file.
+    /// The metadata of a GGUF file.
     let gguf: GGUFFile?
-    /// Tells this file from every other.
+    /// Identifies this file.
     let identity: String
 
-    /// What containers are named.
+    /// File name suffixes of containers.
     static let suffixes = [".safetensors", ".gguf"]
 
-    /// Whether a file's name says that it holds weights.
+    /// Whether a file name has the suffix of a container.
     static func isNamed(_ name: String) -> Bool {
         suffixes.contains { name.lowercased().hasSuffix($0) }
     }
 
-    /// Opens a file by what it holds, not by its name.
+    /// Opens a file; its content decides on the container, not its name.
     ///
     /// - Throws: `CheckpointError`.
     init(_ url: URL) throws(CheckpointError) {

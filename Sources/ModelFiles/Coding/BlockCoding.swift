@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Blocks of 32 or 256 numbers with scales of their own, as GGUF files have them.
+/// Decodes blocks of 32 or 256 numbers with their own scales, as in GGUF files.
 ///
 /// - Source: ggml, `ggml-quants.c`, the functions `dequantize_row_*`.
 struct BlockCoding: TensorCoding {
@@ -52,7 +52,7 @@ private struct Block {
 
     typealias Numbers = UnsafeMutablePointer<Float>
 
-    /// What the four bits of IQ4 stand for.
+    /// The values of the four-bit codes of IQ4.
     static let curve: [Float] = [
         -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
     ]

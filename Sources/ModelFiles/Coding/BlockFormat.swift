@@ -2,7 +2,7 @@
 
 import Tensors
 
-/// The ways in which GGUF files store numbers, by the number that the format gives them.
+/// The number formats of GGUF files, with the identifiers of the file format.
 ///
 /// - Source: ggml, `ggml.h`, `enum ggml_type`.
 enum BlockFormat: UInt32, CaseIterable {
@@ -23,7 +23,7 @@ enum BlockFormat: UInt32, CaseIterable {
     case f64 = 28
     case bf16 = 30
 
-    /// Formats that exist and are not read, for messages.
+    /// Names of unsupported formats, for messages.
     static let foreign: [UInt32: String] = [
         9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S",
         21: "IQ3_S", 22: "IQ2_S", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 29: "IQ1_M",
@@ -63,7 +63,7 @@ enum BlockFormat: UInt32, CaseIterable {
         }
     }
 
-    /// Numbers of a block.
+    /// Number of values in a block.
     var numbers: Int {
         switch self {
         case .f32, .f16, .bf16, .f64: 1

@@ -2,16 +2,16 @@
 
 import Tensors
 
-/// One byte a number, with a scale for all or one for each row: fp8 and int8.
+/// One byte per number, with one scale or one per row: fp8 and int8.
 struct ByteCoding: TensorCoding {
     let name: String
     /// Columns of a row.
     let unit: Int
-    /// What each byte stands for.
+    /// The value of each byte.
     private let table: [Float]
     /// One factor, or one for each row.
     private let scales: [Float]
-    /// Neighbouring columns that were rotated together; 1 where none were.
+    /// Number of adjacent columns that were rotated together; 1 without rotation.
     private let rotation: Int
 
     /// Rows of `columns` bytes, with one scale or one for each row.

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Another coding's rows with a factor for each column, which the file wants on the inputs.
+/// Another coding's rows with a factor per column, which the file applies to the inputs.
 struct ColumnScaleCoding: TensorCoding {
     let base: any TensorCoding
     /// One factor a column of the base's rows.

@@ -2,9 +2,9 @@
 
 import Dispatch
 
-/// Runs `body` for 0, 1 … `count` - 1 on several threads, and returns when all are done.
+/// Runs `body` for 0, 1 … `count` - 1 on several threads, and returns when all calls have.
 ///
-/// `body` is called at the same time from several threads: each call must write to a place of its own.
+/// `body` is called at the same time from several threads: calls must write to disjoint memory.
 func concurrently(_ count: Int, _ body: (Int) -> Void) {
     withoutActuallyEscaping(body) { body in
         let shared = Shared(body: body)
@@ -13,6 +13,6 @@ func concurrently(_ count: Int, _ body: (Int) -> Void) {
 }
 
 private struct Shared: @unchecked Sendable {
-    // Unchecked: the caller promises that calls do not disturb each other.
+    // Unchecked: the caller guarantees that calls access disjoint memory.
     let body: (Int) -> Void
 }

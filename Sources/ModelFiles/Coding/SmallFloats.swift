@@ -2,7 +2,7 @@
 
 import Tensors
 
-/// The numbers that small floating-point formats stand for.
+/// Tables of the values of small floating-point formats.
 enum SmallFloats {
     /// F8_E4M3: bias 7, no infinity, 0x7F and 0xFF are NaN, largest 448.
     static let e4m3: [Float] = (0..<256).map { bits in

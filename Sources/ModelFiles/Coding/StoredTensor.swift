@@ -2,31 +2,31 @@
 
 public import Tensors
 
-/// A tensor as it lies in a file, which it keeps mapped.
+/// A tensor in a file, which it keeps mapped.
 public struct StoredTensor: @unchecked Sendable {
     // Unchecked: `bytes` is never written, and `owner` keeps it valid.
 
     /// Its name.
     public let name: String
-    /// Type of its numbers; F32 for those that come out of blocks, or are bytes with a scale.
+    /// Type of its numbers; F32 for blocks and for bytes with a scale.
     public let dtype: DType
     /// Its dimensions, slowest first; empty for a single number.
     public let shape: [Int]
     /// Its numbers, row-major and little-endian; valid while a copy of this value lives.
     ///
-    /// The address may be odd: old files do not align their data. Where there is a `coding`, these
-    /// are the coded bytes, of this tensor and perhaps of others that it was joined with.
+    /// The address may be unaligned, as in old files. With a `coding`, these are the coded bytes of
+    /// this tensor, and possibly of others that it was stored with.
     public let bytes: UnsafeRawBufferPointer
-    /// How numbers that are not stored one by one come out of `bytes`.
+    /// Decodes `bytes`, unless the numbers are stored individually.
     package let coding: (any TensorCoding)?
 
-    /// Where the tensor begins among the coding's numbers.
+    /// Index of the tensor's first number among those of the coding.
     private let first: Int
     private let owner: any Sendable
 
-    /// Describes memory that `owner` keeps alive and nobody writes.
+    /// Describes memory that `owner` keeps alive and that is never written.
     ///
-    /// `bytes` must have exactly the size that type and shape need.
+    /// `bytes` must have exactly the size of type and shape.
     public init(
         name: String, dtype: DType, shape: [Int], bytes: UnsafeRawBufferPointer,
         owner: any Sendable
@@ -43,7 +43,7 @@ public struct StoredTensor: @unchecked Sendable {
         first = 0
     }
 
-    /// Describes numbers that `coding` makes of `bytes`.
+    /// Describes numbers that `coding` decodes from `bytes`.
     ///
     /// `coding` must find all numbers of the shape, from number `first` on, in `bytes`.
     init(
@@ -59,10 +59,10 @@ public struct StoredTensor: @unchecked Sendable {
         self.owner = owner
     }
 
-    /// How many numbers it has.
+    /// Number of elements.
     public var count: Int { shape.reduce(1, *) }
 
-    /// The same numbers under another name, and in another shape of as many.
+    /// The same numbers with another name and another shape of the same size.
     func renamed(_ name: String, shape: [Int]? = nil) -> StoredTensor {
         let shape = shape ?? self.shape
         precondition(shape.reduce(1, *) == count, "shape of a renamed tensor")
@@ -73,12 +73,12 @@ public struct StoredTensor: @unchecked Sendable {
             name: name, shape: shape, coding: coding, first: first, bytes: bytes, owner: owner)
     }
 
-    /// The same bytes, read by another coding.
+    /// The same bytes with another coding.
     func recoded(_ coding: any TensorCoding, shape: [Int]) -> StoredTensor {
         StoredTensor(name: name, shape: shape, coding: coding, bytes: bytes, owner: owner)
     }
 
-    /// Some of its rows as a tensor of their own; the first dimension counts rows.
+    /// A range of its rows, counted by the first dimension, as a tensor.
     func rows(_ range: Range<Int>, named name: String) -> StoredTensor {
         let width = shape.dropFirst().reduce(1, *)
         let shape = [range.count] + shape.dropFirst()
@@ -124,7 +124,7 @@ public struct StoredTensor: @unchecked Sendable {
         }
     }
 
-    /// Rows of f32 numbers that come out of the coding, where there is one.
+    /// Rows of decoded f32 numbers, if there is a coding.
     package func decodedRows(rows: Int, depth: Int, taps: Int) -> StoredRows? {
         guard let coding else { return nil }
         return StoredRows(rows: rows, depth: depth, taps: taps) {
@@ -180,9 +180,9 @@ public struct StoredTensor: @unchecked Sendable {
 }
 
 extension Float {
-    /// The number that a binary16 with these bits stands for.
+    /// Creates a number from the bits of a binary16.
     ///
-    /// `Float16` would do, but is missing on some platforms that Swift runs on.
+    /// `Float16` is not available on all platforms.
     init(halfBits bits: UInt16) {
         let sign = UInt32(bits & 0x8000) << 16
         let exponent = UInt32(bits >> 10) & 0x1F

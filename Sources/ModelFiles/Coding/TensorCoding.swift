@@ -1,18 +1,18 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// How numbers lie in a file when they do not lie there one by one: in blocks that share a scale, or
-/// as bytes with a scale beside them.
+/// Decodes numbers that are not stored individually: blocks that share a scale, or bytes with a
+/// separate scale.
 ///
-/// Numbers are decoded in units: a block, or a row. A conformer trusts the bytes it is given: whoever
-/// makes one has checked their number.
+/// Numbers are decoded in units: a block or a row. A conformer does not check the number of bytes;
+/// its creator does.
 package protocol TensorCoding: Sendable {
-    /// Name for people, such as `Q4_K`.
+    /// Name for messages, such as `Q4_K`.
     var name: String { get }
-    /// Numbers that are decoded together; at least 1.
+    /// Number of values that are decoded together; at least 1.
     var unit: Int { get }
-    /// Decodes some units of `bytes` to f32.
+    /// Decodes a range of units of `bytes` to f32.
     ///
-    /// `numbers` has room for exactly these units.
+    /// `numbers` has space for exactly these units.
     func decode(
         _ bytes: UnsafeRawBufferPointer, units: Range<Int>,
         into numbers: UnsafeMutablePointer<Float>)
@@ -27,7 +27,7 @@ extension TensorCoding {
         }
     }
 
-    /// Writes the numbers of a row-major range, as many as `buffer` has room for.
+    /// Writes the numbers of a row-major range that fits into `buffer`.
     func write(
         _ range: Range<Int>, of bytes: UnsafeRawBufferPointer,
         to buffer: UnsafeMutableBufferPointer<Float>
@@ -36,7 +36,7 @@ extension TensorCoding {
         let units = (range.lowerBound / unit)..<((range.upperBound + unit - 1) / unit)
         let start = units.lowerBound * unit
         guard start == range.lowerBound, units.upperBound * unit == range.upperBound else {
-            // Whole units first, of which a part is asked for.
+            // Partially requested units are decoded in full first.
             let whole = numbers(in: start..<(units.upperBound * unit), of: bytes)
             _ = buffer.initialize(
                 from: whole[(range.lowerBound - start)..<(range.upperBound - start)])
@@ -47,9 +47,9 @@ extension TensorCoding {
         }
     }
 
-    /// Runs `body` on parts of many units at once.
+    /// Runs `body` on ranges of units concurrently.
     private func spread(_ units: Range<Int>, _ body: (Range<Int>) -> Void) {
-        // A part below this size is decoded faster than a thread wakes up.
+        // A smaller part is decoded faster than a thread wakes up.
         let least = max(1, (1 << 16) / unit)
         let parts = min(64, units.count / least)
         guard parts > 1 else { return body(units) }

@@ -2,7 +2,7 @@
 
 public import Tensors
 
-/// Where a tensor lies in a safetensors file.
+/// Type, shape and position of a tensor in a safetensors file.
 public struct TensorEntry: Sendable, Equatable {
     /// Type of its numbers.
     public let dtype: DType
@@ -11,17 +11,17 @@ public struct TensorEntry: Sendable, Equatable {
     /// Its bytes, counted from the start of the file.
     public let byteRange: Range<Int>
 
-    /// An entry whose range has exactly the bytes that type and shape need.
+    /// Creates an entry whose range has exactly the size of type and shape.
     init(dtype: DType, shape: [Int], byteRange: Range<Int>) {
         self.dtype = dtype
         self.shape = shape
         self.byteRange = byteRange
     }
 
-    /// Most dimensions of a tensor.
+    /// Maximum number of dimensions of a tensor.
     static let rankLimit = 8
 
-    /// Bytes of a tensor, or `nil` if the product does not fit an integer.
+    /// Bytes of a tensor, or `nil` if the product overflows.
     static func byteCount(dtype: DType, shape: [Int]) -> Int? {
         // Zero first: a huge dimension beside an empty one is still an empty tensor.
         if shape.contains(0) { return 0 }

@@ -2,16 +2,15 @@
 
 import Tensors
 
-/// Short runs of a row with a scale each, where the scales lie in tiles of 128 rows and 4 runs:
-/// NVFP4 and MXFP8.
+/// Short runs of a row with a scale each, stored in tiles of 128 rows and 4 runs: NVFP4 and MXFP8.
 ///
 /// - Source: ComfyUI, `comfy/quant_ops.py`; the tiles are those of cuBLAS.
 struct TiledScaleCoding: TensorCoding {
     /// Which of the two formats.
     enum Format: String {
-        /// Two numbers a byte, the even column in the upper half; runs of 16, scales in E4M3.
+        /// Two numbers per byte, the even column in the upper half; runs of 16, scales in E4M3.
         case nvfp4 = "NVFP4"
-        /// One byte a number in E4M3; runs of 32, scales in E8M0.
+        /// One byte per number in E4M3; runs of 32, scales in E8M0.
         case mxfp8 = "MXFP8"
 
         /// Columns that share a scale.
@@ -36,7 +35,7 @@ struct TiledScaleCoding: TensorCoding {
         self.factor = factor
     }
 
-    /// Bytes of scales, padded to whole tiles.
+    /// Number of bytes of the scales, padded to whole tiles.
     static func scaleCount(_ format: Format, rows: Int, columns: Int) -> Int {
         let runs = (columns + format.run - 1) / format.run
         return (rows + 127) / 128 * ((runs + 3) / 4) * 512

@@ -6,13 +6,13 @@
     public import Foundation
 #endif
 
-/// Sizes of the autoencoder, as in `vae/config.json`.
+/// Hyperparameters of the autoencoder, as in `vae/config.json`.
 ///
 /// - Source: diffusers 0.42.1, `AutoencoderKL.__init__`, also for the defaults.
 public struct AutoencoderConfig: Sendable, Equatable {
-    /// Colours of the picture that is encoded.
+    /// Channels of the encoder's input image.
     public var inChannels: Int
-    /// Colours of the picture that is decoded.
+    /// Channels of the decoder's output image.
     public var outChannels: Int
     /// Channels of the latents.
     public var latentChannels: Int
@@ -22,11 +22,11 @@ public struct AutoencoderConfig: Sendable, Equatable {
     public var layersPerBlock: Int
     /// Groups of each group norm.
     public var normGroups: Int
-    /// Side of the pictures that it was trained on, in pixels.
+    /// Side length of the training images, in pixels.
     public var sampleSize: Int
-    /// Latents are divided by this before decoding.
+    /// Divisor of the latents before decoding.
     public var scalingFactor: Double
-    /// Then this is added; 0 where the file has null.
+    /// Added after the division; 0 if the file has null.
     public var shiftFactor: Double
     /// Whether the encoder ends with a 1 x 1 convolution.
     public var useQuantConv: Bool
@@ -59,7 +59,7 @@ public struct AutoencoderConfig: Sendable, Equatable {
 
     /// Reads and checks a `config.json`.
     ///
-    /// - Throws: `CheckpointError` of code `badConfig` for values that cannot be, `unsupported` for
+    /// - Throws: `CheckpointError` of code `badConfig` for invalid values, `unsupported` for
     ///   variants of the architecture that are not implemented.
     public init(contentsOf url: URL) throws(CheckpointError) {
         let reader = try ConfigReader(contentsOf: url)
@@ -68,7 +68,7 @@ public struct AutoencoderConfig: Sendable, Equatable {
         try reader.require("act_fn", .string("silu"))
         try reader.requireAbsent("latents_mean")
         try reader.requireAbsent("latents_std")
-        // The engine's pictures are RGB.
+        // The engine's images are RGB.
         try reader.require("in_channels", .integer(3))
         try reader.require("out_channels", .integer(3))
         self.init()

@@ -6,11 +6,11 @@
     public import Foundation
 #endif
 
-/// Which pipeline a model folder is for, as in `model_index.json`.
+/// The pipeline and components of a model folder, as in `model_index.json`.
 public struct ModelIndex: Sendable, Equatable {
     /// The pipeline's class name.
     public var pipeline: String
-    /// Class name by component, where the file gives one.
+    /// Class name by component, if the file has one.
     public var componentClasses: [String: String]
 
     /// Pipelines that are implemented.
@@ -29,7 +29,7 @@ public struct ModelIndex: Sendable, Equatable {
         "vae": ["AutoencoderKL"],
     ]
 
-    /// A description of a model folder.
+    /// Creates an index.
     public init(pipeline: String = "ZImagePipeline", componentClasses: [String: String] = [:]) {
         self.pipeline = pipeline
         self.componentClasses = componentClasses

@@ -6,11 +6,11 @@
     public import Foundation
 #endif
 
-/// How noise levels are spread over the steps, as in `scheduler/scheduler_config.json`.
+/// Parameters of the noise schedule, as in `scheduler/scheduler_config.json`.
 ///
 /// - Source: diffusers 0.42.1, `FlowMatchEulerDiscreteScheduler.__init__`, also for the defaults.
 public struct SchedulerConfig: Sendable, Equatable {
-    /// How a shift that depends on the picture's size is applied.
+    /// How a shift that depends on the image size is applied.
     public enum TimeShift: String, Sendable, Equatable, CaseIterable {
         /// The shift is `e^mu`.
         case exponential
@@ -20,15 +20,15 @@ public struct SchedulerConfig: Sendable, Equatable {
 
     /// Shift towards noise; 3 for Z-Image-Turbo, 6 for Z-Image.
     public var shift: Double
-    /// Whether the shift depends on the picture's size; no release uses it.
+    /// Whether the shift depends on the image size; no release uses it.
     public var usesDynamicShifting: Bool
     /// `mu` at `baseImageSequenceLength` tokens.
     public var baseShift: Double
     /// `mu` at `maxImageSequenceLength` tokens.
     public var maxShift: Double
-    /// Image tokens to which `baseShift` belongs.
+    /// Number of image tokens for `baseShift`.
     public var baseImageSequenceLength: Int
-    /// Image tokens to which `maxShift` belongs.
+    /// Number of image tokens for `maxShift`.
     public var maxImageSequenceLength: Int
     /// How the dynamic shift is applied.
     public var timeShiftType: TimeShift
@@ -48,17 +48,17 @@ public struct SchedulerConfig: Sendable, Equatable {
         self.timeShiftType = timeShiftType
     }
 
-    /// What Z-Image-Turbo uses, and repacks without a scheduler folder mean.
+    /// The configuration of Z-Image-Turbo, and of repacks without a scheduler folder.
     public static let turbo = SchedulerConfig(shift: 3)
 
     /// Reads and checks a `scheduler_config.json`.
     ///
-    /// - Throws: `CheckpointError` of code `badConfig` for values that cannot be, `unsupported` for
+    /// - Throws: `CheckpointError` of code `badConfig` for invalid values, `unsupported` for
     ///   schedules that are not implemented.
     public init(contentsOf url: URL) throws(CheckpointError) {
         let reader = try ConfigReader(contentsOf: url)
         try reader.require("_class_name", .string("FlowMatchEulerDiscreteScheduler"))
-        // The pipeline itself computes with 1000, whatever is written here.
+        // The pipeline always uses 1000, independent of this value.
         try reader.require("num_train_timesteps", .integer(1000))
         for key in [
             "invert_sigmas", "use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas",

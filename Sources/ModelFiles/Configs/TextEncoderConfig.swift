@@ -6,7 +6,7 @@
     public import Foundation
 #endif
 
-/// Sizes of the text encoder, as in `text_encoder/config.json`.
+/// Hyperparameters of the text encoder, as in `text_encoder/config.json`.
 ///
 /// Both forms are read: `rope_theta` at the top (transformers 4) and inside `rope_parameters`
 /// (transformers 5).
@@ -19,7 +19,7 @@ public struct TextEncoderConfig: Sendable, Equatable {
     public var hiddenSize: Int
     /// Width of the feed-forward layers.
     public var intermediateSize: Int
-    /// Layers in the file; the last one is never run.
+    /// Layers in the file; the last one is not executed.
     public var hiddenLayers: Int
     /// Heads of queries.
     public var attentionHeads: Int
@@ -31,7 +31,7 @@ public struct TextEncoderConfig: Sendable, Equatable {
     public var rmsNormEpsilon: Double
     /// Base of the rotary frequencies.
     public var ropeTheta: Double
-    /// Tokens below which a prompt must stay.
+    /// Exclusive upper bound of the number of prompt tokens.
     public var maxPositions: Int
 
     /// A configuration; the defaults are those of the architecture's class.
@@ -55,7 +55,7 @@ public struct TextEncoderConfig: Sendable, Equatable {
 
     /// Reads and checks a `config.json`.
     ///
-    /// - Throws: `CheckpointError` of code `badConfig` for values that cannot be, `unsupported` for
+    /// - Throws: `CheckpointError` of code `badConfig` for invalid values, `unsupported` for
     ///   variants of the architecture that are not implemented.
     public init(contentsOf url: URL) throws(CheckpointError) {
         let reader = try ConfigReader(contentsOf: url)
@@ -65,12 +65,12 @@ public struct TextEncoderConfig: Sendable, Equatable {
         hiddenSize = try reader.integer("hidden_size", in: 1...65_536) ?? hiddenSize
         intermediateSize =
             try reader.integer("intermediate_size", in: 1...1_048_576) ?? intermediateSize
-        // Two at least: the features are what the last layer but one puts out.
+        // At least two: the features are the output of the second to last layer.
         hiddenLayers = try reader.integer("num_hidden_layers", in: 2...1_000) ?? hiddenLayers
         attentionHeads =
             try reader.integer("num_attention_heads", in: 1...4_096) ?? attentionHeads
         let heads = try reader.integer("num_key_value_heads", in: 1...4_096)
-        // A null means "as many as queries", an absent field the class's own number.
+        // A null means "as many as queries", an absent field the default of the class.
         keyValueHeads =
             heads ?? (reader.members["num_key_value_heads"] == nil ? keyValueHeads : attentionHeads)
         headDim = try reader.integer("head_dim", in: 2...4_096) ?? headDim
@@ -108,7 +108,7 @@ public struct TextEncoderConfig: Sendable, Equatable {
         try reader.require("hidden_act", .string("silu"))
         try reader.require("attention_bias", .bool(false))
         try reader.require("use_sliding_window", .bool(false))
-        // `sliding_window` counts only together with the switch, as in the class itself.
+        // `sliding_window` has an effect only with the flag, as in the class itself.
         let full = "full_attention"
         if let types = try reader.strings("layer_types", count: 0...1_000),
             let other = types.first(where: { $0 != full })
@@ -117,7 +117,7 @@ public struct TextEncoderConfig: Sendable, Equatable {
         }
     }
 
-    /// Reads the rotary base from either place, and refuses every kind of scaling.
+    /// Reads the rotary base from either field, and rejects scaling.
     private static func theta(_ reader: ConfigReader) throws(CheckpointError) -> Double? {
         let range = 1...1e12
         var theta = try reader.number("rope_theta", in: range)

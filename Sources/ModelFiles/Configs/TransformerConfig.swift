@@ -6,9 +6,9 @@
     public import Foundation
 #endif
 
-/// Sizes of the transformer, as in `transformer/config.json`.
+/// Hyperparameters of the transformer, as in `transformer/config.json`.
 ///
-/// The width of the feed-forward layers is not among them: it is read from the weights' shapes.
+/// The width of the feed-forward layers is not included; it is read from the weights' shapes.
 ///
 /// - Source: diffusers 0.42.1, `ZImageTransformer2DModel.__init__`, also for the defaults.
 public struct TransformerConfig: Sendable, Equatable {
@@ -30,9 +30,9 @@ public struct TransformerConfig: Sendable, Equatable {
     public var ropeTheta: Double
     /// Factor from the conditioning time to the sinusoid's argument.
     public var timeScale: Double
-    /// Share of a head's width for each axis of position: frame, row, column.
+    /// Part of a head's width for each axis of position: frame, row, column.
     public var axesDims: [Int]
-    /// Positions below which each axis must stay.
+    /// Exclusive upper bound of the positions of each axis.
     public var axesLengths: [Int]
 
     /// A configuration; the defaults are those of the released model.
@@ -57,7 +57,7 @@ public struct TransformerConfig: Sendable, Equatable {
 
     /// Reads and checks a `config.json`.
     ///
-    /// - Throws: `CheckpointError` of code `badConfig` for values that cannot be, `unsupported` for
+    /// - Throws: `CheckpointError` of code `badConfig` for invalid values, `unsupported` for
     ///   variants of the architecture that are not implemented.
     public init(contentsOf url: URL) throws(CheckpointError) {
         let reader = try ConfigReader(contentsOf: url)
@@ -68,7 +68,7 @@ public struct TransformerConfig: Sendable, Equatable {
         try reader.require("all_f_patch_size", .array([.integer(1)]))
         try reader.require("qk_norm", .bool(true))
         self.init()
-        // `n_kv_heads` is left alone: the reference never reads it either.
+        // `n_kv_heads` is ignored, as in the reference.
         inChannels = try reader.integer("in_channels", in: 1...1024) ?? inChannels
         dim = try reader.integer("dim", in: 2...65_536) ?? dim
         layers = try reader.integer("n_layers", in: 1...1_000) ?? layers

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// What went wrong while reading or writing a checkpoint.
+/// An error of reading or writing a checkpoint.
 ///
 /// The command line exits with 66 for `notFound` and with 65 for the other codes of reading.
 public struct CheckpointError: Error, Sendable, CustomStringConvertible {
@@ -12,19 +12,19 @@ public struct CheckpointError: Error, Sendable, CustomStringConvertible {
         case unreadable
         /// A file ends before its data does.
         case truncated
-        /// The description at the start of a safetensors file is damaged or dishonest.
+        /// The header of a safetensors or GGUF file is damaged or inconsistent.
         case badHeader
-        /// A JSON file is damaged, lacks something or asks for the impossible.
+        /// A JSON file is damaged, incomplete or has invalid values.
         case badConfig
-        /// A part of the model is not there.
+        /// A part of the model is missing.
         case incomplete
-        /// A tensor that the model needs is not there.
+        /// A tensor that the model requires is missing.
         case missingTensor
-        /// A tensor that the model does not know is there.
+        /// A tensor is not part of the model.
         case unexpectedTensor
-        /// A tensor has another shape or number type than the configuration says.
+        /// The shape or type of a tensor differs from the configuration.
         case badTensor
-        /// A well-formed file asks for something that this program does not do.
+        /// A valid file requires something that is not supported.
         case unsupported
         /// A file could not be written.
         case writeFailed
@@ -36,7 +36,7 @@ public struct CheckpointError: Error, Sendable, CustomStringConvertible {
     public let message: String
     /// What the reader can do, or `nil`.
     public let remedy: String?
-    /// The error beneath, or `nil`.
+    /// The underlying error, or `nil`.
     public let cause: (any Error)?
 
     /// An error of the given code; control characters in the texts become spaces.
@@ -69,9 +69,9 @@ public struct CheckpointError: Error, Sendable, CustomStringConvertible {
 }
 
 extension String {
-    /// The text in single quotes, for a message: control characters escaped, long text cut.
+    /// The text in single quotes, for a message: control characters escaped, long text truncated.
     ///
-    /// Names come from files that anybody may have written, so they must not break a log line.
+    /// Names come from untrusted files and must not break a log line.
     var quoted: String {
         let limit = 200
         var shown = "'"

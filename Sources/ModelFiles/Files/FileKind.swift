@@ -13,16 +13,16 @@
     import Foundation
 #endif
 
-/// What is at a path, links followed.
+/// The kind of the item at a path; symbolic links are followed.
 enum FileKind: Equatable {
     /// A folder.
     case folder
     /// Anything else that exists.
     case file
-    /// Nothing, or nothing that this user may see.
+    /// Nothing, or nothing that is visible to this user.
     case nothing
 
-    /// Looks at a path.
+    /// Determines the kind of the item at a path.
     init(_ url: URL) {
         var status = stat()
         if stat(url.path, &status) != 0 {
@@ -34,7 +34,7 @@ enum FileKind: Equatable {
 }
 
 extension stat {
-    /// When the content was last changed.
+    /// Time of the last modification.
     var modified: timespec {
         #if canImport(Darwin)
             st_mtimespec
@@ -44,7 +44,7 @@ extension stat {
     }
 }
 
-/// Names of what is in a folder, sorted, without hidden ones.
+/// Names of the items in a folder, sorted, without hidden ones.
 ///
 /// - Throws: `CheckpointError` of code `notFound` or `unreadable`.
 func folderContents(_ folder: URL) throws(CheckpointError) -> [String] {

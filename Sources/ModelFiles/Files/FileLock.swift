@@ -13,11 +13,11 @@
     package import Foundation
 #endif
 
-/// A lock that one process at a time holds; the system takes it back when the process ends.
+/// A lock held by one process at a time; the system releases it when the process ends.
 package final class FileLock: Sendable {
-    /// Why a lock cannot be had.
+    /// Why a lock cannot be acquired.
     package enum Failure: Error, Equatable {
-        /// The system's number for what is wrong with the file.
+        /// The file cannot be opened or locked; the `errno` value.
         case unusable(Int32)
         /// Another process holds it.
         case busy

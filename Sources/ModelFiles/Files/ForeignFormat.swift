@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Files that people mistake for safetensors files, by how they begin or are named.
+/// Formats that are often mistaken for safetensors, recognised by first bytes or name.
 enum ForeignFormat: String {
     case gguf = "a GGUF file"
     case pickle = "a PyTorch pickle"
@@ -38,7 +38,7 @@ enum ForeignFormat: String {
         }
     }
 
-    /// Says what was found in place of a safetensors file.
+    /// The error for a file of this format in place of a safetensors file.
     func error(_ name: String) -> CheckpointError {
         let remedy =
             switch self {

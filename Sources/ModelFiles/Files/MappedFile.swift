@@ -13,19 +13,20 @@
     import Foundation
 #endif
 
-/// A file mapped into memory for reading, for as long as the object lives.
+/// A file mapped into memory for reading during the lifetime of the object.
 ///
-/// Pages are read when they are touched. Whoever replaces a checkpoint must write a new file and
-/// rename it: shortening a mapped file in place ends every reader with a bus error, which no check
-/// made at opening can prevent.
+/// Pages are read on first access. A checkpoint must be replaced by writing a new file and renaming
+/// it: truncating a mapped file in place terminates every reader with a bus error, which no check
+/// at opening can prevent.
 final class MappedFile: @unchecked Sendable {
     // Unchecked: the mapping is read-only and neither moves nor ends before `deinit`.
 
     /// The content.
     let bytes: UnsafeRawBufferPointer
-    /// Where the file was opened.
+    /// Location of the file.
     let url: URL
-    /// Tells this file from one that takes its name later: device, inode, size and time of change.
+    /// Distinguishes this file from a later one of the same name: device, inode, size and time of
+    /// modification.
     let identity: String
 
     /// Maps a file.
@@ -34,7 +35,7 @@ final class MappedFile: @unchecked Sendable {
     init(_ url: URL) throws(CheckpointError) {
         self.url = url
         let name = url.path.quoted
-        // Non-blocking: opening a named pipe would wait for a writer for ever.
+        // Non-blocking: opening a named pipe would wait for a writer indefinitely.
         let descriptor = open(url.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw Self.openError(name, errno) }
         defer { close(descriptor) }
@@ -91,21 +92,21 @@ final class MappedFile: @unchecked Sendable {
 
     // MARK: Memory
 
-    /// Lets the system take back the memory of some bytes; reading them again reads the file again.
+    /// Releases the memory of a range; reading it again reads the file again.
     static func releasePages(of bytes: UnsafeRawBufferPointer) {
         // Not POSIX_MADV_DONTNEED: glibc makes that a no-op.
         advise(bytes, MADV_DONTNEED)
     }
 
-    /// Asks the system to read some bytes ahead.
+    /// Asks the system to read a range ahead.
     static func willNeed(_ bytes: UnsafeRawBufferPointer) {
         advise(bytes, MADV_WILLNEED)
     }
 
     private static func advise(_ bytes: UnsafeRawBufferPointer, _ advice: Int32) {
         guard let start = bytes.baseAddress, !bytes.isEmpty else { return }
-        // Outwards to whole pages: the mapping is never written, so a neighbour that shares a page
-        // loses nothing but time.
+        // Rounded outwards to whole pages: the mapping is never written, so data that shares a page is
+        // only read again.
         let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
         let first = UInt(bitPattern: start) / page * page
         let length = UInt(bitPattern: start) + UInt(bytes.count) - first

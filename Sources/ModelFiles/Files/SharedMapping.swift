@@ -8,15 +8,15 @@
     import Darwin
 #endif
 
-/// Bytes of a file, mapped for reading in such a way that all processes share the memory.
+/// A range of a file mapped for reading, with memory shared by all processes.
 final class SharedMapping: @unchecked Sendable {
     // Unchecked: the mapping is read-only and neither moves nor ends before `deinit`.
 
     /// The bytes.
     let bytes: UnsafeRawBufferPointer
 
-    /// Maps `range` of an open file, which must begin at a whole page; `nil` when the system refuses,
-    /// with the reason in `errno`.
+    /// Maps `range` of an open file, which must begin at a page boundary; `nil` on failure, with the
+    /// reason in `errno`.
     init?(_ descriptor: Int32, _ range: Range<Int>) {
         guard !range.isEmpty,
             let start = mmap(

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Reads the fields of a GGUF file one after the other; no field reaches beyond the file.
+/// Reads the fields of a GGUF file sequentially, with bounds checks.
 struct GGUFCursor {
     /// Why a field could not be read.
     struct Failure: Error {
@@ -9,12 +9,12 @@ struct GGUFCursor {
     }
 
     private let bytes: UnsafeRawBufferPointer
-    /// Bytes that were read.
+    /// Number of bytes read.
     private(set) var offset = 0
 
-    /// Longest text of the description; chat templates have some kilobytes.
+    /// Maximum length of a metadata text; chat templates have several kilobytes.
     private static let textLimit = 16 << 20
-    /// Most elements of a list; vocabularies have some 150,000.
+    /// Maximum number of elements of a list; vocabularies have about 150,000.
     private static let listLimit = 4 << 20
 
     init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
@@ -46,7 +46,7 @@ struct GGUFCursor {
         return Int(number)
     }
 
-    /// A length and so many bytes.
+    /// A length followed by that many bytes.
     mutating func text() throws(Failure) -> [UInt8] {
         let length = try size("the length of a text", atMost: Self.textLimit)
         guard length <= remaining else {

@@ -8,21 +8,21 @@ import Tensors
     package import Foundation
 #endif
 
-/// A GGUF file, mapped into memory for as long as it or one of its tensors is in use.
+/// A GGUF file, mapped into memory while it or one of its tensors is in use.
 ///
 /// - Source: the format's description, `docs/gguf.md` of ggml, versions 2 and 3.
 package final class GGUFFile: Sendable {
-    /// Where the file was opened.
+    /// Location of the file.
     package let url: URL
-    /// What the file says about itself.
+    /// The file's metadata.
     let values: [String: GGUFValue]
-    /// Tells this file from every other, as `SafetensorsFile.identity` does.
+    /// Identifies this file, as `SafetensorsFile.identity` does.
     package let identity: String
 
     private let file: MappedFile
     private let entries: [String: Entry]
 
-    /// Where a tensor lies.
+    /// Position, shape and format of a tensor.
     private struct Entry: Sendable {
         let format: BlockFormat
         let shape: [Int]
@@ -34,7 +34,7 @@ package final class GGUFFile: Sendable {
     private static let rankLimit = 4
     private static let remedy = "Download the file again."
 
-    /// Opens a file and checks its description in full.
+    /// Opens a file and validates its header.
     ///
     /// - Throws: `CheckpointError` of code `notFound`, `unreadable`, `truncated`, `badHeader` or
     ///   `unsupported`.
@@ -106,7 +106,7 @@ package final class GGUFFile: Sendable {
             let rank = Int(try cursor.fixed(UInt32.self))
             guard rank <= rankLimit else { throw bad("has \(rank) dimensions, expected 4 at most") }
             var shape: [Int] = []
-            // The file counts the fastest dimension first.
+            // The file lists the fastest dimension first.
             for _ in 0..<rank {
                 shape.insert(try cursor.size("a dimension", atMost: 1 << 40), at: 0)
             }
@@ -148,7 +148,7 @@ package final class GGUFFile: Sendable {
         return entries
     }
 
-    /// Where the tensors' bytes begin: aligned as the file says.
+    /// Offset of the tensors' data, with the alignment of the file.
     private static func dataStart(
         _ offset: Int, _ values: [String: GGUFValue]
     ) throws(GGUFCursor.Failure) -> Int {
@@ -165,7 +165,7 @@ package final class GGUFFile: Sendable {
         return (offset + alignment - 1) / alignment * alignment
     }
 
-    /// Some writers change shapes to what blocks can store, and note the true one.
+    /// Some writers adapt shapes to the block size and record the original one.
     private static func originalShape(
         of name: String, _ shape: [Int], _ values: [String: GGUFValue]
     ) throws(GGUFCursor.Failure) -> [Int] {
@@ -186,7 +186,7 @@ package final class GGUFFile: Sendable {
     /// The names of all tensors.
     package var names: [String] { Array(entries.keys) }
 
-    /// A tensor that keeps this file open, or `nil` if there is none of that name.
+    /// The tensor of a name, which keeps this file open, or `nil`.
     package func tensor(named name: String) -> StoredTensor? {
         entries[name].map { entry in
             let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])
@@ -200,17 +200,17 @@ package final class GGUFFile: Sendable {
         }
     }
 
-    /// A text of the description.
+    /// A text of the metadata.
     package func string(_ key: String) -> String? {
         if case .string(let text) = values[key] { text } else { nil }
     }
 
-    /// A whole number of the description.
+    /// An integer of the metadata.
     package func integer(_ key: String) -> Int? {
         if case .integer(let number) = values[key] { number } else { nil }
     }
 
-    /// A number of the description, however it was written.
+    /// A number of the metadata, of any type.
     package func number(_ key: String) -> Double? {
         switch values[key] {
         case .integer(let number): Double(number)
@@ -219,12 +219,12 @@ package final class GGUFFile: Sendable {
         }
     }
 
-    /// A list of texts of the description, as bytes.
+    /// A list of texts of the metadata, as bytes.
     package func texts(_ key: String) -> [[UInt8]]? {
         if case .texts(let texts) = values[key] { texts } else { nil }
     }
 
-    /// A list of whole numbers of the description.
+    /// A list of integers of the metadata.
     package func integers(_ key: String) -> [Int]? {
         if case .integers(let numbers) = values[key] { numbers } else { nil }
     }

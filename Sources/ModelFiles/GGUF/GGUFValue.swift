@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// A value of the description at the start of a GGUF file.
+/// A metadata value of a GGUF file.
 enum GGUFValue: Sendable, Equatable {
     /// A whole number of any width.
     case integer(Int)
@@ -14,15 +14,15 @@ enum GGUFValue: Sendable, Equatable {
     case integers([Int])
     /// Texts, as bytes: vocabularies have hundreds of thousands.
     case texts([[UInt8]])
-    /// Anything else, which nobody here asks for.
+    /// Any other type; unused.
     case other
 
-    /// Types of values, by the number that the format gives them.
+    /// Types of values, with the identifiers of the file format.
     enum Kind: UInt32 {
         case uint8, int8, uint16, int16, uint32, int32, float32, bool, string, array
         case uint64, int64, float64
 
-        /// Bytes of a value; of texts and lists at least these.
+        /// Bytes of a value; the minimum for texts and lists.
         var leastBytes: Int {
             switch self {
             case .uint8, .int8, .bool: 1

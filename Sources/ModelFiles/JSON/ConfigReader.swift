@@ -6,10 +6,10 @@
     import Foundation
 #endif
 
-/// Reads typed fields of a JSON object; every complaint names file, field, value and expectation.
+/// Reads typed fields of a JSON object; errors name file, field, value and expectation.
 ///
-/// An absent field and a null are the same: the default applies. Fields that nobody asks for are
-/// left alone, since every writer adds some.
+/// An absent field is equivalent to null: the default applies. Unknown fields are ignored, since
+/// every writer adds some.
 struct ConfigReader {
     /// The file, in quotes.
     let source: String
@@ -23,7 +23,7 @@ struct ConfigReader {
         try self.init(JSONValue(contentsOf: url), source: url.path.quoted)
     }
 
-    /// Takes a value that must be an object.
+    /// Creates a reader of a value that must be an object.
     init(
         _ value: JSONValue, source: String, path: String = ""
     ) throws(CheckpointError) {
@@ -47,7 +47,7 @@ struct ConfigReader {
 
     // MARK: Errors
 
-    /// A complaint about a field.
+    /// An error about a field.
     func bad(_ key: String, _ value: JSONValue, expected: String) -> CheckpointError {
         CheckpointError(
             code: .badConfig,
@@ -55,14 +55,14 @@ struct ConfigReader {
             remedy: "Mend the file or download it again.")
     }
 
-    /// A complaint about fields that do not go together.
+    /// An error about fields that contradict each other.
     func bad(_ reason: String) -> CheckpointError {
         CheckpointError(
             code: .badConfig, message: "\(source): \(reason).",
             remedy: "Mend the file or download it again.")
     }
 
-    /// A switch that this program does not have.
+    /// An error about an unsupported setting.
     func unsupported(_ key: String, _ value: JSONValue, expected: String) -> CheckpointError {
         CheckpointError(
             code: .unsupported,
@@ -160,19 +160,19 @@ struct ConfigReader {
 
     // MARK: Switches
 
-    /// Refuses any value but `allowed`; absent is fine.
+    /// Requires the value `allowed` or none.
     func require(_ key: String, _ allowed: JSONValue) throws(CheckpointError) {
         guard let value = self[key], value != allowed else { return }
         throw unsupported(key, value, expected: allowed.shown)
     }
 
-    /// Refuses any value at all; absent and null are fine.
+    /// Requires an absent or null value.
     func requireAbsent(_ key: String) throws(CheckpointError) {
         guard let value = self[key] else { return }
         throw unsupported(key, value, expected: "null")
     }
 
-    /// Refuses any key but those of `known`: a misspelt one would silently change nothing.
+    /// Rejects keys that are not in `known`: a misspelt one would have no effect.
     func requireKnown(_ known: [String]) throws(CheckpointError) {
         guard let key = members.keys.sorted().first(where: { !known.contains($0) }) else { return }
         throw bad("\(path)\(key) is not known here, expected only \(known.joined(separator: ", "))")
@@ -180,7 +180,7 @@ struct ConfigReader {
 }
 
 extension JSONValue {
-    /// The number, whichever way it was written.
+    /// The number, written as an integer or with a fraction.
     var asNumber: Double? {
         switch self {
         case .integer(let number): Double(number)

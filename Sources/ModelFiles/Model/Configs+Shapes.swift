@@ -7,7 +7,8 @@
 #endif
 
 extension TransformerConfig {
-    /// The sizes that a transformer's tensors show; what they do not show is as in the release.
+    /// Derives the configuration from a transformer's tensor shapes; other values are those of the
+    /// release.
     ///
     /// - Throws: `CheckpointError` of code `missingTensor` or `badTensor`.
     init(shapesOf store: TensorStore) throws(CheckpointError) {
@@ -35,8 +36,8 @@ extension TransformerConfig {
 }
 
 extension TextEncoderConfig {
-    /// The sizes that a text encoder's tensors show; what they do not show is as in Qwen3-4B, or as
-    /// a GGUF file's description says.
+    /// Derives the configuration from a text encoder's tensor shapes; other values are those of
+    /// Qwen3-4B, or of a GGUF file's metadata.
     ///
     /// - Throws: `CheckpointError` of code `missingTensor`, `badTensor` or `badConfig`.
     init(shapesOf store: TensorStore, description: GGUFFile?) throws(CheckpointError) {
@@ -53,7 +54,7 @@ extension TextEncoderConfig {
         else { throw store.misfit(layer + "q_proj.weight", "heads of \(head) rows") }
         var layers = store.count { "layers.\($0).input_layernorm.weight" }
         if let count = description?.integer("qwen3.block_count"), count != layers {
-            // A file may leave out the last layer, which is never run.
+            // A file may omit the last layer, which is not executed.
             guard count == layers + 1 else {
                 throw store.misfit("layers.\(layers).input_layernorm.weight", "\(count) layers")
             }
@@ -88,7 +89,7 @@ extension TextEncoderConfig {
 }
 
 extension AutoencoderConfig {
-    /// The sizes that an autoencoder's tensors show; what they do not show is as in FLUX.1.
+    /// Derives the configuration from an autoencoder's tensor shapes; other values are those of FLUX.1.
     ///
     /// - Throws: `CheckpointError` of code `missingTensor` or `badTensor`.
     init(shapesOf store: TensorStore) throws(CheckpointError) {
@@ -132,7 +133,7 @@ extension TensorStore {
         return (shape[0], shape[1])
     }
 
-    /// How many of the tensors `name(0)`, `name(1)` … there are.
+    /// Number of consecutive tensors `name(0)`, `name(1)` ….
     fileprivate func count(_ name: (Int) -> String) -> Int {
         var count = 0
         while count < 1_000, self[name(count)] != nil { count += 1 }

@@ -8,27 +8,27 @@ import Synchronization
     public import Foundation
 #endif
 
-/// A model: its configuration, read and checked, and the way to its tensors.
+/// A model: its validated configuration and access to its tensors.
 ///
-/// It is a folder in the diffusers layout, or files of weights as ComfyUI and GGUF have them.
-/// Opening reads the small JSON files alone; weights are mapped when they are first asked for.
+/// It is a folder in the diffusers layout, or files of weights as used by ComfyUI and GGUF. Opening
+/// reads only the small JSON files; weights are mapped on first use.
 public final class ModelDirectory: Sendable {
-    /// The folder, or the file that was given in its place.
+    /// The folder, or the file of weights given instead.
     public let url: URL
-    /// Which pipeline the folder is for.
+    /// Pipeline and components of the folder.
     public let index: ModelIndex
-    /// Sizes of the transformer.
+    /// Hyperparameters of the transformer.
     public let transformerConfig: TransformerConfig
-    /// Sizes of the text encoder.
+    /// Hyperparameters of the text encoder.
     public let textEncoderConfig: TextEncoderConfig
-    /// Sizes of the autoencoder.
+    /// Hyperparameters of the autoencoder.
     public let autoencoderConfig: AutoencoderConfig
-    /// How noise levels are spread.
+    /// Parameters of the noise schedule.
     public let schedulerConfig: SchedulerConfig
     /// Name, defaults and examples.
     public let manifest: ModelManifest
 
-    /// The tokenizer's folder, or a GGUF file that has it inside.
+    /// The tokenizer's folder, or a GGUF file that contains it.
     public var tokenizerURL: URL { parts.tokenizer }
     /// Which member of the family this is.
     public var kind: ModelKind { ModelKind(scheduler: schedulerConfig) }
@@ -42,7 +42,7 @@ public final class ModelDirectory: Sendable {
     ///   file, beside which the others are looked for.
     /// - Throws: `CheckpointError` of code `notFound` or `unreadable` for the folder itself,
     ///   `incomplete` for missing parts, `unsupported` for other layouts and models, `badConfig`
-    ///   for values that cannot be.
+    ///   for invalid values.
     public convenience init(url: URL) throws(CheckpointError) {
         if try ModelLayout.isFolder(url) {
             try self.init(folder: url)
@@ -74,7 +74,7 @@ public final class ModelDirectory: Sendable {
         try checkAgreement()
     }
 
-    /// Opens files of weights, whose shapes say what a folder's configuration files say.
+    /// Opens files of weights; their shapes replace the configuration files of a folder.
     private init(files url: URL) throws(CheckpointError) {
         self.url = url
         parts = try ModelParts(filesAt: url)
@@ -104,7 +104,7 @@ public final class ModelDirectory: Sendable {
         try checkAgreement()
     }
 
-    /// A model whose tensors are already there; only the tokenizer is read from `url`.
+    /// Creates a model of given tensors; only the tokenizer is read from `url`.
     package init(
         url: URL, manifest: ModelManifest, transformer: (TransformerConfig, TensorStore),
         textEncoder: (TextEncoderConfig, TensorStore),
@@ -124,7 +124,7 @@ public final class ModelDirectory: Sendable {
         try checkAgreement()
     }
 
-    /// The parts must fit each other.
+    /// Checks that the components are compatible.
     private func checkAgreement() throws(CheckpointError) {
         let remedy = "Use components of one model."
         guard transformerConfig.captionWidth == textEncoderConfig.hiddenSize else {
@@ -145,7 +145,7 @@ public final class ModelDirectory: Sendable {
         }
     }
 
-    /// Whether a folder looks like a model: it says so, or holds files of weights.
+    /// Whether a folder looks like a model: it has an index or manifest, or files of weights.
     public static func isModel(_ folder: URL) -> Bool {
         guard FileKind(folder) == .folder else { return false }
         let marks = [ModelLayout.indexName, ModelManifest.fileName]
@@ -155,35 +155,35 @@ public final class ModelDirectory: Sendable {
 
     // MARK: Tensors
 
-    /// The transformer's tensors, named as diffusers names them.
+    /// The transformer's tensors, with the names of diffusers.
     ///
     /// - Throws: `CheckpointError`, as `TensorStore.init(folder:)` does.
     public func transformerStore() throws(CheckpointError) -> TensorStore {
         try store(.transformer)
     }
 
-    /// The text encoder's tensors, without the `model.` prefix that some files have.
+    /// The text encoder's tensors, without the prefix `model.` of some files.
     ///
     /// - Throws: `CheckpointError`, as `TensorStore.init(folder:)` does.
     public func textEncoderStore() throws(CheckpointError) -> TensorStore {
         try store(.textEncoder)
     }
 
-    /// The autoencoder's tensors, named as diffusers names them.
+    /// The autoencoder's tensors, with the names of diffusers.
     ///
     /// - Throws: `CheckpointError`, as `TensorStore.init(folder:)` does.
     public func autoencoderStore() throws(CheckpointError) -> TensorStore {
         try store(.autoencoder)
     }
 
-    /// The tensors of a tiny decoder for previews, or `nil` where there is none.
+    /// The tensors of the preview decoder, or `nil` without one.
     ///
     /// - Throws: `CheckpointError`, as `TensorStore.init(folder:)` does.
     package func previewStore() throws(CheckpointError) -> TensorStore? {
         parts.files[.preview] == nil ? nil : try store(.preview)
     }
 
-    /// Opens a component once, and keeps it.
+    /// Opens a component on first use, and retains it.
     private func store(_ component: ModelComponent) throws(CheckpointError) -> TensorStore {
         if let store = stores.withLock({ $0[component] }) { return store }
         let raw =

@@ -6,9 +6,9 @@
     import Foundation
 #endif
 
-/// The diffusers folder layout: what must be there, and what to say when it is not.
+/// The diffusers folder layout: required files, and errors for missing ones.
 enum ModelLayout {
-    /// The file that makes a folder a model.
+    /// The file that identifies a model folder.
     static let indexName = "model_index.json"
 
     private static let components = ["text_encoder", "tokenizer", "transformer", "vae"]
@@ -18,8 +18,8 @@ enum ModelLayout {
 
     private static let schedulerConfig = "scheduler/scheduler_config.json"
 
-    /// Whether this is a folder in the diffusers layout, with all parts of a model; otherwise it is,
-    /// or holds, files of weights.
+    /// Whether `url` is a complete folder in the diffusers layout; otherwise it is a file of weights or
+    /// a folder of such files.
     ///
     /// - Throws: `CheckpointError` of code `notFound`, `unreadable`, `incomplete` or `unsupported`.
     static func isFolder(_ url: URL) throws(CheckpointError) -> Bool {
@@ -63,7 +63,7 @@ enum ModelLayout {
         return true
     }
 
-    /// An error about a component that was not found.
+    /// An error about a missing component.
     static func lacks(_ component: ModelComponent, _ url: URL) -> CheckpointError {
         CheckpointError(
             code: .incomplete,
@@ -93,7 +93,7 @@ enum ModelLayout {
             remedy: "Give the folder that holds model_index.json.")
     }
 
-    /// Explains what a folder without an index most probably is.
+    /// An error with the most probable explanation of a folder without an index.
     private static func noIndex(_ path: String, _ names: [String]) -> CheckpointError {
         let code: CheckpointError.Code
         let found: String

@@ -6,34 +6,34 @@
     import Foundation
 #endif
 
-/// Where the parts of a model are: folders of the diffusers layout, or files that hold weights.
+/// The locations of a model's components: folders of the diffusers layout, or files of weights.
 ///
-/// A file of weights says by its tensors' names what it holds. `inkstone.json` may name files under
-/// `files`, which then come before everything else.
+/// The components in a file of weights are recognised by tensor names. `files` of `inkstone.json`
+/// takes precedence over everything else.
 struct ModelParts: Sendable {
     /// The file of a component; a component without one is in its folder.
     var files: [ModelComponent: URL] = [:]
-    /// The tokenizer's folder, or a GGUF file that has it inside.
+    /// The tokenizer's folder, or a GGUF file that contains it.
     var tokenizer: URL
-    /// The kind that `inkstone.json` says, or a file's name.
+    /// The kind according to `inkstone.json` or a file name.
     var kind: ModelKind?
 
     private static let keys: [(String, ModelComponent)] = [
         ("transformer", .transformer), ("text_encoder", .textEncoder), ("vae", .autoencoder),
         ("preview", .preview),
     ]
-    /// Deepest folder that is looked into, and most files that are opened.
+    /// Maximum depth of folders, and number of files, that are searched.
     private static let (depth, limit) = (3, 200)
 
     // MARK: Folders of the diffusers layout
 
-    /// The parts of a folder in the diffusers layout, with what its `inkstone.json` puts in place.
+    /// The components of a folder in the diffusers layout, with those that its `inkstone.json` replaces.
     init(layoutOf folder: URL) throws(CheckpointError) {
         tokenizer = folder.appending(path: "tokenizer")
         try readManifest(folder)
     }
 
-    /// Takes `files` and `kind` from `inkstone.json`, if it is there.
+    /// Reads `files` and `kind` from `inkstone.json`, if it exists.
     private mutating func readManifest(_ folder: URL) throws(CheckpointError) {
         let url = folder.appending(path: ModelManifest.fileName)
         guard FileKind(url) == .file else { return }
@@ -65,15 +65,15 @@ struct ModelParts: Sendable {
 
     // MARK: Files
 
-    /// Finds the parts of a model that comes as files of weights.
+    /// Finds the components of a model that consists of files of weights.
     ///
-    /// - Parameter url: a folder of such files, or one of them; the others are looked for beside it.
+    /// - Parameter url: a folder of such files, or one of them; the others are searched beside it.
     /// - Throws: `CheckpointError` of code `incomplete` that lists what is missing, or `unsupported`
-    ///   when it is not clear which of several files to take.
+    ///   if there are several files of a component.
     init(filesAt url: URL) throws(CheckpointError) {
         let isFile = FileKind(url) == .file
         var folder = isFile ? url.deletingLastPathComponent() : url
-        // ComfyUI's folders: the parts lie in neighbours.
+        // ComfyUI's folders: the components are in sibling folders.
         let isSorted = ["diffusion_models", "unet", "checkpoints"].contains(
             folder.lastPathComponent)
         if isFile, isSorted { folder.deleteLastPathComponent() }
@@ -124,7 +124,7 @@ struct ModelParts: Sendable {
         }
     }
 
-    /// Files of weights in a folder and below.
+    /// Files of weights in a folder and its subfolders.
     static func weightFiles(in folder: URL, depth: Int = depth) throws(CheckpointError) -> [URL] {
         var found: [URL] = []
         for name in try folderContents(folder) {
@@ -145,7 +145,7 @@ struct ModelParts: Sendable {
         return found
     }
 
-    /// What a file holds, by its tensors' names.
+    /// The components in a file, by tensor names.
     private static func components(of url: URL) throws(CheckpointError) -> [ModelComponent] {
         ModelComponent.found(in: try names(of: url)).keys.sorted { $0.rawValue < $1.rawValue }
     }
@@ -191,7 +191,7 @@ struct ModelParts: Sendable {
 }
 
 extension URL {
-    /// The same path as one that others can be relative to.
+    /// The same path as a base of relative ones.
     fileprivate var asFolder: URL { URL(filePath: path, directoryHint: .isDirectory) }
 }
 
@@ -205,7 +205,8 @@ extension ModelKind {
         }
     }
 
-    /// What a file's name says: Turbo, unless it is called base or as the base model's own file is.
+    /// The kind according to a file name: Turbo, unless it is named base or like the file of the base
+    /// model.
     init(fileName: String) {
         let words = fileName.lowercased().split { !$0.isLetter && !$0.isNumber }.map(String.init)
         // `z_image_bf16.safetensors`, `z-image-Q4_K_M.gguf`: the name and a number format alone.
@@ -221,6 +222,6 @@ extension ModelKind {
             && letters.count < word.count
     }
 
-    /// The schedule that the release of this kind has.
+    /// The noise schedule of the release of this kind.
     var scheduler: SchedulerConfig { self == .turbo ? .turbo : SchedulerConfig(shift: 6) }
 }

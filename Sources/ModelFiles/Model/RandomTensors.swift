@@ -16,13 +16,13 @@ import Tensors
 #endif
 
 extension TensorStore {
-    /// bf16 tensors of noise, the same in every run, for timing a model that is not at hand.
+    /// Deterministic bf16 tensors of noise, for benchmarks of a model without its weights.
     ///
-    /// They take next to no memory: a tensor is a stretch of addresses behind which the same few
-    /// megabytes lie over and over, from a place on that depends on its name. Matrices are scaled by
-    /// their depth, so that activations stay finite; weights of norms are near 1, biases near 0.
+    /// They use almost no memory: each tensor maps the same few megabytes repeatedly, from an offset
+    /// that depends on its name. Matrices are scaled by their depth, so that activations stay finite;
+    /// weights of norms are near 1, biases near 0.
     ///
-    /// - Throws: `CheckpointError` of code `writeFailed` when there is no room for a few megabytes.
+    /// - Throws: `CheckpointError` of code `writeFailed` if there is no space for a few megabytes.
     package static func random(_ specs: [TensorSpec]) throws(CheckpointError) -> TensorStore {
         var pools: [Noise: NoisePool] = [:]
         var tensors: [String: StoredTensor] = [:]
@@ -46,7 +46,7 @@ extension TensorStore {
     }
 }
 
-/// How the numbers of a tensor are spread.
+/// The distribution of a tensor's numbers.
 private struct Noise: Hashable {
     var mean: Float
     var deviation: Float
@@ -59,7 +59,7 @@ private struct Noise: Hashable {
     }
 }
 
-/// A few megabytes of noise in a file without a name.
+/// A few megabytes of noise in an unnamed file.
 private final class NoisePool {
     private static let bytes = 8 << 20
     private let descriptor: Int32
@@ -79,7 +79,7 @@ private final class NoisePool {
         let numbers = start.assumingMemoryBound(to: UInt16.self)
         var state = UInt64(noise.deviation.bitPattern) << 32 | UInt64(noise.mean.bitPattern)
         for index in 0..<(Self.bytes / 2) {
-            // SplitMix64; the sum of its four quarters is near enough to a normal number.
+            // SplitMix64; the sum of its four quarters approximates a normal distribution.
             state &+= 0x9E37_79B9_7F4A_7C15
             var z = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
             z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
@@ -87,7 +87,7 @@ private final class NoisePool {
             let sum = Int(z & 0xffff) + Int(z >> 16 & 0xffff) + Int(z >> 32 & 0xffff) + Int(z >> 48)
             let normal = Float(sum - 131_070) / 37_837
             let number = noise.mean + noise.deviation * normal
-            // To nearest: cutting bits off would make norms smaller than 1 on the average.
+            // Rounded to nearest: truncation would make norms smaller than 1 on average.
             numbers[index] = UInt16(truncatingIfNeeded: (number.bitPattern &+ 0x8000) >> 16)
         }
     }
@@ -96,7 +96,7 @@ private final class NoisePool {
         if descriptor >= 0 { close(descriptor) }
     }
 
-    /// `bytes` of the pool, repeated, from a page on that `offset` chooses.
+    /// Maps `bytes` of the repeated pool, from a page that `offset` selects.
     func region(bytes: Int, offset: UInt64) throws(CheckpointError) -> NoiseRegion {
         let page = PackedTable.page
         let length = PackedTable.roundUp(max(1, bytes), to: page)
@@ -123,15 +123,15 @@ private final class NoisePool {
     private static var failure: CheckpointError {
         CheckpointError(
             code: .writeFailed,
-            message: "no room for random weights in"
+            message: "no space for random weights in"
                 + " \(FileManager.default.temporaryDirectory.path.quoted):"
                 + " \(String(cString: strerror(errno))).")
     }
 }
 
-/// Addresses of a tensor of noise.
+/// The mapping of a tensor of noise.
 private final class NoiseRegion: @unchecked Sendable {
-    // Unchecked: never written, and neither moves nor ends before `deinit`.
+    // Unchecked: never written, and valid until `deinit`.
     let bytes: UnsafeRawBufferPointer
     private let start: UnsafeMutableRawPointer
     private let length: Int

@@ -15,13 +15,13 @@ package import Tensors
     package import Foundation
 #endif
 
-/// A file of packed weights, mapped so that all processes share its memory.
+/// A file of packed weights, mapped with memory shared by all processes.
 package struct PackedFile: Sendable {
     private let table: PackedTable
     private let mapping: SharedMapping
 
-    /// Opens a file that was packed from what `key` says; `nil` where there is none, or it is
-    /// damaged, cut short or packed from something else.
+    /// Opens a file that was packed from the source `key`; `nil` if it is missing, damaged, truncated
+    /// or packed from another source.
     package init?(url: URL, key: String) {
         let descriptor = open(url.path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
@@ -51,10 +51,10 @@ package struct PackedFile: Sendable {
         self.mapping = mapping
     }
 
-    /// How many matrices there are.
+    /// Number of matrices.
     package var count: Int { table.matrices.count }
 
-    /// The matrix of a name.
+    /// The matrix with a name.
     package subscript(name: String) -> PackedMatrix? {
         table.matrices[name].map { matrix in
             PackedMatrix(
@@ -66,14 +66,14 @@ package struct PackedFile: Sendable {
     }
 }
 
-/// Writes a file of packed weights, matrix by matrix, all or nothing.
+/// Writes a file of packed weights, matrix by matrix, atomically.
 package final class PackedFileWriter {
     private let file: AtomicFile
     private var table: PackedTable
     private var end = PackedTable.page
     private let limit: Int
 
-    /// Begins a file of at most `limit` bytes beside its final name.
+    /// Creates a temporary file of at most `limit` bytes in the final folder.
     ///
     /// - Throws: `CheckpointError` of code `writeFailed`, here and below.
     package init(url: URL, key: String, limit: Int) throws(CheckpointError) {
@@ -82,7 +82,7 @@ package final class PackedFileWriter {
         table = PackedTable(key: key)
     }
 
-    /// Writes a matrix and returns it as the file has it, so that the original may go.
+    /// Writes a matrix and returns it as mapped from the file, so that the original can be freed.
     package func append(
         _ matrix: PackedMatrix, named name: String
     ) throws(CheckpointError) -> PackedMatrix {
@@ -119,7 +119,7 @@ package final class PackedFileWriter {
             }, owner: mapping)
     }
 
-    /// Completes the file and gives it its name.
+    /// Completes and renames the file.
     package func finish() throws(CheckpointError) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
@@ -131,7 +131,7 @@ package final class PackedFileWriter {
         let header = PackedHeader(
             table: range, fileBytes: range.upperBound,
             tableHash: text.withUnsafeBytes { hash($0) })
-        // The header must not reach the disk before what it vouches for.
+        // The header must not reach the disk before the data that it validates.
         try file.synchronize()
         try header.bytes.withUnsafeBufferPointer { buffer throws(CheckpointError) in
             try file.write(UnsafeRawBufferPointer(buffer), at: 0)

@@ -6,43 +6,43 @@
     import Foundation
 #endif
 
-/// What a file of packed weights holds and for whom.
+/// The table of contents of a file of packed weights.
 ///
-/// The file is a header of 64 bytes in a page of its own, the matrices, each from a whole page on
-/// and its pieces at multiples of 64 bytes, and this table as JSON. The header is written last and
-/// has the file's length and a hash of the table, the table has hashes of both ends of every piece:
-/// a file whose writing was cut short never passes for a whole one.
+/// The file consists of a header of 64 bytes in a page of its own, the matrices, each at a page
+/// boundary with its parts at multiples of 64 bytes, and this table as JSON. The header is written
+/// last and has the file's length and a hash of the table, and the table has hashes of both ends of
+/// every part: an incompletely written file is always detected.
 struct PackedTable: Codable, Equatable {
-    /// A piece of a matrix.
+    /// A part of a matrix.
     struct Blob: Codable, Equatable {
         var offset: Int
         var count: Int
         /// Hash of the first and last bytes.
         var ends: UInt64
 
-        /// The bytes' place in the file.
+        /// Position in the file.
         var range: Range<Int> { offset..<(offset + count) }
     }
 
-    /// A matrix by its pieces.
+    /// A matrix by its parts.
     struct Matrix: Codable, Equatable {
         var numbers: [String: Int]
         var blobs: [String: Blob]
     }
 
-    /// What the matrices were packed from, and in which form.
+    /// Source and format of the matrices.
     var key: String
     /// Matrices by name.
     var matrices: [String: Matrix] = [:]
 
-    /// A matrix begins at a multiple of this, so that it can be mapped alone.
+    /// Alignment of a matrix, so that it can be mapped alone.
     static let page = 65_536
-    /// A piece begins at a multiple of this.
+    /// Alignment of a part.
     static let alignment = 64
-    /// Bytes at each end of a piece that its hash covers.
+    /// Number of bytes at each end of a part that its hash covers.
     private static let sample = 2048
 
-    /// Hash of the first and last bytes of a piece.
+    /// Hash of the first and last bytes of a part.
     static func ends(of bytes: UnsafeRawBufferPointer) -> UInt64 {
         hash(UnsafeRawBufferPointer(rebasing: bytes.prefix(sample)))
             ^ hash(UnsafeRawBufferPointer(rebasing: bytes.suffix(sample))) &* 31
@@ -57,14 +57,14 @@ struct PackedHeader: Equatable {
     private static let magic: UInt64 = 0x314c_454e_4150_4b49  // "IKPANEL1"
     static let byteCount = 64
 
-    /// Where the table is.
+    /// Position of the table.
     var table: Range<Int>
     /// Length of the whole file.
     var fileBytes: Int
     /// Hash of the table.
     var tableHash: UInt64
 
-    /// Describes a file.
+    /// Creates a header.
     init(table: Range<Int>, fileBytes: Int, tableHash: UInt64) {
         self.table = table
         self.fileBytes = fileBytes
@@ -82,7 +82,7 @@ struct PackedHeader: Equatable {
         return body + withUnsafeBytes(of: check.littleEndian) { Array($0) }
     }
 
-    /// Reads the header of a file; `nil` when it is none, or not of a file of this length.
+    /// Reads the header of a file; `nil` if it is invalid or the length of the file differs.
     init?(_ file: UnsafeRawBufferPointer) {
         guard file.count >= Self.byteCount else { return nil }
         func word(_ index: Int) -> UInt64 {

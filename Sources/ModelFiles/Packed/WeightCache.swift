@@ -15,25 +15,24 @@ package import Tensors
     public import Foundation
 #endif
 
-/// A folder of weights in the form that kernels read, so that only the first start has to pack.
+/// A cache of weights packed for the kernels, so that only the first start has to pack them.
 ///
-/// There is one file for each component of a model, precision and kind of kernels. Files are found
-/// by what they were packed from: a changed checkpoint gets a file of its own, and the oldest files
-/// make room. Everything that goes wrong here costs time, never a picture: the weights are then
-/// packed into memory as if there were no cache.
+/// There is one file for each component of a model, precision and kind of kernels. Files are keyed
+/// by their source: a changed checkpoint gets another file, and the least recently used files are
+/// evicted. Errors of the cache are not fatal: the weights are packed into memory instead.
 public struct WeightCache: Sendable {
-    /// Where the files are.
+    /// The folder of the files.
     public let folder: URL
-    /// Bytes that all files together may take.
+    /// Maximum number of bytes of all files.
     public var limit: Int
-    /// Components with fewer bytes are packed faster than a file is worth.
+    /// Components with fewer bytes are not cached, since packing them is fast.
     public var minimum: Int
-    /// Told, in one sentence, when the cache could not be used.
+    /// Receives a sentence when the cache cannot be used.
     private let warn: @Sendable (String) -> Void
 
     static let suffix = ".panels"
 
-    /// A cache in `folder`, which is made when it is first needed.
+    /// Creates a cache in `folder`, which is created on first use.
     public init(
         folder: URL, limit: Int = 64 << 30, minimum: Int = 256 << 20,
         warn: @escaping @Sendable (String) -> Void = { _ in }
@@ -61,11 +60,11 @@ public struct WeightCache: Sendable {
     struct Entry: Equatable {
         var url: URL
         var bytes: Int
-        /// When it was last used, in nanoseconds.
+        /// Time of the last use, in nanoseconds.
         var used: Int
     }
 
-    /// All files, the one that was not used for longest first.
+    /// All files, the least recently used first.
     var entries: [Entry] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
         return names.filter { $0.hasSuffix(Self.suffix) }.compactMap { name in
@@ -79,7 +78,7 @@ public struct WeightCache: Sendable {
         }.sorted { ($0.used, $0.url.path) < ($1.used, $1.url.path) }
     }
 
-    /// Number of files, and bytes of all together.
+    /// Number of files, and of their bytes.
     public var contents: (files: Int, bytes: Int) {
         let entries = entries
         return (entries.count, entries.reduce(0) { $0 + $1.bytes })
@@ -87,14 +86,14 @@ public struct WeightCache: Sendable {
 
     // MARK: - Use
 
-    /// Opens the weights of a component, or begins to store them.
+    /// Opens the weights of a component, or starts to store them.
     ///
     /// - Parameters:
     ///   - component: beginning of the file's name.
-    ///   - store: the checkpoint that they are packed from.
-    ///   - form: the device's name for what it packs.
-    ///   - bytes: what they will take, roughly.
-    /// - Returns: `nil` where the cache is of no use.
+    ///   - store: the source checkpoint.
+    ///   - form: the device's name of the packed format.
+    ///   - bytes: estimated size.
+    /// - Returns: `nil` if the cache cannot be used.
     package func session(
         _ component: String, of store: TensorStore, form: String, bytes: Int
     ) -> WeightCacheSession? {
@@ -112,7 +111,7 @@ public struct WeightCache: Sendable {
                     + " choose another folder with INKSTONE_CACHE.")
             return nil
         }
-        // Another process may have packed them while this one waited.
+        // Another process may have packed them while this one waited for the lock.
         if let file = opened(url, key) { return WeightCacheSession(.reading(file)) }
         removeLeftovers(of: name)
         guard makeRoom(for: bytes, except: url) else { return nil }
@@ -125,14 +124,14 @@ public struct WeightCache: Sendable {
         }
     }
 
-    /// Says that a session came to nothing.
+    /// Reports that a session failed.
     package func report(_ error: CheckpointError) {
         warn("weights are packed into memory, not into the cache: \(error.description)")
     }
 
     private func opened(_ url: URL, _ key: String) -> PackedFile? {
         guard let file = PackedFile(url: url, key: key) else { return nil }
-        // Marks it as used now; where that is not allowed, it only looks older than it is.
+        // Updates the time of use; without the permission it is evicted earlier.
         utimes(url.path, nil)
         return file
     }
@@ -140,13 +139,13 @@ public struct WeightCache: Sendable {
     private func lockURL(_ name: String) -> URL { folder.appending(path: ".\(name).lock") }
 
     private func makeFolder() -> Bool {
-        // Nobody else may put weights here: a file is trusted once its hashes agree.
+        // Not writable by others: a file is trusted if its hashes match.
         (try? FileManager.default.createDirectory(
             at: folder, withIntermediateDirectories: true,
             attributes: [.posixPermissions: 0o700])) != nil
     }
 
-    /// Removes what killed processes left: all of this name, whose lock is held, and what is old.
+    /// Removes temporary files of killed processes: those of this name, whose lock is held, and old ones.
     private func removeLeftovers(of name: String) {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
         for other in names where other.hasPrefix(".") && other.hasSuffix(".tmp") {
@@ -158,7 +157,7 @@ public struct WeightCache: Sendable {
         }
     }
 
-    /// Removes the oldest files until another fits; says whether it does.
+    /// Evicts the oldest files until another fits; returns whether it does.
     private func makeRoom(for bytes: Int, except url: URL) -> Bool {
         guard bytes <= limit else {
             warn(
@@ -172,7 +171,7 @@ public struct WeightCache: Sendable {
         var total = entries.reduce(0) { $0 + $1.bytes }
         while total + bytes > limit, !entries.isEmpty {
             let oldest = entries.removeFirst()
-            // Whoever has it mapped keeps it until the end.
+            // Processes that have it mapped keep it.
             unlink(oldest.url.path)
             total -= oldest.bytes
         }
@@ -191,11 +190,11 @@ public struct WeightCache: Sendable {
 
 /// The packed weights of one component while a model is loaded.
 package final class WeightCacheSession: @unchecked Sendable {
-    // Unchecked: a model is loaded by one thread, and what it loaded does not come back here.
+    // Unchecked: a model is loaded by one thread, and is not used here afterwards.
 
-    /// What becomes of the weights.
+    /// Whether weights are read or written.
     enum State {
-        /// They are there.
+        /// They are in the cache.
         case reading(PackedFile)
         /// They are packed and written.
         case writing(PackedFileWriter, FileLock)
@@ -204,7 +203,7 @@ package final class WeightCacheSession: @unchecked Sendable {
     }
 
     private var state: State
-    /// Whether the weights were there.
+    /// Whether the weights were in the cache.
     package let isWarm: Bool
 
     init(_ state: State) {
@@ -212,14 +211,14 @@ package final class WeightCacheSession: @unchecked Sendable {
         if case .reading = state { isWarm = true } else { isWarm = false }
     }
 
-    /// A matrix from the file, or `nil` when it has to be packed.
+    /// A matrix of the file, or `nil` if it has to be packed.
     package func matrix(named name: String) throws(CheckpointError) -> PackedMatrix? {
         guard case .reading(let file) = state else { return nil }
         guard let matrix = file[name] else { throw unfit(name) }
         return matrix
     }
 
-    /// Stores a matrix; the result is the same one in the file.
+    /// Stores a matrix; returns it as mapped from the file.
     package func store(
         _ matrix: PackedMatrix, named name: String
     ) throws(CheckpointError) -> PackedMatrix {
@@ -227,19 +226,19 @@ package final class WeightCacheSession: @unchecked Sendable {
         return try writer.append(matrix, named: name)
     }
 
-    /// An error about a matrix that the device does not take.
+    /// An error about a matrix that the device rejects.
     package func unfit(_ name: String) -> CheckpointError {
         CheckpointError(
             code: .badTensor, message: "the cache has no usable matrix \(name.quoted).",
             remedy: "Remove the files in the cache folder.")
     }
 
-    /// Completes the file and lets other processes have it.
+    /// Completes the file and publishes it to other processes.
     package func finish() throws(CheckpointError) {
         defer { state = .done }
         if case .writing(let writer, _) = state { try writer.finish() }
     }
 
-    /// Forgets the file.
+    /// Discards the file.
     package func discard() { state = .done }
 }

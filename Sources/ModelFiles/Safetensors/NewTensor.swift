@@ -8,9 +8,9 @@ public import Tensors
     public import Foundation
 #endif
 
-/// A tensor in memory, to be written to a file.
+/// A tensor in memory that is written to a file.
 public struct NewTensor: Sendable, Equatable {
-    /// Row-major numbers of one of the types that are written.
+    /// Row-major numbers of a supported type.
     public enum Numbers: Sendable, Equatable {
         /// 32-bit floating point.
         case f32([Float])
@@ -21,7 +21,7 @@ public struct NewTensor: Sendable, Equatable {
         /// The bits of bf16 numbers.
         case bf16([UInt16])
 
-        /// bf16 numbers nearest to f32 ones; halfway, the even one.
+        /// Rounds f32 numbers to bf16, to nearest even.
         public static func bf16(rounding numbers: [Float]) -> Numbers {
             .bf16(numbers.map(\.bfloat16Bits))
         }
@@ -53,9 +53,7 @@ public struct NewTensor: Sendable, Equatable {
 }
 
 extension SafetensorsFile {
-    /// Writes a file of tensors that are in memory.
-    ///
-    /// The file appears complete or not at all.
+    /// Writes tensors in memory to a file, atomically.
     ///
     /// - Throws: `CheckpointError` of code `writeFailed`, also when numbers and shape do not agree.
     public static func write(
@@ -80,7 +78,7 @@ extension SafetensorsFile {
 }
 
 extension Float {
-    /// The upper half of the number's bits, rounded to nearest even; a NaN stays one.
+    /// The number rounded to bf16, to nearest even; NaN is preserved.
     fileprivate var bfloat16Bits: UInt16 {
         let bits = bitPattern
         // A carry from rounding could turn a NaN's bits into those of infinity.

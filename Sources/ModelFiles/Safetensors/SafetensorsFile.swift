@@ -6,21 +6,21 @@
     public import Foundation
 #endif
 
-/// A safetensors file, mapped into memory for as long as it or one of its tensors is in use.
+/// A safetensors file, mapped into memory while it or one of its tensors is in use.
 ///
-/// The file must not be changed or shortened in the meantime; see the note at the mapping.
+/// The file must not be modified or truncated during that time; see ``MappedFile``.
 ///
 /// - Source: the format description of safetensors (`README.md`, section "Format").
 public final class SafetensorsFile: Sendable {
-    /// Where the file was opened.
+    /// Location of the file.
     public let url: URL
     /// Tensors by name.
     public let tensors: [String: TensorEntry]
-    /// The texts that the file carries about itself.
+    /// The file's text metadata.
     public let metadata: [String: String]
 
-    /// Tells this file from every other: its path without links, what the system knows of it, and
-    /// a hash of its header.
+    /// Identifies this file: its path without links, device, inode, size, time of modification, and a
+    /// hash of its header.
     package let identity: String
 
     private let file: MappedFile
@@ -48,7 +48,7 @@ public final class SafetensorsFile: Sendable {
         return UnsafeRawBufferPointer(rebasing: file.bytes[entry.byteRange])
     }
 
-    /// A tensor that keeps this file open, or `nil` if there is none of that name.
+    /// The tensor of a name, which keeps this file open, or `nil`.
     public func tensor(named name: String) -> StoredTensor? {
         tensors[name].map { entry in
             StoredTensor(

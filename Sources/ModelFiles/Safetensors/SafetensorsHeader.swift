@@ -2,22 +2,22 @@
 
 import Tensors
 
-/// The description at the start of a safetensors file, checked in every respect.
+/// The validated header of a safetensors file.
 ///
 /// A file is a 64-bit little-endian length, a JSON object of that length, and the tensors' bytes.
-/// Everything in it may be a lie, so nothing is allocated or trusted before it is checked against
-/// the file's real size.
+/// The content is untrusted: everything is checked against the file's actual size before memory is
+/// allocated.
 struct SafetensorsHeader {
     /// Tensors by name.
     private(set) var tensors: [String: TensorEntry] = [:]
-    /// The texts under `__metadata__`.
+    /// The text metadata under `__metadata__`.
     private(set) var metadata: [String: String] = [:]
-    /// Bytes before the tensors'.
+    /// Number of bytes before those of the tensors.
     let byteCount: Int
 
-    /// Longest header that is read; one of 521 tensors has some 60 kB.
+    /// Maximum length of a header; one of 521 tensors has about 60 kB.
     static let byteLimit = 100_000_000
-    /// Most tensors and most metadata texts of one file.
+    /// Maximum number of tensors, and of metadata texts, of one file.
     static let entryLimit = 100_000
 
     private static let metadataKey = "__metadata__"
@@ -36,7 +36,7 @@ struct SafetensorsHeader {
         }
         let length = UInt64(littleEndian: file.loadUnaligned(as: UInt64.self))
         guard length <= UInt64(min(Self.byteLimit, file.count - prefix)) else {
-            // What a person most often has instead of a safetensors file starts like this.
+            // Formats that are often mistaken for safetensors begin like this.
             if let other = ForeignFormat(file) { throw other.error(name) }
             if length > UInt64(Self.byteLimit) {
                 throw Self.bad(
@@ -157,7 +157,7 @@ struct SafetensorsHeader {
             dtype: dtype, shape: raw.shape, byteRange: (dataStart + begin)..<(dataStart + end))
     }
 
-    /// Gaps between tensors are let through; shared bytes are not.
+    /// Gaps between tensors are accepted; overlaps are not.
     private func checkOverlaps(_ file: String) throws(CheckpointError) {
         let order = tensors.filter { !$0.value.byteRange.isEmpty }
             .sorted { $0.value.byteRange.lowerBound < $1.value.byteRange.lowerBound }
@@ -181,7 +181,7 @@ struct SafetensorsHeader {
     }
 }
 
-/// What a header says about one tensor, before it is believed.
+/// The unvalidated entry of one tensor.
 private struct RawEntry {
     var dtype = ""
     var shape: [Int] = []

@@ -2,10 +2,10 @@
 
 import Tensors
 
-/// The header of a safetensors file to be written, and where each tensor goes.
+/// The header of a new safetensors file, and the position of each tensor.
 ///
-/// Tensors follow each other without gaps, widest numbers first, then by name: so every tensor is
-/// aligned to its own numbers, and the same tensors give the same file.
+/// Tensors are stored without gaps, sorted by element size and name: so every tensor is aligned to
+/// its element size, and the same tensors give the same file.
 struct SafetensorsLayout {
     /// Length and JSON text; a multiple of 8 bytes.
     let header: [UInt8]
@@ -16,8 +16,7 @@ struct SafetensorsLayout {
 
     /// Lays out a file.
     ///
-    /// - Throws: `CheckpointError` of code `writeFailed` for names that occur twice and shapes that
-    ///   cannot be.
+    /// - Throws: `CheckpointError` of code `writeFailed` for duplicate names and invalid shapes.
     init(
         _ tensors: [SafetensorsWriter.Declaration], metadata: [String: String], path: String
     ) throws(CheckpointError) {

@@ -8,7 +8,7 @@ public import Tensors
     public import Foundation
 #endif
 
-/// Writes a safetensors file of any size, tensor by tensor, all or nothing.
+/// Writes a safetensors file of any size, tensor by tensor, atomically.
 ///
 /// ```swift
 /// var writer = try SafetensorsWriter(
@@ -17,9 +17,9 @@ public import Tensors
 /// try writer.finish()
 /// ```
 ///
-/// The bytes go to a hidden file in the same folder, which takes the final name in `finish()`,
-/// after it has reached the disk. Until then an older file of that name stays; a writer that is
-/// dropped before leaves nothing behind.
+/// The bytes are written to a hidden file in the same folder, which `finish()` synchronizes and
+/// renames. Until then an existing file of that name stays; a writer that is released earlier
+/// removes its file.
 public struct SafetensorsWriter: ~Copyable {
     /// A tensor that will be written.
     public struct Declaration: Sendable, Equatable {
@@ -39,10 +39,10 @@ public struct SafetensorsWriter: ~Copyable {
     }
 
     private let file: AtomicFile
-    /// Bytes of each tensor that are still to come, counted from the start of the file.
+    /// The range of each tensor that is not written yet, counted from the start of the file.
     private var remaining: [String: Range<Int>]
 
-    /// Begins a file and writes its header.
+    /// Creates a file and writes its header.
     ///
     /// - Throws: `CheckpointError` of code `writeFailed`.
     public init(
@@ -58,7 +58,7 @@ public struct SafetensorsWriter: ~Copyable {
         remaining = layout.ranges
     }
 
-    /// Appends bytes to a tensor; tensors may take turns.
+    /// Appends bytes to a tensor; tensors may be written in any order.
     ///
     /// - Throws: `CheckpointError` of code `writeFailed`, also for a tensor that was not declared
     ///   or is full.
@@ -75,7 +75,7 @@ public struct SafetensorsWriter: ~Copyable {
         remaining[name] = (range.lowerBound + bytes.count)..<range.upperBound
     }
 
-    /// Appends numbers to a tensor as they lie in memory; the caller answers for their type.
+    /// Appends numbers to a tensor as stored in memory; their type is not checked.
     ///
     /// - Throws: `CheckpointError`, as `append(_:to:)` for bytes does.
     public mutating func append<Number: BitwiseCopyable>(
@@ -86,7 +86,7 @@ public struct SafetensorsWriter: ~Copyable {
         }
     }
 
-    /// Completes the file and gives it its name.
+    /// Completes and renames the file.
     ///
     /// - Throws: `CheckpointError` of code `writeFailed`, also when bytes are missing.
     public consuming func finish() throws(CheckpointError) {

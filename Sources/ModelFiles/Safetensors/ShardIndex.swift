@@ -6,15 +6,15 @@
     import Foundation
 #endif
 
-/// An index file: which tensor lies in which safetensors file beside it.
+/// An index of tensors in several safetensors files of the same folder.
 struct ShardIndex {
     /// File name by tensor name.
     let fileNames: [String: String]
 
-    /// Most files of one checkpoint.
+    /// Maximum number of files of one checkpoint.
     static let fileLimit = 1_000
 
-    /// Reads an index, and refuses file names that lead out of its folder.
+    /// Reads an index, and rejects file names outside its folder.
     ///
     /// - Throws: `CheckpointError` of code `badConfig`, `notFound` or `unreadable`.
     init(contentsOf url: URL) throws(CheckpointError) {
