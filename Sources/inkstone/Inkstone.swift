@@ -7,18 +7,18 @@ import Engine
 struct Inkstone: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inkstone",
-        abstract: "Make pictures from Chinese and English prompts with Z-Image models.",
+        abstract: "Generate images from Chinese and English prompts with Z-Image models.",
         discussion: """
             Try: inkstone generate "a red apple on a blue background"
             Or:  inkstone serve, and open http://127.0.0.1:7860
 
             Exit status:
               0    done
-              64   an option or a value makes no sense
-              65   a model, LoRA or picture file is damaged or of another kind
-              66   a file or folder is not there, or may not be read or written
+              64   an option or a value is invalid
+              65   a model, LoRA or image file is damaged or of an unsupported kind
+              66   a file or folder does not exist, or cannot be read or written
               70   a number overflowed, the disk is full, or another failure
-              75   too little memory, or a port is taken
+              75   too little memory, or a port is in use
               130  interrupted
             """,
         version: "inkstone \(version)",

@@ -33,7 +33,7 @@ import Testing
                 "port: {a: 1}\n",
                 "Line 1 of 'inkstone.yaml': port: the value must be a text, a number, or a list"
             ),
-            ("config: other.yaml\n", "a configuration cannot name another one"),
+            ("config: other.yaml\n", "a configuration cannot include another one"),
             ("port: [\n", "is not valid YAML"),
             ("- port\n", "must hold lines such as 'port: 9997'"),
         ] {
@@ -90,7 +90,7 @@ import Testing
         #expect(try server.post("/v1/images/generations", request).hasPrefix("HTTP/1.1 200"))
         let result = try await Program.run(["backup", "copy", "--data", "data"], in: folder)
         #expect(result.status == 0)
-        #expect(result.output == "copied the jobs and 1 picture to copy\n")
+        #expect(result.output == "copied the jobs and 1 image to copy\n")
         let again = try await Program.run(["backup", "copy", "--data", "data"], in: folder)
         #expect(again.status == 70)
         #expect(

@@ -28,7 +28,7 @@ import Testing
     private static let usage: [Case] = [
         Case(
             "generate", status: 64,
-            says: "Expected a prompt, got none; write what to draw in quotation marks."),
+            says: "Expected a prompt, got none; write it in quotation marks."),
         Case(
             "generate", "a", "cat", status: 64,
             says: "Expected one prompt, got 2 words; put the prompt in quotation marks."),
@@ -59,10 +59,10 @@ import Testing
                 + " \(generateHint)"),
         Case(
             "generate", "x", "--strength", "0.5", status: 64,
-            says: "--strength needs --image, the picture to start from. \(generateHint)"),
+            says: "--strength needs --image, the source image. \(generateHint)"),
         Case(
             "generate", "x", "--mask", "m.png", status: 64,
-            says: "--mask needs --image, the picture to draw on. \(generateHint)"),
+            says: "--mask needs --image, the source image. \(generateHint)"),
         Case(
             "generate", "x", "--trace", "t.safetensors", "--count", "2", status: 64,
             says: "--trace and --latents work with --count 1 only. \(generateHint)"),
@@ -86,7 +86,7 @@ import Testing
                 + " See 'inkstone serve --help' for more information."),
         Case(
             "serve", "--model", "a", "--model", "b", "--lora", "x.safetensors", status: 64,
-            says: "--lora goes with one --model, got 2; which one it is for is not said."
+            says: "--lora requires exactly one --model, got 2."
                 + " See 'inkstone serve --help' for more information."),
         Case(
             "serve", "--port", "70000", status: 64,
@@ -158,7 +158,7 @@ import Testing
                 + " file. Give the folder that holds model_index.json."),
         Case(
             "models", "remove", "emoji-nano", "--yes", status: 64,
-            says: "'emoji-nano' comes with the program; only models of your own are removed."),
+            says: "'emoji-nano' comes with the program; only your own models can be removed."),
         Case(
             "models", "pull", "nope", status: 64,
             says: "'nope' is no repository, expected OWNER/NAME or one of z-image, z-image-turbo."),
@@ -180,8 +180,9 @@ import Testing
             says: "Cannot read 'nope.png': expected a file, found none. Check the path."),
         Case(
             "generate", "x", "--image", "garbage", status: 65,
-            says: "'garbage' is no picture to start from. Expected a PNG, JPEG or WebP image, found"
-                + " 6 bytes that begin with 68 65 6c 6c 6f 0a. Convert the image to one of these"
+            says:
+                "'garbage' is not a usable source image. Expected a PNG, JPEG or WebP image, found 6"
+                + " bytes that begin with 68 65 6c 6c 6f 0a. Convert the image to one of these"
                 + " formats."),
         Case(
             "generate", "x", "--latents", "nope.safetensors", status: 66,

@@ -85,9 +85,9 @@ import Testing
                 "--json",
             ] + Program.small, in: folder)
         let expected = [
-            "--negative-prompt changes nothing without guidance; add --guidance-scale with a number"
+            "--negative-prompt has no effect without guidance; add --guidance-scale with a number"
                 + " above 0.",
-            "The prompt is longer than the model reads; its end was cut off.",
+            "The prompt exceeds the model's token limit and was truncated.",
         ]
         #expect(result.status == 0)
         #expect(result.errors == expected.map { "inkstone: \($0)\n" }.joined())

@@ -58,7 +58,7 @@ import Testing
         #expect(row["defaults"] == "128x128, 8 steps, guidance 0.0")
         #expect(row["trained at"] == "128x128, 192x192")
         #expect(
-            row["limits"] == "up to 512x512 in multiples of 16, 200 steps, 10 pictures at once")
+            row["limits"] == "up to 512x512 in multiples of 16, 200 steps, 10 images per request")
     }
 
     @Test("a model is packed beforehand and removed")
@@ -68,7 +68,7 @@ import Testing
         try FileManager.default.createDirectory(at: models, withIntermediateDirectories: true)
         try FileManager.default.copyItem(at: Program.model, to: models.appending(path: "copy"))
         let environment = ["INKSTONE_MODELS": models.path]
-        for words in ["packed", "was packed already"] {
+        for words in ["packed", "already packed"] {
             let result = try await Program.run(
                 ["models", "quantize", "copy", "--precision", "int8", "--cache-dir", "cache"],
                 in: folder, environment: environment)
@@ -81,7 +81,7 @@ import Testing
         #expect(unasked.status == 64 && unasked.errors.contains("--yes"))
         let removed = try await Program.run(
             ["models", "remove", "copy", "--yes"], in: folder, environment: environment)
-        #expect(removed.status == 0 && removed.output == "copy is removed.\n")
+        #expect(removed.status == 0 && removed.output == "copy was removed.\n")
         #expect(try FileManager.default.contentsOfDirectory(atPath: models.path).isEmpty)
     }
 

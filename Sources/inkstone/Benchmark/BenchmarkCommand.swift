@@ -9,7 +9,7 @@ package import ZImage
 
 extension RandomModel: ExpressibleByArgument {}
 
-/// `inkstone benchmark`: speed of the engine, as shares of this machine's measured peak.
+/// `inkstone benchmark`: speed of the engine, relative to this machine's measured peak.
 struct BenchmarkCommand: ParsableCommand {
     enum Subject: String, ExpressibleByArgument, CaseIterable {
         case kernels, block, lora, step, text, decoder, image
@@ -17,7 +17,7 @@ struct BenchmarkCommand: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "benchmark",
-        abstract: "Measure the engine, each figure as a share of this machine's measured peak.",
+        abstract: "Measure the engine, relative to this machine's measured peak.",
         usage: "inkstone benchmark [<subject>] [<options>]",
         discussion: """
             Operations are two a multiply-add, of products, convolutions and attention. The peak is \
@@ -46,7 +46,7 @@ struct BenchmarkCommand: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Side of the picture of a step, decoder or image run; the model's default if not given.",
+            "Image side of a step, decoder or image run; the model's default if not given.",
             valueName: "px"))
     var size: Int?
 
@@ -58,7 +58,7 @@ struct BenchmarkCommand: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Runs of each figure; the median is shown.", valueName: "n"))
+        help: ArgumentHelp("Runs of each measurement; the median is reported.", valueName: "n"))
     var `repeat` = 5
 
     @Option(
@@ -67,7 +67,7 @@ struct BenchmarkCommand: ParsableCommand {
             valueName: "name|folder"))
     var model: String?
 
-    @Option(help: "Measure a model of real sizes with noise for weights; needs no files.")
+    @Option(help: "Measure a model of real size with random weights; needs no files.")
     var randomWeights: RandomModel?
 
     @Option(
@@ -87,7 +87,7 @@ struct BenchmarkCommand: ParsableCommand {
             throw ValidationError("--size must be a multiple of 16, got \(size).")
         }
         if model != nil, randomWeights != nil {
-            throw ValidationError("--model and --random-weights exclude each other.")
+            throw ValidationError("--model and --random-weights are mutually exclusive.")
         }
         if tokens != nil, ![.kernels, .block, .lora, .text].contains(subject) {
             throw ValidationError("--tokens is for kernels, block, lora and text.")
@@ -119,7 +119,7 @@ struct BenchmarkCommand: ParsableCommand {
         case .text: results = [try bench.text(tokens: tokens ?? 40)]
         case .decoder: results = [try bench.decoder(width: width, height: height)]
         case .image:
-            // Nothing is kept: each picture is a new one.
+            // Nothing is cached: every image is generated.
             let pipeline = try Pipeline(model: model, device: device, promptCache: nil)
             results = [
                 try bench.image(
@@ -137,7 +137,7 @@ struct BenchmarkCommand: ParsableCommand {
         guard let random = randomWeights ?? (isPart && model == nil ? .zImageTurbo : nil) else {
             return try ModelOptions.open(model ?? ModelLocator.embeddedModel)
         }
-        // Only whole pictures need its tokenizer.
+        // Only complete images need its tokenizer.
         return try random.directory(
             tokenizerOf: subject == .image
                 ? try ModelLocator().locate(ModelLocator.embeddedModel) : URL(filePath: "/"))

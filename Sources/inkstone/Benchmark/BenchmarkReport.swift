@@ -4,7 +4,7 @@ import Engine
 import Foundation
 import Tensors
 
-/// What `inkstone benchmark` prints: lines for people, or one JSON object.
+/// The output of `inkstone benchmark`: lines of text, or one JSON object.
 struct BenchmarkReport {
     private struct Figure: Encodable {
         let name: String
@@ -38,7 +38,7 @@ struct BenchmarkReport {
         }
     }
 
-    /// The figures of all results together, and each by itself.
+    /// The totals of all results, and each result.
     private struct Body: Encodable {
         let subject: String
         let model: String

@@ -8,10 +8,10 @@ import Service
 struct BackupCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backup",
-        abstract: "Copy jobs, pictures and keys of a data folder, also while a server uses it.",
+        abstract: "Copy jobs, images and keys of a data folder, also while a server uses it.",
         discussion: "To restore, give the copy to 'inkstone serve --data'.")
 
-    @Argument(help: "Folder to make; it must not exist yet.")
+    @Argument(help: "Target folder; it must not exist.")
     var target: String
 
     @Option(
@@ -23,6 +23,6 @@ struct BackupCommand: ParsableCommand {
     func run() throws {
         let count = try JobBackup.copy(
             DataOptions.folder(data), to: URL(filePath: target))
-        print("copied the jobs and \(count) picture\(count == 1 ? "" : "s") to \(target)")
+        print("copied the jobs and \(count) image\(count == 1 ? "" : "s") to \(target)")
     }
 }

@@ -5,34 +5,34 @@ public import Engine
 import Foundation
 public import Service
 
-/// `inkstone keys`: who may use the service.
+/// `inkstone keys`: manages the API keys of the service.
 struct KeysCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "keys",
-        abstract: "Make, list and revoke API keys; where there is one, everybody must show one.",
+        abstract: "Create, list and revoke API keys; with at least one, every request needs a key.",
         subcommands: [Add.self, List.self, Revoke.self])
 
     struct Add: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Make a key and print it; it cannot be shown again.")
+            abstract: "Create a key and print it; it cannot be shown again.")
 
-        @Argument(help: "A name for the key: who holds it.")
+        @Argument(help: "Name of the key, such as that of its holder.")
         var name: String
 
-        @Option(help: "What its holder may do.")
+        @Option(help: "Scope of the key.")
         var scope = APIKey.Scope.generate
 
         @Option(
             parsing: .unconditional,
-            help: ArgumentHelp("Requests that may be in progress at once.", valueName: "count"))
+            help: ArgumentHelp("Maximum number of concurrent requests.", valueName: "count"))
         var concurrency: Int?
 
         @Option(
             parsing: .unconditional,
-            help: ArgumentHelp("Requests that may come in a minute.", valueName: "count"))
+            help: ArgumentHelp("Maximum number of requests per minute.", valueName: "count"))
         var perMinute: Int?
 
-        @Option(help: "The highest priority that its holder may ask for.")
+        @Option(help: "Maximum priority of requests with the key.")
         var priority = Priority.normal
 
         @OptionGroup var place: KeyPlace
@@ -54,7 +54,7 @@ struct KeysCommand: ParsableCommand {
     }
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List the keys there are.")
+        static let configuration = CommandConfiguration(abstract: "List the keys.")
 
         @OptionGroup var place: KeyPlace
 
@@ -73,7 +73,7 @@ struct KeysCommand: ParsableCommand {
 
     struct Revoke: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Take a key out of use, in a running server too.")
+            abstract: "Revoke a key; running servers apply it at once.")
 
         @Argument(help: "The key's name.")
         var name: String
@@ -84,7 +84,7 @@ struct KeysCommand: ParsableCommand {
     }
 }
 
-/// Where keys are kept: with the jobs of the server that they are for.
+/// The data folder of a server, which contains its keys.
 struct KeyPlace: ParsableArguments {
     @Option(
         help: ArgumentHelp(

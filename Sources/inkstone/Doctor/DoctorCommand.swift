@@ -7,11 +7,11 @@ import ModelFiles
 import Tensors
 import ZImage
 
-/// `inkstone doctor`: what this machine has and lacks.
+/// `inkstone doctor`: checks the machine.
 struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Say what this machine has and lacks: processor, memory, disk, ports, models.")
+        abstract: "Check this machine: processor, memory, disk, ports, models.")
 
     @Option(parsing: .unconditional, help: ArgumentHelp("Port of the API.", valueName: "port"))
     var port = 9997
@@ -23,7 +23,7 @@ struct DoctorCommand: ParsableCommand {
         try checkPorts(port, pagePort)
     }
 
-    /// One thing that was looked at.
+    /// The result of one check.
     private struct Finding {
         var isGood: Bool
         var text: String
@@ -51,7 +51,7 @@ struct DoctorCommand: ParsableCommand {
             + " \(CPUBackend.bestPrecision(parameters: .max).rawValue)"
         guard kernels.count > 1 else {
             return Finding(
-                isGood: false, text: text + "; without AVX2 a picture takes several times as long")
+                isGood: false, text: text + "; without AVX2 an image takes several times as long")
         }
         return Finding(isGood: true, text: text)
     }
@@ -75,7 +75,7 @@ struct DoctorCommand: ParsableCommand {
         }
         return Finding(
             isGood: free.intValue > 1_000_000_000,
-            text: "disk: \(free.intValue.asBytes) free in \(folder); a picture takes about 2 MB, a"
+            text: "disk: \(free.intValue.asBytes) free in \(folder); an image takes about 2 MB, a"
                 + " Z-Image-Turbo folder about 33 GB")
     }
 

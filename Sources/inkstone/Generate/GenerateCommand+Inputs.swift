@@ -8,7 +8,7 @@ import Tensors
 import ZImage
 
 extension GenerateCommand {
-    /// The request that the options make, checked against the limits of a model that is not loaded.
+    /// The request of the options, validated against the limits of a model that is not loaded.
     func makeRequest(
         _ prompt: String, model: ModelDirectory, device: CPUBackend
     ) throws -> ImageRequest {
@@ -32,7 +32,7 @@ extension GenerateCommand {
 
     private func readSource() throws -> ImageRequest.Source? {
         guard let image else { return nil }
-        let picture = try Self.read(image, as: "picture to start from")
+        let picture = try Self.read(image, as: "usable source image")
         let mask = try mask.map { try Self.read($0, as: "mask") }
         return ImageRequest.Source(
             image: picture, strength: strength ?? (mask == nil ? 0.6 : 1), mask: mask)
@@ -42,15 +42,15 @@ extension GenerateCommand {
         do {
             return try ImageFile.read(from: file).image
         } catch {
-            // The decoder has seen the bytes alone.
+            // The decoder does not know the name of the file.
             guard !error.message.contains(file) else { throw error }
-            throw CommandError(ExitStatus(error), "'\(file)' is no \(use). \(error)")
+            throw CommandError(ExitStatus(error), "'\(file)' is not a \(use). \(error)")
         }
     }
 
     /// The initial noise from `--latents`.
     ///
-    /// - Shapes: `[C, h, w]` or `[1, C, h, w]`, where h and w are the picture's sides over the
+    /// - Shapes: `[C, h, w]` or `[1, C, h, w]`, where h and w are the image size divided by the
     ///   autoencoder's scale.
     func readNoise(request: ImageRequest, model: ModelDirectory) throws -> [Float]? {
         guard let latents else { return nil }
@@ -77,8 +77,8 @@ extension GenerateCommand {
         guard numbers.allSatisfy(\.isFinite) else {
             throw CommandError(
                 .badFile,
-                "Tensor '\(name)' of '\(latents)' holds a number that is not finite; write it"
-                    + " anew.")
+                "Tensor '\(name)' of '\(latents)' has a number that is not finite; write it"
+                    + " again.")
         }
         return numbers
     }

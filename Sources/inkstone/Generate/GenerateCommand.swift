@@ -8,10 +8,10 @@ import ModelFiles
 import Tensors
 import ZImage
 
-/// `inkstone generate`: one prompt, one or more picture files.
+/// `inkstone generate`: generates image files from one prompt.
 struct GenerateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "generate", abstract: "Make a picture from a prompt.",
+        commandName: "generate", abstract: "Generate an image from a prompt.",
         usage: "inkstone generate <prompt> [<options>]",
         discussion: """
             Examples:
@@ -23,43 +23,43 @@ struct GenerateCommand: ParsableCommand {
             tells a model's defaults.
             """)
 
-    @Argument(help: "What to draw, in Chinese or English, in quotation marks.")
+    @Argument(help: "Prompt in Chinese or English, in quotation marks.")
     var prompt: [String] = []
 
     @Option(help: ArgumentHelp("Name of a model, or its folder.", valueName: "name|folder"))
     var model = ModelLocator.embeddedModel
 
     @Option(
-        help: ArgumentHelp("What to lead away from; needs --guidance-scale.", valueName: "text"))
+        help: ArgumentHelp("Negative prompt; needs --guidance-scale.", valueName: "text"))
     var negativePrompt: String?
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Columns of pixels; the model's default if not given.", valueName: "px"))
+        help: ArgumentHelp("Width in pixels; the model's default if not given.", valueName: "px"))
     var width: Int?
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Rows of pixels; the model's default if not given.", valueName: "px"))
+        help: ArgumentHelp("Height in pixels; the model's default if not given.", valueName: "px"))
     var height: Int?
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Evaluations of the transformer; the model's default if not given.", valueName: "n"))
+            "Number of denoising steps; the model's default if not given.", valueName: "n"))
     var steps: Int?
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Guidance g in positive + g (positive - negative); 0 is off, the model's default if not"
+            "Guidance scale g in positive + g (positive - negative); 0 is off, the model's default if not"
                 + " given.", valueName: "g"))
     var guidanceScale: Double?
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Largest norm of the guided output as a multiple of the unguided; 0 is off.",
+            "Maximum norm of the guided output as a multiple of the unguided; 0 is off.",
             valueName: "x"))
     var cfgNormalization: Double?
 
@@ -72,44 +72,45 @@ struct GenerateCommand: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Seed of the noise, 0 or more; the same as in torch. -1, or none given, chooses one and"
+            "Seed of the noise, 0 or more, as in torch. -1, or none, chooses a random one and"
                 + " reports it.", valueName: "seed"))
     var seed: Int64?
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Pictures to make: picture i from seed + i, in FILE-1.png, FILE-2.png and so on.",
+            "Number of images; image i has seed + i and is written to FILE-1.png, FILE-2.png and so on.",
             valueName: "n"))
     var count: Int?
 
     @Option(
         help: ArgumentHelp(
-            "Picture to start from (PNG, JPEG or WebP); resized to --width and --height.",
+            "Source image (PNG, JPEG or WebP); resized to --width and --height.",
             valueName: "file"))
     var image: String?
 
     @Option(
         help: ArgumentHelp(
-            "Picture that is white where --image is drawn anew and black where it is kept.",
+            "Mask image: white where --image is generated again, black where it is kept.",
             valueName: "file"))
     var mask: String?
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Share of the steps that is run on --image, above 0 and at most 1; 0.6 if not given, 1 with"
+            "Fraction of the steps that is run on --image, above 0 and at most 1; 0.6 if not given, 1 with"
                 + " --mask.", valueName: "x"))
     var strength: Double?
 
     @Option(
         help: ArgumentHelp(
-            "LoRA file, with :SCALE behind it if not 1. May be given several times.",
+            "LoRA file, followed by :SCALE if not 1. May be given several times.",
             valueName: "file[:scale]"))
     var lora: [String] = []
 
     @Flag(
-        help: "Add LoRA files beside the weights, as a server does for requests; do not merge them."
+        help:
+            "Apply LoRA files beside the weights, as a server does for requests; do not merge them."
     )
     var unmergedLora = false
 
@@ -118,7 +119,7 @@ struct GenerateCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Picture file; .png, .jpg or .webp. One that exists is replaced.", valueName: "file"))
+            "Output file; .png, .jpg or .webp. An existing file is replaced.", valueName: "file"))
     var output = "inkstone.png"
 
     @Option(
@@ -135,7 +136,7 @@ struct GenerateCommand: ParsableCommand {
     @Flag(help: "Print one JSON object about the run instead of the file names.")
     var json = false
 
-    @Flag(help: "Print nothing but errors and the JSON object.")
+    @Flag(help: "Print only errors and the JSON object.")
     var quiet = false
 
     mutating func validate() throws {
@@ -148,10 +149,10 @@ struct GenerateCommand: ParsableCommand {
                 "--seed must be between 0 and \(Int64.max), or -1 to choose one, got \(seed).")
         }
         if strength != nil, image == nil {
-            throw ValidationError("--strength needs --image, the picture to start from.")
+            throw ValidationError("--strength needs --image, the source image.")
         }
         if mask != nil, image == nil {
-            throw ValidationError("--mask needs --image, the picture to draw on.")
+            throw ValidationError("--mask needs --image, the source image.")
         }
         if trace != nil || latents != nil, (count ?? 1) != 1 {
             throw ValidationError("--trace and --latents work with --count 1 only.")
@@ -162,10 +163,10 @@ struct GenerateCommand: ParsableCommand {
 
     func run() throws {
         Interrupt.install()
-        // Not in `validate`, which the parser calls before it complains of a mistyped option.
+        // Not in `validate`, which the parser calls before it reports a mistyped option.
         guard let prompt = prompt.first else {
             throw CommandError(
-                .usage, "Expected a prompt, got none; write what to draw in quotation marks.")
+                .usage, "Expected a prompt, got none; write it in quotation marks.")
         }
         guard self.prompt.count == 1 else {
             throw CommandError(
@@ -213,7 +214,7 @@ struct GenerateCommand: ParsableCommand {
         }
     }
 
-    /// Runs the request; each picture is written as soon as it is there.
+    /// Runs the request; each image is written as soon as it is finished.
     private func draw(
         _ request: ImageRequest, _ noise: [Float]?, _ loras: [LoRASource],
         on engine: InferenceEngine,
@@ -230,7 +231,7 @@ struct GenerateCommand: ParsableCommand {
         var done = 0
         let start = ContinuousClock.now
         Interrupt.waitForSteps()
-        progress.show("Reading the prompt")
+        progress.show("Encoding the prompt")
         do {
             try engine.run(
                 request, options: runOptions,
@@ -243,7 +244,7 @@ struct GenerateCommand: ParsableCommand {
                     progress.show(
                         step: done, of: total,
                         secondsPerStep: (ContinuousClock.now - start).inSeconds / Double(done),
-                        label: done < total ? "Drawing" : "Decoding")
+                        label: done < total ? "Sampling" : "Decoding")
                 case .image(let image):
                     do {
                         try save(image, request, engine.description, to: destination)
@@ -253,7 +254,7 @@ struct GenerateCommand: ParsableCommand {
                 }
             }
         } catch is CancellationError where failure != nil {
-            // Stopped by ourselves: no further picture could be written.
+            // Cancelled by the command itself: no further image could be written.
         }
         if let failure { throw failure }
         return (images, traces.trace)
@@ -270,7 +271,7 @@ struct GenerateCommand: ParsableCommand {
         try ImageFile.writeAtomically(bytes, to: destination.paths[image.index])
     }
 
-    /// Options that were given and do nothing.
+    /// Options that were given but have no effect.
     private func unusedOptions(_ request: ImageRequest) -> [String] {
         guard request.guidanceScale == 0 else { return [] }
         return [
@@ -278,12 +279,12 @@ struct GenerateCommand: ParsableCommand {
             ("--cfg-normalization", cfgNormalization != nil),
             ("--cfg-truncation", cfgTruncation != nil),
         ].filter(\.1).map {
-            "\($0.0) changes nothing without guidance; add --guidance-scale with a number above 0."
+            "\($0.0) has no effect without guidance; add --guidance-scale with a number above 0."
         }
     }
 }
 
-/// Carries a trace out of the engine's callback.
+/// Receives a trace from the engine's callback.
 private final class TraceBox: @unchecked Sendable {
     // Unchecked: written and read on the one thread that runs the command.
     var trace: Trace?

@@ -5,7 +5,7 @@ import Foundation
 import Tensors
 import ZImage
 
-/// What `inkstone generate` says about a run: `--json`, the lines without it, and warnings.
+/// The output of `inkstone generate`: JSON or lines of text, and warnings.
 struct GenerateReport {
     private struct Body: Encodable {
         struct Image: Encodable {
@@ -57,7 +57,7 @@ struct GenerateReport {
 
     private let body: Body
 
-    /// What the person should know about the result, a sentence each.
+    /// Warnings about the result, a sentence each.
     var warnings: [String] { body.warnings }
 
     /// A line for each file.
@@ -96,11 +96,11 @@ struct GenerateReport {
             },
             warnings: warnings
                 + (isTruncated
-                    ? ["The prompt is longer than the model reads; its end was cut off."] : [])
+                    ? ["The prompt exceeds the model's token limit and was truncated."] : [])
                 + loras.compactMap(\.warning))
     }
 
-    /// The pictures' shares of each step add up to what the step took.
+    /// The images' shares of each step add up to its duration.
     private static func sum(_ timings: [Timings], load: Double, total: Double) -> Body.Seconds {
         let steps = timings.map(\.steps.count).max() ?? 0
         return Body.Seconds(

@@ -7,7 +7,7 @@ import ModelFiles
 import Tensors
 import ZImage
 
-/// `inkstone lora`: what LoRA files hold, and models with LoRA files merged.
+/// `inkstone lora`: inspects LoRA files, and merges them into models.
 struct LoRACommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lora", abstract: "Inspect LoRA files, or merge them into a model.",
@@ -16,7 +16,7 @@ struct LoRACommand: ParsableCommand {
     /// `inkstone lora inspect FILE`: formats, ranks and keys.
     struct Inspect: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show the formats and ranks of a LoRA file, and which keys a model knows.")
+            abstract: "Show the formats and ranks of a LoRA file, and which keys match a model.")
 
         @Argument(help: ArgumentHelp("LoRA file.", valueName: "file"))
         var file: String
@@ -36,7 +36,7 @@ struct LoRACommand: ParsableCommand {
         }
     }
 
-    /// `inkstone lora merge`: a model's folder with LoRA files merged.
+    /// `inkstone lora merge`: writes a model with LoRA files merged.
     struct Merge: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Write a model with LoRA files merged, in the diffusers layout.")
@@ -46,19 +46,19 @@ struct LoRACommand: ParsableCommand {
 
         @Option(
             help: ArgumentHelp(
-                "LoRA file, with :SCALE behind it if not 1. May be given several times.",
+                "LoRA file, followed by :SCALE if not 1. May be given several times.",
                 valueName: "file[:scale]"))
         var lora: [String] = []
 
-        @Option(help: ArgumentHelp("Folder to write; it must not exist.", valueName: "folder"))
+        @Option(help: ArgumentHelp("Output folder; it must not exist.", valueName: "folder"))
         var output: String
 
-        @Flag(help: "Write weights that change in F32: bf16 would round small changes away.")
+        @Flag(help: "Write modified weights in F32: bf16 would lose small changes.")
         var f32 = false
 
         @Option(
             parsing: .unconditional,
-            help: ArgumentHelp("Threads that compute; all processors if not given.", valueName: "n")
+            help: ArgumentHelp("Number of threads; all processors if not given.", valueName: "n")
         )
         var threads: Int?
 

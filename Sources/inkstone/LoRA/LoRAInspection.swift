@@ -5,7 +5,7 @@ import ModelFiles
 import Tensors
 import ZImage
 
-/// What `inkstone lora inspect` tells.
+/// The output of `inkstone lora inspect`.
 struct LoRAInspection: Encodable {
     /// Layers of one format, rank and type.
     private struct Kind: Encodable, Hashable {
@@ -48,7 +48,7 @@ struct LoRAInspection: Encodable {
         matchedKeys = contents.report.matchedKeys
         unmatched = contents.report.unmatched
         unused = contents.report.unused
-        // Training tools write pictures and whole configurations into it.
+        // Training tools write images and whole configurations into it.
         metadata = file.metadata.mapValues { $0.count > 200 ? "\($0.prefix(200))…" : $0 }
     }
 
@@ -59,7 +59,7 @@ struct LoRAInspection: Encodable {
         return String(decoding: try encoder.encode(self), as: UTF8.self)
     }
 
-    /// Lines for people.
+    /// The report as text.
     var text: String {
         var lines = ["\(name): \(bytes.asBytes), changes \(matched) weights of \(model)"]
         for row in kinds {

@@ -9,12 +9,12 @@ import Tensors
 import ZImage
 
 extension ModelsCommand {
-    /// `inkstone models quantize NAME`: packs the weights before they are needed.
+    /// `inkstone models quantize NAME`: packs a model's weights in advance.
     struct Quantize: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Bring a model's weights into the form that this machine computes with.",
+            abstract: "Pack a model's weights for the kernels of this machine.",
             discussion: """
-                The first start does the same and takes longer for it. Packed weights are kept in \
+                The first start does the same, which makes it slower. Packed weights are kept in \
                 the cache folder; the model's own files stay as they are.
                 """)
 
@@ -29,7 +29,7 @@ extension ModelsCommand {
                 valueName: "folder"))
         var cacheDir: String?
 
-        @Flag(help: "Print nothing but errors.")
+        @Flag(help: "Print only errors.")
         var quiet = false
 
         func run() throws {
@@ -38,7 +38,7 @@ extension ModelsCommand {
                 throw CommandError(
                     .notFound, "There is no folder for packed weights; name one with --cache-dir.")
             }
-            // Small parts are packed faster than a file is worth, but here somebody asks for it.
+            // Small components are not cached otherwise; an explicit folder includes them.
             if cacheDir != nil { cache.minimum = 0 }
             let device = try options.makeBackend(for: folder)
             let progress = ProgressLine(quiet: quiet)
@@ -50,8 +50,8 @@ extension ModelsCommand {
             for (part, origin) in pipeline.weightOrigins.sorted(by: { $0.key < $1.key }) {
                 let text =
                     switch origin {
-                    case .memory: "not kept: too small to be worth a file, or no room"
-                    case .cache: "was packed already"
+                    case .memory: "not cached: too small, or no space"
+                    case .cache: "already packed"
                     case .newCache: "packed"
                     }
                 print("\(part): \(text)")
@@ -66,12 +66,12 @@ extension ModelsCommand {
     /// `inkstone models remove NAME`: deletes a model's folder.
     struct Remove: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Delete a model's folder, among the user's own models.")
+            abstract: "Delete the folder of one of the user's models.")
 
         @Argument(help: ArgumentHelp("Name of the model's folder.", valueName: "name"))
         var model: String
 
-        @Flag(help: "Do not ask.")
+        @Flag(help: "Do not ask for confirmation.")
         var yes = false
 
         func run() throws {
@@ -79,18 +79,18 @@ extension ModelsCommand {
             guard model != ModelLocator.embeddedModel else {
                 throw CommandError(
                     .usage,
-                    "'\(model)' comes with the program; only models of your own are removed.")
+                    "'\(model)' comes with the program; only your own models can be removed.")
             }
             if !yes {
                 guard isatty(STDIN_FILENO) == 1 else {
                     throw CommandError(
-                        .usage, "Nobody is there to be asked; add --yes to delete '\(model)'.")
+                        .usage, "Standard input is not a terminal; add --yes to delete '\(model)'.")
                 }
                 print("Delete \(root.appending(path: model).path)? [y/N] ", terminator: "")
                 guard readLine()?.lowercased().hasPrefix("y") == true else { return }
             }
             try ModelRemoval.remove(model, from: root)
-            print("\(model) is removed.")
+            print("\(model) was removed.")
         }
     }
 }

@@ -29,7 +29,7 @@ extension ModelsCommand {
                 "Repository, or z-image-turbo or z-image.", valueName: "owner/name"))
         var repository: String
 
-        @Option(help: "Whose interface the hub speaks.")
+        @Option(help: "Interface of the hub.")
         var hub = HubEndpoint.Kind.huggingFace
 
         @Option(
@@ -51,7 +51,7 @@ extension ModelsCommand {
 
         @Option(
             help: ArgumentHelp(
-                "File to take, with * for anything; the whole model if not given. May be given several"
+                "File to fetch, with * as wildcard; the whole model if not given. May be given several"
                     + " times.", valueName: "path"))
         var file: [String] = []
 
@@ -60,15 +60,15 @@ extension ModelsCommand {
                 "Name of the model's folder; the repository's if not given.", valueName: "name"))
         var name: String?
 
-        @Flag(help: "Put the files beside those of another repository.")
+        @Flag(help: "Add the files to those of another repository.")
         var add = false
 
         @Option(
             parsing: .unconditional,
-            help: ArgumentHelp("Files that are fetched at the same time.", valueName: "n"))
+            help: ArgumentHelp("Number of parallel downloads.", valueName: "n"))
         var connections = 4
 
-        @Flag(help: "Print nothing but errors.")
+        @Flag(help: "Print only errors.")
         var quiet = false
 
         mutating func validate() throws {
@@ -93,13 +93,13 @@ extension ModelsCommand {
                     : "\(outcome.folder.path): \(outcome.files) files, \(outcome.bytes.asBytes), at"
                         + " \(outcome.commit)")
             do { _ = try ModelDirectory(url: outcome.folder) } catch {
-                // Parts of a model may come one after the other.
+                // A model may be fetched in several parts.
                 complain("Not usable yet: \(error)")
             }
         }
     }
 
-    /// Where models of the user's own are.
+    /// The folder of the user's models.
     static func userRoot() throws -> URL {
         guard let root = ModelLocator().userRoot else {
             throw CommandError(
@@ -114,7 +114,7 @@ private final class PullBar: Sendable {
     private let state: Mutex<State>
 
     private struct State {
-        // A class without locks of its own: used within the mutex alone.
+        // Not synchronized itself: only used while the mutex is locked.
         nonisolated(unsafe) let line: ProgressLine
         let start = ContinuousClock.now
         var shown = ContinuousClock.now

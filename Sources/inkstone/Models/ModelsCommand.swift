@@ -7,7 +7,7 @@ import ModelFiles
 import Tensors
 import ZImage
 
-/// `inkstone models`: what there is, and how it comes and goes.
+/// `inkstone models`: lists, fetches, packs and removes models.
 struct ModelsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "models", abstract: "List, show, fetch, pack and remove models.",
@@ -21,7 +21,7 @@ struct ModelsCommand: ParsableCommand {
 
     /// `inkstone models list`: a line for each model.
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List the models that are here.")
+        static let configuration = CommandConfiguration(abstract: "List the installed models.")
 
         func run() throws {
             let locator = ModelLocator()
@@ -53,7 +53,7 @@ struct ModelsCommand: ParsableCommand {
         }
     }
 
-    /// `inkstone models show NAME`: all about one model.
+    /// `inkstone models show NAME`: details of one model.
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show a model's sizes, parameters, precision and expected memory.")
@@ -87,8 +87,8 @@ struct ModelsCommand: ParsableCommand {
                 (
                     "memory",
                     "\(plan.residentBytes.asBytes) of weights, or \(plan.streamedBytes.asBytes)"
-                        + " when the text encoder stays in its files, and about"
-                        + " \(plan.activationBytes.asBytes) more while drawing at the default size"
+                        + " when the text encoder is streamed from its files, and about"
+                        + " \(plan.activationBytes.asBytes) more while generating at the default size"
                 ),
                 ("cache", CacheOptions.summary ?? ""),
                 (
@@ -103,7 +103,7 @@ struct ModelsCommand: ParsableCommand {
                     "limits",
                     "up to \(limits.maximumWidth)x\(limits.maximumHeight) in multiples of"
                         + " \(limits.sizeMultiple), \(limits.maximumSteps) steps,"
-                        + " \(limits.maximumCount) pictures at once"
+                        + " \(limits.maximumCount) images per request"
                 ),
             ]
             for (name, text) in rows where !text.isEmpty {

@@ -6,17 +6,17 @@ import ModelFiles
 import Tensors
 import ZImage
 
-/// What commands that load a model keep between prompts and between starts.
+/// Caches of prompts and packed weights, for commands that load a model.
 struct CacheOptions: ParsableArguments {
-    /// Bytes below which a component has no file; for tests.
+    /// Minimum number of bytes of a cached component; for tests.
     private static let minimumVariable = "INKSTONE_CACHE_MINIMUM"
-    /// Gigabytes that all files may take.
+    /// Maximum number of gigabytes of all files.
     private static let limitVariable = "INKSTONE_CACHE_GB"
 
-    @Flag(help: "Read every prompt anew, also one that came before.")
+    @Flag(help: "Encode every prompt, also repeated ones.")
     var noPromptCache = false
 
-    @Flag(help: "Pack the weights at every start instead of keeping them packed on the disk.")
+    @Flag(help: "Pack the weights at every start instead of caching them on disk.")
     var noWeightCache = false
 
     @Option(
@@ -41,15 +41,15 @@ struct CacheOptions: ParsableArguments {
         environment[variable].flatMap { Int($0) }
     }
 
-    /// Where captions are kept, if they are.
+    /// The cache of encoded prompts, unless disabled.
     var promptCache: PromptCache<CPUBackend>? { noPromptCache ? nil : PromptCache() }
 
-    /// Where packed weights are kept, if they are.
+    /// The cache of packed weights, unless disabled.
     var weightCache: WeightCache? {
         noWeightCache ? nil : Self.weightCache(cacheDir.map { URL(filePath: $0) })
     }
 
-    /// The cache in a folder, or where the environment says.
+    /// The cache in a folder, or in the one of the environment.
     static func weightCache(_ folder: URL? = nil) -> WeightCache? {
         guard let folder = folder ?? WeightCache.standardFolder() else { return nil }
         var cache = WeightCache(folder: folder, warn: complain)
@@ -58,7 +58,7 @@ struct CacheOptions: ParsableArguments {
         return cache
     }
 
-    /// Where the standard cache is and what it holds, for people.
+    /// Location and size of the default cache, as text.
     static var summary: String? {
         guard let cache = weightCache() else { return nil }
         let (files, bytes) = cache.contents

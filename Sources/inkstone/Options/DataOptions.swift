@@ -4,14 +4,14 @@ import ArgumentParser
 import Foundation
 import Service
 
-/// Where `serve` keeps jobs, and for how long.
+/// Where `serve` stores jobs, and for how long.
 struct DataOptions: ParsableArguments {
-    /// The folder of jobs and pictures where the command line names none.
+    /// Environment variable of the default data folder.
     private static let variable = "INKSTONE_DATA"
 
     @Option(
         help: ArgumentHelp(
-            "Folder of jobs and their pictures; INKSTONE_DATA or ~/.local/share/inkstone/data if not"
+            "Folder of jobs and their images; INKSTONE_DATA or ~/.local/share/inkstone/data if not"
                 + " given.", valueName: "folder"))
     var data: String?
 
@@ -23,19 +23,20 @@ struct DataOptions: ParsableArguments {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Days that finished jobs are kept.", valueName: "days"))
+        help: ArgumentHelp("Days for which finished jobs are kept.", valueName: "days"))
     var keepDays = 7.0
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Gigabytes of pictures that are kept; the oldest jobs go first.", valueName: "GB"))
+            "Gigabytes of images that are kept; the oldest jobs are deleted first.", valueName: "GB"
+        ))
     var keepGB = 4.0
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Cancel a request that is not done after so long; a client may ask for less.",
+            "Cancel a request that is not finished after this time; clients may request less.",
             valueName: "seconds"))
     var deadline: Double?
 
@@ -50,13 +51,13 @@ struct DataOptions: ParsableArguments {
         }
     }
 
-    /// The folder of the options, the environment, or the user's own.
+    /// The folder of the options, the environment, or the default.
     var folder: URL { Self.folder(data) }
 
     /// Folder of LoRA files that requests may name.
     var loraFolder: URL { folder.appending(path: "loras") }
 
-    /// Where results of load tests are.
+    /// Folder of load test results.
     var benchmarkFolder: URL {
         benchmarks.map { URL(filePath: $0) } ?? folder.appending(path: "benchmarks")
     }
@@ -73,7 +74,7 @@ struct DataOptions: ParsableArguments {
         return share.appending(path: "inkstone/data")
     }
 
-    /// What the service may keep; as many unfinished jobs as the engine takes on.
+    /// Limits of the job service; at most `capacity` unfinished jobs.
     func limits(capacity: Int) -> JobService.Limits {
         JobService.Limits(
             running: capacity, unfinished: capacity, age: keepDays * 86400,

@@ -5,7 +5,7 @@ import Foundation
 import Tensors
 import ZImage
 
-/// Reads `FILE` or `FILE:SCALE`.
+/// Parses `FILE` or `FILE:SCALE`.
 enum LoRAOption {
     static func parse(_ text: String) throws(ValidationError) -> Pipeline<CPUBackend>.LoRA {
         guard let colon = text.lastIndex(of: ":") else { return .init(url: URL(filePath: text)) }
@@ -13,7 +13,7 @@ enum LoRAOption {
         if let scale = Double(suffix), scale.isFinite, colon != text.startIndex {
             return .init(url: URL(filePath: String(text[..<colon])), scale: scale)
         }
-        // A colon may belong to the file's name.
+        // A colon may be part of the file name.
         if FileManager.default.fileExists(atPath: text) { return .init(url: URL(filePath: text)) }
         throw ValidationError(
             "--lora must be FILE or FILE:SCALE with a number such as 0.8, got '\(text)'.")

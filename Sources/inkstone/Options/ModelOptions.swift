@@ -11,15 +11,15 @@ extension PrecisionChoice: ExpressibleByArgument {}
 
 /// Options of every command that loads a model.
 struct ModelOptions: ParsableArguments {
-    /// Forces the kernels of one instruction set, for tests and comparisons.
+    /// Environment variable that selects the kernel variant, for tests and comparisons.
     private static let kernelsVariable = "INKSTONE_KERNELS"
 
-    @Option(help: "Precision of the products; auto is the fastest for this model and processor.")
+    @Option(help: "Precision of matrix products; auto is the fastest for this model and processor.")
     var precision = PrecisionChoice.auto
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Threads that compute; all processors if not given.", valueName: "n"))
+        help: ArgumentHelp("Number of threads; all processors if not given.", valueName: "n"))
     var threads: Int?
 
     mutating func validate() throws {
@@ -36,7 +36,7 @@ struct ModelOptions: ParsableArguments {
         ProcessInfo.processInfo.environment[kernelsVariable].flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// The device that the options ask for; `auto` depends on the model.
+    /// The backend of the options; `auto` depends on the model.
     func makeBackend(for model: ModelDirectory) throws -> CPUBackend {
         try CPUBackend(
             precision: try precision.resolved(for: model),
@@ -44,7 +44,7 @@ struct ModelOptions: ParsableArguments {
             kernels: Self.kernels)
     }
 
-    /// Opens a model, named or given as a folder, without reading its weights.
+    /// Opens a model by name or path, without reading its weights.
     static func open(_ model: String) throws -> ModelDirectory {
         try ModelDirectory(url: try ModelLocator().locate(model))
     }

@@ -2,7 +2,7 @@
 
 import ArgumentParser
 
-/// Refuses a number that was given and is outside of what an option takes.
+/// Validates the range of an option's value, if it was given.
 func check(
     _ option: String, _ number: Int?, in range: ClosedRange<Int>
 ) throws(ValidationError) {

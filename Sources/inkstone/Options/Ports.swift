@@ -2,7 +2,7 @@
 
 import ArgumentParser
 
-/// Refuses port numbers that do not exist, and one port for two listeners; 0 lets the system choose.
+/// Validates port numbers, which must differ; 0 lets the system choose.
 func checkPorts(_ port: Int, _ pagePort: Int) throws(ValidationError) {
     for (name, value) in [("--port", port), ("--page-port", pagePort)] {
         try check(name, value, in: 0...65535)

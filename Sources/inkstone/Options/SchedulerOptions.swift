@@ -3,23 +3,23 @@
 import ArgumentParser
 import Engine
 
-/// How much `serve` takes on at once.
+/// Limits of the scheduler of each worker.
 struct SchedulerOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Requests that share the model step by step.", valueName: "count"))
+        help: ArgumentHelp("Requests that run concurrently, step by step.", valueName: "count"))
     var running = SchedulerLimits().running
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Requests that may wait for a place; more are told to come back.", valueName: "count"))
+            "Requests that may wait; more are rejected with Retry-After.", valueName: "count"))
     var waiting = SchedulerLimits().waiting
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Tokens of one pass: more make more pictures a second, fewer make each step come sooner.",
+            "Tokens per pass: more increase throughput, fewer reduce the latency of each step.",
             valueName: "count"))
     var passTokens = SchedulerLimits().passTokens
 

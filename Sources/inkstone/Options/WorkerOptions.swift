@@ -3,31 +3,31 @@
 import ArgumentParser
 import Service
 
-/// How `serve` runs its models in processes of their own.
+/// How `serve` runs the worker processes of its models.
 struct WorkerOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Processes for each model: a crash in one costs its requests nothing but time.",
+            "Worker processes per model; requests of a crashed one are run again.",
             valueName: "count"))
     var workers = 1
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Memory that all models together may take.", valueName: "GB"))
+        help: ArgumentHelp("Memory limit of all models together.", valueName: "GB"))
     var memoryBudget: Double?
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Unload a model that had no request for so long; the next request loads it again.",
+            "Unload a model without requests for this time; the next request loads it again.",
             valueName: "seconds"))
     var idleUnload: Double?
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Replace a worker that has requests and gives no sign of life for so long.",
+            "Replace a worker that has requests and sends no heartbeat for this time.",
             valueName: "seconds"))
     var hangTimeout = 300.0
 

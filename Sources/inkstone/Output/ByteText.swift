@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension Int {
-    /// A number of bytes for people: `28.6 MB`, `12.3 GB`.
+    /// Formats a number of bytes: `28.6 MB`, `12.3 GB`.
     var asBytes: String {
         self >= 1_000_000_000
             ? "\((Double(self) / 1e8).rounded() / 10) GB"

@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// An error that the command line finds by itself, before or after the libraries' work.
+/// An error of the command line itself, not of a library.
 struct CommandError: Error, CustomStringConvertible {
-    /// What the program ends with.
+    /// The exit status of the program.
     let status: ExitStatus
     /// What was expected, what was found and what to do.
     let description: String

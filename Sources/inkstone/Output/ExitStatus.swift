@@ -11,9 +11,9 @@ import Telemetry
 import Tensors
 import ZImage
 
-/// Exit statuses, as `sysexits.h` numbers them where it has a fitting one.
+/// Exit statuses, with the values of `sysexits.h` if applicable.
 ///
-/// `inkstone --help` lists them; scripts may rely on them.
+/// They are documented in `inkstone --help`; scripts may rely on them.
 enum ExitStatus: Int32 {
     case usage = 64
     case badFile = 65
@@ -31,7 +31,7 @@ enum ExitStatus: Int32 {
             case .writeFailed: self = .failed
             default: self = .badFile
             }
-        // The model's folder was found: a tokenizer that is not in it makes a bad model.
+        // The model's folder exists: a missing tokenizer makes the model invalid.
         case is TokenizerError: self = .badFile
         case let error as ImagingError:
             switch error.code {
@@ -41,7 +41,7 @@ enum ExitStatus: Int32 {
             default: self = .badFile
             }
         case is RequestError, is PipelineError, is ValidationError: self = .usage
-        // The processor's kernels were checked before: what is left is too little memory.
+        // Kernels were validated before, so the remaining reason is too little memory.
         case is MemoryError, is BackendError: self = .busy
         case is CancellationError: self = .interrupted
         case is LogFileError: self = .notFound

@@ -1,4 +1,4 @@
-// Part of Program. Licence: see LICENSE.
+// Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
 import Engine
@@ -12,7 +12,7 @@ private struct Program: ParsableCommand {
 /// Ends the program: help and version on standard output, errors as one line on standard error.
 func finish(_ error: any Error) -> Never {
     let code = Program.exitCode(for: error)
-    // Help and version are errors to the parser, but not to the person.
+    // The parser throws help and version as errors.
     if code == .success { Program.exit(withError: error) }
     let status = code == .validationFailure ? .usage : ExitStatus(error)
     complain(code == .validationFailure ? usageText(error) : text(error))
@@ -25,7 +25,7 @@ func complain(_ text: String) {
     FileHandle.standardError.write(Data("inkstone: \(line)\n".utf8))
 }
 
-/// The parser's message and where to read more; its usage line is left to `--help`.
+/// The parser's message and its hint about `--help`, without the usage line.
 private func usageText(_ error: any Error) -> String {
     let message = Program.message(for: error)
     let hint = Program.fullMessage(for: error).split(separator: "\n").last {
@@ -43,7 +43,7 @@ private func text(_ error: any Error) -> String {
     }
 }
 
-/// Requests spell their fields as clients of the API do; a person here has typed options.
+/// Replaces the API's name of a field by that of the option.
 private func optionName(in error: RequestError) -> String {
     guard error.message.hasPrefix(error.field) else { return error.message }
     let rest = error.message.dropFirst(error.field.count)
@@ -51,7 +51,7 @@ private func optionName(in error: RequestError) -> String {
     return "--\(error.field.map { $0 == "_" ? "-" : String($0) }.joined())\(rest)"
 }
 
-/// Messages come from many places: here each begins with a capital and ends with a full stop.
+/// Capitalizes a message and terminates it with a full stop.
 private func sentence(_ text: String) -> String {
     let end = text.last.map { ".!?".contains($0) } == true ? "" : "."
     return text.prefix(1).uppercased() + text.dropFirst() + end

@@ -4,7 +4,7 @@ public import ArgumentParser
 import Logging
 public import Telemetry
 
-/// How lines of the program's log look.
+/// Format of the program's log.
 enum LogFormat: String, ExpressibleByArgument, CaseIterable {
     case text
     case json

@@ -2,9 +2,9 @@
 
 import Foundation
 
-/// Where the files of a run go.
+/// The output files of a run.
 struct OutputFiles {
-    /// Absolute paths, one for each picture.
+    /// Absolute paths, one for each image.
     let paths: [String]
 
     private let folder: String
@@ -21,7 +21,7 @@ struct OutputFiles {
             : (1...count).map { folder.appending(path: "\(stem)-\($0).\(file.pathExtension)").path }
     }
 
-    /// Finds out before the work whether it can be kept.
+    /// Checks in advance that the files can be written.
     func check() throws(CommandError) {
         guard Self.isFolder(folder) else {
             throw CommandError(

@@ -2,17 +2,17 @@
 
 import Foundation
 
-/// One line on a terminal that is drawn over again as work goes on.
+/// A progress line on a terminal that is overwritten by each update.
 final class ProgressLine {
     private let isShown: Bool
     private var width = 0
 
-    /// A line on standard error, shown only where that is a terminal.
+    /// Creates a line on standard error; nothing is shown unless that is a terminal.
     init(quiet: Bool) {
         isShown = !quiet && isatty(STDERR_FILENO) == 1
     }
 
-    /// Shows steps done, seconds a step and the time left.
+    /// Shows finished steps, seconds per step and the remaining time.
     func show(step: Int, of steps: Int, secondsPerStep: Double, label: String) {
         guard isShown else { return }
         let left = Double(steps - step) * secondsPerStep
@@ -21,7 +21,7 @@ final class ProgressLine {
                 + " step, \(Self.text(left)) left")
     }
 
-    /// Shows bytes done, bytes a second and the time left.
+    /// Shows finished bytes, bytes per second and the remaining time.
     func show(bytes: Int, of total: Int, perSecond: Double, label: String) {
         guard isShown else { return }
         let left =
@@ -37,13 +37,13 @@ final class ProgressLine {
         return String(repeating: "█", count: filled) + String(repeating: "░", count: cells - filled)
     }
 
-    /// Shows the share of something that is done.
+    /// Shows the finished fraction of a task.
     func show(share: Double, label: String) {
         guard isShown else { return }
         write("\(label) \(Int(share * 100)) %")
     }
 
-    /// Shows what is going on.
+    /// Shows the current activity.
     func show(_ text: String) {
         guard isShown else { return }
         write(text)
@@ -58,7 +58,7 @@ final class ProgressLine {
     }
 
     private func write(_ text: String) {
-        // A line that wraps could not be drawn over.
+        // A line that wraps could not be overwritten.
         let shown = text.prefix(max(1, Self.columns - 1))
         let padding = String(repeating: " ", count: max(0, width - shown.count))
         emit("\r" + shown + padding)
@@ -69,7 +69,7 @@ final class ProgressLine {
         FileHandle.standardError.write(Data(text.utf8))
     }
 
-    /// Columns of the terminal now; 80 where it does not say.
+    /// Current number of columns of the terminal; 80 if unknown.
     private static var columns: Int {
         var size = winsize()
         guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }

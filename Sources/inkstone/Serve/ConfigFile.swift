@@ -6,13 +6,13 @@ import Yams
 
 /// Options of `serve` in a YAML file.
 ///
-/// The keys are the options' names without dashes, so there is nothing to learn twice, and each value
-/// is checked as the command line's would be. A flag is `true` or `false`; what may be given several times
-/// is a list. What the command line says counts in the file's stead.
+/// The keys are the options' names without dashes, and values are validated like those of the command
+/// line. A flag is `true` or `false`; an option that may be given several times is a list. Options of
+/// the command line override those of the file.
 enum ConfigFile {
-    /// The command line with the words of the file that its `--config` names, if there is one.
+    /// The command line, with the options of its `--config` file.
     ///
-    /// - Parameter arguments: words behind the program's name.
+    /// - Parameter arguments: words after the program's name.
     /// - Returns: all words to parse.
     /// - Throws: `CommandError` that names file and line.
     static func expand(_ arguments: [String]) throws -> [String] {
@@ -57,7 +57,7 @@ enum ConfigFile {
             let place = "\(error)".split(separator: "\n").first.map(String.init) ?? "it is not YAML"
             throw CommandError(.usage, "The configuration '\(path)' is not valid YAML: \(place)")
         }
-        // Nothing but comments.
+        // Only comments.
         guard let node, node.null == nil else { return [] }
         guard let mapping = node.mapping else {
             throw CommandError(
@@ -80,9 +80,9 @@ enum ConfigFile {
     private static func setting(_ name: String, _ value: Node) throws -> Setting {
         let option = "--" + name
         guard name != "config" else {
-            throw ValidationError("a configuration cannot name another one.")
+            throw ValidationError("a configuration cannot include another one.")
         }
-        // A flag stands alone; any other option would miss its value.
+        // A flag has no value; any other option requires one.
         if let flag = value.bool, (try? ServeCommand.parse([option])) != nil {
             return Setting(option: option, words: flag ? [option] : [])
         }
@@ -93,7 +93,7 @@ enum ConfigFile {
             }
             return "\(option)=\(text)"
         }
-        // Each by itself, so that the error is told with its line.
+        // Each separately, so that the error is reported with its line.
         for word in words { _ = try ServeCommand.parse([word]) }
         return Setting(option: option, words: words)
     }

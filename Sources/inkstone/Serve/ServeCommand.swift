@@ -11,7 +11,7 @@ import Telemetry
 import Tensors
 import ZImage
 
-/// `inkstone serve`: page and API.
+/// `inkstone serve`: serves the page and the API.
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Serve the page and the API.")
@@ -25,7 +25,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "LoRA file merged at start, with :SCALE behind it if not 1. May be given several times.",
+            "LoRA file merged at start, followed by :SCALE if not 1. May be given several times.",
             valueName: "file[:scale]"))
     var lora: [String] = []
 
@@ -42,12 +42,12 @@ struct ServeCommand: AsyncParsableCommand {
         help: ArgumentHelp("Port of the page; 0 lets the system choose.", valueName: "port"))
     var pagePort = 7860
 
-    @Flag(help: "Serve other machines although nobody has to show a key.")
+    @Flag(help: "Allow requests from other machines without API keys.")
     var allowRemoteWithoutKeys = false
 
     @Option(
         help: ArgumentHelp(
-            "Name that requests may carry in their Host header, beside localhost.",
+            "Allowed Host header, in addition to localhost.",
             valueName: "name"))
     var allowedHost: [String] = []
 
@@ -56,7 +56,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "YAML file with options, their names without dashes; SIGHUP reads it again.",
+            "YAML file with options, named without dashes; SIGHUP reloads it.",
             valueName: "file"))
     var config: String?
 
@@ -66,14 +66,14 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup var scheduling: SchedulerOptions
     @Option(
         help: ArgumentHelp(
-            "File that gets a line for every request; - is standard output. SIGHUP opens it anew.",
+            "Access log with a line per request; - is standard output. SIGHUP reopens it.",
             valueName: "file"))
     var accessLog: String?
 
-    @Option(help: "Lines of the access log: as nginx writes combined, or JSON.")
+    @Option(help: "Format of the access log: combined as in nginx, or JSON.")
     var accessLogFormat = AccessLog.Format.combined
 
-    @Option(help: "Lines of the program's own log, on standard error.")
+    @Option(help: "Format of the program's log on standard error.")
     var logFormat = LogFormat.text
 
     @OptionGroup var options: ModelOptions
@@ -84,12 +84,12 @@ struct ServeCommand: AsyncParsableCommand {
         _ = try lora.map(LoRAOption.parse)
         if !lora.isEmpty, models.count != 1 {
             throw ValidationError(
-                "--lora goes with one --model, got \(models.count); which one it is for is not said."
+                "--lora requires exactly one --model, got \(models.count)."
             )
         }
     }
 
-    /// Models that run from the start.
+    /// Models that are loaded at start.
     var models: [String] {
         model.isEmpty && queueOptions.queue == nil ? [ModelLocator.embeddedModel] : model
     }
@@ -106,7 +106,7 @@ struct ServeCommand: AsyncParsableCommand {
                 return try await serveFleet(telemetry, keys, logger)
             }
         #endif
-        // A mistyped name ends the program before anybody is told that it serves.
+        // A mistyped name ends the program before it reports its addresses.
         let launches = try models.map { try launch($0) }
         let store = try JobStore(folder: dataOptions.folder)
         let keys = try KeyStore(folder: dataOptions.folder)
@@ -115,7 +115,7 @@ struct ServeCommand: AsyncParsableCommand {
             logger: logger)
         if let aside = store.setAside {
             logger.error(
-                "the job database was damaged; a new one is begun",
+                "the job database was damaged; starting with a new one",
                 metadata: ["old": "\(aside.path)"])
         }
         let (listening, listens) = AsyncStream<Void>.makeStream()
@@ -131,17 +131,17 @@ struct ServeCommand: AsyncParsableCommand {
                 return .service
             }
             group.addTask {
-                // A port that is taken is told before models are loaded in vain.
+                // A port in use is reported before models are loaded.
                 for await _ in listening {}
                 for launch in launches { try await load(launch, by: pool) }
                 return .loading
             }
             do {
-                // The service ends when it is asked to stop; models that load then are given up.
+                // The service ends on request; loading models are cancelled then.
                 while let part = try await group.next(), part == .loading {}
             } catch {
                 await pool.shutdown(grace: .zero)
-                // A group waits for all its tasks, and the service would go on without a model.
+                // A group waits for all its tasks; the service would continue without a model.
                 finish(error)
             }
             await pool.shutdown()
@@ -161,13 +161,13 @@ struct ServeCommand: AsyncParsableCommand {
                 folder: dataOptions.loraFolder,
                 models: try models.map { try ModelLocator().locate($0) }),
             benchmarks: dataOptions.benchmarkFolder)
-        // How models run that are launched later, but for their files.
+        // Settings of models that are launched later, except for their files.
         configuration.launch =
             try models.first.map(launch) ?? (try? launch(ModelLocator.embeddedModel))
         return configuration
     }
 
-    /// Reads the configuration file again, if there is one.
+    /// Reloads the configuration file, if there is one.
     func reload(_ logger: Logger) -> (@Sendable () throws -> GatewayConfiguration)? {
         guard config != nil else { return nil }
         let before = self
@@ -177,7 +177,7 @@ struct ServeCommand: AsyncParsableCommand {
             let waiting = now.words(differingFrom: before)
             if !waiting.isEmpty {
                 logger.warning(
-                    "some settings hold from the next start on",
+                    "some settings take effect at the next start",
                     metadata: ["settings": "\(waiting.joined(separator: ", "))"])
             }
             return try now.gatewayConfiguration()
@@ -204,7 +204,7 @@ struct ServeCommand: AsyncParsableCommand {
         return pairs.filter { !$0.1 }.map(\.0)
     }
 
-    /// Loads a model in processes of its own.
+    /// Loads a model in its worker processes.
     func load(_ launch: ModelLaunch, by pool: WorkerPool) async throws {
         let start = ContinuousClock.now
         let model = try await pool.launch(launch)
@@ -214,8 +214,7 @@ struct ServeCommand: AsyncParsableCommand {
                 + " \(ProgressLine.text(seconds))")
     }
 
-    /// What a worker of a model needs to know; reads the model's small files, and the heads of LoRA
-    /// files.
+    /// The launch settings of a model; reads its small files and the headers of LoRA files.
     func launch(_ model: String) throws -> ModelLaunch {
         let folder = try ModelOptions.open(model)
         var launch = ModelLaunch(folder: folder.url)
@@ -234,10 +233,10 @@ struct ServeCommand: AsyncParsableCommand {
         return launch
     }
 
-    /// What goes on side by side.
+    /// The concurrent tasks.
     private enum Part { case service, loading }
 
-    /// Tells where the service is, to the person and to programs that read the log.
+    /// Reports the addresses on standard output and in the log.
     static func announce(_ addresses: GatewayAddresses, _ logger: Logger) {
         logger.info("Supervisor address: \(addresses.api)")
         say("page  \(addresses.page)")

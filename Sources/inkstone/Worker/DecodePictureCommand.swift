@@ -4,15 +4,14 @@ import ArgumentParser
 import Foundation
 import Service
 
-/// `inkstone decode-picture`: reads one picture that a client sent, started by `serve` where there is no
-/// worker that could.
+/// `inkstone decode-picture`: decodes an uploaded image; started by `serve` if no worker is available.
 struct DecodePictureCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "decode-picture",
-        abstract: "Read a picture file for the process that started this one.",
+        abstract: "Decode an image file for the process that started this one.",
         shouldDisplay: false)
 
-    @Argument(help: "The picture file.")
+    @Argument(help: "The image file.")
     var source: String
 
     @Argument(help: "File to write pixels to.")

@@ -10,10 +10,9 @@ import Service
 import Tensors
 import ZImage
 
-/// `inkstone worker`: one model in a process of its own, started by `serve`; or, with `--queue`, by
-/// anybody, for a fleet.
+/// `inkstone worker`: runs one model in a separate process for `serve`; or, with `--queue`, for a fleet.
 ///
-/// One that `serve` started ends when its standard input closes, which is when that process ends.
+/// A worker started by `serve` exits when its standard input closes, which is when that process ends.
 struct WorkerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "worker",
@@ -61,7 +60,7 @@ struct WorkerCommand: AsyncParsableCommand {
             if queueOptions.queue != nil { return try await runForFleet() }
         #endif
         guard let socket else { return }
-        // The gateway decides when a worker ends, also where a supervisor signals both.
+        // The gateway stops its workers, even if a supervisor signals both.
         for ignored in [SIGINT, SIGTERM, SIGHUP] { signal(ignored, SIG_IGN) }
         // It was started as /proc/self/exe and would be listed as 'exe'.
         try? Data("inkstone".utf8).write(to: URL(filePath: "/proc/self/comm"))
@@ -82,7 +81,7 @@ struct WorkerCommand: AsyncParsableCommand {
         Foundation.exit(EXIT_SUCCESS)
     }
 
-    /// Loads the model; the server is told how far that is, and of every pass.
+    /// Loads the model; progress and passes are reported to the server.
     func makeEngine(
         _ folder: ModelDirectory, _ device: CPUBackend, for server: WorkerServer
     ) throws -> InferenceEngine {
