@@ -15,16 +15,6 @@ if Context.environment["INKSTONE_STRICT"] != nil {
     settings.append(.treatAllWarnings(as: .error))
 }
 
-/// The page, compiled into the program so that one file is all there is to copy.
-let page = [
-    "index.html", "style.css", "views.css", "app.js", "api.js", "benchmarks.js", "clipboard.js",
-    "compare.js", "connection.js", "drop.js", "forecast.js", "gallery.js", "hints.js",
-    "language.js", "loras.js", "mask.js", "metrics.js", "pictures.js", "progress.js", "recall.js",
-    "runner.js",
-    "settings.js", "sheet.js", "sizes.js", "source.js", "stage.js", "status.js", "store.js",
-    "views.js", "en.json", "zh.json", "icon.svg", "openapi.json",
-]
-
 let package = Package(
     name: "inkstone",
     platforms: [.macOS(.v15)],
@@ -46,7 +36,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
-        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
+        // Its traits bring readers of configuration files that nothing here uses.
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
@@ -56,6 +48,8 @@ let package = Package(
             name: "CKernels",
             linkerSettings: [.linkedLibrary("pthread"), .linkedLibrary("m")]
         ),
+        // The files of the page, embedded in the program so that one file is all there is to copy.
+        .target(name: "CPage"),
         // Without pkg-config: a build without the trait must not look for it.
         .systemLibrary(name: "CNATS"),
         .systemLibrary(
@@ -118,6 +112,7 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
+                "CPage",
                 "Hub",
                 "Engine",
                 "Imaging",
@@ -134,7 +129,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            resources: page.map { .embedInCode("Page/\($0)") },
+            exclude: ["Page"],
             swiftSettings: settings
         ),
         .target(

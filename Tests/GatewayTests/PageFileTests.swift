@@ -13,6 +13,26 @@ import Testing
         "runner", "settings", "sheet", "sizes", "source", "stage", "status", "store", "views",
     ]
 
+    @Test("every file of the page's folder is in the program, byte for byte")
+    func completeness() async throws {
+        let folder = URL(filePath: #filePath)
+            .appending(path: "../../../Sources/Gateway/Page").standardizedFileURL
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+        try await withGateway(try FakeGenerator()) { client in
+            for name in names {
+                let path =
+                    switch name {
+                    case "index.html": "/"
+                    case "openapi.json": "/api/" + name
+                    default: "/assets/" + name
+                    }
+                let content = try Data(contentsOf: folder.appending(path: name))
+                let response = try await client.get(path)
+                #expect(Array(buffer: response.body) == Array(content), "\(name)")
+            }
+        }
+    }
+
     @Test(
         "page files have their types",
         arguments: [
