@@ -19,7 +19,8 @@ let package = Package(
     name: "inkstone",
     platforms: [.macOS(.v15)],
     products: [
-        .library(name: "ZImage", targets: ["ZImage", "Imaging", "ModelFiles", "Tensors"]),
+        .library(
+            name: "ZImage", targets: ["ZImage", "Imaging", "ModelFiles", "Parameters", "Tensors"]),
         .library(name: "Engine", targets: ["Engine"]),
         .executable(name: "inkstone", targets: ["inkstone"]),
         .executable(name: "imgbench", targets: ["imgbench"]),
@@ -58,8 +59,10 @@ let package = Package(
             name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .systemLibrary(
             name: "CWebP", pkgConfig: "libwebpmux", providers: [.apt(["libwebp-dev"])]),
+        .target(name: "Parameters", swiftSettings: settings),
         .target(name: "Tensors", dependencies: ["CKernels"], swiftSettings: settings),
-        .target(name: "ModelFiles", dependencies: ["Tensors"], swiftSettings: settings),
+        .target(
+            name: "ModelFiles", dependencies: ["Parameters", "Tensors"], swiftSettings: settings),
         .target(
             name: "Hub",
             dependencies: [
@@ -78,13 +81,13 @@ let package = Package(
         ),
         .target(
             name: "ZImage",
-            dependencies: ["Tensors", "ModelFiles", "Imaging"],
+            dependencies: ["Parameters", "Tensors", "ModelFiles", "Imaging"],
             swiftSettings: settings
         ),
         .target(
             name: "Engine",
             dependencies: [
-                "Imaging", "ModelFiles", "Tensors", "ZImage",
+                "Imaging", "ModelFiles", "Parameters", "Tensors", "ZImage",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: settings
@@ -97,7 +100,7 @@ let package = Package(
         .target(
             name: "Service",
             dependencies: [
-                "Engine", "Imaging", "ModelFiles", "Telemetry", "ZImage",
+                "Engine", "Imaging", "ModelFiles", "Parameters", "Telemetry", "ZImage",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
@@ -117,6 +120,7 @@ let package = Package(
                 "Engine",
                 "Imaging",
                 "ModelFiles",
+                "Parameters",
                 "Service",
                 "Telemetry",
                 "Tensors",
@@ -135,7 +139,7 @@ let package = Package(
         .target(
             name: "Fleet",
             dependencies: [
-                "Engine", "Imaging", "Service", "Telemetry",
+                "Engine", "Imaging", "Parameters", "Service", "Telemetry",
                 .target(name: "CNATS", condition: .when(traits: ["Fleet"])),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -150,6 +154,7 @@ let package = Package(
                 "Gateway",
                 "Imaging",
                 "ModelFiles",
+                "Parameters",
                 "Service",
                 "Telemetry",
                 "Tensors",
@@ -189,7 +194,7 @@ let package = Package(
         ),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: settings),
         .testTarget(
-            name: "ModelFilesTests", dependencies: ["ModelFiles", "Tensors"],
+            name: "ModelFilesTests", dependencies: ["ModelFiles", "Parameters", "Tensors"],
             swiftSettings: settings),
         .testTarget(
             name: "HubTests",
@@ -204,18 +209,20 @@ let package = Package(
         ),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging"], swiftSettings: settings),
         .testTarget(
-            name: "ZImageTests", dependencies: ["ZImage", "ModelFiles", "Tensors", "Imaging"],
+            name: "ZImageTests",
+            dependencies: ["ZImage", "ModelFiles", "Parameters", "Tensors", "Imaging"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "EngineTests",
-            dependencies: ["Engine", "ZImage", "ModelFiles", "Imaging", "Tensors"],
+            dependencies: ["Engine", "ZImage", "ModelFiles", "Imaging", "Parameters", "Tensors"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "ServiceTests",
             dependencies: [
-                "inkstone", "Engine", "Imaging", "ModelFiles", "Service", "Telemetry", "Tensors",
+                "inkstone", "Engine", "Imaging", "ModelFiles", "Parameters", "Service", "Telemetry",
+                "Tensors",
                 "ZImage",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
@@ -224,11 +231,12 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "FleetTests",
-            dependencies: ["Engine", "Fleet", "Imaging", "Service"], swiftSettings: settings),
+            dependencies: ["Engine", "Fleet", "Imaging", "Parameters", "Service"],
+            swiftSettings: settings),
         .testTarget(
             name: "TelemetryTests",
             dependencies: [
-                "Engine", "Imaging", "Service", "Telemetry",
+                "Engine", "Imaging", "Parameters", "Service", "Telemetry",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings
@@ -247,6 +255,7 @@ let package = Package(
                 "Engine",
                 "Gateway",
                 "Imaging",
+                "Parameters",
                 "Service",
                 "Telemetry",
                 .product(name: "HTTPTypes", package: "swift-http-types"),

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 package import ModelFiles
+import Parameters
 package import Tensors
 package import ZImage
 

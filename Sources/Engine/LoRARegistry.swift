@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ModelFiles
+public import Parameters
 import Synchronization
 
 #if canImport(FoundationEssentials)
@@ -26,25 +27,11 @@ public struct LoRARegistry: Sendable {
         public var isOwn: Bool
     }
 
-    /// What requests may name, wherever the file lies.
-    public struct Offer: Sendable, Codable, Equatable {
-        /// Name for requests.
-        public var name: String
-        /// Strength where a request names none.
-        public var scale: Double
-
-        /// A file of that name and strength.
-        public init(name: String, scale: Double) {
-            self.name = name
-            self.scale = scale
-        }
-    }
-
     /// Where files are added; `nil` where none may be.
     public let folder: URL?
     private let modelFolders: ModelFolders
     /// Files of machines that draw for this one.
-    public var elsewhere: (@Sendable () -> [Offer])?
+    public var elsewhere: (@Sendable () -> [LoRAScale])?
 
     private static let ending = ".safetensors"
 
@@ -79,8 +66,8 @@ public struct LoRARegistry: Sendable {
     }
 
     /// What requests may name: the files here, and those of machines that draw for this one.
-    public var offers: [Offer] {
-        let own = entries.map { Offer(name: $0.name, scale: $0.scale) }
+    public var offers: [LoRAScale] {
+        let own = entries.map { LoRAScale($0.name, scale: $0.scale) }
         let known = Set(own.map(\.name))
         let others = (elsewhere?() ?? []).filter { !known.contains($0.name) }
         return (own + others).sorted { $0.name < $1.name }
@@ -89,7 +76,7 @@ public struct LoRARegistry: Sendable {
     /// The name that a request names, and its strength.
     ///
     /// - Throws: `RequestError` that lists the names there are.
-    public func offer(_ name: String) throws(RequestError) -> Offer {
+    public func offer(_ name: String) throws(RequestError) -> LoRAScale {
         let offers = offers
         guard let offer = offers.first(where: { $0.name == name }) else {
             throw unknown(name, offers.map(\.name))
@@ -109,7 +96,7 @@ public struct LoRARegistry: Sendable {
     private func unknown(_ name: String, _ names: [String]) -> RequestError {
         RequestError(
             field: "loras",
-            message: "there is no LoRA \(Self.shown(name)); "
+            message: "there is no LoRA \(LoRAScale.quoted(name)); "
                 + (names.isEmpty
                     ? "put its file into the folder 'loras' of the data folder."
                     : "this server has \(names.prefix(20).joined(separator: ", "))."))
@@ -119,11 +106,11 @@ public struct LoRARegistry: Sendable {
     ///
     /// - Throws: `RequestError` for a name that is none, and where files cannot be added.
     public func destination(_ name: String) throws(RequestError) -> URL {
-        guard LoRAChoice.isName(name) else {
+        guard LoRAScale.isName(name) else {
             throw RequestError(
                 field: "name",
                 message: "name must be a file name of 1 to 128 characters without / \\ < > : and"
-                    + " without a dot at its beginning, got \(Self.shown(name)).")
+                    + " without a dot at its beginning, got \(LoRAScale.quoted(name)).")
         }
         guard let folder else {
             throw RequestError(
@@ -132,20 +119,12 @@ public struct LoRARegistry: Sendable {
         return folder.appending(path: name + Self.ending)
     }
 
-    /// A name as an error shows it.
-    static func shown(_ name: String) -> String {
-        let scalars = name.unicodeScalars.prefix(80).map {
-            $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? " " : String($0)
-        }
-        return "'\(scalars.joined())'"
-    }
-
     private static func list(_ folder: URL, isOwn: Bool) -> [Entry] {
         let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
         return files.compactMap { file in
             guard file.hasSuffix(ending) else { return nil }
             let name = String(file.dropLast(ending.count))
-            guard LoRAChoice.isName(name) else { return nil }
+            guard LoRAScale.isName(name) else { return nil }
             return Entry(name: name, url: folder.appending(path: file), scale: 1, isOwn: isOwn)
         }
     }

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Imaging
+import Parameters
 import Tensors
 package import ZImage
 
@@ -92,15 +93,9 @@ package final class ScheduledJob {
     }
 
     private func input(_ index: Int) throws -> PipelineInput {
-        var input = PipelineInput(
-            prompt: request.prompt, width: request.size.width, height: request.size.height,
-            steps: request.steps, guidanceScale: request.guidanceScale,
-            seed: request.seed &+ UInt64(index))
-        input.negativePrompt = request.negativePrompt
-        input.cfgNormalization = request.cfgNormalization
-        input.cfgTruncation = request.cfgTruncation
+        var input = PipelineInput(request.parameters)
+        input.seed &+= UInt64(index)
         input.source = request.source?.image
-        input.strength = request.source?.strength ?? 1
         input.loras = try request.loras.map {
             LoRASource(url: try loras.find($0.name).url, scale: $0.scale)
         }

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Parameters
 package import Tensors
 package import ZImage
 

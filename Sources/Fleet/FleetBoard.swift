@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Parameters
+
 #if Fleet
     package import Engine
     package import Service
@@ -14,7 +16,7 @@
         private let known: BucketCopy<ModelDescription>
         /// LoRA files that some worker had lately.
         private let loras = Mutex<
-            [String: (offer: LoRARegistry.Offer, seen: ContinuousClock.Instant)]
+            [String: (offer: LoRAScale, seen: ContinuousClock.Instant)]
         >([:])
         private let counts = Mutex<@Sendable () async -> (queued: Int, running: Int)>({ (0, 0) })
 
@@ -30,7 +32,7 @@
         package var workers: [WorkerSign] { signs.all }
 
         /// LoRA files that requests may name: a worker that has one may just be starting again.
-        package var offers: [LoRARegistry.Offer] {
+        package var offers: [LoRAScale] {
             let (workers, now) = (workers, ContinuousClock.now)
             return loras.withLock { loras in
                 for offer in workers.flatMap(\.loras) { loras[offer.name] = (offer, now) }

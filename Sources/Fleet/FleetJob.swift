@@ -2,6 +2,7 @@
 
 package import Engine
 import Imaging
+import Parameters
 package import Service
 
 #if canImport(FoundationEssentials)
@@ -82,15 +83,10 @@ package struct FleetJob: Sendable, Codable, Equatable {
         self.created = created
     }
 
-    /// As the gateway's other parts know jobs; a source that is not given has its strength alone.
+    /// Returns the job as the gateway's other parts know jobs, with the pixels of its source if given.
     package func job(source pixels: ImageRequest.Source? = nil) -> Job {
         var whole = request
-        if let source {
-            // Lists tell the strength and nothing of the pixels.
-            let stand = try? RGBImage(width: 1, height: 1, pixels: [0, 0, 0])
-            let known = pixels ?? stand.map { .init(image: $0, strength: source.strength) }
-            if let known { whole = request.starting(from: known) }
-        }
+        if source != nil { whole = request.with(source: pixels) }
         func date(_ seconds: Double?) -> Date? { seconds.map(Date.init(timeIntervalSince1970:)) }
         return Job(
             id: id, model: model, request: whole, state: state, requestID: requestID,
@@ -169,7 +165,12 @@ package struct FleetJob: Sendable, Codable, Equatable {
     }
 
     package static func decode(_ bytes: [UInt8]) throws -> FleetJob {
-        try JSONDecoder().decode(FleetJob.self, from: Data(bytes))
+        var job = try JSONDecoder().decode(FleetJob.self, from: Data(bytes))
+        // Older gateways state the strength with the source alone.
+        if job.request.strength == nil, let strength = job.source?.strength {
+            job.request = job.request.with(strength: strength)
+        }
+        return job
     }
 }
 

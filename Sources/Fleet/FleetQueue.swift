@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Parameters
+
 #if Fleet
     package import Engine
     import Imaging
@@ -206,7 +208,7 @@
             }
             let now = FleetStore.now
             var job = FleetJob(
-                id: JobStore.newID(), model: model, request: request.starting(from: nil),
+                id: JobStore.newID(), model: model, request: request.with(source: nil),
                 requestID: submission.requestID, owner: submission.owner, created: now)
             job.gateway = gateway
             job.deadline = submission.seconds(atMost: settings.seconds).map { now + $0 }
@@ -223,7 +225,9 @@
                 }
             }
             if let source = request.source {
-                job.source = try await reaching { try await self.keep(source) }
+                job.source = try await reaching {
+                    try await self.keep(source, strength: request.strength ?? 1)
+                }
             }
             return try await enqueue(job, submission)
         }
@@ -318,14 +322,14 @@
         }
 
         private nonisolated func keep(
-            _ source: ImageRequest.Source
+            _ source: ImageRequest.Source, strength: Double
         ) async throws -> FleetJob.Source {
             let image = try await store.keep(try ImageEncoder.encode(source.image))
             var mask: StoredFile?
             if let pixels = source.mask {
                 mask = try await store.keep(try ImageEncoder.encode(pixels))
             }
-            return FleetJob.Source(image: image, mask: mask, strength: source.strength)
+            return FleetJob.Source(image: image, mask: mask, strength: strength)
         }
 
         private static let unreachable = GenerationError(

@@ -154,7 +154,7 @@
             var mask: RGBImage?
             if let file = source.mask { mask = try await picture(file) }
             return ImageRequest.Source(
-                image: try await picture(source.image), strength: source.strength, mask: mask)
+                image: try await picture(source.image), mask: mask)
         }
     }
 #endif

@@ -56,7 +56,7 @@
             var request = job.request
             if job.source != nil {
                 let source = try await persist { try await self.store.source(of: job) }
-                request = request.starting(from: source)
+                request = request.with(source: source)
             }
             let courier = courier(for: job)
             courier.tell(.started)
@@ -98,11 +98,7 @@
         private func keep(
             _ image: GeneratedImage, of job: FleetJob, _ request: ImageRequest
         ) async throws {
-            let metadata = ImageMetadata(
-                parameters: GenerationParameters(
-                    request: request, image: image, model: model
-                ).text)
-            let png = try ImageEncoder.encode(image.image, metadata: metadata)
+            let png = try image.file(of: request, model: model)
             let before = state.withLock { $0.held[job.id]?.known }
             let outcome = try await persist {
                 let file = try await self.store.keep(png)

@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Parameters
+
 #if Fleet
     package import Engine
     import Logging

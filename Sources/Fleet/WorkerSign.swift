@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-package import Engine
+package import Parameters
 package import Service
 
 /// A worker's sign of life: what it is, what it has loaded, what it does.
@@ -14,7 +14,7 @@ package struct WorkerSign: Sendable, Codable, Equatable {
     package var jobs: Int
     package var capacity: Int
     /// LoRA files that requests may name.
-    package var loras: [LoRARegistry.Offer]
+    package var loras: [LoRAScale]
     /// Jobs that it has finished, and jobs that it lost to others.
     package var finished: Int
     package var lost: Int

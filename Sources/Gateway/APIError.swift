@@ -4,6 +4,7 @@ import Engine
 import HTTPTypes
 import Hummingbird
 import ModelFiles
+import Parameters
 import Service
 
 /// A refusal or failure as clients read it.

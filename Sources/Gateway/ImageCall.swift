@@ -4,6 +4,7 @@ import Engine
 import Hummingbird
 import Imaging
 import NIOCore
+import Parameters
 import Service
 
 /// A request that has been read and checked, ready for the engine.
@@ -42,10 +43,10 @@ struct ImageCall {
         do {
             var draft = try ImageRequest.Draft(fields)
             if let source {
-                draft.source = .init(
-                    image: source,
-                    strength: try fields.number("strength", "denoising_strength")
-                        ?? (mask == nil ? Self.standardStrength : 1), mask: mask)
+                draft.source = .init(image: source, mask: mask)
+                draft.strength =
+                    try fields.number("strength", "denoising_strength")
+                    ?? (mask == nil ? Self.standardStrength : 1)
                 let size = PixelSize(fitting: source, in: model.limits)
                 draft.width = draft.width ?? size.width
                 draft.height = draft.height ?? size.height

@@ -28,11 +28,8 @@ extension Gateway {
     func file(
         for image: GeneratedImage, of call: ImageCall, as format: ImageFormat, _ quality: Int
     ) throws -> [UInt8] {
-        if format == .png, let png = image.png { return png }
-        let parameters = GenerationParameters(
-            request: call.request, image: image, model: call.model)
-        return try PictureFile.encode(
-            image.image, as: format, quality: quality,
-            metadata: ImageMetadata(parameters: parameters.text))
+        try image.file(
+            as: ImageEncoding(format: format, quality: quality), of: call.request,
+            model: call.model)
     }
 }

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Engine
+import Parameters
 import Synchronization
 import Telemetry
 

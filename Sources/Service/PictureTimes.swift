@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 package import Engine
+import Parameters
 import Synchronization
 
 /// What finished pictures took, for telling what the next one will take.

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Engine
+import Parameters
 
 /// When a place in the queue becomes free: the base of every `Retry-After`.
 ///

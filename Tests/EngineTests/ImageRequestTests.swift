@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Engine
+import Parameters
 import Testing
 
 /// One place fills gaps with the model's defaults and refuses what the model cannot do.

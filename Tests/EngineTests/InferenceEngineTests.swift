@@ -4,6 +4,7 @@ import Engine
 import Foundation
 import Imaging
 import ModelFiles
+import Parameters
 import Tensors
 import Testing
 import ZImage

@@ -3,6 +3,7 @@
 import Engine
 import Foundation
 import ModelFiles
+import Parameters
 import Tensors
 import Testing
 import ZImage
@@ -76,7 +77,7 @@ struct LoRARequestTests {
     }
 
     private func request(
-        _ engine: InferenceEngine, _ loras: [LoRAChoice], prompt: String = "a red apple",
+        _ engine: InferenceEngine, _ loras: [LoRAScale], prompt: String = "a red apple",
         steps: Int = 2, side: Int = 48, guidance: Double = 0, seed: Int64 = 7
     ) throws -> ImageRequest {
         var draft = ImageRequest.Draft(prompt: prompt)
@@ -108,7 +109,7 @@ struct LoRARequestTests {
         }
         return try (0..<count).map { _ in
             let loras = (0..<pick([0, 1, 1, 2, 3])).map { _ in
-                LoRAChoice(pick(names), scale: pick([1, 0.5, -0.75, 0, 1.5]))
+                LoRAScale(pick(names), scale: pick([1, 0.5, -0.75, 0, 1.5]))
             }
             return try request(
                 engine, loras, prompt: pick(["a cat", "一只狗", "a pizza and a key"]),
@@ -161,12 +162,12 @@ struct LoRARequestTests {
         let plain = try await picture(try request(engine, []), on: engine)
         #expect(plain.loras == [])
         for name in ["thin", "modulation", "text", "magnitude", "whole", "pixel"] {
-            let one = try await picture(try request(engine, [LoRAChoice(name)]), on: engine)
+            let one = try await picture(try request(engine, [LoRAScale(name)]), on: engine)
             #expect(one.pixelDigest != plain.pixelDigest, "\(name)")
             #expect(one.loras.map(\.name) == [name])
             #expect(one.loras[0].matched > 0 && one.loras[0].warning == nil)
             let zero = try await picture(
-                try request(engine, [LoRAChoice(name, scale: 0)]), on: engine)
+                try request(engine, [LoRAScale(name, scale: 0)]), on: engine)
             #expect(zero.pixelDigest == plain.pixelDigest, "\(name) at 0")
             let next = try await picture(try request(engine, []), on: engine)
             #expect(next.pixelDigest == plain.pixelDigest, "after \(name)")
@@ -177,7 +178,7 @@ struct LoRARequestTests {
     func reload() async throws {
         let folder = try Folder()
         let engine = try engine(folder, .f32)
-        let asked = try request(engine, [LoRAChoice("thin"), LoRAChoice("text")])
+        let asked = try request(engine, [LoRAScale("thin"), LoRAScale("text")])
         let first = try await picture(asked, on: engine).pixelDigest
         #expect(try await picture(asked, on: engine).pixelDigest == first)
         try folder.write("text", seed: 30, ["self_attn.q_proj"], rank: 4)
@@ -202,9 +203,9 @@ struct LoRARequestTests {
         try Data([9, 0, 0, 0, 0, 0, 0, 0, 1]).write(
             to: folder.url.appending(path: "bad.safetensors"))
         let engine = try engine(folder, .f32)
-        let good = try request(engine, [LoRAChoice("thin")])
+        let good = try request(engine, [LoRAScale("thin")])
         let expected = try await picture(good, on: engine).pixelDigest
-        let asked = try request(engine, [LoRAChoice("bad")])
+        let asked = try request(engine, [LoRAScale("bad")])
         async let other = picture(good, on: engine)
         let error = await #expect(throws: GenerationError.self) {
             _ = try await picture(asked, on: engine)
@@ -224,22 +225,22 @@ struct LoRARequestTests {
         let registry = LoRARegistry(folder: folder.url)
         #expect(throws: RequestError.self) { _ = try registry.destination(name) }
         #expect(throws: RequestError.self) { _ = try registry.find(name) }
-        #expect(!LoRAChoice.isName(name))
+        #expect(!LoRAScale.isName(name))
     }
 
     @Test("limits of a request")
     func limits() throws {
         let folder = try Folder()
         let engine = try engine(folder, .f32)
-        let many = Array(repeating: LoRAChoice("thin"), count: 9)
+        let many = Array(repeating: LoRAScale("thin"), count: 9)
         let error = #expect(throws: RequestError.self) { _ = try request(engine, many) }
         #expect(error?.message == "loras must have at most 8 entries, got 9.")
         for scale in [11, -10.5, .nan, .infinity] {
             #expect(throws: RequestError.self) {
-                _ = try request(engine, [LoRAChoice("thin", scale: scale)])
+                _ = try request(engine, [LoRAScale("thin", scale: scale)])
             }
         }
-        let asked = try request(engine, [LoRAChoice("thin", scale: -0.5), LoRAChoice("text")])
+        let asked = try request(engine, [LoRAScale("thin", scale: -0.5), LoRAScale("text")])
         let data = try JSONEncoder().encode(asked)
         #expect(try JSONDecoder().decode(ImageRequest.self, from: data) == asked)
     }

@@ -3,6 +3,7 @@
 import Engine
 import Foundation
 import ModelFiles
+import Parameters
 import Synchronization
 import Tensors
 import Testing

@@ -2,6 +2,7 @@
 
 import Engine
 import Fleet
+import Parameters
 import Service
 import Testing
 
@@ -61,9 +62,9 @@ extension ModelDescription {
     /// Limits for requests of tests.
     static let small = ModelDescription(
         id: "m", name: "M", summary: [:], license: "",
-        defaults: Defaults(
+        defaults: ModelDefaults(
             size: PixelSize(width: 64, height: 64), steps: 2, guidanceScale: 0, negativePrompt: ""),
-        limits: Limits(
+        limits: ModelLimits(
             maximumWidth: 128, maximumHeight: 128, maximumSteps: 50, maximumCount: 8,
             maximumPromptLength: 100, sizeMultiple: 16),
         sizes: [], presets: [], examples: [:], parameterCount: 1, precision: "f32",

@@ -6,6 +6,7 @@ import HTTPTypes
 import HummingbirdTesting
 import Imaging
 import NIOCore
+import Parameters
 import Testing
 
 /// What clients of Xinference, A1111 and Gradio send, and what they look for in the answers.
@@ -124,7 +125,7 @@ struct DialectTests {
             #expect(none.status == .notFound)
         }
         let sources = generator.requests.map(\.source)
-        #expect(sources[0]?.image.width == 64 && sources[0]?.strength == 0.5)
+        #expect(sources[0]?.image.width == 64 && generator.requests[0].strength == 0.5)
         #expect(sources[1]?.image.width == 16 && sources[1]?.image.height == 16)
     }
 

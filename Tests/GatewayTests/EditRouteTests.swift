@@ -7,6 +7,7 @@ import HTTPTypes
 import HummingbirdTesting
 import Imaging
 import NIOCore
+import Parameters
 import Testing
 
 /// Forms with pictures, as the clients of both dialects send them.
@@ -61,7 +62,7 @@ struct EditRouteTests {
         }
         let request = try #require(generator.requests.first)
         #expect(request.prompt == "a \"cat\"" && request.count == 2 && request.seed == 4)
-        #expect(request.source == .init(image: source, strength: 0.5))
+        #expect(request.source == .init(image: source) && request.strength == 0.5)
         // The nearest size that the model draws.
         #expect(request.size == PixelSize(width: 48, height: 16))
     }
@@ -109,7 +110,8 @@ struct EditRouteTests {
             #expect(try none.error()["param"] == "mask_image")
         }
         let sources = generator.requests.compactMap(\.source)
-        #expect(sources.map(\.strength) == [1, 1, 1])
+        #expect(generator.requests.map(\.strength) == [1, 1, 1])
+        #expect(sources.count == 3)
         let transparent = try #require(sources[0].mask)
         #expect(transparent.pixels == alpha.flatMap { [255 - $0, 255 - $0, 255 - $0] })
         #expect(sources[1].mask == decoded.image && sources[2].mask == decoded.image)

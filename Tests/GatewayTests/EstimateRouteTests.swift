@@ -5,6 +5,7 @@ import Foundation
 import HTTPTypes
 import HummingbirdTesting
 import NIOCore
+import Parameters
 import Testing
 
 extension FakeGenerator: RequestForecasting {

@@ -3,6 +3,7 @@
 import Engine
 import Foundation
 import Imaging
+import Parameters
 import Synchronization
 
 /// A generator that draws plain pictures at once and does what a test wants to see handled.

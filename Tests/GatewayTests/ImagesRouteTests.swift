@@ -6,6 +6,7 @@ import HTTPTypes
 import HummingbirdTesting
 import Imaging
 import NIOCore
+import Parameters
 import Testing
 
 @Suite struct ImagesRouteTests {

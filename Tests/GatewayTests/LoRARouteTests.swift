@@ -7,6 +7,7 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import NIOCore
+import Parameters
 import Testing
 
 /// The list of LoRA files, and requests that name some.
@@ -95,14 +96,14 @@ struct LoRARouteTests {
                 (
                     #""loras": [{"name": "pixel", "scale": -0.5}, {"name": "sketch"}]"#,
                     [
-                        LoRAChoice("pixel", scale: -0.5), LoRAChoice("sketch"),
+                        LoRAScale("pixel", scale: -0.5), LoRAScale("sketch"),
                     ]
                 ),
-                (#""loras": ["sketch"]"#, [LoRAChoice("sketch")]),
+                (#""loras": ["sketch"]"#, [LoRAScale("sketch")]),
                 (
                     #""loras": "pixel:0.5, sketch""#,
-                    [LoRAChoice("pixel", scale: 0.5), LoRAChoice("sketch")]
-                ), (#""lora": "pixel""#, [LoRAChoice("pixel")]), (#""loras": []"#, []),
+                    [LoRAScale("pixel", scale: 0.5), LoRAScale("sketch")]
+                ), (#""lora": "pixel""#, [LoRAScale("pixel")]), (#""loras": []"#, []),
             ] {
                 let answer = try await client.post(
                     "/v1/images/generations", "{\"prompt\": \"a cat\", \(body)}")
@@ -130,11 +131,11 @@ struct LoRARouteTests {
         let generator = try FakeGenerator()
         try await withGateway(generator, configure: { $0.loras = folder.registry }) { client in
             for (prompt, text, loras) in [
-                ("a cat <lora:pixel:0.8>", "a cat", [LoRAChoice("pixel", scale: 0.8)]),
+                ("a cat <lora:pixel:0.8>", "a cat", [LoRAScale("pixel", scale: 0.8)]),
                 (
                     "<lora:pixel> a cat, <lora:sketch:-1:1>, red", "a cat,, red",
                     [
-                        LoRAChoice("pixel"), LoRAChoice("sketch", scale: -1),
+                        LoRAScale("pixel"), LoRAScale("sketch", scale: -1),
                     ]
                 ),
                 ("a <b> cat", "a <b> cat", []),

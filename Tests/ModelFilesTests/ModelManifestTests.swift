@@ -2,6 +2,7 @@
 
 import Foundation
 import ModelFiles
+import Parameters
 import Testing
 
 @Suite struct ModelManifestTests {
@@ -32,18 +33,19 @@ import Testing
              "limits": {"max_width": 256, "max_height": 256, "max_steps": 50, "max_count": 8,
                         "max_prompt_length": 500}, "future": true}
             """)
-        let bare = ModelManifest.Preset(
-            id: "bare", name: ["en": "bare"], width: 128, height: 144, steps: 8, guidanceScale: 0)
-        let fast = ModelManifest.Preset(
-            id: "fast", name: ["en": "Fast", "zh": "快"], width: 64, height: 64, steps: 4,
-            guidanceScale: 1.5)
+        let bare = ModelPreset(
+            id: "bare", name: ["en": "bare"], size: .init(width: 128, height: 144), steps: 8,
+            guidanceScale: 0)
+        let fast = ModelPreset(
+            id: "fast", name: ["en": "Fast", "zh": "快"], size: .init(width: 64, height: 64),
+            steps: 4, guidanceScale: 1.5)
         #expect(
             manifest
                 == ModelManifest(
                     id: "nano-1.0", name: "Nano", summary: ["en": "Small.", "zh": "小"],
                     license: "Apache-2.0",
                     defaults: .init(
-                        width: 128, height: 144, steps: 8, guidanceScale: 0,
+                        size: .init(width: 128, height: 144), steps: 8, guidanceScale: 0,
                         negativePrompt: "blurry"),
                     sizes: [.init(width: 128, height: 144), .init(width: 64, height: 64)],
                     presets: [fast, bare], examples: ["en": ["a cat"], "zh": ["猫", "狗"]],
@@ -63,7 +65,7 @@ import Testing
         let manifest = try read(
             "{\"defaults\": {\"width\": 128, \"height\": 128}, \"description\": \"x\"}")
         #expect(manifest.sizes == [.init(width: 128, height: 128)])
-        #expect(manifest.presets.map(\.width) == [128])
+        #expect(manifest.presets.map(\.size.width) == [128])
         #expect(manifest.defaults.steps == 8 && manifest.summary == ["en": "x"])
     }
 
@@ -120,11 +122,12 @@ import Testing
 
     @Test("folders without a file get what suits their kind") func kinds() {
         let turbo = ModelManifest(kind: .turbo, id: "t", latentChannels: 16)
-        #expect(turbo.defaults == .init(width: 1024, height: 1024, steps: 8, guidanceScale: 0))
+        let size = PixelSize(width: 1024, height: 1024)
+        #expect(turbo.defaults == .init(size: size, steps: 8, guidanceScale: 0))
         #expect(turbo.presets.map(\.id) == ["turbo", "quality"])
         #expect(turbo.preview == .flux)
         let base = ModelManifest(kind: .base, id: "b", latentChannels: 4)
-        #expect(base.defaults == .init(width: 1024, height: 1024, steps: 28, guidanceScale: 4))
+        #expect(base.defaults == .init(size: size, steps: 28, guidanceScale: 4))
         #expect(base.preview == nil)
         for manifest in [turbo, base] {
             #expect(Set(manifest.examples.keys) == ["en", "zh"])

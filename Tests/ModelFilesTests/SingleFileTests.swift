@@ -2,6 +2,7 @@
 
 import Foundation
 import ModelFiles
+import Parameters
 import Testing
 
 /// Models as files of weights: which file holds what, under which names, and what shapes say.

@@ -3,6 +3,7 @@
 import Engine
 import Foundation
 import Imaging
+import Parameters
 import Synchronization
 
 /// An engine whose pictures are a plain colour that follows from the seed, and which waits where a
@@ -72,7 +73,8 @@ final class FakeEngine: ImageGenerating, Sendable {
         draft.seed = seed
         draft.steps = 3
         (draft.width, draft.height) = (32, 16)
-        draft.source = source.map { .init(image: $0, strength: 0.5) }
+        draft.source = source.map { .init(image: $0) }
+        draft.strength = 0.5
         return try ImageRequest(draft, for: description)
     }
 }

@@ -3,6 +3,7 @@
 import Engine
 import Foundation
 import Imaging
+import Parameters
 import Service
 import Synchronization
 import Testing

@@ -4,6 +4,7 @@ import Engine
 import Foundation
 import GRDB
 import Imaging
+import Parameters
 import Service
 import Testing
 
@@ -129,15 +130,43 @@ struct JobStoreTests {
         #expect(!FileManager.default.fileExists(atPath: path.path))
     }
 
-    @Test("a request survives the way through text")
+    @Test("a request survives the way through text, its pixels apart")
     func codable() throws {
         let source = try FakeEngine.picture(seed: 0xABCDEF, size: PixelSize(width: 16, height: 16))
         for request in [
             try engine.request("猫 \u{0} \"", seed: 1 << 62), try engine.request(source: source),
         ] {
             let text = try JSONEncoder().encode(request)
-            #expect(try JSONDecoder().decode(ImageRequest.self, from: text) == request)
+            let back = try JSONDecoder().decode(ImageRequest.self, from: text)
+            #expect(back == request.with(source: nil))
+            #expect(back.strength == request.strength)
+            #expect(!String(decoding: text, as: UTF8.self).contains("png"))
         }
+    }
+
+    @Test("a source and its mask survive a restart, and lists leave them out")
+    func sources() async throws {
+        let image = try FakeEngine.picture(seed: 1, size: PixelSize(width: 16, height: 16))
+        let mask = try FakeEngine.picture(seed: 2, size: PixelSize(width: 16, height: 16))
+        let request = try engine.request(source: image)
+            .with(source: ImageRequest.Source(image: image, mask: mask))
+        let id: String
+        do {
+            let store = try JobStore(folder: data)
+            id = try await store.insert(request, model: "example", Submission()).job.id
+        }
+        let store = try JobStore(folder: data)
+        #expect(try await store.job(id)?.request == request)
+        #expect(try await store.unfinished().map(\.request) == [request])
+        let listed = try #require(try await store.jobs(JobQuery()).first)
+        #expect(listed.request == request.with(source: nil) && listed.request.strength == 0.5)
+        // The pixels go with their job.
+        try await store.finish(id, .cancelled)
+        #expect(try await store.remove([id]) == 1)
+        let database = try DatabaseQueue(path: data.appending(path: "jobs.sqlite").path)
+        #expect(
+            try await database.read { try Int.fetchOne($0, sql: "SELECT COUNT(*) FROM source") }
+                == 0)
     }
 }
 

@@ -3,6 +3,7 @@
 import Engine
 import Foundation
 import Imaging
+import Parameters
 import Synchronization
 
 /// A generator that does what a test tells it to, event by event.

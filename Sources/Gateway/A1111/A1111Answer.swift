@@ -3,6 +3,7 @@
 import Engine
 import Foundation
 import Imaging
+import Parameters
 
 /// The answer of `txt2img` and `img2img`.
 struct A1111Answer: Encodable {
@@ -90,7 +91,7 @@ struct A1111Answer: Encodable {
         let request = call.request
         let negative = request.guidanceScale > 0 ? request.negativePrompt : ""
         let scale = GenerationParameters.cfgScale(guidance: request.guidanceScale)
-        let strength = request.source?.strength
+        let strength = request.strength
         images = files.map { Data($0).base64EncodedString() }
         parameters = Parameters(
             prompt: request.prompt, negativePrompt: negative, seed: request.seed,
@@ -105,7 +106,7 @@ struct A1111Answer: Encodable {
             batchSize: request.count, modelName: call.model.id, denoisingStrength: strength,
             extraGenerationParams: Self.warnings(pictures),
             infotexts: pictures.map {
-                GenerationParameters(request: request, image: $0, model: call.model).text
+                $0.parametersText(of: request, model: call.model)
             },
             jobTimestamp: Self.timestamp(Date()), version: "Inkstone \(version)")
         self.info = String(decoding: jsonBytes(info), as: UTF8.self)

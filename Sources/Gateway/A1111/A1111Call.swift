@@ -4,6 +4,7 @@ import Engine
 import Foundation
 import HTTPTypes
 import Imaging
+import Parameters
 
 extension ImageRequest.Draft {
     /// Reads the fields of `txt2img` and `img2img`; what a client leaves out is the model's default.
@@ -26,17 +27,8 @@ extension ImageRequest.Draft {
                 .badRequest, code: "unsupported_parameter", parameter: name,
                 "\(name) is not possible: this server has no scripts; leave it out.")
         }
-        self.init(prompt: prompt.text)
-        loras = prompt.loras + (try fields.loras(of: registry) ?? [])
-        negativePrompt = try fields.string("negative_prompt")
-        width = try fields.integer("width").map { Int(clamping: $0) }
-        height = try fields.integer("height").map { Int(clamping: $0) }
-        steps = try fields.integer("steps").map { Int(clamping: $0) }
-        guidanceScale = try fields.number("guidance_scale")
-        if guidanceScale == nil {
-            guidanceScale = try fields.number("cfg_scale").map { max(0, $0 - 1) }
-        }
-        seed = try fields.integer("seed")
+        self.init(try SamplingParameters.Draft(prompt: prompt.text, fields))
+        parameters.loras = prompt.loras + (try fields.loras(of: registry) ?? [])
         priority = try Self.priority(fields)
         let batch = try fields.integer("batch_size") ?? 1
         let repeats = try fields.integer("n_iter") ?? 1

@@ -5,6 +5,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import Imaging
+import Parameters
 import Service
 
 extension Gateway {
@@ -106,9 +107,9 @@ extension Gateway {
             (draft.width, draft.height) = (size.width, size.height)
         }
         let mode = try fields.integer("resize_mode") ?? 0
+        draft.strength = try fields.number("denoising_strength") ?? 0.75
         return ImageRequest.Source(
             image: try A1111Picture.fit(decoded, draft, mode: mode),
-            strength: try fields.number("denoising_strength") ?? 0.75,
             mask: try await maskA1111(fields, draft, mode: mode))
     }
 

@@ -3,6 +3,7 @@
 import Engine
 import Foundation
 import ModelFiles
+import Parameters
 import Tensors
 import ZImage
 
@@ -54,7 +55,9 @@ struct CatalogModel: Encodable {
             let manifest = model.manifest
             (id, title, license) = (manifest.id, manifest.name, manifest.license)
             let defaults = manifest.defaults
-            (width, height, steps) = (defaults.width, defaults.height, defaults.steps)
+            (width, height, steps) = (
+                defaults.size.width, defaults.size.height, defaults.steps
+            )
             guidanceScale = defaults.guidanceScale
             if inFull {
                 let best = try PrecisionChoice.auto.resolved(for: model)

@@ -2,10 +2,11 @@
 
 import Engine
 import Imaging
+import Parameters
 
 extension PixelSize {
     /// The size nearest to a picture's that a model draws: same shape, within the limits.
-    init(fitting image: RGBImage, in limits: ModelDescription.Limits) {
+    init(fitting image: RGBImage, in limits: ModelLimits) {
         let scale = min(
             1, Double(limits.maximumWidth) / Double(image.width),
             Double(limits.maximumHeight) / Double(image.height))

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Engine
+import Parameters
 
 /// What Gradio's clients read about the one function that they can call.
 ///

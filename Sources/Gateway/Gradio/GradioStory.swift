@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Engine
+import Parameters
 import Service
 
 /// A job as the outputs of Gradio's function: a gallery and the seed.

@@ -2,6 +2,7 @@
 
 import Engine
 import HTTPTypes
+import Parameters
 
 extension ImageRequest.Draft {
     /// Our field names by the names that clients of the JSON dialects use.
@@ -11,26 +12,8 @@ extension ImageRequest.Draft {
     ///
     /// - Throws: `APIError` that names a field of the wrong type or a size that cannot be read.
     init(_ fields: RequestFields) throws(APIError) {
-        self.init(prompt: try Self.prompt(fields))
-        negativePrompt = try fields.string("negative_prompt")
-        if let text = try fields.string("size"), !["", "auto", "original"].contains(text) {
-            guard let size = PixelSize(text) else {
-                throw .invalid(
-                    "size",
-                    "size must be 'auto' or WIDTHxHEIGHT such as 1024x768, got"
-                        + " \(JSONValue.string(text).summary).")
-            }
-            width = size.width
-            height = size.height
-        }
-        width = try Self.int(fields.integer("width")) ?? width
-        height = try Self.int(fields.integer("height")) ?? height
-        steps = try Self.int(fields.integer("num_inference_steps", "steps", "step"))
-        guidanceScale = try Self.guidance(fields)
-        cfgNormalization = try fields.number("cfg_normalization")
-        cfgTruncation = try fields.number("cfg_truncation")
-        seed = try Self.seed(fields)
-        count = try Self.int(fields.integer("n", "count"))
+        self.init(try SamplingParameters.Draft(prompt: Self.prompt(fields), fields))
+        count = try fields.integer("n", "count").map { Int(clamping: $0) }
         priority = try Self.priority(fields)
     }
 
@@ -59,6 +42,33 @@ extension ImageRequest.Draft {
             throw fields.wrong(name, "a string or an array of one string", value)
         default: throw fields.wrong(name, "a string", value)
         }
+    }
+}
+
+extension SamplingParameters.Draft {
+    /// Reads the sampling parameters that all dialects share, under the names of every client.
+    ///
+    /// - Throws: `APIError` that names a field of the wrong type or a size that cannot be read.
+    init(prompt: String, _ fields: RequestFields) throws(APIError) {
+        self.init(prompt: prompt)
+        negativePrompt = try fields.string("negative_prompt")
+        if let text = try fields.string("size"), !["", "auto", "original"].contains(text) {
+            guard let size = PixelSize(text) else {
+                throw .invalid(
+                    "size",
+                    "size must be 'auto' or WIDTHxHEIGHT such as 1024x768, got"
+                        + " \(JSONValue.string(text).summary).")
+            }
+            width = size.width
+            height = size.height
+        }
+        width = try Self.int(fields.integer("width")) ?? width
+        height = try Self.int(fields.integer("height")) ?? height
+        steps = try Self.int(fields.integer("num_inference_steps", "steps", "step"))
+        guidanceScale = try Self.guidance(fields)
+        cfgNormalization = try fields.number("cfg_normalization")
+        cfgTruncation = try fields.number("cfg_truncation")
+        seed = try Self.seed(fields)
     }
 
     /// `guidance_scale` is the pipeline's own g; a `cfg_scale` is g + 1, and 1 or less is off.

@@ -2,6 +2,7 @@
 
 import Engine
 import Foundation
+import Parameters
 import Service
 
 /// A job as `/api/jobs` tells it.
@@ -54,7 +55,7 @@ struct JobAnswer: Encodable {
     var guidanceScale: Double
     var seed: UInt64
     var n: Int
-    var loras: [LoRAChoice]
+    var loras: [LoRAScale]
     var priority: Priority
     /// Share of the schedule, for a job that started from a picture.
     var strength: Double?
@@ -86,7 +87,7 @@ struct JobAnswer: Encodable {
         n = job.request.count
         loras = job.request.loras
         priority = job.request.priority
-        strength = job.request.source?.strength
+        strength = job.request.strength
         requestID = job.requestID
         created = job.created.timeIntervalSince1970
         started = job.started?.timeIntervalSince1970

@@ -4,6 +4,7 @@ import Engine
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Parameters
 import Service
 
 // GET    /api/loras         the files that requests may name

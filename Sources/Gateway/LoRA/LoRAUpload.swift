@@ -5,6 +5,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import Parameters
 
 /// A LoRA file on its way into the data folder: hidden until it is complete and checked.
 struct LoRAUpload {

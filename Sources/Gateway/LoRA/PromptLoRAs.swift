@@ -1,13 +1,14 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Engine
+import Parameters
 
 /// A prompt with `<lora:NAME:SCALE>` in it, as users of A1111 write: the text without, and the files.
 struct PromptLoRAs {
     /// What is left to draw.
     private(set) var text = ""
     /// In the order of the prompt.
-    private(set) var loras: [LoRAChoice] = []
+    private(set) var loras: [LoRAScale] = []
 
     /// - Throws: `APIError` for a scale that is no number, and for names of no file.
     init(_ prompt: String, registry: LoRARegistry) throws(APIError) {

@@ -3,6 +3,7 @@
 import Engine
 import Foundation
 import HTTPTypes
+import Parameters
 
 extension RequestFields {
     /// The LoRA files that a request names, or `nil` where it is silent.
@@ -11,7 +12,7 @@ extension RequestFields {
     /// is the same as a text, or `NAME:SCALE, NAME`. Without a scale a file has the registry's.
     ///
     /// - Throws: `APIError` for another shape, and for names of no file.
-    func loras(of registry: LoRARegistry) throws(APIError) -> [LoRAChoice]? {
+    func loras(of registry: LoRARegistry) throws(APIError) -> [LoRAScale]? {
         guard let (field, value) = first("loras", "lora") else { return nil }
         let wanted = "an array of objects such as {\"name\": \"pixel\", \"scale\": 0.8}"
         var rows: [JSONValue]
@@ -30,7 +31,7 @@ extension RequestFields {
             }
         default: throw wrong(field, wanted, value)
         }
-        var choices: [LoRAChoice] = []
+        var choices: [LoRAScale] = []
         for row in rows {
             var name: String?
             var scale: Double?
@@ -64,10 +65,10 @@ extension LoRARegistry {
     /// A file by its name, with its own scale where none is given.
     ///
     /// - Throws: `APIError` 400 that lists the names there are.
-    func choice(_ name: String, scale: Double?) throws(APIError) -> LoRAChoice {
+    func choice(_ name: String, scale: Double?) throws(APIError) -> LoRAScale {
         do throws(RequestError) {
             let offer = try offer(name)
-            return LoRAChoice(offer.name, scale: scale ?? offer.scale)
+            return LoRAScale(offer.name, scale: scale ?? offer.scale)
         } catch {
             throw APIError(
                 .badRequest, code: "lora_not_found", parameter: error.field, error.message)

@@ -6,6 +6,7 @@ import HTTPTypes
 import Hummingbird
 import Imaging
 import NIOCore
+import Parameters
 import Service
 
 extension Gateway {

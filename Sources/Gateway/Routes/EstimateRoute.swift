@@ -2,6 +2,7 @@
 
 import Engine
 import Hummingbird
+import Parameters
 import Service
 
 // POST /api/estimate   the fields of a job, `prompt` too may be empty; what it would take

@@ -4,6 +4,7 @@ import Engine
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Parameters
 import Service
 
 /// A model as the OpenAI dialect lists it, with what other clients look for.
@@ -22,8 +23,8 @@ private struct ModelRow: Encodable {
     var address: String
     var replica = 1
     var precision: String
-    var defaults: ModelDescription.Defaults
-    var limits: ModelDescription.Limits
+    var defaults: ModelDefaults
+    var limits: ModelLimits
 
     init(_ model: ModelDescription, at address: String) {
         id = model.id

@@ -5,6 +5,7 @@ import Foundation
 import Hummingbird
 import Imaging
 import NIOCore
+import Parameters
 import Service
 
 // The page's own interface, free to change with the page:
@@ -69,9 +70,7 @@ extension Gateway {
                 width: image.image.width, height: image.image.height,
                 steps: call.request.steps, guidanceScale: call.request.guidanceScale,
                 seed: image.seed, model: call.model.id,
-                parameters: GenerationParameters(
-                    request: call.request, image: image, model: call.model
-                ).text,
+                parameters: image.parametersText(of: call.request, model: call.model),
                 promptTruncated: image.promptTruncated, seconds: image.seconds.total,
                 loras: image.loras))
     }

@@ -5,6 +5,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import Logging
+import Parameters
 import Service
 import Synchronization
 import Telemetry

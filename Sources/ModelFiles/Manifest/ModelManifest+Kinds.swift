@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Parameters
+
 /// The members of the Z-Image family that differ in how they are used, not in how they are built.
 public enum ModelKind: Sendable, Equatable, CaseIterable {
     /// Distilled: 8 steps without guidance.
@@ -21,12 +23,13 @@ extension ModelManifest {
     ///   - id: identifier, usually the folder's name.
     ///   - latentChannels: the known preview coefficients are for 16.
     public init(kind: ModelKind, id: String, latentChannels: Int) {
-        let turbo = Preset(
-            id: "turbo", name: ["en": "Turbo, 8 steps", "zh": "Turbo，8 步"], width: 1024,
-            height: 1024, steps: 8, guidanceScale: 0)
-        let quality = Preset(
+        let size = PixelSize(width: 1024, height: 1024)
+        let turbo = ModelPreset(
+            id: "turbo", name: ["en": "Turbo, 8 steps", "zh": "Turbo，8 步"], size: size, steps: 8,
+            guidanceScale: 0)
+        let quality = ModelPreset(
             id: "quality", name: ["en": "28 steps, guidance 5.0", "zh": "28 步，引导 5.0"],
-            width: 1024, height: 1024, steps: 28, guidanceScale: 5)
+            size: size, steps: 28, guidanceScale: 5)
         let main = kind == .turbo ? turbo : quality
         self.init(
             id: id, name: kind == .turbo ? "Z-Image-Turbo" : "Z-Image",
@@ -40,8 +43,8 @@ extension ModelManifest {
                     "zh": "使用引导，28 至 50 步生成图像。",
                 ],
             license: "not stated",
-            defaults: Defaults(
-                width: main.width, height: main.height, steps: main.steps,
+            defaults: ModelDefaults(
+                size: size, steps: main.steps,
                 // What the authors use for the undistilled model; the preset is the benchmark's.
                 guidanceScale: kind == .turbo ? 0 : 4),
             sizes: Self.commonSizes,
@@ -54,7 +57,7 @@ extension ModelManifest {
     private static let commonSizes = [
         (1024, 1024), (1152, 896), (896, 1152), (1152, 864), (864, 1152), (1248, 832), (832, 1248),
         (1280, 720), (720, 1280), (1344, 576), (576, 1344), (512, 512),
-    ].map { Size(width: $0.0, height: $0.1) }
+    ].map { PixelSize(width: $0.0, height: $0.1) }
 
     private static let commonExamples = [
         "en": [

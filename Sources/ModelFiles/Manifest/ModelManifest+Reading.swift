@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Parameters
+
 #if canImport(FoundationEssentials)
     public import FoundationEssentials
 #else
@@ -54,12 +56,11 @@ extension ModelManifest {
         license = try reader.text("license", atMost: 200) ?? license
         if let object = try reader.object("defaults") {
             defaults = try Self.defaults(object, defaults)
-            sizes = [Size(width: defaults.width, height: defaults.height)]
+            sizes = [defaults.size]
             presets = [
-                Preset(
-                    id: "default", name: ["en": "Default", "zh": "默认"], width: defaults.width,
-                    height: defaults.height, steps: defaults.steps,
-                    guidanceScale: defaults.guidanceScale)
+                ModelPreset(
+                    id: "default", name: ["en": "Default", "zh": "默认"], size: defaults.size,
+                    steps: defaults.steps, guidanceScale: defaults.guidanceScale)
             ]
         }
         sizes = try Self.sizes(reader) ?? sizes
@@ -68,28 +69,37 @@ extension ModelManifest {
         if let object = try reader.object("preview") {
             preview = try Self.preview(object, channels: latentChannels)
         }
-        if let object = try reader.object("limits") { limits = try Self.limits(object) }
-        try checkLimits(reader)
+        if let object = try reader.object("limits") {
+            limits = try Self.limits(object)
+            try checkLimits(reader, object)
+        }
     }
 
     // MARK: Parts
 
     private static func defaults(
-        _ reader: ConfigReader, _ fallback: Defaults
-    ) throws(CheckpointError) -> Defaults {
+        _ reader: ConfigReader, _ fallback: ModelDefaults
+    ) throws(CheckpointError) -> ModelDefaults {
         try reader.requireKnown(["width", "height", "steps", "guidance_scale", "negative_prompt"])
-        return Defaults(
-            width: try reader.side("width", in: sides) ?? fallback.width,
-            height: try reader.side("height", in: sides) ?? fallback.height,
+        return ModelDefaults(
+            size: try size(reader, fallback.size),
             steps: try reader.integer("steps", in: stepCounts) ?? fallback.steps,
             guidanceScale: try reader.number("guidance_scale", in: guidances)
                 ?? fallback.guidanceScale,
             negativePrompt: try reader.string("negative_prompt") ?? fallback.negativePrompt)
     }
 
-    private static func sizes(_ reader: ConfigReader) throws(CheckpointError) -> [Size]? {
+    private static func size(
+        _ reader: ConfigReader, _ fallback: PixelSize
+    ) throws(CheckpointError) -> PixelSize {
+        PixelSize(
+            width: try reader.side("width", in: sides) ?? fallback.width,
+            height: try reader.side("height", in: sides) ?? fallback.height)
+    }
+
+    private static func sizes(_ reader: ConfigReader) throws(CheckpointError) -> [PixelSize]? {
         guard let list = try reader.array("sizes", count: 1...1000) else { return nil }
-        var sizes: [Size] = []
+        var sizes: [PixelSize] = []
         for element in list {
             guard case .array(let pair) = element, pair.count == 2,
                 case .integer(let width) = pair[0], case .integer(let height) = pair[1],
@@ -100,7 +110,7 @@ extension ModelManifest {
                     expected: "[width, height] in multiples of 16 from \(sides.lowerBound) to"
                         + " \(sides.upperBound)")
             }
-            sizes.append(Size(width: width, height: height))
+            sizes.append(PixelSize(width: width, height: height))
         }
         return sizes
     }
@@ -110,10 +120,10 @@ extension ModelManifest {
     }
 
     private static func presets(
-        _ reader: ConfigReader, _ defaults: Defaults
-    ) throws(CheckpointError) -> [Preset]? {
+        _ reader: ConfigReader, _ defaults: ModelDefaults
+    ) throws(CheckpointError) -> [ModelPreset]? {
         guard let list = try reader.array("presets", count: 1...100) else { return nil }
-        var presets: [Preset] = []
+        var presets: [ModelPreset] = []
         for element in list {
             let object = try ConfigReader(
                 element, source: reader.source, path: "presets[\(presets.count)]")
@@ -126,10 +136,9 @@ extension ModelManifest {
                     expected: "an identifier that no other preset has")
             }
             presets.append(
-                Preset(
+                ModelPreset(
                     id: id, name: try object.localized("name") ?? ["en": id],
-                    width: try object.side("width", in: sides) ?? defaults.width,
-                    height: try object.side("height", in: sides) ?? defaults.height,
+                    size: try size(object, defaults.size),
                     steps: try object.integer("steps", in: stepCounts) ?? defaults.steps,
                     guidanceScale: try object.number("guidance_scale", in: guidances)
                         ?? defaults.guidanceScale))
@@ -174,29 +183,35 @@ extension ModelManifest {
         return Preview(factors: factors, bias: try reader.color("bias", bias))
     }
 
-    private static func limits(_ reader: ConfigReader) throws(CheckpointError) -> Limits {
+    private static func limits(_ reader: ConfigReader) throws(CheckpointError) -> ModelLimits {
         try reader.requireKnown([
             "max_width", "max_height", "max_steps", "max_count", "max_prompt_length",
         ])
-        return Limits(
-            maximumWidth: try reader.side("max_width", in: sides),
-            maximumHeight: try reader.side("max_height", in: sides),
-            maximumSteps: try reader.integer("max_steps", in: stepCounts),
-            maximumCount: try reader.integer("max_count", in: 1...10_000),
-            maximumPromptLength: try reader.integer("max_prompt_length", in: 1...1_000_000))
+        let usual = ModelLimits()
+        return ModelLimits(
+            maximumWidth: try reader.side("max_width", in: sides) ?? usual.maximumWidth,
+            maximumHeight: try reader.side("max_height", in: sides) ?? usual.maximumHeight,
+            maximumSteps: try reader.integer("max_steps", in: stepCounts) ?? usual.maximumSteps,
+            maximumCount: try reader.integer("max_count", in: 1...10_000) ?? usual.maximumCount,
+            maximumPromptLength: try reader.integer("max_prompt_length", in: 1...1_000_000)
+                ?? usual.maximumPromptLength)
     }
 
-    /// Nothing that the manifest offers may exceed its own limits.
-    private func checkLimits(_ reader: ConfigReader) throws(CheckpointError) {
-        var offers = sizes.enumerated().map { ("sizes[\($0)]", $1.width, $1.height, 1) }
-        offers += presets.map { ("preset \($0.id)", $0.width, $0.height, $0.steps) }
-        offers.append(("defaults", defaults.width, defaults.height, defaults.steps))
-        for (place, width, height, steps) in offers {
-            guard width <= limits.maximumWidth ?? .max, height <= limits.maximumHeight ?? .max,
-                steps <= limits.maximumSteps ?? .max
-            else {
+    /// Nothing that the manifest offers may exceed the limits that it states itself.
+    private func checkLimits(
+        _ reader: ConfigReader, _ stated: ConfigReader
+    ) throws(CheckpointError) {
+        func limit(_ key: String, _ value: Int) -> Int { stated[key] == nil ? .max : value }
+        let width = limit("max_width", limits.maximumWidth)
+        let height = limit("max_height", limits.maximumHeight)
+        let steps = limit("max_steps", limits.maximumSteps)
+        var offers = sizes.enumerated().map { ("sizes[\($0)]", $1, 1) }
+        offers += presets.map { ("preset \($0.id)", $0.size, $0.steps) }
+        offers.append(("defaults", defaults.size, defaults.steps))
+        for (place, size, count) in offers {
+            guard size.width <= width, size.height <= height, count <= steps else {
                 throw reader.bad(
-                    "\(place) asks for \(width)x\(height) in \(steps) steps, which exceeds limits")
+                    "\(place) asks for \(size) in \(count) steps, which exceeds limits")
             }
         }
     }

@@ -56,6 +56,16 @@ enum JobSchema {
         migrator.registerMigration("4 jobs that were given up") { db in
             try db.execute(sql: "ALTER TABLE job ADD COLUMN givenUp INTEGER NOT NULL DEFAULT 0")
         }
+        migrator.registerMigration("5 source images beside requests") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE source (
+                        job INTEGER PRIMARY KEY REFERENCES job (number) ON DELETE CASCADE,
+                        image BLOB NOT NULL,
+                        mask BLOB
+                    ) STRICT;
+                    """)
+        }
         return migrator
     }
 }

@@ -305,7 +305,7 @@ public actor JobService: JobQueue {
                     job.publish(.preview(image: image + done, step: step, picture))
                 case .image(var image):
                     image.index += done
-                    let png = try Self.png(of: image, job.request, description)
+                    let png = try image.file(of: job.request, model: description)
                     image.png = png
                     job.publish(.image(image))
                     group.addTask { [image] in try await self.keep(image, png, of: job) }
@@ -320,16 +320,6 @@ public actor JobService: JobQueue {
                 .internalFailure,
                 "The engine ended after \(job.imageCount) of \(job.request.count) pictures.")
         }
-    }
-
-    private static func png(
-        of image: GeneratedImage, _ request: ImageRequest, _ model: ModelDescription?
-    ) throws -> [UInt8] {
-        let metadata = model.map {
-            ImageMetadata(
-                parameters: GenerationParameters(request: request, image: image, model: $0).text)
-        }
-        return try ImageEncoder.encode(image.image, metadata: metadata ?? ImageMetadata())
     }
 
     private nonisolated func keep(

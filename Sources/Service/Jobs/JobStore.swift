@@ -2,7 +2,9 @@
 
 package import Engine
 import GRDB
+import Imaging
 import ModelFiles
+import Parameters
 
 #if canImport(Glibc)
     import Glibc
@@ -136,6 +138,12 @@ public final class JobStore: Sendable {
         _ request: ImageRequest, model: String, _ submission: Submission
     ) async throws -> (job: Job, isNew: Bool) {
         let text = try Self.json(request)
+        let source = try request.source.map {
+            (
+                image: Data(try ImageEncoder.encode($0.image)),
+                mask: try $0.mask.map { Data(try ImageEncoder.encode($0)) }
+            )
+        }
         let now = Date()
         let id = Self.newID()
         let deadline = submission.seconds.map { now.timeIntervalSince1970 + $0 }
@@ -151,7 +159,7 @@ public final class JobStore: Sendable {
                         message: "The idempotency key was used for a different request before;"
                             + " send a new key with a new request.")
                 }
-                return (try Self.job(row, db), false)
+                return (try Self.job(row, db, withSource: true), false)
             }
             try db.execute(
                 sql: """
@@ -164,6 +172,11 @@ public final class JobStore: Sendable {
                     submission.idempotencyKey, submission.fingerprint, now.timeIntervalSince1970,
                     deadline,
                 ])
+            if let source {
+                try db.execute(
+                    sql: "INSERT INTO source (job, image, mask) VALUES (?, ?, ?)",
+                    arguments: [db.lastInsertedRowID, source.image, source.mask])
+            }
             return (
                 Job(
                     id: id, model: model, request: request, state: .queued,
@@ -291,11 +304,11 @@ public final class JobStore: Sendable {
                     SELECT * FROM job WHERE id = ?1 OR requestID = ?1
                     ORDER BY id = ?1 DESC, number DESC LIMIT 1
                     """, arguments: [id]
-            ).map { try Self.job($0, db) }
+            ).map { try Self.job($0, db, withSource: true) }
         }
     }
 
-    /// The jobs of a query, the newest first.
+    /// The jobs of a query, the newest first, without the pixels of their sources.
     public func jobs(_ query: JobQuery) async throws -> [Job] {
         try await read { db in
             var conditions = ["1"]
@@ -330,14 +343,14 @@ public final class JobStore: Sendable {
     }
 
     /// Jobs that are not final, the oldest first; what cannot be read any longer fails.
-    func unfinished() async throws -> [Job] {
+    package func unfinished() async throws -> [Job] {
         try await write { db in
             let rows = try Row.fetchAll(
                 db, sql: "SELECT * FROM job WHERE state IN ('queued', 'running') ORDER BY number")
             var jobs: [Job] = []
             for row in rows {
                 do {
-                    jobs.append(try Self.job(row, db))
+                    jobs.append(try Self.job(row, db, withSource: true))
                 } catch is DecodingError {
                     try db.execute(
                         sql: "UPDATE job SET state = 'failed', finished = ?, failure = ?"
@@ -354,8 +367,14 @@ public final class JobStore: Sendable {
 
     // MARK: - Rows
 
-    private static func job(_ row: Row, _ db: Database) throws -> Job {
+    private static func job(
+        _ row: Row, _ db: Database, withSource: Bool = false
+    ) throws -> Job {
         let text: String = row["request"]
+        var request = try JSONDecoder().decode(ImageRequest.self, from: Data(text.utf8))
+        if withSource, request.strength != nil, request.source == nil {
+            request = request.with(source: try source(of: row["number"], db))
+        }
         let pictures = try Row.fetchAll(
             db, sql: "SELECT * FROM picture WHERE job = ? ORDER BY number",
             arguments: [row["number"] as Int64]
@@ -375,12 +394,24 @@ public final class JobStore: Sendable {
         let owner: String = row["owner"]
         return Job(
             id: row["id"], model: row["model"],
-            request: try JSONDecoder().decode(ImageRequest.self, from: Data(text.utf8)),
+            request: request,
             state: Job.State(rawValue: row["state"]) ?? .failed, requestID: row["requestID"],
             owner: owner.isEmpty ? nil : owner, created: date("created") ?? .distantPast,
             started: date("started"), finished: date("finished"), deadline: date("deadline"),
             attempts: row["attempts"], failure: row["failure"], isGivenUp: row["givenUp"],
             pictures: pictures)
+    }
+
+    private static func source(of job: Int64, _ db: Database) throws -> ImageRequest.Source? {
+        guard
+            let row = try Row.fetchOne(
+                db, sql: "SELECT image, mask FROM source WHERE job = ?", arguments: [job])
+        else { return nil }
+        func image(_ png: Data) throws -> RGBImage {
+            try ImageDecoder.decode([UInt8](png)).flattened()
+        }
+        return ImageRequest.Source(
+            image: try image(row["image"]), mask: try (row["mask"] as Data?).map(image))
     }
 
     private static func json(_ value: some Encodable) throws -> String {

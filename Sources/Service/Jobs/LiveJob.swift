@@ -2,6 +2,7 @@
 
 package import Engine
 public import Imaging
+import Parameters
 import Synchronization
 
 #if canImport(FoundationEssentials)

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 package import Engine
+import Parameters
 import Synchronization
 
 /// What of a request has been delivered, over all workers that it is run on.

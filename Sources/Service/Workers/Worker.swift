@@ -41,10 +41,11 @@ final class Worker: Sendable {
     /// - Throws: `GenerationError` or `CancellationError` as the worker says; `WorkerLost` when it
     ///   went away.
     func run(
-        _ request: WorkerRequest, pixels: [UInt8], hangTimeout: Duration,
+        _ request: ImageRequest, hangTimeout: Duration,
         onEvent: @escaping @Sendable (JobEvent) -> Void
     ) async throws {
-        let frame = try WorkerFrame.encode(request, payload: pixels)
+        let frame = try WorkerFrame.encode(
+            WorkerCall(request), payload: WorkerCall.pixels(of: request))
         let life = SignsOfLife()
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in

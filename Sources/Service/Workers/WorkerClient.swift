@@ -83,7 +83,7 @@ struct WorkerClient: Sendable {
     /// Runs a request.
     ///
     /// - Parameters:
-    ///   - request: a frame with a `WorkerRequest`.
+    ///   - request: a frame with a `WorkerCall`.
     ///   - onMessage: told every message but the last, with its bytes.
     /// - Throws: `GenerationError` or `CancellationError` as the worker says, `WorkerLost` and errors
     ///   of the connection when it says no end.

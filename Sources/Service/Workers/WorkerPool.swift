@@ -266,8 +266,7 @@ package actor WorkerPool: ImageGenerating {
                 try Task.checkCancellation()
                 let leading = delivery.leading
                 try await ready.run(
-                    WorkerRequest(request, droppingFirst: leading),
-                    pixels: WorkerRequest.pixels(of: request), hangTimeout: settings.hangTimeout
+                    request.dropping(first: leading), hangTimeout: settings.hangTimeout
                 ) { event in
                     if let event = delivery.accept(event, leading: leading) { tell(event) }
                 }

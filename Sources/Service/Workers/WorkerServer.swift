@@ -13,7 +13,7 @@ import Synchronization
 /// A worker's side of the conversation: one model, served to one gateway over a Unix socket.
 ///
 /// * `GET /status`: a `WorkerStatus`, also while the model loads.
-/// * `POST /run`: the body is a frame with a `WorkerRequest`; the answer is a stream of frames with
+/// * `POST /run`: the body is a frame with a `WorkerCall`; the answer is a stream of frames with
 ///   `WorkerMessage`s, the last of which is `done`, `cancelled` or `failed`. Whoever closes the
 ///   connection cancels the request.
 /// * `POST /decode`: the body is a picture file; the answer a frame with a `DecodedPicture` and pixels,
@@ -155,8 +155,7 @@ package final class WorkerServer: Sendable {
         guard let frame = try WorkerFrame.take(from: &body) else { throw HTTPError(.badRequest) }
         let wanted: ImageRequest
         do {
-            wanted = try frame.decode(WorkerRequest.self).request(
-                pixels: frame.payload, for: engine.description)
+            wanted = try frame.decode(WorkerCall.self).request(pixels: frame.payload)
         } catch {
             throw HTTPError(.badRequest, message: "\(error)")
         }

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 public import ModelFiles
+import Parameters
 public import Tensors
 
 #if canImport(FoundationEssentials)
@@ -56,7 +57,7 @@ public struct MemoryPlan: Sendable, Equatable {
         streamedBytes = image + layers * width / max(1, text.usedLayers)
         bytesPerToken = (transformer.dim * 8 + feedForward) * 4
         bytesPerPixel = model.autoencoderConfig.decodedBytesPerPixel
-        let size = model.manifest.defaults
+        let size = model.manifest.defaults.size
         activationBytes = Self.activations(
             size.width, size.height, perToken: bytesPerToken, perPixel: bytesPerPixel)
     }

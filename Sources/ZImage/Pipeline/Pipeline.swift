@@ -2,6 +2,7 @@
 
 public import Imaging
 public import ModelFiles
+import Parameters
 public import Tensors
 
 #if canImport(FoundationEssentials)
@@ -174,12 +175,14 @@ public final class Pipeline<Device: Backend>: Sendable {
         }
 
         let scale = model.autoencoderConfig.scale
-        let (height, width) = (input.height / scale, input.width / scale)
+        let (height, width) = (input.size.height / scale, input.size.width / scale)
         var schedule = FlowMatchSchedule(
             steps: input.steps, imageTokens: (height / 2) * (width / 2),
             config: model.schedulerConfig)
         trace?.record("sigmas", .f32(schedule.sigmas, shape: [schedule.sigmas.count]))
-        if input.source != nil { schedule = schedule.tail(strength: input.strength) }
+        if input.source != nil {
+            schedule = schedule.tail(strength: input.strength ?? Self.usualStrength)
+        }
         let channels = model.transformerConfig.inChannels
         let count = channels * height * width
         var generator = TorchGenerator(seed: input.seed)
@@ -194,7 +197,7 @@ public final class Pipeline<Device: Backend>: Sendable {
             try source.map { source in
                 Inpainting(
                     mask: try Inpainting.mask(
-                        mask, width: input.width, height: input.height, scale: scale),
+                        mask, width: input.size.width, height: input.size.height, scale: scale),
                     source: source.numbers, noise: noise)
             }
         }
@@ -288,8 +291,11 @@ public final class Pipeline<Device: Backend>: Sendable {
 
     // MARK: - Parts
 
+    /// Strength where a source image comes without one.
+    private static var usualStrength: Double { 0.6 }
+
     private func check(_ input: PipelineInput) throws(PipelineError) {
-        for (name, side) in [("width", input.width), ("height", input.height)] {
+        for (name, side) in [("width", input.size.width), ("height", input.size.height)] {
             guard side >= 16, side <= 8192, side.isMultiple(of: 2 * model.autoencoderConfig.scale)
             else {
                 throw PipelineError(
@@ -304,36 +310,42 @@ public final class Pipeline<Device: Backend>: Sendable {
             throw PipelineError(
                 message: "a mask needs a picture that it is for, got none.")
         }
+        guard input.loras.count >= input.parameters.loras.count else {
+            throw PipelineError(
+                message: "each LoRA that the parameters name needs its file in 'loras', got"
+                    + " \(input.loras.count) files for \(input.parameters.loras.count) names.")
+        }
         if input.source != nil {
-            guard input.strength > 0, input.strength <= 1,
-                Double(input.steps) * input.strength >= 1
+            let strength = input.strength ?? Self.usualStrength
+            guard strength > 0, strength <= 1,
+                Double(input.steps) * strength >= 1
             else {
                 throw PipelineError(
                     message: "strength must leave at least one of \(input.steps) steps and be at"
-                        + " most 1, got \(input.strength).")
+                        + " most 1, got \(strength).")
             }
         }
         if let noise = input.noise {
             let scale = model.autoencoderConfig.scale
             let count =
-                model.transformerConfig.inChannels * (input.height / scale)
-                * (input.width / scale)
+                model.transformerConfig.inChannels * (input.size.height / scale)
+                * (input.size.width / scale)
             guard noise.count == count else {
                 throw PipelineError(
                     message: "initial latents must have \(count) numbers for"
-                        + " \(input.width)x\(input.height), got \(noise.count).")
+                        + " \(input.size.width)x\(input.size.height), got \(noise.count).")
             }
         }
     }
 
     /// Refuses a picture that would not fit, before anything is allocated for it.
     private func checkMemory(_ input: PipelineInput) throws(MemoryError) {
-        let needed = memory.activationBytes(width: input.width, height: input.height)
+        let needed = memory.activationBytes(width: input.size.width, height: input.size.height)
         let available = MemoryPlan.availableBytes ?? .max
         guard needed <= available else {
             throw MemoryError(
                 needed: needed, available: available,
-                purpose: "a picture of \(input.width)x\(input.height)")
+                purpose: "a picture of \(input.size.width)x\(input.size.height)")
         }
     }
 
@@ -361,8 +373,8 @@ public final class Pipeline<Device: Backend>: Sendable {
         _ image: RGBImage, _ input: PipelineInput, _ generator: inout TorchGenerator
     ) throws -> Planes {
         let fitted =
-            image.width == input.width && image.height == input.height
-            ? image : try image.resized(width: input.width, height: input.height)
+            image.width == input.size.width && image.height == input.size.height
+            ? image : try image.resized(width: input.size.width, height: input.size.height)
         let moments = try autoencoder.moments(of: Planes(fitted))
         return autoencoder.sample(
             moments: moments, noise: generator.normals(moments.numbers.count / 2))

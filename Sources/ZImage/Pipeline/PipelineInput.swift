@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 public import Imaging
+public import Parameters
 
 #if canImport(FoundationEssentials)
     public import FoundationEssentials
@@ -28,49 +29,46 @@ public struct LoRASource: Sendable, Equatable {
     }
 }
 
-/// What one picture is made from.
+/// What one image is made from: its parameters, and the pixels and files that they speak of.
+///
+/// The parameters are read and set as if they were its own: `input.steps` is `input.parameters.steps`.
+@dynamicMemberLookup
 public struct PipelineInput: Sendable {
-    /// The text to draw, Chinese or English.
-    public var prompt: String
-    /// The text to lead away from; used with guidance only.
-    public var negativePrompt = ""
-    /// Columns of pixels, a multiple of 16.
-    public var width: Int
-    /// Rows of pixels, a multiple of 16.
-    public var height: Int
-    /// Evaluations of the transformer.
-    public var steps: Int
-    /// Guidance *g* in `positive + g (positive - negative)`; 0 is off.
-    public var guidanceScale: Double
-    /// Largest norm of the guided output as a multiple of the unguided; 0 is off.
-    public var cfgNormalization = 0.0
-    /// Guidance stops at times above this.
-    public var cfgTruncation = 1.0
-    /// Seed of the noise: the same picture as `torch.Generator("cpu").manual_seed(seed)` gives.
-    public var seed: UInt64
-    /// A picture to start from.
+    /// What the image is sampled from. Both sides of its size are multiples of 16; the strength is 0.6
+    /// where there is a source and none is given.
+    public var parameters: SamplingParameters
+    /// An image to start from.
     public var source: RGBImage?
-    /// Share of the schedule that is run on `source`.
-    public var strength = 0.6
-    /// Added beside the weights, in this order.
-    public var loras: [LoRASource] = []
-    /// White where `source` is drawn anew, black where it is kept; of any size.
+    /// White where `source` is sampled again, black where it is kept; of any size.
     public var mask: RGBImage?
+    /// The files of the parameters' LoRAs, and others; added beside the weights, in this order.
+    public var loras: [LoRASource] = []
     /// Initial noise `[C, height / 8, width / 8]` instead of the seed's.
     package var noise: [Float]?
     /// Whether to keep tensors for a parity check.
     package var keepsTrace = false
 
-    /// A picture of `prompt`.
+    /// An image of the given parameters.
+    public init(_ parameters: SamplingParameters) {
+        self.parameters = parameters
+    }
+
+    /// An image of `prompt`.
     public init(
         prompt: String, width: Int, height: Int, steps: Int, guidanceScale: Double = 0,
         seed: UInt64 = 0
     ) {
-        self.prompt = prompt
-        self.width = width
-        self.height = height
-        self.steps = steps
-        self.guidanceScale = guidanceScale
-        self.seed = seed
+        parameters = SamplingParameters(
+            prompt: prompt, size: PixelSize(width: width, height: height), steps: steps)
+        parameters.guidanceScale = guidanceScale
+        parameters.seed = seed
+    }
+
+    /// A sampling parameter.
+    public subscript<Value>(
+        dynamicMember path: WritableKeyPath<SamplingParameters, Value>
+    ) -> Value {
+        get { parameters[keyPath: path] }
+        set { parameters[keyPath: path] = newValue }
     }
 }

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ModelFiles
+import Parameters
 
 extension Pipeline {
     /// Operations of a picture from text, as `OperationCount` counts them.
@@ -8,7 +9,7 @@ extension Pipeline {
         let feedForward = try model.feedForwardWidth()
         let transformer = model.transformerConfig
         let scale = model.autoencoderConfig.scale
-        let (height, width) = (input.height / scale, input.width / scale)
+        let (height, width) = (input.size.height / scale, input.size.width / scale)
         var total = model.autoencoderConfig.decodeOperations(height: height, width: width)
         let prompts = [input.prompt] + (input.guidanceScale > 0 ? [input.negativePrompt] : [])
         for prompt in prompts {

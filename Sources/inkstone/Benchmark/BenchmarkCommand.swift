@@ -4,6 +4,7 @@ import ArgumentParser
 import Engine
 import Foundation
 import ModelFiles
+import Parameters
 import Tensors
 package import ZImage
 
@@ -108,7 +109,7 @@ struct BenchmarkCommand: ParsableCommand {
                 ($0.rawValue, EngineBenchmark.peak(of: device, $0) / 1e9)
             })
         let defaults = model.manifest.defaults
-        let (width, height) = (size ?? defaults.width, size ?? defaults.height)
+        let (width, height) = (size ?? defaults.size.width, size ?? defaults.size.height)
         let bench = EngineBenchmark(device: device, model: model, repetitions: `repeat`)
         let results: [TimedRuns]
         switch subject {

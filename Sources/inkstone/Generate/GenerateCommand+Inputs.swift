@@ -4,6 +4,7 @@ import Engine
 import Foundation
 import Imaging
 import ModelFiles
+import Parameters
 import Tensors
 import ZImage
 
@@ -16,17 +17,10 @@ extension GenerateCommand {
         let description = ModelDescription(
             model: model, parameterCount: plan.parameterCount, precision: device.precision,
             kernels: device.kernelsName)
-        var draft = ImageRequest.Draft(prompt: prompt)
-        draft.negativePrompt = negativePrompt
-        draft.width = width
-        draft.height = height
-        draft.steps = steps
-        draft.guidanceScale = guidanceScale
-        draft.cfgNormalization = cfgNormalization
-        draft.cfgTruncation = cfgTruncation
-        draft.seed = seed
+        var draft = ImageRequest.Draft(sampling.draft(prompt))
         draft.count = count
         draft.source = try readSource()
+        draft.strength = draft.source.map { strength ?? ($0.mask == nil ? 0.6 : 1) }
         return try ImageRequest(draft, for: description)
     }
 
@@ -34,8 +28,7 @@ extension GenerateCommand {
         guard let image else { return nil }
         let picture = try Self.read(image, as: "usable source image")
         let mask = try mask.map { try Self.read($0, as: "mask") }
-        return ImageRequest.Source(
-            image: picture, strength: strength ?? (mask == nil ? 0.6 : 1), mask: mask)
+        return ImageRequest.Source(image: picture, mask: mask)
     }
 
     private static func read(_ file: String, as use: String) throws -> RGBImage {

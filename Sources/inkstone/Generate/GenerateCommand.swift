@@ -29,52 +29,7 @@ struct GenerateCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Name of a model, or its folder.", valueName: "name|folder"))
     var model = ModelLocator.embeddedModel
 
-    @Option(
-        help: ArgumentHelp("Negative prompt; needs --guidance-scale.", valueName: "text"))
-    var negativePrompt: String?
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp("Width in pixels; the model's default if not given.", valueName: "px"))
-    var width: Int?
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp("Height in pixels; the model's default if not given.", valueName: "px"))
-    var height: Int?
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp(
-            "Number of denoising steps; the model's default if not given.", valueName: "n"))
-    var steps: Int?
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp(
-            "Guidance scale g in positive + g (positive - negative); 0 is off, the model's default if not"
-                + " given.", valueName: "g"))
-    var guidanceScale: Double?
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp(
-            "Maximum norm of the guided output as a multiple of the unguided; 0 is off.",
-            valueName: "x"))
-    var cfgNormalization: Double?
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp(
-            "Guidance stops where 1 - sigma exceeds this, from 0 to 1.", valueName: "x"))
-    var cfgTruncation: Double?
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp(
-            "Seed of the noise, 0 or more, as in torch. -1, or none, chooses a random one and"
-                + " reports it.", valueName: "seed"))
-    var seed: Int64?
+    @OptionGroup var sampling: SamplingOptions
 
     @Option(
         parsing: .unconditional,
@@ -144,10 +99,6 @@ struct GenerateCommand: ParsableCommand {
             throw ValidationError(
                 "--output must be a file name that ends in .png, .jpg or .webp, got '\(output)'.")
         }
-        if let seed, seed < -1 {
-            throw ValidationError(
-                "--seed must be between 0 and \(Int64.max), or -1 to choose one, got \(seed).")
-        }
         if strength != nil, image == nil {
             throw ValidationError("--strength needs --image, the source image.")
         }
@@ -204,7 +155,7 @@ struct GenerateCommand: ParsableCommand {
         let report = GenerateReport(
             request: request, images: images, outputs: destination.paths, pipeline: pipeline,
             description: engine.description, loadSeconds: loadSeconds, totalSeconds: seconds,
-            warnings: unusedOptions(request),
+            warnings: sampling.unused(in: request),
             reports: unmergedLora ? try pipeline.reports(of: loras) : [])
         if !quiet { report.warnings.forEach(complain) }
         if json {
@@ -264,23 +215,9 @@ struct GenerateCommand: ParsableCommand {
         _ image: GeneratedImage, _ request: ImageRequest, _ model: ModelDescription,
         to destination: OutputFiles
     ) throws {
-        let parameters = GenerationParameters(request: request, image: image, model: model)
-        let bytes = try ImageEncoder.encode(
-            image.image, as: ImageEncoding(format: ImageFormat(path: output) ?? .png),
-            metadata: ImageMetadata(parameters: parameters.text))
+        let bytes = try image.file(
+            as: ImageEncoding(format: ImageFormat(path: output) ?? .png), of: request, model: model)
         try ImageFile.writeAtomically(bytes, to: destination.paths[image.index])
-    }
-
-    /// Options that were given but have no effect.
-    private func unusedOptions(_ request: ImageRequest) -> [String] {
-        guard request.guidanceScale == 0 else { return [] }
-        return [
-            ("--negative-prompt", negativePrompt != nil),
-            ("--cfg-normalization", cfgNormalization != nil),
-            ("--cfg-truncation", cfgTruncation != nil),
-        ].filter(\.1).map {
-            "\($0.0) has no effect without guidance; add --guidance-scale with a number above 0."
-        }
     }
 }
 

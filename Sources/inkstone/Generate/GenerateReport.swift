@@ -2,6 +2,7 @@
 
 import Engine
 import Foundation
+import Parameters
 import Tensors
 import ZImage
 
@@ -32,17 +33,8 @@ struct GenerateReport {
 
         let version: String
         let model: String
-        let prompt: String
+        let parameters: SamplingParameters
         let promptTruncated: Bool
-        let negativePrompt: String
-        let width: Int
-        let height: Int
-        let steps: Int
-        let guidanceScale: Double
-        let cfgNormalization: Double
-        let cfgTruncation: Double
-        let strength: Double?
-        let seed: UInt64
         let count: Int
         let precision: String
         let kernels: String
@@ -53,6 +45,32 @@ struct GenerateReport {
         let seconds: Seconds
         let images: [Image]
         let warnings: [String]
+
+        private enum CodingKeys: CodingKey {
+            case version, model, promptTruncated, width, height, count, precision, kernels, threads
+            case loras, outputs, sha256, seconds, images, warnings
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            // Every parameter, known here or not; what follows replaces keys of the same name.
+            try parameters.encode(to: encoder)
+            var fields = encoder.container(keyedBy: CodingKeys.self)
+            try fields.encode(version, forKey: .version)
+            try fields.encode(model, forKey: .model)
+            try fields.encode(promptTruncated, forKey: .promptTruncated)
+            try fields.encode(parameters.size.width, forKey: .width)
+            try fields.encode(parameters.size.height, forKey: .height)
+            try fields.encode(count, forKey: .count)
+            try fields.encode(precision, forKey: .precision)
+            try fields.encode(kernels, forKey: .kernels)
+            try fields.encode(threads, forKey: .threads)
+            try fields.encode(loras, forKey: .loras)
+            try fields.encode(outputs, forKey: .outputs)
+            try fields.encode(sha256, forKey: .sha256)
+            try fields.encode(seconds, forKey: .seconds)
+            try fields.encode(images, forKey: .images)
+            try fields.encode(warnings, forKey: .warnings)
+        }
     }
 
     private let body: Body
@@ -75,12 +93,8 @@ struct GenerateReport {
         let isTruncated = images.contains { $0.promptTruncated }
         let loras = pipeline.loraReports + reports
         body = Body(
-            version: version, model: description.id, prompt: request.prompt,
-            promptTruncated: isTruncated, negativePrompt: request.negativePrompt,
-            width: request.size.width, height: request.size.height, steps: request.steps,
-            guidanceScale: request.guidanceScale, cfgNormalization: request.cfgNormalization,
-            cfgTruncation: request.cfgTruncation, strength: request.source?.strength,
-            seed: request.seed, count: request.count, precision: description.precision,
+            version: version, model: description.id, parameters: request.parameters,
+            promptTruncated: isTruncated, count: request.count, precision: description.precision,
             kernels: description.kernels, threads: pipeline.device.threads,
             loras: loras.map {
                 Body.LoRA(

@@ -4,6 +4,7 @@ import ArgumentParser
 import Engine
 import Foundation
 import ModelFiles
+import Parameters
 import Tensors
 import ZImage
 
@@ -36,7 +37,7 @@ struct ModelsCommand: ParsableCommand {
                     let model = try ModelDirectory(url: folder)
                     let defaults = model.manifest.defaults
                     return [
-                        model.manifest.id, "\(defaults.width)x\(defaults.height)",
+                        model.manifest.id, "\(defaults.size)",
                         "\(defaults.steps) steps", folder.path,
                     ]
                 } catch {

@@ -6,6 +6,7 @@ import Gateway
 import Hub
 import Imaging
 import ModelFiles
+import Parameters
 import Service
 import Telemetry
 import Tensors

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Engine
 import Foundation
+import Parameters
 
 /// The program's name for the parser's messages.
 private struct Program: ParsableCommand {

@@ -5,6 +5,7 @@ import Foundation
 import Imaging
 import Logging
 import ModelFiles
+import Parameters
 import Service
 import Synchronization
 import Tensors

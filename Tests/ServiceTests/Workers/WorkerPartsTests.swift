@@ -4,6 +4,7 @@ import Engine
 import Foundation
 import Imaging
 import NIOCore
+import Parameters
 import Service
 import Testing
 

@@ -3,6 +3,7 @@
 import Engine
 import Foundation
 import Imaging
+import Parameters
 import Service
 import Synchronization
 import Testing
@@ -35,7 +36,8 @@ struct WorkerRequestTests {
             let picture = try RGBImage(
                 width: 3, height: 5, pixels: (0..<45).map { UInt8($0 * 5) })
             let edit = try WorkerBench.request(model) {
-                $0.source = .init(image: picture, strength: 0.6)
+                $0.source = .init(image: picture)
+                $0.strength = 0.6
             }
             let edited = try await Outcome(pool.events(for: edit, model: model.id))
             #expect(edited.list == (try WorkerBench.expected(edit)))
@@ -43,7 +45,8 @@ struct WorkerRequestTests {
 
             let half = try RGBImage(width: 2, height: 1, pixels: [0, 0, 0, 255, 255, 255])
             let painting = try WorkerBench.request(model) {
-                $0.source = .init(image: picture, strength: 0.6, mask: half)
+                $0.source = .init(image: picture, mask: half)
+                $0.strength = 0.6
             }
             let painted = try await Outcome(pool.events(for: painting, model: model.id))
             #expect(painted.list == (try WorkerBench.expected(painting)))

@@ -2,6 +2,7 @@
 
 import Imaging
 import ModelFiles
+import Parameters
 import Tensors
 import Testing
 import ZImage

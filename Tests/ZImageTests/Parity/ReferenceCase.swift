@@ -3,6 +3,7 @@
 import Foundation
 import Imaging
 import ModelFiles
+import Parameters
 import Tensors
 import Testing
 import ZImage

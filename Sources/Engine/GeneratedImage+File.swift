@@ -1,0 +1,39 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+public import Imaging
+import Parameters
+
+extension GeneratedImage {
+    /// Returns how the image was made, as image clients write it into files: the one place that
+    /// assembles this text, for every format and dialect.
+    public func parametersText(of request: ImageRequest, model: ModelDescription) -> String {
+        let guidance = request.guidanceScale
+        return GenerationParameters(
+            prompt: request.prompt,
+            negativePrompt: guidance > 0 ? request.negativePrompt : "",
+            steps: request.steps,
+            cfgScale: GenerationParameters.cfgScale(guidance: guidance),
+            seed: seed,
+            width: image.width,
+            height: image.height,
+            model: model.id,
+            loras: request.loras.map { .init(name: $0.name, scale: $0.scale) },
+            extras: request.strength.map { [.init("Denoising strength", "\($0)")] } ?? [],
+            version: "Inkstone \(version)"
+        ).text
+    }
+
+    /// Returns the image as a file that holds this text; the PNG file that there is already, if any.
+    ///
+    /// - Throws: `ImagingError`.
+    public func file(
+        as encoding: ImageEncoding = ImageEncoding(format: .png), of request: ImageRequest,
+        model: ModelDescription?
+    ) throws -> [UInt8] {
+        if encoding.format == .png, let png { return png }
+        let metadata = model.map {
+            ImageMetadata(parameters: parametersText(of: request, model: $0))
+        }
+        return try ImageEncoder.encode(image, as: encoding, metadata: metadata ?? ImageMetadata())
+    }
+}

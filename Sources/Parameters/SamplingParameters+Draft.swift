@@ -1,0 +1,128 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+extension SamplingParameters {
+    /// The parameters that a client stated; `nil` stands for the model's default.
+    public struct Draft: Sendable, Equatable {
+        /// The text to show.
+        public var prompt: String
+        /// The text to lead away from.
+        public var negativePrompt: String?
+        /// Columns.
+        public var width: Int?
+        /// Rows.
+        public var height: Int?
+        /// Evaluations of the transformer.
+        public var steps: Int?
+        /// Guidance; 0 is off.
+        public var guidanceScale: Double?
+        /// Largest norm of the guided output as a multiple of the unguided one's; 0 is off.
+        public var cfgNormalization: Double?
+        /// Guidance stops where `1 - sigma` exceeds this.
+        public var cfgTruncation: Double?
+        /// Seed of the noise; a negative number or `nil` chooses one.
+        public var seed: Int64?
+        /// Share of the schedule that is run on a source image.
+        public var strength: Double?
+        /// LoRA files by name, added in this order.
+        public var loras: [LoRAScale]?
+
+        /// A draft that states the prompt alone.
+        public init(prompt: String) {
+            self.prompt = prompt
+        }
+    }
+
+    /// Fills the gaps of a draft with a model's defaults and checks every field.
+    ///
+    /// - Throws: `RequestError` that names the field, what was expected and the value received.
+    public init(
+        _ draft: Draft, defaults: ModelDefaults, limits: ModelLimits
+    ) throws(RequestError) {
+        self.init(
+            prompt: draft.prompt,
+            size: PixelSize(
+                width: draft.width ?? defaults.size.width,
+                height: draft.height ?? defaults.size.height),
+            steps: draft.steps ?? defaults.steps)
+        negativePrompt = draft.negativePrompt ?? defaults.negativePrompt
+        guidanceScale = draft.guidanceScale ?? defaults.guidanceScale
+        cfgNormalization = draft.cfgNormalization ?? cfgNormalization
+        cfgTruncation = draft.cfgTruncation ?? cfgTruncation
+        strength = draft.strength
+        loras = draft.loras ?? []
+        // Chosen seeds stay below 2^31: every client can send them back.
+        seed =
+            draft.seed.flatMap { $0 >= 0 ? UInt64($0) : nil } ?? UInt64.random(in: 0..<(1 << 31))
+        try check(limits)
+    }
+
+    private func check(_ limits: ModelLimits) throws(RequestError) {
+        try Self.check(
+            size.width, "width", multipleOf: limits.sizeMultiple, upTo: limits.maximumWidth)
+        try Self.check(
+            size.height, "height", multipleOf: limits.sizeMultiple, upTo: limits.maximumHeight)
+        try RequestError.check(steps, "steps", in: 1...limits.maximumSteps)
+        try RequestError.check(guidanceScale, "guidance_scale", in: 0...100)
+        try RequestError.check(cfgNormalization, "cfg_normalization", in: 0...100)
+        try RequestError.check(cfgTruncation, "cfg_truncation", in: 0...1)
+        for (field, text) in [("prompt", prompt), ("negative_prompt", negativePrompt)] {
+            let length = text.unicodeScalars.count
+            guard length <= limits.maximumPromptLength else {
+                throw RequestError(
+                    field: field,
+                    message: "\(field) must have at most \(limits.maximumPromptLength) characters,"
+                        + " got \(length).")
+            }
+        }
+        if let strength { try check(strength: strength) }
+        try checkLoRAs(limits)
+    }
+
+    private func check(strength: Double) throws(RequestError) {
+        guard strength > 0, strength <= 1 else {
+            throw RequestError(
+                field: "strength",
+                message: "strength must be above 0 and at most 1, got \(strength).")
+        }
+        guard Double(steps) * strength >= 1 else {
+            throw RequestError(
+                field: "strength",
+                message: "strength \(strength) of \(steps) steps leaves less than one"
+                    + " step to run; raise strength or steps.")
+        }
+    }
+
+    private func checkLoRAs(_ limits: ModelLimits) throws(RequestError) {
+        guard loras.count <= limits.maximumLoRAs else {
+            throw RequestError(
+                field: "loras",
+                message: "loras must have at most \(limits.maximumLoRAs) entries, got"
+                    + " \(loras.count).")
+        }
+        for lora in loras {
+            guard LoRAScale.isName(lora.name) else {
+                throw RequestError(
+                    field: "loras",
+                    message: "loras must name files of this server without their folder and ending,"
+                        + " got \(LoRAScale.quoted(lora.name)).")
+            }
+            guard (-10.0...10.0).contains(lora.scale) else {
+                throw RequestError(
+                    field: "loras",
+                    message: "the scale of LoRA \(LoRAScale.quoted(lora.name)) must be between -10"
+                        + " and 10, got \(lora.scale).")
+            }
+        }
+    }
+
+    private static func check(
+        _ value: Int, _ field: String, multipleOf unit: Int, upTo limit: Int
+    ) throws(RequestError) {
+        guard value >= unit, value <= limit, value.isMultiple(of: unit) else {
+            throw RequestError(
+                field: field,
+                message: "\(field) must be a multiple of \(unit) between \(unit) and \(limit),"
+                    + " got \(value).")
+        }
+    }
+}
