@@ -30,7 +30,6 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
@@ -54,21 +53,24 @@ let package = Package(
         // Without pkg-config: a build without the trait must not look for it.
         .systemLibrary(name: "CNATS"),
         .systemLibrary(
+            name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
             name: "CSPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
         .systemLibrary(
             name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .systemLibrary(
             name: "CWebP", pkgConfig: "libwebpmux", providers: [.apt(["libwebp-dev"])]),
+        .target(name: "Basics", dependencies: ["CCrypto"], swiftSettings: settings),
         .target(name: "Parameters", swiftSettings: settings),
         .target(name: "Tensors", dependencies: ["CKernels"], swiftSettings: settings),
         .target(
-            name: "ModelFiles", dependencies: ["Parameters", "Tensors"], swiftSettings: settings),
+            name: "ModelFiles", dependencies: ["Basics", "Parameters", "Tensors"],
+            swiftSettings: settings),
         .target(
             name: "Hub",
             dependencies: [
-                "ModelFiles",
+                "Basics", "ModelFiles",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
@@ -76,7 +78,7 @@ let package = Package(
         ),
         .target(
             name: "Imaging",
-            dependencies: ["CSPNG", "CTurboJPEG", "CWebP"],
+            dependencies: ["Basics", "CSPNG", "CTurboJPEG", "CWebP"],
             swiftSettings: settings
         ),
         .target(
@@ -87,20 +89,19 @@ let package = Package(
         .target(
             name: "Engine",
             dependencies: [
-                "Imaging", "ModelFiles", "Parameters", "Tensors", "ZImage",
-                .product(name: "Crypto", package: "swift-crypto"),
+                "Basics", "Imaging", "ModelFiles", "Parameters", "Tensors", "ZImage",
             ],
             swiftSettings: settings
         ),
         .target(
             name: "Telemetry",
-            dependencies: [.product(name: "Logging", package: "swift-log")],
+            dependencies: ["Basics", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings
         ),
         .target(
             name: "Service",
             dependencies: [
-                "Engine", "Imaging", "ModelFiles", "Parameters", "Telemetry", "ZImage",
+                "Basics", "Engine", "Imaging", "ModelFiles", "Parameters", "Telemetry", "ZImage",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
@@ -115,7 +116,7 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "CPage",
+                "Basics", "CPage",
                 "Hub",
                 "Engine",
                 "Imaging",
@@ -139,7 +140,7 @@ let package = Package(
         .target(
             name: "Fleet",
             dependencies: [
-                "Engine", "Imaging", "Parameters", "Service", "Telemetry",
+                "Basics", "Engine", "Imaging", "Parameters", "Service", "Telemetry",
                 .target(name: "CNATS", condition: .when(traits: ["Fleet"])),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -168,9 +169,8 @@ let package = Package(
         .target(
             name: "LoadTesting",
             dependencies: [
-                "Imaging",
+                "Basics", "Imaging",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOFoundationCompat", package: "swift-nio"),
@@ -192,6 +192,7 @@ let package = Package(
             name: "FirstPicture", dependencies: ["Imaging", "ZImage"],
             path: "Examples/FirstPicture", swiftSettings: settings
         ),
+        .testTarget(name: "BasicsTests", dependencies: ["Basics"], swiftSettings: settings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: settings),
         .testTarget(
             name: "ModelFilesTests", dependencies: ["ModelFiles", "Parameters", "Tensors"],
@@ -199,8 +200,7 @@ let package = Package(
         .testTarget(
             name: "HubTests",
             dependencies: [
-                "Hub", "ModelFiles",
-                .product(name: "Crypto", package: "swift-crypto"),
+                "Basics", "Hub", "ModelFiles",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -221,7 +221,8 @@ let package = Package(
         .testTarget(
             name: "ServiceTests",
             dependencies: [
-                "inkstone", "Engine", "Imaging", "ModelFiles", "Parameters", "Service", "Telemetry",
+                "Basics", "Engine", "Imaging", "inkstone", "ModelFiles", "Parameters", "Service",
+                "Telemetry",
                 "Tensors",
                 "ZImage",
                 .product(name: "GRDB", package: "GRDB.swift"),
@@ -231,7 +232,7 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "FleetTests",
-            dependencies: ["Engine", "Fleet", "Imaging", "Parameters", "Service"],
+            dependencies: ["Basics", "Engine", "Fleet", "Imaging", "Parameters", "Service"],
             swiftSettings: settings),
         .testTarget(
             name: "TelemetryTests",

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Imaging
 import Parameters
 import Tensors
@@ -84,7 +85,8 @@ package final class ScheduledJob {
         if let trace = generation.trace { options.onTrace?(trace) }
         var made = GeneratedImage(
             index: lane.image, seed: request.seed &+ UInt64(lane.image), image: image,
-            pixelDigest: digest(image.pixels), promptTruncated: generation.promptTruncated,
+            pixelDigest: SHA256.hexadecimal(image.pixels),
+            promptTruncated: generation.promptTruncated,
             seconds: Timings(
                 text: generation.inputSeconds, steps: lane.stepSeconds, decode: decodeSeconds,
                 total: lane.stepSeconds.reduce(generation.inputSeconds + decodeSeconds, +)))

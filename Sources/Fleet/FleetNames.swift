@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 package import Engine
 
 /// What everything of a fleet is called in NATS.
@@ -52,8 +53,7 @@ package enum FleetNames {
             {
                 text.unicodeScalars.append(scalar)
             } else {
-                let digits = String(byte, radix: 16)
-                text += "=" + (digits.count < 2 ? "0" : "") + digits
+                text += "=" + byte.hexadecimal(digits: 2)
             }
         }
         return text

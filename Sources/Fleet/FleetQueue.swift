@@ -3,6 +3,7 @@
 import Parameters
 
 #if Fleet
+    import Basics
     package import Engine
     import Imaging
     package import Logging
@@ -291,7 +292,7 @@ import Parameters
         private nonisolated func claim(
             _ key: String, _ submission: Submission, _ id: String
         ) async throws -> String {
-            let name = digest(Array("\(submission.owner ?? "")\n\(key)".utf8))
+            let name = SHA256.hexadecimal(Array("\(submission.owner ?? "")\n\(key)".utf8))
             let claim = Claim(job: id, fingerprint: submission.fingerprint)
             do {
                 try await store.keys.set(

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 #if Fleet
+    import Basics
     package import Engine
     import Imaging
 
@@ -113,7 +114,7 @@
 
         /// Keeps a file under its digest.
         package func keep(_ bytes: [UInt8]) async throws -> StoredFile {
-            let file = StoredFile(digest: digest(bytes), size: bytes.count)
+            let file = StoredFile(digest: SHA256.hexadecimal(bytes), size: bytes.count)
             for (number, part) in file.parts(of: NATSConnection.messageLimit).enumerated() {
                 try await connection.store(
                     FleetNames.part(file.digest, number), Array(bytes[part]))
@@ -138,7 +139,7 @@
                 number += 1
                 if part.count < NATSConnection.messageLimit { break }
             }
-            return digest(bytes) == name ? bytes : nil
+            return SHA256.hexadecimal(bytes) == name ? bytes : nil
         }
 
         /// The picture that a job starts from.

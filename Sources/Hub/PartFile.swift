@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Crypto
+import Basics
 import Foundation
 
 #if canImport(Glibc)
@@ -13,18 +13,13 @@ import Foundation
 
 /// A file on its way: bytes are appended and hashed; what is there already is hashed first.
 final class PartFile {
-    private enum Hasher {
-        case sha256(SHA256)
-        case sha1(Insecure.SHA1)
-    }
-
     /// Bytes that are there.
     private(set) var size = 0
 
     private let url: URL
     private let file: RemoteFile
     private var descriptor: Int32
-    private var hasher: Hasher
+    private var hash: IncrementalHash
 
     /// Opens or creates the file.
     ///
@@ -32,7 +27,7 @@ final class PartFile {
     init(_ url: URL, for file: RemoteFile) throws(HubError) {
         self.url = url
         self.file = file
-        hasher = Self.hasher(file)
+        hash = Self.hash(file)
         descriptor = open(url.path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
         guard descriptor >= 0 else { throw Self.failure(url) }
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
@@ -49,27 +44,18 @@ final class PartFile {
 
     deinit { close(descriptor) }
 
-    private static func hasher(_ file: RemoteFile) -> Hasher {
+    private static func hash(_ file: RemoteFile) -> IncrementalHash {
         switch file.digest {
-        case .sha256: return .sha256(SHA256())
+        case .sha256: return IncrementalHash(.sha256)
         case .gitBlob:
-            var hasher = Insecure.SHA1()
-            hasher.update(data: Array("blob \(file.size)\0".utf8))
-            return .sha1(hasher)
+            var hash = IncrementalHash(.sha1)
+            Array("blob \(file.size)\0".utf8).withUnsafeBytes { hash.update($0) }
+            return hash
         }
     }
 
     private func update(_ bytes: ArraySlice<UInt8>) {
-        bytes.withUnsafeBytes { bytes in
-            switch hasher {
-            case .sha256(var hash):
-                hash.update(bufferPointer: bytes)
-                hasher = .sha256(hash)
-            case .sha1(var hash):
-                hash.update(bufferPointer: bytes)
-                hasher = .sha1(hash)
-            }
-        }
+        bytes.withUnsafeBytes { hash.update($0) }
     }
 
     /// Forgets all bytes.
@@ -78,7 +64,7 @@ final class PartFile {
             throw Self.failure(url)
         }
         size = 0
-        hasher = Self.hasher(file)
+        hash = Self.hash(file)
     }
 
     /// Appends bytes.
@@ -96,17 +82,7 @@ final class PartFile {
 
     /// Whether the bytes are those that the hub promised.
     var isIntact: Bool {
-        guard size == file.size else { return false }
-        let digits =
-            switch hasher {
-            case .sha256(let hash): Self.digits(hash.finalize())
-            case .sha1(let hash): Self.digits(hash.finalize())
-            }
-        return digits == file.digest.digits
-    }
-
-    private static func digits(_ digest: some Sequence<UInt8>) -> String {
-        digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        size == file.size && hash.digest.hexadecimal == file.digest.digits
     }
 
     /// Brings the bytes to the disk and gives the file its name.

@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
+
 /// The grammar of a line of generation parameters: keys, quoted values, pairs.
 ///
 /// `pairs = pair *( ", " pair )`, `pair = key ": " value`. A value is bare, or a JSON string
@@ -48,8 +50,7 @@ enum Infotext {
             case "\t": result += "\\t"
             default:
                 if scalar.value < 0x20 {
-                    let hex = String(scalar.value, radix: 16)
-                    result += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+                    result += "\\u" + scalar.value.hexadecimal(digits: 4)
                 } else {
                     result.unicodeScalars.append(scalar)
                 }

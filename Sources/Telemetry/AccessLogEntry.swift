@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 
 /// What the access log says about one request.
@@ -104,8 +105,7 @@ package struct AccessLogEntry: Sendable {
             {
                 result.unicodeScalars.append(UnicodeScalar(byte))
             } else {
-                let digits = String(byte, radix: 16, uppercase: true)
-                result += "\\x" + (digits.count < 2 ? "0" : "") + digits
+                result += "\\x" + byte.hexadecimal(digits: 2, uppercase: true)
             }
         }
         return result

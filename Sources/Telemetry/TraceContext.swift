@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
+
 /// The trace that a request belongs to, and this service's place in it.
 ///
 /// - Source: W3C Trace Context, `traceparent` and `tracestate`.
@@ -38,7 +40,7 @@ package struct TraceContext: Sendable, Equatable {
 
     /// The header with our own part as the parent, for answers and for calls to others.
     package var traceparent: String {
-        "00-\(traceID)-\(spanID)-\(Self.hex(UInt64(flags), digits: 2))"
+        "00-\(traceID)-\(spanID)-\(flags.hexadecimal(digits: 2))"
     }
 
     /// Version 00 has exactly four parts; of later versions the first four are read.
@@ -61,11 +63,8 @@ package struct TraceContext: Sendable, Equatable {
     }
 
     private static func randomHex(words: Int) -> String {
-        (0..<words).map { _ in hex(.random(in: 1...UInt64.max), digits: 16) }.joined()
-    }
-
-    private static func hex(_ value: UInt64, digits: Int) -> String {
-        let text = String(value, radix: 16)
-        return String(repeating: "0", count: max(0, digits - text.count)) + text
+        (0..<words).map { _ in
+            UInt64.random(in: 1...UInt64.max).hexadecimal(digits: 16)
+        }.joined()
     }
 }

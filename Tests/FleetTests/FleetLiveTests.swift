@@ -3,6 +3,7 @@
 import Parameters
 
 #if Fleet
+    import Basics
     import Engine
     import Fleet
     import Foundation
@@ -34,7 +35,8 @@ import Parameters
                 if count > 0 { #expect(try await server.store.read(named: file.digest) == bytes) }
             }
             #expect(
-                try await server.store.read(StoredFile(digest: digest([7]), size: 1)) == nil)
+                try await server.store.read(StoredFile(digest: SHA256.hexadecimal([7]), size: 1))
+                    == nil)
         }
 
         @Test func oneOfManyBeginsAnAttempt() async throws {

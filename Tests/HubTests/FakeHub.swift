@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Crypto
+import Basics
 import Foundation
 import NIOCore
 import NIOHTTP1
@@ -113,9 +113,8 @@ final class FakeHub: Sendable {
         let entries = page.map { name -> String in
             let bytes = state.files[name] ?? []
             let size = state.sizes[name] ?? bytes.count
-            let sha256 = Self.hex(SHA256.hash(data: bytes))
-            let blob = Self.hex(
-                Insecure.SHA1.hash(data: Array("blob \(bytes.count)\0".utf8) + bytes))
+            let sha256 = SHA256.hexadecimal(bytes)
+            let blob = Self.gitDigest(bytes)
             if state.isModelScope {
                 return #"{"Path":"\#(name)","Type":"blob","Size":\#(size),"Sha256":"\#(sha256)"}"#
             }
@@ -166,8 +165,10 @@ final class FakeHub: Sendable {
         return answer
     }
 
-    private static func hex(_ digest: some Sequence<UInt8>) -> String {
-        digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    private static func gitDigest(_ bytes: [UInt8]) -> String {
+        var hash = IncrementalHash(.sha1)
+        (Array("blob \(bytes.count)\0".utf8) + bytes).withUnsafeBytes { hash.update($0) }
+        return hash.digest.hexadecimal
     }
 }
 

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Engine
 import Foundation
 import Imaging
@@ -51,7 +52,8 @@ final class FakeEngine: ImageGenerating, Sendable {
                             .image(
                                 GeneratedImage(
                                     index: index, seed: seed, image: image,
-                                    pixelDigest: digest(image.pixels), promptTruncated: false,
+                                    pixelDigest: SHA256.hexadecimal(image.pixels),
+                                    promptTruncated: false,
                                     seconds: Timings(
                                         text: 0, steps: [0.1], decode: 0.1, total: 0.2))))
                     }

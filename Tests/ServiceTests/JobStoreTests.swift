@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Engine
 import Foundation
 import GRDB
@@ -183,7 +184,7 @@ extension JobStore {
             let png = try ImageEncoder.encode(image)
             try await add(
                 Job.Picture(
-                    index: index, seed: seed, pixelDigest: digest(image.pixels),
+                    index: index, seed: seed, pixelDigest: SHA256.hexadecimal(image.pixels),
                     file: try files.store(png), fileSize: png.count, promptTruncated: false,
                     seconds: Timings(text: 0, steps: [], decode: 0, total: 0),
                     loras: [LoRANote(name: "ink", scale: 0.5, matched: 3, unmatched: 1)]),

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Engine
 import Foundation
 import HTTPTypes
@@ -106,7 +107,7 @@ extension Gateway {
                         ], of: event)
                 case .preview(let image, _, let picture):
                     let bytes = try PictureFile.encode(picture, as: .png, quality: 95)
-                    let name = "previews/\(digest(bytes)).png"
+                    let name = "previews/\(SHA256.hexadecimal(bytes)).png"
                     files.store(.init(bytes: bytes, type: ImageFormat.png.mimeType), name: name)
                     guard let data = story.preview(image: image, path: name) else { continue }
                     gradio.post(

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Engine
 import Foundation
 import HTTPTypes
@@ -222,7 +223,7 @@ extension Gateway {
                     "Idempotency-Key must have at most 255 bytes, got \(key.utf8.count).")
             }
             submission.idempotencyKey = key
-            submission.fingerprint = digest(body)
+            submission.fingerprint = SHA256.hexadecimal(body)
         }
         return submission
     }

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Engine
 import Foundation
 import HTTPTypes
@@ -110,7 +111,7 @@ extension Gateway {
         case .base64:
             picture.b64JSON = Data(file).base64EncodedString()
         case .url:
-            let name = digest(file) + "." + output.format.rawValue
+            let name = SHA256.hexadecimal(file) + "." + output.format.rawValue
             files.store(.init(bytes: file, type: output.format.mimeType), name: name)
             picture.url = base + "/v1/images/files/" + name
         }

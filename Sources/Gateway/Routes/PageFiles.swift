@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import CPage
 import Engine
 import HTTPTypes
@@ -15,7 +16,7 @@ struct PageFile: Sendable {
     init(_ bytes: [UInt8], type: String) {
         self.bytes = bytes
         self.type = type
-        self.entityTag = "\"\(digest(bytes).prefix(16))\""
+        self.entityTag = "\"\(SHA256.hexadecimal(bytes).prefix(16))\""
     }
 }
 

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Crypto
+import Basics
 package import Imaging
 
 /// Looks at a picture as a whole: is it one, is it what was asked for, and which pixels has it.
@@ -34,13 +34,7 @@ package enum PictureCheck {
 
     /// SHA-256 of the RGB bytes, hexadecimal.
     package static func digest(_ image: RGBImage) -> String {
-        hexadecimal(SHA256.hash(data: image.pixels))
-    }
-
-    static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(
-            decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        SHA256.hexadecimal(image.pixels)
     }
 
     /// Whether every value of a channel is within 2 of the channel's mean.
@@ -81,7 +75,6 @@ package enum PictureCheck {
                 hash = hash << 1 | (means[row * 9 + column] < means[row * 9 + column + 1] ? 1 : 0)
             }
         }
-        let digits = String(hash, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
+        return hash.hexadecimal(digits: 16)
     }
 }

@@ -1,13 +1,13 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Crypto
+import Basics
 package import Foundation
 
 /// SHA-256 as text.
 package enum Digest {
     /// 64 hexadecimal digits.
     package static func text(_ data: Data) -> String {
-        PictureCheck.hexadecimal(SHA256.hash(data: data))
+        data.withUnsafeBytes { SHA256.digest($0).hexadecimal }
     }
 }
 

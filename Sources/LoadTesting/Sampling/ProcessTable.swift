@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 
 /// What `/proc` says about processes; everything is `nil` where there is no such file.
@@ -14,7 +15,7 @@ package enum ProcessTable {
 
     /// The process that listens on a TCP port of this machine.
     package static func listener(on port: Int) -> Int? {
-        let suffix = ":" + String(repeating: "0", count: max(0, 4 - hex(port).count)) + hex(port)
+        let suffix = ":" + port.hexadecimal(digits: 4, uppercase: true)
         var inodes: Set<String> = []
         for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
             for line in lines(table).dropFirst() {
@@ -96,8 +97,6 @@ package enum ProcessTable {
     static func lines(_ path: String) -> [Substring] {
         (try? String(contentsOfFile: path, encoding: .utf8))?.split(separator: "\n") ?? []
     }
-
-    private static func hex(_ port: Int) -> String { String(port, radix: 16, uppercase: true) }
 }
 
 extension HostFacts {

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 package import Tensors
 
 #if canImport(Glibc)
@@ -99,10 +100,7 @@ public struct WeightCache: Sendable {
     ) -> WeightCacheSession? {
         guard !store.fileIdentities.isEmpty, store.byteCount >= minimum else { return nil }
         let key = ([component, form] + store.fileIdentities).joined(separator: "\n")
-        let digits = String(hash(of: key), radix: 16)
-        let name =
-            "\(component)-" + String(repeating: "0", count: 16 - digits.count) + digits
-            + Self.suffix
+        let name = "\(component)-" + hash(of: key).hexadecimal(digits: 16) + Self.suffix
         let url = folder.appending(path: name)
         if let file = opened(url, key) { return WeightCacheSession(.reading(file)) }
         guard makeFolder(), let lock = try? FileLock(lockURL(name), patience: 600) else {

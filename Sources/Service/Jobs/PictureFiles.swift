@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Engine
 import Imaging
 
@@ -42,7 +43,7 @@ package struct PictureFiles: Sendable {
 
     /// Keeps a file and returns its name.
     package func store(_ bytes: [UInt8]) throws -> String {
-        let name = digest(bytes)
+        let name = SHA256.hexadecimal(bytes)
         guard let url = url(name) else { return name }
         if FileManager.default.fileExists(atPath: url.path) { return name }
         do {
@@ -62,7 +63,7 @@ package struct PictureFiles: Sendable {
     package func read(_ name: String) -> [UInt8]? {
         guard let url = url(name), let data = try? Data(contentsOf: url) else { return nil }
         let bytes = [UInt8](data)
-        return digest(bytes) == name ? bytes : nil
+        return SHA256.hexadecimal(bytes) == name ? bytes : nil
     }
 
     package func remove(_ name: String) {

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 public import Engine
 import Imaging
 import Synchronization
@@ -52,10 +53,10 @@ public final class KeyStore: Sendable {
 
     /// The key that this text is, if it is one.
     public func key(_ text: String) -> APIKey? {
-        let shown = digest(Array(text.utf8))
+        let shown = Array(SHA256.hexadecimal(Array(text.utf8)).utf8)
         // Every digest is compared whole: how long it takes says nothing about any of them.
         var found: APIKey?
-        for key in keys where Self.areEqual(key.digest, shown) { found = key }
+        for key in keys where isEqualInConstantTime(Array(key.digest.utf8), shown) { found = key }
         return found
     }
 
@@ -91,7 +92,8 @@ public final class KeyStore: Sendable {
             keys.append(
                 APIKey(
                     name: name, scope: scope, concurrency: concurrency, perMinute: perMinute,
-                    priority: priority, digest: digest(Array(text.utf8)), created: Date()))
+                    priority: priority, digest: SHA256.hexadecimal(Array(text.utf8)),
+                    created: Date()))
         }
         return text
     }
@@ -175,11 +177,5 @@ public final class KeyStore: Sendable {
         return Stamp(
             modified: modified, size: attributes[.size] as? Int ?? 0,
             number: attributes[.systemFileNumber] as? Int ?? 0)
-    }
-
-    private static func areEqual(_ a: String, _ b: String) -> Bool {
-        let (a, b) = (Array(a.utf8), Array(b.utf8))
-        guard a.count == b.count else { return false }
-        return zip(a, b).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
     }
 }
