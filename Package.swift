@@ -55,6 +55,8 @@ let package = Package(
         .systemLibrary(
             name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
+            name: "CCURL", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(
             name: "CSPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
         .systemLibrary(
             name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
@@ -62,18 +64,13 @@ let package = Package(
             name: "CWebP", pkgConfig: "libwebpmux", providers: [.apt(["libwebp-dev"])]),
         .target(name: "Basics", dependencies: ["CCrypto"], swiftSettings: settings),
         .target(name: "Parameters", swiftSettings: settings),
+        .target(name: "Transfers", dependencies: ["CCURL"], swiftSettings: settings),
         .target(name: "Tensors", dependencies: ["CKernels"], swiftSettings: settings),
         .target(
             name: "ModelFiles", dependencies: ["Basics", "Parameters", "Tensors"],
             swiftSettings: settings),
         .target(
-            name: "Hub",
-            dependencies: [
-                "Basics", "ModelFiles",
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-            ],
+            name: "Hub", dependencies: ["Basics", "ModelFiles", "Transfers"],
             swiftSettings: settings
         ),
         .target(
@@ -193,6 +190,16 @@ let package = Package(
             path: "Examples/FirstPicture", swiftSettings: settings
         ),
         .testTarget(name: "BasicsTests", dependencies: ["Basics"], swiftSettings: settings),
+        .testTarget(
+            name: "TransfersTests",
+            dependencies: [
+                "Transfers",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: settings),
         .testTarget(
             name: "ModelFilesTests", dependencies: ["ModelFiles", "Parameters", "Tensors"],

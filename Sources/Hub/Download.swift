@@ -1,9 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import AsyncHTTPClient
 import Foundation
-import NIOCore
-import NIOHTTP1
+import Transfers
 
 /// Fetches one file, from where an earlier attempt stopped, until it is there and proved.
 struct Download: Sendable {
@@ -77,22 +75,21 @@ struct Download: Sendable {
     private func fetch(into part: PartFile, _ arrived: (Int) -> Void) async throws {
         let address = client.hub.fileAddress(repository, revision, file.path)
         let response = try await client.send(address, from: part.size)
-        if response.status == .rangeNotSatisfiable {
+        if response.status == 416 {
             // The hub has fewer bytes than it said, or does not do ranges.
             try part.restart()
             onBytes(0)
             throw Ended(description: "the hub refuses to go on in the middle of '\(file.path)'")
         }
         try client.check(response, "'\(file.path)' of \(repository)")
-        if response.status == .partialContent {
+        if response.status == 206 {
             try checkRange(response, part)
         } else if part.size > 0 {
             try part.restart()
             onBytes(0)
         }
-        for try await buffer in response.body {
+        for try await bytes in response.body {
             try Task.checkCancellation()
-            let bytes = Array(buffer.readableBytesView)
             guard part.size + bytes.count <= file.size else {
                 throw Damaged(finding: "it is longer than the \(file.size) bytes announced")
             }
@@ -108,8 +105,8 @@ struct Download: Sendable {
     }
 
     /// A part must begin where it was asked to.
-    private func checkRange(_ response: HTTPClientResponse, _ part: PartFile) throws {
-        let text = response.headers.first(name: "Content-Range") ?? ""
+    private func checkRange(_ response: TransferResponse, _ part: PartFile) throws {
+        let text = response.headers.first("Content-Range") ?? ""
         let wanted = "bytes \(part.size)-"
         guard text.hasPrefix(wanted), text.hasSuffix("/\(file.size)") || text.hasSuffix("/*") else {
             try part.restart()

@@ -1,9 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import AsyncHTTPClient
 import Foundation
-import NIOCore
-import NIOHTTP1
+import Transfers
 
 /// Asks a hub, as often as it takes.
 ///
@@ -11,7 +9,7 @@ import NIOHTTP1
 /// again after the time that the hub asks for, or after 1, 2, 4 … seconds.
 struct HubClient: Sendable {
     let hub: HubEndpoint
-    let client: HTTPClient
+    let client: TransferClient
     /// How patient it is.
     let patience: Patience
 
@@ -32,15 +30,10 @@ struct HubClient: Sendable {
     private static let pageLimit = 100
 
     /// Connections of one download.
-    static func makeClient(connections: Int, patience: Patience) -> HTTPClient {
-        var configuration = HTTPClient.Configuration(
-            redirectConfiguration: .follow(max: 10, allowCycles: false),
-            timeout: .init(
-                connect: .seconds(20), read: .milliseconds(Int64(patience.silence * 1000))))
-        // Eight is the client's own limit, whatever is asked of it.
-        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connections + 2
-        configuration.httpVersion = .http1Only
-        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    static func makeClient(connections: Int) -> TransferClient {
+        var settings = TransferClient.Settings()
+        settings.connectionLimit = connections + 2
+        return TransferClient(settings)
     }
 
     // MARK: Questions
@@ -89,10 +82,7 @@ struct HubClient: Sendable {
                 let response = try await send(address)
                 try check(response, "\(repository) at revision '\(revision)'")
                 let body = try await response.body.collect(upTo: Self.answerLimit)
-                return (
-                    Data(body.readableBytesView),
-                    response.headers[canonicalForm: "link"].map { String($0) }
-                )
+                return (Data(body), response.headers.all("Link"))
             } catch {
                 try await attempts.failed(error, at: hub.address)
             }
@@ -100,36 +90,32 @@ struct HubClient: Sendable {
     }
 
     /// Sends a request; a status that says to come back later is an error of its own.
-    func send(_ address: String, from offset: Int = 0) async throws -> HTTPClientResponse {
-        var request = HTTPClientRequest(url: address)
-        request.headers.add(name: "User-Agent", value: "inkstone")
-        request.headers.add(name: "Accept-Encoding", value: "identity")
-        if let token = hub.token {
-            request.headers.add(name: "Authorization", value: "Bearer \(token)")
-        }
-        if offset > 0 { request.headers.add(name: "Range", value: "bytes=\(offset)-") }
-        // Until the head comes; the body may take as long as it likes.
-        let response = try await client.execute(
-            request, timeout: .milliseconds(Int64(patience.silence * 1000)))
-        if response.status == .tooManyRequests || response.status == .requestTimeout
-            || response.status.code >= 500
-        {
+    func send(_ address: String, from offset: Int = 0) async throws -> TransferResponse {
+        var request = TransferRequest(address)
+        request.headers = ["User-Agent": "inkstone", "Accept-Encoding": "identity"]
+        if let token = hub.token { request.headers.add("Authorization", "Bearer \(token)") }
+        if offset > 0 { request.headers.add("Range", "bytes=\(offset)-") }
+        request.redirectLimit = 10
+        // The body may take as long as it likes, as long as bytes come.
+        request.silenceTimeout = .seconds(patience.silence)
+        let response = try await client.send(request)
+        if [408, 429].contains(response.status) || response.status >= 500 {
             throw Busy(
-                status: response.status.code,
-                pause: response.headers.first(name: "Retry-After").flatMap(Busy.seconds))
+                status: response.status,
+                pause: response.headers.first("Retry-After").flatMap(Busy.seconds))
         }
         return response
     }
 
     /// Refuses answers that no patience will change.
-    func check(_ response: HTTPClientResponse, _ what: String) throws(HubError) {
-        switch response.status.code {
+    func check(_ response: TransferResponse, _ what: String) throws(HubError) {
+        switch response.status {
         case 200, 206: return
         case 401, 403:
             throw HubError(
                 .denied,
                 "\(hub.address) does not give \(what) to \(hub.token == nil ? "everybody" : "this token")"
-                    + " (status \(response.status.code)): accept the model's terms there, and set"
+                    + " (status \(response.status)): accept the model's terms there, and set"
                     + " --token or \(hub.kind.tokenVariable).")
         case 404, 410:
             throw HubError(
@@ -137,14 +123,14 @@ struct HubClient: Sendable {
                 "\(hub.address) has no \(what); check the names, or set --token if it is private.")
         default:
             throw HubError(
-                .network, "\(hub.address) answers \(what) with status \(response.status.code).")
+                .network, "\(hub.address) answers \(what) with status \(response.status).")
         }
     }
 }
 
 /// The hub asks to come back later.
 struct Busy: Error {
-    let status: UInt
+    let status: Int
     /// Seconds, where it says how many.
     let pause: Double?
 

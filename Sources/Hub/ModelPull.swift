@@ -1,9 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import AsyncHTTPClient
 public import Foundation
 import ModelFiles
 import Synchronization
+import Transfers
 
 /// Fetches a model from a hub into a folder of models.
 ///
@@ -123,14 +123,14 @@ public struct ModelPull: Sendable {
     public func run(
         onProgress: @escaping @Sendable (Progress) -> Void = { _ in }
     ) async throws -> Outcome {
-        let http = HubClient.makeClient(connections: connections, patience: patience)
+        let http = HubClient.makeClient(connections: connections)
         do {
             let outcome = try await run(
                 HubClient(hub: hub, client: http, patience: patience), onProgress)
-            try await http.shutdown()
+            await http.shutDown()
             return outcome
         } catch {
-            try? await http.shutdown()
+            await http.shutDown()
             throw error
         }
     }
