@@ -166,8 +166,7 @@ let package = Package(
         .target(
             name: "LoadTesting",
             dependencies: [
-                "Basics", "Imaging",
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                "Basics", "Imaging", "Transfers",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOFoundationCompat", package: "swift-nio"),

@@ -1,7 +1,5 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import NIOHTTP1
-
 /// `POST /sdapi/v1/txt2img`, and while it runs `GET /sdapi/v1/progress`.
 ///
 /// The progress has no request's id, so previews are only told of a request that is alone: with
@@ -69,7 +67,7 @@ struct A1111Driver: Driver {
             try? await Task.sleep(for: Self.pollInterval)
             number += 1
             let call = HTTPCall(
-                method: .GET, path: "/sdapi/v1/progress", id: "\(id)-poll-\(number)")
+                method: .get, path: "/sdapi/v1/progress", id: "\(id)-poll-\(number)")
             let exchange = await http.perform(call)
             let json = CutJSON(exchange.body)
             guard let text = json.decode(Progress.self)?.current_image, let end = exchange.end

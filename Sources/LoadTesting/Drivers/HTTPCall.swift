@@ -1,11 +1,14 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import NIOCore
-import NIOHTTP1
-
 /// One HTTP request to send.
 struct HTTPCall: Sendable {
-    var method = HTTPMethod.POST
+    /// The methods that drivers need.
+    enum Method: String, Sendable {
+        case get = "GET"
+        case post = "POST"
+    }
+
+    var method = Method.post
     /// From the root of the server.
     var path: String
     /// Sent as `X-Request-Id`.

@@ -1,7 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Foundation
-import NIOHTTP1
 
 /// `POST /api/jobs`, then its events, then the picture.
 struct JobsDriver: Driver {
@@ -34,7 +33,7 @@ struct JobsDriver: Driver {
             return outcome
         }
         let watch = HTTPCall(
-            method: .GET, path: "/api/jobs/\(job.id)/events", id: id + "-events",
+            method: .get, path: "/api/jobs/\(job.id)/events", id: id + "-events",
             readsEvents: true)
         let events = await http.perform(watch)
         outcome.add(events, watch)
@@ -46,7 +45,7 @@ struct JobsDriver: Driver {
         }
         outcome.server = picture.seconds.map { ServerTimings(run: $0) }
         let extra = parameters.format == "png" ? "" : "?format=\(parameters.format)"
-        let load = HTTPCall(method: .GET, path: picture.url + extra, id: id + "-image")
+        let load = HTTPCall(method: .get, path: picture.url + extra, id: id + "-image")
         let file = await http.perform(load)
         outcome.add(file, load)
         if outcome.error == nil {

@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Foundation
-import NIOCore
+import Transfers
 
 /// One visit of a level, from waiting for the server to the checked pictures.
 struct LevelRun: Sendable {

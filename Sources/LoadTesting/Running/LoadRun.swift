@@ -1,7 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Foundation
-import NIOHTTP1
 
 /// What the caller of a run wants to know while it goes on.
 package protocol RunObserver: Sendable {
@@ -247,7 +246,7 @@ package final class LoadRun: Sendable {
         facts.peakOperations = scenario.device.operations
         facts.peakBandwidth = scenario.device.bandwidth
         let head = await http.perform(
-            HTTPCall(method: .GET, path: "/version", id: name + "-version"))
+            HTTPCall(method: .get, path: "/version", id: name + "-version"))
         if let failure = head.failure {
             throw RunError(
                 "\(scenario.target.url) cannot be reached (\(failure.detail)); start the server, or"

@@ -1,7 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 package import Foundation
-import NIOHTTP1
 
 /// What is read of the server beside its answers: readiness, metrics and the access log.
 package struct ServerSide: Sendable {
@@ -21,7 +20,7 @@ package struct ServerSide: Sendable {
         let end = http.clock.now + Int64(seconds * 1e9)
         while !interrupt.isSet {
             let exchange = await http.perform(
-                HTTPCall(method: .GET, path: target.ready ?? "/readyz", id: "imgbench-ready"))
+                HTTPCall(method: .get, path: target.ready ?? "/readyz", id: "imgbench-ready"))
             if exchange.status == 200 { return true }
             // A server without the path is ready; a proxy before one that is not there is not.
             if target.ready == nil, let status = exchange.status, !(502...504).contains(status) {
