@@ -3,7 +3,6 @@
 import Engine
 import Foundation
 import HTTPTypes
-import HummingbirdTesting
 import Logging
 import NIOCore
 import Service
@@ -38,11 +37,10 @@ import Testing
     }
 
     private func run(
-        _ generator: FakeGenerator, _ setup: TestingSetup = .live,
-        test: @Sendable (any TestClientProtocol) async throws -> Void
+        _ generator: FakeGenerator, test: @Sendable (TestClient) async throws -> Void
     ) async throws {
         let telemetry = ServiceTelemetry(version: "1.2.3", accessLog: try AccessLog(path: file))
-        try await withGateway(generator, setup, telemetry: telemetry, test: test)
+        try await withGateway(generator, telemetry: telemetry, test: test)
     }
 
     @Test("a line has nginx's fields, the id and where the time went")
@@ -86,7 +84,7 @@ import Testing
     @Test("refusals and failures have a line with their code")
     func failures() async throws {
         let generator = try FakeGenerator(.fail(GenerationError(.numeric, "broke")))
-        try await run(generator, .router) { client in
+        try await run(generator) { client in
             _ = try await client.post(path, #"{"prompt": "p", "n": 99}"#)
             _ = try await client.post(path, #"{"prompt": "p"}"#)
             _ = try await client.post(path, #"{"prompt": "p", "stream": true}"#)
@@ -109,7 +107,7 @@ import Testing
     func disconnect(isStreamed: Bool) async throws {
         let generator = try FakeGenerator(.hang)
         try await run(generator) { client in
-            let port = try #require(client.port)
+            let port = client.port
             let body = #"{"prompt": "p", "stream": \#(isStreamed)}"#
             try await hangUp(
                 port: port,
@@ -132,7 +130,7 @@ import Testing
         )
         let traceID = "4bf92f3577b34da6a3ce929d0e0e4736"
         let headers: HTTPFields = [id: "mine", trace: "00-\(traceID)-00f067aa0ba902b7-01"]
-        try await run(try FakeGenerator(), .router) { client in
+        try await run(try FakeGenerator()) { client in
             var foreign = headers
             foreign[.origin] = "https://evil.example"
             let answers = [

@@ -3,13 +3,12 @@
 import Foundation
 import Gateway
 import HTTPTypes
-import HummingbirdTesting
 import NIOCore
 import Testing
 
 @Suite("Results of load tests") struct BenchmarkRouteTests {
     /// A folder with two runs, and things that must not be served.
-    private func withRuns(_ test: @Sendable (any TestClientProtocol) async throws -> Void)
+    private func withRuns(_ test: @Sendable (TestClient) async throws -> Void)
         async throws
     {
         let manager = FileManager.default

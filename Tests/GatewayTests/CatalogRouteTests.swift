@@ -4,7 +4,6 @@ import Engine
 import Foundation
 import Gateway
 import HTTPTypes
-import HummingbirdTesting
 import Service
 import Testing
 

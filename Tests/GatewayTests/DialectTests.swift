@@ -3,7 +3,6 @@
 import Engine
 import Foundation
 import HTTPTypes
-import HummingbirdTesting
 import Imaging
 import NIOCore
 import Parameters
@@ -39,7 +38,7 @@ struct DialectTests {
     @Test("an abort ends the call as cancelled, and it is not to be repeated")
     func xinferenceAbort() async throws {
         let generator = try FakeGenerator(.hang)
-        try await withGateway(generator, .ahc(.http)) { client in
+        try await withGateway(generator) { client in
             async let call = client.post(
                 "/v1/images/generations", #"{"prompt": "x", "request_id": "r-2"}"#)
             for await _ in generator.beginnings { break }
@@ -167,7 +166,7 @@ struct DialectTests {
     @Test("interrupt ends this dialect's call and leaves others alone")
     func interrupt() async throws {
         let generator = try FakeGenerator(.hang)
-        try await withGateway(generator, .ahc(.http)) { client in
+        try await withGateway(generator) { client in
             let other = try #require(
                 try await client.post("/api/jobs", #"{"prompt": "y"}"#).object()["id"] as? String)
             async let call = client.post("/sdapi/v1/txt2img", #"{"prompt": "x"}"#)
@@ -269,7 +268,7 @@ struct DialectTests {
 
     @Test("an event is joined, followed with previews, and its files fetched")
     func gradioRun() async throws {
-        try await withGateway(try FakeGenerator(), .ahc(.http)) { client in
+        try await withGateway(try FakeGenerator()) { client in
             for turn in 0..<2 {
                 let joined = try await client.post(
                     "/gradio_api/queue/join",
@@ -299,7 +298,7 @@ struct DialectTests {
 
     @Test("a wrong input is a failed run in words; a missing session is refused")
     func gradioErrors() async throws {
-        try await withGateway(try FakeGenerator(), .ahc(.http)) { client in
+        try await withGateway(try FakeGenerator()) { client in
             _ = try await client.post(
                 "/gradio_api/queue/join",
                 #"{"data": ["a cat", "", 5, 33, 16, 3, 0, 1], "session_hash": "t"}"#)
@@ -316,7 +315,7 @@ struct DialectTests {
 
     @Test("curl's two calls")
     func gradioCall() async throws {
-        try await withGateway(try FakeGenerator(), .ahc(.http)) { client in
+        try await withGateway(try FakeGenerator()) { client in
             let call = try await client.post(
                 "/gradio_api/call/generate", #"{"data": ["a cat"]}"#)
             let id = try #require(try call.object()["event_id"] as? String)

@@ -4,7 +4,6 @@ import Engine
 import Foundation
 import Gateway
 import HTTPTypes
-import HummingbirdTesting
 import Imaging
 import NIOCore
 import Parameters
@@ -34,7 +33,7 @@ struct EditRouteTests {
     }
 
     private func post(
-        _ client: any TestClientProtocol, _ path: String,
+        _ client: TestClient, _ path: String,
         _ parts: [(name: String, file: String?, bytes: [UInt8])]
     ) async throws -> TestResponse {
         try await client.execute(
@@ -71,7 +70,7 @@ struct EditRouteTests {
     func variation() async throws {
         let generator = try FakeGenerator()
         let file = try ImageEncoder.encode(try picture(200, 100))
-        try await withGateway(generator, .live) { client in
+        try await withGateway(generator) { client in
             let answer = try await post(
                 client, "/v1/images/variations",
                 [

@@ -3,7 +3,6 @@
 import Engine
 import Foundation
 import HTTPTypes
-import HummingbirdTesting
 import NIOCore
 import Parameters
 import Testing
@@ -20,7 +19,7 @@ extension FakeGenerator: RequestForecasting {
 
 @Suite("What a request would take")
 struct EstimateRouteTests {
-    private func draw(_ client: any TestClientProtocol, steps: Int) async throws {
+    private func draw(_ client: TestClient, steps: Int) async throws {
         let response = try await client.post(
             "/api/generate", #"{"prompt": "a kite", "size": "32x16", "steps": \#(steps)}"#)
         #expect(response.status == .ok)

@@ -2,7 +2,6 @@
 
 import Engine
 import HTTPTypes
-import HummingbirdTesting
 import Logging
 import NIOCore
 import Synchronization

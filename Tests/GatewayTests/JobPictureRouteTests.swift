@@ -3,7 +3,6 @@
 import Engine
 import Foundation
 import HTTPTypes
-import HummingbirdTesting
 import Imaging
 import NIOCore
 import Parameters
@@ -12,7 +11,7 @@ import Testing
 @Suite("Pictures of jobs", .timeLimit(.minutes(1)))
 struct JobPictureRouteTests {
     private func finish(
-        _ body: String, _ client: any TestClientProtocol
+        _ body: String, _ client: TestClient
     ) async throws -> [String: Any] {
         let answer = try await client.post("/api/jobs", body)
         try #require(answer.status == .accepted, "\(answer.text)")

@@ -4,7 +4,6 @@ import Engine
 import Foundation
 import HTTPTypes
 import Hummingbird
-import HummingbirdTesting
 import Imaging
 import NIOCore
 import Testing
@@ -15,8 +14,7 @@ struct JobRouteTests {
     private let request = #"{"prompt": "a red circle", "size": "32x16", "seed": 5, "n": 2}"#
 
     /// Asks until a job is final.
-    private func final(_ id: String, _ client: any TestClientProtocol) async throws -> [String: Any]
-    {
+    private func final(_ id: String, _ client: TestClient) async throws -> [String: Any] {
         while true {
             let job = try await client.get("/api/jobs/\(id)").object()
             if !["queued", "running"].contains(job["state"] as? String) { return job }
@@ -59,7 +57,7 @@ struct JobRouteTests {
 
     @Test("events tell the story to whoever asks, also afterwards")
     func events() async throws {
-        try await withGateway(try FakeGenerator(), .ahc(.http)) { client in
+        try await withGateway(try FakeGenerator()) { client in
             let id = try #require(
                 try await client.post("/api/jobs", request).object()["id"] as? String)
             let first = try await client.get("/api/jobs/\(id)/events").events()

@@ -3,7 +3,6 @@
 import Engine
 import Foundation
 import HTTPTypes
-import HummingbirdTesting
 import Service
 import Testing
 

@@ -5,7 +5,6 @@ import Foundation
 import Gateway
 import HTTPTypes
 import Hummingbird
-import HummingbirdTesting
 import NIOCore
 import Parameters
 import Testing

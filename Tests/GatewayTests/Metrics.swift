@@ -1,6 +1,5 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import HummingbirdTesting
 import Testing
 
 /// What `/metrics` says: values by name and labels, as they are written.
@@ -25,7 +24,7 @@ struct Metrics {
     }
 }
 
-extension TestClientProtocol {
+extension TestClient {
     /// Asks for the metrics.
     func metrics() async throws -> Metrics { Metrics(try await get("/metrics").text) }
 

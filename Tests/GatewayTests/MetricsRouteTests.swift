@@ -2,7 +2,6 @@
 
 import Engine
 import HTTPTypes
-import HummingbirdTesting
 import NIOCore
 import Testing
 
@@ -82,8 +81,8 @@ import Testing
         arguments: [false, true])
     func disconnect(isStreamed: Bool) async throws {
         let generator = try FakeGenerator(.hang)
-        try await withGateway(generator, .live) { client in
-            let port = try #require(client.port)
+        try await withGateway(generator) { client in
+            let port = client.port
             let body = #"{"prompt": "p", "stream": \#(isStreamed)}"#
             try await hangUp(
                 port: port,
@@ -105,8 +104,8 @@ import Testing
     @Test("whoever watches the service is not in flight, everybody else is")
     func inFlight() async throws {
         let generator = try FakeGenerator(.hang)
-        try await withGateway(generator, .live) { client in
-            let port = try #require(client.port)
+        try await withGateway(generator) { client in
+            let port = client.port
             #expect(try await client.metrics()["inkstone_requests_in_flight"] == 0)
             let body = #"{"prompt": "p"}"#
             let (asked, asking) = AsyncStream<Void>.makeStream()

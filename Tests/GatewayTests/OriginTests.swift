@@ -3,7 +3,6 @@
 import Gateway
 import HTTPTypes
 import Hummingbird
-import HummingbirdTesting
 import NIOCore
 import Testing
 
@@ -81,9 +80,9 @@ import Testing
     func hosts() async throws {
         let generator = try FakeGenerator()
         try await withGateway(
-            generator, .live, configure: { $0.allowedHosts = ["images.example"] }
+            generator, configure: { $0.allowedHosts = ["images.example"] }
         ) { client in
-            let port = try #require(client.port)
+            let port = client.port
             for (host, status) in [
                 ("127.0.0.1:\(port)", 200), ("localhost:\(port)", 200), ("[::1]:\(port)", 200),
                 ("images.example", 200), ("LOCALHOST.", 200), ("evil.example", 403),

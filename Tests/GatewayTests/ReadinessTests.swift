@@ -3,7 +3,6 @@
 import Engine
 import Gateway
 import HTTPTypes
-import HummingbirdTesting
 import Logging
 import Service
 import Testing
@@ -30,8 +29,8 @@ import Testing
     @Test("not while the engine takes no more, and again when a client has left")
     func full() async throws {
         let generator = try FakeGenerator(.hang)
-        try await withGateway(generator, .live, configure: { $0.capacity = 1 }) { client in
-            let port = try #require(client.port)
+        try await withGateway(generator, configure: { $0.capacity = 1 }) { client in
+            let port = client.port
             #expect(try await client.get("/readyz").object()["capacity"] as? Int == 1)
             let (asked, asking) = AsyncStream<Void>.makeStream()
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -62,7 +61,7 @@ import Testing
             generator: try FakeGenerator(), store: temporary.store,
             configuration: GatewayConfiguration(version: "1"),
             telemetry: ServiceTelemetry(version: "1"), logger: logger)
-        try await gateway.makeApplication(port: 0).test(.router) { client in
+        try await gateway.test { client in
             #expect(try await client.get("/readyz").status == .ok)
             gateway.beginDraining()
             let ready = try await client.get("/readyz")

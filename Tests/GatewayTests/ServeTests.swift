@@ -3,7 +3,6 @@
 import Engine
 import Gateway
 import HTTPTypes
-import HummingbirdTesting
 import Logging
 import NIOCore
 import Service
@@ -23,8 +22,8 @@ import Testing
     func disconnect(path: String, body: String) async throws {
         let generator = try FakeGenerator(.hang)
         let logs = LogRecorder()
-        try await withGateway(generator, .live, logs: logs) { client in
-            let port = try #require(client.port)
+        try await withGateway(generator, logs: logs) { client in
+            let port = client.port
             try await hangUp(
                 port: port,
                 after: "POST \(path) HTTP/1.1\r\nHost: localhost\r\n"
@@ -68,8 +67,8 @@ import Testing
     @Test("a taken port is told in one sentence")
     func takenPort() async throws {
         let generator = try FakeGenerator()
-        try await withGateway(generator, .live) { client in
-            let port = try #require(client.port)
+        try await withGateway(generator) { client in
+            let port = client.port
             let configuration = GatewayConfiguration(version: "1", port: 0, pagePort: port)
             let error = await #expect(throws: GatewayError.self) {
                 try await serve(

@@ -1,7 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import HTTPTypes
-import HummingbirdTesting
 import Logging
 import NIOCore
 import Synchronization

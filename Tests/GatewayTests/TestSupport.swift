@@ -5,25 +5,20 @@ import Foundation
 import Gateway
 import HTTPTypes
 import Hummingbird
-import HummingbirdTesting
 import Logging
 import NIOCore
 import Service
 import Synchronization
 import Testing
 
-/// Runs a test against a service around a generator, without a socket unless `.live`.
+/// Runs a test against a service around a generator, over a port of this machine.
 func withGateway(
-    _ generator: any ImageGenerating, _ setup: TestingSetup = .router,
+    _ generator: any ImageGenerating,
     keys: KeyStore? = nil, logs: LogRecorder? = nil,
     telemetry: ServiceTelemetry = ServiceTelemetry(version: "1.2.3"),
     configure: (inout GatewayConfiguration) -> Void = { _ in },
-    test: @Sendable (any TestClientProtocol) async throws -> Void
+    test: @Sendable (TestClient) async throws -> Void
 ) async throws {
-    // The client connects to this name; where it has no address, it would leave the server waiting.
-    try #require(
-        (try? SocketAddress.makeAddressResolvingHost("localhost", port: 1)) != nil,
-        "'localhost' has no address here; put the line '127.0.0.1 localhost' into /etc/hosts")
     var configuration = GatewayConfiguration(version: "1.2.3")
     configure(&configuration)
     var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -32,7 +27,7 @@ func withGateway(
     let gateway = Gateway(
         generator: generator, store: temporary.store, keys: keys, configuration: configuration,
         telemetry: telemetry, logger: logger)
-    try await gateway.makeApplication(port: 0).test(setup, test)
+    try await gateway.test(test)
 }
 
 /// A job store in a folder that goes with it.
@@ -46,7 +41,7 @@ final class TemporaryStore: Sendable {
     deinit { try? FileManager.default.removeItem(at: folder) }
 }
 
-extension TestClientProtocol {
+extension TestClient {
     /// Posts JSON text.
     func post(
         _ path: String, _ json: String, headers: HTTPFields = [:]
