@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-package import ModelFiles
+import ModelFiles
 
 /// The weights of a model that a LoRA may change, under every name that files give them.
 package struct LoRATargets: Sendable {
@@ -26,15 +26,6 @@ package struct LoRATargets: Sendable {
     ]
 
     private var byName: [String: Target] = [:]
-
-    /// The targets of a model's transformer and text encoder.
-    package init(model: ModelDirectory) throws {
-        let transformer = model.transformerConfig.tensorSpecs(
-            feedForward: try model.feedForwardWidth())
-        self.init(
-            transformer: transformer, textEncoder: model.textEncoderConfig.tensorSpecs,
-            unusedPrefix: "layers.\(model.textEncoderConfig.hiddenLayers - 1).")
-    }
 
     /// Targets of the given weights; keys of layer `unusedPrefix` of the text encoder are known, but
     /// that layer does not run.

@@ -20,11 +20,13 @@ package struct MergedCheckpoint<Device: Backend> {
     /// Reads the files.
     ///
     /// - Throws: `CheckpointError`.
-    package init(model: ModelDirectory, loras: [LoRASource], device: Device) throws {
+    package init(
+        model: ModelDirectory, targets: LoRATargets, loras: [LoRASource], device: Device
+    ) throws {
         self.model = model
         self.device = device
-        (changes, reports) = try Pipeline<Device>.changes(
-            of: loras, in: model, targets: try LoRATargets(model: model), on: device)
+        (changes, reports) = try WeightChanges.reading(
+            loras, for: model, targets: targets, on: device)
     }
 
     /// Writes the folder, which must not exist; it appears complete or not at all.

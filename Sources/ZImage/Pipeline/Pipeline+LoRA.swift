@@ -10,45 +10,6 @@ import Tensors
 #endif
 
 extension Pipeline {
-    /// What files change in the model's weights, merged into them at the start.
-    static func changes(
-        of loras: [LoRASource], in model: ModelDirectory, targets: LoRATargets, on device: Device
-    ) throws -> (WeightChanges, [LoRAReport]) {
-        var changes = WeightChanges()
-        var reports: [LoRAReport] = []
-        if loras.isEmpty { return (changes, reports) }
-        let stores = [try model.transformerStore(), try model.textEncoderStore()]
-        func tensor(_ name: String) throws -> StoredTensor {
-            guard let found = stores.lazy.compactMap({ $0[name] }).first else {
-                throw CheckpointError(code: .missingTensor, message: "tensor '\(name)' is missing.")
-            }
-            return found
-        }
-        for lora in loras {
-            let contents = try LoRAFile(url: lora.url).contents(for: targets)
-            for group in contents.groups {
-                let own = try group.changes(on: device) { try tensor($0).floats() }
-                for change in own where change.bias != nil {
-                    for name in change.tensors
-                    where !stores.contains(where: {
-                        $0[name.dropLast("weight".count) + "bias"] != nil
-                    }) {
-                        throw CheckpointError(
-                            code: .unsupported,
-                            message: "LoRA file \(lora.url.lastPathComponent) adds a bias to"
-                                + " '\(name)', which has none, so that it cannot be merged.",
-                            remedy: "Name the file in requests instead.")
-                    }
-                }
-                changes.add(own, scale: lora.scale) { (try? tensor($0))?.shape.first ?? 0 }
-            }
-            var report = contents.report
-            report.scale = lora.scale
-            reports.append(report)
-        }
-        return (changes, reports)
-    }
-
     /// The files of a picture in the device's form.
     ///
     /// - Throws: `LoRAError`.

@@ -89,8 +89,8 @@ public final class Pipeline<Device: Backend>: Sendable {
         var origins: [String: WeightOrigin] = [:]
         loraTargets = try LoRATargets(model: model)
         loraCache = LoRACache(capacity: loraCapacity)
-        let (changes, reports) = try Self.changes(
-            of: loras, in: model, targets: loraTargets, on: device)
+        let (changes, reports) = try WeightChanges.reading(
+            loras, for: model, targets: loraTargets, on: device)
         loraReports = reports
         let text = WeightLoader(
             device: device, store: try model.textEncoderStore(), changes: changes)

@@ -3,32 +3,6 @@
 public import Imaging
 public import Parameters
 
-#if canImport(FoundationEssentials)
-    public import FoundationEssentials
-#else
-    public import Foundation
-#endif
-
-/// A LoRA file and its strength.
-public struct LoRASource: Sendable, Equatable {
-    /// The file.
-    public var url: URL
-    /// 1 applies the file as it was trained; 0 not at all; negative numbers the other way.
-    public var scale: Double
-
-    /// The file at `url` with the given strength.
-    public init(url: URL, scale: Double = 1) {
-        self.url = url
-        self.scale = scale
-    }
-
-    /// A file's name as people say it: without its ending.
-    package static func name(of file: Substring) -> String {
-        let ending = ".safetensors"
-        return String(file.hasSuffix(ending) ? file.dropLast(ending.count) : file)
-    }
-}
-
 /// What one image is made from: its parameters, and the pixels and files that they speak of.
 ///
 /// The parameters are read and set as if they were its own: `input.steps` is `input.parameters.steps`.

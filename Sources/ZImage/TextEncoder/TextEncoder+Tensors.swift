@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 package import ModelFiles
+import Tensors
 
 extension TextEncoderConfig {
     /// Layers that run: the features are what the last layer but one puts out.
@@ -34,5 +35,23 @@ extension TextEncoderConfig {
     package func tolerates(_ name: String) -> Bool {
         name == "norm.weight" || name == "lm_head.weight"
             || name.hasPrefix("layers.\(hiddenLayers - 1).")
+    }
+}
+
+extension TextEncoderConfig {
+    /// Products of the text encoder, as `TextEncoder` makes them.
+    var productLayers: [ModelLayer] {
+        (0..<usedLayers).flatMap { index in
+            let attention = "layers.\(index).self_attn."
+            let mlp = "layers.\(index).mlp."
+            return [
+                ModelLayer(
+                    ["q_proj", "k_proj", "v_proj"].map { attention + $0 }, use: .caption),
+                ModelLayer([attention + "o_proj"], use: .caption),
+                ModelLayer(
+                    [mlp + "gate_proj", mlp + "up_proj"], layout: .gated, use: .caption),
+                ModelLayer([mlp + "down_proj"], use: .caption),
+            ]
+        }
     }
 }

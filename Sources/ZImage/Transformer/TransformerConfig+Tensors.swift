@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 package import ModelFiles
+import Tensors
 
 extension TransformerConfig {
     /// Width of a head.
@@ -61,5 +62,37 @@ extension TransformerConfig {
         (0..<refinerLayers).map { "noise_refiner.\($0)" }
             + (0..<refinerLayers).map { "context_refiner.\($0)" }
             + (0..<layers).map { "layers.\($0)" }
+    }
+}
+
+extension TransformerConfig {
+    /// Products of the transformer, as `Transformer` and `TransformerBlock` make them.
+    var productLayers: [ModelLayer] {
+        var layers = [
+            ModelLayer(["t_embedder.mlp.0"], isSensitive: true, use: .modulation),
+            ModelLayer(["t_embedder.mlp.2"], isSensitive: true, use: .modulation),
+            ModelLayer(
+                ["all_final_layer.2-1.adaLN_modulation.1"], isSensitive: true, use: .modulation),
+            ModelLayer(["cap_embedder.1"], isSensitive: true, use: .caption),
+            ModelLayer(["all_x_embedder.2-1"], isSensitive: true, use: .step),
+            ModelLayer(["all_final_layer.2-1.linear"], isSensitive: true, use: .step),
+        ]
+        for name in blockNames {
+            let isContext = name.hasPrefix("context_refiner")
+            let use: ModelLayer.Use = isContext ? .caption : .step
+            layers += [
+                ModelLayer(["to_q", "to_k", "to_v"].map { "\(name).attention.\($0)" }, use: use),
+                ModelLayer(["\(name).attention.to_out.0"], use: use),
+                ModelLayer(
+                    ["\(name).feed_forward.w1", "\(name).feed_forward.w3"], layout: .gated,
+                    use: use),
+                ModelLayer(["\(name).feed_forward.w2"], use: use),
+            ]
+            if !isContext {
+                layers.append(
+                    ModelLayer(["\(name).adaLN_modulation.0"], isSensitive: true, use: .modulation))
+            }
+        }
+        return layers
     }
 }

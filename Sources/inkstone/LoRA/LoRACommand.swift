@@ -75,7 +75,8 @@ struct LoRACommand: ParsableCommand {
                 precision: .f32,
                 threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
             let merged = try MergedCheckpoint(
-                model: folder, loras: try lora.map(LoRAOption.parse), device: device)
+                model: folder, targets: try LoRATargets(model: folder),
+                loras: try lora.map(LoRAOption.parse), device: device)
             try merged.write(to: URL(filePath: output), isWide: f32)
             merged.reports.compactMap(\.warning).forEach(complain)
             print(output)

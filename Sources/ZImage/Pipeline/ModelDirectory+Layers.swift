@@ -39,3 +39,21 @@ extension ModelDirectory {
         try autoencoderStore().validate(autoencoderConfig.tensorSpecs) { _ in false }
     }
 }
+
+extension ModelLayer {
+    /// All products of a model.
+    package static func all(of model: ModelDirectory) -> [ModelLayer] {
+        model.transformerConfig.productLayers + model.textEncoderConfig.productLayers
+    }
+}
+
+extension LoRATargets {
+    /// The targets of a model's transformer and text encoder.
+    package init(model: ModelDirectory) throws {
+        let transformer = model.transformerConfig.tensorSpecs(
+            feedForward: try model.feedForwardWidth())
+        self.init(
+            transformer: transformer, textEncoder: model.textEncoderConfig.tensorSpecs,
+            unusedPrefix: "layers.\(model.textEncoderConfig.hiddenLayers - 1).")
+    }
+}
