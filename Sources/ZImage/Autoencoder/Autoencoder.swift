@@ -38,8 +38,9 @@ package final class Autoencoder<Device: Backend>: Sendable {
         self.config = config
         self.tiling = tiling ?? Tiling(config: config)
         device = loader.device
-        decoder = try LatentDecoder(config: config, loader: loader)
-        encoder = try PixelEncoder(config: config, loader: loader)
+        let spec = AutoencoderSpec(config)
+        decoder = try LatentDecoder(spec.decoder, groups: config.normGroups, loader: loader)
+        encoder = try PixelEncoder(spec.encoder, groups: config.normGroups, loader: loader)
     }
 
     /// Decodes latents as the transformer uses them.
@@ -67,19 +68,19 @@ package final class Autoencoder<Device: Backend>: Sendable {
     ) throws(NumericError) -> Planes {
         let (factor, shift) = (Float(config.scalingFactor), Float(config.shiftFactor))
         let rows = latents.pixelRows.map { $0 / factor + shift }
-        let picture = try decoder(
-            Picture(
+        let output = try decoder(
+            FeatureMap(
                 values: device.upload(
                     rows, rows: latents.height * latents.width, columns: latents.channels),
                 height: latents.height, width: latents.width), pause: pause)
         try checkFinite(device, Segments(lengths: [1]), at: "autoencoder decoder output")
-        let pixels = device.download(picture.values)
+        let pixels = device.download(output.values)
         guard pixels.allSatisfy(\.isFinite) else {
             throw NumericError(layer: "autoencoder decoder output", step: nil, sequence: 0)
         }
         return Planes(
-            pixelRows: pixels, channels: config.outChannels, height: picture.height,
-            width: picture.width)
+            pixelRows: pixels, channels: config.outChannels, height: output.height,
+            width: output.width)
     }
 
     /// Mean and logarithmic variance of a picture's latents, before scaling and clamping.
@@ -95,19 +96,19 @@ package final class Autoencoder<Device: Backend>: Sendable {
     }
 
     private func momentsWhole(of pixels: Planes) throws(NumericError) -> Planes {
-        let picture = try encoder(
-            Picture(
+        let output = try encoder(
+            FeatureMap(
                 values: device.upload(
                     pixels.pixelRows, rows: pixels.height * pixels.width,
                     columns: pixels.channels), height: pixels.height, width: pixels.width))
         try checkFinite(device, Segments(lengths: [1]), at: "autoencoder encoder output")
-        let moments = device.download(picture.values)
+        let moments = device.download(output.values)
         guard moments.allSatisfy(\.isFinite) else {
             throw NumericError(layer: "autoencoder encoder output", step: nil, sequence: 0)
         }
         return Planes(
-            pixelRows: moments, channels: 2 * config.latentChannels, height: picture.height,
-            width: picture.width)
+            pixelRows: moments, channels: 2 * config.latentChannels, height: output.height,
+            width: output.width)
     }
 
     /// Draws latents from moments, scaled as the transformer uses them.

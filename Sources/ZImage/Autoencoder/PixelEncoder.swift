@@ -3,44 +3,73 @@
 import ModelFiles
 import Tensors
 
-/// Pixels to the mean and logarithmic variance of latents.
+/// The layers of the encoder.
+struct PixelEncoderSpec: Sendable {
+    /// Residual blocks of one size, and the convolution that halves it after them.
+    struct Level: Sendable {
+        let resnets: [ResnetBlockSpec]
+        let downsampler: ConvolutionSpec?
+    }
+
+    let input: ConvolutionSpec
+    let levels: [Level]
+    let middle: MiddleBlockSpec
+    let output: NormedConvolutionSpec
+    let quantization: ConvolutionSpec?
+
+    init(_ config: AutoencoderConfig, in builder: inout SpecBuilder) {
+        let channels = config.blockOutChannels
+        let moments = 2 * config.latentChannels
+        var width = channels[0]
+        input = builder.convolution("encoder.conv_in", config.inChannels, width)
+        levels = channels.enumerated().map { index, output in
+            let name = "encoder.down_blocks.\(index)"
+            let resnets = (0..<config.layersPerBlock).map { layer in
+                defer { width = output }
+                return ResnetBlockSpec("\(name).resnets.\(layer)", width, output, in: &builder)
+            }
+            let downsampler =
+                index + 1 < channels.count
+                ? builder.convolution("\(name).downsamplers.0.conv", width, width, stride: 2) : nil
+            return Level(resnets: resnets, downsampler: downsampler)
+        }
+        middle = MiddleBlockSpec("encoder.mid_block", config: config, in: &builder)
+        output = NormedConvolutionSpec(
+            norm: "encoder.conv_norm_out", convolution: "encoder.conv_out",
+            channels[channels.count - 1], moments, in: &builder)
+        quantization =
+            config.useQuantConv
+            ? builder.convolution("quant_conv", moments, moments, kernel: 1) : nil
+    }
+}
+
+/// Encodes pixels to the mean and logarithmic variance of latents.
 struct PixelEncoder<Device: Backend>: Sendable {
-    private let device: Device
     private let input: Convolution<Device>
-    private let blocks: [(resnets: [ResnetBlock<Device>], downsampler: Convolution<Device>?)]
+    private let levels: [(resnets: [ResnetBlock<Device>], downsampler: Convolution<Device>?)]
     private let middle: MiddleBlock<Device>
     private let output: NormedConvolution<Device>
     private let quantization: Convolution<Device>?
 
-    init(config: AutoencoderConfig, loader: WeightLoader<Device>) throws {
-        device = loader.device
-        input = try Convolution("encoder.conv_in", loader: loader)
-        let count = config.blockOutChannels.count
-        blocks = try (0..<count).map { index in
-            let name = "encoder.down_blocks.\(index)"
-            let resnets = try (0..<config.layersPerBlock).map {
-                try ResnetBlock(
-                    "\(name).resnets.\($0)", groups: config.normGroups, loader: loader)
-            }
-            let downsampler =
-                index + 1 < count
-                ? try Convolution("\(name).downsamplers.0.conv", stride: 2, loader: loader) : nil
-            return (resnets, downsampler)
+    init(_ spec: PixelEncoderSpec, groups: Int, loader: WeightLoader<Device>) throws {
+        input = try Convolution(spec.input, loader: loader)
+        levels = try spec.levels.map { level in
+            (
+                try level.resnets.map { try ResnetBlock($0, groups: groups, loader: loader) },
+                try level.downsampler.map { try Convolution($0, loader: loader) }
+            )
         }
-        middle = try MiddleBlock("encoder.mid_block", config: config, loader: loader)
-        output = try NormedConvolution(
-            norm: "encoder.conv_norm_out", convolution: "encoder.conv_out",
-            groups: config.normGroups, loader: loader)
-        quantization =
-            config.useQuantConv ? try Convolution("quant_conv", kernel: 1, loader: loader) : nil
+        middle = try MiddleBlock(spec.middle, groups: groups, loader: loader)
+        output = try NormedConvolution(spec.output, groups: groups, loader: loader)
+        quantization = try spec.quantization.map { try Convolution($0, loader: loader) }
     }
 
     /// - Shapes: `[H * W, inChannels]` to `[h * w, 2 * latentChannels]`, mean before variance.
-    func callAsFunction(_ pixels: Picture<Device>) throws(NumericError) -> Picture<Device> {
+    func callAsFunction(_ pixels: FeatureMap<Device>) throws(NumericError) -> FeatureMap<Device> {
         var x = input(pixels)
-        for block in blocks {
-            for resnet in block.resnets { x = try resnet(consume x) }
-            if let downsampler = block.downsampler { x = downsampler(x) }
+        for level in levels {
+            for resnet in level.resnets { x = try resnet(consume x) }
+            if let downsampler = level.downsampler { x = downsampler(x) }
         }
         let moments = output(try middle(x))
         return quantization.map { $0(moments) } ?? moments

@@ -3,6 +3,53 @@
 package import ModelFiles
 package import Tensors
 
+/// The layers of the preview decoder, by their places in the file.
+private struct TinyDecoderSpec {
+    struct Block {
+        let first: ConvolutionSpec
+        let second: ConvolutionSpec
+        let third: ConvolutionSpec
+
+        init(_ name: String, _ channels: Int, in builder: inout SpecBuilder) {
+            first = builder.convolution("\(name).conv.0", channels, channels)
+            second = builder.convolution("\(name).conv.2", channels, channels)
+            third = builder.convolution("\(name).conv.4", channels, channels)
+        }
+    }
+
+    /// Blocks of one size, and the convolution after the upsampling that follows them.
+    struct Level {
+        let blocks: [Block]
+        let next: ConvolutionSpec?
+
+        init(_ places: [Int], next: Int?, _ channels: Int, in builder: inout SpecBuilder) {
+            blocks = places.map { Block("decoder.layers.\($0)", channels, in: &builder) }
+            self.next = next.map {
+                builder.convolution("decoder.layers.\($0)", channels, channels, bias: false)
+            }
+        }
+    }
+
+    let input: ConvolutionSpec
+    let levels: [Level]
+    let output: ConvolutionSpec
+    let tensors: [TensorSpec]
+
+    init(latentChannels: Int) {
+        let channels = 64
+        var builder = SpecBuilder()
+        input = builder.convolution("decoder.layers.0", latentChannels, channels)
+        levels = [
+            Level([2, 3, 4], next: 6, channels, in: &builder),
+            Level([7, 8, 9], next: 11, channels, in: &builder),
+            Level([12, 13, 14], next: 16, channels, in: &builder),
+            Level([17], next: nil, channels, in: &builder),
+        ]
+        output = builder.convolution("decoder.layers.18", channels, 3)
+        tensors = builder.tensors
+    }
+}
+
 /// A small decoder from latents to colours, good enough for previews: TAEF1.
 ///
 /// It takes a tenth of the time of the real decoder and less.
@@ -16,13 +63,6 @@ package final class TinyDecoder<Device: Backend>: Sendable {
         let third: Device.Weights
     }
 
-    private static var channels: Int { 64 }
-    /// Blocks at each size, by their places in the file; the last number is the convolution that
-    /// follows an enlargement, which has no bias.
-    private static var levels: [(blocks: [Int], next: Int?)] {
-        [([2, 3, 4], 6), ([7, 8, 9], 11), ([12, 13, 14], 16), ([17], nil)]
-    }
-
     private let device: Device
     private let input: Device.Weights
     private let levels: [(blocks: [Block], next: Device.Weights?)]
@@ -32,43 +72,21 @@ package final class TinyDecoder<Device: Backend>: Sendable {
     ///
     /// - Throws: `CheckpointError`.
     package init(store: TensorStore, latentChannels: Int, device: Device) throws {
-        try store.validate(Self.specs(latentChannels)) { $0.hasPrefix("encoder.") }
+        let spec = TinyDecoderSpec(latentChannels: latentChannels)
+        try store.validate(spec.tensors) { $0.hasPrefix("encoder.") }
         self.device = device
         let loader = WeightLoader(device: device, store: store)
-        func convolution(_ name: String, bias: Bool = true) throws -> Device.Weights {
-            try loader.weights(
-                ["decoder.layers.\(name).weight"], layout: .dense,
-                bias: bias ? ["decoder.layers.\(name).bias"] : [],
-                precision: device.sensitivePrecision)
-        }
-        input = try convolution("0")
-        levels = try Self.levels.map { level in
-            let blocks = try level.blocks.map { index in
+        input = try loader.weights(spec.input)
+        levels = try spec.levels.map { level in
+            let blocks = try level.blocks.map { block in
                 Block(
-                    first: try convolution("\(index).conv.0"),
-                    second: try convolution("\(index).conv.2"),
-                    third: try convolution("\(index).conv.4"))
+                    first: try loader.weights(block.first),
+                    second: try loader.weights(block.second),
+                    third: try loader.weights(block.third))
             }
-            return (blocks, try level.next.map { try convolution("\($0)", bias: false) })
+            return (blocks, try level.next.map { try loader.weights($0) })
         }
-        output = try convolution("18")
-    }
-
-    private static func specs(_ latentChannels: Int) -> [TensorSpec] {
-        var specs: [TensorSpec] = []
-        func convolution(_ name: String, _ input: Int, _ output: Int, bias: Bool = true) {
-            specs.append(TensorSpec("decoder.layers.\(name).weight", [output, input, 3, 3]))
-            if bias { specs.append(TensorSpec("decoder.layers.\(name).bias", [output])) }
-        }
-        convolution("0", latentChannels, channels)
-        for level in levels {
-            for block in level.blocks {
-                for part in [0, 2, 4] { convolution("\(block).conv.\(part)", channels, channels) }
-            }
-            if let next = level.next { convolution("\(next)", channels, channels, bias: false) }
-        }
-        convolution("18", channels, 3)
-        return specs
+        output = try loader.weights(spec.output)
     }
 
     /// Colours of latents as the transformer uses them.

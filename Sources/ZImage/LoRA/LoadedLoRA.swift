@@ -14,52 +14,60 @@ package final class LoadedLoRA<Device: Backend>: Sendable {
     let adapters: [String: Device.Adapter]
     /// Memory taken.
     let bytes: Int
-    /// Whether what is made of a prompt depends on it.
+    /// Whether captions depend on it.
     let changesCaptions: Bool
-    /// Whether what is made of a time depends on it.
+    /// Whether modulations depend on it.
     let changesModulation: Bool
 
-    /// Reads a file; `rows` tells the output features of a stored weight, `weights` its numbers.
+    /// Reads a file.
+    ///
+    /// - Parameters:
+    ///   - file: the file.
+    ///   - targets: the weights that a LoRA can change.
+    ///   - layers: the linear layers of the model.
+    ///   - weights: returns the numbers of a stored weight.
+    ///   - device: holds the adapters.
+    /// - Throws: `CheckpointError`.
     convenience init(
-        _ file: LoRAFile, targets: LoRATargets, layers: [ModelLayer], rows: (String) -> Int,
+        _ file: LoRAFile, targets: LoRATargets, layers: [LinearSpec],
         weights: (String) throws -> [Float], device: Device
     ) throws {
         let contents = try file.contents(for: targets)
         var owners: [String: Int] = [:]
         for (index, layer) in layers.enumerated() {
-            for tensor in layer.tensors { owners[tensor] = index }
+            for weight in layer.weights { owners[weight] = index }
         }
         let groups = Dictionary(grouping: contents.groups) { owners[$0.names[0]] ?? -1 }
         var adapters: [String: Device.Adapter] = [:]
-        var uses: Set<ModelLayer.Use> = []
+        var stages: Set<LinearSpec.Stage> = []
         // Layer by layer, so that the numbers of one layer at a time are there in f32.
         for (index, layer) in layers.enumerated() {
             guard let own = groups[index] else { continue }
             var source = AdapterSource(
-                parts: layer.tensors.map(rows), depth: own[0].depth, layout: layer.layout)
+                parts: layer.parts.map(\.outputs), depth: layer.inputs, layout: layer.layout)
             for group in own {
                 for change in try group.changes(on: device, weights: weights) {
-                    source.add(change, at: layer.tensors, rows: rows)
+                    source.add(change, of: layer)
                 }
             }
             adapters[layer.key] = device.makeAdapter(
-                source, precision: layer.isSensitive ? .f32 : device.precision)
-            uses.insert(layer.use)
+                source, precision: layer.precision(on: device))
+            stages.insert(layer.stage)
         }
-        self.init(adapters: adapters, report: contents.report, uses: uses, device: device)
+        self.init(adapters: adapters, report: contents.report, stages: stages, device: device)
     }
 
     /// Adapters that are made already.
     init(
-        adapters: [String: Device.Adapter], report: LoRAReport, uses: Set<ModelLayer.Use>,
+        adapters: [String: Device.Adapter], report: LoRAReport, stages: Set<LinearSpec.Stage>,
         device: Device
     ) {
         serial = Serial.next()
         self.report = report
         self.adapters = adapters
         bytes = adapters.values.reduce(0) { $0 + device.bytes(of: $1) }
-        changesCaptions = uses.contains(.caption)
-        changesModulation = uses.contains(.modulation)
+        changesCaptions = stages.contains(.caption)
+        changesModulation = stages.contains(.modulation)
     }
 }
 
@@ -72,15 +80,10 @@ private enum Serial {
 
 extension AdapterSource {
     /// Adds a change of some of a layer's weights.
-    fileprivate mutating func add(
-        _ change: LoRAChange, at tensors: [String], rows: (String) -> Int
-    ) {
-        let total = parts.reduce(0, +)
-        var start = 0
-        for tensor in tensors {
-            if tensor == change.tensors[0] { break }
-            start += rows(tensor)
-        }
+    fileprivate mutating func add(_ change: LoRAChange, of layer: LinearSpec) {
+        let total = layer.outputs
+        let start = layer.parts.prefix { $0.weight != change.tensors[0] }
+            .reduce(0) { $0 + $1.outputs }
         let outputs = start..<(start + change.rows)
         if let thin = change.thin {
             lowRank.append(

@@ -38,24 +38,23 @@ public struct MemoryPlan: Sendable, Equatable {
             specs.reduce(0) { $0 + $1.shape.reduce(1, *) }
         }
         let text = model.textEncoderConfig
-        let transformer = model.transformerConfig
         let feedForward = try model.feedForwardWidth()
+        let transformer = TransformerSpec(model.transformerConfig, feedForward: feedForward)
         textEncoderParameters = count(text.tensorSpecs)
-        transformerParameters = count(transformer.tensorSpecs(feedForward: feedForward))
+        transformerParameters = count(transformer.tensors)
         autoencoderParameters = count(model.autoencoderConfig.tensorSpecs)
         let width = precision.bytesPerWeight
         // Modulation stays in f32, the autoencoder in bf16 at least, with 16 numbers for each 9 of its
         // kernels; embeddings are read from the file.
-        let modulation =
-            4 * transformer.dim * transformer.conditioningWidth
-            * (transformer.layers + transformer.refinerLayers)
+        let modulation = transformer.blocks.compactMap(\.modulation)
+            .reduce(0) { $0 + $1.inputs * $1.outputs }
         let image =
             transformerParameters * width + modulation * (4 - width)
             + autoencoderParameters * max(2, width) * 16 / 9
         let layers = textEncoderParameters - text.vocabularySize * text.hiddenSize
         residentBytes = image + layers * width
         streamedBytes = image + layers * width / max(1, text.usedLayers)
-        bytesPerToken = (transformer.dim * 8 + feedForward) * 4
+        bytesPerToken = (model.transformerConfig.dim * 8 + feedForward) * 4
         bytesPerPixel = model.autoencoderConfig.decodedBytesPerPixel
         let size = model.manifest.defaults.size
         activationBytes = Self.activations(

@@ -41,8 +41,7 @@ extension Pipeline {
         }
         return try loraCache.lora(at: url) { file in
             try LoadedLoRA(
-                file, targets: loraTargets, layers: ModelLayer.all(of: model),
-                rows: { loader($0).store[$0]?.shape.first ?? 0 },
+                file, targets: loraTargets, layers: try model.linearLayers(),
                 weights: { try loader($0).merged($0) }, device: device)
         }
     }

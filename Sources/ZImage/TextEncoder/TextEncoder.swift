@@ -30,13 +30,25 @@ package final class TextEncoder<Device: Backend>: Sendable {
         let postNorm: Device.Vector
         let queryNorm: Device.Vector
         let keyNorm: Device.Vector
-        let qkv: Device.Weights
-        let output: Device.Weights
-        let gateUp: Device.Weights
-        let down: Device.Weights
+        let qkv: Linear<Device>
+        let output: Linear<Device>
+        let gateUp: Linear<Device>
+        let down: Linear<Device>
+
+        init(_ spec: TextEncoderLayerSpec, _ loader: WeightLoader<Device>) throws {
+            inputNorm = try loader.vector(spec.inputNorm)
+            postNorm = try loader.vector(spec.postNorm)
+            queryNorm = try loader.vector(spec.queryNorm)
+            keyNorm = try loader.vector(spec.keyNorm)
+            qkv = try loader.linear(spec.qkv)
+            output = try loader.linear(spec.output)
+            gateUp = try loader.linear(spec.gateUp)
+            down = try loader.linear(spec.down)
+        }
     }
 
     private let config: TextEncoderConfig
+    private let spec: TextEncoderSpec
     private let loader: WeightLoader<Device>
     private let layers: [Layer]?
     private var device: Device { loader.device }
@@ -56,32 +68,14 @@ package final class TextEncoder<Device: Backend>: Sendable {
     ) throws {
         self.config = config
         self.loader = loader
+        let spec = TextEncoderSpec(config)
+        self.spec = spec
         layers =
             residency == .resident
-            ? try (0..<config.usedLayers).map { index in
-                loader.willNeed(prefix: "layers.\(index + 1).")
-                return try Self.load(index, loader)
+            ? try spec.layers.indices.map { index in
+                if index + 1 < spec.layers.count { loader.willNeed(spec.layers[index + 1].name) }
+                return try Layer(spec.layers[index], loader)
             } : nil
-    }
-
-    private static func load(_ index: Int, _ loader: WeightLoader<Device>) throws -> Layer {
-        let prefix = "layers.\(index)."
-        let precision = loader.device.precision
-        let attention = prefix + "self_attn."
-        let mlp = prefix + "mlp."
-        return Layer(
-            inputNorm: try loader.vector(prefix + "input_layernorm.weight"),
-            postNorm: try loader.vector(prefix + "post_attention_layernorm.weight"),
-            queryNorm: try loader.vector(attention + "q_norm.weight"),
-            keyNorm: try loader.vector(attention + "k_norm.weight"),
-            qkv: try loader.weights(
-                ["q_proj", "k_proj", "v_proj"].map { attention + $0 + ".weight" },
-                precision: precision),
-            output: try loader.weights([attention + "o_proj.weight"], precision: precision),
-            gateUp: try loader.weights(
-                [mlp + "gate_proj.weight", mlp + "up_proj.weight"], layout: .gated,
-                precision: precision),
-            down: try loader.weights([mlp + "down_proj.weight"], precision: precision))
     }
 
     /// Features of a prompt.
@@ -122,11 +116,8 @@ package final class TextEncoder<Device: Backend>: Sendable {
         _ index: Int, on input: Device.Values, rotary: RotaryTable<Device>,
         _ adapters: AdapterBatch<Device>
     ) throws -> Device.Values {
-        let layer = try layers?[index] ?? Self.load(index, loader)
+        let layer = try layers?[index] ?? Layer(spec.layers[index], loader)
         let segments = Segments(lengths: [input.rows])
-        func sides(_ key: String) -> [AdapterRun<Device>] {
-            adapters.runs(for: "layers.\(index).\(key)", segments)
-        }
         let epsilon = Float(config.rmsNormEpsilon)
         let precision = device.precision
         let shape = AttentionShape(
@@ -137,26 +128,25 @@ package final class TextEncoder<Device: Backend>: Sendable {
         let h = device.norm(
             input, kind: .rms, weight: layer.inputNorm, epsilon: epsilon, scale: nil,
             segments: segments, precision: precision)
-        let qkv = device.product(h, layer.qkv, sides: sides("self_attn.q_proj"), adding: nil)
+        let qkv = layer.qkv(h, segments, adapters)
         device.normalizeHeads(
             qkv, columns: 0..<queries, weight: layer.queryNorm, epsilon: epsilon, rotary: rotary)
         device.normalizeHeads(
             qkv, columns: queries..<(queries + keys), weight: layer.keyNorm, epsilon: epsilon,
             rotary: rotary)
-        let mixed = device.attention(qkv, shape, segments: segments)
-        let x = device.product(
-            mixed, layer.output, sides: sides("self_attn.o_proj"), adding: input)
+        let attended = device.attention(qkv, shape, segments: segments)
+        let x = layer.output(attended, segments, adapters, adding: input)
         let g = device.norm(
             x, kind: .rms, weight: layer.postNorm, epsilon: epsilon, scale: nil,
             segments: segments, precision: precision)
-        let gated = device.gatedProduct(g, layer.gateUp, sides: sides("mlp.gate_proj"))
-        let y = device.product(gated, layer.down, sides: sides("mlp.down_proj"), adding: x)
-        try checkFinite(device, segments, at: "text encoder layers.\(index)")
+        let y = layer.down(
+            layer.gateUp.swiglu(g, segments, adapters), segments, adapters, adding: x)
+        try checkFinite(device, segments, at: "text encoder \(spec.layers[index].name)")
         return y
     }
 
     private func embeddings(of ids: [Int32]) throws -> [Float] {
-        let table = try loader.tensor("embed_tokens.weight")
+        let table = try loader.tensor(spec.embeddings.name)
         var rows: [Float] = []
         rows.reserveCapacity(ids.count * config.hiddenSize)
         for id in ids {

@@ -4,10 +4,10 @@ import ModelFiles
 import Parameters
 
 extension Pipeline {
-    /// Operations of a picture from text, as `OperationCount` counts them.
+    /// Operations of an image from text: two for each multiply-add of products, convolutions and
+    /// attention.
     package func operations(_ input: PipelineInput) throws -> Int {
-        let feedForward = try model.feedForwardWidth()
-        let transformer = model.transformerConfig
+        let transformer = try model.transformerSpec()
         let scale = model.autoencoderConfig.scale
         let (height, width) = (input.size.height / scale, input.size.width / scale)
         var total = model.autoencoderConfig.decodeOperations(height: height, width: width)
@@ -16,14 +16,11 @@ extension Pipeline {
             let count = tokenizer.encodePrompt(prompt).ids.count
             total +=
                 model.textEncoderConfig.operations(tokens: count)
-                + transformer.operations(
-                    tokens: Transformer<Device>.padded(count), feedForward: feedForward,
-                    blocks: transformer.refinerLayers)
+                + transformer.captionOperations(tokens: Transformer<Device>.padded(count))
                 + input.steps
                 * transformer.stepOperations(
                     imageTokens: Transformer<Device>.padded((height / 2) * (width / 2)),
-                    captionTokens: Transformer<Device>.padded(count),
-                    feedForward: feedForward)
+                    captionTokens: Transformer<Device>.padded(count))
         }
         return total
     }

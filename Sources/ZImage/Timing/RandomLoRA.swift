@@ -9,35 +9,31 @@ extension LoadedLoRA {
     convenience init(
         randomOf rank: Int, prefix: String = "", model: ModelDirectory, device: Device
     ) throws {
-        let store = try model.transformerStore()
         var generator = TorchGenerator(seed: 7)
         var adapters: [String: Device.Adapter] = [:]
-        for layer in ModelLayer.all(of: model) where layer.key.hasPrefix(prefix) {
-            let shapes = layer.tensors.compactMap { store[$0]?.shape }
-            guard shapes.count == layer.tensors.count, let depth = shapes.first?.last else {
-                continue
-            }
+        for layer in try model.transformerSpec().linears where layer.key.hasPrefix(prefix) {
+            let depth = layer.inputs
             var source = AdapterSource(
-                parts: shapes.map { $0[0] }, depth: depth, layout: layer.layout)
+                parts: layer.parts.map(\.outputs), depth: depth, layout: layer.layout)
+            func noise(_ count: Int) -> [Float] {
+                generator.normals(max(16, count)).prefix(count).map { $0 }
+            }
             var start = 0
-            for shape in shapes {
+            for part in layer.parts {
                 source.lowRank.append(
                     .init(
-                        outputs: start..<(start + shape[0]), rank: rank,
-                        down: generator.normals(max(16, rank * depth)).prefix(rank * depth).map {
-                            $0 * 0.01
-                        },
-                        up: generator.normals(max(16, rank * shape[0])).prefix(rank * shape[0]).map
-                        { $0 * 0.01 }))
-                start += shape[0]
+                        outputs: start..<(start + part.outputs), rank: rank,
+                        down: noise(rank * depth).map { $0 * 0.01 },
+                        up: noise(rank * part.outputs).map { $0 * 0.01 }))
+                start += part.outputs
             }
             adapters[layer.key] = device.makeAdapter(
-                source, precision: layer.isSensitive ? .f32 : device.precision)
+                source, precision: layer.precision(on: device))
         }
         self.init(
             adapters: adapters,
             report: LoRAReport(
                 name: "random", scale: 1, matched: 0, matchedKeys: 0, unmatched: [], unused: []),
-            uses: [.caption, .modulation, .step], device: device)
+            stages: [.caption, .modulation, .step], device: device)
     }
 }

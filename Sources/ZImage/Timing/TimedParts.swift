@@ -21,8 +21,13 @@ package final class TimedBlock<Device: Backend> {
     ) throws {
         let config = model.transformerConfig
         self.device = device
+        guard let spec = try model.transformerSpec().blocks.first(where: { $0.name == name })
+        else {
+            throw CheckpointError(
+                code: .missingTensor, message: "the transformer has no block '\(name)'.")
+        }
         block = try TransformerBlock(
-            name, config: config, modulated: !name.hasPrefix("context_refiner"),
+            spec, config: config,
             loader: WeightLoader(device: device, store: try model.transformerStore()))
         var generator = TorchGenerator(seed: 1)
         func noise(_ rows: Int, _ columns: Int) -> Device.Values {
@@ -40,10 +45,7 @@ package final class TimedBlock<Device: Backend> {
         time = noise(1, config.conditioningWidth)
         var angles = RotaryAngles(config: config)
         angles.appendCaption(paddedLength: tokens)
-        let half = config.headDim / 2
-        rotary = RotaryTable(
-            cosines: device.upload(angles.cosines, rows: tokens, columns: half),
-            sines: device.upload(angles.sines, rows: tokens, columns: half), pairing: .adjacent)
+        rotary = angles.table(on: device)
         segments = Segments(lengths: [tokens])
     }
 

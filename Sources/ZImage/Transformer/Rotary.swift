@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ModelFiles
+import Tensors
 
 #if canImport(Glibc)
     import Glibc
@@ -52,5 +53,14 @@ struct RotaryAngles: Sendable {
             for column in 0..<columns { append((captionLength + 1, row, column)) }
         }
         for _ in 0..<padding { append((0, 0, 0)) }
+    }
+
+    /// The table of these angles on a device.
+    func table<Device: Backend>(on device: Device) -> RotaryTable<Device> {
+        let half = frequencies.reduce(0) { $0 + $1.count }
+        let rows = cosines.count / half
+        return RotaryTable(
+            cosines: device.upload(cosines, rows: rows, columns: half),
+            sines: device.upload(sines, rows: rows, columns: half), pairing: .adjacent)
     }
 }

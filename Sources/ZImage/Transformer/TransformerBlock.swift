@@ -3,6 +3,70 @@
 import ModelFiles
 import Tensors
 
+/// The layers of a transformer block, under the names of the diffusers checkpoint.
+package struct TransformerBlockSpec: Sendable {
+    /// Name of the block, such as `layers.3`.
+    package let name: String
+    let attentionNorm1: TensorSpec
+    let attentionNorm2: TensorSpec
+    let feedForwardNorm1: TensorSpec
+    let feedForwardNorm2: TensorSpec
+    let queryNorm: TensorSpec
+    let keyNorm: TensorSpec
+    let qkv: LinearSpec
+    let output: LinearSpec
+    let gateUp: LinearSpec
+    let down: LinearSpec
+    /// `nil` for blocks that do not depend on the time.
+    let modulation: LinearSpec?
+
+    /// Declares a block; unmodulated blocks run once for each prompt.
+    init(
+        _ name: String, isModulated: Bool, config: TransformerConfig, feedForward: Int,
+        in builder: inout SpecBuilder
+    ) {
+        let dim = config.dim
+        let stage: LinearSpec.Stage = isModulated ? .step : .caption
+        self.name = name
+        attentionNorm1 = builder.norm("\(name).attention_norm1", dim)
+        attentionNorm2 = builder.norm("\(name).attention_norm2", dim)
+        feedForwardNorm1 = builder.norm("\(name).ffn_norm1", dim)
+        feedForwardNorm2 = builder.norm("\(name).ffn_norm2", dim)
+        let attention = "\(name).attention"
+        qkv = builder.linear(
+            ["\(attention).to_q": dim, "\(attention).to_k": dim, "\(attention).to_v": dim],
+            fusedAlias: "\(attention).qkv", inputs: dim, stage: stage)
+        output = builder.linear(
+            "\(attention).to_out.0",
+            aliases: ["\(attention).out", "\(attention).wo", "\(attention).to_out"], inputs: dim,
+            outputs: dim, stage: stage)
+        queryNorm = builder.norm("\(attention).norm_q", config.headDim)
+        keyNorm = builder.norm("\(attention).norm_k", config.headDim)
+        gateUp = builder.linear(
+            ["\(name).feed_forward.w1": feedForward, "\(name).feed_forward.w3": feedForward],
+            inputs: dim, layout: .gated, stage: stage)
+        down = builder.linear(
+            "\(name).feed_forward.w2", inputs: feedForward, outputs: dim, stage: stage)
+        modulation =
+            isModulated
+            ? builder.linear(
+                "\(name).adaLN_modulation.0", inputs: config.conditioningWidth, outputs: 4 * dim,
+                bias: true, accuracy: .full, stage: .modulation) : nil
+    }
+
+    /// Operations for one sequence; see `TransformerSpec.operations`.
+    ///
+    /// - Parameters:
+    ///   - tokens: all tokens of the sequence.
+    ///   - completed: tokens that are computed to the end; the others serve as keys and values.
+    /// - Returns: two for each multiply-add of products and attention.
+    func operations(tokens: Int, completed: Int) -> Int {
+        let attention = 4 * completed * tokens * output.inputs
+        return tokens * qkv.operations + attention
+            + completed * (output.operations + gateUp.operations + down.operations)
+    }
+}
+
 /// One block of the transformer: attention, then a gated feed-forward layer, each between two norms.
 ///
 /// Modulated blocks scale what enters and gate what leaves by four vectors of the step:
@@ -22,62 +86,45 @@ struct TransformerBlock<Device: Backend>: Sendable {
     private let feedForwardNorm2: Device.Vector
     private let queryNorm: Device.Vector
     private let keyNorm: Device.Vector
-    private let qkv: Device.Weights
-    private let output: Device.Weights
-    private let gateUp: Device.Weights
-    private let down: Device.Weights
-    private let modulation: Device.Weights?
-    /// What adapters know the products by.
-    private let keys:
-        (qkv: String, output: String, gateUp: String, down: String, modulation: String)
+    private let qkv: Linear<Device>
+    private let output: Linear<Device>
+    private let gateUp: Linear<Device>
+    private let down: Linear<Device>
+    private let modulation: Linear<Device>?
 
+    /// Loads a block.
     init(
-        _ name: String, config: TransformerConfig, modulated: Bool, loader: WeightLoader<Device>
+        _ spec: TransformerBlockSpec, config: TransformerConfig, loader: WeightLoader<Device>
     ) throws {
-        self.name = name
-        keys = (
-            "\(name).attention.to_q", "\(name).attention.to_out.0", "\(name).feed_forward.w1",
-            "\(name).feed_forward.w2", "\(name).adaLN_modulation.0"
-        )
+        name = spec.name
         device = loader.device
         dim = config.dim
         epsilon = Float(config.normEpsilon)
-        let precision = loader.device.precision
         shape = AttentionShape(
             heads: config.heads, keyValueHeads: config.heads, headDim: config.headDim,
-            causal: false, precision: precision)
-        attentionNorm1 = try loader.vector("\(name).attention_norm1.weight")
-        attentionNorm2 = try loader.vector("\(name).attention_norm2.weight")
-        feedForwardNorm1 = try loader.vector("\(name).ffn_norm1.weight")
-        feedForwardNorm2 = try loader.vector("\(name).ffn_norm2.weight")
-        queryNorm = try loader.vector("\(name).attention.norm_q.weight")
-        keyNorm = try loader.vector("\(name).attention.norm_k.weight")
-        qkv = try loader.weights(
-            ["to_q", "to_k", "to_v"].map { "\(name).attention.\($0).weight" },
-            precision: precision)
-        output = try loader.weights(["\(name).attention.to_out.0.weight"], precision: precision)
-        gateUp = try loader.weights(
-            ["\(name).feed_forward.w1.weight", "\(name).feed_forward.w3.weight"], layout: .gated,
-            precision: precision)
-        down = try loader.weights(["\(name).feed_forward.w2.weight"], precision: precision)
-        modulation =
-            modulated
-            ? try loader.weights(
-                ["\(name).adaLN_modulation.0.weight"], bias: ["\(name).adaLN_modulation.0.bias"],
-                precision: .f32) : nil
+            causal: false, precision: loader.device.precision)
+        attentionNorm1 = try loader.vector(spec.attentionNorm1)
+        attentionNorm2 = try loader.vector(spec.attentionNorm2)
+        feedForwardNorm1 = try loader.vector(spec.feedForwardNorm1)
+        feedForwardNorm2 = try loader.vector(spec.feedForwardNorm2)
+        queryNorm = try loader.vector(spec.queryNorm)
+        keyNorm = try loader.vector(spec.keyNorm)
+        qkv = try loader.linear(spec.qkv)
+        output = try loader.linear(spec.output)
+        gateUp = try loader.linear(spec.gateUp)
+        down = try loader.linear(spec.down)
+        modulation = try spec.modulation.map { try loader.linear($0) }
     }
 
-    /// What the step's time makes of this block: scale and gate of the attention, then of the
-    /// feed-forward layer; `nil` for unmodulated blocks.
+    /// Returns scale and gate of the attention, then of the feed-forward layer, for each time; `nil`
+    /// for unmodulated blocks.
     ///
     /// - Shapes: `[times, conditioningWidth]` to `[times, 4 * dim]`.
     func modulation(
         of conditioning: Device.Operand, adapters: AdapterBatch<Device> = AdapterBatch()
     ) -> Device.Values? {
         guard let modulation else { return nil }
-        let rows = Segments(lengths: [conditioning.rows])
-        let vectors = device.product(
-            conditioning, modulation, sides: adapters.runs(for: keys.modulation, rows), adding: nil)
+        let vectors = modulation(conditioning, Segments(lengths: [conditioning.rows]), adapters)
         device.tanh(vectors, columns: dim..<(2 * dim))
         device.tanh(vectors, columns: (3 * dim)..<(4 * dim))
         return vectors
@@ -108,29 +155,25 @@ struct TransformerBlock<Device: Backend>: Sendable {
         let h = device.norm(
             x, kind: .rms, weight: attentionNorm1, epsilon: epsilon, scale: slice(0),
             segments: segments, precision: precision)
-        let mixed = device.product(
-            h, qkv, sides: adapters.runs(for: keys.qkv, segments), adding: nil)
+        let qkv = qkv(h, segments, adapters)
         // The head norms' epsilon is fixed in the reference, whatever the config says.
         device.normalizeHeads(
-            mixed, columns: 0..<dim, weight: queryNorm, epsilon: 1e-5, rotary: rotary)
+            qkv, columns: 0..<dim, weight: queryNorm, epsilon: 1e-5, rotary: rotary)
         device.normalizeHeads(
-            mixed, columns: dim..<(2 * dim), weight: keyNorm, epsilon: 1e-5, rotary: rotary)
+            qkv, columns: dim..<(2 * dim), weight: keyNorm, epsilon: 1e-5, rotary: rotary)
         if wanted != nil { try checkFinite(device, segments, at: "transformer \(name)") }
         let rows = wanted ?? segments
-        let attended = device.attention(mixed, shape, segments: segments, queries: rows)
+        let attended = device.attention(qkv, shape, segments: segments, queries: rows)
         let y = wanted == nil ? x : firstRows(of: x, segments, wanted: rows)
         device.addNorm(
-            device.product(
-                attended, output, sides: adapters.runs(for: keys.output, rows), adding: nil),
-            to: y, weight: attentionNorm2, epsilon: epsilon, gate: slice(1), segments: rows)
+            output(attended, rows, adapters), to: y, weight: attentionNorm2, epsilon: epsilon,
+            gate: slice(1), segments: rows)
         let g = device.norm(
             y, kind: .rms, weight: feedForwardNorm1, epsilon: epsilon, scale: slice(2),
             segments: rows, precision: precision)
-        let gated = device.gatedProduct(g, gateUp, sides: adapters.runs(for: keys.gateUp, rows))
-        let fed = device.product(
-            gated, down, sides: adapters.runs(for: keys.down, rows), adding: nil)
         device.addNorm(
-            fed, to: y, weight: feedForwardNorm2, epsilon: epsilon, gate: slice(3), segments: rows)
+            down(gateUp.swiglu(g, rows, adapters), rows, adapters), to: y,
+            weight: feedForwardNorm2, epsilon: epsilon, gate: slice(3), segments: rows)
         try checkFinite(device, rows, at: "transformer \(name)")
         return y
     }

@@ -52,16 +52,50 @@ struct WeightLoader<Device: Backend>: Sendable {
         }
     }
 
-    /// Asks the system to read ahead what will be packed soon.
-    func willNeed(prefix: String) {
+    /// Asks the system to read ahead the tensors of a module that will be packed soon.
+    func willNeed(_ module: String) {
         guard session?.isWarm != true else { return }
-        for name in store.names where name.hasPrefix(prefix) { store.willNeed(name) }
+        for name in store.names where name.hasPrefix(module + ".") { store.willNeed(name) }
     }
 
-    /// A weight matrix from tensors of shape `[rows, depth]` (or convolution kernels).
-    func weights(
-        _ names: [String], layout: MatrixSource.Layout = .stacked, bias: [String] = [],
-        precision: Precision
+    /// Loads a linear layer.
+    ///
+    /// - Throws: `CheckpointError` for a tensor that is missing or does not fit the precision.
+    func linear(_ spec: LinearSpec) throws -> Linear<Device> {
+        let weights = try weights(
+            spec.weights, layout: spec.layout, bias: spec.hasBias ? spec.parts.map(\.bias) : [],
+            precision: spec.precision(on: device))
+        return Linear(key: spec.key, weights: weights, device: device)
+    }
+
+    /// Loads the kernel and the bias of a convolution.
+    func weights(_ spec: ConvolutionSpec) throws -> Device.Weights {
+        try weights(
+            [spec.weight], layout: spec.layout, bias: spec.hasBias ? [spec.bias] : [],
+            precision: device.sensitivePrecision)
+    }
+
+    /// Loads the parameters of a group norm; epsilon is 1e-6 throughout the autoencoder.
+    func groupNorm(_ spec: GroupNormSpec, groups: Int, silu: Bool) throws -> PictureNorm<Device> {
+        PictureNorm(
+            groups: groups, weight: try vector(spec.weight), bias: try vector(spec.bias),
+            epsilon: 1e-6, silu: silu)
+    }
+
+    /// Loads a vector of parameters.
+    func vector(_ spec: TensorSpec) throws -> Device.Vector {
+        device.makeVector(try numbers(spec.name))
+    }
+
+    /// Loads a vector of parameters as a matrix of one row.
+    func row(_ spec: TensorSpec) throws -> Device.Values {
+        let numbers = try numbers(spec.name)
+        return device.upload(numbers, rows: 1, columns: numbers.count)
+    }
+
+    /// A weight matrix from tensors of shape `[rows, depth]`, or from the kernels of a convolution.
+    private func weights(
+        _ names: [String], layout: MatrixSource.Layout, bias: [String], precision: Precision
     ) throws -> Device.Weights {
         // A matrix is known by all it is made of: the same tensor may be packed in two ways.
         let name = "\(names.joined(separator: " ")) \(layout) \(precision.rawValue)"
@@ -104,13 +138,8 @@ struct WeightLoader<Device: Backend>: Sendable {
         } catch { throw CacheFailure(error: error) }
     }
 
-    /// Parameters of a vector.
-    func vector(_ name: String) throws -> Device.Vector {
-        device.makeVector(try numbers(name))
-    }
-
     /// All numbers of a tensor as f32.
-    func numbers(_ name: String) throws -> [Float] {
+    private func numbers(_ name: String) throws -> [Float] {
         try tensor(name).floats()
     }
 
@@ -149,14 +178,4 @@ struct WeightLoader<Device: Backend>: Sendable {
             bytes: tensor.bytes, dtype: tensor.dtype, rows: rows, depth: depth, taps: taps,
             owner: tensor)
     }
-}
-
-/// Where a component's packed weights are.
-package enum WeightOrigin: String, Sendable, Codable {
-    /// In memory of their own.
-    case memory
-    /// In a file of the cache that was there.
-    case cache
-    /// In a file of the cache that was made now.
-    case newCache = "new cache"
 }

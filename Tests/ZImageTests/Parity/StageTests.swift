@@ -34,7 +34,7 @@ struct StageTests {
     @Test("blocks of the transformer", arguments: models, [Precision.bf16, .int8])
     func blocks(_ item: ReferenceCase, _ precision: Precision) throws {
         let model = try ModelDirectory(url: item.checkpoint)
-        let errors = try model.transformerConfig.blockNames.map { name in
+        let errors = try model.transformerSpec().blocks.map(\.name).map { name in
             func output(_ precision: Precision) throws -> [Float] {
                 let block = try TimedBlock(
                     name, of: model, device: try device(precision), tokens: 45)
