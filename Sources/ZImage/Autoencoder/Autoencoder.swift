@@ -18,7 +18,7 @@ package final class Autoencoder<Device: Backend>: Sendable {
     package let config: AutoencoderConfig
     private let device: Device
     private let decoder: LatentDecoder<Device>
-    /// Only image-to-image needs it.
+    /// Used for image-to-image.
     private let encoder: PixelEncoder<Device>
 
     private let tiling: Tiling
@@ -45,11 +45,11 @@ package final class Autoencoder<Device: Backend>: Sendable {
 
     /// Decodes latents as the transformer uses them.
     ///
-    /// Above the size limit of `Tiling` the picture is decoded in overlapping tiles.
+    /// Above the size limit of `Tiling` the image is decoded in overlapping tiles.
     ///
     /// - Parameters:
     ///   - latents: `[latentChannels, h, w]`.
-    ///   - pause: called between layers; may work on other pictures.
+    ///   - pause: called between layers; can work on other images.
     /// - Returns: `[3, h * scale, w * scale]`, about -1...1.
     /// - Throws: `NumericError` that names the layer.
     package func decode(
@@ -83,7 +83,8 @@ package final class Autoencoder<Device: Backend>: Sendable {
             width: output.width)
     }
 
-    /// Mean and logarithmic variance of a picture's latents, before scaling and clamping.
+    /// Encodes an image to the mean and logarithmic variance of its latents, before scaling and
+    /// clamping.
     ///
     /// - Shapes: `[3, H, W]` in -1...1 to `[2 * latentChannels, H / scale, W / scale]`.
     package func moments(of pixels: Planes) throws(NumericError) -> Planes {
@@ -111,15 +112,15 @@ package final class Autoencoder<Device: Backend>: Sendable {
             width: output.width)
     }
 
-    /// Draws latents from moments, scaled as the transformer uses them.
+    /// Samples latents from moments, scaled as the transformer uses them.
     package func sample(moments: Planes, noise: [Float]) -> Planes {
         let count = moments.numbers.count / 2
         let (factor, shift) = (Float(config.scalingFactor), Float(config.shiftFactor))
         let numbers = (0..<count).map { index -> Float in
             let mean = moments.numbers[index]
             let logVariance = min(max(moments.numbers[count + index], -30), 20)
-            let drawn = mean + expf(logVariance / 2) * noise[index]
-            return (drawn - shift) * factor
+            let sample = mean + expf(logVariance / 2) * noise[index]
+            return (sample - shift) * factor
         }
         return Planes(
             numbers, channels: config.latentChannels, height: moments.height,

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Numbers of a picture with its channels as planes.
+/// An image or latents, channel by channel.
 package struct Planes: Sendable, Equatable {
     /// `[channels, height, width]`, row-major.
     package var numbers: [Float]
@@ -8,7 +8,7 @@ package struct Planes: Sendable, Equatable {
     package var height: Int
     package var width: Int
 
-    /// Planes of the given numbers.
+    /// Creates planes from the given numbers.
     package init(_ numbers: [Float], channels: Int, height: Int, width: Int) {
         precondition(numbers.count == channels * height * width, "planes")
         self.numbers = numbers
@@ -17,7 +17,7 @@ package struct Planes: Sendable, Equatable {
         self.width = width
     }
 
-    /// The part of all planes from (`top`, `left`) on.
+    /// Returns the part of all planes that starts at (`top`, `left`).
     func crop(top: Int, left: Int, height: Int, width: Int) -> Planes {
         var part: [Float] = []
         part.reserveCapacity(channels * height * width)
@@ -30,7 +30,7 @@ package struct Planes: Sendable, Equatable {
         return Planes(part, channels: channels, height: height, width: width)
     }
 
-    /// One pixel a row.
+    /// The numbers with one pixel a row: `[height * width, channels]`.
     var pixelRows: [Float] {
         let area = height * width
         var rows = [Float](repeating: 0, count: numbers.count)

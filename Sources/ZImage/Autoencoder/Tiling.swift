@@ -2,27 +2,27 @@
 
 package import ModelFiles
 
-/// Decodes and encodes large pictures in overlapping tiles, blended linearly.
+/// Decodes and encodes large images in overlapping tiles, blended linearly.
 ///
-/// Norms and the middle attention see one tile at a time, so pixels differ slightly from an undivided
-/// picture: below the limit, which takes about 4 GB, nothing is divided.
+/// Norms and attention work on one tile at a time, so that pixels differ slightly from those of an
+/// undivided image: below the limit, which takes about 4 GB, images are not divided.
 ///
 /// - Source: diffusers 0.42.1, `AutoencoderKL.tiled_decode` and `tiled_encode`; checked by
 ///   `TilingTests`.
 package struct Tiling: Sendable {
-    /// Latent pixels of the largest undivided picture; 192 x 192 is 1536 x 1536 pixels at scale 8.
+    /// Latent pixels of the largest undivided image; 192 x 192 is 1536 x 1536 pixels at scale 8.
     static let limit = 192 * 192
 
-    /// Side of a tile in latent pixels.
+    /// Rows and columns of a tile in latent pixels.
     let tile: Int
-    /// From one tile to the next.
+    /// Distance between tiles in latent pixels.
     private let step: Int
     /// Latent pixels that a tile shares with its neighbour.
     private let overlap: Int
     private let scale: Int
     private let limit: Int
 
-    /// Tiles of `tile` latent pixels for pictures of more than `limit`.
+    /// Creates a tiling with tiles of `tile` x `tile` latent pixels for images of more than `limit`.
     package init(config: AutoencoderConfig, tile: Int? = nil, limit: Int? = nil) {
         scale = config.scale
         self.tile = tile ?? max(128, config.sampleSize / config.scale)
@@ -82,23 +82,23 @@ package struct Tiling: Sendable {
 }
 
 extension Planes {
-    /// Fades from the last rows of `other` into the own first rows.
+    /// Blends the last rows of `other` into the first rows.
     fileprivate mutating func blendRows(with other: Planes, count: Int) {
         let count = min(count, height, other.height)
         for channel in 0..<channels {
             for row in 0..<count {
-                let share = Float(row) / Float(count)
+                let weight = Float(row) / Float(count)
                 let from = (channel * other.height + other.height - count + row) * other.width
                 let to = (channel * height + row) * width
                 for column in 0..<min(width, other.width) {
                     numbers[to + column] =
-                        other.numbers[from + column] * (1 - share) + numbers[to + column] * share
+                        other.numbers[from + column] * (1 - weight) + numbers[to + column] * weight
                 }
             }
         }
     }
 
-    /// Fades from the last columns of `other` into the own first columns.
+    /// Blends the last columns of `other` into the first columns.
     fileprivate mutating func blendColumns(with other: Planes, count: Int) {
         let count = min(count, width, other.width)
         for channel in 0..<channels {
@@ -106,9 +106,9 @@ extension Planes {
                 let from = (channel * other.height + row) * other.width + other.width - count
                 let to = (channel * height + row) * width
                 for column in 0..<count {
-                    let share = Float(column) / Float(count)
+                    let weight = Float(column) / Float(count)
                     numbers[to + column] =
-                        other.numbers[from + column] * (1 - share) + numbers[to + column] * share
+                        other.numbers[from + column] * (1 - weight) + numbers[to + column] * weight
                 }
             }
         }

@@ -52,7 +52,7 @@ private struct TinyDecoderSpec {
 
 /// A small decoder from latents to colours, good enough for previews: TAEF1.
 ///
-/// It takes a tenth of the time of the real decoder and less.
+/// It takes at most a tenth of the time of the autoencoder's decoder.
 ///
 /// - Source: taesd, `taesd.py`; diffusers 0.42.1, `AutoencoderTiny`; checked by
 ///   `TinyDecoderTests`.
@@ -89,11 +89,11 @@ package final class TinyDecoder<Device: Backend>: Sendable {
         output = try loader.weights(spec.output)
     }
 
-    /// Colours of latents as the transformer uses them.
+    /// Decodes latents as the transformer uses them.
     ///
     /// - Shapes: `[C, h, w]` to `[3, 8 h, 8 w]`, about 0...1.
     package func decode(_ latents: Planes) -> Planes {
-        // Latents beyond 3 are rare, and the decoder has never seen them.
+        // Latents beyond 3 are rare, and the decoder was not trained on them.
         let rows = latents.pixelRows
         var (height, width) = (latents.height, latents.width)
         var x = device.upload(rows, rows: height * width, columns: latents.channels)

@@ -2,13 +2,13 @@
 
 import Tensors
 
-/// A number left the range of floating point, so that any picture would be black or noise.
+/// A value is not finite: the image would be black or noise.
 public struct NumericError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// Where it was noticed, such as `transformer layers.3`.
+    /// Where it was detected, such as `transformer layers.3`.
     public var layer: String
     /// The step, from 1; `nil` outside of the steps.
     public var step: Int?
-    /// Which sequence of the batch.
+    /// Index of the sequence in the batch.
     public var sequence: Int
 
     /// One sentence with what to do.
@@ -19,7 +19,7 @@ public struct NumericError: Error, Sendable, Equatable, CustomStringConvertible 
     }
 }
 
-/// Throws where a norm has met a value that is not finite.
+/// Throws if a norm has read a value that is not finite since the last check.
 func checkFinite<Device: Backend>(
     _ device: Device, _ segments: Segments, at layer: @autoclosure () -> String
 ) throws(NumericError) {

@@ -7,7 +7,7 @@
     import Foundation
 #endif
 
-/// Where diffusers and PEFT keep alpha: a JSON text in the file's metadata.
+/// The JSON text in a file's metadata where diffusers and PEFT store alpha.
 struct AdapterMetadata {
     private var fields: [String: Any] = [:]
 
@@ -23,9 +23,9 @@ struct AdapterMetadata {
         }
     }
 
-    /// alpha / rank of a module; 1 where the file is silent.
+    /// Returns alpha / rank of a module, 1 if the file does not say.
     func ratio(module: String, rank: Int) -> Double {
-        // The longest name that fits is the most exact one; a dictionary has no order to go by.
+        // The longest matching name is the most specific one; a dictionary has no order.
         let pattern = (fields["alpha_pattern"] as? [String: Any])?
             .filter { module == $0.key || module.hasSuffix(".\($0.key)") }
             .max { ($0.key.count, $0.key) < ($1.key.count, $1.key) }?.value

@@ -5,7 +5,7 @@ import ModelFiles
 import Synchronization
 import Tensors
 
-/// LoRA files that were used lately, in the device's form; a file that was changed is read again.
+/// A cache of recently used LoRA files, packed for the device; a file that has changed is read again.
 final class LoRACache<Device: Backend>: Sendable {
     private struct Entry {
         let lora: LoadedLoRA<Device>
@@ -13,7 +13,7 @@ final class LoRACache<Device: Backend>: Sendable {
         var tick: Int
     }
 
-    /// What tells a file from what it was before.
+    /// Attributes that change when a file is replaced or written.
     private struct Stamp: Equatable {
         let size: Int
         let number: Int
@@ -27,14 +27,14 @@ final class LoRACache<Device: Backend>: Sendable {
     }
 
     private let state = Mutex(State())
-    /// Bytes that are kept for later; pictures under way may hold more.
+    /// Bytes that are cached; images in progress can hold more.
     private let capacity: Int
 
     init(capacity: Int) { self.capacity = capacity }
 
-    /// The file in the device's form.
+    /// Returns a file packed for the device, from the cache if it is there.
     ///
-    /// - Throws: what `read` throws, and `CheckpointError` for a file that is not there.
+    /// - Throws: errors of `read`, and `CheckpointError` for a file that does not exist.
     func lora(
         at url: URL, _ read: (LoRAFile) throws -> LoadedLoRA<Device>
     ) throws -> LoadedLoRA<Device> {
@@ -42,7 +42,7 @@ final class LoRACache<Device: Backend>: Sendable {
         let stamp = Self.stamp(of: path)
         if let stamp, let known = use(path, stamp) { return known }
         let lora = try read(try LoRAFile(url: url))
-        if let stamp { keep(lora, path, stamp) }
+        if let stamp { insert(lora, path, stamp) }
         return lora
     }
 
@@ -71,7 +71,7 @@ final class LoRACache<Device: Backend>: Sendable {
         }
     }
 
-    private func keep(_ lora: LoadedLoRA<Device>, _ path: String, _ stamp: Stamp) {
+    private func insert(_ lora: LoadedLoRA<Device>, _ path: String, _ stamp: Stamp) {
         state.withLock { state in
             guard lora.bytes <= capacity else { return }
             state.tick += 1
@@ -87,9 +87,9 @@ final class LoRACache<Device: Backend>: Sendable {
         }
     }
 
-    /// Paths of the files that are kept now.
+    /// Paths of the cached files.
     var paths: [String] { state.withLock { Array($0.entries.keys) } }
 
-    /// Files that are kept now, and the bytes they take.
+    /// Number of cached files and their bytes.
     var info: (files: Int, bytes: Int) { state.withLock { ($0.entries.count, $0.bytes) } }
 }

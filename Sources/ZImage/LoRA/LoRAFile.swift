@@ -8,19 +8,19 @@ package import ModelFiles
     package import Foundation
 #endif
 
-/// A LoRA file: small matrices that change a model's weights.
+/// A LoRA file: low-rank changes of a model's weights.
 ///
-/// Reads what diffusers, PEFT, ComfyUI, kohya's scripts and LyCORIS write; see `LoRAKey` for the
+/// Reads the files of diffusers, PEFT, ComfyUI, kohya's scripts and LyCORIS; see `LoRAKey` for the
 /// kinds of keys and `LoRATargets` for the names of layers.
 package struct LoRAFile: Sendable {
     package let url: URL
     private let file: SafetensorsFile
 
-    /// What a file says about a model's layers.
+    /// The parts of a file that change a model's layers.
     package struct Contents: Sendable {
-        /// What changes them, in the order of their names.
+        /// The tensors by layer, in the order of the layers' names.
         package let groups: [LoRAGroup]
-        /// Which keys took part; for strength 1.
+        /// Which keys matched a layer; for scale 1.
         package let report: LoRAReport
     }
 
@@ -30,14 +30,14 @@ package struct LoRAFile: Sendable {
         file = try SafetensorsFile(url: url)
     }
 
-    /// Tells this file from others, and from what it was before it was changed.
+    /// Identifies the content of the file: it differs from that of other files and earlier versions.
     package var identity: String { file.identity }
-    /// What the file says about itself.
+    /// The file's metadata.
     package var metadata: [String: String] { file.metadata }
     /// Bytes of all tensors.
     package var byteCount: Int { file.tensors.values.reduce(0) { $0 + $1.byteRange.count } }
 
-    /// Finds the layers that the file's keys belong to.
+    /// Matches the file's keys with the layers of a model.
     ///
     /// - Throws: `CheckpointError` when no key changes a layer, or a shape is wrong.
     package func contents(for targets: LoRATargets) throws(CheckpointError) -> Contents {
@@ -55,21 +55,9 @@ package struct LoRAFile: Sendable {
                 bases[parts.base, default: [:]][parts.role] = key
             }
         }
-        let metadata = AdapterMetadata(file.metadata)
-        var candidates: [(base: String, group: LoRAGroup)] = []
-        for base in bases.keys.sorted() {
-            guard let keys = bases[base], let target = targets.resolve(base) else { continue }
-            let tensors = keys.compactMapValues { file.tensor(named: $0) }
-            guard keys[.middle] == nil, keys[.kronCore] == nil, keys[.hadamardCore] == nil,
-                let group = try LoRAGroup(
-                    target, tensors, metadata: metadata, file: url.lastPathComponent)
-            else {
-                unmatched += keys.values
-                continue
-            }
-            candidates.append((base, group))
-        }
-        // Files that say a layer twice mean the same: the name of this layout counts.
+        let candidates = try candidates(bases, targets, unmatched: &unmatched)
+        // A layer that is stored under two names has the same change twice: the name of the
+        // diffusers layout is used.
         var covered: Set<String> = []
         var groups: [LoRAGroup] = []
         var matchedKeys = 0
@@ -101,5 +89,28 @@ package struct LoRAFile: Sendable {
             report: LoRAReport(
                 name: url.lastPathComponent, scale: 1, matched: covered.count,
                 matchedKeys: matchedKeys, unmatched: unmatched.sorted(), unused: unused.sorted()))
+    }
+
+    /// Returns the groups of tensors that make a change, with the names that the file gives their
+    /// layers; keys of other groups are added to `unmatched`.
+    private func candidates(
+        _ bases: [String: [LoRAKey.Role: String]], _ targets: LoRATargets,
+        unmatched: inout [String]
+    ) throws(CheckpointError) -> [(base: String, group: LoRAGroup)] {
+        let metadata = AdapterMetadata(file.metadata)
+        var candidates: [(base: String, group: LoRAGroup)] = []
+        for base in bases.keys.sorted() {
+            guard let keys = bases[base], let target = targets.resolve(base) else { continue }
+            let tensors = keys.compactMapValues { file.tensor(named: $0) }
+            guard keys[.middle] == nil, keys[.kronCore] == nil, keys[.hadamardCore] == nil,
+                let group = try LoRAGroup(
+                    target, tensors, metadata: metadata, file: url.lastPathComponent)
+            else {
+                unmatched += keys.values
+                continue
+            }
+            candidates.append((base, group))
+        }
+        return candidates
     }
 }

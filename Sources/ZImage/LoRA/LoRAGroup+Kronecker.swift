@@ -3,8 +3,8 @@
 import ModelFiles
 
 extension LoRAGroup {
-    /// A matrix as `a` `[rows, rank]` times `b` `[rank, depth]`; one of them is the unit matrix where
-    /// it is stored as a whole.
+    /// A matrix as `a` `[rows, rank]` times `b` `[rank, depth]`; one of them is the unit matrix if the
+    /// matrix is stored at full rank.
     private struct Factors {
         let rows: Int
         let depth: Int
@@ -26,14 +26,14 @@ extension LoRAGroup {
     }
 
     private func factors(
-        _ whole: LoRAKey.Role, _ a: LoRAKey.Role, _ b: LoRAKey.Role
+        _ full: LoRAKey.Role, _ a: LoRAKey.Role, _ b: LoRAKey.Role
     ) throws -> Factors {
         func unit(_ size: Int) -> [Float] {
             (0..<(size * size)).map { $0 % (size + 1) == 0 ? 1 : 0 }
         }
-        if let shape = tensors[whole]?.shape {
+        if let shape = tensors[full]?.shape {
             let (rows, depth) = (shape[0], shape[1])
-            let own = try numbers(whole)
+            let own = try numbers(full)
             return rows <= depth
                 ? Factors(rows: rows, depth: depth, rank: rows, a: unit(rows), b: own)
                 : Factors(rows: rows, depth: depth, rank: depth, a: own, b: unit(depth))
@@ -44,8 +44,11 @@ extension LoRAGroup {
             b: try numbers(b))
     }
 
-    /// kron(A1 · B1, A2 · B2) = kron(A1, A2) · kron(B1, B2), where that is thin, else the whole.
-    func kronecker(_ ratio: Float) throws -> (thin: LoRAChange.Thin?, dense: [Float]?) {
+    /// Returns kron(A1 · B1, A2 · B2) as kron(A1, A2) · kron(B1, B2) if that is cheaper, else at full
+    /// rank.
+    func kronecker(_ ratio: Float) throws -> (
+        lowRank: LoRAChange.LowRank?, fullRank: [Float]?
+    ) {
         let first = try factors(.kron1, .kron1A, .kron1B)
         let second = try factors(.kron2, .kron2A, .kron2B)
         let rank = first.rank * second.rank

@@ -9,13 +9,13 @@ package struct LoRAGroup: Sendable {
     package enum Format: String, Sendable, Codable {
         /// `up · down`.
         case lora = "LoRA"
-        /// `up · down`, then every row or column gets a stored magnitude.
+        /// `up · down`, then every row or column is scaled to a stored magnitude.
         case dora = "DoRA"
         /// The element-wise product of two products.
         case loha = "LoHa"
         /// A Kronecker product.
         case lokr = "LoKr"
-        /// The change as a whole.
+        /// The full-rank change.
         case difference = "difference"
     }
 
@@ -24,7 +24,7 @@ package struct LoRAGroup: Sendable {
     /// alpha / rank of files that keep it in their metadata.
     let metadataRatio: Double
     package let format: Format
-    /// Ranks of the stored factors; 0 where there is none.
+    /// Rank of the stored factors; 0 for formats without one.
     package let rank: Int
     let file: String
 
@@ -37,10 +37,10 @@ package struct LoRAGroup: Sendable {
         tensors.filter { $0.key != .alpha && $0.key != .magnitude }.values
             .map(\.dtype).max { $0.byteWidth < $1.byteWidth } ?? .f32
     }
-    /// Whether magnitudes of rows or columns are stored beside another format than LoRA's own.
+    /// Whether magnitudes are stored with a format other than LoRA's own.
     package var isDecomposed: Bool { tensors[.magnitude] != nil && format != .dora }
 
-    /// Checks that the tensors make a change of the target's shape.
+    /// Creates a group after checking that the tensors make a change of the target's shape.
     ///
     /// - Returns: `nil` when tensors are missing.
     /// - Throws: `CheckpointError` when a shape is wrong.
@@ -48,110 +48,121 @@ package struct LoRAGroup: Sendable {
         _ target: LoRATargets.Target, _ tensors: [LoRAKey.Role: StoredTensor],
         metadata: AdapterMetadata, file: String
     ) throws(CheckpointError) {
+        guard let form = Form(tensors, rows: target.rows.reduce(0, +), depth: target.depth) else {
+            return nil
+        }
         self.target = target
         self.tensors = tensors
         self.file = file
-        let (rows, depth) = (target.rows.reduce(0, +), target.depth)
-        func matrix(_ role: LoRAKey.Role) -> (Int, Int)? {
-            guard let shape = tensors[role]?.shape, shape.count == 2, shape[0] > 0, shape[1] > 0
-            else { return nil }
-            return (shape[0], shape[1])
-        }
-        func factor(
-            _ whole: LoRAKey.Role, _ a: LoRAKey.Role, _ b: LoRAKey.Role
-        ) -> (rows: Int, depth: Int, rank: Int)? {
-            if let whole = matrix(whole) { return (whole.0, whole.1, 0) }
-            guard let a = matrix(a), let b = matrix(b), a.1 == b.0 else { return nil }
-            return (a.0, b.1, a.1)
-        }
-        let expected: String
-        let isRight: Bool
-        if let down = tensors[.down], let up = tensors[.up] {
-            format = tensors[.magnitude] == nil ? .lora : .dora
-            rank = down.shape.first ?? 0
-            expected = "[\(rows), r] x [r, \(depth)]"
-            isRight =
-                down.shape.count == 2 && up.shape.count == 2 && rank > 0 && down.shape[1] == depth
-                && up.shape[0] == rows && up.shape[1] == rank
-        } else if tensors[.kron1] != nil || tensors[.kron1A] != nil {
-            guard tensors[.kron2] != nil || tensors[.kron2A] != nil else { return nil }
-            format = .lokr
-            let first = factor(.kron1, .kron1A, .kron1B)
-            let second = factor(.kron2, .kron2A, .kron2B)
-            rank = second?.rank ?? 0 > 0 ? second?.rank ?? 0 : first?.rank ?? 0
-            expected = "a Kronecker product of [\(rows), \(depth)]"
-            isRight =
-                first.map { first in
-                    second.map {
-                        rows.isMultiple(of: first.rows) && $0.rows == rows / first.rows
-                            && depth.isMultiple(of: first.depth)
-                            && $0.depth == depth / first.depth
-                    } ?? false
-                } ?? false
-        } else if tensors[.hadamard1A] != nil {
-            guard tensors[.hadamard1B] != nil, tensors[.hadamard2A] != nil,
-                tensors[.hadamard2B] != nil
-            else { return nil }
-            format = .loha
-            let first = factor(.other, .hadamard1A, .hadamard1B)
-            let second = factor(.other, .hadamard2A, .hadamard2B)
-            rank = first?.rank ?? 0
-            expected = "two products of [\(rows), r] x [r, \(depth)]"
-            isRight =
-                first?.rows == rows && first?.depth == depth && second?.rows == rows
-                && second?.depth == depth
-        } else if let difference = tensors[.difference] {
-            format = .difference
-            rank = 0
-            expected = "[\(rows), \(depth)]"
-            isRight = difference.shape == [rows, depth]
-        } else {
-            return nil
-        }
+        format = form.format
+        rank = form.rank
         let module = String((target.tensors.first ?? "").dropLast(".weight".count))
         metadataRatio = rank > 0 ? metadata.ratio(module: module, rank: rank) : 1
-        guard isRight else {
+        try check(form)
+    }
+
+    /// The format of some tensors, and whether their shapes fit a matrix.
+    private struct Form {
+        let format: Format
+        let rank: Int
+        /// The expected shapes, for a message.
+        let expected: String
+        let fits: Bool
+
+        /// Fails when tensors are missing.
+        init?(_ tensors: [LoRAKey.Role: StoredTensor], rows: Int, depth: Int) {
+            func matrix(_ role: LoRAKey.Role) -> (Int, Int)? {
+                guard let shape = tensors[role]?.shape, shape.count == 2, shape[0] > 0, shape[1] > 0
+                else { return nil }
+                return (shape[0], shape[1])
+            }
+            func factor(
+                _ full: LoRAKey.Role, _ a: LoRAKey.Role, _ b: LoRAKey.Role
+            ) -> (rows: Int, depth: Int, rank: Int)? {
+                if let full = matrix(full) { return (full.0, full.1, 0) }
+                guard let a = matrix(a), let b = matrix(b), a.1 == b.0 else { return nil }
+                return (a.0, b.1, a.1)
+            }
+            if let down = tensors[.down], let up = tensors[.up] {
+                format = tensors[.magnitude] == nil ? .lora : .dora
+                rank = down.shape.first ?? 0
+                expected = "[\(rows), r] x [r, \(depth)]"
+                fits = rank > 0 && down.shape == [rank, depth] && up.shape == [rows, rank]
+            } else if tensors[.kron1] != nil || tensors[.kron1A] != nil {
+                guard tensors[.kron2] != nil || tensors[.kron2A] != nil else { return nil }
+                format = .lokr
+                let first = factor(.kron1, .kron1A, .kron1B)
+                let second = factor(.kron2, .kron2A, .kron2B)
+                rank = second?.rank ?? 0 > 0 ? second?.rank ?? 0 : first?.rank ?? 0
+                expected = "a Kronecker product of [\(rows), \(depth)]"
+                if let first, let second {
+                    fits =
+                        rows.isMultiple(of: first.rows) && second.rows == rows / first.rows
+                        && depth.isMultiple(of: first.depth)
+                        && second.depth == depth / first.depth
+                } else {
+                    fits = false
+                }
+            } else if tensors[.hadamard1A] != nil {
+                guard tensors[.hadamard1B] != nil, tensors[.hadamard2A] != nil,
+                    tensors[.hadamard2B] != nil
+                else { return nil }
+                format = .loha
+                let first = factor(.other, .hadamard1A, .hadamard1B)
+                let second = factor(.other, .hadamard2A, .hadamard2B)
+                rank = first?.rank ?? 0
+                expected = "two products of [\(rows), r] x [r, \(depth)]"
+                fits =
+                    first?.rows == rows && first?.depth == depth && second?.rows == rows
+                    && second?.depth == depth
+            } else if let difference = tensors[.difference] {
+                format = .difference
+                rank = 0
+                expected = "[\(rows), \(depth)]"
+                fits = difference.shape == [rows, depth]
+            } else {
+                return nil
+            }
+        }
+    }
+
+    /// Checks the shapes of all tensors.
+    private func check(_ form: Form) throws(CheckpointError) {
+        func wrong(_ found: String, _ expected: String) -> CheckpointError {
+            CheckpointError(
+                code: .badTensor,
+                message:
+                    "LoRA file \(file) has \(found) for '\(target.tensors.first ?? "")', expected"
+                    + " \(expected).",
+                remedy: "Use a LoRA that was trained for a model of this size.")
+        }
+        guard form.fits else {
             // In the order in which they are multiplied.
             let order: [LoRAKey.Role] = [
                 .up, .down, .kron1, .kron1A, .kron1B, .kron2, .kron2A, .kron2B, .hadamard1A,
                 .hadamard1B, .hadamard2A, .hadamard2B, .difference,
             ]
             let shapes = order.compactMap { tensors[$0].map { "\($0.shape)" } }
-            throw CheckpointError(
-                code: .badTensor,
-                message: "LoRA file \(file) has \(shapes.joined(separator: " x ")) for"
-                    + " '\(target.tensors.first ?? "")', expected \(expected).",
-                remedy: "Use a LoRA that was trained for a model of this size.")
+            throw wrong(shapes.joined(separator: " x "), form.expected)
         }
-        if let magnitude = tensors[.magnitude] {
-            guard magnitude.count == rows || magnitude.shape == [1, depth] else {
-                throw CheckpointError(
-                    code: .badTensor,
-                    message: "LoRA file \(file) has magnitudes \(magnitude.shape) for"
-                        + " '\(target.tensors.first ?? "")', expected [\(rows), 1] or"
-                        + " [1, \(depth)].",
-                    remedy: "Use a LoRA that was trained for a model of this size.")
-            }
+        if let magnitude = tensors[.magnitude], magnitude.count != rows,
+            magnitude.shape != [1, depth]
+        {
+            throw wrong("magnitudes \(magnitude.shape)", "[\(rows), 1] or [1, \(depth)]")
         }
-        if let bias = tensors[.upBias] ?? tensors[.biasDifference] {
-            guard bias.count == rows else {
-                throw CheckpointError(
-                    code: .badTensor,
-                    message: "LoRA file \(file) has a bias \(bias.shape) for"
-                        + " '\(target.tensors.first ?? "")', expected [\(rows)].",
-                    remedy: "Use a LoRA that was trained for a model of this size.")
-            }
+        if let bias = tensors[.upBias] ?? tensors[.biasDifference], bias.count != rows {
+            throw wrong("a bias \(bias.shape)", "[\(rows)]")
         }
     }
 
-    /// Roles that take part.
+    /// Roles of the tensors that are used.
     var usedRoles: Set<LoRAKey.Role> {
         let bias: Set<LoRAKey.Role> = [.upBias, .biasDifference, .magnitude]
         let own: Set<LoRAKey.Role> =
             switch format {
             case .lora, .dora: [.down, .up, .alpha]
             case .loha: [.hadamard1A, .hadamard1B, .hadamard2A, .hadamard2B, .alpha]
-            // Without a rank there is nothing that alpha could be a share of.
+            // alpha is relative to the rank: without a rank it has no meaning.
             case .lokr: kroneckerRoles.union(rank > 0 ? [.alpha] : [])
             case .difference: [.difference]
             }
@@ -177,7 +188,7 @@ package struct LoRAGroup: Sendable {
         return Float(Double(number) / Double(rank))
     }
 
-    /// A tensor's numbers.
+    /// Returns the numbers of a tensor.
     ///
     /// - Throws: `CheckpointError` for a type that cannot be read or a number that is not finite.
     func numbers(_ role: LoRAKey.Role) throws -> [Float] {
@@ -192,7 +203,7 @@ package struct LoRAGroup: Sendable {
         return numbers
     }
 
-    /// The changes at strength 1; `weights` is asked for the model's own, for magnitudes only.
+    /// Returns the changes at scale 1; `weights` returns the model's own numbers, which magnitudes need.
     func changes<Device: Backend>(
         on device: Device, weights: (String) throws -> [Float]
     ) throws -> [LoRAChange] {
@@ -201,15 +212,15 @@ package struct LoRAGroup: Sendable {
         switch format {
         case .lora, .dora:
             let up = try numbers(.up)
-            change.thin = .init(
+            change.lowRank = .init(
                 rank: rank, down: try numbers(.down), up: ratio == 1 ? up : up.map { $0 * ratio })
-        case .loha: change.thin = try hadamard(ratio)
-        case .lokr: (change.thin, change.dense) = try kronecker(ratio)
-        case .difference: change.dense = try numbers(.difference)
+        case .loha: change.lowRank = try hadamard(ratio)
+        case .lokr: (change.lowRank, change.fullRank) = try kronecker(ratio)
+        case .difference: change.fullRank = try numbers(.difference)
         }
-        if let thin = change.thin, !thin.pays(rows: rows, depth: depth) {
-            change.dense = change.whole(on: device)
-            change.thin = nil
+        if let factors = change.lowRank, !factors.isCheaper(rows: rows, depth: depth) {
+            change.fullRank = change.fullRankMatrix(on: device)
+            change.lowRank = nil
         }
         if let magnitude = tensors[.magnitude] {
             change.decompose(
@@ -225,9 +236,9 @@ package struct LoRAGroup: Sendable {
         return change.split(rows: target.rows)
     }
 
-    /// (A1 · B1) * (A2 · B2), element by element, is a product of thin matrices itself: its ranks are
+    /// Returns the element-wise product (A1 · B1) * (A2 · B2) as one product of low rank: its ranks are
     /// all pairs of theirs.
-    private func hadamard(_ ratio: Float) throws -> LoRAChange.Thin {
+    private func hadamard(_ ratio: Float) throws -> LoRAChange.LowRank {
         let (a1, b1) = (try numbers(.hadamard1A), try numbers(.hadamard1B))
         let (a2, b2) = (try numbers(.hadamard2A), try numbers(.hadamard2B))
         let (r1, r2) = (a1.count / rows, a2.count / rows)

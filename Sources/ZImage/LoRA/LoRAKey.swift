@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// A key of a LoRA file: which layer, in the file's own words, and what of it.
+/// A key of a LoRA file: the name of a layer as the file spells it, and the role of the tensor.
 struct LoRAKey {
-    /// What a tensor is for.
+    /// The role of a tensor in the change of a layer.
     enum Role: Hashable {
         case down, up, middle, alpha, upBias
         case magnitude
@@ -15,7 +15,7 @@ struct LoRAKey {
     let base: String
     let role: Role
 
-    /// Ends that are read as they are; those with the name of an adapter inside are not here.
+    /// Suffixes without the name of an adapter.
     private static let ends: [(String, Role)] = [
         (".lora_A.weight", .down), (".lora_B.weight", .up), (".lora_A", .down), (".lora_B", .up),
         (".lora_down.weight", .down), (".lora_up.weight", .up), (".lora.down.weight", .down),
@@ -33,14 +33,14 @@ struct LoRAKey {
         (".b_norm", .other), (".scalar", .other),
     ]
 
-    /// Ends that hold an adapter's name before the last word.
+    /// Suffixes with the name of an adapter before the last component.
     private static let named: [(middle: String, end: String, role: Role)] = [
         (".lora_A.", ".weight", .down), (".lora_B.", ".weight", .up),
         (".lora_B.", ".bias", .upBias), (".lora_magnitude_vector.", ".weight", .magnitude),
         (".lora_magnitude_vector.", "", .magnitude),
     ]
 
-    /// Takes a key apart; `nil` for keys of no known kind.
+    /// Parses a key; `nil` if its suffix is unknown.
     init?(_ key: String) {
         var best: (length: Int, role: Role)?
         for (end, role) in Self.ends where key.hasSuffix(end) && end.count > best?.length ?? 0 {

@@ -6,20 +6,20 @@
     public import Foundation
 #endif
 
-/// A LoRA file and its strength.
+/// A LoRA file and its scale.
 public struct LoRASource: Sendable, Equatable {
     /// The file.
     public var url: URL
-    /// 1 applies the file as it was trained; 0 not at all; negative numbers the other way.
+    /// 1 applies the file as it was trained, 0 not at all; negative numbers invert it.
     public var scale: Double
 
-    /// The file at `url` with the given strength.
+    /// Creates a source from the file at `url` with the given scale.
     public init(url: URL, scale: Double = 1) {
         self.url = url
         self.scale = scale
     }
 
-    /// A file's name as people say it: without its ending.
+    /// Returns the display name of a file: its name without the extension.
     package static func name(of file: Substring) -> String {
         let ending = ".safetensors"
         return String(file.hasSuffix(ending) ? file.dropLast(ending.count) : file)

@@ -2,7 +2,7 @@
 
 package import Tensors
 
-/// The LoRA files of one picture with their strengths, in the order in which they are added.
+/// The LoRA files of one image with their scales, in the order in which they are added.
 package struct LoRAStack<Device: Backend>: Sendable {
     struct Item: Sendable {
         let lora: LoadedLoRA<Device>
@@ -13,14 +13,14 @@ package struct LoRAStack<Device: Backend>: Sendable {
 
     let items: [Item]
 
-    /// Files and strengths; what has strength 0 is left out.
+    /// Creates a stack; files of scale 0 are left out.
     package init(_ loras: [(lora: LoadedLoRA<Device>, scale: Double)] = []) {
         items = loras.map { Item(lora: $0.lora, scale: Float($0.scale)) }.filter { $0.scale != 0 }
     }
 
-    /// What captions depend on.
+    /// The part of the stack on which captions depend.
     var captionKey: [String] { items.filter(\.lora.changesCaptions).map(\.key) }
-    /// What modulations depend on.
+    /// The part of the stack on which modulations depend.
     var modulationKey: [String] { items.filter(\.lora.changesModulation).map(\.key) }
 
     func isSame(as other: LoRAStack) -> Bool {
@@ -33,10 +33,10 @@ package struct LoRAStack<Device: Backend>: Sendable {
 
 /// The stacks of the sequences of a batch.
 struct AdapterBatch<Device: Backend>: Sendable {
-    /// Neighbouring sequences with one stack, so that their rows are one run.
+    /// Neighbouring sequences with the same stack: their rows are one run.
     private var groups: [(sequences: Range<Int>, stack: LoRAStack<Device>)] = []
 
-    /// One stack a sequence.
+    /// Creates a batch from one stack for each sequence.
     init(_ stacks: [LoRAStack<Device>] = []) {
         for (index, stack) in stacks.enumerated() where !stack.items.isEmpty {
             if let last = groups.last, last.sequences.upperBound == index,
@@ -49,9 +49,9 @@ struct AdapterBatch<Device: Backend>: Sendable {
         }
     }
 
-    /// What is added to a layer's product over the rows of `segments`.
+    /// Returns the adapters that a layer adds to the rows of `segments`.
     ///
-    /// The order of a row's own adapters is that of its stack, whatever else is in the batch.
+    /// The adapters of a row are in the order of its stack, independent of the rest of the batch.
     func runs(for layer: String, _ segments: Segments) -> [AdapterRun<Device>] {
         groups.flatMap { group -> [AdapterRun<Device>] in
             let first = segments.range(group.sequences.lowerBound).lowerBound

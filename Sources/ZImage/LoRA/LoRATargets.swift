@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The weights of a model that a LoRA may change, under every name that files give them.
+/// The weights of a model that a LoRA can change, by every name that files use for them.
 package struct LoRATargets: Sendable {
-    /// One or several neighbouring weights that a key names.
+    /// One weight, or several that a file stores as one matrix.
     struct Target: Sendable, Equatable {
         /// Names of the stored weights.
         var tensors: [String]
@@ -10,7 +10,7 @@ package struct LoRATargets: Sendable {
         var rows: [Int]
         /// Input features.
         var depth: Int
-        /// Whether the name is the one of the diffusers layout.
+        /// Whether the name is that of the diffusers layout.
         var isCanonical: Bool
         /// Whether the model runs it.
         var isUsed: Bool

@@ -4,11 +4,12 @@ import ModelFiles
 import Synchronization
 package import Tensors
 
-/// A LoRA file in a device's form, ready to be added beside the weights of a model.
+/// A LoRA file packed for a device, to be added to the products of a model whose weights stay as they
+/// are.
 package final class LoadedLoRA<Device: Backend>: Sendable {
-    /// No two loads of a process have the same, even of one file.
+    /// Unique for each load in a process, even of the same file.
     let serial: Int
-    /// Which keys took part; for strength 1.
+    /// Which keys matched a layer; for scale 1.
     package let report: LoRAReport
     /// By the key of the layer.
     let adapters: [String: Device.Adapter]
@@ -40,7 +41,7 @@ package final class LoadedLoRA<Device: Backend>: Sendable {
         let groups = Dictionary(grouping: contents.groups) { owners[$0.names[0]] ?? -1 }
         var adapters: [String: Device.Adapter] = [:]
         var stages: Set<LinearSpec.Stage> = []
-        // Layer by layer, so that the numbers of one layer at a time are there in f32.
+        // Layer by layer: the numbers of only one layer at a time are in memory in f32.
         for (index, layer) in layers.enumerated() {
             guard let own = groups[index] else { continue }
             var source = AdapterSource(
@@ -57,7 +58,7 @@ package final class LoadedLoRA<Device: Backend>: Sendable {
         self.init(adapters: adapters, report: contents.report, stages: stages, device: device)
     }
 
-    /// Adapters that are made already.
+    /// Creates a file from packed adapters.
     init(
         adapters: [String: Device.Adapter], report: LoRAReport, stages: Set<LinearSpec.Stage>,
         device: Device
@@ -79,15 +80,16 @@ private enum Serial {
 }
 
 extension AdapterSource {
-    /// Adds a change of some of a layer's weights.
+    /// Adds a change to one or several neighbouring weights of a layer.
     fileprivate mutating func add(_ change: LoRAChange, of layer: LinearSpec) {
         let total = layer.outputs
         let start = layer.parts.prefix { $0.weight != change.tensors[0] }
             .reduce(0) { $0 + $1.outputs }
         let outputs = start..<(start + change.rows)
-        if let thin = change.thin {
+        if let factors = change.lowRank {
             lowRank.append(
-                .init(outputs: outputs, rank: thin.rank, down: thin.down, up: thin.up))
+                .init(
+                    outputs: outputs, rank: factors.rank, down: factors.down, up: factors.up))
         }
         func spread(_ own: [Float]?, _ old: [Float]?, width: Int) -> [Float]? {
             guard let own else { return old }
@@ -96,7 +98,7 @@ extension AdapterSource {
             return all
         }
         gain = spread(change.gain, gain, width: 1)
-        dense = spread(change.dense, dense, width: depth)
+        dense = spread(change.fullRank, dense, width: depth)
         bias = spread(change.bias, bias, width: 1)
     }
 }

@@ -14,7 +14,7 @@ package struct MergedCheckpoint<Device: Backend> {
     private let model: ModelDirectory
     private let device: Device
     private let changes: WeightChanges
-    /// Which keys of each file found their layer.
+    /// Which keys of each file matched a layer.
     package let reports: [LoRAReport]
 
     /// Reads the files.
@@ -31,10 +31,10 @@ package struct MergedCheckpoint<Device: Backend> {
 
     /// Writes the folder, which must not exist; it appears complete or not at all.
     ///
-    /// Weights that change keep their type, unless `isWide` asks for F32; F16 ones become F32 anyhow,
-    /// so that no range is lost.
+    /// Changed weights keep their type unless `isWide` requests F32; F16 weights always become F32,
+    /// because F16 lacks range.
     ///
-    /// - Throws: `CheckpointError` of code `writeFailed`, and what the file system says.
+    /// - Throws: `CheckpointError` of code `writeFailed`, and errors of the file system.
     package func write(to folder: URL, isWide: Bool) throws {
         let manager = FileManager.default
         guard !manager.fileExists(atPath: folder.path) else {
@@ -52,7 +52,7 @@ package struct MergedCheckpoint<Device: Backend> {
                 "text_encoder": "model.safetensors",
             ]
             for name in try manager.contentsOfDirectory(atPath: model.url.path).sorted() {
-                // What belongs to the model, but is no part of the layout, is not copied.
+                // Files that are not part of the layout are not copied.
                 if name.hasPrefix(".") || name == "loras" { continue }
                 let (from, to) = (model.url.appending(path: name), hidden.appending(path: name))
                 guard let file = parts[name] else {
@@ -68,7 +68,7 @@ package struct MergedCheckpoint<Device: Backend> {
         }
     }
 
-    /// Copies a file or a folder; links, as download caches have them, become files.
+    /// Copies a file or a folder; symbolic links, as in download caches, become files.
     private func copy(_ from: URL, to: URL) throws {
         let manager = FileManager.default
         let from = from.resolvingSymlinksInPath()
@@ -79,13 +79,13 @@ package struct MergedCheckpoint<Device: Backend> {
         for name in names { try copy(from.appending(path: name), to: to.appending(path: name)) }
     }
 
-    /// One component: its small files, and its tensors in one file.
+    /// Writes one component: its small files, and its tensors in one file.
     private func write(
         _ from: URL, _ file: String, to folder: URL, isWide: Bool
     ) throws {
         let manager = FileManager.default
         try manager.createDirectory(at: folder, withIntermediateDirectories: true)
-        // The names as they are stored, with a prefix or without.
+        // Names as they are stored, with or without a prefix.
         let store = try TensorStore(folder: from)
         func plain(_ name: String) -> String {
             name.hasPrefix("model.") ? String(name.dropFirst("model.".count)) : name
@@ -134,14 +134,14 @@ extension WeightChanges {
         terms[name] != nil || biasOwner(name) != nil
     }
 
-    /// The weight beside a bias that is changed.
+    /// Returns the weight of the layer if `name` is a bias that is changed.
     private func biasOwner(_ name: String) -> String? {
         guard name.hasSuffix(".bias") else { return nil }
         let weight = String(name.dropLast("bias".count)) + "weight"
         return terms[weight]?.contains { $0.change.bias != nil } == true ? weight : nil
     }
 
-    /// The changed numbers of a stored tensor, or `nil` if it stays as it is.
+    /// Returns the changed numbers of a stored tensor, or `nil` if it is unchanged.
     fileprivate func merged<Device: Backend>(
         _ name: String, _ tensor: StoredTensor, on device: Device
     ) throws -> [Float]? {

@@ -12,9 +12,9 @@ import Tensors
 #endif
 
 extension StoredTensor {
-    /// All numbers as f32, of the two 8-bit types too.
+    /// Returns all numbers as f32, including those of the two 8-bit types.
     ///
-    /// - Throws: `CheckpointError` for a type that LoRA files do not have.
+    /// - Throws: `CheckpointError` for a type that LoRA files do not use.
     func allFloats() throws(CheckpointError) -> [Float] {
         switch dtype {
         case .f8E4M3: bytes.map { Float(bits: $0, fraction: 3, bias: 7) }
@@ -25,9 +25,9 @@ extension StoredTensor {
 }
 
 extension Float {
-    /// The number that a sign, an exponent and `fraction` bits stand for.
+    /// Decodes a sign, an exponent and `fraction` bits of mantissa.
     ///
-    /// With 3 bits of fraction there is no infinity and one NaN, with 2 they are as in IEEE 754.
+    /// With 3 bits there is no infinity and one NaN; with 2 they are as in IEEE 754.
     fileprivate init(bits: UInt8, fraction: Int32, bias: Int32) {
         let width = 1 << fraction
         let (exponent, rest) = (Int32(bits & 0x7F) >> fraction, Int(bits) & (width - 1))

@@ -3,12 +3,12 @@
 import ModelFiles
 import Tensors
 
-/// What LoRA files together change in stored tensors, to be merged into them.
+/// The changes of several LoRA files to stored tensors, for merging.
 package struct WeightChanges: Sendable {
-    /// One file's share of one weight matrix.
+    /// The change of one file to one weight matrix.
     struct Term: Sendable {
         let change: LoRAChange
-        /// Rows of the change that are the tensor's.
+        /// Rows of the change that belong to the tensor.
         let rows: Range<Int>
         let scale: Float
     }
@@ -16,12 +16,12 @@ package struct WeightChanges: Sendable {
     /// By name of the stored weight.
     private(set) var terms: [String: [Term]] = [:]
 
-    /// Nothing.
+    /// Creates an empty set of changes.
     package init() {}
 
     package var isEmpty: Bool { terms.isEmpty }
 
-    /// Those of a store's tensors.
+    /// Returns the changes to the tensors of a store.
     func only(in store: TensorStore) -> WeightChanges {
         var own = WeightChanges()
         own.terms = terms.filter { store[$0.key] != nil }
@@ -41,13 +41,13 @@ package struct WeightChanges: Sendable {
         }
     }
 
-    /// The changed matrix `[rows, depth]`, computed in f32.
+    /// Returns the changed matrix `[rows, depth]`, computed in f32.
     func merged<Device: Backend>(
         _ name: String, into weights: [Float], rows: Int, depth: Int, on device: Device
     ) -> [Float] {
         var own = weights
         let terms = terms[name] ?? []
-        // Gains are of the weights as they are stored, whatever else is added.
+        // Gains apply to the weights as they are stored, before anything is added.
         for term in terms {
             for row in 0..<rows {
                 guard let gain = term.change.gain?[term.rows.lowerBound + row] else { break }
@@ -57,24 +57,25 @@ package struct WeightChanges: Sendable {
             }
         }
         for term in terms {
-            guard let dense = term.change.dense else { continue }
+            guard let fullRank = term.change.fullRank else { continue }
             let start = term.rows.lowerBound * depth
-            for index in 0..<(rows * depth) { own[index] += term.scale * dense[start + index] }
+            for index in 0..<(rows * depth) { own[index] += term.scale * fullRank[start + index] }
         }
         var sum = device.upload(own, rows: rows, columns: depth)
         for term in terms {
-            guard let thin = term.change.thin else { continue }
+            guard let factors = term.change.lowRank else { continue }
             let range =
-                (term.rows.lowerBound * thin.rank)..<(term.rows.upperBound * thin.rank)
-            let part = LoRAChange.Thin(
-                rank: thin.rank, down: thin.down, up: thin.up[range].map { $0 * term.scale })
+                (term.rows.lowerBound * factors.rank)..<(term.rows.upperBound * factors.rank)
+            let part = LoRAChange.LowRank(
+                rank: factors.rank, down: factors.down,
+                up: factors.up[range].map { $0 * term.scale })
             sum = LoRAChange.product(
                 of: part, rows: rows, depth: depth, adding: sum, on: device)
         }
         return device.download(sum)
     }
 
-    /// The changed bias of the layer whose weight is called `name`.
+    /// Returns the changed bias of the layer whose weight is named `name`.
     func merged(biasOf name: String, into bias: [Float]) -> [Float] {
         var own = bias
         for term in terms[name] ?? [] {
@@ -86,7 +87,7 @@ package struct WeightChanges: Sendable {
         return own
     }
 
-    /// Weights of layers whose bias is changed.
+    /// Names of the weights of layers whose bias is changed.
     var namesWithBias: [String] {
         terms.filter { $0.value.contains { $0.change.bias != nil } }.keys.sorted()
     }

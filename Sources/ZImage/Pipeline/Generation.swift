@@ -2,17 +2,17 @@
 
 package import Tensors
 
-/// One picture on its way: its latents, where it is in its schedule, and what it is told to draw.
+/// The state of an image that is being generated: latents, position in the schedule, prompts.
 package struct Generation<Device: Backend>: Sendable {
-    /// A prompt that was read.
+    /// An encoded prompt.
     struct Prompt: Sendable {
         let caption: Transformer<Device>.Caption
-        /// Whether it was longer than the model reads.
+        /// Whether it was longer than the limit of the text encoder.
         let isTruncated: Bool
     }
 
     package internal(set) var latents: Planes
-    /// What the last step predicts for the finished picture's latents; previews are made of it.
+    /// The latents of the finished image as predicted in the last step; previews show it.
     package internal(set) var prediction: Planes?
     /// Steps done.
     package internal(set) var step = 0
@@ -21,22 +21,22 @@ package struct Generation<Device: Backend>: Sendable {
     let positive: Prompt
     let negative: Prompt?
     let loras: LoRAStack<Device>
-    /// Which keys of its LoRA files found their layer.
+    /// Which keys of its LoRA files matched a layer.
     package let loraReports: [LoRAReport]
-    /// What keeps a part of the picture as it was.
+    /// Keeps a part of the source image, if there is a mask.
     let inpainting: Inpainting?
     package internal(set) var trace: Trace?
-    /// Whether a prompt was longer than the model reads.
+    /// Whether a prompt was longer than the limit of the text encoder.
     package var promptTruncated: Bool {
         positive.isTruncated || negative?.isTruncated == true
     }
-    /// Seconds spent on encoding prompts, and the picture to start from.
+    /// Seconds spent on encoding the prompts and the source image.
     package let inputSeconds: Double
 
     /// Whether all steps are done.
     package var isFinished: Bool { step == schedule.steps }
 
-    /// Tokens that one evaluation works on, those that fill the picture up to whole 32 among them.
+    /// Tokens of one evaluation, padding included.
     package var tokens: Int {
         let image = Transformer<Device>.padded((latents.height / 2) * (latents.width / 2))
         return (image + positive.caption.length) * (negative == nil ? 1 : 2)
@@ -55,7 +55,7 @@ package struct Generation<Device: Backend>: Sendable {
         }
     }
 
-    /// Takes the outputs for `sequences` and moves the latents one step on.
+    /// Advances the latents by one step, given the outputs for `sequences`.
     mutating func advance(_ outputs: [[Float]]) {
         if trace != nil {
             trace?.record(

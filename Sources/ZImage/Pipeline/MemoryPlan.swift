@@ -10,7 +10,7 @@ public import Tensors
     import Foundation
 #endif
 
-/// What a model takes in memory.
+/// The memory that a model needs.
 public struct MemoryPlan: Sendable, Equatable {
     /// Numbers of the text encoder's layers that run, embeddings included.
     public let textEncoderParameters: Int
@@ -18,21 +18,21 @@ public struct MemoryPlan: Sendable, Equatable {
     public let transformerParameters: Int
     /// Numbers of the autoencoder.
     public let autoencoderParameters: Int
-    /// Bytes of weights in memory when the text encoder stays there.
+    /// Bytes of weights with a resident text encoder.
     public let residentBytes: Int
-    /// Bytes of weights in memory when the text encoder's layers are read for each new prompt.
+    /// Bytes of weights if the text encoder's layers are packed again for each new prompt.
     public let streamedBytes: Int
-    /// Bytes of activations at the model's default size, roughly.
+    /// Approximate bytes of activations at the model's default size.
     public let activationBytes: Int
     private let bytesPerToken: Int
     private let bytesPerPixel: Int
 
-    /// All parts together.
+    /// Numbers of all components.
     public var parameterCount: Int {
         textEncoderParameters + transformerParameters + autoencoderParameters
     }
 
-    /// Computes the plan from configs and file headers.
+    /// Computes the plan from configurations and file headers.
     public init(model: ModelDirectory, precision: Precision) throws {
         func count(_ specs: [TensorSpec]) -> Int {
             specs.reduce(0) { $0 + $1.shape.reduce(1, *) }
@@ -61,13 +61,13 @@ public struct MemoryPlan: Sendable, Equatable {
             size.width, size.height, perToken: bytesPerToken, perPixel: bytesPerPixel)
     }
 
-    /// Bytes of activations of one picture, roughly.
+    /// Returns the approximate bytes of activations of one image.
     package func activationBytes(width: Int, height: Int) -> Int {
         Self.activations(width, height, perToken: bytesPerToken, perPixel: bytesPerPixel)
     }
 
-    /// Bytes of activations, roughly, where `sequences` of one size share a pass and are decoded one
-    /// after the other.
+    /// Returns the approximate bytes of activations if `sequences` of one size share a batch and are
+    /// decoded one after the other.
     package func activationBytes(width: Int, height: Int, sequences: Int) -> Int {
         Self.activations(
             width, height, perToken: bytesPerToken * max(1, sequences), perPixel: bytesPerPixel)
@@ -81,7 +81,7 @@ public struct MemoryPlan: Sendable, Equatable {
         return max(tokens * perToken, min(width * height, 64 * Tiling.limit) * perPixel)
     }
 
-    /// Bytes that the system can give without swapping, or `nil` where it does not say.
+    /// Bytes that can be allocated without swapping, or `nil` if unknown.
     public static var availableBytes: Int? {
         var limits: [Int] = []
         if let text = try? String(contentsOf: URL(filePath: "/proc/meminfo"), encoding: .utf8),
@@ -90,10 +90,10 @@ public struct MemoryPlan: Sendable, Equatable {
         {
             limits.append(kilobytes * 1024)
         }
-        // A container may be allowed less than the machine has.
+        // The limit of a container can be below the machine's memory.
         let group = "/sys/fs/cgroup/memory."
         if let limit = number(in: group + "max"), let used = number(in: group + "current") {
-            // Files that were read count as used, but are dropped when memory is wanted.
+            // The page cache counts as used, but is reclaimed when memory is needed.
             let statistics =
                 (try? String(contentsOf: URL(filePath: group + "stat"), encoding: .utf8))
             let files = (statistics ?? "").split(separator: "\n").reduce(0) { sum, line in
@@ -113,10 +113,10 @@ public struct MemoryPlan: Sendable, Equatable {
 }
 
 extension AutoencoderConfig {
-    /// Bytes of activations while decoding, per pixel of the picture.
+    /// Bytes of activations while decoding, per pixel of the image.
     ///
-    /// A resnet holds its input, whose place its result takes, and what is between its two
-    /// convolutions, all in f32; then the finished picture is there three times.
+    /// A residual block holds its input, whose memory its result takes, and the values between its two
+    /// convolutions, all in f32; at the end there are three copies of the image.
     fileprivate var decodedBytesPerPixel: Int {
         let widths = blockOutChannels
         let levels = widths.indices.map { level in
@@ -126,13 +126,13 @@ extension AutoencoderConfig {
     }
 }
 
-/// The machine has too little memory for what was asked.
+/// There is not enough memory for a model or an image.
 public struct MemoryError: Error, Sendable, CustomStringConvertible {
-    /// Bytes that are needed.
+    /// Bytes needed.
     public let needed: Int
-    /// Bytes that there are.
+    /// Bytes available.
     public let available: Int
-    /// What needs them.
+    /// What needs the memory.
     public let purpose: String
 
     /// One sentence with both figures and what to do.

@@ -10,7 +10,7 @@ import Tensors
 #endif
 
 extension Pipeline {
-    /// The files of a picture in the device's form.
+    /// Loads the files of an image, packed for the device.
     ///
     /// - Throws: `LoRAError`.
     func stack(
@@ -26,7 +26,7 @@ extension Pipeline {
                 report.scale = lora.scale
                 reports.append(report)
             } catch {
-                // Clients need not know where the file lies.
+                // The path is not exposed to clients.
                 throw LoRAError(
                     message: "\(error)".replacing(
                         lora.url.path, with: lora.url.lastPathComponent))
@@ -46,7 +46,7 @@ extension Pipeline {
         }
     }
 
-    /// Which keys of files found their layer.
+    /// Returns which keys of the files matched a layer.
     package func reports(of loras: [LoRASource]) throws -> [LoRAReport] {
         try stack(of: loras).1
     }
@@ -54,7 +54,7 @@ extension Pipeline {
 
 /// A LoRA file that cannot be used.
 package struct LoRAError: Error, Sendable, CustomStringConvertible {
-    /// One sentence or two: what was expected, what came, what to do.
+    /// One or two sentences: what was expected, what was found, what to do.
     package let message: String
     /// The message.
     package var description: String { message }

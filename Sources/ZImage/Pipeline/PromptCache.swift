@@ -3,19 +3,19 @@
 import Synchronization
 public import Tensors
 
-/// What was made of recent prompts: one that comes again costs nothing.
+/// A cache of encoded prompts.
 ///
-/// Kept is the caption, the prompt's features after the layers that do not depend on the step. It
-/// is found by the token ids, the model and its LoRA files, and it is the very memory that a miss
-/// would compute, so that a picture has the same bytes with and without the cache.
+/// Entries are captions: the prompt's features after the layers that do not depend on the step, by
+/// token ids, model and LoRA files. A hit returns exactly the numbers that a miss would compute, so
+/// that an image has the same bytes with and without the cache.
 public final class PromptCache<Device: Backend>: Sendable {
-    /// What a caption depends on.
+    /// Everything on which a caption depends.
     package struct Key: Hashable, Sendable {
-        /// The prompt.
+        /// Token ids of the prompt.
         let ids: [Int32]
-        /// Model folder, precision and merged LoRA files with their strengths.
+        /// Model folder, precision and merged LoRA files with their scales.
         let model: [String]
-        /// Loads of the picture's own LoRA files that change captions, with their strengths.
+        /// Loads of the image's own LoRA files that change captions, with their scales.
         let loras: [String]
     }
 
@@ -33,18 +33,18 @@ public final class PromptCache<Device: Backend>: Sendable {
 
     private let state: Mutex<State>
 
-    /// An empty cache.
+    /// Creates an empty cache.
     ///
-    /// - Parameter capacity: bytes that captions may take; one of 64 tokens of the released model
-    ///   takes 1 MB. What alone is larger is not kept.
+    /// - Parameter capacity: limit in bytes; a caption of 64 tokens of the released model takes 1 MB. A
+    ///   caption that is larger than the limit is not cached.
     public init(capacity: Int = 64 << 20) {
         state = Mutex(State(info: PromptCacheInfo(capacity: capacity)))
     }
 
-    /// Counts since the beginning, and what is kept now.
+    /// Counts since the start, and the current content.
     public var info: PromptCacheInfo { state.withLock { $0.info } }
 
-    /// The caption of a prompt, if it is kept; counts a hit or a miss.
+    /// The caption of a prompt, if it is cached; counts a hit or a miss.
     package subscript(key: Key) -> Transformer<Device>.Caption? {
         state.withLock { state in
             guard var entry = state.entries[key] else {
@@ -59,7 +59,7 @@ public final class PromptCache<Device: Backend>: Sendable {
         }
     }
 
-    /// Keeps a caption; what was not used for longest makes room.
+    /// Inserts a caption and evicts the least recently used ones above the limit.
     package func insert(_ caption: Transformer<Device>.Caption, for key: Key) {
         state.withLock { state in
             guard caption.bytes <= state.info.capacity else { return }
@@ -79,23 +79,23 @@ public final class PromptCache<Device: Backend>: Sendable {
     }
 }
 
-/// What a prompt cache has done and holds.
+/// Statistics of a prompt cache.
 public struct PromptCacheInfo: Sendable, Equatable, Codable {
-    /// Prompts that were found.
+    /// Lookups that found a caption.
     public var hits = 0
-    /// Prompts that had to be read.
+    /// Lookups that found none.
     public var misses = 0
-    /// Prompts that made room for others.
+    /// Captions that were evicted.
     public var evictions = 0
-    /// Prompts that are kept.
+    /// Captions in the cache.
     public var entries = 0
-    /// Bytes that these take.
+    /// Bytes of these captions.
     public var bytes = 0
-    /// Bytes that they may take.
+    /// Limit in bytes.
     public var capacity: Int
 }
 
 extension Transformer.Caption {
-    /// Memory taken.
+    /// Bytes of memory.
     package var bytes: Int { tokens.rows * tokens.columns * MemoryLayout<Float>.size }
 }

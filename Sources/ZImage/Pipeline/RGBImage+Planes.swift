@@ -3,7 +3,7 @@
 import Imaging
 
 extension RGBImage {
-    /// Eight-bit pixels of three planes in -1...1, rounded half to even.
+    /// Creates an image of 8-bit pixels from three planes in -1...1, rounded half to even.
     init(_ planes: Planes) throws(ImagingError) {
         let area = planes.height * planes.width
         var pixels = [UInt8](repeating: 0, count: 3 * area)
@@ -19,7 +19,7 @@ extension RGBImage {
 }
 
 extension Planes {
-    /// Three planes in -1...1.
+    /// Creates three planes in -1...1 from an image.
     init(_ image: RGBImage) {
         let area = image.width * image.height
         var numbers = [Float](repeating: 0, count: 3 * area)

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Tensors that a run leaves behind for a parity check, under the names of the reference's.
+/// Tensors of a run for a parity check, under the names of the reference.
 package struct Trace: Sendable {
     /// One tensor.
     package enum Tensor: Sendable {
@@ -17,7 +17,7 @@ package struct Trace: Sendable {
 
     mutating func record(_ name: String, _ tensor: Tensor) { tensors[name] = tensor }
 
-    /// Collects the latents after a step under the one name `latents`.
+    /// Appends the latents after a step to the tensor `latents`.
     mutating func recordLatents(_ planes: Planes) {
         latents += planes.numbers
         let steps = latents.count / planes.numbers.count

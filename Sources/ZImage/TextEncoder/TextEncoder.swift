@@ -17,11 +17,11 @@ package import Tensors
 /// - Source: transformers 5.23, `models/qwen3/modeling_qwen3.py`, `hidden_states[-2]`; checked by
 ///   `ParityTests`.
 package final class TextEncoder<Device: Backend>: Sendable {
-    /// Where the weights are between two prompts.
+    /// Where the weights are stored between prompts.
     package enum Residency: Sendable {
         /// Packed in memory.
         case resident
-        /// In the files; each layer is packed when it runs. For models larger than memory allows.
+        /// In the files; each layer is packed when it runs, for models that do not fit in memory.
         case streamed
     }
 
@@ -78,11 +78,11 @@ package final class TextEncoder<Device: Backend>: Sendable {
             } : nil
     }
 
-    /// Features of a prompt.
+    /// Computes the features of a prompt.
     ///
     /// - Parameters:
     ///   - ids: at least one token id below the vocabulary size.
-    ///   - loras: what is added beside the weights.
+    ///   - loras: LoRA files that are added.
     /// - Returns: `[ids.count, hiddenSize]`, row-major.
     /// - Throws: `NumericError`, or `CheckpointError` for an id without an embedding.
     package func features(
@@ -102,7 +102,7 @@ package final class TextEncoder<Device: Backend>: Sendable {
         return features
     }
 
-    /// What one layer makes of features; tests compare precisions layer by layer.
+    /// Runs one layer; tests compare precisions layer by layer.
     ///
     /// - Shapes: `[n, hiddenSize]` to the same.
     package func layer(_ index: Int, on features: [Float]) throws -> [Float] {

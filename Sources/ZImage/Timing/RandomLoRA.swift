@@ -4,8 +4,8 @@ import ModelFiles
 import Tensors
 
 extension LoadedLoRA {
-    /// Thin matrices of random numbers beside the products of a model's transformer whose names begin
-    /// with `prefix`, to time them.
+    /// Creates random low-rank adapters for the linear layers of the transformer whose names begin with
+    /// `prefix`, for timing.
     convenience init(
         randomOf rank: Int, prefix: String = "", model: ModelDirectory, device: Device
     ) throws {

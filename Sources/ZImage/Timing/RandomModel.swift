@@ -8,7 +8,7 @@ package import ModelFiles
     package import Foundation
 #endif
 
-/// A model of real sizes whose weights are noise, for timing without its files.
+/// A model of the released size with random weights, for timing without its files.
 package enum RandomModel: String, Sendable, CaseIterable {
     /// 6 billion numbers in the transformer, 4 billion in the text encoder.
     case zImageTurbo = "z-image-turbo"
@@ -16,7 +16,7 @@ package enum RandomModel: String, Sendable, CaseIterable {
     /// Width of the transformer's feed-forward layers.
     private static let feedForward = 10_240
 
-    /// The model; prompts are read by the tokenizer in `folder`, whose vocabulary must be smaller.
+    /// Creates the model; it uses the tokenizer in `folder`, whose vocabulary must be smaller.
     package func directory(tokenizerOf folder: URL) throws -> ModelDirectory {
         let transformer = TransformerConfig(axesLengths: [1536, 512, 512])
         let text = TextEncoderConfig(

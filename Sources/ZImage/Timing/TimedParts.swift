@@ -3,7 +3,7 @@
 package import ModelFiles
 package import Tensors
 
-/// One block of a transformer, alone, on one sequence that it is given again and again.
+/// One block of a transformer, to be run repeatedly on one sequence.
 package final class TimedBlock<Device: Backend> {
     private let block: TransformerBlock<Device>
     private let device: Device
@@ -13,8 +13,8 @@ package final class TimedBlock<Device: Backend> {
     private let segments: Segments
     private let loras: LoRAStack<Device>
 
-    /// Loads block `name` of a model and makes `tokens` tokens of noise for it, and a random LoRA of
-    /// rank `loraRank` on all its layers for `run(withLoRA:)`.
+    /// Loads block `name` of a model, with `tokens` tokens of noise as input and, for `run(withLoRA:)`,
+    /// a random LoRA of rank `loraRank` on all its layers.
     package init(
         _ name: String, of model: ModelDirectory, device: Device, tokens: Int,
         loraRank: Int? = nil
@@ -49,7 +49,7 @@ package final class TimedBlock<Device: Backend> {
         segments = Segments(lengths: [tokens])
     }
 
-    /// What the block reads, or what it made of that.
+    /// The input of the block, or its output after a run.
     package var values: [Float] { device.download(x) }
 
     /// Runs the block in place.
@@ -69,11 +69,11 @@ package final class TimedStep<Device: Backend> {
     private let sequence: Transformer<Device>.Sequence
     private let loras: LoRAStack<Device>
 
-    /// Tokens of the picture and of the caption, padding included.
+    /// Tokens of the image and of the caption, padding included.
     package let tokens: (image: Int, caption: Int)
 
-    /// Loads the transformer of a model and makes noise of a picture's size for it, and a random LoRA
-    /// of rank `loraRank` on all its layers for `run(withLoRA:)`.
+    /// Loads the transformer of a model, with noise of an image's size as input and, for
+    /// `run(withLoRA:)`, a random LoRA of rank `loraRank` on all its layers.
     package init(
         of model: ModelDirectory, device: Device, width: Int, height: Int, promptTokens: Int,
         loraRank: Int? = nil
@@ -98,7 +98,7 @@ package final class TimedStep<Device: Backend> {
         tokens = (image, caption.length)
     }
 
-    /// Evaluates it once.
+    /// Runs one evaluation.
     package func run(withLoRA: Bool = false) throws {
         var own = sequence
         if withLoRA { own.loras = loras }

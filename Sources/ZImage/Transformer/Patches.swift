@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Cuts latents into tokens of 2 x 2 pixels and puts them together again.
+/// Splits latents into tokens of 2 x 2 pixels and joins them.
 ///
 /// Tokens run row by row. Within a token the order is patch row, patch column, channel: the channel
 /// runs fastest.

@@ -11,11 +11,10 @@ import Tensors
     import Darwin
 #endif
 
-/// Positions of tokens on three axes, and the angles they rotate queries and keys by.
+/// Positions of tokens on three axes, and the angles by which they rotate queries and keys.
 ///
-/// A caption counts along the first axis from 1, its padding included. The picture lies behind it:
-/// first axis one past the padded caption, then row and column. Padding of the picture sits at the
-/// origin.
+/// Caption tokens count along the first axis from 1, padding included. Image tokens follow: on the first
+/// axis one past the padded caption, then row and column. Padding of the image is at the origin.
 struct RotaryAngles: Sendable {
     /// `[tokens, headDim / 2]`.
     private(set) var cosines: [Float] = []

@@ -5,13 +5,13 @@ package import Tensors
 
 /// The S3-DiT transformer over a ragged batch of sequences.
 ///
-/// A sequence is one picture's latents with one caption. Linear layers see the rows of all sequences;
-/// attention and positions are each sequence's own.
+/// A sequence consists of the latents of an image and a caption. Linear layers work on the rows of all
+/// sequences, attention and positions on each sequence alone.
 ///
 /// - Shapes: latents `[C, h, w]`, `h` and `w` even; 2 x 2 latent pixels are one token.
 /// - Source: diffusers 0.42.1, `transformer_z_image.py`; checked by `ParityTests`.
 package final class Transformer<Device: Backend>: Sendable {
-    /// A caption after the layers that do not depend on the step.
+    /// The output of the layers that depend on the prompt alone.
     package struct Caption: Sendable {
         /// `[length, dim]`, padded to whole 32 tokens.
         let tokens: Device.Values
@@ -27,14 +27,14 @@ package final class Transformer<Device: Backend>: Sendable {
         package var height: Int
         /// Latent columns.
         package var width: Int
-        /// What to draw.
+        /// The prompt.
         package var caption: Caption
-        /// `1 - sigma`: 0 at pure noise, towards 1 at the picture.
+        /// `1 - sigma`: 0 at pure noise, towards 1 at the image.
         package var time: Float
-        /// What is added beside the weights.
+        /// LoRA files that are added.
         package var loras: LoRAStack<Device>
 
-        /// A sequence of the given latents, caption and time.
+        /// Creates a sequence.
         package init(
             latents: [Float], height: Int, width: Int, caption: Caption, time: Float,
             loras: LoRAStack<Device> = LoRAStack()
@@ -48,10 +48,10 @@ package final class Transformer<Device: Backend>: Sendable {
         }
     }
 
-    /// Told the name of a stage and what it put out; parity tests listen.
+    /// Receives the name and the output of each stage, for parity tests.
     package typealias Observer = (_ stage: String, _ values: Device.Values) -> Void
 
-    /// Tokens are padded to a multiple of this with learned tokens that take part like any other.
+    /// Tokens are padded to a multiple of this with learned tokens, which attention does not mask.
     package static var tokenMultiple: Int { 32 }
 
     package let config: TransformerConfig
@@ -123,8 +123,8 @@ package final class Transformer<Device: Backend>: Sendable {
     ///
     /// - Parameters:
     ///   - features: `[count, captionWidth]`, row-major.
-    ///   - loras: what is added beside the weights.
-    ///   - observer: told what each stage puts out.
+    ///   - loras: LoRA files that are added.
+    ///   - observer: receives the output of each stage.
     /// - Returns: the caption for every step of a run.
     /// - Throws: `NumericError` that names the layer.
     package func prepareCaption(
@@ -155,7 +155,7 @@ package final class Transformer<Device: Backend>: Sendable {
         return Caption(tokens: tokens)
     }
 
-    /// Tokens of a part of a sequence with those that fill it up.
+    /// Returns the number of tokens after padding.
     package static func padded(_ count: Int) -> Int {
         (count + tokenMultiple - 1) / tokenMultiple * tokenMultiple
     }
@@ -166,10 +166,9 @@ package final class Transformer<Device: Backend>: Sendable {
     ///
     /// - Parameters:
     ///   - batch: the sequences.
-    ///   - pause: called between blocks; may evaluate other sequences.
-    ///   - observer: told what each stage puts out.
-    /// - Returns: one `[C, h, w]` a sequence: the model's raw output, which points from noise to
-    ///   picture.
+    ///   - pause: called between blocks; can evaluate other sequences.
+    ///   - observer: receives the output of each stage.
+    /// - Returns: one `[C, h, w]` for each sequence: the model's raw output, the negative velocity.
     /// - Throws: `NumericError` that names the layer and the sequence.
     package func callAsFunction(
         _ batch: [Sequence], pause: () -> Void = {}, observer: Observer? = nil

@@ -69,8 +69,9 @@ package struct TransformerBlockSpec: Sendable {
 
 /// One block of the transformer: attention, then a gated feed-forward layer, each between two norms.
 ///
-/// Modulated blocks scale what enters and gate what leaves by four vectors of the step:
-/// scale and gate of the attention, scale and gate of the feed-forward layer. There are no shifts.
+/// Modulated blocks scale the input and gate the output of both layers by four vectors that depend on
+/// the time: scale and gate of the attention, scale and gate of the feed-forward layer. There are no
+/// shifts.
 ///
 /// - Source: diffusers 0.42.1, `transformer_z_image.py`, `ZImageTransformerBlock`; checked by
 ///   `ParityTests`.
@@ -137,9 +138,9 @@ struct TransformerBlock<Device: Backend>: Sendable {
     ///   - modulation: `[sequences, 4 * dim]`, or one row for all; `nil` for unmodulated blocks.
     ///   - rotary: one angle a row and pair.
     ///   - segments: the rows of each sequence.
-    ///   - wanted: how many rows of each sequence, from its first on, are computed to the end. The
-    ///     others serve as keys and values alone. All, if not given.
-    ///   - adapters: what LoRA files add to each sequence.
+    ///   - wanted: how many rows of each sequence, from its first, are computed to the end. The
+    ///     others serve as keys and values alone. All rows if not given.
+    ///   - adapters: the LoRA files of each sequence.
     /// - Returns: the wanted rows.
     /// - Throws: `NumericError` that names the block.
     @discardableResult

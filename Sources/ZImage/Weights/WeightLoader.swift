@@ -3,13 +3,13 @@
 import ModelFiles
 import Tensors
 
-/// Brings a component's stored tensors to a device, with LoRA files merged on the way.
+/// Loads a component's stored tensors to a device and merges LoRA files into them.
 struct WeightLoader<Device: Backend>: Sendable {
     let device: Device
     let store: TensorStore
-    /// What LoRA files change in the weights; nothing for most models.
+    /// Changes of the weights by LoRA files; empty for most models.
     let changes: WeightChanges
-    /// Packed weights on the disk; `nil` where all are packed into memory.
+    /// Packed weights on disk; `nil` if all are packed into memory.
     private(set) var session: WeightCacheSession?
 
     init(device: Device, store: TensorStore, changes: WeightChanges = WeightChanges()) {
@@ -18,19 +18,19 @@ struct WeightLoader<Device: Backend>: Sendable {
         self.changes = changes.only(in: store)
     }
 
-    /// The cache failed, which is no reason for the load to fail.
+    /// An error of the cache, after which the component is loaded without it.
     private struct CacheFailure: Error {
         let error: CheckpointError
     }
 
-    /// Loads a component from the cache, into the cache, or past it.
+    /// Loads a component from the cache, into the cache, or without it.
     ///
     /// - Parameters:
     ///   - component: name of the component.
-    ///   - cache: where packed weights are kept; not used for weights that LoRA files change.
-    ///   - load: makes the component; called again if the cache fails half-way.
-    /// - Returns: the component, and where its weights are.
-    /// - Throws: what `load` throws.
+    ///   - cache: stores packed weights; not used for weights that LoRA files change.
+    ///   - load: creates the component; called again if the cache fails.
+    /// - Returns: the component, and where its weights are stored.
+    /// - Throws: errors of `load`.
     func load<Part>(
         _ component: String, cache: WeightCache?, _ load: (WeightLoader) throws -> Part
     ) throws -> (part: Part, origin: WeightOrigin) {
@@ -97,7 +97,7 @@ struct WeightLoader<Device: Backend>: Sendable {
     private func weights(
         _ names: [String], layout: MatrixSource.Layout, bias: [String], precision: Precision
     ) throws -> Device.Weights {
-        // A matrix is known by all it is made of: the same tensor may be packed in two ways.
+        // The name contains everything the matrix depends on: a tensor may be packed in two ways.
         let name = "\(names.joined(separator: " ")) \(layout) \(precision.rawValue)"
         do throws(CheckpointError) {
             if let session, let stored = try session.matrix(named: name) {
@@ -121,12 +121,12 @@ struct WeightLoader<Device: Backend>: Sendable {
         let made = device.makeWeights(
             MatrixSource(parts, layout: layout, bias: bias.isEmpty ? nil : biases),
             precision: precision)
-        // The pages were read once; a full-size model would otherwise fill memory with them.
+        // Pages that have been read would otherwise fill memory in a model of full size.
         for name in names { store.releasePages(of: name) }
         return try stored(made, name)
     }
 
-    /// The same weights in the cache's file, so that memory need not hold them twice.
+    /// Returns the weights as stored in the cache's file, so that memory does not hold them twice.
     private func stored(_ weights: Device.Weights, _ name: String) throws -> Device.Weights {
         guard let session, !session.isWarm, let packed = device.packed(weights) else {
             return weights
@@ -138,12 +138,12 @@ struct WeightLoader<Device: Backend>: Sendable {
         } catch { throw CacheFailure(error: error) }
     }
 
-    /// All numbers of a tensor as f32.
+    /// Returns all numbers of a tensor as f32.
     private func numbers(_ name: String) throws -> [Float] {
         try tensor(name).floats()
     }
 
-    /// A weight as f32, with what LoRA files change in it.
+    /// Returns a weight as f32, with LoRA files merged.
     func merged(_ name: String) throws -> [Float] {
         let tensor = try tensor(name)
         guard changes.terms[name] != nil, tensor.shape.count == 2 else {

@@ -1,11 +1,11 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Where a component's packed weights are.
+/// Where the packed weights of a component are stored.
 package enum WeightOrigin: String, Sendable, Codable {
-    /// In memory of their own.
+    /// In private memory.
     case memory
-    /// In a file of the cache that was there.
+    /// In an existing file of the cache.
     case cache
-    /// In a file of the cache that was made now.
+    /// In a new file of the cache.
     case newCache = "new cache"
 }
