@@ -2,7 +2,7 @@
 
 /// An added token as `tokenizer.json` and `tokenizer_config.json` describe it.
 struct AddedTokenRecord: Decodable {
-    /// Absent where the id is the key.
+    /// `nil` in files that use the id as the key.
     let id: Int?
     let content: String
     let singleWord: Bool?
@@ -15,7 +15,7 @@ struct AddedTokenRecord: Decodable {
         case singleWord = "single_word"
     }
 
-    /// Refuses a token that would have to be looked for in another way than as plain text.
+    /// Refuses a token that cannot be matched as plain text.
     func check(file: String) throws(TokenizerError) {
         guard !content.isEmpty else {
             throw .malformed("\(file) has an added token without text.")

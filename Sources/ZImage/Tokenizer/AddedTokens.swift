@@ -1,10 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The tokens that stand outside the vocabulary's merges and are cut out of the raw text.
+/// Tokens outside the vocabulary's merges, which are split off the raw text.
 struct AddedTokens: Sendable {
     /// Ids by the token's text.
     let ids: [[UInt8]: Int32]
-    /// For each first byte the tokens that begin with it, longest first.
+    /// For each first byte, the tokens that begin with it, longest first.
     private let byFirstByte: [[(text: [UInt8], id: Int32)]]
 
     /// - Parameter ids: Ids by text; no text is empty.
@@ -15,12 +15,12 @@ struct AddedTokens: Sendable {
         byFirstByte = table.map { $0.sorted { $0.text.count > $1.text.count } }
     }
 
-    /// The id of the token with this text.
+    /// Returns the id of the token with this text.
     subscript(text: String) -> Int32? {
         ids[Array(text.utf8)]
     }
 
-    /// The longest token that begins at `index`.
+    /// Returns the longest token that begins at `index`.
     func match(_ bytes: borrowing Span<UInt8>, at index: Int) -> (length: Int, id: Int32)? {
         for (text, id) in byFirstByte[Int(bytes[index])] where text.count <= bytes.count - index {
             if text.indices.allSatisfy({ text[$0] == bytes[index + $0] }) {

@@ -1,14 +1,14 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The printable stand-ins that byte-level vocabularies write for the 256 byte values.
+/// The printable characters by which byte-level vocabularies represent the 256 byte values.
 ///
-/// Printable Latin-1 bytes stand for themselves; the other 68, in ascending order, are written as
+/// Printable Latin-1 bytes represent themselves; the other 68, in ascending order, are written as
 /// U+0100 and up. So a space reads `Ġ` and a newline `Ċ`.
 ///
 /// - Source: `byte_to_unicode` in OpenAI's GPT-2 `src/encoder.py`; the same table in every Qwen
 ///   vocabulary.
 enum ByteAlphabet {
-    /// The stand-in of each byte, by byte value.
+    /// The character of each byte, by byte value.
     static let scalars: [Unicode.Scalar] = {
         var next: UInt8 = 0
         return (0...255).map { (byte: UInt8) in
@@ -21,7 +21,7 @@ enum ByteAlphabet {
         }
     }()
 
-    /// The UTF-8 of a byte's stand-in.
+    /// Returns the UTF-8 of a byte's character.
     static func symbol(_ byte: UInt8) -> [UInt8] {
         Array(String(scalars[Int(byte)]).utf8)
     }

@@ -8,7 +8,7 @@
 /// - Source: Unicode Standard Annex #15; `CompositionTests` compares with the reference library
 ///   over every scalar.
 package enum Composition {
-    /// The composed form of a text.
+    /// Returns the composed form of a text.
     package static func composed(_ text: String) -> String {
         let bytes = Array(text.utf8)
         var output: [UInt8] = []
@@ -18,8 +18,8 @@ package enum Composition {
 
     /// Appends the composed form of `bytes[range]` to `output`.
     ///
-    /// Text without marks is copied. A run of unstable scalars is composed together with the one
-    /// stable scalar before it: nothing reaches across a stable one.
+    /// Text without marks is copied. A run of unstable scalars is composed together with the one stable
+    /// scalar before it: composition does not cross a stable scalar.
     ///
     /// - Complexity: O(n), and O(m log m) in the length m of a run of marks.
     static func append(
@@ -79,7 +79,7 @@ package enum Composition {
         var starter: Int?
         var lastClass: UInt8 = 0
         for (scalar, combining) in zip(scalars, classes) {
-            // A mark reaches the starter unless one of its own class or higher stands between.
+            // A mark composes with the starter unless one of its class or a higher one is between them.
             if let starter, starter == composed.count - 1 || lastClass < combining,
                 let composite = tables.composite(composed[starter], scalar)
             {
@@ -96,7 +96,7 @@ package enum Composition {
         }
     }
 
-    /// Sorts every stretch of marks by combining class and keeps the order within a class.
+    /// Sorts each run of marks by combining class, stably.
     private static func order(_ scalars: inout [UInt32], _ classes: inout [UInt8]) {
         var start = 0
         while start < classes.count {

@@ -4,13 +4,13 @@
 struct CompositionTables: Sendable {
     static let shared = CompositionTables()
 
-    /// Full canonical decompositions; Hangul syllables are left to `Hangul`.
+    /// Full canonical decompositions; for Hangul syllables see `Hangul`.
     let decompositions: [UInt32: [UInt32]]
     /// Combining classes other than zero.
     let classes: [UInt32: UInt8]
     /// Composites by `first << 32 | second`.
     let composites: [UInt64: UInt32]
-    /// The scalars that must not be passed over by a quick look: see `ScalarClass.unstable`.
+    /// Scalars that composition cannot skip: see `ScalarClass.unstable`.
     let unstableScalars: Set<UInt32>
 
     private init() {
@@ -32,7 +32,7 @@ struct CompositionTables: Sendable {
 
         var decompositions: [UInt32: [UInt32]] = [:]
         for composite in pairs.keys {
-            // The first half may be a composite itself, at most three deep.
+            // The first half can be a composite itself, at most three deep.
             var tail: [UInt32] = []
             var head = composite
             while let pair = pairs[head] {
@@ -61,7 +61,7 @@ struct CompositionTables: Sendable {
         unstableScalars = unstable
     }
 
-    /// What two scalars compose to, if they do.
+    /// Returns the composite of two scalars, if there is one.
     func composite(_ first: UInt32, _ second: UInt32) -> UInt32? {
         Hangul.composite(first, second) ?? composites[Self.key(first, second)]
     }
@@ -80,7 +80,7 @@ enum Hangul {
     static let trailing: ClosedRange<UInt32> = 0x11A8...0x11C2
     static let syllables: ClosedRange<UInt32> = 0xAC00...0xD7A3
 
-    /// Trailing consonants and the lack of one.
+    /// Trailing consonants, and none.
     private static let trailingCount: UInt32 = 28
 
     /// The two or three jamo of a syllable.

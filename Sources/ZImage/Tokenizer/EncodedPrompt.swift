@@ -1,12 +1,12 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// A prompt inside its chat template, as token ids.
+/// Token ids of a prompt in its chat template.
 public struct EncodedPrompt: Sendable, Equatable {
-    /// The ids that the text encoder sees; never padded.
+    /// The input of the text encoder; not padded.
     public let ids: [Int32]
-    /// How many ids the whole templated prompt has, before any were cut off.
+    /// Number of ids before truncation.
     public let fullLength: Int
 
-    /// Whether the end of the prompt, and the template's closing words with it, were cut off.
+    /// Whether the end of the prompt and of the template was cut off.
     public var truncated: Bool { fullLength > ids.count }
 }

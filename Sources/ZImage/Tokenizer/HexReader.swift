@@ -1,9 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Reads the hexadecimal words of `UnicodeTables`.
+/// Reads the hexadecimal numbers of `UnicodeTables`.
 ///
-/// The tables are text because that is a third of the size of array literals, compiles at once and
-/// is no harder to read. They are read once, when first needed.
+/// The tables are text because that is a third of the size of array literals and compiles faster. They
+/// are read once, when first needed.
 struct HexReader {
     private let bytes: [UInt8]
     private var position = 0
@@ -12,7 +12,7 @@ struct HexReader {
         bytes = Array(text.utf8)
     }
 
-    /// The next number, after any white space; `nil` at the end.
+    /// Reads the next number after white space; `nil` at the end.
     mutating func number() -> UInt32? {
         while position < bytes.count, bytes[position] <= 0x20 { position += 1 }
         var value: UInt32 = 0
@@ -31,14 +31,14 @@ struct HexReader {
         return position > start ? value : nil
     }
 
-    /// The next `first-last` or single number.
+    /// Reads the next `first-last` or single number.
     mutating func range() -> ClosedRange<UInt32>? {
         guard let first = number() else { return nil }
         guard consume("-"), let last = number() else { return first...first }
         return first...last
     }
 
-    /// Steps over one character if it comes next.
+    /// Consumes a character if it comes next.
     mutating func consume(_ character: Unicode.Scalar) -> Bool {
         guard position < bytes.count, bytes[position] == UInt8(ascii: character) else {
             return false

@@ -1,11 +1,11 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The merges that a long piece still has to do, earliest rank first and then leftmost.
+/// A heap of the pending merges of a long piece, earliest rank first, then leftmost.
 struct MergeHeap {
     /// `rank << 32 | place`, in heap order.
     private var entries: [UInt64] = []
 
-    /// Adds the merge of the pair at a place; `none` is not kept.
+    /// Adds the merge of the pair at a position; ignores `none`.
     mutating func push(_ merge: MergeTable.Merge, at place: Int) {
         guard merge != MergeTable.none else { return }
         let entry = merge & ~0xFFFF_FFFF | UInt64(place)
@@ -20,7 +20,7 @@ struct MergeHeap {
         entries[child] = entry
     }
 
-    /// Takes the first one out.
+    /// Removes and returns the first merge.
     mutating func pop() -> (rank: UInt64, place: Int)? {
         guard let first = entries.first, let last = entries.popLast() else { return nil }
         if !entries.isEmpty {

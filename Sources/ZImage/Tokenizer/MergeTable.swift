@@ -1,21 +1,21 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Which two tokens merge into which, and how early.
+/// Merges of two tokens, with their ranks.
 ///
-/// A table with open addressing and a hash of one multiplication, because encoding spends most of
+/// A hash table with open addressing and a hash of one multiplication, since encoding spends most of
 /// its time on this lookup.
 struct MergeTable: Sendable {
     /// A merge as `rank << 32 | id of the result`, so that a smaller one comes first.
     typealias Merge = UInt64
 
-    /// Stands for "these two do not merge"; later than any merge.
+    /// "These two do not merge"; later than any merge.
     static let none = Merge.max
 
     private var keys: [UInt64]
     private var merges: [Merge]
     private let mask: Int
 
-    /// An empty table with room for `capacity` merges.
+    /// Creates an empty table for `capacity` merges.
     init(capacity: Int) {
         var slots = 16
         while slots < capacity * 2 { slots *= 2 }
@@ -24,7 +24,7 @@ struct MergeTable: Sendable {
         mask = slots - 1
     }
 
-    /// Adds a merge; of two for the same pair the later one counts, as in the reference.
+    /// Adds a merge; of two for the same pair the later one is used, as in the reference.
     mutating func insert(_ left: Int32, _ right: Int32, rank: Int, result: Int32) {
         let key = Self.key(left, right)
         var slot = slot(key)
@@ -33,7 +33,7 @@ struct MergeTable: Sendable {
         merges[slot] = Merge(rank) << 32 | Merge(UInt32(bitPattern: result))
     }
 
-    /// The merge of two neighbours, or `none`.
+    /// Returns the merge of two neighbours, or `none`.
     @inline(__always)
     func find(_ left: Int32, _ right: Int32) -> Merge {
         let key = Self.key(left, right)
@@ -45,7 +45,7 @@ struct MergeTable: Sendable {
         return Self.none
     }
 
-    /// The token that a merge makes.
+    /// Returns the result of a merge.
     @inline(__always)
     static func result(_ merge: Merge) -> Int32 {
         Int32(truncatingIfNeeded: merge)

@@ -1,11 +1,11 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Turns pieces of one text into ids: bytes first, then the earliest merge, leftmost first, until
-/// none applies.
+/// Encodes pieces of one text to ids: bytes first, then the earliest merge, leftmost first, until none
+/// applies.
 ///
-/// One text, one encoder. Its cache and its work space need no lock and are gone with it.
+/// An encoder serves one text, so that its cache and workspace need no lock.
 struct PieceEncoder {
-    /// What has been encoded so far.
+    /// The ids of all pieces encoded so far.
     private(set) var ids: [Int32] = []
 
     private let byteIds: [Int32]
@@ -14,7 +14,7 @@ struct PieceEncoder {
     private var symbols: [Int32] = []
     private var pending: [MergeTable.Merge] = []
 
-    /// A piece that was met before, as where it stands in the text and where its ids stand.
+    /// A piece that was encoded before: its range in the text and the range of its ids.
     private struct CachedPiece {
         var start = 0
         var count = 0
@@ -22,16 +22,16 @@ struct PieceEncoder {
         var idCount = 0
     }
 
-    /// Longer pieces are seldom met twice.
+    /// Length of the longest cached piece; longer ones rarely repeat.
     private static let longestCached = 64
-    /// Up to this many bytes every pair is looked at again; beyond, a heap is kept.
+    /// Up to this many bytes all pairs are scanned for each merge; longer pieces use a heap.
     private static let longestScanned = 64
     private static let largestCache = 4096
 
     /// - Parameters:
     ///   - byteIds: The id of each single byte, by its value.
     ///   - merges: The merges of the vocabulary.
-    ///   - textLength: How many bytes are to be encoded; the cache is no larger than is of use.
+    ///   - textLength: Bytes of the text; bounds the size of the cache.
     init(byteIds: [Int32], merges: MergeTable, textLength: Int) {
         self.byteIds = byteIds
         self.merges = merges
@@ -49,7 +49,7 @@ struct PieceEncoder {
     /// Appends the ids of one piece.
     ///
     /// - Parameters:
-    ///   - piece: Where the piece stands; never empty.
+    ///   - piece: Range of the piece; not empty.
     ///   - text: The whole text, the same in every call.
     mutating func append(_ piece: Range<Int>, of text: borrowing Span<UInt8>) {
         guard piece.count > 1 else {
@@ -104,7 +104,7 @@ struct PieceEncoder {
         }
     }
 
-    /// Merges by looking for the earliest pair each time: quadratic, and without a heap to keep.
+    /// Merges by scanning for the earliest pair each time: quadratic, but without a heap.
     private mutating func mergeByScanning() {
         while true {
             var best = 0
@@ -123,8 +123,8 @@ struct PieceEncoder {
 
     /// Merges from a heap of pairs, so that a piece of a megabyte takes half a second and not a day.
     ///
-    /// Symbols stay where they are and are linked; an absorbed one has no pending merge. A heap
-    /// entry is stale, and passed over, when its rank is no longer that of the pair at its place.
+    /// Symbols are a linked list in place; an absorbed one has no pending merge. A heap entry is stale,
+    /// and skipped, when its rank is no longer that of the pair at its position.
     ///
     /// - Complexity: O(n log n).
     private mutating func mergeByHeap() {

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Cuts text into the pieces that byte-pair merges may not cross.
+/// Splits text into the pieces that byte-pair merges do not cross.
 ///
 /// Written by hand for one pattern, Qwen2's, whose first alternative that matches wins:
 ///
@@ -10,7 +10,7 @@
 ///      ?[^\s\p{L}\p{N}]+[\r\n]*           signs with at most one space before them
 ///     \s*[\r\n]+                          blanks up to the last line end of their run
 ///     \s+(?!\S)                           blanks but the last one before a word
-///     \s+                                 what is left of them
+///     \s+                                 the remaining blanks
 package enum PieceScanner {
     /// The pieces of a text.
     package static func pieces(of text: String) -> [String] {
@@ -25,17 +25,17 @@ package enum PieceScanner {
         return pieces
     }
 
-    /// The pattern as `tokenizer.json` has it; any other is refused.
+    /// The pattern in `tokenizer.json`; any other is refused.
     static let pattern =
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"#
         + #"|\s*[\r\n]+|\s+(?!\S)|\s+"#
 
-    /// Where the piece that begins at `start` ends.
+    /// Returns the end of the piece that begins at `start`.
     ///
     /// - Parameters:
     ///   - start: The first byte of a scalar, below `limit`.
     ///   - bytes: Valid UTF-8.
-    ///   - limit: The end of the text; nothing past it is looked at.
+    ///   - limit: The end of the text; nothing beyond it is read.
     /// - Returns: An index above `start` and at most `limit`.
     static func end(of start: Int, in bytes: borrowing Span<UInt8>, limit: Int) -> Int {
         let (first, length) = bytes.scalar(at: start)
@@ -63,7 +63,7 @@ package enum PieceScanner {
     private static let lineFeed: UInt32 = 0x0A
     private static let carriageReturn: UInt32 = 0x0D
 
-    /// The end of a run of letters.
+    /// Returns the end of a run of letters.
     private static func endOfLetters(
         _ bytes: borrowing Span<UInt8>,
         _ start: Int,
@@ -78,7 +78,7 @@ package enum PieceScanner {
         return index
     }
 
-    /// The end of a run of signs and of the line ends that follow it.
+    /// Returns the end of a run of signs and of the line ends that follow it.
     private static func endOfSigns(
         _ bytes: borrowing Span<UInt8>,
         _ start: Int,
@@ -96,7 +96,7 @@ package enum PieceScanner {
         return index
     }
 
-    /// The end of the piece that a run of white space begins with.
+    /// Returns the end of the piece at the start of a run of white space.
     private static func endOfBlanks(
         _ bytes: borrowing Span<UInt8>,
         _ start: Int,
@@ -113,11 +113,11 @@ package enum PieceScanner {
             if scalar == lineFeed || scalar == carriageReturn { afterLineEnd = index }
         }
         if let afterLineEnd { return afterLineEnd }
-        // Before a word the last blank is left to the next piece, unless it is the only one.
+        // Before a word, the last blank belongs to the next piece, unless it is the only one.
         return index == limit || last == start ? index : last
     }
 
-    /// The end of `'s`, `'t`, `'re`, `'ve`, `'m`, `'ll` or `'d` whose apostrophe ends at `start`.
+    /// Returns the end of `'s`, `'t`, `'re`, `'ve`, `'m`, `'ll` or `'d` whose apostrophe ends at `start`.
     private static func endOfContraction(
         _ bytes: borrowing Span<UInt8>,
         _ start: Int,
@@ -125,7 +125,7 @@ package enum PieceScanner {
     ) -> Int? {
         guard start < limit else { return nil }
         let first = bytes[start]
-        // Any other byte that the case bit turns into one of these letters is not a letter at all.
+        // Other bytes that the case bit turns into one of these letters are not letters.
         switch (first | 0x20, start + 1 < limit ? bytes[start + 1] | 0x20 : 0) {
         case (UInt8(ascii: "s"), _), (UInt8(ascii: "t"), _), (UInt8(ascii: "m"), _),
             (UInt8(ascii: "d"), _):

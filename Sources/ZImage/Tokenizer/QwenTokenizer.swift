@@ -4,12 +4,11 @@ public import Foundation
 
 /// The byte-level BPE tokenizer of the Qwen text encoders.
 ///
-/// It gives the ids that the Rust library `tokenizers` gives for the same files, bit for bit:
-/// added tokens are cut out of the raw text, what lies between is composed (NFC), split by the
-/// Qwen2 pattern and merged. No id is added before or after.
+/// Returns the same ids as the Rust library `tokenizers` for the same files: added tokens are split
+/// off the raw text, the text between them is normalised (NFC), split by the Qwen2 pattern and merged.
+/// No id is added before or after.
 ///
-/// A Swift string cannot hold a lone surrogate: what reads a prompt from JSON must have put U+FFFD
-/// in its place, or have refused it, before the prompt comes here.
+/// A Swift string cannot hold a lone surrogate: a JSON reader must replace it by U+FFFD or refuse it.
 ///
 /// ```swift
 /// let tokenizer = try QwenTokenizer(directory: model.appending(path: "tokenizer"))
@@ -33,7 +32,7 @@ public struct QwenTokenizer: Sendable {
     ///
     /// `tokenizer.json` is read if there is one, else `vocab.json` with `merges.txt`. Added tokens
     /// are those of `tokenizer.json` and of `tokenizer_config.json` together. A GGUF file of the text
-    /// encoder may stand in place of the folder.
+    /// encoder can take the place of the folder.
     ///
     /// - Parameter directory: The folder, or the GGUF file.
     /// - Throws: `TokenizerError` when a file is missing or malformed, or when it describes another
@@ -50,7 +49,7 @@ public struct QwenTokenizer: Sendable {
         composes = vocabulary.composes
     }
 
-    /// The ids of a text as it stands, without a template.
+    /// Encodes a text without a template.
     ///
     /// - Complexity: O(n log n) in the length of the longest piece between two splits.
     public func encode(_ text: String) -> [Int32] {
@@ -73,15 +72,15 @@ public struct QwenTokenizer: Sendable {
         return encoder.ids
     }
 
-    /// The ids of a prompt as the only message of a chat, cut off at the right.
+    /// Encodes a prompt as the only message of a chat and truncates it on the right.
     ///
-    /// The cut comes after the template is applied, as in the reference pipeline: a prompt that is
-    /// too long loses its tail and the words that close the template.
+    /// Truncation follows the template, as in the reference pipeline: a prompt that is too long loses
+    /// its end and the end of the template.
     ///
     /// - Parameters:
-    ///   - prompt: The user's words; not trimmed. Added tokens in it count as such.
-    ///   - maxLength: How many ids to keep at most.
-    /// - Returns: The ids that are left, without padding, and how many there were.
+    ///   - prompt: The prompt; not trimmed. Added tokens in it are encoded as such.
+    ///   - maxLength: Maximum number of ids.
+    /// - Returns: The remaining ids, without padding, and the number before truncation.
     public func encodePrompt(_ prompt: String, maxLength: Int = 512) -> EncodedPrompt {
         let ids = encode(Self.chat(prompt))
         return EncodedPrompt(ids: Array(ids.prefix(max(0, maxLength))), fullLength: ids.count)
@@ -93,13 +92,13 @@ public struct QwenTokenizer: Sendable {
         "<|im_start|>user\n" + prompt + "<|im_end|>\n<|im_start|>assistant\n"
     }
 
-    /// A stretch of a prepared text.
+    /// A part of a prepared text.
     private enum Section {
         case added(Int32)
         case text(Range<Int>)
     }
 
-    /// Cuts out the added tokens and composes what lies between them.
+    /// Splits off the added tokens and normalises the text between them.
     private func prepare(_ raw: [UInt8]) -> (bytes: [UInt8], sections: [Section]) {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(raw.count)

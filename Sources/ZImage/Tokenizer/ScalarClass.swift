@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// What the split pattern and NFC ask about one scalar.
+/// Properties of a scalar that the split pattern and NFC need.
 struct ScalarClass: OptionSet, Sendable {
     let rawValue: UInt8
 
@@ -10,7 +10,7 @@ struct ScalarClass: OptionSet, Sendable {
     static let number = ScalarClass(rawValue: 2)
     /// Matched by `\s`.
     static let space = ScalarClass(rawValue: 4)
-    /// NFC may replace it, move it, or join it to what stands before.
+    /// NFC can replace it, reorder it, or compose it with the preceding scalar.
     static let unstable = ScalarClass(rawValue: 8)
 
     /// The class of a scalar.
@@ -22,7 +22,7 @@ struct ScalarClass: OptionSet, Sendable {
     /// No scalar from here on is in any class; the script that makes the tables checks this.
     private static let tableEnd: UInt32 = 0x34000
 
-    /// One byte a scalar, so that the scanner's question is a single load; 208 KiB.
+    /// One byte for each scalar, so that a lookup is a single load; 208 KiB.
     private static let table: [ScalarClass] = {
         var table = [ScalarClass](repeating: [], count: Int(tableEnd))
         let classes: [(ScalarClass, String)] = [

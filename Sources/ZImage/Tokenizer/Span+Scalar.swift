@@ -1,9 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension Span<UInt8> {
-    /// The scalar that starts at an index of valid UTF-8, and its length in bytes.
+    /// Returns the scalar at an index of valid UTF-8, and its length in bytes.
     ///
-    /// Everything that comes here was a Swift string, so it is never ill-formed.
+    /// All texts come from Swift strings, so they are well-formed.
     @inline(__always)
     func scalar(at index: Int) -> (value: UInt32, length: Int) {
         let lead = UInt32(self[index])

@@ -1,23 +1,22 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The ids of a vocabulary by the bytes of each token's text; used while loading only.
+/// The ids of a vocabulary by the bytes of each token's text; used for loading only.
 ///
-/// Bytes and not strings: Swift takes canonically equivalent strings for equal, and must normalise
-/// them to hash them.
+/// Keys are bytes: canonically equivalent Swift strings are equal, and hashing normalises them.
 struct TokenIndex {
     private var arena: [UInt8] = []
     private var entries: [(start: Int, count: Int, id: Int32)] = []
-    /// Each token's number with its hash, which spares a look at most texts that differ.
+    /// The number of each token with its hash, so that different texts are rarely compared.
     private var slots: [(hash: UInt32, entry: Int32)]
 
     init() {
         slots = Array(repeating: (0, -1), count: 1024)
     }
 
-    /// How many tokens there are.
+    /// Number of tokens.
     var count: Int { entries.count }
 
-    /// Adds a token; `false` if its text is there already.
+    /// Adds a token; returns `false` if its text exists already.
     mutating func insert(_ text: [UInt8], id: Int32) -> Bool {
         if entries.count * 2 >= slots.count { grow() }
         let hash = Self.hash(text)
@@ -29,13 +28,13 @@ struct TokenIndex {
         return true
     }
 
-    /// The id of a token.
+    /// Returns the id of a token.
     func find(_ text: [UInt8]) -> Int32? {
         let entry = slots[slot(text, Self.hash(text))].entry
         return entry < 0 ? nil : entries[Int(entry)].id
     }
 
-    /// The slot that holds a text, or the free one where it belongs.
+    /// Returns the slot of a text, or the free slot where it can be inserted.
     private func slot(_ text: [UInt8], _ hash: UInt32) -> Int {
         let mask = slots.count - 1
         var slot = Int(hash) & mask

@@ -4,7 +4,7 @@ import Foundation
 
 /// A normaliser, pre-tokenizer or post-processor as `tokenizer.json` describes it.
 ///
-/// Only looked at to refuse what this tokenizer would not do in the same way.
+/// Read only to refuse components that this tokenizer does not implement.
 struct TokenizerComponent: Decodable {
     let type: String
     let normalizers: [TokenizerComponent]?
@@ -17,7 +17,7 @@ struct TokenizerComponent: Decodable {
     let useRegex: Bool?
     let specialTokens: [String: Ignored]?
 
-    /// A value whose presence is all that counts.
+    /// A value of which only the presence matters.
     struct Ignored: Decodable {
         init(from decoder: any Decoder) {}
     }
@@ -29,7 +29,7 @@ struct TokenizerComponent: Decodable {
         case specialTokens = "special_tokens"
     }
 
-    /// Whether a `normalizer` composes; one that does anything else is refused.
+    /// Returns whether a `normalizer` composes (NFC); refuses any other.
     static func composes(_ normalizer: TokenizerComponent?) throws(TokenizerError) -> Bool {
         guard let normalizer else { return false }
         switch normalizer.type {
@@ -48,7 +48,7 @@ struct TokenizerComponent: Decodable {
         }
     }
 
-    /// Refuses every `pre_tokenizer` but Qwen2's.
+    /// Refuses any `pre_tokenizer` except Qwen2's.
     static func checkSplit(_ component: TokenizerComponent?) throws(TokenizerError) {
         let expected = "expected Qwen2's Split followed by ByteLevel"
         guard let component else {

@@ -1,14 +1,14 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// What went wrong while reading a tokenizer's files.
+/// An error while reading a tokenizer's files.
 public struct TokenizerError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Coarse reason; switch on this.
     public enum Code: Sendable {
-        /// A folder or a file that the tokenizer needs is not there.
+        /// A required folder or file does not exist.
         case notFound
-        /// A file is there, but what it holds is not a byte-level BPE vocabulary.
+        /// A file does not contain a byte-level BPE vocabulary.
         case malformed
-        /// A file is well formed and asks for something that this tokenizer does not do.
+        /// A file requires something that this tokenizer does not support.
         case unsupported
     }
 
@@ -16,7 +16,7 @@ public struct TokenizerError: Error, Sendable, Equatable, CustomStringConvertibl
     public let code: Code
     /// One sentence: which file, what was expected, what was found.
     public let message: String
-    /// What the reader can do, or `nil`.
+    /// What the user can do, or `nil`.
     public let remedy: String?
 
     /// The message and the remedy, in one line.
@@ -48,7 +48,7 @@ public struct TokenizerError: Error, Sendable, Equatable, CustomStringConvertibl
         )
     }
 
-    /// A message that quotes a file stays one line, and not a long one, whatever the file holds.
+    /// Returns a message as one line of bounded length, whatever it quotes from a file.
     private static func oneLine(_ message: String) -> String {
         let limit = 400
         let line = String(

@@ -19,12 +19,12 @@ struct TokenizerFiles {
         self.directory = directory
     }
 
-    /// No tokenizer comes near this; a file beyond it is not one.
+    /// Largest file that is read; tokenizers are far smaller.
     private static let largestFileMiB = 512
 
-    /// The bytes of a file, or `nil` when there is none.
+    /// Returns the bytes of a file, or `nil` if it does not exist.
     func read(_ name: String) throws(TokenizerError) -> [UInt8]? {
-        // Caches of model hubs hold links, whose own attributes are of no interest.
+        // Caches of model hubs contain symbolic links: read the attributes of the target.
         let file = directory.appending(path: name).resolvingSymlinksInPath()
         let path = file.path(percentEncoded: false)
         guard FileManager.default.fileExists(atPath: path) else { return nil }

@@ -3,13 +3,13 @@
 import Foundation
 import ModelFiles
 
-/// What a tokenizer's files say, checked and ready to encode with.
+/// The checked content of a tokenizer's files.
 struct Vocabulary {
     /// The id of each single byte, by its value.
     let byteIds: [Int32]
     let merges: MergeTable
     let addedTokens: AddedTokens
-    /// Whether text is brought into NFC.
+    /// Whether text is normalised to NFC.
     let composes: Bool
     /// One more than the largest id.
     let idBound: Int

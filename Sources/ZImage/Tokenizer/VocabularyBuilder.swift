@@ -3,7 +3,7 @@
 import Foundation
 import ModelFiles
 
-/// Collects tokens and merges from a tokenizer's files and checks that they fit together.
+/// Collects tokens and merges from a tokenizer's files and checks that they are consistent.
 struct VocabularyBuilder {
     private var index = TokenIndex()
     /// Whether each id belongs to a token.
@@ -12,7 +12,7 @@ struct VocabularyBuilder {
     private var added: [[UInt8]: Int32] = [:]
     private var composes = true
 
-    /// Ids index the text encoder's embedding; one beyond this is a damaged file.
+    /// Ids index the text encoder's embedding; a larger one means a damaged file.
     private static let largestId = 1 << 24
 
     // MARK: - vocab.json and merges.txt
@@ -40,7 +40,7 @@ struct VocabularyBuilder {
 
     // MARK: - tokenizer.json
 
-    /// Reads the newer file, which holds everything.
+    /// Reads the newer file, which contains everything.
     init(tokenizer bytes: [UInt8]) throws(TokenizerError) {
         let file = "tokenizer.json"
         var scanner = JSONScanner(bytes, file: file)
@@ -150,7 +150,7 @@ struct VocabularyBuilder {
 
     // MARK: - GGUF
 
-    /// Reads the lists that a GGUF file holds beside a text encoder's weights.
+    /// Reads the lists that a GGUF file has beside a text encoder's weights.
     init(gguf url: URL) throws(TokenizerError) {
         let file: GGUFFile
         do { file = try GGUFFile(url: url) } catch { throw .malformed(error.description) }
@@ -170,17 +170,17 @@ struct VocabularyBuilder {
             throw .malformed(
                 "\(name) has no whole tokenizer, expected tokens, their types and merges.")
         }
-        // Control tokens and those that were added stand outside the merges.
+        // Control tokens and added tokens are not part of the merges.
         let isAdded = types.map { $0 == 3 || $0 == 4 }
         for (number, text) in tokens.enumerated() where !isAdded[number] {
             let id = try Self.checked(number, text, name)
-            guard index.insert(text, id: id), take(id) else {
+            guard index.insert(text, id: id), reserve(id) else {
                 throw .malformed("\(name) has the token '\(Self.shown(text))' twice.")
             }
         }
         for (number, text) in tokens.enumerated() where isAdded[number] {
             let id = try Self.checked(number, text, name)
-            guard !text.isEmpty, added[text] == nil, index.find(text) == nil, take(id) else {
+            guard !text.isEmpty, added[text] == nil, index.find(text) == nil, reserve(id) else {
                 throw .malformed("\(name) has the token '\(Self.shown(text))' twice.")
             }
             added[text] = id
@@ -191,7 +191,7 @@ struct VocabularyBuilder {
         }
     }
 
-    // MARK: - What the files share
+    // MARK: - Shared by all files
 
     /// Reads an object of ids by token.
     private mutating func readVocabulary(
@@ -204,7 +204,7 @@ struct VocabularyBuilder {
             guard index.insert(scanner.text, id: id) else {
                 throw .malformed("\(file) has the token '\(Self.shown(scanner.text))' twice.")
             }
-            guard take(id) else {
+            guard reserve(id) else {
                 throw .malformed(
                     "\(file) gives id \(id) to '\(Self.shown(scanner.text))' and to another token."
                 )
@@ -261,7 +261,7 @@ struct VocabularyBuilder {
         }
     }
 
-    /// Adds one token; the same one may come from two files.
+    /// Adds one token; two files can contain the same one.
     private mutating func add(
         _ record: AddedTokenRecord,
         id number: Int,
@@ -276,13 +276,13 @@ struct VocabularyBuilder {
                     "\(file) gives id \(id) to '\(record.content)', which has id \(known) already."
                 )
             }
-        } else if !take(id) {
+        } else if !reserve(id) {
             throw .malformed("\(file) gives id \(id) to '\(record.content)' and to another token.")
         }
         added[text] = id
     }
 
-    /// The finished vocabulary.
+    /// Returns the finished vocabulary.
     ///
     /// - Throws: `TokenizerError.Code.malformed` when a byte or a token of the chat template has no
     ///   id.
@@ -313,8 +313,8 @@ struct VocabularyBuilder {
         )
     }
 
-    /// Marks an id as used; `false` if it was.
-    private mutating func take(_ id: Int32) -> Bool {
+    /// Marks an id as used; returns `false` if it was used before.
+    private mutating func reserve(_ id: Int32) -> Bool {
         let id = Int(id)
         if id >= isTaken.count {
             isTaken += Array(repeating: false, count: id + 1 - isTaken.count)
@@ -336,7 +336,7 @@ struct VocabularyBuilder {
         return Int32(id)
     }
 
-    /// A token's text for a message: one line and not long.
+    /// Returns a token's text for a message: one line of bounded length.
     private static func shown(_ text: [UInt8]) -> String {
         let text = String(decoding: text.prefix(60), as: UTF8.self)
         return text.debugDescription.dropFirst().dropLast() + ""
@@ -356,7 +356,7 @@ struct VocabularyBuilder {
         }
     }
 
-    /// What a decoding error says, in words that fit into a sentence.
+    /// Returns the reason of a decoding error as a clause.
     private static func reason(_ error: DecodingError) -> String {
         func path(_ context: DecodingError.Context) -> String {
             let names = context.codingPath.map { $0.intValue.map(String.init) ?? $0.stringValue }
