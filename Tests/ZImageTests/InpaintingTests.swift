@@ -7,7 +7,7 @@ import Tensors
 import Testing
 import ZImage
 
-/// Masks: what is black stays, what is white is drawn as without a mask. The steps between are compared
+/// Masks: black is kept, white is generated as without a mask. The steps between are compared
 /// with diffusers in `Tests/parity/inpaint_parity.py`.
 @Suite struct InpaintingTests {
     private func input(mask: RGBImage?, strength: Double) throws -> PipelineInput {
@@ -44,18 +44,18 @@ import ZImage
         }
         let half = try RGBImage(width: 48, height: 32, pixels: pixels)
         let mixed = try latents(input(mask: half, strength: 0.7), pipeline)
-        var (drawn, same) = (0, 0)
+        var (changed, same) = (0, 0)
         for index in mixed.indices {
             if index % 6 < 3 {
-                drawn += mixed[index] != kept[index] ? 1 : 0
+                changed += mixed[index] != kept[index] ? 1 : 0
             } else {
                 same += mixed[index] == kept[index] ? 1 : 0
             }
         }
-        #expect(same == mixed.count / 2 && drawn > mixed.count * 2 / 5)
+        #expect(same == mixed.count / 2 && changed > mixed.count * 2 / 5)
     }
 
-    @Test("a mask without a picture") func alone() throws {
+    @Test("a mask without a source image") func alone() throws {
         let pipeline = try ReferenceCase.named("plain/\(#require(Self.run))").pipeline(.f32)
         var input = try input(
             mask: try RGBImage(width: 8, height: 8, filledWith: (0, 0, 0)), strength: 1)

@@ -21,7 +21,7 @@ struct OperationCountTests {
             TransformerConfig().operations(tokens: 1088, feedForward: 10_240) == 403_219_415_040)
     }
 
-    @Test("a step has the blocks that the picture goes through")
+    @Test("a step counts the blocks of the image and of the joint sequence")
     func step() {
         let config = TransformerConfig(
             dim: 64, layers: 3, refinerLayers: 2, heads: 4, axesDims: [4, 6, 6])

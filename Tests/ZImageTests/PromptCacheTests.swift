@@ -7,7 +7,7 @@ import Tensors
 import Testing
 import ZImage
 
-/// Captions are kept by bytes, found by prompt and model, and change no picture.
+/// Captions are cached up to a limit in bytes, by prompt and model, and change no image.
 @Suite("The prompt cache")
 struct PromptCacheTests {
     /// A caption of 32 tokens of the embedded model.
@@ -27,7 +27,7 @@ struct PromptCacheTests {
             prompt: prompt, width: 64, height: 64, steps: 1, guidanceScale: guidance, seed: 3)
     }
 
-    @Test("a picture has the same bytes with it, from it and without it")
+    @Test("an image has the same bytes from a miss, from a hit and without the cache")
     func bytes() throws {
         let cache = PromptCache<CPUBackend>()
         let cached = try pipeline(cache)
@@ -38,7 +38,7 @@ struct PromptCacheTests {
             #expect(try cached.generate(input("a red apple", guidance: guidance)) == expected)
         }
         #expect(plain.promptCache == nil)
-        // The second pair of pictures adds the empty negative prompt.
+        // The second pair of images adds the empty negative prompt.
         #expect(cache.info.hits == 4)
         #expect(cache.info.misses == 2)
         #expect(cache.info.entries == 2)

@@ -5,7 +5,7 @@ import Tensors
 import Testing
 import ZImage
 
-/// What the transformer leaves out or keeps between steps changes no bit of its output.
+/// Rows that the transformer skips and tables that it caches change no bit of its output.
 @Suite("Shortcuts of the transformer")
 struct TransformerShortcutTests {
     private typealias Model = Transformer<CPUBackend>
@@ -34,7 +34,7 @@ struct TransformerShortcutTests {
     }
 
     // An observer sees every row of the last block; without one, captions and padding end before it.
-    @Test("rows that nobody sees", arguments: Precision.allCases)
+    @Test("rows that are not part of the output", arguments: Precision.allCases)
     func lastBlock(_ precision: Precision) throws {
         let model = try model("emoji-nano/apple", precision)
         let batch = [

@@ -8,7 +8,7 @@ import Tensors
 import Testing
 import ZImage
 
-/// A picture from packed weights on the disk is the one from weights in memory.
+/// An image from packed weights on disk equals the image from weights in memory.
 @Suite("Packed weights on the disk")
 struct WeightCacheTests {
     private func folder() -> URL {

@@ -7,7 +7,7 @@ import Tensors
 import Testing
 import ZImage
 
-/// A picture is the same to the bit alone, in a ragged batch, and on any number of threads.
+/// An image is the same to the bit alone, in a ragged batch, and on any number of threads.
 @Suite("Batches change nothing")
 struct BatchTests {
     private func inputs() -> [PipelineInput] {
@@ -47,10 +47,10 @@ struct BatchTests {
             }
             running.removeAll { $0.1.isFinished }
         }
-        for index in inputs.indices { #expect(done[index] == alone[index], "picture \(index)") }
+        for index in inputs.indices { #expect(done[index] == alone[index], "image \(index)") }
     }
 
-    @Test("a value that is not finite ends its picture with layer and step")
+    @Test("a value that is not finite is an error that names layer and step")
     func notFinite() throws {
         let pipeline = try ReferenceCase.named("emoji-nano/apple").pipeline(.f32)
         var bad = PipelineInput(prompt: "a cat", width: 128, height: 128, steps: 4, seed: 7)
@@ -64,7 +64,7 @@ struct BatchTests {
         #expect(error?.layer == "transformer noise_refiner.0")
     }
 
-    @Test("previews sharpen towards the picture")
+    @Test("previews converge to the image")
     func previews() throws {
         let pipeline = try ReferenceCase.named("emoji-nano/apple").pipeline(.f32)
         var batch = [try pipeline.begin(inputs()[0])]

@@ -5,7 +5,7 @@ import ModelFiles
 import Tensors
 import Testing
 
-/// The generator draws what torch draws.
+/// The generator draws the same numbers as torch.
 @Suite("Noise is torch's")
 struct NoiseTests {
     private static let file = URL(filePath: #filePath)

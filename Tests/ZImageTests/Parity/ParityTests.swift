@@ -7,10 +7,10 @@ import Testing
 import ZImage
 
 /// Whole runs and single stages against what diffusers and transformers computed.
-@Suite("Same pictures as the reference")
+@Suite("Same images as the reference")
 struct ParityTests {
     @Test(
-        "whole runs in f32: ids, features, every latent, the picture", arguments: ReferenceCase.all)
+        "whole runs in f32: ids, features, every latent, the image", arguments: ReferenceCase.all)
     func wholeRun(_ item: ReferenceCase) throws {
         try compareRun(item, try item.pipeline(.f32))
     }
@@ -70,7 +70,7 @@ struct ParityTests {
         var errors: [String: Float] = [:]
         func compare(_ name: String, _ values: CPUValues) {
             guard let want = try? goldens.floats("trace." + name) else { return }
-            // The reference's embedded picture has no padding yet.
+            // The reference's embedded image is not padded yet.
             let got = Array(device.download(values).prefix(want.count))
             errors[name] = relativeError(got, want)
         }

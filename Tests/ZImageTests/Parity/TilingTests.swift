@@ -6,7 +6,7 @@ import Tensors
 import Testing
 import ZImage
 
-/// Large pictures are worked on in tiles, blended as the reference blends them.
+/// Large images are decoded and encoded in tiles, blended as in the reference.
 @Suite("Tiles blend as the reference's do")
 struct TilingTests {
     private static let folder = URL(filePath: #filePath)
@@ -50,7 +50,7 @@ struct TilingTests {
         #expect(error <= Tolerance.f32, "\(error)")
     }
 
-    @Test("pictures below the limit are not divided")
+    @Test("images below the limit are not divided")
     func limit() throws {
         let model = try ModelDirectory(url: Self.folder.appending(path: "released"))
         let tiling = Tiling(config: model.autoencoderConfig)
