@@ -56,7 +56,7 @@ package struct EngineBenchmark {
                     2 * tokens * depth * columns
                 ) {
                     if layout == .gated {
-                        _ = device.gatedProduct(operand, weights)
+                        _ = device.swiglu(operand, weights)
                     } else {
                         _ = device.product(operand, weights, adding: nil)
                     }

@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 /// What one adapter changes in a weight matrix, which stays as it is: `y = x · W` becomes
-/// `y + scale * (gain * y + x · up · down + x · dense + bias)`.
+/// `y + scale * (gain * y + x · up · down + x · fullRank + bias)`.
 ///
 /// Output features are counted over the matrix's parts, one below the other.
 public struct AdapterSource: Sendable {
@@ -37,7 +37,7 @@ public struct AdapterSource: Sendable {
     /// One factor an output feature.
     public var gain: [Float]?
     /// `[outputs, depth]`, for changes that are not thin.
-    public var dense: [Float]?
+    public var fullRank: [Float]?
     /// One summand an output feature.
     public var bias: [Float]?
 

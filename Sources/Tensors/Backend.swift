@@ -54,18 +54,18 @@ public protocol Backend: AnyObject, Sendable {
 
     /// Converts activations for a product of the given precision.
     func operand(_ x: Values, precision: Precision) -> Operand
-    /// `a · weights + sides + bias (+ residual)`; sides add to the rows that they name, in order.
+    /// `a · weights + adapters + bias (+ residual)`; adapters add to the rows that they name, in order.
     func product(
-        _ a: Operand, _ weights: Weights, sides: [AdapterRun<Self>], adding residual: Values?
+        _ a: Operand, _ weights: Weights, adapters: [AdapterRun<Self>], adding residual: Values?
     ) -> Values
-    /// `silu(a · gate) * (a · up)` for weights of layout `.gated`, sides added before `silu`.
-    func gatedProduct(_ a: Operand, _ weights: Weights, sides: [AdapterRun<Self>]) -> Operand
+    /// `silu(a · gate) * (a · up)` for weights of layout `.gated`, adapters added before `silu`.
+    func swiglu(_ a: Operand, _ weights: Weights, adapters: [AdapterRun<Self>]) -> Operand
     /// Convolution of a picture `[height * width, channels]`, which is normed first if asked for.
     ///
     /// With `reusing`, the result may take the memory of `residual`, or of `input` where there is
     /// none: that one is not to be used any more.
     func convolve(
-        _ input: Values, norm: PictureNorm<Self>?, _ weights: Weights,
+        _ input: Values, norm: GroupNorm<Self>?, _ weights: Weights,
         geometry: ConvolutionGeometry, adding residual: Values?, reusing: Bool
     ) -> Values
     /// Softmax attention within each sequence, for the first tokens of each: as many as its range in
@@ -89,13 +89,13 @@ public protocol Backend: AnyObject, Sendable {
         _ y: Values, to x: Values, weight: Vector, epsilon: Float,
         gate: ModulationSlice<Self>?, segments: Segments)
     /// Group norm over a picture `[pixels, channels]`.
-    func groupNorm(_ x: Values, _ norm: PictureNorm<Self>, precision: Precision) -> Operand
+    func groupNorm(_ x: Values, _ norm: GroupNorm<Self>, precision: Precision) -> Operand
     /// `x / (1 + e^-x)` in place.
     func silu(_ x: Values)
     /// 0 in place of negative numbers.
     func relu(_ x: Values)
     /// `limit * tanh(x / limit)` in place.
-    func squash(_ x: Values, limit: Float)
+    func tanhLimit(_ x: Values, limit: Float)
     /// Hyperbolic tangent of some columns in place.
     func tanh(_ x: Values, columns: Range<Int>)
 
@@ -124,12 +124,12 @@ public enum NormKind: Sendable {
 extension Backend {
     /// `a · weights + bias (+ residual)`.
     public func product(_ a: Operand, _ weights: Weights, adding residual: Values?) -> Values {
-        product(a, weights, sides: [], adding: residual)
+        product(a, weights, adapters: [], adding: residual)
     }
 
     /// `silu(a · gate) * (a · up)` for weights of layout `.gated`.
-    public func gatedProduct(_ a: Operand, _ weights: Weights) -> Operand {
-        gatedProduct(a, weights, sides: [])
+    public func swiglu(_ a: Operand, _ weights: Weights) -> Operand {
+        swiglu(a, weights, adapters: [])
     }
 
     /// Softmax attention within each sequence.
@@ -141,7 +141,7 @@ extension Backend {
 }
 
 /// A group norm over all pixels of a picture, and SiLU after it if asked for.
-public struct PictureNorm<Device: Backend>: Sendable {
+public struct GroupNorm<Device: Backend>: Sendable {
     /// Groups of neighbouring channels that are normed together.
     public let groups: Int
     /// One factor a channel.

@@ -10,7 +10,7 @@ public final class CPUAdapter: @unchecked Sendable {
     struct LowRank {
         let down: CPUWeights
         let up: UnsafeMutableRawPointer
-        let table: UnsafeMutablePointer<ink_side_panel>
+        let table: UnsafeMutablePointer<ink_adapter_panel>
         let precision: Precision
         let bytes: Int
     }
@@ -21,19 +21,19 @@ public final class CPUAdapter: @unchecked Sendable {
     let panelRows: Int
     let lowRank: LowRank?
     let gain: CPUVector?
-    let dense: CPUWeights?
+    let fullRank: CPUWeights?
     let bias: CPUVector?
 
     init(
         columns: Int, depth: Int, panelRows: Int, lowRank: LowRank?, gain: CPUVector?,
-        dense: CPUWeights?, bias: CPUVector?
+        fullRank: CPUWeights?, bias: CPUVector?
     ) {
         self.columns = columns
         self.depth = depth
         self.panelRows = panelRows
         self.lowRank = lowRank
         self.gain = gain
-        self.dense = dense
+        self.fullRank = fullRank
         self.bias = bias
     }
 
@@ -44,7 +44,7 @@ public final class CPUAdapter: @unchecked Sendable {
 
     /// Memory taken.
     package var bytes: Int {
-        (lowRank.map { $0.bytes + $0.down.bytes } ?? 0) + (dense?.bytes ?? 0)
+        (lowRank.map { $0.bytes + $0.down.bytes } ?? 0) + (fullRank?.bytes ?? 0)
             + (gain == nil ? 0 : panelRows * 4) + (bias == nil ? 0 : panelRows * 4)
     }
 }
@@ -57,10 +57,10 @@ extension CPUBackend {
     public func makeAdapter(_ source: AdapterSource, precision: Precision) -> CPUAdapter {
         let order = panelOrder(parts: source.parts, isGated: source.layout == .gated)
         func spread(_ numbers: [Float]) -> [Float] { order.map { $0 < 0 ? 0 : numbers[$0] } }
-        var dense: CPUWeights?
-        if let numbers = source.dense {
+        var fullRank: CPUWeights?
+        if let numbers = source.fullRank {
             let depth = source.depth
-            precondition(numbers.count == source.parts.reduce(0, +) * depth, "dense change")
+            precondition(numbers.count == source.parts.reduce(0, +) * depth, "full-rank change")
             var rows: [Float] = []
             rows.reserveCapacity(order.count * depth)
             for index in order {
@@ -70,7 +70,7 @@ extension CPUBackend {
                     rows += numbers[(index * depth)..<((index + 1) * depth)]
                 }
             }
-            dense = makeWeights(
+            fullRank = makeWeights(
                 MatrixSource(
                     [StoredRows(rows, rows: order.count, depth: depth)],
                     bias: source.bias.map(spread)), precision: precision)
@@ -79,8 +79,8 @@ extension CPUBackend {
             columns: source.parts.reduce(0, +), depth: source.depth, panelRows: order.count,
             lowRank: source.lowRank.isEmpty
                 ? nil : makeLowRank(source, order: order, precision: precision),
-            gain: source.gain.map { makeVector(spread($0)) }, dense: dense,
-            bias: dense == nil ? source.bias.map { makeVector(spread($0)) } : nil)
+            gain: source.gain.map { makeVector(spread($0)) }, fullRank: fullRank,
+            bias: fullRank == nil ? source.bias.map { makeVector(spread($0)) } : nil)
     }
 
     /// Output feature of each column of the panels, as `makeWeights` lays them out; -1 for padding.
@@ -103,14 +103,14 @@ extension CPUBackend {
     }
 
     /// bf16 where that is how the product's factors are rounded, or finer than they are.
-    private func sidePrecision(_ precision: Precision) -> Precision {
+    private func adapterPrecision(_ precision: Precision) -> Precision {
         precision == .int8 ? (kernels.pointee.native_bf16 != 0 ? .bf16 : .f32) : precision
     }
 
     private func makeLowRank(
         _ source: AdapterSource, order: [Int], precision: Precision
     ) -> CPUAdapter.LowRank {
-        let side = sidePrecision(precision)
+        let factorPrecision = adapterPrecision(precision)
         // Every thin matrix has ranks of its own; two of them share a word in bf16.
         var starts: [Int] = []
         var total = 0
@@ -145,30 +145,30 @@ extension CPUBackend {
             }
             ranges.append(range ?? 0..<0)
         }
-        let packed = packUp(up, rowLength: total, ranges: ranges, precision: side)
+        let packed = packUp(up, rowLength: total, ranges: ranges, precision: factorPrecision)
         return CPUAdapter.LowRank(
             down: makeWeights(
                 MatrixSource([StoredRows(down, rows: total, depth: source.depth)]),
                 precision: precision),
-            up: packed.up, table: packed.table, precision: side, bytes: packed.bytes)
+            up: packed.up, table: packed.table, precision: factorPrecision, bytes: packed.bytes)
     }
 
     /// Panels of `up`, each of the ranks that it has; `up` is `[columns, rowLength]`.
     private func packUp(
         _ up: [Float], rowLength: Int, ranges: [Range<Int>], precision: Precision
-    ) -> (up: UnsafeMutableRawPointer, table: UnsafeMutablePointer<ink_side_panel>, bytes: Int) {
+    ) -> (up: UnsafeMutableRawPointer, table: UnsafeMutablePointer<ink_adapter_panel>, bytes: Int) {
         let width = 2 * lanes
         let pair = precision == .bf16 ? 2 : 1
         let words = ranges.reduce(0) { $0 + $1.count / pair * width }
         let bytes = max(64, words * 4)
         let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-        let table = UnsafeMutablePointer<ink_side_panel>.allocate(capacity: max(1, ranges.count))
+        let table = UnsafeMutablePointer<ink_adapter_panel>.allocate(capacity: max(1, ranges.count))
         var offset = 0
         up.withUnsafeBufferPointer { numbers in
             guard let base = numbers.baseAddress else { return }
             for (panel, range) in ranges.enumerated() {
                 (table + panel).initialize(
-                    to: ink_side_panel(
+                    to: ink_adapter_panel(
                         offset: UInt32(offset), first: UInt32(range.lowerBound / pair),
                         steps: UInt32(range.count / pair)))
                 if range.isEmpty { continue }

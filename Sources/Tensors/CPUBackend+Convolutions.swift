@@ -3,8 +3,8 @@
 import CKernels
 
 extension CPUBackend {
-    /// Channels from which on a convolution of squares pays.
-    static let squareDepth = 16
+    /// Fewest input channels for which Winograd's F(2x2, 3x3) is faster than the direct convolution.
+    static let winogradDepth = 16
     /// Bytes of a picture that are converted for a product at a time.
     private static let bandBytes = 16 << 20
 
@@ -22,17 +22,17 @@ extension CPUBackend {
 
     /// See `Backend`.
     public func convolve(
-        _ input: CPUValues, norm: PictureNorm<CPUBackend>?, _ weights: CPUWeights,
+        _ input: CPUValues, norm: GroupNorm<CPUBackend>?, _ weights: CPUWeights,
         geometry: ConvolutionGeometry, adding residual: CPUValues?, reusing: Bool
     ) -> CPUValues {
         let matrix = weights.matrix
         let rows = geometry.outputHeight * geometry.outputWidth
-        let isSquares = matrix.taps == 16
+        let isWinograd = matrix.taps == 16
         precondition(
             input.rows == geometry.height * geometry.width && input.columns == matrix.depth
                 && matrix.precision != INK_INT8 && input.columns <= 4096, "convolution shapes")
         precondition(
-            isSquares
+            isWinograd
                 ? geometry.kernel == 3 && geometry.stride == 1 && geometry.padding == 1
                 : matrix.taps == geometry.kernel * geometry.kernel, "convolution kernel")
         if let residual {
@@ -46,24 +46,24 @@ extension CPUBackend {
         {
             room = input.buffer
         }
-        return isSquares
-            ? squares(input, factors, matrix, geometry, residual, in: room)
+        return isWinograd
+            ? winograd(input, factors, matrix, geometry, residual, in: room)
             : direct(input, factors, matrix, geometry, residual, in: room)
     }
 
-    private func squares(
+    private func winograd(
         _ input: CPUValues, _ factors: ChannelFactors?, _ matrix: ink_matrix,
         _ geometry: ConvolutionGeometry, _ residual: CPUValues?, in room: PooledBuffer?
     ) -> CPUValues {
         let upsample: Int32 = geometry.upsample ? 1 : 0
-        let tasks = ink_squares_tasks(geometry.height, geometry.width, upsample)
+        let tasks = ink_winograd_split(geometry.height, geometry.width, upsample)
         let result = CPUValues(
             rows: geometry.outputHeight * geometry.outputWidth, columns: matrix.columns, pool: pool,
             sumBlocks: tasks.count, in: room)
         let scratch = PooledBuffer(
-            bytes: kernels.pointee.squares_scratch(Int32(threads), matrix.depth, matrix.precision),
+            bytes: kernels.pointee.winograd_scratch(Int32(threads), matrix.depth, matrix.precision),
             pool: pool)
-        var call = ink_squares(
+        var call = ink_winograd(
             x: input.pointer, height: geometry.height, width: geometry.width,
             factor: factors.map { UnsafePointer($0.factor) },
             shift: factors.map { UnsafePointer($0.shift) }, silu: factors?.silu == true ? 1 : 0,
@@ -71,7 +71,7 @@ extension CPUBackend {
             residual: residual.map { UnsafePointer($0.pointer) }, out: result.pointer,
             sums: result.sums?.address.assumingMemoryBound(to: Float.self),
             scratch: scratch.address)
-        kernels.pointee.squares(workers, &call)
+        kernels.pointee.winograd(workers, &call)
         return result
     }
 
@@ -113,7 +113,7 @@ extension CPUBackend {
 
     /// See `Backend`.
     public func groupNorm(
-        _ x: CPUValues, _ norm: PictureNorm<CPUBackend>, precision: Precision
+        _ x: CPUValues, _ norm: GroupNorm<CPUBackend>, precision: Precision
     ) -> CPUOperand {
         precondition(precision != .int8, "groupNorm feeds convolutions, which are not in int8")
         return operand(x, rows: 0..<x.rows, factors(of: x, norm), precision)
@@ -139,7 +139,7 @@ extension CPUBackend {
         return result
     }
 
-    private func factors(of x: CPUValues, _ norm: PictureNorm<CPUBackend>) -> ChannelFactors {
+    private func factors(of x: CPUValues, _ norm: GroupNorm<CPUBackend>) -> ChannelFactors {
         let channels = x.columns
         precondition(
             norm.weight.count == channels && norm.bias.count == channels

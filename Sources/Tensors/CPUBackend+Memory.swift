@@ -50,8 +50,8 @@ extension CPUBackend {
             "int8 weights of depth \(depth) with \(taps) taps")
         // Mixed storage types are rare (a merged LoRA beside stored rows): bring all to f32.
         var parts = source.parts
-        if source.layout == .dense, taps == 9, depth >= Self.squareDepth {
-            parts = parts.map(\.squares)
+        if source.layout == .winograd3x3, taps == 9, depth >= Self.winogradDepth {
+            parts = parts.map(\.winogradWeights)
             taps = 16
         } else if parts.contains(where: { $0.dtype != first.dtype }) {
             parts = parts.map { StoredRows($0.floats(), rows: $0.rows, depth: depth, taps: taps) }
@@ -114,12 +114,12 @@ extension CPUBackend {
 }
 
 extension StoredRows {
-    /// 3 x 3 kernels as the 16 sums each that convolutions of squares multiply by.
-    fileprivate var squares: StoredRows {
+    /// 3 x 3 kernels transformed for Winograd's F(2x2, 3x3): 4 x 4 weights each.
+    fileprivate var winogradWeights: StoredRows {
         let kernels = floats()
         let count = rows * depth
         let sums = [Float](unsafeUninitializedCapacity: count * 16) { buffer, filled in
-            if let start = buffer.baseAddress { ink_square_weights(kernels, count, start) }
+            if let start = buffer.baseAddress { ink_winograd_weights(kernels, count, start) }
             filled = count * 16
         }
         return StoredRows(sums, rows: rows, depth: depth, taps: 16)

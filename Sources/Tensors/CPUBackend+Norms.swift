@@ -81,7 +81,7 @@ extension CPUBackend {
     }
 
     /// See `Backend`.
-    public func squash(_ x: CPUValues, limit: Float) {
+    public func tanhLimit(_ x: CPUValues, limit: Float) {
         for index in 0..<(x.rows * x.columns) {
             x.pointer[index] = limit * tanhf(x.pointer[index] / limit)
         }

@@ -33,7 +33,7 @@ extension CPUBackend {
 
     /// See `Backend`.
     public func product(
-        _ a: CPUOperand, _ weights: CPUWeights, sides: [AdapterRun<CPUBackend>],
+        _ a: CPUOperand, _ weights: CPUWeights, adapters: [AdapterRun<CPUBackend>],
         adding residual: CPUValues?
     ) -> CPUValues {
         check(a, weights)
@@ -47,14 +47,14 @@ extension CPUBackend {
             residual: residual.map { UnsafePointer($0.pointer) }, residual_stride: weights.columns,
             out: ink_output(
                 data: result.buffer.address, stride: weights.columns, precision: INK_F32),
-            sides: nil, side_count: 0)
-        run(&call, a, weights, sides)
+            adapters: nil, adapter_count: 0)
+        run(&call, a, weights, adapters)
         return result
     }
 
     /// See `Backend`.
-    public func gatedProduct(
-        _ a: CPUOperand, _ weights: CPUWeights, sides: [AdapterRun<CPUBackend>]
+    public func swiglu(
+        _ a: CPUOperand, _ weights: CPUWeights, adapters: [AdapterRun<CPUBackend>]
     ) -> CPUOperand {
         check(a, weights)
         precondition(weights.isGated, "gated product with plain weights")
@@ -64,8 +64,8 @@ extension CPUBackend {
             precision: a.precision == .int8 ? .bf16 : a.precision, pool: pool)
         var call = ink_product(
             a: a.input, rows: a.rows, b: weights.matrix, gated: 1, residual: nil,
-            residual_stride: 0, out: result.output, sides: nil, side_count: 0)
-        run(&call, a, weights, sides)
+            residual_stride: 0, out: result.output, adapters: nil, adapter_count: 0)
+        run(&call, a, weights, adapters)
         return a.precision == .int8 ? quantised(result) : result
     }
 

@@ -66,14 +66,16 @@ private final class FloatBox: @unchecked Sendable {
 /// What a backend turns into its own form of a weight matrix.
 public struct MatrixSource: Sendable {
     /// How the parts become columns of the product.
-    public enum Layout: Sendable {
+    ///
+    /// The raw value is the name in files of packed weights.
+    public enum Layout: String, Sendable {
         /// One below the other: the product's columns are the parts' rows in order.
         case stacked
         /// Two parts of equal height: the product yields `silu(first) * second`.
         case gated
-        /// As `stacked`, of 3 x 3 kernels that move one pixel at a time: a device may store what takes
-        /// fewer products.
-        case dense
+        /// As `stacked`, for 3 x 3 convolutions of stride 1, which a device may compute by Winograd's
+        /// F(2x2, 3x3).
+        case winograd3x3 = "dense"
     }
 
     /// Stored matrices of equal depth.

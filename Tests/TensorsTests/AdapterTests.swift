@@ -37,7 +37,7 @@ struct AdapterTests {
             }, layout: form.layout)
     }
 
-    /// An adapter of every kind that the number asks for: bit 0 thin, 1 gain, 2 dense, 3 bias.
+    /// An adapter of every kind that the number asks for: bit 0 thin, 1 gain, 2 fullRank, 3 bias.
     private func adapter(_ kinds: Int, _ form: Form, seed: UInt64) -> AdapterSource {
         var source = AdapterSource(parts: form.parts, depth: Self.depth, layout: form.layout)
         if kinds & 1 != 0 {
@@ -56,7 +56,7 @@ struct AdapterTests {
             }
         }
         if kinds & 2 != 0 { source.gain = numbers(form.outputs, seed: seed + 11) }
-        if kinds & 4 != 0 { source.dense = numbers(form.outputs * Self.depth, seed: seed + 12) }
+        if kinds & 4 != 0 { source.fullRank = numbers(form.outputs * Self.depth, seed: seed + 12) }
         if kinds & 8 != 0 { source.bias = numbers(form.outputs, seed: seed + 13) }
         return source
     }
@@ -71,7 +71,7 @@ struct AdapterTests {
         let x = backend.upload(
             Array(input[(rows.lowerBound * Self.depth)..<(rows.upperBound * Self.depth)]),
             rows: rows.count, columns: Self.depth)
-        let sides = runs.map {
+        let adapters = runs.map {
             AdapterRun<CPUBackend>(
                 rows: $0.rows,
                 adapter: backend.makeAdapter(
@@ -81,9 +81,9 @@ struct AdapterTests {
         let matrix = backend.makeWeights(weights(form), precision: precision)
         let a = backend.operand(x, precision: precision)
         guard form.layout == .gated else {
-            return backend.download(backend.product(a, matrix, sides: sides, adding: nil))
+            return backend.download(backend.product(a, matrix, adapters: adapters, adding: nil))
         }
-        let result = backend.gatedProduct(a, matrix, sides: sides)
+        let result = backend.swiglu(a, matrix, adapters: adapters)
         var unit = [Float](repeating: 0, count: 50 * 50)
         for index in 0..<50 { unit[index * 51] = 1 }
         return backend.download(
@@ -146,7 +146,7 @@ struct AdapterTests {
                             change += Double(part.up[at]) * dot(part.down, rank * Self.depth)
                         }
                     }
-                    change += dot(source.dense ?? [], output * Self.depth)
+                    change += dot(source.fullRank ?? [], output * Self.depth)
                     change += Double(source.bias?[output] ?? 0)
                     want += 0.5 * change
                 }

@@ -110,7 +110,7 @@ struct KernelTests {
 
     @Test(
         "gated products", arguments: Variant.all, [(1, 3, 5), (14, 40, 50), (30, 64, 170)])
-    func gatedProduct(_ variant: Variant, _ size: (Int, Int, Int)) throws {
+    func swiglu(_ variant: Variant, _ size: (Int, Int, Int)) throws {
         let (rows, depth, width) = size
         let pair = try Pair(variant)
         pair.compare(variant.rounded(20)) { backend in
@@ -122,7 +122,7 @@ struct KernelTests {
                 MatrixSource(parts, layout: .gated), precision: variant.precision)
             let a = backend.upload(numbers(rows * depth, seed: 7), rows: rows, columns: depth)
             return read(
-                backend.gatedProduct(
+                backend.swiglu(
                     backend.operand(a, precision: variant.precision), weights), backend)
         }
     }
@@ -141,10 +141,12 @@ struct KernelTests {
         ])
     func convolution(_ variant: Variant, _ geometry: ConvolutionGeometry) throws {
         let pair = try Pair(variant)
-        for layout in [MatrixSource.Layout.stacked, .dense] {
+        for layout in [MatrixSource.Layout.stacked, .winograd3x3] {
             for (channels, columns) in [(19, 37), (66, 3), (3, 33)] {
                 for normed in [false, true] {
-                    if layout == .dense, geometry.kernel == 1 || geometry.stride == 2 { continue }
+                    if layout == .winograd3x3, geometry.kernel == 1 || geometry.stride == 2 {
+                        continue
+                    }
                     // Normed inputs are rounded to bf16 after arithmetic that the twin does in f64.
                     pair.compare(normed ? variant.rounded(40) : 20) { backend in
                         let convolution = Filter(
@@ -192,15 +194,15 @@ struct KernelTests {
 
     private func norm(
         _ channels: Int, _ groups: Int, _ backend: CPUBackend
-    ) -> PictureNorm<CPUBackend> {
-        PictureNorm(
+    ) -> GroupNorm<CPUBackend> {
+        GroupNorm(
             groups: groups, weight: backend.makeVector(numbers(channels, seed: 25)),
             bias: backend.makeVector(numbers(channels, seed: 26)), epsilon: 1e-6, silu: true)
     }
 
     @Test(
-        "fewer products, the same convolution", arguments: Variant.convolving, [false, true])
-    func squares(_ variant: Variant, _ upsample: Bool) throws {
+        "Winograd convolutions agree with direct ones", arguments: Variant.convolving, [false, true])
+    func winograd(_ variant: Variant, _ upsample: Bool) throws {
         let fast = try variant.backend()
         let exact = try CPUBackend(referenceFor: fast.lanes, precision: .f32)
         let geometry = ConvolutionGeometry(height: 33, width: 50, upsample: upsample)
@@ -209,7 +211,7 @@ struct KernelTests {
         }
         let want = exact.download(run(filter(.stacked), exact))
         // bf16 loses about 4 dB against 9 products a pixel: 49 and 53.
-        let noise = signalToNoise(fast.download(run(filter(.dense), fast)), want)
+        let noise = signalToNoise(fast.download(run(filter(.winograd3x3), fast)), want)
         #expect(noise > (variant.precision == .bf16 ? 47 : 120), "\(noise) dB")
     }
 
@@ -245,7 +247,8 @@ struct KernelTests {
             ConvolutionGeometry(height: 21, width: 33, upsample: true),
         ] {
             let summed = run(
-                Filter(channels: 20, columns: 36, geometry: geometry, layout: .dense, groups: 0),
+                Filter(
+                    channels: 20, columns: 36, geometry: geometry, layout: .winograd3x3, groups: 0),
                 backend)
             // The same numbers, without sums.
             let plain = backend.upload(
@@ -268,7 +271,7 @@ struct KernelTests {
                 let filter = Filter(
                     channels: 24, columns: 36,
                     geometry: ConvolutionGeometry(
-                        height: height, width: width, upsample: upsample), layout: .dense,
+                        height: height, width: width, upsample: upsample), layout: .winograd3x3,
                     groups: 4)
                 func result(_ threads: Int) throws -> [UInt32] {
                     let backend = try variant.backend(threads: threads)

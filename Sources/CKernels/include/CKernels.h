@@ -97,16 +97,16 @@ typedef struct ink_output {
 } ink_output;
 
 /// Where the low-rank columns of one panel lie.
-typedef struct ink_side_panel {
+typedef struct ink_adapter_panel {
     uint32_t offset;  // of its first step in `panels`, in words of 4 bytes
     uint32_t first;   // the row's word that its first step reads
     uint32_t steps;   // words; 0 where an adapter leaves the panel's columns alone
-} ink_side_panel;
+} ink_adapter_panel;
 
 /// What one adapter adds to some rows of a product:
 ///   scale * gain * (a * b) + t * panels + scale * addend
 /// Columns are those of the product's panels, in their order.
-typedef struct ink_side {
+typedef struct ink_adapter {
     size_t first, count;  // rows of the product
     float scale;          // of `gain` and `addend`; that of `t` is in its numbers
     const float *_Nullable gain;    // [whole panels], or NULL
@@ -115,8 +115,8 @@ typedef struct ink_side {
     ink_operand t;                  // [count, rank]
     ink_precision precision;        // of `t` and `panels`: f32 or bf16
     const void *_Nullable panels;
-    const ink_side_panel *_Nullable table;  // one for each panel of the product, or NULL
-} ink_side;
+    const ink_adapter_panel *_Nullable table;  // one for each panel of the product, or NULL
+} ink_adapter;
 
 typedef struct ink_product {
     ink_operand a;  // [rows, depth]
@@ -127,8 +127,8 @@ typedef struct ink_product {
     const float *_Nullable residual;  // added to the result when not NULL (not with `gated`)
     size_t residual_stride;
     ink_output out;  // f32 values, or an operand when `gated`
-    const ink_side *_Nullable sides;  // added before the bias, in this order
-    size_t side_count;
+    const ink_adapter *_Nullable adapters;  // added before the bias, in this order
+    size_t adapter_count;
 } ink_product;
 
 typedef struct ink_convolution {
@@ -144,28 +144,28 @@ typedef struct ink_convolution {
     float *_Nonnull out;              // [out_height * out_width, columns]
 } ink_convolution;
 
-/// A 3 x 3 convolution of stride 1, two by two outputs at a time; see template/squares.h.
-typedef struct ink_squares {
+/// A 3 x 3 convolution of stride 1 by Winograd's F(2x2, 3x3); see template/winograd.h.
+typedef struct ink_winograd {
     const float *_Nonnull x;  // [height * width, depth]
     size_t height, width;
     const float *_Nullable factor;  // [depth]; the input is x * factor + shift, or x where NULL
     const float *_Nullable shift;
     int silu;            // then SiLU
     int upsample;        // 1: the input is read as if enlarged twofold by nearest neighbour
-    ink_matrix weights;  // taps = 16, as made by ink_square_weights
+    ink_matrix weights;  // taps = 16, as made by ink_winograd_weights
     const float *_Nullable residual;  // [output pixels, columns]
     float *_Nonnull out;              // [output pixels, columns]
     float *_Nullable sums;  // [tasks, 2, columns]: each task's outputs and their squares, added up
-    void *_Nonnull scratch; // squares_scratch bytes, 64-byte aligned
-} ink_squares;
+    void *_Nonnull scratch; // winograd_scratch bytes, 64-byte aligned
+} ink_winograd;
 
-/// How the squares of a picture are divided; depends on nothing but its size.
-typedef struct ink_square_tasks {
-    size_t rows, columns;  // squares of the picture
-    size_t high, wide;     // squares of a task
+/// Division of an image's 2 x 2 output tiles into tasks; depends on the image's size alone.
+typedef struct ink_winograd_tasks {
+    size_t rows, columns;  // tiles of the image
+    size_t high, wide;     // tiles of a task
     size_t across;         // tasks side by side
     size_t count;
-} ink_square_tasks;
+} ink_winograd_tasks;
 
 typedef struct ink_attention {
     const float *_Nonnull q;  // [tokens, ..] rows of `stride`, head h at h * head_dim
@@ -233,7 +233,7 @@ typedef struct ink_group_norm {
     const float *_Nonnull weight;
     const float *_Nonnull bias;
     float epsilon;
-    const float *_Nullable sums;  // [blocks, 2, channels] as in ink_squares, or NULL
+    const float *_Nullable sums;  // [blocks, 2, channels] as in ink_winograd, or NULL
     size_t blocks;
     float *_Nonnull factor;  // [channels]: out = x * factor + shift
     float *_Nonnull shift;
@@ -271,7 +271,7 @@ typedef struct ink_kernels {
     void (*_Nonnull pack_int8)(ink_pool *_Nonnull, const ink_pack *_Nonnull);
     void (*_Nonnull product)(ink_pool *_Nonnull, const ink_product *_Nonnull);
     void (*_Nonnull convolve)(ink_pool *_Nonnull, const ink_convolution *_Nonnull);
-    void (*_Nonnull squares)(ink_pool *_Nonnull, const ink_squares *_Nonnull);
+    void (*_Nonnull winograd)(ink_pool *_Nonnull, const ink_winograd *_Nonnull);
     void (*_Nonnull attend)(ink_pool *_Nonnull, const ink_attention *_Nonnull);
     void (*_Nonnull head_norm)(ink_pool *_Nonnull, const ink_head_norm *_Nonnull);
     void (*_Nonnull norm)(ink_pool *_Nonnull, const ink_norm *_Nonnull);
@@ -286,8 +286,8 @@ typedef struct ink_kernels {
     size_t (*_Nonnull attention_scratch)(int threads, size_t tokens, size_t segments, size_t heads,
                                          size_t kv_heads, size_t head_dim,
                                          ink_precision precision);
-    /// Bytes of scratch memory that `squares` needs.
-    size_t (*_Nonnull squares_scratch)(int threads, size_t depth, ink_precision precision);
+    /// Bytes of scratch memory that `winograd` needs.
+    size_t (*_Nonnull winograd_scratch)(int threads, size_t depth, ink_precision precision);
 } ink_kernels;
 
 /// The best variant that this CPU runs.
@@ -304,9 +304,9 @@ void ink_pack_rows(ink_pool *_Nonnull pool, const ink_pack *_Nonnull pack);
 /// Bytes of scratch memory that `group_norm` needs.
 size_t ink_group_norm_scratch(size_t pixels, size_t channels);
 
-ink_square_tasks ink_squares_tasks(size_t height, size_t width, int upsample);
-/// Turns `count` kernels of 3 x 3 numbers into the 16 sums each that `squares` multiplies by.
-void ink_square_weights(const float *_Nonnull kernels, size_t count, float *_Nonnull out);
+ink_winograd_tasks ink_winograd_split(size_t height, size_t width, int upsample);
+/// Transforms `count` kernels of 3 x 3 weights to the 4 x 4 weights that `winograd` multiplies by.
+void ink_winograd_weights(const float *_Nonnull kernels, size_t count, float *_Nonnull out);
 
 /// Converts stored numbers to f32. Exact for every source but F64.
 void ink_to_f32(const void *_Nonnull source, ink_source type, size_t count, float *_Nonnull out);

@@ -19,11 +19,11 @@ typedef struct {
     ink_output out;
     size_t columns;
     int gated;
-    const ink_side *sides;
-    size_t side_count;
+    const ink_adapter *adapters;
+    size_t adapter_count;
 } tile_finish;
 
-#include "side.h"
+#include "adapter.h"
 
 // Sums are indexed by constants wherever they are touched: then they stay in registers from the first
 // step to the last store. What is rare or long works on a copy in memory.
@@ -43,14 +43,14 @@ AI void finish_tile(const int mr, const ink_precision precision, const tile_fini
             sum[r][1] = __builtin_convertvector((vi)sum[r][1], vf) * (s1 * own);
         }
     }
-    if (f->side_count) {
+    if (f->adapter_count) {
         vf copy[ROWS][2];
         UNROLLED
         for (int r = 0; r < mr; r++) {
             copy[r][0] = sum[r][0];
             copy[r][1] = sum[r][1];
         }
-        add_sides(f->sides, f->side_count, row, (size_t)mr, panel, copy);
+        add_adapters(f->adapters, f->adapter_count, row, (size_t)mr, panel, copy);
         UNROLLED
         for (int r = 0; r < mr; r++) {
             sum[r][0] = copy[r][0];
@@ -240,7 +240,7 @@ static void kernel_product(ink_pool *pool, const ink_product *p) {
     product_plan plan = {
         .p = p,
         .finish = {&p->b, &p->a, p->b.bias, p->residual, p->residual_stride, p->out, p->b.columns,
-                   p->gated, p->sides, p->side_count},
+                   p->gated, p->adapters, p->adapter_count},
         .panels = (p->b.columns + PANEL - 1) / PANEL,
     };
     plan_tasks(&plan, ink_pool_threads(pool));

@@ -60,15 +60,15 @@ static void NAME(pack_int8)(ink_pool *pool, const ink_pack *p) {
 }
 
 // What adapters make of one finished sum.
-static float NAME(with_sides)(const ink_product *p, size_t row, size_t column, float y) {
+static float NAME(with_adapters)(const ink_product *p, size_t row, size_t column, float y) {
     size_t width = 2 * INK_LANES, panel = column / width, lane = column % width;
     double gain = 1, sum = 0;
-    for (size_t i = 0; i < p->side_count; i++) {
-        const ink_side *s = &p->sides[i];
+    for (size_t i = 0; i < p->adapter_count; i++) {
+        const ink_adapter *s = &p->adapters[i];
         if (row < s->first || row >= s->first + s->count) continue;
         if (s->gain) gain += (double)s->scale * (double)s->gain[column];
         if (s->table) {
-            ink_side_panel at = s->table[panel];
+            ink_adapter_panel at = s->table[panel];
             int pairs = s->precision == INK_BF16 ? 2 : 1;
             const char *start = (const char *)s->panels + 4 * (size_t)at.offset;
             for (size_t k = 0; k < (size_t)pairs * at.steps; k++) {
@@ -98,8 +98,8 @@ static void NAME(product)(ink_pool *pool, const ink_product *p) {
                 size_t gate = c / lanes * 2 * lanes + c % lanes, up = gate + lanes;
                 float g = NAME(dot)(&p->a, row, &p->b, gate, 0);
                 float u = NAME(dot)(&p->a, row, &p->b, up, 0);
-                g = NAME(with_sides)(p, row, gate, g);
-                u = NAME(with_sides)(p, row, up, u);
+                g = NAME(with_adapters)(p, row, gate, g);
+                u = NAME(with_adapters)(p, row, up, u);
                 if (p->b.bias) {
                     g += p->b.bias[gate];
                     u += p->b.bias[up];
@@ -110,7 +110,7 @@ static void NAME(product)(ink_pool *pool, const ink_product *p) {
             continue;
         }
         for (size_t c = 0; c < p->b.columns; c++) {
-            float y = NAME(with_sides)(p, row, c, NAME(dot)(&p->a, row, &p->b, c, 0));
+            float y = NAME(with_adapters)(p, row, c, NAME(dot)(&p->a, row, &p->b, c, 0));
             if (p->b.bias) y += p->b.bias[c];
             if (p->residual) y += p->residual[row * p->residual_stride + c];
             put(&p->out, row, c, y);
@@ -141,18 +141,18 @@ static void NAME(convolve)(ink_pool *pool, const ink_convolution *p) {
             }
 }
 
-static void NAME(squares)(ink_pool *pool, const ink_squares *p) {
+static void NAME(winograd)(ink_pool *pool, const ink_winograd *p) {
     (void)pool;
     // A' has rows (1 1 1 0) and (0 1 -1 -1).
     static const double signs[2][4] = {{1, 1, 1, 0}, {0, 1, -1, -1}};
-    ink_square_tasks tasks = ink_squares_tasks(p->height, p->width, p->upsample);
+    ink_winograd_tasks tasks = ink_winograd_split(p->height, p->width, p->upsample);
     size_t height = p->height << p->upsample, width = p->width << p->upsample;
     size_t depth = p->weights.depth, columns = p->weights.columns;
     float *inputs = malloc(depth * 16 * sizeof *inputs);
     if (p->sums) memset(p->sums, 0, tasks.count * 2 * columns * sizeof *p->sums);
-    for (size_t square = 0; inputs && square < tasks.rows * tasks.columns; square++) {
-        size_t row = square / tasks.columns, column = square % tasks.columns;
-        for (size_t k = 0; k < depth; k++) square_transform(p, row, column, k, inputs + 16 * k);
+    for (size_t tile = 0; inputs && tile < tasks.rows * tasks.columns; tile++) {
+        size_t row = tile / tasks.columns, column = tile % tasks.columns;
+        for (size_t k = 0; k < depth; k++) winograd_transform(p, row, column, k, inputs + 16 * k);
         for (size_t c = 0; c < columns; c++) {
             double m[16];
             for (size_t i = 0; i < 16; i++) {
@@ -181,7 +181,7 @@ static void NAME(squares)(ink_pool *pool, const ink_squares *p) {
     free(inputs);
 }
 
-static size_t NAME(squares_scratch)(int threads, size_t depth, ink_precision precision) {
+static size_t NAME(winograd_scratch)(int threads, size_t depth, ink_precision precision) {
     (void)threads, (void)depth, (void)precision;
     return 64;
 }
@@ -200,7 +200,7 @@ static const ink_kernels NAME(table) = {
     .pack_int8 = NAME(pack_int8),
     .product = NAME(product),
     .convolve = NAME(convolve),
-    .squares = NAME(squares),
+    .winograd = NAME(winograd),
     .attend = reference_attend,
     .head_norm = reference_head_norm,
     .norm = reference_norm,
@@ -211,5 +211,5 @@ static const ink_kernels NAME(table) = {
     .silu = reference_silu,
     .spin = reference_spin,
     .attention_scratch = NAME(attention_scratch),
-    .squares_scratch = NAME(squares_scratch),
+    .winograd_scratch = NAME(winograd_scratch),
 };

@@ -14,7 +14,7 @@
 #include "product.h"
 #include "convolution.h"
 #include "attention.h"
-#include "squares.h"
+#include "winograd.h"
 #include "norm.h"
 
 static const ink_kernels variant_table = {
@@ -25,7 +25,7 @@ static const ink_kernels variant_table = {
     .pack_int8 = kernel_pack_int8,
     .product = kernel_product,
     .convolve = kernel_convolve,
-    .squares = kernel_squares,
+    .winograd = kernel_winograd,
     .attend = kernel_attend,
     .head_norm = kernel_head_norm,
     .norm = kernel_norm,
@@ -36,7 +36,7 @@ static const ink_kernels variant_table = {
     .silu = kernel_silu,
     .spin = kernel_spin,
     .attention_scratch = kernel_attention_scratch,
-    .squares_scratch = kernel_squares_scratch,
+    .winograd_scratch = kernel_winograd_scratch,
 };
 
 const ink_kernels *INK_VARIANT(void) { return &variant_table; }

@@ -20,7 +20,7 @@ struct Convolution<Device: Backend>: Sendable {
     ///
     /// With a stride of 2 padded below and to the right only: output (y, x) reads from (2y, 2x) on.
     func callAsFunction(
-        _ x: FeatureMap<Device>, norm: PictureNorm<Device>? = nil, upsample: Bool = false,
+        _ x: FeatureMap<Device>, norm: GroupNorm<Device>? = nil, upsample: Bool = false,
         adding residual: Device.Values? = nil, reusing: Bool = false
     ) -> FeatureMap<Device> {
         let geometry = ConvolutionGeometry(
@@ -50,7 +50,7 @@ struct NormedConvolutionSpec: Sendable {
 
 /// Group norm and SiLU, then a 3 x 3 convolution.
 struct NormedConvolution<Device: Backend>: Sendable {
-    private let norm: PictureNorm<Device>
+    private let norm: GroupNorm<Device>
     private let convolution: Convolution<Device>
 
     init(_ spec: NormedConvolutionSpec, groups: Int, loader: WeightLoader<Device>) throws {

@@ -27,7 +27,7 @@ struct PixelAttentionSpec: Sendable {
 /// Attention of all pixels to all pixels, with one head of the full width.
 struct PixelAttention<Device: Backend>: Sendable {
     private let device: Device
-    private let norm: PictureNorm<Device>
+    private let norm: GroupNorm<Device>
     private let qkv: Linear<Device>
     private let output: Linear<Device>
     private let channels: Int

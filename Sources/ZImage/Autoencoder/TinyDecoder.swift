@@ -97,7 +97,7 @@ package final class TinyDecoder<Device: Backend>: Sendable {
         let rows = latents.pixelRows
         var (height, width) = (latents.height, latents.width)
         var x = device.upload(rows, rows: height * width, columns: latents.channels)
-        device.squash(x, limit: 3)
+        device.tanhLimit(x, limit: 3)
         func convolve(
             _ x: Device.Values, _ weights: Device.Weights, upsample: Bool = false,
             adding residual: Device.Values? = nil

@@ -27,7 +27,7 @@ struct ConvolutionSpec: Sendable {
     }
 
     /// How the kernel is packed.
-    var layout: MatrixSource.Layout { kernel == 3 && stride == 1 ? .dense : .stacked }
+    var layout: MatrixSource.Layout { kernel == 3 && stride == 1 ? .winograd3x3 : .stacked }
 
     /// Operations for `pixels` outputs: two for each multiply-add of the definition, of which a
     /// device may need fewer.

@@ -98,7 +98,7 @@ extension AdapterSource {
             return all
         }
         gain = spread(change.gain, gain, width: 1)
-        dense = spread(change.fullRank, dense, width: depth)
+        fullRank = spread(change.fullRank, fullRank, width: depth)
         bias = spread(change.bias, bias, width: 1)
     }
 }

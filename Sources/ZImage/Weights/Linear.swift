@@ -21,13 +21,13 @@ struct Linear<Device: Backend>: Sendable {
         _ x: Device.Operand, _ segments: Segments, _ adapters: AdapterBatch<Device>,
         adding residual: Device.Values? = nil
     ) -> Device.Values {
-        device.product(x, weights, sides: adapters.runs(for: key, segments), adding: residual)
+        device.product(x, weights, adapters: adapters.runs(for: key, segments), adding: residual)
     }
 
     /// Returns `silu(x · gate) * (x · up)` of a layer with layout `.gated`.
     func swiglu(
         _ x: Device.Operand, _ segments: Segments, _ adapters: AdapterBatch<Device>
     ) -> Device.Operand {
-        device.gatedProduct(x, weights, sides: adapters.runs(for: key, segments))
+        device.swiglu(x, weights, adapters: adapters.runs(for: key, segments))
     }
 }

@@ -76,8 +76,8 @@ struct WeightLoader<Device: Backend>: Sendable {
     }
 
     /// Loads the parameters of a group norm; epsilon is 1e-6 throughout the autoencoder.
-    func groupNorm(_ spec: GroupNormSpec, groups: Int, silu: Bool) throws -> PictureNorm<Device> {
-        PictureNorm(
+    func groupNorm(_ spec: GroupNormSpec, groups: Int, silu: Bool) throws -> GroupNorm<Device> {
+        GroupNorm(
             groups: groups, weight: try vector(spec.weight), bias: try vector(spec.bias),
             epsilon: 1e-6, silu: silu)
     }

@@ -1,23 +1,23 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// What is the same for all variants of template/squares.h.
+// What is the same for all variants of template/winograd.h.
 
 #include "CKernels.h"
 
 // Small pictures: smaller tasks, so that several threads have work.
-ink_square_tasks ink_squares_tasks(size_t height, size_t width, int upsample) {
-    ink_square_tasks t;
+ink_winograd_tasks ink_winograd_split(size_t height, size_t width, int upsample) {
+    ink_winograd_tasks t;
     t.rows = upsample ? height : (height + 1) / 2;
     t.columns = upsample ? width : (width + 1) / 2;
-    size_t squares = t.rows * t.columns;
-    t.high = squares >= 768 ? 6 : 3;
-    t.wide = squares >= 192 ? 8 : 4;
+    size_t tiles = t.rows * t.columns;
+    t.high = tiles >= 768 ? 6 : 3;
+    t.wide = tiles >= 192 ? 8 : 4;
     t.across = (t.columns + t.wide - 1) / t.wide;
     t.count = (t.rows + t.high - 1) / t.high * t.across;
     return t;
 }
 
-void ink_square_weights(const float *kernels, size_t count, float *out) {
+void ink_winograd_weights(const float *kernels, size_t count, float *out) {
     for (size_t i = 0; i < count; i++, kernels += 9, out += 16) {
         float lines[4][3];
         for (int x = 0; x < 3; x++) {

@@ -1,34 +1,34 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
 // What adapters add to a tile whose sums are finished: thin products over the few rows that an
-// adapter is for. A row's own sides are added in the order of the list, whatever other rows have, and
+// adapter is for. A row's own adapters are added in the order of the list, whatever other rows have, and
 // each in steps that depend on nothing else; so a row has the same bits in every batch.
 
 AI size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-AI void add_low_rank(const ink_precision precision, const ink_side *side, size_t row, size_t count,
+AI void add_low_rank(const ink_precision precision, const ink_adapter *adapter, size_t row, size_t count,
                      size_t panel, vf sum[][2]) {
-    ink_side_panel place = side->table[panel];
+    ink_adapter_panel place = adapter->table[panel];
     const void *rows[ROWS];
-    size_t pitch = side->t.stride * element_size(precision);
-    const char *t = (const char *)side->t.data + (row - side->first) * pitch + place.first * 4;
+    size_t pitch = adapter->t.stride * element_size(precision);
+    const char *t = (const char *)adapter->t.data + (row - adapter->first) * pitch + place.first * 4;
     for (size_t i = 0; i < count; i++) rows[i] = t + i * pitch;
-    const uint32_t *weights = (const uint32_t *)side->panels + place.offset;
+    const uint32_t *weights = (const uint32_t *)adapter->panels + place.offset;
 #define TILE(N) accumulate(N, precision, rows + at, 0, place.steps, weights, sum + at);
     FOR_ROW_GROUPS(count, at, TILE)
 #undef TILE
 }
 
-// Rows [row, row + count) of one panel; out of line, since most products have no sides.
-static __attribute__((noinline)) void add_sides(const ink_side *sides, size_t side_count, size_t row,
+// Rows [row, row + count) of one panel; out of line, since most products have no adapters.
+static __attribute__((noinline)) void add_adapters(const ink_adapter *adapters, size_t adapter_count, size_t row,
                                                 size_t count, size_t panel, vf sum[][2]) {
     size_t column = panel * PANEL, end = row + count;
     // Gains are of the sums as they came: all of them first.
     for (size_t r = row; r < end; r++) {
         vf g0 = splat(1), g1 = splat(1);
         int gains = 0;
-        for (size_t i = 0; i < side_count; i++) {
-            const ink_side *s = &sides[i];
+        for (size_t i = 0; i < adapter_count; i++) {
+            const ink_adapter *s = &adapters[i];
             if (!s->gain || r < s->first || r >= s->first + s->count) continue;
             g0 += s->scale * load(s->gain + column);
             g1 += s->scale * load(s->gain + column + LANES);
@@ -38,8 +38,8 @@ static __attribute__((noinline)) void add_sides(const ink_side *sides, size_t si
         sum[r - row][0] *= g0;
         sum[r - row][1] *= g1;
     }
-    for (size_t i = 0; i < side_count; i++) {
-        const ink_side *s = &sides[i];
+    for (size_t i = 0; i < adapter_count; i++) {
+        const ink_adapter *s = &adapters[i];
         size_t from = larger(row, s->first), to = smaller(end, s->first + s->count);
         if (from >= to) continue;
         if (s->table && s->table[panel].steps > 0) {

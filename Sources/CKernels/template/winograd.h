@@ -1,39 +1,42 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// 3 x 3 convolutions of stride 1 with fewer products: Winograd's F(2 x 2, 3 x 3). A square of 2 x 2
-// outputs takes 16 products in place of 36, of sums and differences of its 4 x 4 inputs with
-// sums of the weights (`ink_square_weights`). Where the input is enlarged twofold, neighbours are equal:
-// one row and one column of the 16 vanish, and 9 products remain.
+// 3 x 3 convolutions of stride 1 by Winograd's F(2x2, 3x3): a tile of 2 x 2 outputs takes 16 products
+// in place of 36, of its transformed 4 x 4 inputs with transformed weights (`ink_winograd_weights`).
+// With nearest-neighbour upsampling, neighbouring inputs are equal: one row and one column of the
+// transform vanish, and 9 products remain. Source: Lavin and Gray, "Fast Algorithms for Convolutional
+// Neural Networks" (2016).
 //
-// A task is a rectangle of squares. It norms its pixels while it reads them, keeps their
-// transforms in the second-level cache for all panels, and adds up its outputs for the next norm. So
-// nothing but the picture itself goes through memory. Tasks depend on the picture's size alone.
+// A task is a rectangle of tiles. It normalises its pixels while reading them, keeps their transforms
+// in the second-level cache for all panels, and sums its outputs for the next norm, so that only the
+// image itself passes through memory. The division into tasks depends on the image's size alone.
+//
+// "Tile" in this file is the Winograd tile; the register tile of `accumulate` is a row group here.
 
 enum {
-    SQUARES_HIGH = 6, SQUARES_WIDE = 8, SQUARES = SQUARES_HIGH * SQUARES_WIDE,  // at most, of a task
-    PIECES = 16,
+    TILES_HIGH = 6, TILES_WIDE = 8, TASK_TILES = TILES_HIGH * TILES_WIDE,  // at most, of a task
+    TRANSFORM = 16,
     CHANNELS = 64,  // that are normed and transformed at a time
-    // Pixels that a task's squares read.
-    PIXELS = (2 * SQUARES_HIGH + 2) * (2 * SQUARES_WIDE + 2),
+    // Input pixels of a task.
+    PIXELS = (2 * TILES_HIGH + 2) * (2 * TILES_WIDE + 2),
 };
 
 typedef struct {
-    const ink_squares *p;
-    ink_square_tasks tasks;
-    size_t panels, pitch;  // elements from one square's transform to the next
+    const ink_winograd *p;
+    ink_winograd_tasks tasks;
+    size_t panels, pitch;  // elements from one tile's transform to the next
     size_t room_bytes;
     char *rooms;
-} squares_plan;
+} winograd_plan;
 
-AI size_t squares_pitch(size_t depth, ink_precision precision) {
+AI size_t winograd_pitch(size_t depth, ink_precision precision) {
     // An odd number of cache lines, so that rows of a power of two do not share a few sets.
     size_t size = element_size(precision);
     return (rounded_up(rounded_up(depth, LANES) * size, 64) / 64 | 1) * 64 / size;
 }
 
-static size_t kernel_squares_scratch(int threads, size_t depth, ink_precision precision) {
-    size_t transforms = PIECES * SQUARES * squares_pitch(depth, precision) * element_size(precision);
-    return (size_t)threads * (transforms + 4 * PIECES * SQUARES * PANEL + 4 * PIXELS * CHANNELS);
+static size_t kernel_winograd_scratch(int threads, size_t depth, ink_precision precision) {
+    size_t transforms = TRANSFORM * TASK_TILES * winograd_pitch(depth, precision) * element_size(precision);
+    return (size_t)threads * (transforms + 4 * TRANSFORM * TASK_TILES * PANEL + 4 * PIXELS * CHANNELS);
 }
 
 // Where the result is rounded to bf16: errors of 1.4e-4 against 2e-3.
@@ -47,7 +50,7 @@ AI vf quick_silu(const ink_precision precision, vf x) {
 }
 
 // Channels [c0, c0 + count) of the pixels that a task reads, normed; zeros outside of the picture.
-AI void read_pixels(const ink_precision precision, const ink_squares *p, size_t top, size_t left,
+AI void read_pixels(const ink_precision precision, const ink_winograd *p, size_t top, size_t left,
                     size_t high, size_t wide, size_t c0, size_t count, float *to) {
     size_t depth = p->weights.depth;
     for (size_t y = 0; y < high; y++)
@@ -70,9 +73,9 @@ AI void read_pixels(const ink_precision precision, const ink_squares *p, size_t 
         }
 }
 
-// One vector of channels of a square: differences and sums along columns, then along rows.
-AI void transform_square(const ink_precision precision, const int up, const float *from, size_t line,
-                         char *to, size_t piece) {
+// Input transform of a tile, one vector of channels: along columns, then along rows.
+AI void transform_tile(const ink_precision precision, const int up, const float *from, size_t line,
+                         char *to, size_t plane_bytes) {
     vf rows[4][4];
 #pragma clang loop unroll(full)
     for (size_t x = 0; x < 4; x++) {
@@ -94,25 +97,25 @@ AI void transform_square(const ink_precision precision, const int up, const floa
 #pragma clang loop unroll(full)
         for (size_t x = 0; x < 4; x++) {
             if (up && x == 2) continue;
-            out.data = to + (y * 4 + x) * piece;
+            out.data = to + (y * 4 + x) * plane_bytes;
             store_operand(&out, 0, 0, v[x], LANES);
         }
     }
 }
 
-// The 16 sums of a square, one vector of columns, back to its 2 x 2 outputs.
-AI void finish_square(const int up, const float *sums, vf y[2][2]) {
+// Output transform of a tile, one vector of columns: 16 sums to 2 x 2 outputs.
+AI void inverse_transform(const int up, const float *sums, vf y[2][2]) {
     vf rows[2][4];
 #pragma clang loop unroll(full)
     for (size_t x = 0; x < 4; x++) {
         if (up && x == 2) continue;
-        const float *m = sums + x * SQUARES * PANEL;
-        vf m0 = load(m), m1 = load(m + 4 * SQUARES * PANEL), m3 = load(m + 12 * SQUARES * PANEL);
+        const float *m = sums + x * TASK_TILES * PANEL;
+        vf m0 = load(m), m1 = load(m + 4 * TASK_TILES * PANEL), m3 = load(m + 12 * TASK_TILES * PANEL);
         if (up) {
             rows[0][x] = m0 + m1;
             rows[1][x] = m1 - m3;
         } else {
-            vf m2 = load(m + 8 * SQUARES * PANEL);
+            vf m2 = load(m + 8 * TASK_TILES * PANEL);
             rows[0][x] = m0 + m1 + m2;
             rows[1][x] = m1 - m2 - m3;
         }
@@ -126,18 +129,18 @@ AI void finish_square(const int up, const float *sums, vf y[2][2]) {
 }
 
 // Bias, residual and sums for the next norm.
-AI void finish_panel(const int up, const squares_plan *plan, size_t index, size_t panel, size_t row0,
+AI void finish_panel(const int up, const winograd_plan *plan, size_t index, size_t panel, size_t row0,
                      size_t column0, size_t high, size_t wide, const float *sums) {
-    const ink_squares *p = plan->p;
+    const ink_winograd *p = plan->p;
     size_t columns = p->weights.columns, height = p->height << up, width = p->width << up;
     for (size_t c = panel * PANEL; c < smaller(columns, (panel + 1) * PANEL); c += LANES) {
-        size_t n = smaller(LANES, columns - c), square = 0;
+        size_t n = smaller(LANES, columns - c), tile = 0;
         vf bias = p->weights.bias ? load(p->weights.bias + c) : splat(0);
         vf total = splat(0), squares = splat(0);
         for (size_t i = 0; i < high; i++)
-            for (size_t j = 0; j < wide; j++, square++) {
+            for (size_t j = 0; j < wide; j++, tile++) {
                 vf y[2][2];
-                finish_square(up, sums + square * PANEL + c % PANEL, y);
+                inverse_transform(up, sums + tile * PANEL + c % PANEL, y);
 #pragma clang loop unroll(full)
                 for (size_t k = 0; k < 4; k++) {
                     size_t row = 2 * (row0 + i) + k / 2, column = 2 * (column0 + j) + k % 2;
@@ -156,43 +159,43 @@ AI void finish_panel(const int up, const squares_plan *plan, size_t index, size_
     }
 }
 
-AI void squares_block(const ink_precision precision, const int up, const squares_plan *plan,
+AI void winograd_block(const ink_precision precision, const int up, const winograd_plan *plan,
                       size_t index, int worker) {
-    const ink_squares *p = plan->p;
-    const ink_square_tasks *t = &plan->tasks;
+    const ink_winograd *p = plan->p;
+    const ink_winograd_tasks *t = &plan->tasks;
     size_t row0 = index / t->across * t->high, column0 = index % t->across * t->wide;
     size_t high = smaller(t->high, t->rows - row0), wide = smaller(t->wide, t->columns - column0);
     size_t count = high * wide, depth = p->weights.depth, size = element_size(precision);
-    size_t piece = SQUARES * plan->pitch * size, steps = depth_steps(depth, precision);
+    size_t plane_bytes = TASK_TILES * plan->pitch * size, steps = depth_steps(depth, precision);
     char *transforms = plan->rooms + (size_t)worker * plan->room_bytes;
-    float *sums = (float *)(transforms + PIECES * piece), *pixels = sums + PIECES * SQUARES * PANEL;
+    float *sums = (float *)(transforms + TRANSFORM * plane_bytes), *pixels = sums + TRANSFORM * TASK_TILES * PANEL;
 
-    size_t span = up ? 1 : 2;  // input pixels from one square to the next
+    size_t span = up ? 1 : 2;  // input pixels from one tile to the next
     size_t pixels_high = span * high + 2, pixels_wide = span * wide + 2;
     for (size_t c0 = 0; c0 < depth; c0 += CHANNELS) {
         size_t some = smaller(CHANNELS, depth - c0);
         read_pixels(precision, p, row0 * span, column0 * span, pixels_high, pixels_wide, c0, some,
                     pixels);
-        for (size_t square = 0; square < count; square++) {
-            size_t y = square / wide * span, x = square % wide * span;
+        for (size_t tile = 0; tile < count; tile++) {
+            size_t y = tile / wide * span, x = tile % wide * span;
             const float *from = pixels + (y * pixels_wide + x) * CHANNELS;
-            char *to = transforms + (square * plan->pitch + c0) * size;
+            char *to = transforms + (tile * plan->pitch + c0) * size;
             for (size_t c = 0; c < some; c += LANES)
-                transform_square(precision, up, from + c, pixels_wide * CHANNELS, to + c * size,
-                                 piece);
+                transform_tile(precision, up, from + c, pixels_wide * CHANNELS, to + c * size,
+                                 plane_bytes);
         }
     }
 
-    const void *rows[SQUARES];
+    const void *rows[TASK_TILES];
     for (size_t panel = 0; panel < plan->panels; panel++) {
-        for (size_t i = 0; i < PIECES; i++) {
+        for (size_t i = 0; i < TRANSFORM; i++) {
             if (up && (i % 4 == 2 || i / 4 == 2)) continue;
             const uint32_t *weights =
-                (const uint32_t *)p->weights.panels + (panel * PIECES + i) * steps * PANEL;
-            for (size_t square = 0; square < count; square++)
-                rows[square] = transforms + i * piece + square * plan->pitch * size;
-            float *to = sums + i * SQUARES * PANEL;
-#define TILE(N)                                                                   \
+                (const uint32_t *)p->weights.panels + (panel * TRANSFORM + i) * steps * PANEL;
+            for (size_t tile = 0; tile < count; tile++)
+                rows[tile] = transforms + i * plane_bytes + tile * plan->pitch * size;
+            float *to = sums + i * TASK_TILES * PANEL;
+#define ROW_GROUP(N)                                                                   \
             {                                                                     \
                 vf sum[N][2];                                                     \
                 clear_sums(N, sum);                                               \
@@ -202,42 +205,42 @@ AI void squares_block(const ink_precision precision, const int up, const squares
                     store(to + (first + (size_t)r) * PANEL + LANES, sum[r][1]);   \
                 }                                                                 \
             }
-            FOR_ROW_GROUPS(count, first, TILE)
-#undef TILE
+            FOR_ROW_GROUPS(count, first, ROW_GROUP)
+#undef ROW_GROUP
         }
         finish_panel(up, plan, index, panel, row0, column0, high, wide, sums);
     }
 }
 
-static void squares_task_f32(void *plan, size_t index, int worker) {
-    squares_block(INK_F32, 0, plan, index, worker);
+static void winograd_task_f32(void *plan, size_t index, int worker) {
+    winograd_block(INK_F32, 0, plan, index, worker);
 }
 
-static void squares_task_bf16(void *plan, size_t index, int worker) {
-    squares_block(INK_BF16, 0, plan, index, worker);
+static void winograd_task_bf16(void *plan, size_t index, int worker) {
+    winograd_block(INK_BF16, 0, plan, index, worker);
 }
 
-static void squares_task_up_f32(void *plan, size_t index, int worker) {
-    squares_block(INK_F32, 1, plan, index, worker);
+static void winograd_task_up_f32(void *plan, size_t index, int worker) {
+    winograd_block(INK_F32, 1, plan, index, worker);
 }
 
-static void squares_task_up_bf16(void *plan, size_t index, int worker) {
-    squares_block(INK_BF16, 1, plan, index, worker);
+static void winograd_task_up_bf16(void *plan, size_t index, int worker) {
+    winograd_block(INK_BF16, 1, plan, index, worker);
 }
 
-static void kernel_squares(ink_pool *pool, const ink_squares *p) {
+static void kernel_winograd(ink_pool *pool, const ink_winograd *p) {
     ink_precision precision = p->weights.precision;
-    squares_plan plan = {
+    winograd_plan plan = {
         .p = p,
-        .tasks = ink_squares_tasks(p->height, p->width, p->upsample),
+        .tasks = ink_winograd_split(p->height, p->width, p->upsample),
         .panels = (p->weights.columns + PANEL - 1) / PANEL,
-        .pitch = squares_pitch(p->weights.depth, precision),
-        .room_bytes = kernel_squares_scratch(1, p->weights.depth, precision),
+        .pitch = winograd_pitch(p->weights.depth, precision),
+        .room_bytes = kernel_winograd_scratch(1, p->weights.depth, precision),
         .rooms = p->scratch,
     };
     ink_pool_run(pool, plan.tasks.count,
-                 precision == INK_BF16 ? p->upsample ? squares_task_up_bf16 : squares_task_bf16
-                 : p->upsample         ? squares_task_up_f32
-                                       : squares_task_f32,
+                 precision == INK_BF16 ? p->upsample ? winograd_task_up_bf16 : winograd_task_bf16
+                 : p->upsample         ? winograd_task_up_f32
+                                       : winograd_task_f32,
                  &plan);
 }

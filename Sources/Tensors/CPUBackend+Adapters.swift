@@ -16,7 +16,7 @@ extension CPUBackend {
             kernels.pointee.product(workers, &call)
             return
         }
-        var sides: [ink_side] = []
+        var terms: [ink_adapter] = []
         var kept: [PooledBuffer] = []
         for run in runs {
             let adapter = run.adapter
@@ -25,44 +25,45 @@ extension CPUBackend {
                     && run.rows.lowerBound >= 0 && run.rows.upperBound <= a.rows,
                 "adapter [\(adapter.columns), \(adapter.depth)] for rows \(run.rows)")
             if run.rows.isEmpty { continue }
-            var side = ink_side()
-            side.first = run.rows.lowerBound
-            side.count = run.rows.count
-            side.scale = run.scale
-            side.gain = adapter.gain?.pointer
-            if let dense = adapter.dense {
-                let added = thin(a, run.rows, dense)
+            var term = ink_adapter()
+            term.first = run.rows.lowerBound
+            term.count = run.rows.count
+            term.scale = run.scale
+            term.gain = adapter.gain?.pointer
+            if let fullRank = adapter.fullRank {
+                let added = multiply(a, run.rows, fullRank)
                 kept.append(added.buffer)
-                side.addend = UnsafePointer(added.pointer)
-                side.addend_stride = added.columns
+                term.addend = UnsafePointer(added.pointer)
+                term.addend_stride = added.columns
             } else {
-                side.addend = adapter.bias?.pointer
+                term.addend = adapter.bias?.pointer
             }
             if let lowRank = adapter.lowRank {
                 let t = scaled(
-                    thin(a, run.rows, lowRank.down), by: run.scale, precision: lowRank.precision)
+                    multiply(a, run.rows, lowRank.down), by: run.scale, precision: lowRank.precision
+                )
                 kept.append(t.buffer)
-                side.t = t.input
-                side.precision = lowRank.precision.kernelValue
-                side.panels = UnsafeRawPointer(lowRank.up)
-                side.table = UnsafePointer(lowRank.table)
+                term.t = t.input
+                term.precision = lowRank.precision.kernelValue
+                term.panels = UnsafeRawPointer(lowRank.up)
+                term.table = UnsafePointer(lowRank.table)
             } else {
-                side.t = ink_operand(data: a.buffer.address, stride: 0)
-                side.precision = INK_F32
+                term.t = ink_operand(data: a.buffer.address, stride: 0)
+                term.precision = INK_F32
             }
-            sides.append(side)
+            terms.append(term)
         }
-        sides.withUnsafeBufferPointer { sides in
-            call.sides = sides.baseAddress
-            call.side_count = sides.count
+        terms.withUnsafeBufferPointer { terms in
+            call.adapters = terms.baseAddress
+            call.adapter_count = terms.count
             kernels.pointee.product(workers, &call)
         }
-        call.sides = nil
+        call.adapters = nil
         withExtendedLifetime((kept, runs)) {}
     }
 
     /// Some rows of an operand times a matrix without gates.
-    private func thin(_ a: CPUOperand, _ rows: Range<Int>, _ weights: CPUWeights) -> CPUValues {
+    private func multiply(_ a: CPUOperand, _ rows: Range<Int>, _ weights: CPUWeights) -> CPUValues {
         check(a, weights)
         let result = makeValues(rows: rows.count, columns: weights.columns)
         let start = a.buffer.address + rows.lowerBound * a.stride * a.precision.bytesPerWeight
@@ -71,7 +72,7 @@ extension CPUBackend {
             gated: 0, residual: nil, residual_stride: 0,
             out: ink_output(
                 data: result.buffer.address, stride: weights.columns, precision: INK_F32),
-            sides: nil, side_count: 0)
+            adapters: nil, adapter_count: 0)
         kernels.pointee.product(workers, &call)
         return result
     }
