@@ -2,8 +2,6 @@
 //
 // Plain twins of the kernels; see template/reference.h for those that read panels.
 
-#include <stdlib.h>
-
 #include "variants.h"
 
 static float operand_at(const ink_operand *a, ink_precision precision, size_t row, size_t k) {
@@ -138,8 +136,8 @@ static void reference_head_norm(ink_pool *pool, const ink_head_norm *p) {
 
 static void reference_norm(ink_pool *pool, const ink_norm *p) {
     (void)pool;
-    float *line = malloc((p->dim + INK_OPERAND_ALIGN) * 4);
-    for (size_t row = 0; line && row < p->rows; row++) {
+    float line[INK_INT8_MAX_DEPTH];
+    for (size_t row = 0; row < p->rows; row++) {
         const float *x = p->x + row * p->dim;
         double mean = 0;
         if (p->centred) {
@@ -162,7 +160,6 @@ static void reference_norm(ink_pool *pool, const ink_norm *p) {
         if (p->out.precision == INK_INT8) put_row(&p->out, row, p->dim, line);
         else put_padding(&p->out, row, p->dim);
     }
-    free(line);
 }
 
 static void reference_add_norm(ink_pool *pool, const ink_add_norm *p) {
@@ -256,9 +253,9 @@ static void winograd_transform(const ink_winograd *p, size_t row, size_t column,
 
 static void reference_convert(ink_pool *pool, const ink_convert *p) {
     (void)pool;
-    float *line = malloc((p->columns + INK_OPERAND_ALIGN) * 4);
+    float line[INK_INT8_MAX_DEPTH];
     ink_operand source = {p->x, p->stride};
-    for (size_t row = 0; line && row < p->rows; row++) {
+    for (size_t row = 0; row < p->rows; row++) {
         for (size_t i = 0; i < p->columns; i++) {
             float x = operand_at(&source, p->from, row, i) * p->scale;
             if (p->out.precision == INK_INT8) line[i] = x;
@@ -267,7 +264,6 @@ static void reference_convert(ink_pool *pool, const ink_convert *p) {
         if (p->out.precision == INK_INT8) put_row(&p->out, row, p->columns, line);
         else put_padding(&p->out, row, p->columns);
     }
-    free(line);
 }
 
 static void reference_silu(float *x, size_t count) {

@@ -40,8 +40,8 @@ static float NAME(dot)(const ink_operand *a, size_t row, const ink_matrix *b, si
 static void NAME(pack_int8)(ink_pool *pool, const ink_pack *p) {
     (void)pool;
     size_t width = 2 * INK_LANES, deep = (p->depth + 31) / 32 * 32;
-    float *line = malloc(deep * 4);
-    for (size_t row = 0; line && row < p->row_count; row++) {
+    float line[INK_INT8_MAX_DEPTH];
+    for (size_t row = 0; row < p->row_count; row++) {
         int8_t *panel = (int8_t *)p->destination + row / width * (deep / 4 + 2) * width * 4;
         size_t column = row % width;
         memset(line, 0, deep * 4);
@@ -56,7 +56,6 @@ static void NAME(pack_int8)(ink_pool *pool, const ink_pack *p) {
         ((int32_t *)panel)[deep / 4 * width + column] = -128 * sum;
         ((float *)panel)[(deep / 4 + 1) * width + column] = scale;
     }
-    free(line);
 }
 
 // What adapters make of one finished sum.
@@ -148,9 +147,9 @@ static void NAME(winograd)(ink_pool *pool, const ink_winograd *p) {
     ink_winograd_tasks tasks = ink_winograd_split(p->height, p->width, p->upsample);
     size_t height = p->height << p->upsample, width = p->width << p->upsample;
     size_t depth = p->weights.depth, columns = p->weights.columns;
-    float *inputs = malloc(depth * 16 * sizeof *inputs);
+    float *inputs = p->scratch;
     if (p->sums) memset(p->sums, 0, tasks.count * 2 * columns * sizeof *p->sums);
-    for (size_t tile = 0; inputs && tile < tasks.rows * tasks.columns; tile++) {
+    for (size_t tile = 0; tile < tasks.rows * tasks.columns; tile++) {
         size_t row = tile / tasks.columns, column = tile % tasks.columns;
         for (size_t k = 0; k < depth; k++) winograd_transform(p, row, column, k, inputs + 16 * k);
         for (size_t c = 0; c < columns; c++) {
@@ -178,12 +177,11 @@ static void NAME(winograd)(ink_pool *pool, const ink_winograd *p) {
             }
         }
     }
-    free(inputs);
 }
 
 static size_t NAME(winograd_scratch)(int threads, size_t depth, ink_precision precision) {
-    (void)threads, (void)depth, (void)precision;
-    return 64;
+    (void)threads, (void)precision;
+    return depth * 16 * sizeof(float);
 }
 
 static size_t NAME(attention_scratch)(int threads, size_t tokens, size_t segments, size_t heads,
