@@ -55,6 +55,5 @@ const ink_kernels *ink_kernels_named(const char *name) {
 }
 
 size_t ink_group_norm_scratch(size_t pixels, size_t channels) {
-    enum { GROUP_PIXELS = 256 };  // as in template/norm.h
-    return 2 * channels * 4 * ((pixels + GROUP_PIXELS - 1) / GROUP_PIXELS);
+    return 2 * channels * 4 * ((pixels + GROUP_NORM_PIXELS - 1) / GROUP_NORM_PIXELS);
 }

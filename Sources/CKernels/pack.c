@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "CKernels.h"
+#include "limits.h"
 
 uint16_t ink_bf16_from_f32(float x) {
     uint32_t bits;
@@ -78,10 +78,7 @@ static size_t padded_depth(size_t depth, ink_precision precision) {
 }
 
 size_t ink_panel_bytes(size_t row_count, size_t depth, size_t taps, ink_precision precision) {
-    if (precision == INK_INT8) {
-        size_t padded = (depth + INK_OPERAND_ALIGN - 1) / INK_OPERAND_ALIGN * INK_OPERAND_ALIGN;
-        return row_count * (padded + 8);
-    }
+    if (precision == INK_INT8) return row_count * (ink_padded(depth) + 4 * INT8_PANEL_TAIL);
     return row_count * taps * padded_depth(depth, precision) * (precision == INK_BF16 ? 2 : 4);
 }
 

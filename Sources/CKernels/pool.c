@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "CKernels.h"
+#include "limits.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -124,10 +124,9 @@ ink_pool *ink_pool_create(int threads) {
     pthread_cond_init(&pool->start, NULL);
     pthread_cond_init(&pool->done, NULL);
     pool->threads = 1;
-    // Kernels keep up to 110 KB of sums on the stack; some C libraries give a thread 128 KB.
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, 1 << 20);
+    pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
     for (int i = 1; i < threads; i++) {
         start_argument *argument = malloc(sizeof *argument);
         if (!argument) break;

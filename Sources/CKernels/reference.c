@@ -18,13 +18,13 @@ static void put(const ink_output *out, size_t row, size_t column, float x) {
 }
 
 static void put_padding(const ink_output *out, size_t row, size_t columns) {
-    size_t end = (columns + INK_OPERAND_ALIGN - 1) / INK_OPERAND_ALIGN * INK_OPERAND_ALIGN;
+    size_t end = ink_padded(columns);
     for (size_t k = columns; k < end && k < out->stride; k++) put(out, row, k, 0);
 }
 
 // Rotates rows in groups by the Hadamard matrix, without its factor, and finds the scale.
 static float plain_rotation(float *x, size_t padded, float *inverse) {
-    size_t group = 256;
+    size_t group = ROTATION_GROUP;
     while (padded % group != 0) group /= 2;
     float largest = 0;
     int finite = 1;
@@ -46,7 +46,7 @@ static float plain_rotation(float *x, size_t padded, float *inverse) {
 
 // A finished operand row in int8, from its numbers; `line` has room for the padding.
 static void put_row(const ink_output *out, size_t row, size_t columns, float *line) {
-    size_t padded = (columns + INK_OPERAND_ALIGN - 1) / INK_OPERAND_ALIGN * INK_OPERAND_ALIGN;
+    size_t padded = ink_padded(columns);
     uint8_t *to = (uint8_t *)out->data + row * out->stride;
     for (size_t i = columns; i < padded; i++) line[i] = 0;
     float inverse, scale = plain_rotation(line, padded, &inverse);

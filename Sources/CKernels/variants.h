@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "CKernels.h"
+#include "limits.h"
 
 const ink_kernels *ink_variant_portable(void);
 const ink_kernels *ink_variant_avx2(void);

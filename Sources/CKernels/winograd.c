@@ -2,7 +2,7 @@
 //
 // What is the same for all variants of template/winograd.h.
 
-#include "CKernels.h"
+#include "limits.h"
 
 // Small pictures: smaller tasks, so that several threads have work.
 ink_winograd_tasks ink_winograd_split(size_t height, size_t width, int upsample) {
@@ -10,8 +10,8 @@ ink_winograd_tasks ink_winograd_split(size_t height, size_t width, int upsample)
     t.rows = upsample ? height : (height + 1) / 2;
     t.columns = upsample ? width : (width + 1) / 2;
     size_t tiles = t.rows * t.columns;
-    t.high = tiles >= 768 ? 6 : 3;
-    t.wide = tiles >= 192 ? 8 : 4;
+    t.high = tiles >= 768 ? WINOGRAD_TILES_HIGH : 3;
+    t.wide = tiles >= 192 ? WINOGRAD_TILES_WIDE : 4;
     t.across = (t.columns + t.wide - 1) / t.wide;
     t.count = (t.rows + t.high - 1) / t.high * t.across;
     return t;

@@ -27,10 +27,11 @@ extension CPUBackend {
     ) -> CPUValues {
         let matrix = weights.matrix
         let rows = geometry.outputHeight * geometry.outputWidth
-        let isWinograd = matrix.taps == 16
+        let isWinograd = matrix.taps == Int(INK_WINOGRAD_TAPS)
         precondition(
             input.rows == geometry.height * geometry.width && input.columns == matrix.depth
-                && matrix.precision != INK_INT8 && input.columns <= 4096, "convolution shapes")
+                && matrix.precision != INK_INT8 && input.columns <= Int(INK_CONVOLUTION_MAX_DEPTH),
+            "convolution shapes")
         precondition(
             isWinograd
                 ? geometry.kernel == 3 && geometry.stride == 1 && geometry.padding == 1

@@ -52,7 +52,7 @@ extension CPUBackend {
         var parts = source.parts
         if source.layout == .winograd3x3, taps == 9, depth >= Self.winogradDepth {
             parts = parts.map(\.winogradWeights)
-            taps = 16
+            taps = Int(INK_WINOGRAD_TAPS)
         } else if parts.contains(where: { $0.dtype != first.dtype }) {
             parts = parts.map { StoredRows($0.floats(), rows: $0.rows, depth: depth, taps: taps) }
         }
@@ -118,11 +118,12 @@ extension StoredRows {
     fileprivate var winogradWeights: StoredRows {
         let kernels = floats()
         let count = rows * depth
-        let sums = [Float](unsafeUninitializedCapacity: count * 16) { buffer, filled in
+        let sums = [Float](unsafeUninitializedCapacity: count * Int(INK_WINOGRAD_TAPS)) {
+            buffer, filled in
             if let start = buffer.baseAddress { ink_winograd_weights(kernels, count, start) }
-            filled = count * 16
+            filled = count * Int(INK_WINOGRAD_TAPS)
         }
-        return StoredRows(sums, rows: rows, depth: depth, taps: 16)
+        return StoredRows(sums, rows: rows, depth: depth, taps: Int(INK_WINOGRAD_TAPS))
     }
 
     /// The numbers as f32.

@@ -30,6 +30,10 @@ extern "C" {
 #define INK_INT8_ROW_EXTRA 4
 /// Longest row of an int8 product.
 #define INK_INT8_MAX_DEPTH 32768
+/// Most input channels of a convolution.
+#define INK_CONVOLUTION_MAX_DEPTH 4096
+/// Taps of Winograd weights: the 4 x 4 elements of a transformed tile.
+#define INK_WINOGRAD_TAPS 16
 
 // MARK: - Threads
 
@@ -152,7 +156,7 @@ typedef struct ink_winograd {
     const float *_Nullable shift;
     int silu;            // then SiLU
     int upsample;        // 1: the input is read as if enlarged twofold by nearest neighbour
-    ink_matrix weights;  // taps = 16, as made by ink_winograd_weights
+    ink_matrix weights;  // INK_WINOGRAD_TAPS taps, as made by ink_winograd_weights
     const float *_Nullable residual;  // [output pixels, columns]
     float *_Nonnull out;              // [output pixels, columns]
     float *_Nullable sums;  // [tasks, 2, columns]: each task's outputs and their squares, added up

@@ -9,9 +9,12 @@
 // lane by lane, and the numerators come out as the panel that the second product reads.
 
 enum {
-    KEY_BLOCK = 480,           // a multiple of ROWS and of GROUP
-    GROUP = INK_OPERAND_ALIGN  // tokens that are packed together; panels fit into it
+    KEY_BLOCK = 480,
+    GROUP = INK_OPERAND_ALIGN  // tokens that are packed together
 };
+_Static_assert(KEY_BLOCK % GROUP == 0, "groups do not cross the blocks of keys");
+_Static_assert(KEY_BLOCK % ROWS == 0, "blocks of keys are whole register tiles");
+_Static_assert(GROUP % PANEL == 0, "groups are whole panels");
 
 typedef struct {
     const ink_attention *p;
@@ -245,7 +248,7 @@ AI void exponentiate(const ink_precision precision, const int masked, float *sco
 AI void hide_later_keys(const int mr, ptrdiff_t ahead, vf sum[][2]) {
     vi lane;
     for (int i = 0; i < LANES; i++) lane[i] = i;
-    UNROLLED
+#pragma clang loop unroll(full)
     for (int r = 0; r < mr; r++) {
         int32_t limit = (int32_t)(r - ahead);  // lanes below it come before this key
         sum[r][0] = choose(lane < limit, splat(UNSEEN), sum[r][0]);

@@ -5,6 +5,7 @@
 // one panel's weights pass through the second-level cache while all tiles of a block use them.
 
 enum { BLOCK_PIXELS = 96, MAX_TAPS = 9 };
+_Static_assert(BLOCK_PIXELS % ROWS == 0, "blocks are whole register tiles");
 
 typedef struct {
     const ink_convolution *p;
@@ -12,8 +13,8 @@ typedef struct {
     size_t panels, block;  // pixels of a task
 } convolution_plan;
 
-// A row of zeros for taps outside of the picture; channels are limited to 4096 by the caller.
-static const float zero_row[4096 + INK_OPERAND_ALIGN];
+// The row that taps outside of the image read.
+static const float zero_row[INK_CONVOLUTION_MAX_DEPTH + INK_OPERAND_ALIGN];
 
 // rows[tap * BLOCK_PIXELS + i]: where tap `tap` of output pixel `pixel0 + i` reads.
 AI void find_taps(const ink_convolution *p, size_t pitch, size_t pixel0, size_t count,

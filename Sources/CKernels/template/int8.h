@@ -11,9 +11,9 @@
 //
 // Additions are in the same order for every number of lanes: all variants agree to the bit.
 
-// Rows of a group: the largest power of two up to 256 that divides the padded depth.
+// Rows of a group: the largest power of two up to ROTATION_GROUP that divides the padded depth.
 AI size_t rotation_group(size_t padded) {
-    size_t group = 256;
+    size_t group = ROTATION_GROUP;
     while (padded % group != 0) group /= 2;
     return group;
 }
@@ -91,7 +91,7 @@ static float rotate_row(float *x, size_t padded, float *inverse) {
     vi most = (vi)(0);
     for (size_t i = 0; i < padded; i += group) {
         switch (group) {
-        case 256: most = rotate_group(256, x + i, most); break;
+        case ROTATION_GROUP: most = rotate_group(ROTATION_GROUP, x + i, most); break;
         case 128: most = rotate_group(128, x + i, most); break;
         case 64: most = rotate_group(64, x + i, most); break;
         default: most = rotate_group(32, x + i, most); break;
@@ -148,7 +148,7 @@ AI float operand_scale(const void *row, size_t depth) {
 }
 
 // Words of a panel: the depth, where the sums start, the scales.
-AI size_t int8_panel_pitch(size_t depth) { return (depth_steps(depth, INK_INT8) + 2) * PANEL; }
+AI size_t int8_panel_pitch(size_t depth) { return (depth_steps(depth, INK_INT8) + INT8_PANEL_TAIL) * PANEL; }
 
 static void pack_int8_task(void *context, size_t panel, int worker) {
     (void)worker;

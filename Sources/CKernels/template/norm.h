@@ -3,7 +3,7 @@
 // Normalisations with what follows them, and conversions into operands. All are limited by memory,
 // so rows are split into contiguous blocks and each row is read while it is in cache.
 
-enum { NORM_ROWS = 16, GROUP_PIXELS = 256 };
+enum { NORM_ROWS = 16 };
 
 // Keeps the lowest row; rows are few and failures rare, so a plain compare-and-swap loop will do.
 AI void report_row(int32_t *slot, size_t row) {
@@ -185,12 +185,12 @@ static void kernel_head_norm(ink_pool *pool, const ink_head_norm *p) {
 static void group_sums_task(void *context, size_t index, int worker) {
     (void)worker;
     const ink_group_norm *p = context;
-    size_t channels = p->channels, end = smaller(p->pixels, (index + 1) * GROUP_PIXELS);
+    size_t channels = p->channels, end = smaller(p->pixels, (index + 1) * GROUP_NORM_PIXELS);
     float *sums = (float *)p->scratch + 2 * channels * index, *squares = sums + channels;
     for (size_t c = 0; c < channels; c += LANES) {
         size_t count = smaller(LANES, channels - c);
         vf s = splat(0), q = splat(0);
-        for (size_t pixel = index * GROUP_PIXELS; pixel < end; pixel++) {
+        for (size_t pixel = index * GROUP_NORM_PIXELS; pixel < end; pixel++) {
             vf x = load_some(p->x + pixel * channels + c, count, 0);
             s += x;
             q = x * x + q;
@@ -204,7 +204,7 @@ static void kernel_group_norm(ink_pool *pool, const ink_group_norm *p) {
     size_t channels = p->channels, wide = channels / p->groups, blocks = p->blocks;
     const float *partial = p->sums;
     if (!partial) {
-        blocks = (p->pixels + GROUP_PIXELS - 1) / GROUP_PIXELS;
+        blocks = (p->pixels + GROUP_NORM_PIXELS - 1) / GROUP_NORM_PIXELS;
         partial = p->scratch;
         ink_pool_run(pool, blocks, group_sums_task, (void *)p);
     }
@@ -232,8 +232,8 @@ static void kernel_group_norm(ink_pool *pool, const ink_group_norm *p) {
 static void group_apply_task(void *context, size_t index, int worker) {
     (void)worker;
     const ink_group_apply *p = context;
-    size_t channels = p->channels, end = smaller(p->pixels, (index + 1) * GROUP_PIXELS);
-    for (size_t pixel = index * GROUP_PIXELS; pixel < end; pixel++) {
+    size_t channels = p->channels, end = smaller(p->pixels, (index + 1) * GROUP_NORM_PIXELS);
+    for (size_t pixel = index * GROUP_NORM_PIXELS; pixel < end; pixel++) {
         for (size_t c = 0; c < channels; c += LANES) {
             size_t count = smaller(LANES, channels - c);
             vf y = load_some(p->x + pixel * channels + c, count, 0) *
@@ -247,7 +247,7 @@ static void group_apply_task(void *context, size_t index, int worker) {
 }
 
 static void kernel_group_apply(ink_pool *pool, const ink_group_apply *p) {
-    ink_pool_run(pool, (p->pixels + GROUP_PIXELS - 1) / GROUP_PIXELS, group_apply_task, (void *)p);
+    ink_pool_run(pool, (p->pixels + GROUP_NORM_PIXELS - 1) / GROUP_NORM_PIXELS, group_apply_task, (void *)p);
 }
 
 // MARK: - Conversion and activation

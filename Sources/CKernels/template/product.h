@@ -8,6 +8,7 @@
 // all row groups of the block pass over them.
 
 enum { BLOCK_ROWS = 96, BLOCK_PANELS = 8, DEPTH_STEPS = 1024 };
+_Static_assert(BLOCK_ROWS % ROWS == 0, "blocks are whole register tiles");
 
 // What happens to finished sums.
 typedef struct {

@@ -7,8 +7,8 @@
 static float NAME(weight)(const ink_matrix *b, size_t column, size_t tap, size_t k) {
     size_t width = 2 * INK_LANES;
     if (b->precision == INK_INT8) {
-        size_t steps = (b->depth + 31) / 32 * 8;
-        const int8_t *panel = (const int8_t *)b->panels + column / width * (steps + 2) * width * 4;
+        size_t words = ink_padded(b->depth) / 4 + INT8_PANEL_TAIL;
+        const int8_t *panel = (const int8_t *)b->panels + column / width * words * width * 4;
         return panel[(k / 4 * width + column % width) * 4 + k % 4];
     }
     size_t deep = b->precision == INK_BF16 ? (b->depth + 1) & ~(size_t)1 : b->depth;
@@ -21,14 +21,14 @@ static float NAME(weight)(const ink_matrix *b, size_t column, size_t tap, size_t
 static float NAME(dot)(const ink_operand *a, size_t row, const ink_matrix *b, size_t column,
                        size_t tap) {
     double sum = 0;
-    size_t deep = b->precision == INK_INT8 ? (b->depth + 31) / 32 * 32 : b->depth;
+    size_t deep = b->precision == INK_INT8 ? ink_padded(b->depth) : b->depth;
     for (size_t k = 0; k < deep; k++)
         sum += (double)operand_at(a, b->precision, row, k) *
                (double)NAME(weight)(b, column, tap, k);
     if (b->precision == INK_INT8) {
         size_t width = 2 * INK_LANES;
-        const float *scales = (const float *)b->panels + (column / width + 1) * (deep / 4 + 2) * width -
-                              width;
+        size_t words = deep / 4 + INT8_PANEL_TAIL;
+        const float *scales = (const float *)b->panels + (column / width + 1) * words * width - width;
         const uint8_t *own = (const uint8_t *)a->data + row * a->stride + deep;
         float scale;
         memcpy(&scale, own, 4);
@@ -39,10 +39,11 @@ static float NAME(dot)(const ink_operand *a, size_t row, const ink_matrix *b, si
 
 static void NAME(pack_int8)(ink_pool *pool, const ink_pack *p) {
     (void)pool;
-    size_t width = 2 * INK_LANES, deep = (p->depth + 31) / 32 * 32;
+    size_t width = 2 * INK_LANES, deep = ink_padded(p->depth);
     float line[INK_INT8_MAX_DEPTH];
     for (size_t row = 0; row < p->row_count; row++) {
-        int8_t *panel = (int8_t *)p->destination + row / width * (deep / 4 + 2) * width * 4;
+        int8_t *panel =
+            (int8_t *)p->destination + row / width * (deep / 4 + INT8_PANEL_TAIL) * width * 4;
         size_t column = row % width;
         memset(line, 0, deep * 4);
         if (p->rows[row]) ink_to_f32(p->rows[row], p->source, p->depth, line);
@@ -181,7 +182,7 @@ static void NAME(winograd)(ink_pool *pool, const ink_winograd *p) {
 
 static size_t NAME(winograd_scratch)(int threads, size_t depth, ink_precision precision) {
     (void)threads, (void)precision;
-    return depth * 16 * sizeof(float);
+    return depth * INK_WINOGRAD_TAPS * sizeof(float);
 }
 
 static size_t NAME(attention_scratch)(int threads, size_t tokens, size_t segments, size_t heads,

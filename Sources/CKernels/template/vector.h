@@ -247,7 +247,7 @@ AI size_t element_size(ink_precision precision) {
 }
 // Steps of 4 bytes along the depth of one tap.
 AI size_t depth_steps(size_t depth, ink_precision precision) {
-    if (precision == INK_INT8) return (depth + INK_OPERAND_ALIGN - 1) / INK_OPERAND_ALIGN * 8;
+    if (precision == INK_INT8) return ink_padded(depth) / 4;
     return precision == INK_BF16 ? (depth + 1) / 2 : depth;
 }
 AI size_t smaller(size_t a, size_t b) { return a < b ? a : b; }

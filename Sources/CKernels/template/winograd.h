@@ -13,11 +13,11 @@
 // "Tile" in this file is the Winograd tile; the register tile of `accumulate` is a row group here.
 
 enum {
-    TILES_HIGH = 6, TILES_WIDE = 8, TASK_TILES = TILES_HIGH * TILES_WIDE,  // at most, of a task
-    TRANSFORM = 16,
+    TASK_TILES = WINOGRAD_TILES_HIGH * WINOGRAD_TILES_WIDE,  // at most, of a task
+    TRANSFORM = INK_WINOGRAD_TAPS,
     CHANNELS = 64,  // that are normed and transformed at a time
     // Input pixels of a task.
-    PIXELS = (2 * TILES_HIGH + 2) * (2 * TILES_WIDE + 2),
+    PIXELS = (2 * WINOGRAD_TILES_HIGH + 2) * (2 * WINOGRAD_TILES_WIDE + 2),
 };
 
 typedef struct {
