@@ -94,11 +94,11 @@ AI void pack_queries(const ink_precision precision, const float *q, size_t strid
             }
             for (size_t word = 0; word < words; word += LANES) {
                 vu x[LANES];
-#pragma clang loop unroll(full)
+                UNROLLED
                 for (size_t j = 0; j < LANES; j++) memcpy(&x[j], lines[j] + word * 4, sizeof(vu));
                 transpose(x);
                 uint32_t *out = to + (i / PIECE * words + word) * PANEL + half;
-#pragma clang loop unroll(full)
+                UNROLLED
                 for (size_t j = 0; j < LANES; j++) *(vu_u *)(out + j * PANEL) = x[j];
             }
         }
@@ -113,7 +113,7 @@ AI void pack_values(const ink_precision precision, const float *v, size_t stride
         size_t n = smaller(LANES, dim - i);
         for (size_t word = 0; word < GROUP / tokens; word += LANES) {
             vu x[LANES];
-#pragma clang loop unroll(full)
+            UNROLLED
             for (size_t j = 0; j < LANES; j++) {
                 size_t token = (word + j) * tokens;
                 const float *row = v + token * stride + i;
@@ -125,7 +125,7 @@ AI void pack_values(const ink_precision precision, const float *v, size_t stride
                 }
             }
             transpose(x);
-#pragma clang loop unroll(full)
+            UNROLLED
             for (size_t j = 0; j < LANES; j++)
                 if (j < n) *(vu_u *)(to + (i + j) * words + word) = x[j];
         }
@@ -220,11 +220,11 @@ AI void exponentiate(const ink_precision precision, const int masked, float *sco
     vf sum[2] = {splat(0), splat(0)};
     size_t step = precision == INK_BF16 ? 2 : 1;
     for (size_t key = 0; key < count; key += step) {
-#pragma clang loop unroll(full)
+        UNROLLED
         for (size_t half = 0; half < 2; half++) {
             number *from = (number *)scores + key * PANEL + half * LANES;
             vu bits[2] = {(vu)(0), (vu)(0)};
-#pragma clang loop unroll(full)
+            UNROLLED
             for (size_t i = 0; i < step; i++) {
                 if (key + i >= count) break;
                 vf s = *(const vf_u *)(from + i * PANEL);
@@ -248,7 +248,7 @@ AI void exponentiate(const ink_precision precision, const int masked, float *sco
 AI void hide_later_keys(const int mr, ptrdiff_t ahead, vf sum[][2]) {
     vi lane;
     for (int i = 0; i < LANES; i++) lane[i] = i;
-#pragma clang loop unroll(full)
+    UNROLLED
     for (int r = 0; r < mr; r++) {
         int32_t limit = (int32_t)(r - ahead);  // lanes below it come before this key
         sum[r][0] = choose(lane < limit, splat(UNSEEN), sum[r][0]);
@@ -345,12 +345,12 @@ AI void attend_panel(const ink_precision precision, const attention_plan *plan, 
         for (size_t i = 0; i < dim; i += LANES) {
             size_t n = smaller(LANES, dim - i);
             vu x[LANES];
-#pragma clang loop unroll(full)
+            UNROLLED
             for (size_t j = 0; j < LANES; j++)
                 x[j] = j < n ? (vu)(load(out + (i + j) * PANEL + half * LANES) * share)
                              : (vu)(0);
             transpose(x);
-#pragma clang loop unroll(full)
+            UNROLLED
             for (size_t j = 0; j < LANES; j++)
                 if (half * LANES + j < queries)
                     store_operand(&p->out, start + query0 + half * LANES + j, head * dim + i,

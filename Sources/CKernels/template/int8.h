@@ -44,7 +44,7 @@ AI vf butterfly(vf x, vf swapped, uint32_t distance) {
 
 // `count` vectors times the Hadamard matrix, without its factor 1 / sqrt(count * LANES).
 AI void rotate_vectors(const int count, vf *x) {
-#pragma clang loop unroll(full)
+    UNROLLED
     for (int i = 0; i < count; i++) {
         vf y = butterfly(x[i], SWAP_1(x[i]), 1);
         y = butterfly(y, SWAP_2(y), 2);
@@ -56,9 +56,9 @@ AI void rotate_vectors(const int count, vf *x) {
 #endif
         x[i] = y;
     }
-#pragma clang loop unroll(full)
+    UNROLLED
     for (int distance = 1; distance < count; distance *= 2) {
-#pragma clang loop unroll(full)
+        UNROLLED
         for (int i = 0; i < count; i++) {
             if (i & distance) continue;
             vf a = x[i], b = x[i + distance];
@@ -72,10 +72,10 @@ AI void rotate_vectors(const int count, vf *x) {
 // integers, NaN is above infinity and that above all numbers, so that neither is lost.
 AI vi rotate_group(const int group, float *x, vi most) {
     vf v[group / LANES];
-#pragma clang loop unroll(full)
+    UNROLLED
     for (int i = 0; i < group / LANES; i++) v[i] = load(x + i * LANES);
     rotate_vectors(group / LANES, v);
-#pragma clang loop unroll(full)
+    UNROLLED
     for (int i = 0; i < group / LANES; i++) {
         vi bits = (vi)v[i] & 0x7fffffff;
         vi more = bits > most;

@@ -123,7 +123,7 @@ AI void rotate_pairs(float *x, const float *weight, const float *cosines, const 
                      size_t dim, float factor) {
     typedef float vhalf __attribute__((ext_vector_type(LANES / 2), aligned(4)));
     vf sign;
-#pragma clang loop unroll(full)
+    UNROLLED
     for (int i = 0; i < LANES; i++) sign[i] = i % 2 ? 1 : -1;
     size_t i = 0;
     for (; i + LANES <= dim; i += LANES) {

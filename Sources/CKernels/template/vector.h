@@ -12,6 +12,7 @@ typedef uint16_t vh __attribute__((ext_vector_type(INK_LANES)));
 typedef vh vh_u __attribute__((aligned(2)));
 
 #define AI static inline __attribute__((always_inline))
+// Before a loop whose count is a constant after inlining.
 #define UNROLLED _Pragma("clang loop unroll(full)")
 enum { LANES = INK_LANES, PANEL = 2 * INK_LANES };
 
@@ -135,15 +136,15 @@ AI vf silu(vf x) { return x / (exponential(-x) + 1.0f); }
 #endif
 
 AI void transpose(vu x[LANES]) {
-#pragma clang loop unroll(full)
+    UNROLLED
     for (int round = 1; round < LANES; round *= 2) {
         vu y[LANES];
-#pragma clang loop unroll(full)
+        UNROLLED
         for (int i = 0; i < LANES / 2; i++) {
             y[2 * i] = INTERLEAVE(x[i], x[i + LANES / 2], 0);
             y[2 * i + 1] = INTERLEAVE(x[i], x[i + LANES / 2], LANES / 2);
         }
-#pragma clang loop unroll(full)
+        UNROLLED
         for (int i = 0; i < LANES; i++) x[i] = y[i];
     }
 }
@@ -198,7 +199,7 @@ AI void accumulate(const int mr, const ink_precision precision, const void *cons
     typedef uint32_t __attribute__((may_alias)) word;
     const word *a[ROWS];
     vf acc[ROWS][2];
-#pragma clang loop unroll(full)
+    UNROLLED
     for (int r = 0; r < mr; r++) {
         a[r] = (const word *)((const char *)rows[r] + offset);
         acc[r][0] = sum[r][0];
@@ -206,7 +207,7 @@ AI void accumulate(const int mr, const ink_precision precision, const void *cons
     }
     for (size_t k = 0; k < steps; k++, b += PANEL) {
         vu b0 = *(const vu_u *)b, b1 = *(const vu_u *)(b + LANES);
-#pragma clang loop unroll(full)
+        UNROLLED
         for (int r = 0; r < mr; r++) {
             uint32_t x = a[r][k];
             if (precision == INK_INT8) {
@@ -221,7 +222,7 @@ AI void accumulate(const int mr, const ink_precision precision, const void *cons
             }
         }
     }
-#pragma clang loop unroll(full)
+    UNROLLED
     for (int r = 0; r < mr; r++) {
         sum[r][0] = acc[r][0];
         sum[r][1] = acc[r][1];
@@ -229,7 +230,7 @@ AI void accumulate(const int mr, const ink_precision precision, const void *cons
 }
 
 AI void clear_sums(const int mr, vf sum[][2]) {
-#pragma clang loop unroll(full)
+    UNROLLED
     for (int r = 0; r < mr; r++) sum[r][0] = sum[r][1] = splat(0);
 }
 

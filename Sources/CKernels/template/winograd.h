@@ -77,10 +77,10 @@ AI void read_pixels(const ink_precision precision, const ink_winograd *p, size_t
 AI void transform_tile(const ink_precision precision, const int up, const float *from, size_t line,
                          char *to, size_t plane_bytes) {
     vf rows[4][4];
-#pragma clang loop unroll(full)
+    UNROLLED
     for (size_t x = 0; x < 4; x++) {
         vf d[4];
-#pragma clang loop unroll(full)
+        UNROLLED
         for (size_t y = 0; y < 4; y++)
             d[y] = load(from + (up ? (y + 1) / 2 : y) * line + (up ? (x + 1) / 2 : x) * CHANNELS);
         rows[0][x] = d[0] - d[2];
@@ -89,12 +89,12 @@ AI void transform_tile(const ink_precision precision, const int up, const float 
         rows[3][x] = d[1] - d[3];
     }
     ink_output out = {to, 0, precision};
-#pragma clang loop unroll(full)
+    UNROLLED
     for (size_t y = 0; y < 4; y++) {
         if (up && y == 2) continue;
         vf *d = rows[y];
         vf v[4] = {d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]};
-#pragma clang loop unroll(full)
+        UNROLLED
         for (size_t x = 0; x < 4; x++) {
             if (up && x == 2) continue;
             out.data = to + (y * 4 + x) * plane_bytes;
@@ -106,7 +106,7 @@ AI void transform_tile(const ink_precision precision, const int up, const float 
 // Output transform of a tile, one vector of columns: 16 sums to 2 x 2 outputs.
 AI void inverse_transform(const int up, const float *sums, vf y[2][2]) {
     vf rows[2][4];
-#pragma clang loop unroll(full)
+    UNROLLED
     for (size_t x = 0; x < 4; x++) {
         if (up && x == 2) continue;
         const float *m = sums + x * TASK_TILES * PANEL;
@@ -120,7 +120,7 @@ AI void inverse_transform(const int up, const float *sums, vf y[2][2]) {
             rows[1][x] = m1 - m2 - m3;
         }
     }
-#pragma clang loop unroll(full)
+    UNROLLED
     for (int i = 0; i < 2; i++) {
         vf *m = rows[i];
         y[i][0] = up ? m[0] + m[1] : m[0] + m[1] + m[2];
@@ -141,7 +141,7 @@ AI void finish_panel(const int up, const winograd_plan *plan, size_t index, size
             for (size_t j = 0; j < wide; j++, tile++) {
                 vf y[2][2];
                 inverse_transform(up, sums + tile * PANEL + c % PANEL, y);
-#pragma clang loop unroll(full)
+                UNROLLED
                 for (size_t k = 0; k < 4; k++) {
                     size_t row = 2 * (row0 + i) + k / 2, column = 2 * (column0 + j) + k % 2;
                     if (row >= height || column >= width) continue;
