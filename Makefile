@@ -69,9 +69,11 @@ dependencies:
 
 format:
 	swift format --in-place --recursive Package.swift Sources Tests Examples
+	Scripts/format-c
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests Examples
+	Scripts/format-c --check
 
 clean:
 	rm -rf .build .build-tests

@@ -6,8 +6,8 @@
 #include <immintrin.h>
 
 #pragma STDC FP_CONTRACT ON
-#pragma clang attribute push(                                                             \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), \
+                             apply_to = function)
 
 #define INK_MADD_16(a, b) _mm512_madd_epi16((__m512i)(a), (__m512i)(b))
 #define INK_LANES 16

@@ -82,8 +82,8 @@ size_t ink_panel_bytes(size_t row_count, size_t depth, size_t taps, ink_precisio
     return row_count * taps * padded_depth(depth, precision) * (precision == INK_BF16 ? 2 : 4);
 }
 
-// A cache line of bf16, or two of f32: the block of all columns stays in the first-level cache while
-// it is turned from rows into columns.
+// A cache line of bf16, or two of f32: the block of all columns stays in the first-level cache
+// while it is turned from rows into columns.
 enum { BLOCK = 32 };
 
 // `count` numbers from depth `k` of one stored row; zeros for a padding row and beyond the depth.

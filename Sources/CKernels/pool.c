@@ -26,9 +26,9 @@ enum { SPINS = 4000 };
 // aside, delays nobody. One word says it all, so that joining and closing exclude each other.
 enum { OPEN = 1, HELPER = 2, CALL = 1 << 16 };  // the word: calls * CALL + joined * HELPER + OPEN
 
-// The mutex and the conditions are for sleeping alone. Whoever goes to sleep first says so, then looks
-// again; whoever would wake it first changes what it waits for, then looks whether it sleeps. All four
-// accesses are sequentially consistent, so one of the two sees the other.
+// The mutex and the conditions are for sleeping alone. Whoever goes to sleep first says so, then
+// looks again; whoever would wake it first changes what it waits for, then looks whether it sleeps.
+// All four accesses are sequentially consistent, so one of the two sees the other.
 struct ink_pool {
     int threads;
     pthread_t *handles;

@@ -208,8 +208,8 @@ static void reference_group_apply(ink_pool *pool, const ink_group_apply *p) {
     (void)pool;
     for (size_t pixel = 0; pixel < p->pixels; pixel++) {
         for (size_t c = 0; c < p->channels; c++) {
-            double y = (double)p->x[pixel * p->channels + c] * (double)p->factor[c] +
-                       (double)p->shift[c];
+            double y =
+                (double)p->x[pixel * p->channels + c] * (double)p->factor[c] + (double)p->shift[c];
             if (p->silu) y = y / (1 + exp(-y));
             put(&p->out, pixel, c, (float)y);
         }
@@ -218,7 +218,8 @@ static void reference_group_apply(ink_pool *pool, const ink_group_apply *p) {
 }
 
 // An input of a Winograd tile: rows and columns outside of the image are zero.
-static float winograd_input(const ink_winograd *p, ptrdiff_t row, ptrdiff_t column, size_t channel) {
+static float winograd_input(const ink_winograd *p, ptrdiff_t row, ptrdiff_t column,
+                            size_t channel) {
     ptrdiff_t height = (ptrdiff_t)p->height << p->upsample;
     ptrdiff_t width = (ptrdiff_t)p->width << p->upsample;
     if (row < 0 || column < 0 || row >= height || column >= width) return 0;
@@ -231,14 +232,14 @@ static float winograd_input(const ink_winograd *p, ptrdiff_t row, ptrdiff_t colu
 
 // B' d B with rows (1 0 -1 0), (0 1 1 0), (0 -1 1 0), (0 1 0 -1) of B', rounded as the product is.
 static void winograd_transform(const ink_winograd *p, size_t row, size_t column, size_t channel,
-                             float out[16]) {
+                               float out[16]) {
     static const int terms[4][2] = {{0, 2}, {1, 2}, {2, 1}, {1, 3}};
     float lines[4][4];
     for (int x = 0; x < 4; x++) {
         float d[4];
         for (int y = 0; y < 4; y++)
             d[y] = winograd_input(p, (ptrdiff_t)(2 * row) + y - 1, (ptrdiff_t)(2 * column) + x - 1,
-                                channel);
+                                  channel);
         for (int i = 0; i < 4; i++)
             lines[i][x] = i == 1 ? d[1] + d[2] : d[terms[i][0]] - d[terms[i][1]];
     }

@@ -83,8 +83,8 @@ typedef struct ink_pack {
     size_t row_count;                            // a multiple of the panel width
     ink_source source;
     size_t depth;
-    size_t taps;        // a stored row is [depth][taps] (channel first), as convolutions are stored
-    size_t panel_width; // 2 * lanes of the variant
+    size_t taps;  // a stored row is [depth][taps] (channel first), as convolutions are stored
+    size_t panel_width;  // 2 * lanes of the variant
     ink_precision precision;
     void *_Nonnull destination;
 } ink_pack;
@@ -111,8 +111,8 @@ typedef struct ink_adapter_panel {
 ///   scale * gain * (a * b) + t * panels + scale * addend
 /// Columns are those of the product's panels, in their order.
 typedef struct ink_adapter {
-    size_t first, count;  // rows of the product
-    float scale;          // of `gain` and `addend`; that of `t` is in its numbers
+    size_t first, count;            // rows of the product
+    float scale;                    // of `gain` and `addend`; that of `t` is in its numbers
     const float *_Nullable gain;    // [whole panels], or NULL
     const float *_Nullable addend;  // row r - first at (r - first) * addend_stride, or NULL
     size_t addend_stride;           // 0: one row for all
@@ -130,7 +130,7 @@ typedef struct ink_product {
                 // out = silu(gate) * up, `columns / 2` wide, written as an f32 or bf16 operand
     const float *_Nullable residual;  // added to the result when not NULL (not with `gated`)
     size_t residual_stride;
-    ink_output out;  // f32 values, or an operand when `gated`
+    ink_output out;                         // f32 values, or an operand when `gated`
     const ink_adapter *_Nullable adapters;  // added before the bias, in this order
     size_t adapter_count;
 } ink_product;
@@ -138,10 +138,10 @@ typedef struct ink_product {
 typedef struct ink_convolution {
     ink_operand input;  // [height * width, channels]
     size_t height, width;
-    size_t kernel;         // 1 or 3; taps = kernel * kernel
-    size_t stride;         // 1 or 2
+    size_t kernel;  // 1 or 3; taps = kernel * kernel
+    size_t stride;  // 1 or 2
     size_t pad_top, pad_left;
-    int upsample;          // 1: the input is read as if enlarged twofold by nearest neighbour
+    int upsample;  // 1: the input is read as if enlarged twofold by nearest neighbour
     size_t out_height, out_width;
     ink_matrix weights;
     const float *_Nullable residual;  // [out_height * out_width, columns]
@@ -159,8 +159,8 @@ typedef struct ink_winograd {
     ink_matrix weights;  // INK_WINOGRAD_TAPS taps, as made by ink_winograd_weights
     const float *_Nullable residual;  // [output pixels, columns]
     float *_Nonnull out;              // [output pixels, columns]
-    float *_Nullable sums;  // [tasks, 2, columns]: each task's outputs and their squares, added up
-    void *_Nonnull scratch; // winograd_scratch bytes, 64-byte aligned
+    float *_Nullable sums;   // [tasks, 2, columns]: each task's outputs and their squares, added up
+    void *_Nonnull scratch;  // winograd_scratch bytes, 64-byte aligned
 } ink_winograd;
 
 /// Division of an image's 2 x 2 output tiles into tasks; depends on the image's size alone.
@@ -185,8 +185,8 @@ typedef struct ink_attention {
     int causal;
     float scale;
     ink_precision precision;
-    ink_output out;         // [queries, heads * head_dim]
-    void *_Nonnull scratch; // ink_attention_scratch bytes, 64-byte aligned
+    ink_output out;          // [queries, heads * head_dim]
+    void *_Nonnull scratch;  // ink_attention_scratch bytes, 64-byte aligned
 } ink_attention;
 
 /// Per-head RMS norm, then rotation by position, in place.
@@ -197,7 +197,7 @@ typedef struct ink_head_norm {
     float epsilon;
     const float *_Nonnull cosines;  // [tokens, head_dim / 2]
     const float *_Nonnull sines;
-    int interleaved;             // 1: pairs (2i, 2i + 1). 0: pairs (i, i + head_dim / 2)
+    int interleaved;               // 1: pairs (2i, 2i + 1). 0: pairs (i, i + head_dim / 2)
     int32_t *_Nonnull non_finite;  // set to the lowest row that is not finite
 } ink_head_norm;
 
@@ -241,7 +241,7 @@ typedef struct ink_group_norm {
     size_t blocks;
     float *_Nonnull factor;  // [channels]: out = x * factor + shift
     float *_Nonnull shift;
-    void *_Nullable scratch;  // ink_group_norm_scratch bytes; not needed with `sums`
+    void *_Nullable scratch;       // ink_group_norm_scratch bytes; not needed with `sums`
     int32_t *_Nonnull non_finite;  // set to 0 when the statistics are not finite
 } ink_group_norm;
 
@@ -288,8 +288,7 @@ typedef struct ink_kernels {
     double (*_Nonnull spin)(ink_precision precision, size_t iterations);
     /// Bytes of scratch memory that `attend` needs.
     size_t (*_Nonnull attention_scratch)(int threads, size_t tokens, size_t segments, size_t heads,
-                                         size_t kv_heads, size_t head_dim,
-                                         ink_precision precision);
+                                         size_t kv_heads, size_t head_dim, ink_precision precision);
     /// Bytes of scratch memory that `winograd` needs.
     size_t (*_Nonnull winograd_scratch)(int threads, size_t depth, ink_precision precision);
 } ink_kernels;

@@ -1,17 +1,18 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
 // What adapters add to a tile whose sums are finished: thin products over the few rows that an
-// adapter is for. A row's own adapters are added in the order of the list, whatever other rows have, and
-// each in steps that depend on nothing else; so a row has the same bits in every batch.
+// adapter is for. A row's own adapters are added in the order of the list, whatever other rows
+// have, and each in steps that depend on nothing else; so a row has the same bits in every batch.
 
 AI size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-AI void add_low_rank(const ink_precision precision, const ink_adapter *adapter, size_t row, size_t count,
-                     size_t panel, vf sum[][2]) {
+AI void add_low_rank(const ink_precision precision, const ink_adapter *adapter, size_t row,
+                     size_t count, size_t panel, vf sum[][2]) {
     ink_adapter_panel place = adapter->table[panel];
     const void *rows[ROWS];
     size_t pitch = adapter->t.stride * element_size(precision);
-    const char *t = (const char *)adapter->t.data + (row - adapter->first) * pitch + place.first * 4;
+    const char *t =
+        (const char *)adapter->t.data + (row - adapter->first) * pitch + place.first * 4;
     for (size_t i = 0; i < count; i++) rows[i] = t + i * pitch;
     const uint32_t *weights = (const uint32_t *)adapter->panels + place.offset;
 #define TILE(N) accumulate(N, precision, rows + at, 0, place.steps, weights, sum + at);
@@ -20,8 +21,9 @@ AI void add_low_rank(const ink_precision precision, const ink_adapter *adapter, 
 }
 
 // Rows [row, row + count) of one panel; out of line, since most products have no adapters.
-static __attribute__((noinline)) void add_adapters(const ink_adapter *adapters, size_t adapter_count, size_t row,
-                                                size_t count, size_t panel, vf sum[][2]) {
+static __attribute__((noinline)) void add_adapters(const ink_adapter *adapters,
+                                                   size_t adapter_count, size_t row, size_t count,
+                                                   size_t panel, vf sum[][2]) {
     size_t column = panel * PANEL, end = row + count;
     // Gains are of the sums as they came: all of them first.
     for (size_t r = row; r < end; r++) {

@@ -4,9 +4,9 @@
 // ever stored. Key blocks are counted from the start of each sequence: a query's arithmetic is the
 // same whatever else is in the batch.
 //
-// Everything is turned over: a panel of PANEL queries lies across the lanes, and keys (then features
-// of the values) are the rows of the tiles. So maxima, sums and the fading of earlier blocks are
-// lane by lane, and the numerators come out as the panel that the second product reads.
+// Everything is turned over: a panel of PANEL queries lies across the lanes, and keys (then
+// features of the values) are the rows of the tiles. So maxima, sums and the fading of earlier
+// blocks are lane by lane, and the numerators come out as the panel that the second product reads.
 
 enum {
     KEY_BLOCK = 480,
@@ -43,7 +43,8 @@ static size_t kernel_attention_scratch(int threads, size_t tokens, size_t segmen
 }
 
 // Where a head's queries (keys, values) of a segment's row begin.
-AI char *packed_at(const attention_plan *plan, char *base, size_t head, size_t segment, size_t row) {
+AI char *packed_at(const attention_plan *plan, char *base, size_t head, size_t segment,
+                   size_t row) {
     row += head * plan->rows + plan->p->offsets[segment] + segment * GROUP;
     return base + row * plan->pitch * element_size(plan->p->precision);
 }
@@ -104,8 +105,8 @@ AI void pack_queries(const ink_precision precision, const float *q, size_t strid
         }
 }
 
-// The values of a group of tokens, turned: one feature a row, `words` words apart. A word is one f32
-// value, or the values of two tokens in bf16.
+// The values of a group of tokens, turned: one feature a row, `words` words apart. A word is one
+// f32 value, or the values of two tokens in bf16.
 AI void pack_values(const ink_precision precision, const float *v, size_t stride, size_t count,
                     size_t dim, size_t words, uint32_t *to) {
     size_t tokens = 4 / element_size(precision);
@@ -153,7 +154,8 @@ AI void pack_group(const ink_precision precision, const attention_plan *plan, si
         count = smaller(GROUP, asking - first);
         for (size_t head = 0; head < p->heads; head++)
             for (size_t i = 0; i < count; i += PANEL)
-                pack_queries(precision, from + i * p->stride + head * dim, p->stride, count - i, dim,
+                pack_queries(precision, from + i * p->stride + head * dim, p->stride, count - i,
+                             dim,
                              (uint32_t *)packed_at(plan, plan->queries, head, segment, first + i));
         return;
     }
@@ -178,8 +180,8 @@ static void pack_task_bf16(void *plan, size_t index, int worker) {
 // MARK: - Softmax
 
 // 2^x: x = n + f, a minimax polynomial in f, and 2^n by exponent arithmetic. Relative error 7.5e-5
-// where the result is rounded to bf16 (2e-3), else 2e-9 and the roundings. From -126 down the result
-// is 1.2e-38 or less.
+// where the result is rounded to bf16 (2e-3), else 2e-9 and the roundings. From -126 down the
+// result is 1.2e-38 or less.
 AI vf power_of_two(const ink_precision precision, vf x) {
 #ifdef INK_SCALE
     if (precision == INK_BF16) {
@@ -212,7 +214,8 @@ AI vf power_of_two(const ink_precision precision, vf x) {
 // Scores of a key that a query must not see; real scores are larger.
 #define UNSEEN -3e38f
 
-// Turns scores into numerators, in place: rows of f32, or a panel of bf16 pairs. Adds them to `total`.
+// Turns scores into numerators, in place: rows of f32, or a panel of bf16 pairs. Adds them to
+// `total`.
 AI void exponentiate(const ink_precision precision, const int masked, float *scores, size_t count,
                      float factor, const vf *shift, vf *total) {
     typedef uint32_t __attribute__((may_alias)) word;
@@ -287,24 +290,21 @@ AI void attend_panel(const ink_precision precision, const attention_plan *plan, 
         size_t block = smaller(KEY_BLOCK, reach - key0), is_first = key0 == 0;
         int masked = p->causal && key0 + block > query0 + 1;
         const void *rows[ROWS];
-#define TILE(N)                                                                               \
-        {                                                                                     \
-            for (int r = 0; r < (N); r++)                                                     \
-                rows[r] = keys + (key0 + first + (size_t)r) * pitch * size;                   \
-            fetch((const char *)rows[0] + (N) * pitch * size, (N) * pitch * size);            \
-            vf sum[N][2];                                                                     \
-            clear_sums(N, sum);                                                               \
-            accumulate(N, precision, rows, 0, steps, q, sum);                            \
-            if (masked) hide_later_keys(N, (ptrdiff_t)query0 - (ptrdiff_t)(key0 + first), sum); \
-            UNROLLED                                                                          \
-            for (int r = 0; r < (N); r++)                                                     \
-                UNROLLED                                                                      \
-                for (int half = 0; half < 2; half++) {                                        \
-                    most[half] = choose(sum[r][half] > most[half], sum[r][half], most[half]); \
-                    store(scores + (first + (size_t)r) * PANEL + half * LANES,           \
-                          sum[r][half]);                                                      \
-                }                                                                             \
-        }
+#define TILE(N)                                                                                   \
+    {                                                                                             \
+        for (int r = 0; r < (N); r++) rows[r] = keys + (key0 + first + (size_t)r) * pitch * size; \
+        fetch((const char *)rows[0] + (N) * pitch * size, (N) * pitch * size);                    \
+        vf sum[N][2];                                                                             \
+        clear_sums(N, sum);                                                                       \
+        accumulate(N, precision, rows, 0, steps, q, sum);                                         \
+        if (masked) hide_later_keys(N, (ptrdiff_t)query0 - (ptrdiff_t)(key0 + first), sum);       \
+        UNROLLED                                                                                  \
+        for (int r = 0; r < (N); r++) UNROLLED                                                    \
+        for (int half = 0; half < 2; half++) {                                                    \
+            most[half] = choose(sum[r][half] > most[half], sum[r][half], most[half]);             \
+            store(scores + (first + (size_t)r) * PANEL + half * LANES, sum[r][half]);             \
+        }                                                                                         \
+    }
         FOR_ROW_GROUPS(block, first, TILE)
 #undef TILE
         vf fade[2];
@@ -318,24 +318,22 @@ AI void attend_panel(const ink_precision precision, const attention_plan *plan, 
         else exponentiate(precision, 0, scores, block, factor, shift, total);
         size_t row_bytes = rounded_up(smaller(KEY_BLOCK, count - key0), GROUP) * size;
         const char *block_values = values + key0 * pitch * size;
-#define TILE(N)                                                                               \
-        {                                                                                     \
-            for (int r = 0; r < (N); r++)                                                     \
-                rows[r] = block_values + (first + (size_t)r) * row_bytes;                     \
-            fetch((const char *)rows[0] + (N) * row_bytes, (N) * row_bytes);                  \
-            vf sum[N][2];                                                                     \
-            clear_sums(N, sum);                                                               \
-            accumulate(N, precision, rows, 0, depth_steps(block, precision), scores, sum); \
-            UNROLLED                                                                          \
-            for (int r = 0; r < (N); r++)                                                     \
-                UNROLLED                                                                      \
-                for (int half = 0; half < 2; half++) {                                        \
-                    float *to = out + (first + (size_t)r) * PANEL + half * LANES;        \
-                    vf x = sum[r][half];                                                      \
-                    if (!is_first) x += load(to) * fade[half];                                \
-                    store(to, x);                                                             \
-                }                                                                             \
-        }
+#define TILE(N)                                                                                 \
+    {                                                                                           \
+        for (int r = 0; r < (N); r++) rows[r] = block_values + (first + (size_t)r) * row_bytes; \
+        fetch((const char *)rows[0] + (N) * row_bytes, (N) * row_bytes);                        \
+        vf sum[N][2];                                                                           \
+        clear_sums(N, sum);                                                                     \
+        accumulate(N, precision, rows, 0, depth_steps(block, precision), scores, sum);          \
+        UNROLLED                                                                                \
+        for (int r = 0; r < (N); r++) UNROLLED                                                  \
+        for (int half = 0; half < 2; half++) {                                                  \
+            float *to = out + (first + (size_t)r) * PANEL + half * LANES;                       \
+            vf x = sum[r][half];                                                                \
+            if (!is_first) x += load(to) * fade[half];                                          \
+            store(to, x);                                                                       \
+        }                                                                                       \
+    }
         FOR_ROW_GROUPS(dim, first, TILE)
 #undef TILE
     }
@@ -347,8 +345,7 @@ AI void attend_panel(const ink_precision precision, const attention_plan *plan, 
             vu x[LANES];
             UNROLLED
             for (size_t j = 0; j < LANES; j++)
-                x[j] = j < n ? (vu)(load(out + (i + j) * PANEL + half * LANES) * share)
-                             : (vu)(0);
+                x[j] = j < n ? (vu)(load(out + (i + j) * PANEL + half * LANES) * share) : (vu)(0);
             transpose(x);
             UNROLLED
             for (size_t j = 0; j < LANES; j++)

@@ -1,8 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// Convolutions as products whose left side is never built: each pixel of a tile is a pointer into the
-// picture, one for every tap. A tile goes through all taps and channels with its sums in registers;
-// one panel's weights pass through the second-level cache while all tiles of a block use them.
+// Convolutions as products whose left side is never built: each pixel of a tile is a pointer into
+// the picture, one for every tap. A tile goes through all taps and channels with its sums in
+// registers; one panel's weights pass through the second-level cache while all tiles of a block use
+// them.
 
 enum { BLOCK_PIXELS = 96, MAX_TAPS = 9 };
 _Static_assert(BLOCK_PIXELS % ROWS == 0, "blocks are whole register tiles");
@@ -62,12 +63,12 @@ AI void convolution_block(const ink_precision precision, const convolution_plan 
     find_taps(p, p->input.stride * element_size(precision), pixel0, count, rows);
     for (size_t panel = 0; panel < plan->panels; panel++) {
         const uint32_t *weights = (const uint32_t *)b->panels + panel * pitch;
-#define TILE(N)                                                                          \
-        {                                                                                \
-            vf sum[N][2];                                                                \
-            accumulate_taps(N, precision, rows + first, b->taps, steps, weights, sum);   \
-            finish_tile(N, precision, &plan->finish, pixel0 + first, panel, sum);                   \
-        }
+#define TILE(N)                                                                    \
+    {                                                                              \
+        vf sum[N][2];                                                              \
+        accumulate_taps(N, precision, rows + first, b->taps, steps, weights, sum); \
+        finish_tile(N, precision, &plan->finish, pixel0 + first, panel, sum);      \
+    }
         FOR_ROW_GROUPS(count, first, TILE)
 #undef TILE
     }
@@ -87,8 +88,16 @@ static void kernel_convolve(ink_pool *pool, const ink_convolution *p) {
     size_t columns = p->weights.columns, total = p->out_height * p->out_width;
     convolution_plan plan = {
         .p = p,
-        .finish = {&p->weights, NULL, p->weights.bias, p->residual, columns,
-                   {p->out, columns, INK_F32}, columns, 0, NULL, 0},
+        .finish = {&p->weights,
+                   NULL,
+                   p->weights.bias,
+                   p->residual,
+                   columns,
+                   {p->out, columns, INK_F32},
+                   columns,
+                   0,
+                   NULL,
+                   0},
         .panels = (columns + PANEL - 1) / PANEL,
         .block = BLOCK_PIXELS,
     };

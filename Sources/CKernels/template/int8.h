@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// Eight-bit factors. A row (of activations, or of a weight matrix) is padded with zeros to whole 32,
-// rotated in groups by a Hadamard matrix, and divided by its largest magnitude over 127. The
+// Eight-bit factors. A row (of activations, or of a weight matrix) is padded with zeros to whole
+// 32, rotated in groups by a Hadamard matrix, and divided by its largest magnitude over 127. The
 // rotation spreads a few large channels evenly over their group; both factors are rotated alike, so
 // their product is that of the rows as they were.
 //
@@ -19,10 +19,14 @@ AI size_t rotation_group(size_t padded) {
 }
 
 #if INK_LANES == 16
-#define SWAP_1(x) __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
-#define SWAP_2(x) __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
-#define SWAP_4(x) __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
-#define SWAP_8(x) __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+#define SWAP_1(x) \
+    __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+#define SWAP_2(x) \
+    __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+#define SWAP_4(x) \
+    __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
+#define SWAP_8(x) \
+    __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
 #define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 #elif INK_LANES == 8
 #define SWAP_1(x) __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6)
@@ -121,7 +125,8 @@ static void quantise_row(float *x, size_t columns, uint8_t *out) {
     for (size_t i = columns; i < padded; i++) x[i] = 0;
     float inverse, scale = rotate_row(x, padded, &inverse);
     for (size_t i = 0; i < padded; i += LANES)
-        *(vb_u *)(out + i) = __builtin_convertvector(quantised(load(x + i), inverse, 128) & 255, vb);
+        *(vb_u *)(out + i) =
+            __builtin_convertvector(quantised(load(x + i), inverse, 128) & 255, vb);
     memcpy(out + padded, &scale, 4);
 }
 
@@ -148,7 +153,9 @@ AI float operand_scale(const void *row, size_t depth) {
 }
 
 // Words of a panel: the depth, where the sums start, the scales.
-AI size_t int8_panel_pitch(size_t depth) { return (depth_steps(depth, INK_INT8) + INT8_PANEL_TAIL) * PANEL; }
+AI size_t int8_panel_pitch(size_t depth) {
+    return (depth_steps(depth, INK_INT8) + INT8_PANEL_TAIL) * PANEL;
+}
 
 static void pack_int8_task(void *context, size_t panel, int worker) {
     (void)worker;
@@ -173,8 +180,8 @@ static void pack_int8_task(void *context, size_t panel, int worker) {
             vi wide = (vi)(q << 24) >> 24;
             *(vu *)words = q & 255;
             for (size_t j = 0; j < LANES; j += 4)
-                out[(i + j) / 4 * PANEL + column] = words[j] | words[j + 1] << 8 |
-                                                    words[j + 2] << 16 | words[j + 3] << 24;
+                out[(i + j) / 4 * PANEL + column] =
+                    words[j] | words[j + 1] << 8 | words[j + 2] << 16 | words[j + 3] << 24;
             for (int j = 0; j < LANES; j++) sum += wide[j];
         }
         starts[column] = -128 * sum;

@@ -73,8 +73,7 @@ static void norm_task(void *context, size_t index, int worker) {
         size_t whole = p->dim / LANES * LANES;
         for (size_t i = 0; i < whole; i += LANES)
             norm_some(p, row, i, LANES, x, scale, mean, factor, line);
-        if (whole < p->dim)
-            norm_some(p, row, whole, p->dim - whole, x, scale, mean, factor, line);
+        if (whole < p->dim) norm_some(p, row, whole, p->dim - whole, x, scale, mean, factor, line);
         finish_operand(&p->out, row, p->dim, line);
     }
 }
@@ -247,7 +246,8 @@ static void group_apply_task(void *context, size_t index, int worker) {
 }
 
 static void kernel_group_apply(ink_pool *pool, const ink_group_apply *p) {
-    ink_pool_run(pool, (p->pixels + GROUP_NORM_PIXELS - 1) / GROUP_NORM_PIXELS, group_apply_task, (void *)p);
+    ink_pool_run(pool, (p->pixels + GROUP_NORM_PIXELS - 1) / GROUP_NORM_PIXELS, group_apply_task,
+                 (void *)p);
 }
 
 // MARK: - Conversion and activation

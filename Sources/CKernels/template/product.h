@@ -26,8 +26,8 @@ typedef struct {
 
 #include "adapter.h"
 
-// Sums are indexed by constants wherever they are touched: then they stay in registers from the first
-// step to the last store. What is rare or long works on a copy in memory.
+// Sums are indexed by constants wherever they are touched: then they stay in registers from the
+// first step to the last store. What is rare or long works on a copy in memory.
 AI void finish_tile(const int mr, const ink_precision precision, const tile_finish *f, size_t row,
                     size_t panel, vf sum[][2]) {
     size_t column = panel * PANEL;
@@ -155,20 +155,19 @@ AI void multiply_block(const ink_precision precision, const void *const *rows, s
             int is_first = tap == 0 && step == 0;
             int is_last = tap + 1 == b->taps && step + chunk == steps;
             for (size_t panel = panel0; panel < panel1; panel++) {
-                const uint32_t *weights = (const uint32_t *)b->panels + panel * pitch +
-                                          (tap * steps + step) * PANEL;
+                const uint32_t *weights =
+                    (const uint32_t *)b->panels + panel * pitch + (tap * steps + step) * PANEL;
                 float *partial = sums + (panel - panel0) * BLOCK_ROWS * PANEL;
-#define TILE(N)                                                                              \
-                {                                                                            \
-                    float *at = partial + first * PANEL;                                     \
-                    vf sum[N][2];                                                            \
-                    if (is_first) start_sums(N, precision, weights + steps * PANEL, sum);    \
-                    else load_sums(N, at, sum);                                              \
-                    accumulate(N, precision, rows + tap * BLOCK_ROWS + first, step * 4,      \
-                               chunk, weights, sum);                                         \
-                    if (is_last) finish_tile(N, precision, finish, row0 + first, panel, sum); \
-                    else store_sums(N, at, sum);                                             \
-                }
+#define TILE(N)                                                                                   \
+    {                                                                                             \
+        float *at = partial + first * PANEL;                                                      \
+        vf sum[N][2];                                                                             \
+        if (is_first) start_sums(N, precision, weights + steps * PANEL, sum);                     \
+        else load_sums(N, at, sum);                                                               \
+        accumulate(N, precision, rows + tap * BLOCK_ROWS + first, step * 4, chunk, weights, sum); \
+        if (is_last) finish_tile(N, precision, finish, row0 + first, panel, sum);                 \
+        else store_sums(N, at, sum);                                                              \
+    }
                 FOR_ROW_GROUPS(count, first, TILE)
 #undef TILE
             }
@@ -212,8 +211,8 @@ static void product_task_int8(void *plan, size_t index, int worker) {
     product_block(INK_INT8, plan, index);
 }
 
-// Splits a product into tasks: blocks that suit the caches where there is enough to do, else smaller
-// ones, so that the threads end together.
+// Splits a product into tasks: blocks that suit the caches where there is enough to do, else
+// smaller ones, so that the threads end together.
 static void plan_tasks(product_plan *plan, int threads) {
     const ink_product *p = plan->p;
     // A step of a tile takes some 7 ns; below this many steps a task's own cost would show.

@@ -23,12 +23,13 @@ static float NAME(dot)(const ink_operand *a, size_t row, const ink_matrix *b, si
     double sum = 0;
     size_t deep = b->precision == INK_INT8 ? ink_padded(b->depth) : b->depth;
     for (size_t k = 0; k < deep; k++)
-        sum += (double)operand_at(a, b->precision, row, k) *
-               (double)NAME(weight)(b, column, tap, k);
+        sum +=
+            (double)operand_at(a, b->precision, row, k) * (double)NAME(weight)(b, column, tap, k);
     if (b->precision == INK_INT8) {
         size_t width = 2 * INK_LANES;
         size_t words = deep / 4 + INT8_PANEL_TAIL;
-        const float *scales = (const float *)b->panels + (column / width + 1) * words * width - width;
+        const float *scales =
+            (const float *)b->panels + (column / width + 1) * words * width - width;
         const uint8_t *own = (const uint8_t *)a->data + row * a->stride + deep;
         float scale;
         memcpy(&scale, own, 4);
@@ -72,17 +73,18 @@ static float NAME(with_adapters)(const ink_product *p, size_t row, size_t column
             int pairs = s->precision == INK_BF16 ? 2 : 1;
             const char *start = (const char *)s->panels + 4 * (size_t)at.offset;
             for (size_t k = 0; k < (size_t)pairs * at.steps; k++) {
-                double up = pairs == 1
-                                ? (double)((const float *)start)[k * width + lane]
-                                : (double)ink_f32_from_bf16(
-                                      ((const uint16_t *)start)[k / 2 * 2 * width + 2 * lane + k % 2]);
+                double up =
+                    pairs == 1
+                        ? (double)((const float *)start)[k * width + lane]
+                        : (double)ink_f32_from_bf16(
+                              ((const uint16_t *)start)[k / 2 * 2 * width + 2 * lane + k % 2]);
                 size_t from = (size_t)pairs * at.first + k;
                 sum += up * (double)operand_at(&s->t, s->precision, row - s->first, from);
             }
         }
         if (s->addend)
-            sum += (double)s->scale *
-                   (double)s->addend[(row - s->first) * s->addend_stride + column];
+            sum +=
+                (double)s->scale * (double)s->addend[(row - s->first) * s->addend_stride + column];
     }
     return (float)((double)y * gain + sum);
 }
@@ -158,8 +160,7 @@ static void NAME(winograd)(ink_pool *pool, const ink_winograd *p) {
             for (size_t i = 0; i < 16; i++) {
                 m[i] = 0;
                 for (size_t k = 0; k < depth; k++)
-                    m[i] += (double)inputs[16 * k + i] *
-                            (double)NAME(weight)(&p->weights, c, i, k);
+                    m[i] += (double)inputs[16 * k + i] * (double)NAME(weight)(&p->weights, c, i, k);
             }
             for (size_t i = 0; i < 4; i++) {
                 size_t y = 2 * row + i / 2, x = 2 * column + i % 2;

@@ -44,9 +44,11 @@ AI void store_some(float *p, vf x, size_t count) {
 #define SWAP_PAIRS(x) \
     __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
 #define DOUBLED(x) __builtin_shufflevector(x, x, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7)
-#define UPPER(x) \
+#define UPPER_HALF(x) \
     __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15)
+#define UPPER_QUAD(x) __builtin_shufflevector(x, x, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7)
 #elif INK_LANES == 8
+#define UPPER_QUAD(x) __builtin_shufflevector(x, x, 4, 5, 6, 7, 4, 5, 6, 7)
 #define SWAP_PAIRS(x) __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6)
 #define DOUBLED(x) __builtin_shufflevector(x, x, 0, 0, 1, 1, 2, 2, 3, 3)
 #else
@@ -57,14 +59,10 @@ AI void store_some(float *p, vf x, size_t count) {
 // Always in the same tree, so that the result depends on the numbers alone.
 AI float sum_lanes(vf x) {
 #if INK_LANES == 16
-    x += UPPER(x);
+    x += UPPER_HALF(x);
 #endif
 #if INK_LANES >= 8
-    x += __builtin_shufflevector(x, x, 4, 5, 6, 7, 4, 5, 6, 7
-#if INK_LANES == 16
-                                 , 4, 5, 6, 7, 4, 5, 6, 7
-#endif
-    );
+    x += UPPER_QUAD(x);
 #endif
     return (x[0] + x[2]) + (x[1] + x[3]);
 }
@@ -119,20 +117,19 @@ AI vf exponential(vf x) {
 
 AI vf silu(vf x) { return x / (exponential(-x) + 1.0f); }
 
-// Turns LANES vectors of LANES words: lane j of vector i becomes lane i of vector j. Interleaving the
-// halves rotates the bits of (vector, lane) by one place.
+// Turns LANES vectors of LANES words: lane j of vector i becomes lane i of vector j. Interleaving
+// the halves rotates the bits of (vector, lane) by one place.
 #if INK_LANES == 16
-#define INTERLEAVE(a, b, from)                                                                   \
-    __builtin_shufflevector(a, b, from, from + 16, from + 1, from + 17, from + 2, from + 18,       \
-                            from + 3, from + 19, from + 4, from + 20, from + 5, from + 21,         \
+#define INTERLEAVE(a, b, from)                                                               \
+    __builtin_shufflevector(a, b, from, from + 16, from + 1, from + 17, from + 2, from + 18, \
+                            from + 3, from + 19, from + 4, from + 20, from + 5, from + 21,   \
                             from + 6, from + 22, from + 7, from + 23)
 #elif INK_LANES == 8
-#define INTERLEAVE(a, b, from)                                                                   \
-    __builtin_shufflevector(a, b, from, from + 8, from + 1, from + 9, from + 2, from + 10,         \
+#define INTERLEAVE(a, b, from)                                                             \
+    __builtin_shufflevector(a, b, from, from + 8, from + 1, from + 9, from + 2, from + 10, \
                             from + 3, from + 11)
 #else
-#define INTERLEAVE(a, b, from) \
-    __builtin_shufflevector(a, b, from, from + 4, from + 1, from + 5)
+#define INTERLEAVE(a, b, from) __builtin_shufflevector(a, b, from, from + 4, from + 1, from + 5)
 #endif
 
 AI void transpose(vu x[LANES]) {
@@ -190,8 +187,8 @@ AI vf dot_f32(vf sum, uint32_t a, vu b) { return (vf)((vu)(a)) * (vf)b + sum; }
 
 // In int8 the sums are 32-bit integers in the lanes' bits.
 // sum[r] += row r (from byte `offset` on) times the panel, for `steps` steps.
-// The copy into `acc`, whose every index is a constant, is what keeps the sums in registers: callers
-// index `sum` by variables, and the compiler would write it back in every step.
+// The copy into `acc`, whose every index is a constant, is what keeps the sums in registers:
+// callers index `sum` by variables, and the compiler would write it back in every step.
 AI void accumulate(const int mr, const ink_precision precision, const void *const *rows,
                    size_t offset, size_t steps, const void *panel, vf sum[][2]) {
     const uint32_t *b = panel;
@@ -235,12 +232,25 @@ AI void clear_sums(const int mr, vf sum[][2]) {
 }
 
 // Calls BODY(n) with constant row counts until `count` rows are done; `first` is the current row.
-#define FOR_ROW_GROUPS(count, first, BODY)                                \
-    for (size_t first = 0, left_ = (count); left_ > 0;) {                 \
-        if (left_ >= ROWS) { BODY(ROWS); first += ROWS; left_ -= ROWS; }  \
-        else if (left_ >= 4) { BODY(4); first += 4; left_ -= 4; }         \
-        else if (left_ >= 2) { BODY(2); first += 2; left_ -= 2; }         \
-        else { BODY(1); first += 1; left_ -= 1; }                         \
+#define FOR_ROW_GROUPS(count, first, BODY)                \
+    for (size_t first = 0, left_ = (count); left_ > 0;) { \
+        if (left_ >= ROWS) {                              \
+            BODY(ROWS);                                   \
+            first += ROWS;                                \
+            left_ -= ROWS;                                \
+        } else if (left_ >= 4) {                          \
+            BODY(4);                                      \
+            first += 4;                                   \
+            left_ -= 4;                                   \
+        } else if (left_ >= 2) {                          \
+            BODY(2);                                      \
+            first += 2;                                   \
+            left_ -= 2;                                   \
+        } else {                                          \
+            BODY(1);                                      \
+            first += 1;                                   \
+            left_ -= 1;                                   \
+        }                                                 \
     }
 
 AI size_t element_size(ink_precision precision) {
@@ -258,8 +268,7 @@ AI size_t rounded_up(size_t n, size_t unit) { return (n + unit - 1) / unit * uni
 AI void store_operand(const ink_output *out, size_t row, size_t column, vf x, size_t count) {
     if (out->precision == INK_BF16)
         store_bf16((uint16_t *)out->data + row * out->stride + column, x, count);
-    else
-        store_some((float *)out->data + row * out->stride + column, x, count);
+    else store_some((float *)out->data + row * out->stride + column, x, count);
 }
 
 AI void pad_operand(const ink_output *out, size_t row, size_t columns) {

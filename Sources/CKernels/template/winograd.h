@@ -1,14 +1,15 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// 3 x 3 convolutions of stride 1 by Winograd's F(2x2, 3x3): a tile of 2 x 2 outputs takes 16 products
-// in place of 36, of its transformed 4 x 4 inputs with transformed weights (`ink_winograd_weights`).
-// With nearest-neighbour upsampling, neighbouring inputs are equal: one row and one column of the
-// transform vanish, and 9 products remain. Source: Lavin and Gray, "Fast Algorithms for Convolutional
-// Neural Networks" (2016).
+// 3 x 3 convolutions of stride 1 by Winograd's F(2x2, 3x3): a tile of 2 x 2 outputs takes 16
+// products in place of 36, of its transformed 4 x 4 inputs with transformed weights
+// (`ink_winograd_weights`). With nearest-neighbour upsampling, neighbouring inputs are equal: one
+// row and one column of the transform vanish, and 9 products remain. Source: Lavin and Gray, "Fast
+// Algorithms for Convolutional Neural Networks" (2016).
 //
-// A task is a rectangle of tiles. It normalises its pixels while reading them, keeps their transforms
-// in the second-level cache for all panels, and sums its outputs for the next norm, so that only the
-// image itself passes through memory. The division into tasks depends on the image's size alone.
+// A task is a rectangle of tiles. It normalises its pixels while reading them, keeps their
+// transforms in the second-level cache for all panels, and sums its outputs for the next norm, so
+// that only the image itself passes through memory. The division into tasks depends on the image's
+// size alone.
 //
 // "Tile" in this file is the Winograd tile; the register tile of `accumulate` is a row group here.
 
@@ -35,8 +36,10 @@ AI size_t winograd_pitch(size_t depth, ink_precision precision) {
 }
 
 static size_t kernel_winograd_scratch(int threads, size_t depth, ink_precision precision) {
-    size_t transforms = TRANSFORM * TASK_TILES * winograd_pitch(depth, precision) * element_size(precision);
-    return (size_t)threads * (transforms + 4 * TRANSFORM * TASK_TILES * PANEL + 4 * PIXELS * CHANNELS);
+    size_t transforms =
+        TRANSFORM * TASK_TILES * winograd_pitch(depth, precision) * element_size(precision);
+    return (size_t)threads *
+           (transforms + 4 * TRANSFORM * TASK_TILES * PANEL + 4 * PIXELS * CHANNELS);
 }
 
 // Where the result is rounded to bf16: errors of 1.4e-4 against 2e-3.
@@ -66,7 +69,8 @@ AI void read_pixels(const ink_precision precision, const ink_winograd *p, size_t
                 size_t n = smaller(LANES, count - c);
                 vf v = load_some(from + c, n, 0);
                 if (p->factor)
-                    v = v * load_some(p->factor + c0 + c, n, 0) + load_some(p->shift + c0 + c, n, 0);
+                    v = v * load_some(p->factor + c0 + c, n, 0) +
+                        load_some(p->shift + c0 + c, n, 0);
                 if (p->silu) v = quick_silu(precision, v);
                 store(to + c, v);
             }
@@ -75,7 +79,7 @@ AI void read_pixels(const ink_precision precision, const ink_winograd *p, size_t
 
 // Input transform of a tile, one vector of channels: along columns, then along rows.
 AI void transform_tile(const ink_precision precision, const int up, const float *from, size_t line,
-                         char *to, size_t plane_bytes) {
+                       char *to, size_t plane_bytes) {
     vf rows[4][4];
     UNROLLED
     for (size_t x = 0; x < 4; x++) {
@@ -110,7 +114,8 @@ AI void inverse_transform(const int up, const float *sums, vf y[2][2]) {
     for (size_t x = 0; x < 4; x++) {
         if (up && x == 2) continue;
         const float *m = sums + x * TASK_TILES * PANEL;
-        vf m0 = load(m), m1 = load(m + 4 * TASK_TILES * PANEL), m3 = load(m + 12 * TASK_TILES * PANEL);
+        vf m0 = load(m), m1 = load(m + 4 * TASK_TILES * PANEL),
+           m3 = load(m + 12 * TASK_TILES * PANEL);
         if (up) {
             rows[0][x] = m0 + m1;
             rows[1][x] = m1 - m3;
@@ -129,8 +134,8 @@ AI void inverse_transform(const int up, const float *sums, vf y[2][2]) {
 }
 
 // Bias, residual and sums for the next norm.
-AI void finish_panel(const int up, const winograd_plan *plan, size_t index, size_t panel, size_t row0,
-                     size_t column0, size_t high, size_t wide, const float *sums) {
+AI void finish_panel(const int up, const winograd_plan *plan, size_t index, size_t panel,
+                     size_t row0, size_t column0, size_t high, size_t wide, const float *sums) {
     const ink_winograd *p = plan->p;
     size_t columns = p->weights.columns, height = p->height << up, width = p->width << up;
     for (size_t c = panel * PANEL; c < smaller(columns, (panel + 1) * PANEL); c += LANES) {
@@ -160,7 +165,7 @@ AI void finish_panel(const int up, const winograd_plan *plan, size_t index, size
 }
 
 AI void winograd_block(const ink_precision precision, const int up, const winograd_plan *plan,
-                      size_t index, int worker) {
+                       size_t index, int worker) {
     const ink_winograd *p = plan->p;
     const ink_winograd_tasks *t = &plan->tasks;
     size_t row0 = index / t->across * t->high, column0 = index % t->across * t->wide;
@@ -168,7 +173,8 @@ AI void winograd_block(const ink_precision precision, const int up, const winogr
     size_t count = high * wide, depth = p->weights.depth, size = element_size(precision);
     size_t plane_bytes = TASK_TILES * plan->pitch * size, steps = depth_steps(depth, precision);
     char *transforms = plan->rooms + (size_t)worker * plan->room_bytes;
-    float *sums = (float *)(transforms + TRANSFORM * plane_bytes), *pixels = sums + TRANSFORM * TASK_TILES * PANEL;
+    float *sums = (float *)(transforms + TRANSFORM * plane_bytes),
+          *pixels = sums + TRANSFORM * TASK_TILES * PANEL;
 
     size_t span = up ? 1 : 2;  // input pixels from one tile to the next
     size_t pixels_high = span * high + 2, pixels_wide = span * wide + 2;
@@ -182,7 +188,7 @@ AI void winograd_block(const ink_precision precision, const int up, const winogr
             char *to = transforms + (tile * plan->pitch + c0) * size;
             for (size_t c = 0; c < some; c += LANES)
                 transform_tile(precision, up, from + c, pixels_wide * CHANNELS, to + c * size,
-                                 plane_bytes);
+                               plane_bytes);
         }
     }
 
@@ -195,16 +201,16 @@ AI void winograd_block(const ink_precision precision, const int up, const winogr
             for (size_t tile = 0; tile < count; tile++)
                 rows[tile] = transforms + i * plane_bytes + tile * plan->pitch * size;
             float *to = sums + i * TASK_TILES * PANEL;
-#define ROW_GROUP(N)                                                                   \
-            {                                                                     \
-                vf sum[N][2];                                                     \
-                clear_sums(N, sum);                                               \
-                accumulate(N, precision, rows + first, 0, steps, weights, sum);   \
-                for (int r = 0; r < (N); r++) {                                   \
-                    store(to + (first + (size_t)r) * PANEL, sum[r][0]);           \
-                    store(to + (first + (size_t)r) * PANEL + LANES, sum[r][1]);   \
-                }                                                                 \
-            }
+#define ROW_GROUP(N)                                                    \
+    {                                                                   \
+        vf sum[N][2];                                                   \
+        clear_sums(N, sum);                                             \
+        accumulate(N, precision, rows + first, 0, steps, weights, sum); \
+        for (int r = 0; r < (N); r++) {                                 \
+            store(to + (first + (size_t)r) * PANEL, sum[r][0]);         \
+            store(to + (first + (size_t)r) * PANEL + LANES, sum[r][1]); \
+        }                                                               \
+    }
             FOR_ROW_GROUPS(count, first, ROW_GROUP)
 #undef ROW_GROUP
         }
