@@ -18,7 +18,7 @@ static int has_avx512(void) {
 }
 static int has_avxvnni(void) { return has_avx2() && __builtin_cpu_supports("avxvnni"); }
 static int has_avx512vnni(void) { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }
-// Every processor with the first of these has the second.
+// Every processor with AVX512-BF16 has AVX512-VNNI.
 static int has_avx512bf16(void) { return has_avx512vnni() && __builtin_cpu_supports("avx512bf16"); }
 #endif
 static int always(void) { return 1; }

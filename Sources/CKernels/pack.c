@@ -4,7 +4,7 @@
 //   f32   [tap][k][W]
 //   bf16  [tap][k / 2][W][2]     depth rounded up to even
 //   int8  see template/int8.h
-// so that a kernel that computes W outputs reads weights strictly forwards.
+// so that a kernel that computes W outputs reads the weights sequentially.
 
 #include <string.h>
 
@@ -46,7 +46,7 @@ static size_t source_size(ink_source type) {
     return type == INK_SOURCE_F64 ? 8 : type == INK_SOURCE_F32 ? 4 : 2;
 }
 
-// Stored tensors may start at any byte, so elements are read with memcpy.
+// Stored tensors have no alignment: elements are read with memcpy.
 static float read_one(const char *source, ink_source type) {
     uint16_t half;
     float single;
@@ -82,11 +82,12 @@ size_t ink_panel_bytes(size_t row_count, size_t depth, size_t taps, ink_precisio
     return row_count * taps * padded_depth(depth, precision) * (precision == INK_BF16 ? 2 : 4);
 }
 
-// A cache line of bf16, or two of f32: the block of all columns stays in the first-level cache
-// while it is turned from rows into columns.
+// One cache line of bf16 or two of f32: the block of all columns stays in the L1 cache while it is
+// transposed.
 enum { BLOCK = 32 };
 
-// `count` numbers from depth `k` of one stored row; zeros for a padding row and beyond the depth.
+// Reads `count` elements of one stored row from depth `k`; zeros for a padding row and past the
+// depth.
 static void read_line(const ink_pack *p, const char *row, size_t tap, size_t k, size_t count,
                       float *line) {
     size_t size = source_size(p->source);
@@ -98,8 +99,8 @@ static void read_line(const ink_pack *p, const char *row, size_t tap, size_t k, 
     for (size_t i = stored; i < count; i++) line[i] = 0;
 }
 
-static void pack_panel(void *context, size_t panel, int worker) {
-    (void)worker;
+static void pack_panel(void *context, size_t panel, int thread) {
+    (void)thread;
     const ink_pack *p = context;
     size_t width = p->panel_width, deep = padded_depth(p->depth, p->precision);
     const void *const *rows = p->rows + panel * width;

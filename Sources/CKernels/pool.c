@@ -16,19 +16,20 @@
 #define PAUSE() ((void)0)
 #endif
 
-// Kernels follow each other within microseconds during a step, so a thread that has run dry spins
-// for a while before it sleeps: a wake-up through the kernel costs more than most small layers.
-// Short enough that an idle server burns nothing.
+// Kernel calls follow each other within microseconds during a step, so an idle thread spins before
+// it sleeps: a wake-up by the operating system costs more than most small layers. The limit keeps
+// an idle server from using the processor.
 enum { SPINS = 4000 };
 
-// A call is open while it has tasks to give. Helpers join an open call, and the caller, which works
-// too, closes it and waits for those who joined: a helper that sleeps, or that the system has set
-// aside, delays nobody. One word says it all, so that joining and closing exclude each other.
-enum { OPEN = 1, HELPER = 2, CALL = 1 << 16 };  // the word: calls * CALL + joined * HELPER + OPEN
+// A call is open while it has tasks left. Helper threads join an open call; the calling thread runs
+// tasks too, then closes the call and waits for the helpers that joined. A helper that sleeps or
+// was preempted before joining delays no call. The state is one word, so that joining and closing
+// are mutually exclusive: calls * CALL + joined helpers * HELPER + OPEN.
+enum { OPEN = 1, HELPER = 2, CALL = 1 << 16 };
 
-// The mutex and the conditions are for sleeping alone. Whoever goes to sleep first says so, then
-// looks again; whoever would wake it first changes what it waits for, then looks whether it sleeps.
-// All four accesses are sequentially consistent, so one of the two sees the other.
+// The mutex and the condition variables serve only to sleep. A sleeper publishes that it sleeps,
+// then reads the state again; a waker changes the state, then reads whether a thread sleeps. All
+// four accesses are sequentially consistent, so at least one of the two observes the other.
 struct ink_pool {
     int threads;
     pthread_t *handles;
@@ -38,27 +39,27 @@ struct ink_pool {
     size_t count;
     ink_task task;
     void *context;
-    // Apart, so that those who spin on one do not slow down those who count with another.
+    // On cache lines of their own: threads spin on one while others update another.
     _Alignas(64) atomic_ullong call;
     _Alignas(64) atomic_size_t next;
     _Alignas(64) atomic_int sleepers;  // helpers that wait for `start`
-    atomic_int caller_sleeps;          // the caller waits for `done`
+    atomic_int caller_sleeps;          // the calling thread waits for `done`
 };
 
 typedef struct {
     ink_pool *pool;
-    int worker;
+    int thread;
 } start_argument;
 
-static void take_tasks(ink_pool *pool, int worker) {
+static void run_tasks(ink_pool *pool, int thread) {
     for (;;) {
         size_t index = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
         if (index >= pool->count) return;
-        pool->task(pool->context, index, worker);
+        pool->task(pool->context, index, thread);
     }
 }
 
-// The number of the call that the helper joined, or of the one that it came too late for.
+// Joins the call if it is open. Returns the state at that moment.
 static unsigned long long join(ink_pool *pool, unsigned long long call) {
     while (call & OPEN) {
         if (atomic_compare_exchange_weak(&pool->call, &call, call + HELPER)) break;
@@ -66,8 +67,8 @@ static unsigned long long join(ink_pool *pool, unsigned long long call) {
     return call;
 }
 
-// Whether the call is closed and nobody is inside.
-static int has_left(unsigned long long call) { return (call & (CALL - 1)) == 0; }
+// Whether the call is closed and no helper runs its tasks.
+static int is_finished(unsigned long long call) { return (call & (CALL - 1)) == 0; }
 
 static void *helper_main(void *argument) {
     start_argument start = *(start_argument *)argument;
@@ -92,8 +93,8 @@ static void *helper_main(void *argument) {
         call = join(pool, call);
         seen = call / CALL;
         if (!(call & OPEN)) continue;
-        take_tasks(pool, start.worker);
-        if (has_left(atomic_fetch_sub(&pool->call, HELPER) - HELPER) &&
+        run_tasks(pool, start.thread);
+        if (is_finished(atomic_fetch_sub(&pool->call, HELPER) - HELPER) &&
             atomic_load(&pool->caller_sleeps)) {
             pthread_mutex_lock(&pool->mutex);
             pthread_cond_signal(&pool->done);
@@ -133,7 +134,7 @@ ink_pool *ink_pool_create(int threads) {
         *argument = (start_argument){pool, i};
         if (pthread_create(&pool->handles[i], &attributes, helper_main, argument) != 0) {
             free(argument);
-            break;  // fewer threads than asked for is slower, not wrong
+            break;  // fewer threads are slower but correct; see ink_pool_threads
         }
         pool->threads++;
     }
@@ -166,15 +167,15 @@ void ink_pool_run(ink_pool *pool, size_t count, ink_task task, void *context) {
     pool->context = context;
     atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
     announce(pool);
-    take_tasks(pool, 0);
-    if (has_left(atomic_fetch_sub(&pool->call, OPEN) - OPEN)) return;
+    run_tasks(pool, 0);
+    if (is_finished(atomic_fetch_sub(&pool->call, OPEN) - OPEN)) return;
     for (int i = 0; i < SPINS; i++) {
-        if (has_left(atomic_load_explicit(&pool->call, memory_order_acquire))) return;
+        if (is_finished(atomic_load_explicit(&pool->call, memory_order_acquire))) return;
         PAUSE();
     }
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&pool->caller_sleeps, 1);
-    while (!has_left(atomic_load(&pool->call))) pthread_cond_wait(&pool->done, &pool->mutex);
+    while (!is_finished(atomic_load(&pool->call))) pthread_cond_wait(&pool->done, &pool->mutex);
     atomic_store(&pool->caller_sleeps, 0);
     pthread_mutex_unlock(&pool->mutex);
 }

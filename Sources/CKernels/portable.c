@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// Whatever the compiler's baseline offers: SSE2 on x86-64, NEON on aarch64.
+// The compiler's baseline: SSE2 on x86-64, NEON on aarch64.
 
 #include "variants.h"
 

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// Plain twins of the kernels; see template/reference.h for those that read panels.
+// Reference implementations of the kernels that read no panels; see template/reference.h for the
+// others.
 
 #include "variants.h"
 
@@ -22,7 +23,7 @@ static void put_padding(const ink_output *out, size_t row, size_t columns) {
     for (size_t k = columns; k < end && k < out->stride; k++) put(out, row, k, 0);
 }
 
-// Rotates rows in groups by the Hadamard matrix, without its factor, and finds the scale.
+// Rotates a row in groups by the unnormalised Hadamard matrix and returns its scale.
 static float plain_rotation(float *x, size_t padded, float *inverse) {
     size_t group = ROTATION_GROUP;
     while (padded % group != 0) group /= 2;
@@ -44,7 +45,7 @@ static float plain_rotation(float *x, size_t padded, float *inverse) {
     return finite ? largest / 127 / sqrtf((float)group) : NAN;
 }
 
-// A finished operand row in int8, from its numbers; `line` has room for the padding.
+// Writes an int8 operand row from its f32 values; `line` has space for the padding.
 static void put_row(const ink_output *out, size_t row, size_t columns, float *line) {
     size_t padded = ink_padded(columns);
     uint8_t *to = (uint8_t *)out->data + row * out->stride;
@@ -76,25 +77,25 @@ static void reference_attend(ink_pool *pool, const ink_attention *p) {
                 size_t at = head * p->head_dim, kv = head / (p->heads / p->kv_heads) * p->head_dim;
                 size_t first = p->offsets[s];
                 size_t end = p->causal ? query + 1 : p->offsets[s + 1];
-                double most = -INFINITY, total = 0;
+                double running_max = -INFINITY, running_sum = 0;
                 for (size_t key = first; key < end; key++) {
                     double score = 0;
                     for (size_t i = 0; i < p->head_dim; i++)
                         score += (double)rounded(p->q[query * p->stride + at + i], p->precision) *
                                  (double)rounded(p->k[key * p->stride + kv + i], p->precision);
                     weights[key - first] = score * (double)p->scale;
-                    most = fmax(most, weights[key - first]);
+                    running_max = fmax(running_max, weights[key - first]);
                 }
                 for (size_t key = first; key < end; key++) {
-                    weights[key - first] = exp(weights[key - first] - most);
-                    total += weights[key - first];
+                    weights[key - first] = exp(weights[key - first] - running_max);
+                    running_sum += weights[key - first];
                 }
                 for (size_t i = 0; i < p->head_dim; i++) {
                     double sum = 0;
                     for (size_t key = first; key < end; key++)
                         sum += weights[key - first] *
                                (double)rounded(p->v[key * p->stride + kv + i], p->precision);
-                    put(&p->out, row, at + i, (float)(sum / total));
+                    put(&p->out, row, at + i, (float)(sum / running_sum));
                 }
                 if (head + 1 == p->heads) put_padding(&p->out, row, p->heads * p->head_dim);
             }
@@ -180,7 +181,7 @@ static void reference_add_norm(ink_pool *pool, const ink_add_norm *p) {
     }
 }
 
-// From the picture itself, in two passes, whatever `sums` says.
+// Two passes over the image; ignores `sums`.
 static void reference_group_norm(ink_pool *pool, const ink_group_norm *p) {
     (void)pool;
     size_t wide = p->channels / p->groups;
@@ -230,7 +231,8 @@ static float winograd_input(const ink_winograd *p, ptrdiff_t row, ptrdiff_t colu
     return (float)y;
 }
 
-// B' d B with rows (1 0 -1 0), (0 1 1 0), (0 -1 1 0), (0 1 0 -1) of B', rounded as the product is.
+// The input transform B' d B; rows of B' are (1 0 -1 0), (0 1 1 0), (0 -1 1 0), (0 1 0 -1). Rounded
+// to the product's precision.
 static void winograd_transform(const ink_winograd *p, size_t row, size_t column, size_t channel,
                                float out[16]) {
     static const int terms[4][2] = {{0, 2}, {1, 2}, {2, 1}, {1, 3}};

@@ -1,10 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// What is the same for all variants of template/winograd.h.
+// The parts of template/winograd.h that do not depend on the variant.
 
 #include "limits.h"
 
-// Small pictures: smaller tasks, so that several threads have work.
+// Small images are divided into smaller tasks, so that all threads have work.
 ink_winograd_tasks ink_winograd_split(size_t height, size_t width, int upsample) {
     ink_winograd_tasks t;
     t.rows = upsample ? height : (height + 1) / 2;

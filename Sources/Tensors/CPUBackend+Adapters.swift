@@ -69,7 +69,7 @@ extension CPUBackend {
         let start = a.buffer.address + rows.lowerBound * a.stride * a.precision.bytesPerWeight
         var call = ink_product(
             a: ink_operand(data: start, stride: a.stride), rows: rows.count, b: weights.matrix,
-            gated: 0, residual: nil, residual_stride: 0,
+            swiglu: 0, residual: nil, residual_stride: 0,
             out: ink_output(
                 data: result.buffer.address, stride: weights.columns, precision: INK_F32),
             adapters: nil, adapter_count: 0)

@@ -43,7 +43,7 @@ extension CPUBackend {
             precondition(residual.rows == a.rows && residual.columns == weights.columns, "residual")
         }
         var call = ink_product(
-            a: a.input, rows: a.rows, b: weights.matrix, gated: 0,
+            a: a.input, rows: a.rows, b: weights.matrix, swiglu: 0,
             residual: residual.map { UnsafePointer($0.pointer) }, residual_stride: weights.columns,
             out: ink_output(
                 data: result.buffer.address, stride: weights.columns, precision: INK_F32),
@@ -63,7 +63,7 @@ extension CPUBackend {
             rows: a.rows, columns: weights.columns,
             precision: a.precision == .int8 ? .bf16 : a.precision, pool: pool)
         var call = ink_product(
-            a: a.input, rows: a.rows, b: weights.matrix, gated: 1, residual: nil,
+            a: a.input, rows: a.rows, b: weights.matrix, swiglu: 1, residual: nil,
             residual_stride: 0, out: result.output, adapters: nil, adapter_count: 0)
         run(&call, a, weights, adapters)
         return a.precision == .int8 ? quantised(result) : result

@@ -1,18 +1,18 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// The numeric kernels: matrix products, convolutions, attention and their neighbours, in one
-// variant per instruction set, behind a table that is chosen at run time.
+// Numeric kernels: matrix products, convolutions, attention, norms and conversions, in one variant
+// per instruction set, selected at run time through a table of functions.
 //
-// Words used below:
-//   values    f32 activations, row-major, one token (or pixel) a row
-//   operand   the left side of a product: the same rows in the product's own precision, with the
-//             row length padded by zeros to a multiple of INK_OPERAND_ALIGN elements
-//   panel     2 * lanes output columns of a weight matrix, stored so that a kernel reads them in
-//             one forward sweep; see ink_pack
+// Terms:
+//   values    f32 activations, row-major, one token (or pixel) per row
+//   operand   left-hand factor of a product: the rows in the product's precision, each padded with
+//             zeros to a multiple of INK_OPERAND_ALIGN elements
+//   panel     2 * lanes output columns of a weight matrix, stored in the order in which a kernel
+//             reads them; see ink_pack
 //   segment   one sequence of a ragged batch: rows [offsets[s], offsets[s + 1])
 //
-// Every output element is accumulated in an order that depends on its own row only: not on the
-// other rows of the batch, and not on the number of threads.
+// The order of accumulation of an output element depends on its own row only, not on the other rows
+// of the batch or the number of threads.
 
 #pragma once
 
@@ -26,9 +26,9 @@ extern "C" {
 /// Rows of an operand are padded with zeros to a multiple of this many elements.
 #define INK_OPERAND_ALIGN 32
 
-/// Rows of an int8 operand hold their scale, an f32, behind the padded numbers.
+/// Bytes after the padded elements of an int8 operand's row: its scale, an f32.
 #define INK_INT8_ROW_EXTRA 4
-/// Longest row of an int8 product.
+/// Most elements in a row of an int8 product.
 #define INK_INT8_MAX_DEPTH 32768
 /// Most input channels of a convolution.
 #define INK_CONVOLUTION_MAX_DEPTH 4096
@@ -37,18 +37,19 @@ extern "C" {
 
 // MARK: - Threads
 
-/// A fixed set of threads that share the work of one kernel call at a time.
+/// A fixed set of threads that executes one kernel call at a time.
 typedef struct ink_pool ink_pool;
 
-/// Starts `threads - 1` threads; the caller is the remaining one. Returns NULL when out of memory.
+/// Starts `threads - 1` threads; the calling thread is the remaining one. Returns NULL when out of
+/// memory. Has fewer threads if the system refuses some; see ink_pool_threads.
 ink_pool *_Nullable ink_pool_create(int threads);
 void ink_pool_destroy(ink_pool *_Nullable pool);
 int ink_pool_threads(const ink_pool *_Nonnull pool);
 
-typedef void (*ink_task)(void *_Nullable context, size_t index, int worker);
+typedef void (*ink_task)(void *_Nullable context, size_t index, int thread);
 
-/// Calls `task` once for every index below `count`, spread over the pool, and returns when all are
-/// done. One call at a time per pool.
+/// Calls `task` once for each index below `count`, on all threads of the pool, and returns when all
+/// calls have returned. `thread` is below ink_pool_threads. Not reentrant.
 void ink_pool_run(ink_pool *_Nonnull pool, size_t count, ink_task _Nonnull task,
                   void *_Nullable context);
 
@@ -67,7 +68,7 @@ typedef enum ink_source {
     INK_SOURCE_F64 = 3,
 } ink_source;
 
-/// A weight matrix in panels.
+/// A weight matrix, packed in panels.
 typedef struct ink_matrix {
     const void *_Nonnull panels;
     const float *_Nullable bias;  // columns rounded up to whole panels, or NULL
@@ -77,13 +78,13 @@ typedef struct ink_matrix {
     ink_precision precision;
 } ink_matrix;
 
-/// How to fill panels from stored rows.
+/// Stored rows and the panels to fill from them.
 typedef struct ink_pack {
     const void *_Nullable const *_Nonnull rows;  // panels * panel width pointers; NULL means zeros
     size_t row_count;                            // a multiple of the panel width
     ink_source source;
     size_t depth;
-    size_t taps;  // a stored row is [depth][taps] (channel first), as convolutions are stored
+    size_t taps;         // a stored row is [depth][taps], channel first
     size_t panel_width;  // 2 * lanes of the variant
     ink_precision precision;
     void *_Nonnull destination;
@@ -100,37 +101,37 @@ typedef struct ink_output {
     ink_precision precision;
 } ink_output;
 
-/// Where the low-rank columns of one panel lie.
+/// Location of one panel's columns of an adapter's up-projection.
 typedef struct ink_adapter_panel {
-    uint32_t offset;  // of its first step in `panels`, in words of 4 bytes
-    uint32_t first;   // the row's word that its first step reads
-    uint32_t steps;   // words; 0 where an adapter leaves the panel's columns alone
+    uint32_t offset;  // of the first step in `panels`, in 4-byte words
+    uint32_t first;   // word of the row `t` that the first step reads
+    uint32_t steps;   // 4-byte words of the row; 0 if the adapter does not change the panel
 } ink_adapter_panel;
 
-/// What one adapter adds to some rows of a product:
+/// The term that one adapter adds to some rows of a product:
 ///   scale * gain * (a * b) + t * panels + scale * addend
-/// Columns are those of the product's panels, in their order.
+/// Columns are in the order of the product's panels.
 typedef struct ink_adapter {
     size_t first, count;            // rows of the product
-    float scale;                    // of `gain` and `addend`; that of `t` is in its numbers
+    float scale;                    // of `gain` and `addend`; `t` is already scaled
     const float *_Nullable gain;    // [whole panels], or NULL
     const float *_Nullable addend;  // row r - first at (r - first) * addend_stride, or NULL
     size_t addend_stride;           // 0: one row for all
-    ink_operand t;                  // [count, rank]
+    ink_operand t;                  // down-projected rows, [count, rank]
     ink_precision precision;        // of `t` and `panels`: f32 or bf16
     const void *_Nullable panels;
-    const ink_adapter_panel *_Nullable table;  // one for each panel of the product, or NULL
+    const ink_adapter_panel *_Nullable table;  // one per panel of the product, or NULL
 } ink_adapter;
 
 typedef struct ink_product {
     ink_operand a;  // [rows, depth]
     size_t rows;
     ink_matrix b;
-    int gated;  // 0: out = a * b + bias. 1: panels hold gate and up columns side by side,
-                // out = silu(gate) * up, `columns / 2` wide, written as an f32 or bf16 operand
-    const float *_Nullable residual;  // added to the result when not NULL (not with `gated`)
+    int swiglu;  // 0: out = a * b + bias. 1: panels hold gate and up columns side by side,
+                 // out = silu(gate) * up, `columns / 2` wide, written as an f32 or bf16 operand
+    const float *_Nullable residual;  // added to the result; NULL with `swiglu`
     size_t residual_stride;
-    ink_output out;                         // f32 values, or an operand when `gated`
+    ink_output out;                         // f32 values, or an operand with `swiglu`
     const ink_adapter *_Nullable adapters;  // added before the bias, in this order
     size_t adapter_count;
 } ink_product;
@@ -141,7 +142,7 @@ typedef struct ink_convolution {
     size_t kernel;  // 1 or 3; taps = kernel * kernel
     size_t stride;  // 1 or 2
     size_t pad_top, pad_left;
-    int upsample;  // 1: the input is read as if enlarged twofold by nearest neighbour
+    int upsample;  // 1: the input is upsampled by 2, nearest neighbour
     size_t out_height, out_width;
     ink_matrix weights;
     const float *_Nullable residual;  // [out_height * out_width, columns]
@@ -152,14 +153,14 @@ typedef struct ink_convolution {
 typedef struct ink_winograd {
     const float *_Nonnull x;  // [height * width, depth]
     size_t height, width;
-    const float *_Nullable factor;  // [depth]; the input is x * factor + shift, or x where NULL
+    const float *_Nullable factor;  // [depth]; the input is x * factor + shift, or x if NULL
     const float *_Nullable shift;
-    int silu;            // then SiLU
-    int upsample;        // 1: the input is read as if enlarged twofold by nearest neighbour
-    ink_matrix weights;  // INK_WINOGRAD_TAPS taps, as made by ink_winograd_weights
+    int silu;                         // then SiLU
+    int upsample;                     // 1: the input is upsampled by 2, nearest neighbour
+    ink_matrix weights;               // of INK_WINOGRAD_TAPS taps, from ink_winograd_weights
     const float *_Nullable residual;  // [output pixels, columns]
     float *_Nonnull out;              // [output pixels, columns]
-    float *_Nullable sums;   // [tasks, 2, columns]: each task's outputs and their squares, added up
+    float *_Nullable sums;  // [tasks, 2, columns]: sums of each task's outputs and of their squares
     void *_Nonnull scratch;  // winograd_scratch bytes, 64-byte aligned
 } ink_winograd;
 
@@ -178,8 +179,8 @@ typedef struct ink_attention {
     size_t stride;
     size_t heads, kv_heads, head_dim;
     const size_t *_Nonnull offsets;  // segments + 1
-    // Of each segment's tokens the first `queries[s + 1] - queries[s]` ask; theirs are the rows
-    // from `queries[s]` on of the result. With `causal` all must.
+    // The first `queries[s + 1] - queries[s]` tokens of segment s are queries; rows `queries[s]`
+    // onwards of the result are theirs. With `causal`, all tokens are queries.
     const size_t *_Nonnull queries;  // segments + 1
     size_t segments;
     int causal;
@@ -189,7 +190,7 @@ typedef struct ink_attention {
     void *_Nonnull scratch;  // ink_attention_scratch bytes, 64-byte aligned
 } ink_attention;
 
-/// Per-head RMS norm, then rotation by position, in place.
+/// RMS norm of each head, then rotary position embedding, in place.
 typedef struct ink_head_norm {
     float *_Nonnull x;  // [tokens, heads * head_dim] with `stride`
     size_t stride, tokens, heads, head_dim;
@@ -198,17 +199,17 @@ typedef struct ink_head_norm {
     const float *_Nonnull cosines;  // [tokens, head_dim / 2]
     const float *_Nonnull sines;
     int interleaved;               // 1: pairs (2i, 2i + 1). 0: pairs (i, i + head_dim / 2)
-    int32_t *_Nonnull non_finite;  // set to the lowest row that is not finite
+    int32_t *_Nonnull non_finite;  // set to the lowest row with a value that is not finite
 } ink_head_norm;
 
-/// Normalises rows, then multiplies by weight and by (1 + scale of the row's segment).
+/// Normalises rows, then multiplies by `weight` and by (1 + `scale` of the row's segment).
 typedef struct ink_norm {
     const float *_Nonnull x;  // [rows, dim]
     size_t rows, dim;
     int centred;                    // 0: RMS norm. 1: layer norm
     const float *_Nullable weight;  // [dim]
     float epsilon;
-    const float *_Nullable scale;  // segment s at s * scale_stride (0: one for all), or NULL
+    const float *_Nullable scale;  // segment s at s * scale_stride (0: shared), or NULL
     size_t scale_stride;
     const size_t *_Nullable offsets;
     size_t segments;
@@ -216,36 +217,36 @@ typedef struct ink_norm {
     int32_t *_Nonnull non_finite;
 } ink_norm;
 
-/// x += gate of the row's segment * (rms(y) * weight).
+/// x += `gate` of the row's segment * (rms_norm(y) * weight).
 typedef struct ink_add_norm {
     float *_Nonnull x;        // [rows, dim]
     const float *_Nonnull y;  // [rows, dim]
     size_t rows, dim;
     const float *_Nonnull weight;
     float epsilon;
-    const float *_Nullable gate;  // segment s at s * gate_stride (0: one for all); NULL means 1
+    const float *_Nullable gate;  // segment s at s * gate_stride (0: shared); NULL means 1
     size_t gate_stride;
     const size_t *_Nullable offsets;
     size_t segments;
     int32_t *_Nonnull non_finite;
 } ink_add_norm;
 
-/// Statistics of a group norm, as one multiply-add a channel.
+/// Statistics of a group norm, as one multiply-add per channel.
 typedef struct ink_group_norm {
     const float *_Nonnull x;  // [pixels, channels]
     size_t pixels, channels, groups;
     const float *_Nonnull weight;
     const float *_Nonnull bias;
     float epsilon;
-    const float *_Nullable sums;  // [blocks, 2, channels] as in ink_winograd, or NULL
+    const float *_Nullable sums;  // [blocks, 2, channels] from ink_winograd, or NULL
     size_t blocks;
     float *_Nonnull factor;  // [channels]: out = x * factor + shift
     float *_Nonnull shift;
-    void *_Nullable scratch;       // ink_group_norm_scratch bytes; not needed with `sums`
+    void *_Nullable scratch;       // ink_group_norm_scratch bytes; NULL with `sums`
     int32_t *_Nonnull non_finite;  // set to 0 when the statistics are not finite
 } ink_group_norm;
 
-/// x * factor + shift, then SiLU if asked for.
+/// x * factor + shift, then SiLU if `silu`.
 typedef struct ink_group_apply {
     const float *_Nonnull x;  // [pixels, channels]
     size_t pixels, channels;
@@ -255,11 +256,12 @@ typedef struct ink_group_apply {
     ink_output out;
 } ink_group_apply;
 
+/// Converts rows of f32 or bf16 to an operand or values.
 typedef struct ink_convert {
     const void *_Nonnull x;
     ink_precision from;  // f32 or bf16
     size_t rows, columns, stride;
-    float scale;  // multiplies every number
+    float scale;  // factor of every element
     ink_output out;
 } ink_convert;
 
@@ -271,7 +273,7 @@ typedef struct ink_kernels {
     int lanes;                  // f32 values in a vector; a panel is 2 * lanes columns
     int native_bf16;            // multiplies bf16 in hardware
     int native_int8;            // multiplies and sums int8 in hardware
-    /// Fills int8 panels; `ink_pack_rows` is for the other precisions.
+    /// Fills int8 panels; `ink_pack_rows` fills those of the other precisions.
     void (*_Nonnull pack_int8)(ink_pool *_Nonnull, const ink_pack *_Nonnull);
     void (*_Nonnull product)(ink_pool *_Nonnull, const ink_product *_Nonnull);
     void (*_Nonnull convolve)(ink_pool *_Nonnull, const ink_convolution *_Nonnull);
@@ -284,34 +286,35 @@ typedef struct ink_kernels {
     void (*_Nonnull group_apply)(ink_pool *_Nonnull, const ink_group_apply *_Nonnull);
     void (*_Nonnull convert)(ink_pool *_Nonnull, const ink_convert *_Nonnull);
     void (*_Nonnull silu)(float *_Nonnull x, size_t count);
-    /// Multiply-adds of one thread in registers only: the ceiling that shares of peak refer to.
+    /// Multiply-adds of one thread without memory traffic: the peak that utilisation refers to.
+    /// Returns the number of operations.
     double (*_Nonnull spin)(ink_precision precision, size_t iterations);
-    /// Bytes of scratch memory that `attend` needs.
+    /// Bytes of `ink_attention.scratch`.
     size_t (*_Nonnull attention_scratch)(int threads, size_t tokens, size_t segments, size_t heads,
                                          size_t kv_heads, size_t head_dim, ink_precision precision);
-    /// Bytes of scratch memory that `winograd` needs.
+    /// Bytes of `ink_winograd.scratch`.
     size_t (*_Nonnull winograd_scratch)(int threads, size_t depth, ink_precision precision);
 } ink_kernels;
 
-/// The best variant that this CPU runs.
+/// The fastest variant that this CPU supports.
 const ink_kernels *_Nonnull ink_kernels_best(void);
-/// The variant of that name, or NULL when it is unknown or this CPU lacks it.
+/// The variant with the given name, or NULL if it is unknown or not supported by this CPU.
 const ink_kernels *_Nullable ink_kernels_named(const char *_Nonnull name);
-/// The plain scalar twin of every kernel, with panels of the given number of lanes.
+/// Scalar reference implementation of every kernel, for panels of the given number of lanes.
 const ink_kernels *_Nonnull ink_kernels_reference(int lanes);
 
-/// Bytes that the panels of `row_count` rows take.
+/// Size in bytes of the panels of `row_count` rows.
 size_t ink_panel_bytes(size_t row_count, size_t depth, size_t taps, ink_precision precision);
 void ink_pack_rows(ink_pool *_Nonnull pool, const ink_pack *_Nonnull pack);
 
-/// Bytes of scratch memory that `group_norm` needs.
+/// Bytes of `ink_group_norm.scratch`.
 size_t ink_group_norm_scratch(size_t pixels, size_t channels);
 
 ink_winograd_tasks ink_winograd_split(size_t height, size_t width, int upsample);
 /// Transforms `count` kernels of 3 x 3 weights to the 4 x 4 weights that `winograd` multiplies by.
 void ink_winograd_weights(const float *_Nonnull kernels, size_t count, float *_Nonnull out);
 
-/// Converts stored numbers to f32. Exact for every source but F64.
+/// Converts stored numbers to f32; exact except from F64.
 void ink_to_f32(const void *_Nonnull source, ink_source type, size_t count, float *_Nonnull out);
 uint16_t ink_bf16_from_f32(float x);
 float ink_f32_from_bf16(uint16_t x);

@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// What adapters add to a tile whose sums are finished: thin products over the few rows that an
-// adapter is for. A row's own adapters are added in the order of the list, whatever other rows
-// have, and each in steps that depend on nothing else; so a row has the same bits in every batch.
+// Adapter terms, added to a tile whose sums are complete: low-rank products over the rows of each
+// adapter. The adapters of a row are added in list order, independent of the other rows, so that a
+// row has the same bits in every batch.
 
 AI size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
@@ -25,7 +25,7 @@ static __attribute__((noinline)) void add_adapters(const ink_adapter *adapters,
                                                    size_t adapter_count, size_t row, size_t count,
                                                    size_t panel, vf sum[][2]) {
     size_t column = panel * PANEL, end = row + count;
-    // Gains are of the sums as they came: all of them first.
+    // Gains apply to the product without adapters, so they come first.
     for (size_t r = row; r < end; r++) {
         vf g0 = splat(1), g1 = splat(1);
         int gains = 0;

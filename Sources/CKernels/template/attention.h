@@ -1,16 +1,17 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// Softmax attention, block by block over the keys with running maxima, so that no score matrix is
-// ever stored. Key blocks are counted from the start of each sequence: a query's arithmetic is the
-// same whatever else is in the batch.
+// Softmax attention with online softmax over blocks of keys, so that the score matrix is never
+// stored. Blocks of keys are counted from the start of each sequence: the arithmetic of a query
+// does not depend on the rest of the batch. Source: Dao et al., "FlashAttention" (2022).
 //
-// Everything is turned over: a panel of PANEL queries lies across the lanes, and keys (then
-// features of the values) are the rows of the tiles. So maxima, sums and the fading of earlier
-// blocks are lane by lane, and the numerators come out as the panel that the second product reads.
+// All matrices are transposed: a panel of PANEL queries occupies the lanes, and keys (then features
+// of the values) are the rows of the tiles. Running maxima, running sums and the rescaling of
+// earlier blocks are therefore lane-wise, and the weights are stored as the panel of the second
+// product.
 
 enum {
     KEY_BLOCK = 480,
-    GROUP = INK_OPERAND_ALIGN  // tokens that are packed together
+    GROUP = INK_OPERAND_ALIGN  // tokens packed together
 };
 _Static_assert(KEY_BLOCK % GROUP == 0, "groups do not cross the blocks of keys");
 _Static_assert(KEY_BLOCK % ROWS == 0, "blocks of keys are whole register tiles");
@@ -23,33 +24,34 @@ typedef struct {
     char *queries;  // [head][panel][steps][PANEL]
     char *keys;     // [kv head][token][pitch]
     char *values;   // [kv head][key block][feature][tokens of the block, filled up]
-    char *rooms;    // of the workers
-    size_t room_bytes;
+    char *workspaces;  // one per thread
+    size_t workspace_bytes;
 } attention_plan;
 
 AI size_t attention_pitch(size_t head_dim) { return rounded_up(head_dim, INK_OPERAND_ALIGN); }
 
 AI size_t attention_rows(size_t tokens, size_t segments) { return tokens + segments * GROUP; }
 
-// A worker's room: scores [KEY_BLOCK][PANEL], whose place the numerators take, and sums
-// [head_dim][PANEL].
-AI size_t attention_room_bytes(size_t pitch) { return 4 * PANEL * (KEY_BLOCK + pitch); }
+// Workspace of a thread: scores [KEY_BLOCK][PANEL], overwritten by the weights, and weighted sums
+// of values [head_dim][PANEL].
+AI size_t attention_workspace_bytes(size_t pitch) { return 4 * PANEL * (KEY_BLOCK + pitch); }
 
 static size_t kernel_attention_scratch(int threads, size_t tokens, size_t segments, size_t heads,
                                        size_t kv_heads, size_t head_dim, ink_precision precision) {
     size_t pitch = attention_pitch(head_dim);
     size_t bytes = attention_rows(tokens, segments) * pitch * element_size(precision);
-    return (heads + 2 * kv_heads) * bytes + (size_t)threads * attention_room_bytes(pitch);
+    return (heads + 2 * kv_heads) * bytes + (size_t)threads * attention_workspace_bytes(pitch);
 }
 
-// Where a head's queries (keys, values) of a segment's row begin.
+// Address of a head's packed queries (keys, values) from a segment's row on.
 AI char *packed_at(const attention_plan *plan, char *base, size_t head, size_t segment,
                    size_t row) {
     row += head * plan->rows + plan->p->offsets[segment] + segment * GROUP;
     return base + row * plan->pitch * element_size(plan->p->precision);
 }
 
-// Finds the segment of a task when each has `per_block` tasks for every `block` rows.
+// Segment of a task, given `per_block` tasks for every `block` rows; `index` becomes relative to
+// it.
 AI size_t find_segment(const size_t *offsets, size_t block, size_t per_block, size_t *index) {
     for (size_t segment = 0;; segment++) {
         size_t count = offsets[segment + 1] - offsets[segment];
@@ -68,7 +70,7 @@ AI size_t count_tasks(const size_t *offsets, size_t segments, size_t block, size
 
 // MARK: - Packing
 
-// One row in the product's precision, with zeros up to `pitch`.
+// Converts one row to the product's precision, with zeros up to `pitch`.
 AI void convert_row(const ink_precision precision, const float *from, size_t dim, size_t pitch,
                     char *to) {
     ink_output out = {to, pitch, precision};
@@ -79,18 +81,18 @@ AI void convert_row(const ink_precision precision, const float *from, size_t dim
     pad_operand(&out, 0, dim);
 }
 
-// Word `step` of each query across the lanes; queries from `count` on are zeros.
+// Packs a panel: word `step` of each query across the lanes; queries from `count` on are zeros.
 AI void pack_queries(const ink_precision precision, const float *q, size_t stride, size_t count,
                      size_t dim, uint32_t *to) {
-    enum { PIECE = 2 * LANES };  // features at a time
-    size_t words = PIECE * element_size(precision) / 4;
+    enum { CHUNK = 2 * LANES };  // features at a time
+    size_t words = CHUNK * element_size(precision) / 4;
     for (size_t half = 0; half < PANEL; half += LANES)
-        for (size_t i = 0; i < dim; i += PIECE) {
-            _Alignas(64) char lines[LANES][PIECE * 4];
+        for (size_t i = 0; i < dim; i += CHUNK) {
+            _Alignas(64) char lines[LANES][CHUNK * 4];
             for (size_t j = 0; j < LANES; j++) {
                 if (half + j < count)
-                    convert_row(precision, q + (half + j) * stride + i, smaller(PIECE, dim - i),
-                                PIECE, lines[j]);
+                    convert_row(precision, q + (half + j) * stride + i, smaller(CHUNK, dim - i),
+                                CHUNK, lines[j]);
                 else memset(lines[j], 0, sizeof lines[j]);
             }
             for (size_t word = 0; word < words; word += LANES) {
@@ -98,15 +100,15 @@ AI void pack_queries(const ink_precision precision, const float *q, size_t strid
                 UNROLLED
                 for (size_t j = 0; j < LANES; j++) memcpy(&x[j], lines[j] + word * 4, sizeof(vu));
                 transpose(x);
-                uint32_t *out = to + (i / PIECE * words + word) * PANEL + half;
+                uint32_t *out = to + (i / CHUNK * words + word) * PANEL + half;
                 UNROLLED
                 for (size_t j = 0; j < LANES; j++) *(vu_u *)(out + j * PANEL) = x[j];
             }
         }
 }
 
-// The values of a group of tokens, turned: one feature a row, `words` words apart. A word is one
-// f32 value, or the values of two tokens in bf16.
+// Transposes the values of a group of tokens: one feature per row, rows `words` words apart. A word
+// is one f32 value or the bf16 values of two tokens.
 AI void pack_values(const ink_precision precision, const float *v, size_t stride, size_t count,
                     size_t dim, size_t words, uint32_t *to) {
     size_t tokens = 4 / element_size(precision);
@@ -133,7 +135,7 @@ AI void pack_values(const ink_precision precision, const float *v, size_t stride
     }
 }
 
-// Queries, keys or values of a group of tokens, all heads, so that memory is read row by row.
+// Packs queries, keys or values of a group of tokens for all heads, so that memory is read by rows.
 AI void pack_group(const ink_precision precision, const attention_plan *plan, size_t index) {
     const ink_attention *p = plan->p;
     size_t segment = find_segment(p->offsets, GROUP, 3, &index), part = index % 3;
@@ -149,9 +151,9 @@ AI void pack_group(const ink_precision precision, const attention_plan *plan, si
         return;
     }
     if (part == 0) {
-        size_t asking = p->queries[segment + 1] - p->queries[segment];
-        if (first >= asking) return;
-        count = smaller(GROUP, asking - first);
+        size_t query_count = p->queries[segment + 1] - p->queries[segment];
+        if (first >= query_count) return;
+        count = smaller(GROUP, query_count - first);
         for (size_t head = 0; head < p->heads; head++)
             for (size_t i = 0; i < count; i += PANEL)
                 pack_queries(precision, from + i * p->stride + head * dim, p->stride, count - i,
@@ -167,21 +169,21 @@ AI void pack_group(const ink_precision precision, const attention_plan *plan, si
                         (first - block) * size / 4);
 }
 
-static void pack_task_f32(void *plan, size_t index, int worker) {
-    (void)worker;
+static void pack_task_f32(void *plan, size_t index, int thread) {
+    (void)thread;
     pack_group(INK_F32, plan, index);
 }
 
-static void pack_task_bf16(void *plan, size_t index, int worker) {
-    (void)worker;
+static void pack_task_bf16(void *plan, size_t index, int thread) {
+    (void)thread;
     pack_group(INK_BF16, plan, index);
 }
 
 // MARK: - Softmax
 
 // 2^x: x = n + f, a minimax polynomial in f, and 2^n by exponent arithmetic. Relative error 7.5e-5
-// where the result is rounded to bf16 (2e-3), else 2e-9 and the roundings. From -126 down the
-// result is 1.2e-38 or less.
+// for results that are rounded to bf16 (2e-3), else 2e-9 plus rounding. For x <= -126 the result is
+// at most 1.2e-38.
 AI vf power_of_two(const ink_precision precision, vf x) {
 #ifdef INK_SCALE
     if (precision == INK_BF16) {
@@ -211,13 +213,13 @@ AI vf power_of_two(const ink_precision precision, vf x) {
     return (vf)((vi)y + ((vi)shifted << 23));
 }
 
-// Scores of a key that a query must not see; real scores are larger.
-#define UNSEEN -3e38f
+// Score of a key that is masked for a query; all other scores are larger.
+#define MASKED_SCORE -3e38f
 
-// Turns scores into numerators, in place: rows of f32, or a panel of bf16 pairs. Adds them to
-// `total`.
+// Replaces scores by unnormalised softmax weights: rows of f32, or a panel of bf16 pairs. Adds the
+// weights to `running_sum`.
 AI void exponentiate(const ink_precision precision, const int masked, float *scores, size_t count,
-                     float factor, const vf *shift, vf *total) {
+                     float factor, const vf *shift, vf *running_sum) {
     typedef uint32_t __attribute__((may_alias)) word;
     typedef float __attribute__((may_alias)) number;
     vf sum[2] = {splat(0), splat(0)};
@@ -232,96 +234,99 @@ AI void exponentiate(const ink_precision precision, const int masked, float *sco
                 if (key + i >= count) break;
                 vf s = *(const vf_u *)(from + i * PANEL);
                 vf e = power_of_two(precision, s * factor - shift[half]);
-                if (masked) e = choose(s == splat(UNSEEN), splat(0), e);
+                if (masked) e = choose(s == splat(MASKED_SCORE), splat(0), e);
                 sum[half] += e;
                 bits[i] = (vu)e;
             }
-            // Rounds half up. A NaN may get lost here; it is in the sum, by which all is divided.
+            // Rounds half up. A NaN may be lost here but is kept in the sum, the divisor of all.
             if (precision == INK_BF16)
                 bits[0] = (bits[0] + 0x8000u) >> 16 | ((bits[1] + 0x8000u) & 0xffff0000u);
             *(vu_u *)((word *)scores + key / step * PANEL + half * LANES) = bits[0];
         }
     }
-    total[0] += sum[0];
-    total[1] += sum[1];
+    running_sum[0] += sum[0];
+    running_sum[1] += sum[1];
 }
 
-// Hides from each query the keys after it; `ahead` is how far the tile's first key is before the
-// panel's first query.
-AI void hide_later_keys(const int mr, ptrdiff_t ahead, vf sum[][2]) {
+// Causal mask: masks the keys after each query; `ahead` is the distance from the tile's first key
+// to the panel's first query.
+AI void mask_later_keys(const int mr, ptrdiff_t ahead, vf sum[][2]) {
     vi lane;
     for (int i = 0; i < LANES; i++) lane[i] = i;
     UNROLLED
     for (int r = 0; r < mr; r++) {
-        int32_t limit = (int32_t)(r - ahead);  // lanes below it come before this key
-        sum[r][0] = choose(lane < limit, splat(UNSEEN), sum[r][0]);
-        sum[r][1] = choose(lane < limit - LANES, splat(UNSEEN), sum[r][1]);
+        int32_t limit = (int32_t)(r - ahead);  // queries in lanes below it precede this key
+        sum[r][0] = choose(lane < limit, splat(MASKED_SCORE), sum[r][0]);
+        sum[r][1] = choose(lane < limit - LANES, splat(MASKED_SCORE), sum[r][1]);
     }
 }
 
-// The next tile's rows lie one after the other, but a tile reads them side by side, which is more
-// streams than the processor foresees.
-AI void fetch(const char *from, size_t bytes) {
+// Prefetches the rows of the next tile: a tile reads more streams in parallel than the hardware
+// prefetcher tracks.
+AI void prefetch(const char *from, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
 }
 
 AI void attend_panel(const ink_precision precision, const attention_plan *plan, size_t index,
-                     int worker) {
+                     int thread) {
     const ink_attention *p = plan->p;
     size_t segment = find_segment(p->queries, PANEL, p->heads, &index);
     size_t count = p->offsets[segment + 1] - p->offsets[segment];
-    size_t start = p->queries[segment], asking = p->queries[segment + 1] - start;
-    size_t panels = (asking + PANEL - 1) / PANEL;
+    size_t start = p->queries[segment], query_count = p->queries[segment + 1] - start;
+    size_t panels = (query_count + PANEL - 1) / PANEL;
     size_t head = index / panels, query0 = index % panels * PANEL;
-    size_t queries = smaller(PANEL, asking - query0), kv_head = head / (p->heads / p->kv_heads);
+    size_t queries = smaller(PANEL, query_count - query0),
+           kv_head = head / (p->heads / p->kv_heads);
     size_t dim = p->head_dim, size = element_size(precision), pitch = plan->pitch;
     size_t steps = depth_steps(dim, precision);
     const uint32_t *q = (uint32_t *)packed_at(plan, plan->queries, head, segment, query0);
     const char *keys = packed_at(plan, plan->keys, kv_head, segment, 0);
     const char *values = packed_at(plan, plan->values, kv_head, segment, 0);
-    float *scores = (float *)(plan->rooms + (size_t)worker * plan->room_bytes);
+    float *scores = (float *)(plan->workspaces + (size_t)thread * plan->workspace_bytes);
     float *out = scores + KEY_BLOCK * PANEL;
 
-    float factor = p->scale * 1.44269504088896341f;  // numerators are powers of two
-    vf most[2] = {splat(UNSEEN), splat(UNSEEN)}, total[2] = {splat(0), splat(0)};
-    vf shift[2] = {most[0] * factor, most[1] * factor};
-    size_t reach = p->causal ? query0 + queries : count;
-    for (size_t key0 = 0; key0 < reach; key0 += KEY_BLOCK) {
-        size_t block = smaller(KEY_BLOCK, reach - key0), is_first = key0 == 0;
+    float factor = p->scale * 1.44269504088896341f;  // exponentials are computed as powers of two
+    vf running_max[2] = {splat(MASKED_SCORE), splat(MASKED_SCORE)},
+       running_sum[2] = {splat(0), splat(0)};
+    vf shift[2] = {running_max[0] * factor, running_max[1] * factor};
+    size_t key_end = p->causal ? query0 + queries : count;
+    for (size_t key0 = 0; key0 < key_end; key0 += KEY_BLOCK) {
+        size_t block = smaller(KEY_BLOCK, key_end - key0), is_first = key0 == 0;
         int masked = p->causal && key0 + block > query0 + 1;
         const void *rows[ROWS];
 #define TILE(N)                                                                                   \
     {                                                                                             \
         for (int r = 0; r < (N); r++) rows[r] = keys + (key0 + first + (size_t)r) * pitch * size; \
-        fetch((const char *)rows[0] + (N) * pitch * size, (N) * pitch * size);                    \
+        prefetch((const char *)rows[0] + (N) * pitch * size, (N) * pitch * size);                 \
         vf sum[N][2];                                                                             \
         clear_sums(N, sum);                                                                       \
         accumulate(N, precision, rows, 0, steps, q, sum);                                         \
-        if (masked) hide_later_keys(N, (ptrdiff_t)query0 - (ptrdiff_t)(key0 + first), sum);       \
+        if (masked) mask_later_keys(N, (ptrdiff_t)query0 - (ptrdiff_t)(key0 + first), sum);       \
         UNROLLED                                                                                  \
         for (int r = 0; r < (N); r++) UNROLLED                                                    \
         for (int half = 0; half < 2; half++) {                                                    \
-            most[half] = choose(sum[r][half] > most[half], sum[r][half], most[half]);             \
+            running_max[half] =                                                                   \
+                choose(sum[r][half] > running_max[half], sum[r][half], running_max[half]);        \
             store(scores + (first + (size_t)r) * PANEL + half * LANES, sum[r][half]);             \
         }                                                                                         \
     }
         FOR_ROW_GROUPS(block, first, TILE)
 #undef TILE
-        vf fade[2];
+        vf rescale[2];
         for (int half = 0; half < 2; half++) {
-            vf now = most[half] * factor;
-            fade[half] = power_of_two(precision, shift[half] - now);
-            total[half] *= fade[half];
+            vf now = running_max[half] * factor;
+            rescale[half] = power_of_two(precision, shift[half] - now);
+            running_sum[half] *= rescale[half];
             shift[half] = now;
         }
-        if (masked) exponentiate(precision, 1, scores, block, factor, shift, total);
-        else exponentiate(precision, 0, scores, block, factor, shift, total);
+        if (masked) exponentiate(precision, 1, scores, block, factor, shift, running_sum);
+        else exponentiate(precision, 0, scores, block, factor, shift, running_sum);
         size_t row_bytes = rounded_up(smaller(KEY_BLOCK, count - key0), GROUP) * size;
         const char *block_values = values + key0 * pitch * size;
 #define TILE(N)                                                                                 \
     {                                                                                           \
         for (int r = 0; r < (N); r++) rows[r] = block_values + (first + (size_t)r) * row_bytes; \
-        fetch((const char *)rows[0] + (N) * row_bytes, (N) * row_bytes);                        \
+        prefetch((const char *)rows[0] + (N) * row_bytes, (N) * row_bytes);                     \
         vf sum[N][2];                                                                           \
         clear_sums(N, sum);                                                                     \
         accumulate(N, precision, rows, 0, depth_steps(block, precision), scores, sum);          \
@@ -330,7 +335,7 @@ AI void attend_panel(const ink_precision precision, const attention_plan *plan, 
         for (int half = 0; half < 2; half++) {                                                  \
             float *to = out + (first + (size_t)r) * PANEL + half * LANES;                       \
             vf x = sum[r][half];                                                                \
-            if (!is_first) x += load(to) * fade[half];                                          \
+            if (!is_first) x += load(to) * rescale[half];                                       \
             store(to, x);                                                                       \
         }                                                                                       \
     }
@@ -339,13 +344,14 @@ AI void attend_panel(const ink_precision precision, const attention_plan *plan, 
     }
 
     for (size_t half = 0; half < 2; half++) {
-        vf share = splat(1) / total[half];
+        vf inverse_sum = splat(1) / running_sum[half];
         for (size_t i = 0; i < dim; i += LANES) {
             size_t n = smaller(LANES, dim - i);
             vu x[LANES];
             UNROLLED
             for (size_t j = 0; j < LANES; j++)
-                x[j] = j < n ? (vu)(load(out + (i + j) * PANEL + half * LANES) * share) : (vu)(0);
+                x[j] = j < n ? (vu)(load(out + (i + j) * PANEL + half * LANES) * inverse_sum)
+                             : (vu)(0);
             transpose(x);
             UNROLLED
             for (size_t j = 0; j < LANES; j++)
@@ -359,12 +365,12 @@ AI void attend_panel(const ink_precision precision, const attention_plan *plan, 
             pad_operand(&p->out, start + query0 + r, p->heads * dim);
 }
 
-static void attend_task_f32(void *plan, size_t index, int worker) {
-    attend_panel(INK_F32, plan, index, worker);
+static void attend_task_f32(void *plan, size_t index, int thread) {
+    attend_panel(INK_F32, plan, index, thread);
 }
 
-static void attend_task_bf16(void *plan, size_t index, int worker) {
-    attend_panel(INK_BF16, plan, index, worker);
+static void attend_task_bf16(void *plan, size_t index, int thread) {
+    attend_panel(INK_BF16, plan, index, thread);
 }
 
 static void kernel_attend(ink_pool *pool, const ink_attention *p) {
@@ -375,8 +381,8 @@ static void kernel_attend(ink_pool *pool, const ink_attention *p) {
     plan.queries = p->scratch;
     plan.keys = plan.queries + p->heads * bytes;
     plan.values = plan.keys + p->kv_heads * bytes;
-    plan.rooms = plan.values + p->kv_heads * bytes;
-    plan.room_bytes = attention_room_bytes(plan.pitch);
+    plan.workspaces = plan.values + p->kv_heads * bytes;
+    plan.workspace_bytes = attention_workspace_bytes(plan.pitch);
     ink_pool_run(pool, count_tasks(p->offsets, p->segments, GROUP, 3),
                  narrow ? pack_task_bf16 : pack_task_f32, &plan);
     ink_pool_run(pool, count_tasks(p->queries, p->segments, PANEL, p->heads),

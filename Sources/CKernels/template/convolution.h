@@ -1,9 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// Convolutions as products whose left side is never built: each pixel of a tile is a pointer into
-// the picture, one for every tap. A tile goes through all taps and channels with its sums in
-// registers; one panel's weights pass through the second-level cache while all tiles of a block use
-// them.
+// Direct convolutions as implicit matrix products: instead of an im2col matrix, each pixel of a
+// tile has one pointer into the image per tap. A tile accumulates all taps and channels in
+// registers; the weights of one panel stay in the L2 cache while all tiles of a block use them.
 
 enum { BLOCK_PIXELS = 96, MAX_TAPS = 9 };
 _Static_assert(BLOCK_PIXELS % ROWS == 0, "blocks are whole register tiles");
@@ -17,13 +16,13 @@ typedef struct {
 // The row that taps outside of the image read.
 static const float zero_row[INK_CONVOLUTION_MAX_DEPTH + INK_OPERAND_ALIGN];
 
-// rows[tap * BLOCK_PIXELS + i]: where tap `tap` of output pixel `pixel0 + i` reads.
+// rows[tap * BLOCK_PIXELS + i]: the input row of tap `tap` of output pixel `pixel0 + i`.
 AI void find_taps(const ink_convolution *p, size_t pitch, size_t pixel0, size_t count,
                   const void **rows) {
     size_t height = p->height << (p->upsample != 0), width = p->width << (p->upsample != 0);
     size_t oy = pixel0 / p->out_width, ox = pixel0 % p->out_width, shift = p->upsample != 0;
     for (size_t i = 0; i < count; i++) {
-        // Taps above and to the left of the picture wrap around to huge numbers.
+        // Coordinates above and to the left of the image wrap around to large numbers.
         size_t top = oy * p->stride - p->pad_top, left = ox * p->stride - p->pad_left;
         for (size_t ky = 0; ky < p->kernel; ky++) {
             size_t y = top + ky;
@@ -43,7 +42,7 @@ AI void find_taps(const ink_convolution *p, size_t pitch, size_t pixel0, size_t 
     }
 }
 
-// The sums of a tile over all taps, in registers throughout; see `accumulate`.
+// Accumulates a tile over all taps, in registers; see `accumulate`.
 AI void accumulate_taps(const int mr, const ink_precision precision, const void *const *rows,
                         size_t taps, size_t steps, const uint32_t *weights, vf sum[][2]) {
     clear_sums(mr, sum);
@@ -74,13 +73,13 @@ AI void convolution_block(const ink_precision precision, const convolution_plan 
     }
 }
 
-static void convolution_task_f32(void *plan, size_t index, int worker) {
-    (void)worker;
+static void convolution_task_f32(void *plan, size_t index, int thread) {
+    (void)thread;
     convolution_block(INK_F32, plan, index);
 }
 
-static void convolution_task_bf16(void *plan, size_t index, int worker) {
-    (void)worker;
+static void convolution_task_bf16(void *plan, size_t index, int thread) {
+    (void)thread;
     convolution_block(INK_BF16, plan, index);
 }
 
@@ -101,7 +100,7 @@ static void kernel_convolve(ink_pool *pool, const ink_convolution *p) {
         .panels = (columns + PANEL - 1) / PANEL,
         .block = BLOCK_PIXELS,
     };
-    // Small pictures: smaller blocks keep every thread busy to the end.
+    // Small images: smaller blocks balance the threads.
     size_t wanted = (size_t)ink_pool_threads(pool) * 8;
     while (plan.block > 2 * ROWS && (total + plan.block - 1) / plan.block < wanted)
         plan.block = rounded_up(plan.block / 2, ROWS);

@@ -1,15 +1,16 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// Eight-bit factors. A row (of activations, or of a weight matrix) is padded with zeros to whole
+// 8-bit factors. A row (of activations or of a weight matrix) is padded with zeros to a multiple of
 // 32, rotated in groups by a Hadamard matrix, and divided by its largest magnitude over 127. The
-// rotation spreads a few large channels evenly over their group; both factors are rotated alike, so
-// their product is that of the rows as they were.
+// rotation distributes outlier channels evenly over their group. Both factors are rotated by the
+// same orthogonal matrix, so their product is unchanged.
 //
 //   activations  unsigned bytes, q + 128, then the row's scale as an f32
 //   panel        [depth / 4][PANEL][4] signed bytes, then for each column -128 times the sum of its
-//                bytes (where the sums start, which takes the 128 out), then its scale as an f32
+//                bytes (the initial value of the sums, which cancels the 128), then its scale as
+//                f32
 //
-// Additions are in the same order for every number of lanes: all variants agree to the bit.
+// The order of additions is the same for every number of lanes: all variants agree bit for bit.
 
 // Rows of a group: the largest power of two up to ROTATION_GROUP that divides the padded depth.
 AI size_t rotation_group(size_t padded) {
@@ -39,14 +40,14 @@ AI size_t rotation_group(size_t padded) {
 #define LANE_NUMBERS {0, 1, 2, 3}
 #endif
 
-// Lane i becomes the sum with lane i ^ distance, or the difference where i has that bit.
+// Lane i becomes the sum with lane i ^ distance, or the difference if i has that bit.
 AI vf butterfly(vf x, vf swapped, uint32_t distance) {
     const vu lane = LANE_NUMBERS;
     vu sign = (vu)((lane & distance) != 0) & 0x80000000u;
     return swapped + (vf)((vu)x ^ sign);
 }
 
-// `count` vectors times the Hadamard matrix, without its factor 1 / sqrt(count * LANES).
+// Multiplies `count` vectors by the Hadamard matrix without its factor 1 / sqrt(count * LANES).
 AI void rotate_vectors(const int count, vf *x) {
     UNROLLED
     for (int i = 0; i < count; i++) {
@@ -72,9 +73,9 @@ AI void rotate_vectors(const int count, vf *x) {
     }
 }
 
-// Rotates one group in memory; returns the largest magnitude so far, as the bits of an f32: as
-// integers, NaN is above infinity and that above all numbers, so that neither is lost.
-AI vi rotate_group(const int group, float *x, vi most) {
+// Rotates one group in memory. Returns the largest magnitude so far as the bits of an f32: compared
+// as integers, NaN is above infinity and infinity above all numbers, so that both are kept.
+AI vi rotate_group(const int group, float *x, vi largest_bits) {
     vf v[group / LANES];
     UNROLLED
     for (int i = 0; i < group / LANES; i++) v[i] = load(x + i * LANES);
@@ -82,27 +83,29 @@ AI vi rotate_group(const int group, float *x, vi most) {
     UNROLLED
     for (int i = 0; i < group / LANES; i++) {
         vi bits = (vi)v[i] & 0x7fffffff;
-        vi more = bits > most;
-        most = (bits & more) | (most & ~more);
+        vi larger_lanes = bits > largest_bits;
+        largest_bits = (bits & larger_lanes) | (largest_bits & ~larger_lanes);
         store(x + i * LANES, v[i]);
     }
-    return most;
+    return largest_bits;
 }
 
-// Rotates `x` in place. Returns the row's scale; the bytes are x * *inverse.
+// Rotates `x` in place. Returns the row's scale; the quantised bytes are x * *inverse.
 static float rotate_row(float *x, size_t padded, float *inverse) {
     size_t group = rotation_group(padded);
-    vi most = (vi)(0);
+    vi largest_bits = (vi)(0);
     for (size_t i = 0; i < padded; i += group) {
         switch (group) {
-        case ROTATION_GROUP: most = rotate_group(ROTATION_GROUP, x + i, most); break;
-        case 128: most = rotate_group(128, x + i, most); break;
-        case 64: most = rotate_group(64, x + i, most); break;
-        default: most = rotate_group(32, x + i, most); break;
+        case ROTATION_GROUP:
+            largest_bits = rotate_group(ROTATION_GROUP, x + i, largest_bits);
+            break;
+        case 128: largest_bits = rotate_group(128, x + i, largest_bits); break;
+        case 64: largest_bits = rotate_group(64, x + i, largest_bits); break;
+        default: largest_bits = rotate_group(32, x + i, largest_bits); break;
         }
     }
-    int32_t bits = most[0];
-    for (int i = 1; i < LANES; i++) bits = most[i] > bits ? most[i] : bits;
+    int32_t bits = largest_bits[0];
+    for (int i = 1; i < LANES; i++) bits = largest_bits[i] > bits ? largest_bits[i] : bits;
     float largest;
     memcpy(&largest, &bits, 4);
     *inverse = largest > 0 ? 127 / largest : 0;
@@ -119,7 +122,7 @@ AI vu quantised(vf x, float inverse, uint32_t offset) {
 typedef uint8_t vb __attribute__((ext_vector_type(INK_LANES)));
 typedef vb vb_u __attribute__((aligned(1)));
 
-// One operand row from `columns` numbers; `x` has room for the padding and is overwritten.
+// Writes one operand row from `columns` values; `x` has space for the padding and is overwritten.
 static void quantise_row(float *x, size_t columns, uint8_t *out) {
     size_t padded = rounded_up(columns, INK_OPERAND_ALIGN);
     for (size_t i = columns; i < padded; i++) x[i] = 0;
@@ -138,8 +141,8 @@ AI vf load_bf16(const uint16_t *p, size_t count) {
     return (vf)(__builtin_convertvector(x, vu) << 16);
 }
 
-// What remains to be done for an operand row: its padding or, in int8, the row from the numbers in
-// `line`, which hold the whole row and are overwritten.
+// Completes an operand row: pads it or, in int8, quantises it from `line`, which holds the whole
+// row and is overwritten.
 AI void finish_operand(const ink_output *out, size_t row, size_t columns, float *line) {
     if (out->precision == INK_INT8)
         quantise_row(line, columns, (uint8_t *)out->data + row * out->stride);
@@ -152,13 +155,13 @@ AI float operand_scale(const void *row, size_t depth) {
     return scale;
 }
 
-// Words of a panel: the depth, where the sums start, the scales.
+// Words of a panel: the depth, the initial sums, the scales.
 AI size_t int8_panel_pitch(size_t depth) {
     return (depth_steps(depth, INK_INT8) + INT8_PANEL_TAIL) * PANEL;
 }
 
-static void pack_int8_task(void *context, size_t panel, int worker) {
-    (void)worker;
+static void pack_int8_task(void *context, size_t panel, int thread) {
+    (void)thread;
     const ink_pack *p = context;
     size_t steps = depth_steps(p->depth, INK_INT8), padded = 4 * steps;
     uint32_t *out = (uint32_t *)p->destination + panel * int8_panel_pitch(p->depth);

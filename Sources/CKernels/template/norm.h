@@ -1,11 +1,11 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// Normalisations with what follows them, and conversions into operands. All are limited by memory,
-// so rows are split into contiguous blocks and each row is read while it is in cache.
+// Norms fused with the operations that follow them, and conversions to operands. All are bound by
+// memory bandwidth: a task is a contiguous block of rows, and each row is reused while in cache.
 
 enum { NORM_ROWS = 16 };
 
-// Keeps the lowest row; rows are few and failures rare, so a plain compare-and-swap loop will do.
+// Atomic minimum of the reported rows, by compare-and-swap.
 AI void report_row(int32_t *slot, size_t row) {
     int32_t seen = __atomic_load_n(slot, __ATOMIC_RELAXED);
     while (seen < 0 || (int32_t)row < seen) {
@@ -39,7 +39,7 @@ AI float sum_row(const float *x, size_t count) {
     return sum_lanes(s);
 }
 
-// Rows come in order within a task, so the segment is found by moving on.
+// Rows ascend within a task, so the search continues from the previous segment.
 AI size_t segment_of(const size_t *offsets, size_t segments, size_t row, size_t from) {
     while (from + 1 < segments && row >= offsets[from + 1]) from++;
     return from;
@@ -54,8 +54,8 @@ AI void norm_some(const ink_norm *p, size_t row, size_t i, size_t count, const f
     else store_operand(&p->out, row, i, y, count);
 }
 
-static void norm_task(void *context, size_t index, int worker) {
-    (void)worker;
+static void norm_task(void *context, size_t index, int thread) {
+    (void)thread;
     const ink_norm *p = context;
     _Alignas(64) float line[INK_INT8_MAX_DEPTH];
     size_t end = smaller(p->rows, (index + 1) * NORM_ROWS), segment = 0;
@@ -89,8 +89,8 @@ AI void add_norm_some(float *x, const float *y, const float *weight, const float
     store_some(x, load_some(x, count, 0) + add, count);
 }
 
-static void add_norm_task(void *context, size_t index, int worker) {
-    (void)worker;
+static void add_norm_task(void *context, size_t index, int thread) {
+    (void)thread;
     const ink_add_norm *p = context;
     size_t end = smaller(p->rows, (index + 1) * NORM_ROWS), segment = 0;
     for (size_t row = index * NORM_ROWS; row < end; row++) {
@@ -156,8 +156,8 @@ AI void rotate_halves(float *x, const float *weight, const float *cosines, const
     }
 }
 
-static void head_norm_task(void *context, size_t index, int worker) {
-    (void)worker;
+static void head_norm_task(void *context, size_t index, int thread) {
+    (void)thread;
     const ink_head_norm *p = context;
     size_t end = smaller(p->tokens, (index + 1) * NORM_ROWS), dim = p->head_dim, half = dim / 2;
     for (size_t token = index * NORM_ROWS; token < end; token++) {
@@ -179,10 +179,10 @@ static void kernel_head_norm(ink_pool *pool, const ink_head_norm *p) {
 
 // MARK: - Group norm
 
-// Partial sums per block of pixels in f32, added up in f64 in block order: accurate for a million
-// pixels, and the same for any number of threads.
-static void group_sums_task(void *context, size_t index, int worker) {
-    (void)worker;
+// Partial sums per block of pixels in f32, summed in f64 in block order: accurate for a million
+// pixels and independent of the number of threads.
+static void group_sums_task(void *context, size_t index, int thread) {
+    (void)thread;
     const ink_group_norm *p = context;
     size_t channels = p->channels, end = smaller(p->pixels, (index + 1) * GROUP_NORM_PIXELS);
     float *sums = (float *)p->scratch + 2 * channels * index, *squares = sums + channels;
@@ -228,8 +228,8 @@ static void kernel_group_norm(ink_pool *pool, const ink_group_norm *p) {
     }
 }
 
-static void group_apply_task(void *context, size_t index, int worker) {
-    (void)worker;
+static void group_apply_task(void *context, size_t index, int thread) {
+    (void)thread;
     const ink_group_apply *p = context;
     size_t channels = p->channels, end = smaller(p->pixels, (index + 1) * GROUP_NORM_PIXELS);
     for (size_t pixel = index * GROUP_NORM_PIXELS; pixel < end; pixel++) {
@@ -252,8 +252,8 @@ static void kernel_group_apply(ink_pool *pool, const ink_group_apply *p) {
 
 // MARK: - Conversion and activation
 
-static void convert_task(void *context, size_t index, int worker) {
-    (void)worker;
+static void convert_task(void *context, size_t index, int thread) {
+    (void)thread;
     const ink_convert *p = context;
     _Alignas(64) float line[INK_INT8_MAX_DEPTH];
     size_t end = smaller(p->rows, (index + 1) * NORM_ROWS);
@@ -283,7 +283,7 @@ static void kernel_silu(float *x, size_t count) {
 
 // MARK: - Peak
 
-// The tile kernel on data that never leaves the first-level cache.
+// The register tile's loop on data in the L1 cache.
 static double kernel_spin(ink_precision precision, size_t iterations) {
     enum { DEPTH = 64 };
     static const uint32_t zeros[DEPTH * PANEL];

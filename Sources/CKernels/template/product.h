@@ -2,15 +2,15 @@
 //
 // Matrix products.
 //
-// Cache plan of a block: weights stream forwards from the second-level cache, which is fast enough
-// for a tile that takes two vectors of them a step. So chunks are deep, and few sums are stored and
-// loaded between them: DEPTH_STEPS of a panel (128 KiB at 16 lanes) stay in the second level while
-// all row groups of the block pass over them.
+// Blocking: weights stream from the L2 cache, whose bandwidth suffices for a tile that reads two
+// vectors of weights per step. Chunks are therefore deep, and few sums are stored and loaded
+// between them: DEPTH_STEPS of a panel (128 KiB at 16 lanes) stay in L2 while all row groups of the
+// block read them.
 
 enum { BLOCK_ROWS = 96, BLOCK_PANELS = 8, DEPTH_STEPS = 1024 };
 _Static_assert(BLOCK_ROWS % ROWS == 0, "blocks are whole register tiles");
 
-// What happens to finished sums.
+// Operations on complete sums.
 typedef struct {
     const ink_matrix *weights;
     const ink_operand *a;  // int8 only
@@ -19,15 +19,15 @@ typedef struct {
     size_t residual_stride;
     ink_output out;
     size_t columns;
-    int gated;
+    int swiglu;
     const ink_adapter *adapters;
     size_t adapter_count;
 } tile_finish;
 
 #include "adapter.h"
 
-// Sums are indexed by constants wherever they are touched: then they stay in registers from the
-// first step to the last store. What is rare or long works on a copy in memory.
+// Every index into `sum` is a constant, so that the sums stay in registers from the first step to
+// the last store. Rare or long code works on a copy in memory.
 AI void finish_tile(const int mr, const ink_precision precision, const tile_finish *f, size_t row,
                     size_t panel, vf sum[][2]) {
     size_t column = panel * PANEL;
@@ -66,7 +66,7 @@ AI void finish_tile(const int mr, const ink_precision precision, const tile_fini
             sum[r][1] += b1;
         }
     }
-    if (!f->gated && column + PANEL <= f->columns) {
+    if (!f->swiglu && column + PANEL <= f->columns) {
         float *out = (float *)f->out.data + row * f->out.stride + column;
         if (f->residual) {
             const float *add = f->residual + row * f->residual_stride + column;
@@ -89,7 +89,7 @@ AI void finish_tile(const int mr, const ink_precision precision, const tile_fini
         copy[r][0] = sum[r][0];
         copy[r][1] = sum[r][1];
     }
-    if (f->gated) {
+    if (f->swiglu) {
         size_t wide = f->columns / 2, at = panel * LANES, count = smaller(LANES, wide - at);
         for (int r = 0; r < mr; r++)
             store_operand(&f->out, row + (size_t)r, at, silu(copy[r][0]) * copy[r][1], count);
@@ -142,7 +142,7 @@ AI void store_sums(const int mr, float *at, vf sum[][2]) {
 }
 
 // Rows [row0, row0 + count) of the result, panels [panel0, panel1).
-// `rows[tap * BLOCK_ROWS + i]` is where tap `tap` of row `row0 + i` starts.
+// `rows[tap * BLOCK_ROWS + i]` is the start of tap `tap` of row `row0 + i`.
 AI void multiply_block(const ink_precision precision, const void *const *rows, size_t row0,
                        size_t count, const ink_matrix *b, size_t panel0, size_t panel1,
                        const tile_finish *finish) {
@@ -185,7 +185,7 @@ typedef struct {
 
 AI void product_block(const ink_precision precision, const product_plan *plan, size_t index) {
     const ink_product *p = plan->p;
-    // Row blocks run fastest: neighbours in time share a group of panels, which stays in cache.
+    // Row blocks vary fastest: consecutive tasks share a group of panels, which stays in cache.
     size_t panel0 = index / plan->row_blocks * plan->panels_per_task;
     size_t panel1 = smaller(panel0 + plan->panels_per_task, plan->panels);
     size_t row0 = index % plan->row_blocks * plan->rows_per_task;
@@ -196,32 +196,32 @@ AI void product_block(const ink_precision precision, const product_plan *plan, s
     multiply_block(precision, rows, row0, count, &p->b, panel0, panel1, &plan->finish);
 }
 
-static void product_task_f32(void *plan, size_t index, int worker) {
-    (void)worker;
+static void product_task_f32(void *plan, size_t index, int thread) {
+    (void)thread;
     product_block(INK_F32, plan, index);
 }
 
-static void product_task_bf16(void *plan, size_t index, int worker) {
-    (void)worker;
+static void product_task_bf16(void *plan, size_t index, int thread) {
+    (void)thread;
     product_block(INK_BF16, plan, index);
 }
 
-static void product_task_int8(void *plan, size_t index, int worker) {
-    (void)worker;
+static void product_task_int8(void *plan, size_t index, int thread) {
+    (void)thread;
     product_block(INK_INT8, plan, index);
 }
 
-// Splits a product into tasks: blocks that suit the caches where there is enough to do, else
-// smaller ones, so that the threads end together.
+// Divides a product into tasks: blocks that fit the caches if there are enough of them, else
+// smaller ones, to balance the threads.
 static void plan_tasks(product_plan *plan, int threads) {
     const ink_product *p = plan->p;
-    // A step of a tile takes some 7 ns; below this many steps a task's own cost would show.
+    // A step of a tile takes about 7 ns; with fewer steps the overhead of a task is measurable.
     enum { TASKS = 16, LEAST_STEPS = 512 };
     size_t steps = depth_steps(p->b.depth, p->b.precision), tiles = (p->rows + ROWS - 1) / ROWS;
     plan->panels_per_task = BLOCK_PANELS;
     size_t blocks = (p->rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
     for (;;) {
-        // Blocks of nearly the same height, of whole tiles.
+        // Blocks of nearly equal height, in whole tiles.
         size_t high = (tiles + blocks - 1) / blocks;
         plan->rows_per_task = high * ROWS;
         plan->row_blocks = (tiles + high - 1) / high;
@@ -240,7 +240,7 @@ static void kernel_product(ink_pool *pool, const ink_product *p) {
     product_plan plan = {
         .p = p,
         .finish = {&p->b, &p->a, p->b.bias, p->residual, p->residual_stride, p->out, p->b.columns,
-                   p->gated, p->adapters, p->adapter_count},
+                   p->swiglu, p->adapters, p->adapter_count},
         .panels = (p->b.columns + PANEL - 1) / PANEL,
     };
     plan_tasks(&plan, ink_pool_threads(pool));

@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// The plain twin of every kernel: one scalar loop per sum, in f64 where a sum is long, no blocking,
-// no threads. Tests hold every variant against it. Included once per panel width; the including
-// file defines INK_LANES and NAME(x).
+// Reference implementation of every kernel: one scalar loop per sum, in f64 for long sums, without
+// blocking or threads. Tests compare every variant with it. Included once per panel width; the
+// including file defines INK_LANES and NAME(x).
 
 static float NAME(weight)(const ink_matrix *b, size_t column, size_t tap, size_t k) {
     size_t width = 2 * INK_LANES;
@@ -60,7 +60,7 @@ static void NAME(pack_int8)(ink_pool *pool, const ink_pack *p) {
     }
 }
 
-// What adapters make of one finished sum.
+// Adds the adapter terms to one complete sum.
 static float NAME(with_adapters)(const ink_product *p, size_t row, size_t column, float y) {
     size_t width = 2 * INK_LANES, panel = column / width, lane = column % width;
     double gain = 1, sum = 0;
@@ -93,7 +93,7 @@ static void NAME(product)(ink_pool *pool, const ink_product *p) {
     (void)pool;
     size_t lanes = INK_LANES;
     for (size_t row = 0; row < p->rows; row++) {
-        if (p->gated) {
+        if (p->swiglu) {
             size_t wide = p->b.columns / 2;
             for (size_t c = 0; c < wide; c++) {
                 // A panel holds `lanes` gate columns, then `lanes` up columns.
@@ -171,7 +171,7 @@ static void NAME(winograd)(ink_pool *pool, const ink_winograd *p) {
                 size_t at = (y * width + x) * columns + c;
                 if (p->residual) sum += (double)p->residual[at];
                 p->out[at] = (float)sum;
-                // All in the first task's place.
+                // The sums of all tasks are stored as the first task's.
                 if (p->sums) {
                     p->sums[c] += (float)sum;
                     p->sums[columns + c] += (float)(sum * sum);

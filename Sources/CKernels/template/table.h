@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// All kernels of one variant. The including file defines INK_LANES, INK_VARIANT, INK_NAME,
+// Table of one variant's kernels. The including file defines INK_LANES, INK_VARIANT, INK_NAME,
 // INK_NATIVE_BF16 and, where the instructions exist, INK_DOT_BF16 and INK_DOT_INT8 or INK_MADD_16.
 
 #ifdef INK_DOT_INT8

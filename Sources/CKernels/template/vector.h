@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
-// Vectors of INK_LANES f32 values in the compiler's own vector types: the same text serves every
-// instruction set. No include guard: each variant includes it once, under its own target.
+// Vectors of INK_LANES f32 values in the compiler's vector types, for every instruction set. No
+// include guard: each variant includes this file once, for its target.
 
 typedef float vf __attribute__((ext_vector_type(INK_LANES)));
 typedef int32_t vi __attribute__((ext_vector_type(INK_LANES)));
@@ -12,7 +12,7 @@ typedef uint16_t vh __attribute__((ext_vector_type(INK_LANES)));
 typedef vh vh_u __attribute__((aligned(2)));
 
 #define AI static inline __attribute__((always_inline))
-// Before a loop whose count is a constant after inlining.
+// Precedes a loop whose count is constant after inlining.
 #define UNROLLED _Pragma("clang loop unroll(full)")
 enum { LANES = INK_LANES, PANEL = 2 * INK_LANES };
 
@@ -21,7 +21,7 @@ AI void store(float *p, vf x) { *(vf_u *)p = x; }
 AI vf splat(float x) { return (vf)(x); }
 AI vf choose(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
 
-// Comparisons instead of max and min, so that a NaN comes out as a NaN.
+// Comparisons instead of max and min: NaN propagates.
 AI vf at_most(vf x, float limit) { return choose(x > splat(limit), splat(limit), x); }
 AI vf at_least(vf x, float limit) { return choose(x < splat(limit), splat(limit), x); }
 
@@ -56,7 +56,7 @@ AI void store_some(float *p, vf x, size_t count) {
 #define DOUBLED(x) __builtin_shufflevector(x, x, 0, 0, 1, 1)
 #endif
 
-// Always in the same tree, so that the result depends on the numbers alone.
+// Pairwise in a fixed tree: the result depends on the values alone.
 AI float sum_lanes(vf x) {
 #if INK_LANES == 16
     x += UPPER_HALF(x);
@@ -67,7 +67,7 @@ AI float sum_lanes(vf x) {
     return (x[0] + x[2]) + (x[1] + x[3]);
 }
 
-// bf16 in the low half of each lane, rounded to nearest even; NaN stays NaN.
+// bf16 in the low half of each lane, rounded to nearest even; NaN propagates.
 AI vu bf16_bits(vf x) {
     vu bits = (vu)x;
     vu rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
@@ -117,8 +117,8 @@ AI vf exponential(vf x) {
 
 AI vf silu(vf x) { return x / (exponential(-x) + 1.0f); }
 
-// Turns LANES vectors of LANES words: lane j of vector i becomes lane i of vector j. Interleaving
-// the halves rotates the bits of (vector, lane) by one place.
+// Transposes LANES vectors of LANES words: lane j of vector i becomes lane i of vector j.
+// Interleaving the halves rotates the bits of (vector, lane) by one position.
 #if INK_LANES == 16
 #define INTERLEAVE(a, b, from)                                                               \
     __builtin_shufflevector(a, b, from, from + 16, from + 1, from + 17, from + 2, from + 18, \
@@ -146,9 +146,9 @@ AI void transpose(vu x[LANES]) {
     }
 }
 
-// One tile is up to ROWS rows by one panel; its depth is worked off in steps of 4 bytes (one f32,
-// a pair of bf16 or four of int8). Every element has one accumulator and one order, so its sum does
-// not depend on which rows share the tile.
+// A register tile is up to ROWS rows by one panel; a step is 4 bytes of depth (one f32, two bf16 or
+// four int8). Every element has one accumulator and one order of summation, so that its sum does
+// not depend on the other rows of the tile.
 #if INK_LANES == 16
 enum { ROWS = 12 };
 #else
@@ -156,7 +156,7 @@ enum { ROWS = 6 };
 #endif
 
 #ifndef INK_DOT_BF16
-// Without bf16 instructions: widen both halves of each pair and multiply in f32.
+// Without bf16 instructions: widens both halves of each pair and multiplies in f32.
 AI vf dot_bf16(vf sum, uint32_t a, vu b) {
     vf low = (vf)(b << 16), high = (vf)(b & 0xffff0000u);
     sum = (vf)((vu)(a << 16)) * low + sum;
@@ -171,7 +171,7 @@ AI vi dot_int8(vi sum, uint32_t a, vu b) {
 #if defined(INK_DOT_INT8)
     return INK_DOT_INT8(sum, a, b);
 #elif defined(INK_MADD_16)
-    // Widened to 16 bits first: adding pairs of byte products in 16 bits would saturate.
+    // Widened to 16 bits first: pairwise sums of byte products would saturate in 16 bits.
     typedef int16_t vs __attribute__((ext_vector_type(2 * LANES)));
     vu bytes = (vu)(a);
     sum += (vi)INK_MADD_16(bytes & 0x00ff00ffu, (vs)b << 8 >> 8);
@@ -185,10 +185,9 @@ AI vi dot_int8(vi sum, uint32_t a, vu b) {
 
 AI vf dot_f32(vf sum, uint32_t a, vu b) { return (vf)((vu)(a)) * (vf)b + sum; }
 
-// In int8 the sums are 32-bit integers in the lanes' bits.
-// sum[r] += row r (from byte `offset` on) times the panel, for `steps` steps.
-// The copy into `acc`, whose every index is a constant, is what keeps the sums in registers:
-// callers index `sum` by variables, and the compiler would write it back in every step.
+// sum[r] += row r (from byte `offset`) times the panel, for `steps` steps. In int8 the lanes hold
+// 32-bit integer sums. The copy `acc`, whose every index is a constant, keeps the sums in
+// registers: callers index `sum` by variables, and the compiler would store it in every step.
 AI void accumulate(const int mr, const ink_precision precision, const void *const *rows,
                    size_t offset, size_t steps, const void *panel, vf sum[][2]) {
     const uint32_t *b = panel;
@@ -231,7 +230,7 @@ AI void clear_sums(const int mr, vf sum[][2]) {
     for (int r = 0; r < mr; r++) sum[r][0] = sum[r][1] = splat(0);
 }
 
-// Calls BODY(n) with constant row counts until `count` rows are done; `first` is the current row.
+// Expands BODY(n) with constant row counts until `count` rows are done; `first` is the current row.
 #define FOR_ROW_GROUPS(count, first, BODY)                \
     for (size_t first = 0, left_ = (count); left_ > 0;) { \
         if (left_ >= ROWS) {                              \
@@ -256,7 +255,7 @@ AI void clear_sums(const int mr, vf sum[][2]) {
 AI size_t element_size(ink_precision precision) {
     return precision == INK_INT8 ? 1 : precision == INK_BF16 ? 2 : 4;
 }
-// Steps of 4 bytes along the depth of one tap.
+// 4-byte steps along the depth of one tap.
 AI size_t depth_steps(size_t depth, ink_precision precision) {
     if (precision == INK_INT8) return ink_padded(depth) / 4;
     return precision == INK_BF16 ? (depth + 1) / 2 : depth;
@@ -264,7 +263,7 @@ AI size_t depth_steps(size_t depth, ink_precision precision) {
 AI size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 AI size_t rounded_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
-// Writes one operand row from f32, zeros up to its padding included.
+// Stores `count` f32 values as elements of an operand row.
 AI void store_operand(const ink_output *out, size_t row, size_t column, vf x, size_t count) {
     if (out->precision == INK_BF16)
         store_bf16((uint16_t *)out->data + row * out->stride + column, x, count);

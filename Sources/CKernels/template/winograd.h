@@ -16,7 +16,7 @@
 enum {
     TASK_TILES = WINOGRAD_TILES_HIGH * WINOGRAD_TILES_WIDE,  // at most, of a task
     TRANSFORM = INK_WINOGRAD_TAPS,
-    CHANNELS = 64,  // that are normed and transformed at a time
+    CHANNELS = 64,  // normalised and transformed at a time
     // Input pixels of a task.
     PIXELS = (2 * WINOGRAD_TILES_HIGH + 2) * (2 * WINOGRAD_TILES_WIDE + 2),
 };
@@ -25,12 +25,12 @@ typedef struct {
     const ink_winograd *p;
     ink_winograd_tasks tasks;
     size_t panels, pitch;  // elements from one tile's transform to the next
-    size_t room_bytes;
-    char *rooms;
+    size_t workspace_bytes;
+    char *workspaces;
 } winograd_plan;
 
 AI size_t winograd_pitch(size_t depth, ink_precision precision) {
-    // An odd number of cache lines, so that rows of a power of two do not share a few sets.
+    // An odd number of cache lines: a power of two would map the rows to few cache sets.
     size_t size = element_size(precision);
     return (rounded_up(rounded_up(depth, LANES) * size, 64) / 64 | 1) * 64 / size;
 }
@@ -42,7 +42,7 @@ static size_t kernel_winograd_scratch(int threads, size_t depth, ink_precision p
            (transforms + 4 * TRANSFORM * TASK_TILES * PANEL + 4 * PIXELS * CHANNELS);
 }
 
-// Where the result is rounded to bf16: errors of 1.4e-4 against 2e-3.
+// Approximate SiLU for results that are rounded to bf16: error 1.4e-4, rounding 2e-3.
 AI vf quick_silu(const ink_precision precision, vf x) {
 #ifdef INK_RECIPROCAL
     if (precision == INK_BF16)
@@ -52,13 +52,13 @@ AI vf quick_silu(const ink_precision precision, vf x) {
     return silu(x);
 }
 
-// Channels [c0, c0 + count) of the pixels that a task reads, normed; zeros outside of the picture.
+// Reads channels [c0, c0 + count) of a task's pixels, normalised; zeros outside of the image.
 AI void read_pixels(const ink_precision precision, const ink_winograd *p, size_t top, size_t left,
                     size_t high, size_t wide, size_t c0, size_t count, float *to) {
     size_t depth = p->weights.depth;
     for (size_t y = 0; y < high; y++)
         for (size_t x = 0; x < wide; x++, to += CHANNELS) {
-            // Rows and columns before the first wrap around to huge numbers.
+            // Coordinates above and to the left of the image wrap around to large numbers.
             size_t row = top + y - 1, column = left + x - 1;
             if (row >= p->height || column >= p->width) {
                 for (size_t c = 0; c < count; c += LANES) store(to + c, splat(0));
@@ -133,7 +133,7 @@ AI void inverse_transform(const int up, const float *sums, vf y[2][2]) {
     }
 }
 
-// Bias, residual and sums for the next norm.
+// Adds bias and residual, stores, and computes the sums for the next norm.
 AI void finish_panel(const int up, const winograd_plan *plan, size_t index, size_t panel,
                      size_t row0, size_t column0, size_t high, size_t wide, const float *sums) {
     const ink_winograd *p = plan->p;
@@ -165,14 +165,14 @@ AI void finish_panel(const int up, const winograd_plan *plan, size_t index, size
 }
 
 AI void winograd_block(const ink_precision precision, const int up, const winograd_plan *plan,
-                       size_t index, int worker) {
+                       size_t index, int thread) {
     const ink_winograd *p = plan->p;
     const ink_winograd_tasks *t = &plan->tasks;
     size_t row0 = index / t->across * t->high, column0 = index % t->across * t->wide;
     size_t high = smaller(t->high, t->rows - row0), wide = smaller(t->wide, t->columns - column0);
     size_t count = high * wide, depth = p->weights.depth, size = element_size(precision);
     size_t plane_bytes = TASK_TILES * plan->pitch * size, steps = depth_steps(depth, precision);
-    char *transforms = plan->rooms + (size_t)worker * plan->room_bytes;
+    char *transforms = plan->workspaces + (size_t)thread * plan->workspace_bytes;
     float *sums = (float *)(transforms + TRANSFORM * plane_bytes),
           *pixels = sums + TRANSFORM * TASK_TILES * PANEL;
 
@@ -218,20 +218,20 @@ AI void winograd_block(const ink_precision precision, const int up, const winogr
     }
 }
 
-static void winograd_task_f32(void *plan, size_t index, int worker) {
-    winograd_block(INK_F32, 0, plan, index, worker);
+static void winograd_task_f32(void *plan, size_t index, int thread) {
+    winograd_block(INK_F32, 0, plan, index, thread);
 }
 
-static void winograd_task_bf16(void *plan, size_t index, int worker) {
-    winograd_block(INK_BF16, 0, plan, index, worker);
+static void winograd_task_bf16(void *plan, size_t index, int thread) {
+    winograd_block(INK_BF16, 0, plan, index, thread);
 }
 
-static void winograd_task_up_f32(void *plan, size_t index, int worker) {
-    winograd_block(INK_F32, 1, plan, index, worker);
+static void winograd_task_up_f32(void *plan, size_t index, int thread) {
+    winograd_block(INK_F32, 1, plan, index, thread);
 }
 
-static void winograd_task_up_bf16(void *plan, size_t index, int worker) {
-    winograd_block(INK_BF16, 1, plan, index, worker);
+static void winograd_task_up_bf16(void *plan, size_t index, int thread) {
+    winograd_block(INK_BF16, 1, plan, index, thread);
 }
 
 static void kernel_winograd(ink_pool *pool, const ink_winograd *p) {
@@ -241,8 +241,8 @@ static void kernel_winograd(ink_pool *pool, const ink_winograd *p) {
         .tasks = ink_winograd_split(p->height, p->width, p->upsample),
         .panels = (p->weights.columns + PANEL - 1) / PANEL,
         .pitch = winograd_pitch(p->weights.depth, precision),
-        .room_bytes = kernel_winograd_scratch(1, p->weights.depth, precision),
-        .rooms = p->scratch,
+        .workspace_bytes = kernel_winograd_scratch(1, p->weights.depth, precision),
+        .workspaces = p->scratch,
     };
     ink_pool_run(pool, plan.tasks.count,
                  precision == INK_BF16 ? p->upsample ? winograd_task_up_bf16 : winograd_task_bf16
