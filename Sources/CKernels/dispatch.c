@@ -37,10 +37,10 @@ static const variant variants[] = {
 
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
 
-const ink_kernels *ink_kernels_best(void) {
+const ink_kernels *ink_kernels_available(size_t index) {
     for (size_t i = 0; i < VARIANTS; i++)
-        if (variants[i].runs_here()) return variants[i].table();
-    return ink_variant_portable();
+        if (variants[i].runs_here() && index-- == 0) return variants[i].table();
+    return NULL;
 }
 
 const ink_kernels *ink_kernels_named(const char *name) {

@@ -1,22 +1,22 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// What one adapter changes in a weight matrix, which stays as it is: `y = x · W` becomes
-/// `y + scale * (gain * y + x · up · down + x · fullRank + bias)`.
+/// One adapter's change of a weight matrix.
 ///
-/// Output features are counted over the matrix's parts, one below the other.
+/// `y = x · W` becomes `y + scale * (gain * y + x · down · up + x · fullRank + bias)`; `W` itself is
+/// not modified. Output features are numbered across the stacked parts of the matrix.
 public struct AdapterSource: Sendable {
-    /// Thin matrices that change some neighbouring output features.
+    /// A low-rank change of a range of output features.
     public struct LowRank: Sendable {
-        /// Output features.
+        /// Changed output features.
         public var outputs: Range<Int>
-        /// Rows of `down`.
+        /// Rank: rows of `down`.
         public var rank: Int
         /// `[rank, depth]`.
         public var down: [Float]
         /// `[outputs.count, rank]`.
         public var up: [Float]
 
-        /// The change `up · down`.
+        /// Creates the change `up · down`.
         public init(outputs: Range<Int>, rank: Int, down: [Float], up: [Float]) {
             precondition(up.count == outputs.count * rank, "up [\(outputs.count), \(rank)]")
             self.outputs = outputs
@@ -30,18 +30,18 @@ public struct AdapterSource: Sendable {
     public var parts: [Int]
     /// Input features.
     public var depth: Int
-    /// How the parts became columns of the matrix.
+    /// Arrangement of the parts in the matrix.
     public var layout: MatrixSource.Layout
-    /// Thin changes; those of the same output feature add up.
+    /// Low-rank terms; terms of the same output feature are summed.
     public var lowRank: [LowRank] = []
-    /// One factor an output feature.
+    /// One factor per output feature.
     public var gain: [Float]?
-    /// `[outputs, depth]`, for changes that are not thin.
+    /// Full-rank term, `[outputs, depth]`.
     public var fullRank: [Float]?
-    /// One summand an output feature.
+    /// One summand per output feature.
     public var bias: [Float]?
 
-    /// A change of nothing.
+    /// Creates an empty change.
     public init(parts: [Int], depth: Int, layout: MatrixSource.Layout) {
         self.parts = parts
         self.depth = depth
@@ -49,16 +49,16 @@ public struct AdapterSource: Sendable {
     }
 }
 
-/// Rows of a product that an adapter is for.
+/// An adapter applied to some rows of a product.
 public struct AdapterRun<Device: Backend>: Sendable {
     /// Rows of the product.
     public var rows: Range<Int>
-    /// What is added.
+    /// The adapter.
     public var adapter: Device.Adapter
     /// Strength.
     public var scale: Float
 
-    /// Adds `scale` times an adapter to some rows.
+    /// Applies an adapter to some rows with the given strength.
     public init(rows: Range<Int>, adapter: Device.Adapter, scale: Float) {
         self.rows = rows
         self.adapter = adapter

@@ -1,111 +1,114 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// A device that runs the model: the operations that the model code is written in.
+/// The operations that model code is written in, implemented by each device.
 ///
-/// Operations are coarse, so that a device may fuse what belongs together. All activations are
-/// matrices of f32, one token or pixel a row. Products take an `Operand`, which is the same rows in
-/// the device's product precision. Every row of a result depends on that row's inputs alone (and,
-/// in attention, on its own sequence), in an order that does not change with the batch.
+/// Operations are coarse, so that a device can fuse them. Activations are f32 matrices, one token or
+/// pixel per row. Products take an `Operand`: the same rows in the product's precision. Each row of a
+/// result depends only on its own inputs (in attention, on its own sequence), in an order of summation
+/// that is independent of the batch.
 public protocol Backend: AnyObject, Sendable {
     /// f32 activations `[rows, columns]` on the device.
     associatedtype Values: DeviceMatrix
-    /// The left side of a product.
+    /// Left-hand factor of a product.
     associatedtype Operand: DeviceMatrix
-    /// A weight matrix, ready for products.
+    /// A packed weight matrix.
     associatedtype Weights: Sendable
     /// A vector of f32 parameters.
     associatedtype Vector: Sendable
-    /// What an adapter adds to one weight matrix.
+    /// An adapter's packed change of one weight matrix.
     associatedtype Adapter: Sendable
 
     /// Precision of products.
     var precision: Precision { get }
-    /// Precision of what 8 bits would harm or not speed up: convolutions, the products of attention.
+    /// Precision of operations that stay above 8 bits: convolutions and the products of attention.
     var sensitivePrecision: Precision { get }
-    /// Input features that an int8 product may have at most.
+    /// Most input features of an int8 product.
     var longestInt8Row: Int { get }
 
     // MARK: Memory
 
-    /// Matrix of unspecified content.
+    /// Allocates a matrix with unspecified content.
     func makeValues(rows: Int, columns: Int) -> Values
-    /// Copies numbers to the device.
+    /// Copies values to the device.
     func upload(_ numbers: [Float], rows: Int, columns: Int) -> Values
-    /// Copies numbers from the device, row by row.
+    /// Copies values from the device, in row-major order.
     func download(_ values: Values) -> [Float]
-    /// Converts weights to the device's form.
+    /// Packs weights for the device.
     func makeWeights(_ source: MatrixSource, precision: Precision) -> Weights
-    /// Name of the form that packed weights have now; weights stored under another are of no use.
+    /// Name of the current format of packed weights; weights stored in another format cannot be used.
     var packedForm: String? { get }
-    /// The device's form of weights, for a file to keep; `nil` where it cannot be stored.
+    /// Returns packed weights in a form that can be stored in a file, or `nil` if there is none.
     func packed(_ weights: Weights) -> PackedMatrix?
-    /// Weights that `packed` described, used where they lie; `nil` if they do not fit the device.
+    /// Returns weights that use stored memory in place, or `nil` if they do not fit the device.
     func makeWeights(_ packed: PackedMatrix) -> Weights?
-    /// Converts what an adapter changes in weights of the given precision.
+    /// Packs an adapter for weights of the given precision.
     func makeAdapter(_ source: AdapterSource, precision: Precision) -> Adapter
-    /// Memory that an adapter takes.
+    /// Returns the memory that an adapter occupies.
     func bytes(of adapter: Adapter) -> Int
     /// Copies parameters to the device.
     func makeVector(_ numbers: [Float]) -> Vector
-    /// Copies rows `range` of `source` to the rows of `target` from `row` on.
+    /// Copies rows `range` of `source` to `target`, starting at `row`.
     func copyRows(_ range: Range<Int>, of source: Values, to target: Values, at row: Int)
 
     // MARK: Products
 
     /// Converts activations for a product of the given precision.
     func operand(_ x: Values, precision: Precision) -> Operand
-    /// `a · weights + adapters + bias (+ residual)`; adapters add to the rows that they name, in order.
+    /// Returns `a · weights + adapters + bias (+ residual)`; adapters are applied in order.
     func product(
         _ a: Operand, _ weights: Weights, adapters: [AdapterRun<Self>], adding residual: Values?
     ) -> Values
-    /// `silu(a · gate) * (a · up)` for weights of layout `.gated`, adapters added before `silu`.
+    /// Returns `silu(a · gate) * (a · up)` for weights of layout `.gated`; adapters are applied to both
+    /// products.
     func swiglu(_ a: Operand, _ weights: Weights, adapters: [AdapterRun<Self>]) -> Operand
-    /// Convolution of a picture `[height * width, channels]`, which is normed first if asked for.
+    /// Returns the convolution of an image `[height * width, channels]`, normalised first if `norm` is
+    /// given.
     ///
-    /// With `reusing`, the result may take the memory of `residual`, or of `input` where there is
-    /// none: that one is not to be used any more.
+    /// With `reusing`, the result may take the memory of `residual`, or of `input` if that is `nil`;
+    /// the caller must not use it afterwards.
     func convolve(
         _ input: Values, norm: GroupNorm<Self>?, _ weights: Weights,
         geometry: ConvolutionGeometry, adding residual: Values?, reusing: Bool
     ) -> Values
-    /// Softmax attention within each sequence, for the first tokens of each: as many as its range in
-    /// `queries` has, which is also where their results go. Causal attention is for all tokens.
+    /// Returns softmax attention within each sequence. The queries are the first tokens of each
+    /// sequence, as many as its range in `queries`, which are also the rows of the result. Causal
+    /// attention requires all tokens as queries.
     func attention(
         _ qkv: Values, _ shape: AttentionShape, segments: Segments, queries: Segments
     ) -> Operand
 
     // MARK: Norms and activations
 
-    /// RMS-normalises each head of columns `columns` in place, then rotates it by its position.
+    /// Applies RMS norm to each head of `columns` in place, then rotary position embedding.
     func normalizeHeads(
         _ x: Values, columns: Range<Int>, weight: Vector, epsilon: Float, rotary: RotaryTable<Self>)
-    /// Norm of each row times `weight` times `1 + scale` of the row's sequence.
+    /// Returns the norm of each row times `weight` times `1 + scale` of the row's sequence.
     func norm(
         _ x: Values, kind: NormKind, weight: Vector?, epsilon: Float,
         scale: ModulationSlice<Self>?, segments: Segments, precision: Precision
     ) -> Operand
-    /// `x += gate of the row's sequence * rms(y) * weight`.
+    /// Adds `gate * rmsNorm(y) * weight` to `x`, with the gate of the row's sequence.
     func addNorm(
         _ y: Values, to x: Values, weight: Vector, epsilon: Float,
         gate: ModulationSlice<Self>?, segments: Segments)
-    /// Group norm over a picture `[pixels, channels]`.
+    /// Returns the group norm of an image `[pixels, channels]`.
     func groupNorm(_ x: Values, _ norm: GroupNorm<Self>, precision: Precision) -> Operand
-    /// `x / (1 + e^-x)` in place.
+    /// Applies `x / (1 + e^-x)` in place.
     func silu(_ x: Values)
-    /// 0 in place of negative numbers.
+    /// Replaces negative values by 0; NaN propagates.
     func relu(_ x: Values)
-    /// `limit * tanh(x / limit)` in place.
+    /// Applies `limit * tanh(x / limit)` in place.
     func tanhLimit(_ x: Values, limit: Float)
-    /// Hyperbolic tangent of some columns in place.
+    /// Applies the hyperbolic tangent to some columns in place.
     func tanh(_ x: Values, columns: Range<Int>)
 
     // MARK: Guard
 
-    /// The lowest row that a norm found not to be finite since the last call, if any.
+    /// Returns the lowest row in which a norm found a value that is not finite since the last call.
     func takeNonFiniteRow() -> Int?
 }
 
-/// Rows and columns of something on a device.
+/// A matrix on a device.
 public protocol DeviceMatrix: Sendable {
     /// Tokens or pixels.
     var rows: Int { get }
@@ -113,26 +116,26 @@ public protocol DeviceMatrix: Sendable {
     var columns: Int { get }
 }
 
-/// Which mean a norm removes.
+/// Kind of norm.
 public enum NormKind: Sendable {
-    /// Divides by the root of the mean square.
+    /// Divides by the root mean square.
     case rms
-    /// Removes the mean, then divides by the standard deviation.
+    /// Subtracts the mean, then divides by the standard deviation.
     case layer
 }
 
 extension Backend {
-    /// `a · weights + bias (+ residual)`.
+    /// Returns `a · weights + bias (+ residual)`.
     public func product(_ a: Operand, _ weights: Weights, adding residual: Values?) -> Values {
         product(a, weights, adapters: [], adding: residual)
     }
 
-    /// `silu(a · gate) * (a · up)` for weights of layout `.gated`.
+    /// Returns `silu(a · gate) * (a · up)` for weights of layout `.gated`.
     public func swiglu(_ a: Operand, _ weights: Weights) -> Operand {
         swiglu(a, weights, adapters: [])
     }
 
-    /// Softmax attention within each sequence.
+    /// Returns softmax attention within each sequence, with all tokens as queries.
     public func attention(
         _ qkv: Values, _ shape: AttentionShape, segments: Segments
     ) -> Operand {
@@ -140,20 +143,20 @@ extension Backend {
     }
 }
 
-/// A group norm over all pixels of a picture, and SiLU after it if asked for.
+/// Group norm over all pixels of an image, with optional SiLU.
 public struct GroupNorm<Device: Backend>: Sendable {
-    /// Groups of neighbouring channels that are normed together.
+    /// Number of groups of adjacent channels.
     public let groups: Int
-    /// One factor a channel.
+    /// One factor per channel.
     public let weight: Device.Vector
-    /// One summand a channel.
+    /// One summand per channel.
     public let bias: Device.Vector
     /// Added to the variance.
     public let epsilon: Float
     /// Whether SiLU follows.
     public let silu: Bool
 
-    /// Describes a norm.
+    /// Creates a group norm.
     public init(
         groups: Int, weight: Device.Vector, bias: Device.Vector, epsilon: Float, silu: Bool
     ) {
@@ -165,23 +168,23 @@ public struct GroupNorm<Device: Backend>: Sendable {
     }
 }
 
-/// Columns of a matrix with one row a sequence, such as one of a block's four modulations.
+/// Columns of a matrix with one row per sequence, such as one of a block's four modulations.
 public struct ModulationSlice<Device: Backend>: Sendable {
     /// `[sequences, ..]`, or one row for all sequences.
     public let values: Device.Values
     /// First column.
     public let column: Int
 
-    /// The columns of `values` from `column` on.
+    /// Refers to the columns of `values` from `column` on.
     public init(_ values: Device.Values, column: Int) {
         self.values = values
         self.column = column
     }
 }
 
-/// Cosines and sines of each token's rotation.
+/// Cosines and sines of the rotary position embedding, one row per token.
 public struct RotaryTable<Device: Backend>: Sendable {
-    /// Which elements of a head form a pair.
+    /// Pairing of a head's elements.
     public enum Pairing: Sendable {
         /// Elements `2i` and `2i + 1`.
         case adjacent
@@ -193,10 +196,10 @@ public struct RotaryTable<Device: Backend>: Sendable {
     public let cosines: Device.Values
     /// `[tokens, headDim / 2]`.
     public let sines: Device.Values
-    /// Which elements form a pair.
+    /// Pairing of a head's elements.
     public let pairing: Pairing
 
-    /// A table of the given cosines and sines.
+    /// Creates a table from cosines and sines.
     public init(cosines: Device.Values, sines: Device.Values, pairing: Pairing) {
         self.cosines = cosines
         self.sines = sines
@@ -204,21 +207,21 @@ public struct RotaryTable<Device: Backend>: Sendable {
     }
 }
 
-/// Heads of an attention layer; a row of its input is `[queries | keys | values]`.
+/// Dimensions of an attention layer, whose input rows are `[queries | keys | values]`.
 public struct AttentionShape: Sendable, Equatable {
     /// Query heads.
     public var heads: Int
     /// Key and value heads; each serves `heads / keyValueHeads` query heads.
     public var keyValueHeads: Int
-    /// Width of a head.
+    /// Features per head.
     public var headDim: Int
-    /// Whether a token sees only itself and what came before.
+    /// Whether a token attends only to itself and earlier tokens.
     public var causal: Bool
-    /// Precision of the result and, if not int8, of the two products; int8 leaves these to the
-    /// backend's `sensitivePrecision`.
+    /// Precision of the result and of the two products; with int8, the products use the backend's
+    /// `sensitivePrecision`.
     public var precision: Precision
 
-    /// Describes a layer.
+    /// Creates the dimensions of a layer.
     public init(
         heads: Int, keyValueHeads: Int, headDim: Int, causal: Bool, precision: Precision
     ) {
@@ -230,22 +233,22 @@ public struct AttentionShape: Sendable, Equatable {
     }
 }
 
-/// Where a convolution reads.
+/// Geometry of a convolution.
 public struct ConvolutionGeometry: Sendable, Equatable {
-    /// Rows of the input picture.
+    /// Height of the input image.
     public var height: Int
-    /// Columns of the input picture.
+    /// Width of the input image.
     public var width: Int
-    /// Side of the kernel, 1 or 3.
+    /// Height and width of the kernel, 1 or 3.
     public var kernel: Int
-    /// Distance between outputs, 1 or 2.
+    /// Stride, 1 or 2.
     public var stride: Int
-    /// Zeros above and to the left.
+    /// Zero padding at the top and left.
     public var padding: Int
-    /// Whether the input is enlarged twofold by nearest neighbour first.
+    /// Whether the input is first upsampled by 2, nearest neighbour.
     public var upsample: Bool
 
-    /// A convolution of a picture that keeps its size.
+    /// Creates a geometry; the default padding preserves the image size.
     public init(
         height: Int, width: Int, kernel: Int = 3, stride: Int = 1, padding: Int? = nil,
         upsample: Bool = false
@@ -258,8 +261,8 @@ public struct ConvolutionGeometry: Sendable, Equatable {
         self.upsample = upsample
     }
 
-    /// Rows of the result.
+    /// Height of the result.
     public var outputHeight: Int { (upsample ? height * 2 : height) / stride }
-    /// Columns of the result.
+    /// Width of the result.
     public var outputWidth: Int { (upsample ? width * 2 : width) / stride }
 }

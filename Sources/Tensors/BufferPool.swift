@@ -10,27 +10,27 @@ import Synchronization
     import Darwin
 #endif
 
-/// Hands out aligned memory and takes it back, so that a step after the first allocates nothing.
+/// A free list of aligned memory, so that steps after the first allocate nothing.
 final class BufferPool: Sendable {
     private struct Block: @unchecked Sendable {
-        // Unchecked: plain memory that is owned by the list while it is in the list.
+        // Unchecked: memory without other references, owned by the list.
         let address: UnsafeMutableRawPointer
         let capacity: Int
     }
 
     private let free = Mutex<[Block]>([])
-    /// Unused memory that may be kept while new memory is needed.
+    /// Most unused memory that is retained when new memory is allocated.
     private static let idleLimit = 1 << 30
-    /// Memory from here on is asked for in large pages, which the system hands out faster.
+    /// Size of a large page; larger blocks use large pages, which fault in faster.
     private static let largePage = 2 << 20
 
     deinit { trim() }
 
-    /// At least `bytes` of memory, aligned to 64 bytes, content unspecified.
-    func take(_ bytes: Int) -> (address: UnsafeMutableRawPointer, capacity: Int) {
+    /// Returns at least `bytes` of memory, aligned to 64 bytes, with unspecified content.
+    func allocate(_ bytes: Int) -> (address: UnsafeMutableRawPointer, capacity: Int) {
         let reused = free.withLock { blocks -> Block? in
-            // The snuggest fit, and no block more than a quarter too large; of equals the one that
-            // came back last, which caches still know.
+            // Best fit, at most a quarter larger; among equals the most recently used, which is
+            // likely still in cache.
             var best: Int?
             var least = bytes + bytes / 4 + 4096
             for index in blocks.indices.reversed() {
@@ -49,12 +49,12 @@ final class BufferPool: Sendable {
         let capacity = max(64, (bytes + 63) / 64 * 64)
         var address: UnsafeMutableRawPointer?
         guard posix_memalign(&address, 64, capacity) == 0, let address else {
-            // Sizes were checked against the memory of the machine before work began.
-            fatalError("out of memory: \(capacity) bytes were asked for")
+            // Sizes are checked against the machine's memory before generation starts.
+            fatalError("out of memory: \(capacity) bytes were requested")
         }
         #if os(Linux)
-            // Only the pages within: memory that begins at a large page shares its places in the
-            // second-level cache with all other such memory.
+            // Only pages inside the block: blocks aligned to large pages would all map to the same
+            // sets of the L2 cache.
             let page = Self.largePage
             let first = UnsafeMutableRawPointer(
                 bitPattern: (UInt(bitPattern: address) + UInt(page) - 1) / UInt(page) * UInt(page))
@@ -70,12 +70,12 @@ final class BufferPool: Sendable {
         free.withLock { $0.reduce(0) { $0 + $1.capacity } }
     }
 
-    /// Takes memory back that `take` handed out.
-    func give(_ address: UnsafeMutableRawPointer, capacity: Int) {
+    /// Adds memory from `allocate` to the free list.
+    func recycle(_ address: UnsafeMutableRawPointer, capacity: Int) {
         free.withLock { $0.append(Block(address: address, capacity: capacity)) }
     }
 
-    /// Returns all unused memory to the system.
+    /// Returns all unused memory to the operating system.
     func trim() {
         let blocks = free.withLock { blocks in
             defer { blocks = [] }
@@ -87,22 +87,22 @@ final class BufferPool: Sendable {
     }
 }
 
-/// Pooled memory; goes back to its pool with the last reference.
+/// Memory from a pool, recycled with the last reference.
 final class PooledBuffer: @unchecked Sendable {
-    // Unchecked: a backend runs one operation at a time, and hands a buffer to one writer.
+    // Unchecked: a backend runs one operation at a time, and a buffer has one writer.
     let address: UnsafeMutableRawPointer
     private let capacity: Int
     private let pool: BufferPool
 
     init(bytes: Int, pool: BufferPool) {
-        (address, capacity) = pool.take(bytes)
+        (address, capacity) = pool.allocate(bytes)
         self.pool = pool
     }
 
-    deinit { pool.give(address, capacity: capacity) }
+    deinit { pool.recycle(address, capacity: capacity) }
 }
 
-/// The C library's `free`, which `BufferPool.free` hides.
+/// Calls the C library's `free`, which `BufferPool.free` shadows.
 private func release(_ address: UnsafeMutableRawPointer) {
     free(address)
 }

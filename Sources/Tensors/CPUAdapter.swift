@@ -2,11 +2,11 @@
 
 import CKernels
 
-/// An adapter's share of one weight matrix, in the kernels' panels.
+/// An adapter's change of one weight matrix, packed in panels.
 public final class CPUAdapter: @unchecked Sendable {
     // Unchecked: never written after initialisation.
 
-    /// Thin matrices of all parts: `down` makes the numbers that `up`'s panels multiply.
+    /// Low-rank terms of all parts: `down` projects the rows, `up` is multiplied with the result.
     struct LowRank {
         let down: CPUWeights
         let up: UnsafeMutableRawPointer
@@ -17,7 +17,7 @@ public final class CPUAdapter: @unchecked Sendable {
 
     let columns: Int
     let depth: Int
-    /// Columns of whole panels.
+    /// Columns, rounded up to whole panels.
     let panelRows: Int
     let lowRank: LowRank?
     let gain: CPUVector?
@@ -42,7 +42,7 @@ public final class CPUAdapter: @unchecked Sendable {
         lowRank?.table.deallocate()
     }
 
-    /// Memory taken.
+    /// Memory occupied.
     package var bytes: Int {
         (lowRank.map { $0.bytes + $0.down.bytes } ?? 0) + (fullRank?.bytes ?? 0)
             + (gain == nil ? 0 : panelRows * 4) + (bias == nil ? 0 : panelRows * 4)
@@ -83,7 +83,7 @@ extension CPUBackend {
             bias: fullRank == nil ? source.bias.map { makeVector(spread($0)) } : nil)
     }
 
-    /// Output feature of each column of the panels, as `makeWeights` lays them out; -1 for padding.
+    /// Returns the output feature of each column of the panels; -1 for padding.
     private func panelOrder(parts: [Int], isGated: Bool) -> [Int] {
         var order: [Int] = []
         if isGated {
@@ -102,7 +102,7 @@ extension CPUBackend {
         return order
     }
 
-    /// bf16 where that is how the product's factors are rounded, or finer than they are.
+    /// Returns the precision of an adapter's products: for int8, bf16 if native, else f32.
     private func adapterPrecision(_ precision: Precision) -> Precision {
         precision == .int8 ? (kernels.pointee.native_bf16 != 0 ? .bf16 : .f32) : precision
     }
@@ -111,7 +111,7 @@ extension CPUBackend {
         _ source: AdapterSource, order: [Int], precision: Precision
     ) -> CPUAdapter.LowRank {
         let factorPrecision = adapterPrecision(precision)
-        // Every thin matrix has ranks of its own; two of them share a word in bf16.
+        // The terms occupy consecutive ranges of ranks, of even length, since bf16 ranks come in pairs.
         var starts: [Int] = []
         var total = 0
         for part in source.lowRank {
@@ -153,7 +153,7 @@ extension CPUBackend {
             up: packed.up, table: packed.table, precision: factorPrecision, bytes: packed.bytes)
     }
 
-    /// Panels of `up`, each of the ranks that it has; `up` is `[columns, rowLength]`.
+    /// Packs `up`, `[columns, rowLength]`, with only the ranks in `ranges` for each panel.
     private func packUp(
         _ up: [Float], rowLength: Int, ranges: [Range<Int>], precision: Precision
     ) -> (up: UnsafeMutableRawPointer, table: UnsafeMutablePointer<ink_adapter_panel>, bytes: Int) {
@@ -182,7 +182,7 @@ extension CPUBackend {
                         rows: start, row_count: width, source: INK_SOURCE_F32,
                         depth: range.count, taps: 1, panel_width: width,
                         precision: precision.kernelValue, destination: memory + offset * 4)
-                    ink_pack_rows(workers, &pack)
+                    ink_pack_rows(threadPool, &pack)
                 }
                 offset += range.count / pair * width
             }

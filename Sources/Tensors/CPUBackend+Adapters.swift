@@ -3,17 +3,17 @@
 import CKernels
 
 extension CPUBackend {
-    /// Runs a product with what adapters add to some of its rows.
+    /// Runs a product and applies adapters to some of its rows.
     ///
-    /// An adapter reads the very operand of the product: in int8 the rotated and quantised rows, with
-    /// a `down` that is rotated and quantised alike. What that makes is scaled, rounded to bf16 where
-    /// the product is not in f32, and multiplied by `up` where the product's sums are finished.
+    /// The down-projection reads the operand of the product: in int8 the rotated and quantised rows,
+    /// with a `down` that is rotated and quantised the same way. Its result is scaled, rounded to bf16
+    /// unless the product is in f32, and multiplied by `up` when the product's sums are complete.
     func run(
         _ call: inout ink_product, _ a: CPUOperand, _ weights: CPUWeights,
         _ runs: [AdapterRun<CPUBackend>]
     ) {
         if runs.isEmpty {
-            kernels.pointee.product(workers, &call)
+            kernels.pointee.product(threadPool, &call)
             return
         }
         var terms: [ink_adapter] = []
@@ -56,13 +56,13 @@ extension CPUBackend {
         terms.withUnsafeBufferPointer { terms in
             call.adapters = terms.baseAddress
             call.adapter_count = terms.count
-            kernels.pointee.product(workers, &call)
+            kernels.pointee.product(threadPool, &call)
         }
         call.adapters = nil
         withExtendedLifetime((kept, runs)) {}
     }
 
-    /// Some rows of an operand times a matrix without gates.
+    /// Multiplies some rows of an operand by a matrix of stacked layout.
     private func multiply(_ a: CPUOperand, _ rows: Range<Int>, _ weights: CPUWeights) -> CPUValues {
         check(a, weights)
         let result = makeValues(rows: rows.count, columns: weights.columns)
@@ -73,7 +73,7 @@ extension CPUBackend {
             out: ink_output(
                 data: result.buffer.address, stride: weights.columns, precision: INK_F32),
             adapters: nil, adapter_count: 0)
-        kernels.pointee.product(workers, &call)
+        kernels.pointee.product(threadPool, &call)
         return result
     }
 
@@ -82,7 +82,7 @@ extension CPUBackend {
         var call = ink_convert(
             x: x.pointer, from: INK_F32, rows: x.rows, columns: x.columns, stride: x.columns,
             scale: scale, out: result.output)
-        kernels.pointee.convert(workers, &call)
+        kernels.pointee.convert(threadPool, &call)
         return result
     }
 }

@@ -5,10 +5,10 @@ import CKernels
 extension CPUBackend {
     /// Fewest input channels for which Winograd's F(2x2, 3x3) is faster than the direct convolution.
     static let winogradDepth = 16
-    /// Bytes of a picture that are converted for a product at a time.
+    /// Bytes of an image that are converted to an operand at a time.
     private static let bandBytes = 16 << 20
 
-    /// A norm's statistics: one multiply-add a channel.
+    /// A norm as one multiply-add per channel.
     private struct ChannelFactors {
         let buffer: PooledBuffer
         let channels: Int
@@ -40,27 +40,27 @@ extension CPUBackend {
             precondition(residual.rows == rows && residual.columns == weights.columns, "residual")
         }
         let factors = norm.map { self.factors(of: input, $0) }
-        var room = reusing ? residual?.buffer : nil
-        // Pixel by pixel, and no wider than before: what is written was read.
+        var memory = reusing ? residual?.buffer : nil
+        // A 1 x 1 convolution that does not widen writes only where it has read.
         if reusing, residual == nil, geometry.kernel == 1, geometry.stride == 1,
             !geometry.upsample, matrix.columns <= matrix.depth
         {
-            room = input.buffer
+            memory = input.buffer
         }
         return isWinograd
-            ? winograd(input, factors, matrix, geometry, residual, in: room)
-            : direct(input, factors, matrix, geometry, residual, in: room)
+            ? winograd(input, factors, matrix, geometry, residual, in: memory)
+            : direct(input, factors, matrix, geometry, residual, in: memory)
     }
 
     private func winograd(
         _ input: CPUValues, _ factors: ChannelFactors?, _ matrix: ink_matrix,
-        _ geometry: ConvolutionGeometry, _ residual: CPUValues?, in room: PooledBuffer?
+        _ geometry: ConvolutionGeometry, _ residual: CPUValues?, in memory: PooledBuffer?
     ) -> CPUValues {
         let upsample: Int32 = geometry.upsample ? 1 : 0
         let tasks = ink_winograd_split(geometry.height, geometry.width, upsample)
         let result = CPUValues(
             rows: geometry.outputHeight * geometry.outputWidth, columns: matrix.columns, pool: pool,
-            sumBlocks: tasks.count, in: room)
+            sumBlocks: tasks.count, in: memory)
         let scratch = PooledBuffer(
             bytes: kernels.pointee.winograd_scratch(Int32(threads), matrix.depth, matrix.precision),
             pool: pool)
@@ -72,18 +72,18 @@ extension CPUBackend {
             residual: residual.map { UnsafePointer($0.pointer) }, out: result.pointer,
             sums: result.sums?.address.assumingMemoryBound(to: Float.self),
             scratch: scratch.address)
-        kernels.pointee.winograd(workers, &call)
+        kernels.pointee.winograd(threadPool, &call)
         return result
     }
 
-    /// Converts and multiplies band by band: the result does not depend on where they end.
+    /// Converts and multiplies by bands of rows; the result does not depend on the bands.
     private func direct(
         _ input: CPUValues, _ factors: ChannelFactors?, _ matrix: ink_matrix,
-        _ geometry: ConvolutionGeometry, _ residual: CPUValues?, in room: PooledBuffer?
+        _ geometry: ConvolutionGeometry, _ residual: CPUValues?, in memory: PooledBuffer?
     ) -> CPUValues {
         let (height, width) = (geometry.outputHeight, geometry.outputWidth)
         let result = CPUValues(
-            rows: height * width, columns: matrix.columns, pool: pool, in: room)
+            rows: height * width, columns: matrix.columns, pool: pool, in: memory)
         let precision: Precision = matrix.precision == INK_BF16 ? .bf16 : .f32
         let lineBytes = geometry.width * input.columns * precision.bytesPerWeight
         let band =
@@ -107,7 +107,7 @@ extension CPUBackend {
                 out_height: bottom - top, out_width: width, weights: matrix,
                 residual: residual.map { UnsafePointer($0.pointer + start) },
                 out: result.pointer + start)
-            kernels.pointee.convolve(workers, &call)
+            kernels.pointee.convolve(threadPool, &call)
         }
         return result
     }
@@ -130,12 +130,12 @@ extension CPUBackend {
             var call = ink_group_apply(
                 x: start, pixels: rows.count, channels: x.columns, factor: factors.factor,
                 shift: factors.shift, silu: factors.silu ? 1 : 0, out: result.output)
-            kernels.pointee.group_apply(workers, &call)
+            kernels.pointee.group_apply(threadPool, &call)
         } else {
             var call = ink_convert(
                 x: start, from: INK_F32, rows: rows.count, columns: x.columns, stride: x.columns,
                 scale: 1, out: result.output)
-            kernels.pointee.convert(workers, &call)
+            kernels.pointee.convert(threadPool, &call)
         }
         return result
     }
@@ -157,7 +157,7 @@ extension CPUBackend {
             sums: x.sums.map { UnsafePointer($0.address.assumingMemoryBound(to: Float.self)) },
             blocks: x.sumBlocks, factor: result.factor, shift: result.shift,
             scratch: scratch?.address, non_finite: guardSlot)
-        withExtendedLifetime(scratch) { kernels.pointee.group_norm(workers, &call) }
+        withExtendedLifetime(scratch) { kernels.pointee.group_norm(threadPool, &call) }
         return result
     }
 }

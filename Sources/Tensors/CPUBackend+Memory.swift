@@ -48,7 +48,7 @@ extension CPUBackend {
         precondition(
             precision != .int8 || (taps == 1 && depth <= Int(INK_INT8_MAX_DEPTH)),
             "int8 weights of depth \(depth) with \(taps) taps")
-        // Mixed storage types are rare (a merged LoRA beside stored rows): bring all to f32.
+        // Parts of different types are rare (a merged LoRA beside stored rows) and converted to f32.
         var parts = source.parts
         if source.layout == .winograd3x3, taps == 9, depth >= Self.winogradDepth {
             parts = parts.map(\.winogradWeights)
@@ -91,12 +91,12 @@ extension CPUBackend {
                 taps: taps, panel_width: panel, precision: precision.kernelValue,
                 destination: panels)
             if precision == .int8 {
-                kernels.pointee.pack_int8(workers, &pack)
+                kernels.pointee.pack_int8(threadPool, &pack)
             } else {
-                ink_pack_rows(workers, &pack)
+                ink_pack_rows(threadPool, &pack)
             }
         }
-        // The rows belong to mapped files: they must outlive the packing.
+        // Rows may be in mapped files, which must stay mapped until they are packed.
         withExtendedLifetime(parts) {}
         var storedBias: UnsafeMutablePointer<Float>?
         if bias != nil {
@@ -126,7 +126,7 @@ extension StoredRows {
         return StoredRows(sums, rows: rows, depth: depth, taps: Int(INK_WINOGRAD_TAPS))
     }
 
-    /// The numbers as f32.
+    /// Returns the elements as f32.
     package func floats() -> [Float] {
         let count = rows * depth * taps
         guard let base = bytes.baseAddress else { return [] }
@@ -146,7 +146,7 @@ extension DType {
         case .bf16: INK_SOURCE_BF16
         case .f16: INK_SOURCE_F16
         case .f64: INK_SOURCE_F64
-        default: preconditionFailure("weights of type \(self) were let through")
+        default: preconditionFailure("weights of type \(self)")
         }
     }
 }

@@ -26,7 +26,7 @@ extension CPUBackend {
             heads: columns.count / headDim, head_dim: headDim, weight: weight.pointer,
             epsilon: epsilon, cosines: rotary.cosines.pointer, sines: rotary.sines.pointer,
             interleaved: rotary.pairing == .adjacent ? 1 : 0, non_finite: guardSlot)
-        kernels.pointee.head_norm(workers, &call)
+        kernels.pointee.head_norm(threadPool, &call)
     }
 
     /// See `Backend`.
@@ -44,7 +44,7 @@ extension CPUBackend {
                 scale: scale.map { UnsafePointer($0.values.pointer + $0.column) },
                 scale_stride: stride(of: scale, segments), offsets: offsets,
                 segments: segments.count, out: result.output, non_finite: guardSlot)
-            kernels.pointee.norm(workers, &call)
+            kernels.pointee.norm(threadPool, &call)
         }
         return result
     }
@@ -63,7 +63,7 @@ extension CPUBackend {
                 epsilon: epsilon, gate: gate.map { UnsafePointer($0.values.pointer + $0.column) },
                 gate_stride: stride(of: gate, segments), offsets: offsets,
                 segments: segments.count, non_finite: guardSlot)
-            kernels.pointee.add_norm(workers, &call)
+            kernels.pointee.add_norm(threadPool, &call)
         }
     }
 
@@ -75,7 +75,7 @@ extension CPUBackend {
     /// See `Backend`.
     public func relu(_ x: CPUValues) {
         for index in 0..<(x.rows * x.columns) {
-            // Not the maximum: a NaN stays one.
+            // Not the maximum: NaN propagates.
             x.pointer[index] = x.pointer[index] < 0 ? 0 : x.pointer[index]
         }
     }
@@ -97,21 +97,21 @@ extension CPUBackend {
         }
     }
 
-    /// Numbers from one sequence's modulation to the next: none where all share one row.
+    /// Elements from one sequence's modulation to the next; 0 if all sequences share one row.
     private func stride(of slice: ModulationSlice<CPUBackend>?, _ segments: Segments) -> Int {
         guard let values = slice?.values else { return 0 }
         precondition(values.rows == 1 || values.rows == segments.count, "modulation rows")
         return values.rows == 1 ? 0 : values.columns
     }
 
-    /// Passes the segments' offsets as the kernels want them.
+    /// Calls `body` with the offsets of segments.
     func withOffsets(_ segments: Segments, _ body: (UnsafePointer<Int>) -> Void) {
         segments.offsets.withUnsafeBufferPointer { buffer in
             if let start = buffer.baseAddress { body(start) }
         }
     }
 
-    /// Passes the offsets of both.
+    /// Calls `body` with the offsets of both.
     func withOffsets(
         _ first: Segments, _ second: Segments,
         _ body: (UnsafePointer<Int>, UnsafePointer<Int>) -> Void

@@ -3,10 +3,10 @@
 import CKernels
 
 extension CPUBackend {
-    /// Rises with every change of what the panels hold or of the order they hold it in.
+    /// Incremented with every change of the panels' content or order.
     private static let panelVersion = 2
 
-    /// Kernels, panel width and precision: what the panels of one model differ by.
+    /// Everything that the panels of a model depend on: kernels, precision, width, version.
     public var packedForm: String? {
         "\(kernelsName) \(precision.rawValue) \(lanes) panels \(Self.panelVersion)"
     }
@@ -26,7 +26,7 @@ extension CPUBackend {
             ], blobs: blobs, owner: weights)
     }
 
-    /// See `Backend`; the sizes are checked, since a file may hold anything.
+    /// See `Backend`; sizes are validated, since they come from a file.
     public func makeWeights(_ packed: PackedMatrix) -> CPUWeights? {
         let limit = 1 << 28
         guard let columns = packed.numbers["columns"], let depth = packed.numbers["depth"],
@@ -52,7 +52,7 @@ extension CPUBackend {
             matrix, bytes: panels.count, isGated: gated != 0, mappedBy: packed.owner)
     }
 
-    /// Rows of all panels together, padding included.
+    /// Returns the columns of a matrix rounded up to whole panels.
     private func panelRows(_ columns: Int, isGated: Bool) -> Int {
         let unit = isGated ? lanes : 2 * lanes
         let height = isGated ? columns / 2 : columns

@@ -10,18 +10,18 @@ extension CPUBackend {
         var call = ink_convert(
             x: x.pointer, from: INK_F32, rows: x.rows, columns: x.columns, stride: x.columns,
             scale: 1, out: result.output)
-        kernels.pointee.convert(workers, &call)
+        kernels.pointee.convert(threadPool, &call)
         return result
     }
 
-    /// An f32 or bf16 operand, quantised.
+    /// Quantises an f32 or bf16 operand to int8.
     private func quantised(_ x: CPUOperand) -> CPUOperand {
         let result = CPUOperand(rows: x.rows, columns: x.columns, precision: .int8, pool: pool)
         checkDepth(result)
         var call = ink_convert(
             x: x.buffer.address, from: x.precision.kernelValue, rows: x.rows, columns: x.columns,
             stride: x.stride, scale: 1, out: result.output)
-        kernels.pointee.convert(workers, &call)
+        kernels.pointee.convert(threadPool, &call)
         return result
     }
 
@@ -57,8 +57,8 @@ extension CPUBackend {
         _ a: CPUOperand, _ weights: CPUWeights, adapters: [AdapterRun<CPUBackend>]
     ) -> CPUOperand {
         check(a, weights)
-        precondition(weights.isGated, "gated product with plain weights")
-        // A row's scale is known when the whole row is, so int8 takes a second pass.
+        precondition(weights.isGated, "SwiGLU with weights that are not gated")
+        // The scale of an int8 row depends on the whole row, so quantisation is a second pass.
         let result = CPUOperand(
             rows: a.rows, columns: weights.columns,
             precision: a.precision == .int8 ? .bf16 : a.precision, pool: pool)
@@ -87,8 +87,8 @@ extension CPUBackend {
             qkv.columns == wide + 2 * narrow && segments.rows == qkv.rows
                 && queries.count == segments.count
                 && (0..<queries.count).allSatisfy {
-                    let (asking, all) = (queries.range($0).count, segments.range($0).count)
-                    return shape.causal ? asking == all : asking <= all
+                    let (requested, all) = (queries.range($0).count, segments.range($0).count)
+                    return shape.causal ? requested == all : requested <= all
                 }, "attention shapes")
         let precision = shape.precision == .int8 ? sensitivePrecision : shape.precision
         let result = CPUOperand(
@@ -106,7 +106,7 @@ extension CPUBackend {
                 scale: 1 / Float(shape.headDim).squareRoot(),
                 precision: precision.kernelValue, out: result.output,
                 scratch: scratch.address)
-            kernels.pointee.attend(workers, &call)
+            kernels.pointee.attend(threadPool, &call)
         }
         return shape.precision == .int8 ? quantised(result) : result
     }

@@ -2,68 +2,69 @@
 
 import CKernels
 
-/// Runs the model on the processor, with the kernels of the best instruction set it has.
+/// Runs the model on the CPU, with the kernels of the fastest instruction set that it supports.
 ///
-/// One operation at a time: a caller that has several requests puts them into one batch.
+/// Operations are not reentrant: a caller with several requests puts them into one batch.
 public final class CPUBackend: Backend, @unchecked Sendable {
-    // Unchecked: the thread pool and the guard slot are touched only inside operations, and callers
-    // run one operation at a time (stated above).
+    // Unchecked: the thread pool and the guard slot are used only inside operations, and callers run
+    // one operation at a time (stated above).
 
     /// Precision of products.
     public let precision: Precision
-    /// Threads that share each operation.
+    /// Threads that execute each operation.
     public let threads: Int
     /// Name of the kernels in use, such as `avx512bf16`.
     public var kernelsName: String { String(cString: kernels.pointee.name) }
 
     let kernels: UnsafePointer<ink_kernels>
-    let workers: OpaquePointer
+    let threadPool: OpaquePointer
     let pool = BufferPool()
+    /// The lowest row that a norm found not to be finite, or -1.
     let guardSlot: UnsafeMutablePointer<Int32>
 
-    /// A backend with its own threads.
+    /// Creates a backend and starts its threads.
     ///
     /// - Parameters:
-    ///   - precision: of products.
-    ///   - threads: at least 1.
-    ///   - name: a variant of the kernels, or `nil` for the best that this processor runs.
-    /// - Throws: `BackendError` when the processor lacks the variant, or threads cannot be started.
+    ///   - precision: Precision of products.
+    ///   - threads: Number of threads, at least 1.
+    ///   - name: A variant of the kernels, or `nil` for the fastest that this CPU supports.
+    /// - Throws: `BackendError` if the CPU does not support the variant or memory is insufficient.
     public init(precision: Precision, threads: Int, kernels name: String? = nil)
         throws(BackendError)
     {
         self.kernels = try Self.findKernels(name)
-        guard let workers = ink_pool_create(Int32(clamping: max(1, threads))) else {
+        guard let threadPool = ink_pool_create(Int32(clamping: max(1, threads))) else {
             throw BackendError(message: "could not start \(threads) threads: out of memory.")
         }
         self.precision = precision
-        self.workers = workers
-        self.threads = Int(ink_pool_threads(workers))
+        self.threadPool = threadPool
+        self.threads = Int(ink_pool_threads(threadPool))
         guardSlot = .allocate(capacity: 1)
         guardSlot.pointee = -1
     }
 
-    /// A backend on the plain reference kernels, for tests.
+    /// Creates a backend on the reference kernels, for tests.
     package init(referenceFor lanes: Int, precision: Precision) throws(BackendError) {
-        guard let workers = ink_pool_create(1) else {
+        guard let threadPool = ink_pool_create(1) else {
             throw BackendError(message: "could not start a thread: out of memory.")
         }
         self.kernels = ink_kernels_reference(Int32(lanes))
         self.precision = precision
-        self.workers = workers
+        self.threadPool = threadPool
         threads = 1
         guardSlot = .allocate(capacity: 1)
         guardSlot.pointee = -1
     }
 
     deinit {
-        ink_pool_destroy(workers)
+        ink_pool_destroy(threadPool)
         guardSlot.deallocate()
     }
 
     private static func findKernels(
         _ name: String?
     ) throws(BackendError) -> UnsafePointer<ink_kernels> {
-        guard let name else { return ink_kernels_best() }
+        guard let name else { return best }
         guard let found = ink_kernels_named(name) else {
             throw BackendError(
                 message: "kernels '\(name)' do not run on this processor; it has"
@@ -72,20 +73,26 @@ public final class CPUBackend: Backend, @unchecked Sendable {
         return found
     }
 
-    /// Names of the variants that this processor runs, fastest first.
-    public static var availableKernels: [String] {
-        ["avx512bf16", "avx512vnni", "avx512", "avxvnni", "avx2", "portable"]
-            .filter { ink_kernels_named($0) != nil }
+    /// The variants that this CPU supports, fastest first; never empty.
+    private static var available: [UnsafePointer<ink_kernels>] {
+        (0...).lazy.map { ink_kernels_available($0) }.prefix { $0 != nil }.compactMap(\.self)
     }
 
-    /// Whether the best kernels multiply bf16 in hardware.
-    public static var hasNativeBF16: Bool { ink_kernels_best().pointee.native_bf16 != 0 }
+    private static var best: UnsafePointer<ink_kernels> { available[0] }
 
-    /// Whether the best kernels multiply and sum int8 in hardware.
-    public static var hasNativeInt8: Bool { ink_kernels_best().pointee.native_int8 != 0 }
+    /// Names of the kernel variants that this CPU supports, fastest first.
+    public static var availableKernels: [String] {
+        available.map { String(cString: $0.pointee.name) }
+    }
 
-    /// int8 for more than a thousand million parameters where the processor has instructions for it,
-    /// else bf16 where it has those, else f32.
+    /// Whether the fastest kernels multiply bf16 in hardware.
+    public static var hasNativeBF16: Bool { best.pointee.native_bf16 != 0 }
+
+    /// Whether the fastest kernels multiply and accumulate int8 in hardware.
+    public static var hasNativeInt8: Bool { best.pointee.native_int8 != 0 }
+
+    /// Returns int8 for more than 10^9 parameters if the CPU has instructions for it, else bf16 if it
+    /// has those, else f32.
     public static func bestPrecision(
         parameters: Int, hasInt8: Bool = hasNativeInt8, hasBF16: Bool = hasNativeBF16
     ) -> Precision {
@@ -105,7 +112,7 @@ public final class CPUBackend: Backend, @unchecked Sendable {
     /// f32 values in a vector of the kernels in use.
     package var lanes: Int { Int(kernels.pointee.lanes) }
 
-    /// Operations per second of register-only multiply-adds on all threads.
+    /// Measures the multiply-adds per second of all threads without memory traffic, in operations.
     package func measurePeak(precision: Precision, seconds: Double = 0.2) -> Double {
         struct Run {
             let spin: @convention(c) (ink_precision, Int) -> Double
@@ -123,7 +130,7 @@ public final class CPUBackend: Backend, @unchecked Sendable {
             let before = clock.now
             withUnsafeMutablePointer(to: &run) { pointer in
                 ink_pool_run(
-                    workers, threads,
+                    threadPool, threads,
                     { context, index, _ in
                         guard let context else { return }
                         let run = context.assumingMemoryBound(to: Run.self)
@@ -136,7 +143,7 @@ public final class CPUBackend: Backend, @unchecked Sendable {
         return best
     }
 
-    /// Returns memory that no operation uses now to the system.
+    /// Returns unused memory to the operating system.
     public func trim() { pool.trim() }
 
     // MARK: - Guard
@@ -148,9 +155,9 @@ public final class CPUBackend: Backend, @unchecked Sendable {
     }
 }
 
-/// Why a backend could not be made.
+/// The reason why a backend could not be created.
 public struct BackendError: Error, Sendable, CustomStringConvertible {
-    /// One sentence: what was asked for, and what there is.
+    /// One sentence: what was requested and what is available.
     public let message: String
     /// The message.
     public var description: String { message }

@@ -2,20 +2,20 @@
 
 import CKernels
 
-/// f32 activations in memory, rows without gaps.
+/// f32 activations in memory, without padding between rows.
 public final class CPUValues: DeviceMatrix {
     /// Tokens or pixels.
     public let rows: Int
     /// Features or channels.
     public let columns: Int
     let buffer: PooledBuffer
-    /// Parts of the sums that a norm needs, `[sumBlocks, 2, columns]`, where a convolution added them up.
+    /// Partial sums for a following norm, `[sumBlocks, 2, columns]`, if a convolution computed them.
     ///
-    /// Such values are not changed afterwards.
+    /// Such values are not modified afterwards.
     let sums: PooledBuffer?
     let sumBlocks: Int
 
-    /// Values in memory of their own, or in `buffer`.
+    /// Allocates values, or uses the memory of `buffer`.
     init(
         rows: Int, columns: Int, pool: BufferPool, sumBlocks: Int = 0,
         in buffer: PooledBuffer? = nil
@@ -31,7 +31,7 @@ public final class CPUValues: DeviceMatrix {
         buffer.address.assumingMemoryBound(to: Float.self)
     }
 
-    /// The numbers, valid inside `body` only.
+    /// Calls `body` with the elements, which are valid only during the call.
     package func withNumbers<Result>(
         _ body: (UnsafeMutableBufferPointer<Float>) throws -> Result
     ) rethrows -> Result {
@@ -39,7 +39,7 @@ public final class CPUValues: DeviceMatrix {
     }
 }
 
-/// The left side of a product: rows in product precision, padded with zeros.
+/// Left-hand factor of a product: rows in the product's precision, padded with zeros.
 public final class CPUOperand: DeviceMatrix {
     /// Tokens or pixels.
     public let rows: Int
@@ -48,7 +48,7 @@ public final class CPUOperand: DeviceMatrix {
     /// Precision of the product.
     public let precision: Precision
     let buffer: PooledBuffer
-    /// Numbers from one row to the next.
+    /// Elements from one row to the next.
     let stride: Int
 
     init(rows: Int, columns: Int, precision: Precision, pool: BufferPool) {
@@ -59,7 +59,7 @@ public final class CPUOperand: DeviceMatrix {
         let width = precision.bytesPerWeight
         let extra = precision == .int8 ? Int(INK_INT8_ROW_EXTRA) : 0
         let lines = ((columns + unit - 1) / unit * unit * width + extra + 63) / 64
-        // An odd number of cache lines: rows a power of two apart would fight for the same few.
+        // An odd number of cache lines: a power of two would map the rows to few cache sets.
         stride = (lines | 1) * 64 / width
         buffer = PooledBuffer(bytes: rows * stride * width, pool: pool)
     }
@@ -71,16 +71,16 @@ public final class CPUOperand: DeviceMatrix {
     }
 }
 
-/// A weight matrix in the kernels' panels.
+/// A weight matrix, packed in panels.
 public final class CPUWeights: @unchecked Sendable {
     // Unchecked: never written after initialisation.
     let matrix: ink_matrix
     /// Width of the product.
     let columns: Int
     let isGated: Bool
-    /// Memory taken.
+    /// Memory occupied.
     package let bytes: Int
-    /// Memory of its own, or none where a mapped file has it.
+    /// Owned memory; `nil` if the panels are in a mapped file.
     private let panels: UnsafeMutableRawPointer?
     private let bias: UnsafeMutablePointer<Float>?
     private let owner: (any Sendable)?
@@ -98,7 +98,7 @@ public final class CPUWeights: @unchecked Sendable {
         owner = nil
     }
 
-    /// A matrix in memory that `owner` keeps alive.
+    /// Creates a matrix in memory that `owner` keeps alive.
     init(_ matrix: ink_matrix, bytes: Int, isGated: Bool, mappedBy owner: any Sendable) {
         panels = nil
         bias = nil

@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Type of the numbers in a stored tensor.
+/// Element type of a stored tensor.
 ///
-/// The raw value is the name that the safetensors format uses.
+/// The raw value is the name in the safetensors format.
 public enum DType: String, Sendable, Hashable, Codable, CaseIterable, CustomStringConvertible {
     /// IEEE 754 binary64.
     case f64 = "F64"
@@ -31,7 +31,7 @@ public enum DType: String, Sendable, Hashable, Codable, CaseIterable, CustomStri
     /// One byte, 0 or 1.
     case bool = "BOOL"
 
-    /// Bytes of one number.
+    /// Bytes per element.
     public var byteWidth: Int {
         switch self {
         case .f64, .i64: 8

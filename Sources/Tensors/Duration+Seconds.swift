@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension Duration {
-    /// The duration as a number.
+    /// The duration in seconds.
     package var inSeconds: Double {
         let (seconds, attoseconds) = components
         return Double(seconds) + Double(attoseconds) * 1e-18

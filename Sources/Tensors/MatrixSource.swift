@@ -1,12 +1,12 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Rows of a weight matrix as they lie in memory or in a mapped file.
+/// Rows of a weight matrix in memory or in a mapped file.
 public struct StoredRows: @unchecked Sendable {
     // Unchecked: `bytes` is read-only and lives as long as `owner`.
 
-    /// Row-major numbers: `[rows, depth]`, or `[rows, depth, taps]` for a convolution.
+    /// Row-major elements: `[rows, depth]`, or `[rows, depth, taps]` for a convolution.
     public let bytes: UnsafeRawBufferPointer
-    /// Type of the numbers: F32, BF16, F16 or F64.
+    /// Element type: F32, BF16, F16 or F64.
     public let dtype: DType
     /// Output features.
     public let rows: Int
@@ -17,9 +17,7 @@ public struct StoredRows: @unchecked Sendable {
     /// Keeps `bytes` valid.
     private let owner: any Sendable
 
-    /// Describes memory that `owner` keeps alive.
-    ///
-    /// `bytes` must hold exactly `rows * depth * taps` numbers.
+    /// Refers to memory that `owner` keeps alive: exactly `rows * depth * taps` elements.
     public init(
         bytes: UnsafeRawBufferPointer, dtype: DType, rows: Int, depth: Int, taps: Int = 1,
         owner: any Sendable
@@ -33,13 +31,13 @@ public struct StoredRows: @unchecked Sendable {
         self.owner = owner
     }
 
-    /// Rows of f32 numbers, copied.
+    /// Copies rows of f32 elements.
     public init(_ numbers: [Float], rows: Int, depth: Int, taps: Int = 1) {
         precondition(numbers.count == rows * depth * taps, "size of stored rows")
         self.init(rows: rows, depth: depth, taps: taps) { _ = $0.initialize(from: numbers) }
     }
 
-    /// Rows of f32 numbers that `fill` writes, all of them.
+    /// Creates rows of f32 elements, all of which `fill` initialises.
     public init(
         rows: Int, depth: Int, taps: Int = 1, fill: (UnsafeMutableBufferPointer<Float>) -> Void
     ) {
@@ -50,7 +48,7 @@ public struct StoredRows: @unchecked Sendable {
     }
 }
 
-/// Numbers at a fixed address.
+/// f32 elements at a fixed address.
 private final class FloatBox: @unchecked Sendable {
     // Unchecked: never written after initialisation.
     let buffer: UnsafeMutableBufferPointer<Float>
@@ -63,13 +61,13 @@ private final class FloatBox: @unchecked Sendable {
     deinit { buffer.deallocate() }
 }
 
-/// What a backend turns into its own form of a weight matrix.
+/// The stored parts of a weight matrix, for a backend to pack.
 public struct MatrixSource: Sendable {
-    /// How the parts become columns of the product.
+    /// Arrangement of the parts in the product's columns.
     ///
     /// The raw value is the name in files of packed weights.
     public enum Layout: String, Sendable {
-        /// One below the other: the product's columns are the parts' rows in order.
+        /// Stacked: the product's columns are the parts' rows in order.
         case stacked
         /// Two parts of equal height: the product yields `silu(first) * second`.
         case gated
@@ -80,12 +78,12 @@ public struct MatrixSource: Sendable {
 
     /// Stored matrices of equal depth.
     public var parts: [StoredRows]
-    /// How the parts become columns.
+    /// Arrangement of the parts.
     public var layout: Layout
-    /// Added to the product, one value a row.
+    /// Added to the product, one value per row.
     public var bias: [Float]?
 
-    /// A matrix made of `parts`.
+    /// Creates a matrix from `parts`.
     public init(_ parts: [StoredRows], layout: Layout = .stacked, bias: [Float]? = nil) {
         self.parts = parts
         self.layout = layout

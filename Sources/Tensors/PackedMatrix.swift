@@ -1,17 +1,17 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// A weight matrix in a device's own form: named pieces of memory that a file can hold as they are.
+/// A weight matrix in a device's format: named memory blocks that can be stored in a file unchanged.
 public struct PackedMatrix: @unchecked Sendable {
     // Unchecked: the memory is read-only and lives as long as `owner`.
 
     /// Sizes and flags by name.
     public let numbers: [String: Int]
-    /// Memory by name; each piece begins at a multiple of 64 bytes.
+    /// Memory by name; each block starts at a multiple of 64 bytes.
     public let blobs: [String: UnsafeRawBufferPointer]
     /// Keeps the memory valid.
     public let owner: any Sendable
 
-    /// Describes memory that `owner` keeps alive and nobody writes.
+    /// Refers to immutable memory that `owner` keeps alive.
     public init(
         numbers: [String: Int], blobs: [String: UnsafeRawBufferPointer], owner: any Sendable
     ) {
@@ -21,7 +21,7 @@ public struct PackedMatrix: @unchecked Sendable {
     }
 }
 
-/// Devices without a form that can be stored answer with `nil`.
+/// Defaults for devices whose packed weights cannot be stored.
 extension Backend {
     /// See `Backend`.
     public var packedForm: String? { nil }

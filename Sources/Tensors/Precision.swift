@@ -1,14 +1,14 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// How matrix products are computed; everything between them is f32.
+/// Precision of matrix products; all other operations are in f32.
 public enum Precision: String, Sendable, Codable, CaseIterable {
     /// f32 factors and sums: the reference.
     case f32
     /// bf16 factors, f32 sums.
     case bf16
-    /// Rotated 8-bit factors with a scale for each row and each column, exact sums.
+    /// Rotated 8-bit factors with one scale per row and column, exact sums.
     ///
-    /// Convolutions and attention, and layers that the model code names, stay in more precision.
+    /// Convolutions, attention and the layers that model code excludes use a higher precision.
     case int8
 
     /// Bytes of one stored weight.

@@ -1,11 +1,11 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The rows of a ragged batch: sequence `s` owns rows `offsets[s] ..< offsets[s + 1]`.
+/// The sequences of a ragged batch: sequence `s` has rows `offsets[s] ..< offsets[s + 1]`.
 public struct Segments: Sendable, Equatable {
-    /// Starts of the sequences, then the number of rows.
+    /// First row of each sequence, then the number of rows.
     public let offsets: [Int]
 
-    /// Sequences of the given lengths, one after the other.
+    /// Creates consecutive sequences of the given lengths.
     public init(lengths: [Int]) {
         var offsets = [0]
         for length in lengths {
@@ -19,10 +19,10 @@ public struct Segments: Sendable, Equatable {
     /// Number of rows.
     public var rows: Int { offsets[offsets.count - 1] }
 
-    /// Rows of sequence `index`.
+    /// Returns the rows of sequence `index`.
     public func range(_ index: Int) -> Range<Int> { offsets[index]..<offsets[index + 1] }
 
-    /// The sequence that owns `row`.
+    /// Returns the sequence that contains `row`.
     public func sequence(of row: Int) -> Int? {
         offsets.indices.dropLast().first { offsets[$0] <= row && row < offsets[$0 + 1] }
     }

@@ -8,10 +8,10 @@
     import Darwin
 #endif
 
-/// Draws the numbers that `torch.Generator("cpu")` draws.
+/// Reproduces the numbers of `torch.Generator("cpu")`.
 ///
-/// Integers agree exactly. Normals agree to a few units in the last place of f32, because torch
-/// computes logarithm, sine and cosine with vector approximations and this with the C library.
+/// Integers agree exactly. Normals agree to a few units in the last place of f32: torch computes
+/// logarithm, sine and cosine with vector approximations, this type with the C library.
 ///
 /// - Source: Matsumoto and Nishimura, "Mersenne Twister" (1998); torch's normal distribution on
 ///   contiguous f32 tensors, checked by `NoiseParityTests`.
@@ -21,10 +21,11 @@ public struct TorchGenerator: Sendable {
 
     private var state: [UInt32]
     private var used: Int
-    /// The second number of a pair drawn for a short tensor; the next short draw starts with it.
+    /// Second number of a pair drawn for a short tensor; used by the next short draw.
     private var spare: Double?
 
-    /// A generator as `manual_seed` leaves it; only the low 32 bits of `seed` matter, as in torch.
+    /// Creates a generator in the state after `manual_seed`; as in torch, only the low 32 bits of `seed`
+    /// are used.
     public init(seed: UInt64) {
         state = [UInt32](repeating: 0, count: Self.size)
         state[0] = UInt32(truncatingIfNeeded: seed)
@@ -35,7 +36,7 @@ public struct TorchGenerator: Sendable {
         used = Self.size
     }
 
-    /// The next 32 random bits.
+    /// Returns the next 32 random bits.
     public mutating func next32() -> UInt32 {
         if used == Self.size { regenerate() }
         var y = state[used]
@@ -57,7 +58,7 @@ public struct TorchGenerator: Sendable {
         used = 0
     }
 
-    /// Standard normal numbers, as `torch.randn(count)` draws them in f32.
+    /// Returns the standard normal numbers of `torch.randn(count)` in f32.
     public mutating func normals(_ count: Int) -> [Float] {
         guard count >= 16 else { return shortNormals(count) }
         var numbers = (0..<count).map { _ in uniform() }
@@ -65,7 +66,7 @@ public struct TorchGenerator: Sendable {
             Self.transform(&numbers, from: group)
         }
         if !count.isMultiple(of: 16) {
-            // The last 16 are drawn afresh, overlapping what the last whole group left.
+            // The last 16 are drawn again, overlapping the last whole group.
             for index in (count - 16)..<count { numbers[index] = uniform() }
             Self.transform(&numbers, from: count - 16)
         }
@@ -89,7 +90,7 @@ public struct TorchGenerator: Sendable {
         }
     }
 
-    /// torch takes another path, in f64, below sixteen numbers.
+    /// torch uses a different method, in f64, for fewer than 16 numbers.
     private mutating func shortNormals(_ count: Int) -> [Float] {
         (0..<count).map { _ in
             if let number = spare {

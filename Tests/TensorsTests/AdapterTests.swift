@@ -3,12 +3,12 @@
 import Tensors
 import Testing
 
-/// Products with what adapters add to some rows: against the plain twin, and to the bit.
-@Suite("What adapters add to products")
+/// Products with adapters on some rows, compared with the reference implementation and bit for bit.
+@Suite("Products with adapters")
 struct AdapterTests {
     typealias Variant = KernelTests.Variant
 
-    /// Parts of a matrix, and how they lie.
+    /// Parts of a matrix and their layout.
     struct Form: Sendable {
         let parts: [Int]
         let layout: MatrixSource.Layout
@@ -37,13 +37,13 @@ struct AdapterTests {
             }, layout: form.layout)
     }
 
-    /// An adapter of every kind that the number asks for: bit 0 thin, 1 gain, 2 fullRank, 3 bias.
+    /// Returns an adapter with the terms of a bit set: 0 low rank, 1 gain, 2 full rank, 3 bias.
     private func adapter(_ kinds: Int, _ form: Form, seed: UInt64) -> AdapterSource {
         var source = AdapterSource(parts: form.parts, depth: Self.depth, layout: form.layout)
         if kinds & 1 != 0 {
             var start = 0
             for (index, count) in form.parts.enumerated() {
-                // One part stays as it is where there are three.
+                // With three parts, one is not changed.
                 if index != 1 || form.parts.count < 3 {
                     let rank = 3 + 4 * index
                     source.lowRank.append(
@@ -61,7 +61,7 @@ struct AdapterTests {
         return source
     }
 
-    /// The product of `rows` of the input with runs of adapters.
+    /// Returns the product of `rows` of the input with adapters.
     private func run(
         _ backend: CPUBackend, _ form: Form, rows: Range<Int> = 0..<rows,
         _ runs: [(rows: Range<Int>, kinds: Int, seed: UInt64, scale: Float)]
@@ -95,40 +95,40 @@ struct AdapterTests {
     }
 
     @Test(
-        "as the plain twin adds it", arguments: Variant.all, [(0, 1), (1, 15), (2, 15), (1, 2)])
-    func twin(_ variant: Variant, _ choice: (form: Int, kinds: Int)) throws {
+        "agree with the reference implementation", arguments: Variant.all,
+        [(0, 1), (1, 15), (2, 15), (1, 2)])
+    func reference(_ variant: Variant, _ choice: (form: Int, kinds: Int)) throws {
         let form = Form.all[choice.form]
         let fast = try variant.backend()
-        let plain = try CPUBackend(referenceFor: fast.lanes, precision: variant.precision)
-        // Rows without, with one, with several; runs that begin and end inside a tile.
+        let reference = try CPUBackend(referenceFor: fast.lanes, precision: variant.precision)
+        // Rows without an adapter, with one, with several; ranges that start and end inside a tile.
         let runs: [(rows: Range<Int>, kinds: Int, seed: UInt64, scale: Float)] = [
             (1..<2, choice.kinds, 20, 0.5), (5..<31, choice.kinds, 40, -1.5),
             (17..<45, choice.kinds, 60, 0.25), (5..<31, 1, 80, 1),
         ]
         let got = run(fast, form, runs)
-        let want = run(plain, form, runs)
+        let want = run(reference, form, runs)
         let without = run(fast, form, [])
         let largest = want.map(abs).max() ?? 0
         let worst = zip(got, want).map { abs($0 - $1) }.max() ?? .infinity
-        // What the thin matrices multiply is rounded to bf16, which may fall to either side.
+        // The down-projected rows are rounded to bf16, in either direction.
         let tolerance: Float = variant.precision == .f32 ? 2e-5 : 1.5e-2
         #expect(worst <= tolerance * largest, "largest difference \(worst) of \(largest)")
         let columns = got.count / Self.rows
         for row in 0..<Self.rows {
             let range = (row * columns)..<((row + 1) * columns)
-            let isPlain = row == 0 || (2..<5).contains(row)
-            #expect((got[range] == without[range]) == isPlain, "row \(row)")
+            let isUnchanged = row == 0 || (2..<5).contains(row)
+            #expect((got[range] == without[range]) == isUnchanged, "row \(row)")
         }
     }
 
-    // The formula on paper, in f64.
-    @Test("as the formula says")
+    @Test("agree with the definition, computed in f64")
     func formula() throws {
         let form = Form.all[1]
         let backend = try CPUBackend(precision: .f32, threads: 2)
         let source = adapter(15, form, seed: 20)
         let got = run(backend, form, [(2..<40, 15, 20, 0.5)])
-        let plain = run(backend, form, [])
+        let base = run(backend, form, [])
         let input = numbers(Self.rows * Self.depth, seed: 3)
         for row in [0, 2, 39, 40] {
             for output in stride(from: 0, to: form.outputs, by: 7) {
@@ -137,7 +137,7 @@ struct AdapterTests {
                         $0 + Double(weights[at + $1]) * Double(input[row * Self.depth + $1])
                     }
                 }
-                var want = Double(plain[row * form.outputs + output])
+                var want = Double(base[row * form.outputs + output])
                 if (2..<40).contains(row) {
                     var change = Double(source.gain?[output] ?? 0) * want
                     for part in source.lowRank where part.outputs.contains(output) {
@@ -156,7 +156,8 @@ struct AdapterTests {
     }
 
     @Test(
-        "the same bits alone, in any batch and on any number of threads", arguments: Variant.all,
+        "are bit-identical alone, in any batch and on any number of threads",
+        arguments: Variant.all,
         Form.all)
     func invariance(_ variant: Variant, _ form: Form) throws {
         let backend = try variant.backend()

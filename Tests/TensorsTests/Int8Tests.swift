@@ -11,7 +11,7 @@ import Testing
     import Darwin
 #endif
 
-/// What the rotation before rounding to 8 bits is worth, and that all kernels compute the same.
+/// Benefit of the rotation before quantisation, and bit-identical results of all kernels.
 @Suite("8-bit products")
 struct Int8Tests {
     private func numbers(_ count: Int, seed: UInt64) -> [Float] {
@@ -19,14 +19,14 @@ struct Int8Tests {
         return Array(generator.normals(max(16, count)).prefix(count))
     }
 
-    /// Which channels are large, and what the weights make of those.
+    /// Outlier channels, and the weights of those channels.
     enum Outliers: CaseIterable {
-        /// All channels are alike.
+        /// No outliers.
         case none
-        /// Three channels are a hundred times the rest; the weights treat them like any other.
+        /// Three channels are a hundred times the rest; their weights are like all others.
         case seen
-        /// The same, but weights of those channels are a hundredth of the rest: what is measured is
-        /// what happens to the other channels.
+        /// The same, but weights of those channels are a hundredth of the rest, so that the error of
+        /// the other channels dominates.
         case unseen
     }
 
@@ -53,7 +53,7 @@ struct Int8Tests {
         return backend.download(backend.product(a, weights, adding: nil))
     }
 
-    /// Rows rounded to 127 steps of their largest magnitude, without a rotation.
+    /// Quantises rows to 127 steps of their largest magnitude, without rotation.
     private func rounded(_ x: [Float], depth: Int) -> [Float] {
         stride(from: 0, to: x.count, by: depth).flatMap { start in
             let row = x[start..<(start + depth)]
@@ -62,14 +62,14 @@ struct Int8Tests {
         }
     }
 
-    /// Signal over noise in decibels.
+    /// Returns the signal-to-noise ratio in decibels.
     private func decibels(_ got: [Float], _ want: [Float]) -> Double {
         let signal = want.reduce(0) { $0 + Double($1) * Double($1) }
         let noise = zip(got, want).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
         return 10 * log10(signal / noise)
     }
 
-    /// Signal over noise in decibels, rotated and plain.
+    /// Measures the signal-to-noise ratio in decibels with and without rotation.
     private func levels(
         depth: Int, _ outliers: Outliers
     ) throws -> (rotated: Double, plain: Double) {
@@ -90,9 +90,9 @@ struct Int8Tests {
         return (decibels(got, want), decibels(plain, want))
     }
 
-    // Measured: `Docs/int8.md`, whose table this test prints.
+    // Prints the table in `Docs/int8.md`.
     @Test(
-        "outliers cost the rotated product little and the plain one much",
+        "outliers cost the rotated product little and the unrotated one much",
         arguments: zip(
             [192, 288, 512, 768, 2560, 3840, 4096, 9728, 10_240],
             [
@@ -114,7 +114,7 @@ struct Int8Tests {
     }
 
     @Test(
-        "all kernels give the same bits",
+        "all kernels give bit-identical results",
         arguments: [(1, 1, 1), (5, 33, 70), (30, 288, 40), (14, 1280, 65), (100, 200, 33)])
     func sameBits(_ size: (Int, Int, Int)) throws {
         let (rows, depth, columns) = size
@@ -131,10 +131,10 @@ struct Int8Tests {
         }
     }
 
-    @Test("the largest factors that there are do not overflow", arguments: KernelTests.Variant.all)
+    @Test("the largest factors do not overflow", arguments: KernelTests.Variant.all)
     func extremes(_ variant: KernelTests.Variant) throws {
         guard variant.precision == .int8 else { return }
-        // A constant rotates to one large number a group; alternating groups change its sign.
+        // A constant rotates to one large value per group.
         let depth = 16384
         let x = (0..<depth).map { $0 % 256 == 0 ? Float(1) : 0 }
         let got = product(try variant.backend(), x + x.map { -$0 }, x, rows: 2, depth: depth)
@@ -142,7 +142,19 @@ struct Int8Tests {
         #expect(abs(got[1] + 64) < 0.01)
     }
 
-    @Test("a row that is not finite spoils only itself", arguments: KernelTests.Variant.all)
+    @Test("rows of the largest depth", arguments: KernelTests.Variant.all)
+    func largestDepth(_ variant: KernelTests.Variant) throws {
+        guard variant.precision == .int8 else { return }
+        let backend = try variant.backend()
+        let reference = try CPUBackend(referenceFor: backend.lanes, precision: .int8)
+        let depth = backend.longestInt8Row
+        let (x, w) = (numbers(2 * depth, seed: 37), numbers(3 * depth, seed: 38))
+        let got = product(backend, x, w, rows: 2, depth: depth)
+        let want = product(reference, x, w, rows: 2, depth: depth)
+        #expect(decibels(got, want) > 80)
+    }
+
+    @Test("a value that is not finite affects only its row", arguments: KernelTests.Variant.all)
     func notFinite(_ variant: KernelTests.Variant) throws {
         let (rows, depth, columns) = (15, 70, 35)
         var x = numbers(rows * depth, seed: 35)

@@ -3,15 +3,15 @@
 import Tensors
 import Testing
 
-/// Results do not depend on threads or on what else is in the batch, to the bit.
-@Suite("Results are the same to the bit")
+/// Results do not depend on the number of threads or the rest of the batch, bit for bit.
+@Suite("Results are bit-identical")
 struct InvarianceTests {
     private func numbers(_ count: Int, seed: UInt64) -> [Float] {
         var generator = TorchGenerator(seed: seed)
         return generator.normals(max(16, count))
     }
 
-    /// A product, an attention and a norm over sequences of the given lengths.
+    /// Runs a norm, products and attention over sequences of the given lengths.
     private func run(
         _ backend: CPUBackend, _ data: [Float], lengths: [Int]
     ) -> [Float] {
@@ -35,16 +35,16 @@ struct InvarianceTests {
             x, kind: .rms, weight: nil, epsilon: 1e-5, scale: nil, segments: segments,
             precision: precision)
         let qkv = backend.product(h, weights, adding: nil)
-        let mixed = backend.attention(
+        let attentionOutput = backend.attention(
             qkv,
             AttentionShape(
                 heads: heads, keyValueHeads: heads, headDim: headDim, causal: false,
                 precision: precision), segments: segments)
-        return backend.download(backend.product(mixed, out, adding: x))
+        return backend.download(backend.product(attentionOutput, out, adding: x))
     }
 
     @Test(
-        "one thread or several", arguments: KernelTests.Variant.all,
+        "for any number of threads", arguments: KernelTests.Variant.all,
         [[130, 7, 601], [64], [3, 1]])
     func threads(_ variant: KernelTests.Variant, _ lengths: [Int]) throws {
         let count = lengths.reduce(0, +) * 60
@@ -56,7 +56,7 @@ struct InvarianceTests {
         }
     }
 
-    @Test("alone or in a batch, in any place", arguments: KernelTests.Variant.all)
+    @Test("alone and at any position in a batch", arguments: KernelTests.Variant.all)
     func batch(_ variant: KernelTests.Variant) throws {
         let backend = try variant.backend()
         let lengths = [45, 1, 530, 96]

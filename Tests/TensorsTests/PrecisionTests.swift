@@ -3,13 +3,13 @@
 import Tensors
 import Testing
 
-/// Which precision `auto` means.
+/// The precision that `auto` selects.
 @Suite("The best precision")
 struct PrecisionTests {
     private static let small = 1_000_000_000
 
     @Test(
-        "int8 for large models where there are instructions for it, else bf16, else f32",
+        "int8 for large models if supported by the CPU, else bf16, else f32",
         arguments: [
             (small + 1, true, true, Precision.int8), (small + 1, true, false, .int8),
             (small + 1, false, true, .bf16), (small + 1, false, false, .f32),
@@ -21,7 +21,26 @@ struct PrecisionTests {
         #expect(got == expected)
     }
 
-    @Test("this processor's own instructions are what counts")
+    @Test("the variants of this CPU are listed fastest first")
+    func variants() throws {
+        let known = ["avx512bf16", "avx512vnni", "avx512", "avxvnni", "avx2", "portable"]
+        let names = CPUBackend.availableKernels
+        #expect(names == known.filter(names.contains) && names.last == "portable")
+        #expect(try CPUBackend(precision: .f32, threads: 1).kernelsName == names[0])
+        #expect(throws: BackendError.self) {
+            try CPUBackend(precision: .f32, threads: 1, kernels: "avx")
+        }
+    }
+
+    // Files of packed weights that exist contain these names.
+    @Test("layouts keep their stored names")
+    func layouts() {
+        #expect(MatrixSource.Layout.stacked.rawValue == "stacked")
+        #expect(MatrixSource.Layout.gated.rawValue == "gated")
+        #expect(MatrixSource.Layout.winograd3x3.rawValue == "dense")
+    }
+
+    @Test("defaults to the instructions of this CPU")
     func here() {
         #expect(
             CPUBackend.bestPrecision(parameters: .max)

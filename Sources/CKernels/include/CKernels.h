@@ -296,8 +296,9 @@ typedef struct ink_kernels {
     size_t (*_Nonnull winograd_scratch)(int threads, size_t depth, ink_precision precision);
 } ink_kernels;
 
-/// The fastest variant that this CPU supports.
-const ink_kernels *_Nonnull ink_kernels_best(void);
+/// Variant `index` of those that this CPU supports, fastest first; NULL past the last one. There is at
+/// least one.
+const ink_kernels *_Nullable ink_kernels_available(size_t index);
 /// The variant with the given name, or NULL if it is unknown or not supported by this CPU.
 const ink_kernels *_Nullable ink_kernels_named(const char *_Nonnull name);
 /// Scalar reference implementation of every kernel, for panels of the given number of lanes.
