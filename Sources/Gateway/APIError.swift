@@ -101,21 +101,21 @@ extension APIError {
         self = .invalid(field, message)
     }
 
-    /// A failure of the engine; `patience` is how many seconds a place in the queue takes to free.
-    init(_ error: GenerationError, patience: Int) {
+    /// A failure of the engine; `retryAfter` is the estimate of when a place in the queue becomes free.
+    init(_ error: GenerationError, retryAfter: Int) {
         switch error.code {
         case .busy:
             self.init(
                 .serviceUnavailable, type: "rate_limit_error", code: "queue_full",
-                error.message, retryAfter: patience)
+                error.message, retryAfter: retryAfter)
         case .notLoaded:
             self.init(
                 .serviceUnavailable, type: "server_error", code: "model_loading",
-                error.message, retryAfter: patience)
+                error.message, retryAfter: retryAfter)
         case .workerLost:
             self.init(
                 .serviceUnavailable, type: "server_error", code: "worker_lost",
-                error.message, retryAfter: patience)
+                error.message, retryAfter: retryAfter)
         case .deadline:
             self.init(
                 .gatewayTimeout, type: "server_error", code: "deadline_exceeded", error.message)
@@ -128,11 +128,11 @@ extension APIError {
         case .storage:
             self.init(
                 .serviceUnavailable, type: "server_error", code: "storage_full",
-                error.message, retryAfter: patience)
+                error.message, retryAfter: retryAfter)
         case .queueUnreachable:
             self.init(
                 .serviceUnavailable, type: "server_error", code: "queue_unreachable",
-                error.message, retryAfter: patience)
+                error.message, retryAfter: retryAfter)
         case .internalFailure:
             self.init(
                 .internalServerError, type: "server_error", code: "internal_error",
@@ -162,11 +162,11 @@ extension APIError {
     }
 
     /// Whatever a handler threw, as clients may see it; `nil` where only the log may know more.
-    init?(describing error: any Error, patience: Int) {
+    init?(describing error: any Error, retryAfter: Int) {
         switch error {
         case let error as APIError: self = error
         case let error as RequestError: self.init(error)
-        case let error as GenerationError: self.init(error, patience: patience)
+        case let error as GenerationError: self.init(error, retryAfter: retryAfter)
         case let error as JobStoreError where error.code == .keyReused:
             self.init(
                 .unprocessableContent, code: "idempotency_key_reused", error.message)
@@ -200,18 +200,18 @@ extension APIError {
     }
 
     /// No model is ready yet.
-    static func loading(patience: Int) -> APIError {
+    static func loading(retryAfter: Int) -> APIError {
         APIError(
             GenerationError(.notLoaded, "No model is loaded yet; try again in a moment."),
-            patience: patience)
+            retryAfter: retryAfter)
     }
 
     /// The service is about to stop.
-    static func draining(patience: Int) -> APIError {
+    static func draining(retryAfter: Int) -> APIError {
         APIError(
             .serviceUnavailable, type: "server_error", code: "server_draining",
             "The service is about to stop and takes no more requests; try again in a moment.",
-            retryAfter: patience)
+            retryAfter: retryAfter)
     }
 
     /// Something went wrong that only the log describes.

@@ -27,7 +27,7 @@ extension Gateway {
             elsewhere = await jobs.elsewhere(key.name)
         }
         if let refusal = keyUsage.begin(key, elsewhere: elsewhere) {
-            throw APIError(refusal, patience: generator.patience)
+            throw APIError(refusal, retryAfter: generator.retryAfter)
         }
         return { [keyUsage] in keyUsage.end(key) }
     }
@@ -52,13 +52,13 @@ extension Gateway {
 
 extension APIError {
     /// The holder of a key has to wait.
-    init(_ refusal: KeyUsage.Refusal, patience: Int) {
+    init(_ refusal: KeyUsage.Refusal, retryAfter: Int) {
         switch refusal {
         case .concurrency(let limit):
             self.init(
                 .tooManyRequests, type: "rate_limit_error", code: "concurrency_limit",
                 "This key may have \(limit) requests in progress; wait for one of them.",
-                retryAfter: patience)
+                retryAfter: retryAfter)
         case .rate(let limit, let wait):
             self.init(
                 .tooManyRequests, type: "rate_limit_error", code: "rate_limit_exceeded",

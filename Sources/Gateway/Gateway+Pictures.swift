@@ -18,7 +18,7 @@ extension Gateway {
         } catch let error as ImagingError {
             throw .unreadable(error.description, field)
         } catch {
-            throw APIError(describing: error, patience: generator.patience)
+            throw APIError(describing: error, retryAfter: generator.retryAfter)
                 ?? .unreadable("\(error)", field)
         }
     }

@@ -28,10 +28,10 @@ struct ImageCall {
     /// - Throws: `APIError` 404 for an unknown model, 503 when none is loaded, 400 for a field.
     init(
         _ fields: RequestFields, source: RGBImage? = nil, mask: RGBImage? = nil,
-        models: [ModelDescription], loras: LoRARegistry = LoRARegistry(), patience: Int
+        models: [ModelDescription], loras: LoRARegistry = LoRARegistry(), retryAfter: Int
     ) throws(APIError) {
         let id = try fields.string("model")
-        guard let standard = models.first else { throw .loading(patience: patience) }
+        guard let standard = models.first else { throw .loading(retryAfter: retryAfter) }
         if let id, !id.isEmpty {
             guard let named = models.first(where: { $0.id == id }) else {
                 throw .noSuchModel(id, known: models.map(\.id))
@@ -75,11 +75,11 @@ extension Gateway {
     func imageCall(
         _ fields: RequestFields, source: RGBImage? = nil, mask: RGBImage? = nil
     ) async throws -> ImageCall {
-        let patience = generator.patience
-        guard !state.isDraining else { throw APIError.draining(patience: patience) }
+        let retryAfter = generator.retryAfter
+        guard !state.isDraining else { throw APIError.draining(retryAfter: retryAfter) }
         return try ImageCall(
             fields, source: source, mask: mask, models: await generator.models,
-            loras: configuration.loras, patience: patience)
+            loras: configuration.loras, retryAfter: retryAfter)
     }
 
     /// Runs a request for pictures as a job; its log line will tell how long it took.

@@ -35,12 +35,8 @@ package final class MeteredGenerator: ImageGenerating, Sendable {
     /// Requests that are in work.
     package var running: Int { Int(metrics.running.value()) }
 
-    /// Whole seconds after which a place in the queue has probably become free; clients obey up
-    /// to 60.
-    package var patience: Int {
-        let seconds = estimate.withLock { $0.seconds }
-        return Int(min(60, max(1, seconds.rounded(.up))))
-    }
+    /// The value of `Retry-After` for a full queue: an estimate of when a place becomes free.
+    package var retryAfter: Int { RetryAfter.seconds(estimate.withLock { $0.seconds }) }
 
     /// Runs a request as `ImageGenerating` says.
     package func events(

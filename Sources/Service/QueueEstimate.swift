@@ -3,14 +3,11 @@
 import Engine
 import Parameters
 
-/// When a place in the queue becomes free: the base of every `Retry-After`.
+/// An estimate of when a place in the queue becomes free: the base of `Retry-After`.
 ///
 /// Work is counted in pixels times evaluations. What a unit takes is learned from finished
 /// pictures.
 package struct QueueEstimate: Sendable {
-    /// Seconds to wait where nothing was learned yet.
-    static let unknown = 2.0
-
     /// Seconds a unit takes, of late.
     private var secondsPerUnit: Double?
     /// Units left of the requests in work.
@@ -43,7 +40,9 @@ package struct QueueEstimate: Sendable {
 
     /// Seconds until the first request in work is done; they share the device.
     package var seconds: Double {
-        guard let secondsPerUnit, let least = left.values.min() else { return Self.unknown }
+        guard let secondsPerUnit, let least = left.values.min() else {
+            return RetryAfter.unknownQueue
+        }
         return least * Double(left.count) * secondsPerUnit
     }
 }

@@ -73,8 +73,8 @@ extension Gateway {
     /// The model of `override_settings`, the settings, or the default.
     private func modelA1111(_ fields: RequestFields) async throws(APIError) -> ModelDescription {
         let models = await generator.models
-        guard let standard = models.first else { throw .loading(patience: generator.patience) }
-        guard !state.isDraining else { throw .draining(patience: generator.patience) }
+        guard let standard = models.first else { throw .loading(retryAfter: generator.retryAfter) }
+        guard !state.isDraining else { throw .draining(retryAfter: generator.retryAfter) }
         var name: String?
         if case .object(let settings)? = fields.first("override_settings")?.value,
             case .string(let text)? = settings["sd_model_checkpoint"]

@@ -224,7 +224,7 @@ extension APIError {
         case .disk, .denied, .network, .corrupt:
             self.init(
                 .serviceUnavailable, type: "server_error", code: "catalog_failed",
-                error.description, retryAfter: 60)
+                error.description, retryAfter: RetryAfter.catalogFailed)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 import Foundation
 import HTTPTypes
+import Service
 import Synchronization
 
 /// Work on the files of a model: a pull, or packing its weights.
@@ -81,7 +82,8 @@ final class CatalogTasks: Sendable {
             guard running.count < Self.runningLimit else {
                 return APIError(
                     .tooManyRequests, type: "rate_limit_error", code: "too_many_tasks",
-                    "\(running.count) tasks run already; wait for one of them.", retryAfter: 10)
+                    "\(running.count) tasks run already; wait for one of them.",
+                    retryAfter: RetryAfter.catalogTasks)
             }
             let ended = entries.count - running.count
             if ended >= Self.keptLimit,

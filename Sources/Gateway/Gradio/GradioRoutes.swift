@@ -27,7 +27,7 @@ extension Gateway {
 
     private func standardModel() async throws -> ModelDescription {
         guard let model = await generator.models.first else {
-            throw APIError.loading(patience: generator.patience)
+            throw APIError.loading(retryAfter: generator.retryAfter)
         }
         return model
     }
@@ -129,7 +129,7 @@ extension Gateway {
                     ],
                 ], of: event, isLast: true)
         } catch {
-            let known = APIError(describing: error, patience: generator.patience)
+            let known = APIError(describing: error, retryAfter: generator.retryAfter)
             gradio.post(
                 Self.failure(known?.message ?? "The run failed.", event), of: event, isLast: true)
         }
@@ -249,7 +249,7 @@ extension Gateway {
                 return EventStream.frame("generating", JSONValue.null)
             },
             fail: { error in
-                let known = APIError(describing: error, patience: generator.patience)
+                let known = APIError(describing: error, retryAfter: generator.retryAfter)
                 return EventStream.frame(
                     "error", JSONValue.string(known?.message ?? "The run failed."))
             }, end: EventStream.frame("complete", story.result))

@@ -149,7 +149,7 @@ extension Gateway {
             translate: { try Self.frame($0, of: job.id) },
             fail: { error in
                 let known = ErrorMiddleware.describe(
-                    error, patience: generator.patience, context: context)
+                    error, retryAfter: generator.retryAfter, context: context)
                 return EventStream.frame("error", known.body)
             },
             end: EventStream.frame("done", NoData()))

@@ -6,6 +6,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Parameters
+import Service
 
 /// A LoRA file on its way into the data folder: hidden until it is complete and checked.
 struct LoRAUpload {
@@ -36,7 +37,8 @@ struct LoRAUpload {
     private static func full(_ error: any Error) -> APIError {
         APIError(
             .serviceUnavailable, type: "server_error", code: "storage_full",
-            "The file cannot be written: \(error.localizedDescription)", retryAfter: 60)
+            "The file cannot be written: \(error.localizedDescription)",
+            retryAfter: RetryAfter.storageFailed)
     }
 
     /// Appends bytes.

@@ -19,7 +19,7 @@ struct ErrorMiddleware: RouterMiddleware {
         do {
             return try await next(request, context)
         } catch {
-            let known = Self.describe(error, patience: generator.patience, context: context)
+            let known = Self.describe(error, retryAfter: generator.retryAfter, context: context)
             var response = known.response()
             if request.method == .head { response = response.createHeadResponse() }
             return response
@@ -28,9 +28,9 @@ struct ErrorMiddleware: RouterMiddleware {
 
     /// What clients may know about an error; the log gets what they may not.
     static func describe(
-        _ error: any Error, patience: Int, context: GatewayContext
+        _ error: any Error, retryAfter: Int, context: GatewayContext
     ) -> APIError {
-        let known = APIError(describing: error, patience: patience)
+        let known = APIError(describing: error, retryAfter: retryAfter)
         let answer = known ?? .unexpected(requestID: context.requestID)
         context.record?.setCode(answer.code)
         if answer.status == .internalServerError {

@@ -174,7 +174,7 @@ extension Gateway {
             },
             fail: { error in
                 let known = ErrorMiddleware.describe(
-                    error, patience: generator.patience, context: context)
+                    error, retryAfter: generator.retryAfter, context: context)
                 return EventStream.frame("error", ErrorEvent(error: known.body.error))
             })
     }

@@ -40,7 +40,7 @@ extension Gateway {
             let report = await healthReport()
             let isReady = report.reasons.isEmpty
             var response = Response.json(report, status: isReady ? .ok : .serviceUnavailable)
-            if !isReady { response.headers[.retryAfter] = String(generator.patience) }
+            if !isReady { response.headers[.retryAfter] = String(generator.retryAfter) }
             return response
         }
         router.endpoint("/readyz", [.get: health])

@@ -131,7 +131,7 @@ extension Gateway {
         let models = await generator.models
         guard let model = models.first(where: { $0.id == id }) else {
             if await pool?.launched.contains(where: { $0.id == id }) == true {
-                throw APIError.loading(patience: 30)
+                throw APIError.loading(retryAfter: RetryAfter.modelLoading)
             }
             throw APIError.noSuchModel(id, known: models.map(\.id))
         }

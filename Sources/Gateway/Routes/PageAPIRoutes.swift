@@ -51,7 +51,7 @@ extension Gateway {
                         translate: { try pageFrame($0, call) },
                         fail: { error in
                             let known = ErrorMiddleware.describe(
-                                error, patience: generator.patience, context: context)
+                                error, retryAfter: generator.retryAfter, context: context)
                             return EventStream.frame("error", known.body)
                         },
                         end: EventStream.frame("done", NoData()))

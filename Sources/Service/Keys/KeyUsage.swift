@@ -50,7 +50,7 @@ package final class KeyUsage: Sendable {
                 if ages.count >= limit {
                     // So many must have left the minute that one more fits.
                     let wait = .seconds(60) - ages[ages.count - limit]
-                    return .rate(limit, wait: max(1, Int((wait / .seconds(1)).rounded(.up))))
+                    return .rate(limit, wait: RetryAfter.seconds(wait / .seconds(1)))
                 }
                 account.recent.append(now)
             }
