@@ -57,7 +57,9 @@ def ask(port, request):
     from PIL import Image
     start = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
-    connection.request("POST", "/api/generate", json.dumps(request), {"Content-Type": "application/json"})
+    body = request | {"stream": True, "partial_images": 1}
+    connection.request(
+        "POST", "/v1/images/generations", json.dumps(body), {"Content-Type": "application/json"})
     answer = connection.getresponse()
     if answer.status != 200:
         raise RuntimeError(f"{answer.status}: {answer.read(300)}")
@@ -65,13 +67,13 @@ def ask(port, request):
     for line in answer:
         if line.startswith(b"event: "):
             event = line[7:].strip()
-            if event in (b"preview", b"image") and first is None:
+            if event.startswith(b"image_generation.") and first is None:
                 first = time.monotonic() - start
             if event == b"error":
                 raise RuntimeError(answer.read(300))
-        elif line.startswith(b"data: ") and event == b"image":
+        elif line.startswith(b"data: ") and event == b"image_generation.completed":
             whole = time.monotonic() - start
-            file = base64.b64decode(json.loads(line[6:])["base64"])
+            file = base64.b64decode(json.loads(line[6:])["b64_json"])
             digest = hashlib.sha256(Image.open(io.BytesIO(file)).convert("RGB").tobytes()).hexdigest()
     connection.close()
     if digest is None:

@@ -21,7 +21,8 @@ extension FakeGenerator: RequestForecasting {
 struct EstimateRouteTests {
     private func draw(_ client: TestClient, steps: Int) async throws {
         let response = try await client.post(
-            "/api/generate", #"{"prompt": "a kite", "size": "32x16", "steps": \#(steps)}"#)
+            "/v1/images/generations",
+            #"{"prompt": "a kite", "size": "32x16", "steps": \#(steps)}"#)
         #expect(response.status == .ok)
     }
 

@@ -17,6 +17,8 @@ final class FakeGenerator: ImageGenerating {
         case fail(GenerationError)
         /// Starts and never ends.
         case hang
+        /// Waits for `resume` after the first preview.
+        case pause
     }
 
     let list: [ModelDescription]
@@ -28,6 +30,7 @@ final class FakeGenerator: ImageGenerating {
     private let began: AsyncStream<Void>.Continuation
     private let cancelled: AsyncStream<Void>.Continuation
     private let received = Mutex<[ImageRequest]>([])
+    private let paused = Mutex<[@Sendable () -> Void]>([])
 
     /// Pictures are so many times larger than what was asked for.
     private let scale: Int
@@ -63,17 +66,50 @@ final class FakeGenerator: ImageGenerating {
                 continuation.yield(.started)
                 began.yield()
                 return
-            case .draw, .fail:
+            case .draw, .fail, .pause:
                 break
             }
             continuation.yield(.queued(position: 1))
             continuation.yield(.started)
             began.yield()
+            if case .pause = behaviour {
+                pause(request, continuation)
+                return
+            }
             do {
                 try draw(request) { continuation.yield($0) }
                 continuation.finish()
             } catch {
                 continuation.finish(throwing: error)
+            }
+        }
+    }
+
+    /// Continues every paused request to its end.
+    func resume() {
+        let rest = paused.withLock { paused in
+            defer { paused.removeAll() }
+            return paused
+        }
+        for work in rest { work() }
+    }
+
+    /// Yields the first step with its preview; the remaining events wait for `resume`.
+    private func pause(
+        _ request: ImageRequest,
+        _ continuation: AsyncThrowingStream<JobEvent, any Error>.Continuation
+    ) {
+        var events: [JobEvent] = []
+        do { try draw(request) { events.append($0) } } catch {
+            continuation.finish(throwing: error)
+            return
+        }
+        for event in events.prefix(2) { continuation.yield(event) }
+        let rest = events.dropFirst(2)
+        paused.withLock { paused in
+            paused.append {
+                for event in rest { continuation.yield(event) }
+                continuation.finish()
             }
         }
     }

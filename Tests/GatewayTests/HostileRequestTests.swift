@@ -26,7 +26,7 @@ struct HostileRequestTests {
     }
 
     private static let paths = [
-        "/v1/images/generations", "/api/generate", "/api/jobs", "/sdapi/v1/txt2img",
+        "/v1/images/generations", "/api/estimate", "/api/jobs", "/sdapi/v1/txt2img",
         "/sdapi/v1/img2img", "/sdapi/v1/options", "/sdapi/v1/png-info", "/v1/models",
         "/v1/images/edits", "/gradio_api/queue/join", "/gradio_api/call/generate",
     ]

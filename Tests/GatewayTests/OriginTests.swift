@@ -27,7 +27,7 @@ import Testing
             #expect(preflight.status == .noContent)
             #expect(
                 preflight.headers[.accessControlAllowHeaders] == "authorization, x-stainless-lang")
-            let page = try await client.post("/api/generate", #"{"prompt": "p"}"#, headers: origin)
+            let page = try await client.post("/api/jobs", #"{"prompt": "p"}"#, headers: origin)
             #expect(page.status == .forbidden, "the page's own interface stays with the page")
         }
     }
@@ -38,7 +38,7 @@ import Testing
     func strangers(origin: String) async throws {
         let generator = try FakeGenerator()
         try await withGateway(generator) { client in
-            for path in [path, "/api/generate"] {
+            for path in [path, "/api/jobs"] {
                 let response = try await client.post(
                     path, #"{"prompt": "p"}"#, headers: [.origin: origin])
                 #expect(response.status == .forbidden)
@@ -57,14 +57,14 @@ import Testing
     func ownPage() async throws {
         try await withGateway(try FakeGenerator()) { client in
             let own = try await client.post(
-                "/api/generate", #"{"prompt": "p"}"#, headers: [.origin: "http://localhost"])
-            #expect(own.status == .ok)
+                "/api/jobs", #"{"prompt": "p"}"#, headers: [.origin: "http://localhost"])
+            #expect(own.status == .accepted)
             let proxied = try await client.post(
-                "/api/generate", #"{"prompt": "p"}"#,
+                "/api/jobs", #"{"prompt": "p"}"#,
                 headers: [
                     .origin: "https://images.example", try .named("sec-fetch-site"): "same-origin",
                 ])
-            #expect(proxied.status == .ok)
+            #expect(proxied.status == .accepted)
         }
         try await withGateway(
             try FakeGenerator(),

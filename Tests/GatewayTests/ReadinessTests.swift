@@ -67,7 +67,7 @@ import Testing
             let ready = try await client.get("/readyz")
             #expect(ready.status == .serviceUnavailable)
             #expect(try ready.object()["reasons"] as? [String] == ["draining"])
-            for target in [path, "/api/generate"] {
+            for target in [path, "/api/jobs"] {
                 let refused = try await client.post(target, #"{"prompt": "p"}"#)
                 #expect(refused.status == .serviceUnavailable)
                 #expect(try refused.error()["code"] == "server_draining")

@@ -17,7 +17,7 @@ import Testing
         arguments: [
             ("/v1/images/generations", #"{"prompt": "p"}"#),
             ("/v1/images/generations", #"{"prompt": "p", "stream": true}"#),
-            ("/api/generate", #"{"prompt": "p"}"#),
+            ("/sdapi/v1/txt2img", #"{"prompt": "p"}"#),
         ])
     func disconnect(path: String, body: String) async throws {
         let generator = try FakeGenerator(.hang)

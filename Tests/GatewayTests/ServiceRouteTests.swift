@@ -93,14 +93,14 @@ import Testing
             _ = try await client.post(
                 "/v1/images/generations?secret=1", #"{"prompt": "private words"}"#,
                 headers: [try .named("x-request-id"): "mine"])
-            _ = try await client.post("/api/generate", #"{"prompt": "private words"}"#)
+            _ = try await client.post("/api/jobs", #"{"prompt": "private words"}"#)
             _ = try await client.get("/nothing")
         }
         let lines = logs.requests
-        #expect(lines.map { "\($0["http.status"] ?? "")" } == ["200", "200", "404"])
+        #expect(lines.map { "\($0["http.status"] ?? "")" } == ["200", "202", "404"])
         #expect(
             lines.map { "\($0["http.path"] ?? "")" } == [
-                "/v1/images/generations", "/api/generate", "/nothing",
+                "/v1/images/generations", "/api/jobs", "/nothing",
             ])
         #expect(lines[0]["request.id"] == "mine" && lines[0]["http.method"] == "POST")
         #expect(lines.allSatisfy { Int("\($0["http.bytes"] ?? "")") ?? 0 > 100 })

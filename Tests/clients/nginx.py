@@ -53,7 +53,10 @@ def check(port, server, log):
     print("a picture and its address: ok")
 
     moments = []
-    for line in call(port, "POST", "/api/generate", request | {"steps": 60, "width": 256, "height": 256}):
+    answer = call(port, "POST", "/api/jobs", request | {"steps": 60, "width": 256, "height": 256})
+    assert answer.status == 202, answer.read()
+    job = json.loads(answer.read())["id"]
+    for line in call(port, "GET", f"/api/jobs/{job}/events"):
         if line.startswith(b"event: preview"):
             moments.append(time.monotonic())
     spread = moments[-1] - moments[0]
@@ -62,7 +65,8 @@ def check(port, server, log):
 
     before = server.metric("inkstone_requests_cancelled_total")
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    connection.request("POST", "/api/generate", json.dumps(request | {"steps": 100, "width": 512, "height": 512}))
+    connection.request("POST", "/v1/images/generations", json.dumps(
+        request | {"steps": 100, "width": 512, "height": 512, "stream": True, "partial_images": 1}))
     connection.getresponse().readline()
     connection.close()
     wait("the picture to be cancelled",

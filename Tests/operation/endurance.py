@@ -33,6 +33,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from running_server import PROGRAM, ROOT, Checks, RunningServer, wait
 
 check = Checks()
+# What makes a request of the OpenAI dialect answer with events; the most partial images that it allows.
+STREAM = {"stream": True, "partial_images": 3}
 THINGS = ["a cat", "一只狗", "a red apple on a blue background", "黄色背景上的熊猫", "a rocket and a key"]
 
 
@@ -170,10 +172,11 @@ def stream(port, request):
     """Seconds to the picture of a streamed request."""
     start = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    connection.request("POST", "/api/generate", json.dumps(request), {"Content-Type": "application/json"})
+    connection.request("POST", "/v1/images/generations", json.dumps(request | STREAM),
+                       {"Content-Type": "application/json"})
     body = connection.getresponse().read()
     connection.close()
-    if b"event: done" not in body:
+    if b"event: image_generation.completed" not in body:
         raise RuntimeError(body[-300:])
     return time.monotonic() - start
 
@@ -183,12 +186,12 @@ class Burden:
 
     def __init__(self, server):
         self.idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
-        body = json.dumps({"prompt": "a cat", "size": "256x256", "steps": 50, "seed": 2}).encode()
+        body = json.dumps({"prompt": "a cat", "size": "256x256", "steps": 50, "seed": 2} | STREAM).encode()
         before = server.metric("inkstone_images_total")
         self.reader = socket.create_connection(("127.0.0.1", server.port))
         self.reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         self.reader.sendall(
-            b"POST /api/generate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"POST /v1/images/generations HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
         # Its own picture is drawn at once, whatever it reads of it.
         wait("the slow reader's picture",
@@ -225,24 +228,24 @@ def slow(program, scale):
 
 
 def leave(program, scale):
-    request = json.dumps({"prompt": "a cat", "size": "256x256", "steps": 200, "seed": 1}).encode()
+    request = json.dumps({"prompt": "a cat", "size": "256x256", "steps": 200, "seed": 1} | STREAM).encode()
     with RunningServer(program, "--pass-tokens", 1) as server:
         steps = []
         for _ in range(max(3, round(10 * scale))):
             before = server.metric("inkstone_denoise_evaluations_total")
             connection = socket.create_connection(("127.0.0.1", server.port))
             connection.sendall(
-                b"POST /api/generate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                b"POST /v1/images/generations HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
                 + f"Content-Length: {len(request)}\r\n\r\n".encode() + request)
             answer = b""
-            while b"event: preview" not in answer:
+            while b"event: image_generation.partial_image" not in answer:
                 answer += connection.recv(4096)
             connection.close()
-            seen = answer.count(b"event: step")
             wait("the worker to be free", lambda: server.metric(
                 "inkstone_engine_requests", state="running") == 0)
             time.sleep(0.1)
-            steps.append(int(server.metric("inkstone_denoise_evaluations_total") - before) - seen)
+            # The first partial image is that of the first step.
+            steps.append(int(server.metric("inkstone_denoise_evaluations_total") - before) - 1)
         # What was under way when the news came, and what was done while it travelled.
         check("client that leaves: the worker is free within a step", min(steps) <= 2,
               f"steps after the one that was seen: {steps}")

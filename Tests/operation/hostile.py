@@ -24,7 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 from running_server import PROGRAM, Checks, RunningServer
 
-JSON_PATHS = ["/v1/images/generations", "/api/generate", "/api/jobs", "/sdapi/v1/txt2img",
+JSON_PATHS = ["/v1/images/generations", "/api/estimate", "/api/jobs", "/sdapi/v1/txt2img",
               "/sdapi/v1/img2img", "/sdapi/v1/options", "/sdapi/v1/png-info", "/v1/models",
               "/gradio_api/queue/join", "/gradio_api/call/generate"]
 GET_PATHS = ["/", "/assets/app.js", "/files/x.png", "/api/jobs", "/api/jobs/x", "/v1/models",
