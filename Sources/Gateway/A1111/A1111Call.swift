@@ -39,19 +39,6 @@ extension ImageRequest.Draft {
 
 /// The picture of an `img2img` call.
 enum A1111Picture {
-    /// Base64, with or without the head of a data URL.
-    static func file(_ text: String, field: String) throws(APIError) -> [UInt8] {
-        let digits = text.hasPrefix("data:") ? text.drop { $0 != "," }.dropFirst() : text[...]
-        guard let data = Data(base64Encoded: String(digits), options: .ignoreUnknownCharacters),
-            !data.isEmpty
-        else {
-            throw .invalid(
-                field,
-                "\(field) must be an image file in base64, with or without data:image/…;base64,.")
-        }
-        return [UInt8](data)
-    }
-
     /// What `resize_mode` makes of a picture: 0 stretches it, 1 cuts it to the shape asked for.
     static func fit(
         _ image: DecodedImage, _ draft: ImageRequest.Draft, mode: Int64

@@ -11,7 +11,7 @@ import Telemetry
 struct TelemetryMiddleware: RouterMiddleware {
     typealias Context = GatewayContext
 
-    let log: RequestLog
+    let log: HTTPRequestLog
     let connections: ConnectionBoard
 
     func handle(
@@ -20,7 +20,7 @@ struct TelemetryMiddleware: RouterMiddleware {
     ) async throws -> Response {
         var context = context
         let connection = connections[context.channel]
-        let record = RequestRecord(
+        let record = HTTPRequestRecord(
             request, remoteAddress: context.channel.remoteAddress?.ipAddress,
             start: connection?.takeFirstByte() ?? .now, log: log)
         connection?.begin(record)
@@ -67,7 +67,7 @@ struct TelemetryMiddleware: RouterMiddleware {
 /// Passes a body on and counts it.
 private struct CountingWriter: ResponseBodyWriter {
     var inner: any ResponseBodyWriter
-    let record: RequestRecord
+    let record: HTTPRequestRecord
 
     mutating func write(_ buffer: ByteBuffer) async throws {
         try await inner.write(buffer)

@@ -4,8 +4,8 @@ import Engine
 
 /// The answer to a generation request that is not streamed.
 struct ImagesAnswer: Encodable {
-    /// One picture.
-    struct Picture: Encodable {
+    /// One image.
+    struct Image: Encodable {
         var b64JSON: String?
         var url: String?
         var seed: UInt64
@@ -49,7 +49,7 @@ struct ImagesAnswer: Encodable {
     }
 
     var created: Int
-    var data: [Picture]
+    var data: [Image]
     var background = "opaque"
     var outputFormat: String
     var size: String

@@ -17,7 +17,7 @@ final class ConnectionMeter: Sendable {
         ///
         /// There are two of them when a client sent the next one early and the end of the first
         /// answer is still on its way to the socket.
-        var records: [RequestRecord] = []
+        var records: [HTTPRequestRecord] = []
     }
 
     private let state = Mutex(State())
@@ -38,12 +38,12 @@ final class ConnectionMeter: Sendable {
     }
 
     /// A request is answered from now on.
-    func begin(_ record: RequestRecord) {
+    func begin(_ record: HTTPRequestRecord) {
         state.withLock { $0.records.append(record) }
     }
 
     /// The request whose last byte is about to be sent.
-    func takeRecord() -> RequestRecord? {
+    func takeRecord() -> HTTPRequestRecord? {
         state.withLock { $0.records.isEmpty ? nil : $0.records.removeFirst() }
     }
 

@@ -1,0 +1,156 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Hummingbird
+import Service
+
+/// A model as clients of this dialect choose it.
+private struct CheckpointRow: Encodable {
+    var title: String
+    var model_name: String
+    var hash: String?
+    var sha256: String?
+    var filename: String
+    var config: String?
+
+    enum CodingKeys: CodingKey { case title, model_name, hash, sha256, filename, config }
+
+    func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(title, forKey: .title)
+        try fields.encode(model_name, forKey: .model_name)
+        // Present even when null.
+        try fields.encode(hash, forKey: .hash)
+        try fields.encode(sha256, forKey: .sha256)
+        try fields.encode(filename, forKey: .filename)
+        try fields.encode(config, forKey: .config)
+    }
+}
+
+private struct SamplerRow: Encodable {
+    var name: String
+    var aliases: [String]
+    var options: [String: String] = [:]
+}
+
+private struct SchedulerRow: Encodable {
+    var name: String
+    var label: String
+    var aliases: [String] = []
+    var default_rho = -1.0
+    var need_inner_model = false
+}
+
+/// A LoRA file; its path is not exposed to clients.
+private struct LoRARow: Encodable {
+    var name: String
+    var alias: String
+    var path: String
+    var metadata: [String: String] = [:]
+
+    init(_ name: String) {
+        (self.name, alias, path) = (name, name, name + ".safetensors")
+    }
+}
+
+private struct UpscalerRow: Encodable {
+    var name = "None"
+    var model_name: String?
+    var model_path: String?
+    var model_url: String?
+    var scale = 4
+}
+
+private struct Options: Encodable {
+    var sd_model_checkpoint: String
+    var sd_checkpoint_hash = ""
+    var samples_format: String
+    var sd_vae = "Automatic"
+    var CLIP_stop_at_last_layers = 1
+    var show_progress_every_n_steps = 1
+    var live_previews_enable = true
+}
+
+extension A1111Controller {
+    /// Lists and settings; what this server has none of is an empty list.
+    func addLists(to table: inout RouteTable) {
+        table.add(
+            "/sdapi/v1/options",
+            [.get: { _, _ in .json(await options()) }, .post: sdapi(setOptions)])
+        table.add(
+            "/sdapi/v1/sd-models",
+            [
+                .get: { _, _ in
+                    .json(
+                        await requests.models.map {
+                            CheckpointRow(title: $0.id, model_name: $0.id, filename: $0.id)
+                        })
+                }
+            ])
+        table.add(
+            "/sdapi/v1/loras",
+            [.get: { _, _ in .json(requests.loras.offers.map { LoRARow($0.name) }) }])
+        // The one sampler of the model family, under the names that clients choose it by.
+        list("samplers", [SamplerRow(name: "Euler", aliases: ["euler", "k_euler"])], &table)
+        list(
+            "schedulers",
+            [
+                SchedulerRow(name: "automatic", label: "Automatic"),
+                SchedulerRow(name: "simple", label: "Simple"),
+            ], &table)
+        list("upscalers", [UpscalerRow()], &table)
+        for name in [
+            "latent-upscale-modes", "sd-vae", "sd-modules", "hypernetworks",
+            "face-restorers", "realesrgan-models", "prompt-styles", "extensions", "script-info",
+        ] {
+            list(name, [String](), &table)
+        }
+        list("scripts", ["txt2img": [String](), "img2img": []], &table)
+        list("embeddings", ["loaded": [String: String](), "skipped": [:]], &table)
+        list("cmd-flags", [String: String](), &table)
+        list("memory", ["ram": [String: Int](), "cuda": [:]], &table)
+        for name in ["refresh-checkpoints", "refresh-loras", "refresh-vae"] {
+            table.add("/sdapi/v1/\(name)", [.post: { _, _ in .json([String: String]()) }])
+        }
+    }
+
+    private func list(
+        _ name: String, _ value: some Encodable & Sendable, _ table: inout RouteTable
+    ) {
+        table.add("/sdapi/v1/\(name)", [.get: { _, _ in .json(value) }])
+    }
+
+    private func options() async -> Options {
+        let models = await requests.models
+        let changed = state.options
+        func text(_ key: String) -> String? {
+            if case .string(let text)? = changed[key] { text } else { nil }
+        }
+        return Options(
+            sd_model_checkpoint: text("sd_model_checkpoint") ?? models.first?.id ?? "",
+            samples_format: text("samples_format") ?? "png")
+    }
+
+    /// Clients send the whole object back with one value changed; what has no meaning here is
+    /// taken and forgotten.
+    @Sendable
+    private func setOptions(_ request: Request, _ context: GatewayContext) async throws -> Response
+    {
+        var request = request
+        let fields = try RequestFields(
+            json: try await request.readBody(upTo: requests.limits.bodyBytes))
+        var changed = state.options
+        if let name = try fields.string("sd_model_checkpoint"), !name.isEmpty {
+            let models = await requests.models
+            guard let model = models.first(where: { $0.id == name || $0.name == name }) else {
+                throw APIError.noSuchModel(name, known: models.map(\.id))
+            }
+            changed["sd_model_checkpoint"] = .string(model.id)
+        }
+        if let format = try fields.choice("samples_format", of: ["png", "jpg", "jpeg", "webp"]) {
+            changed["samples_format"] = .string(format)
+        }
+        state.options = changed
+        return .json(String?.none)
+    }
+}

@@ -1,0 +1,238 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Imaging
+import Parameters
+import Service
+
+/// The API of AUTOMATIC1111's web UI, under `/sdapi/v1`.
+struct A1111Controller: Controller {
+    let requests: RequestService
+    let reader: ImageReader
+    /// Version that answers name.
+    let version: String
+    /// Calls in progress and settings.
+    let state = A1111State()
+
+    /// The routes of images, progress, settings and lists.
+    func addRoutes(to table: inout RouteTable) {
+        table.add("/sdapi/v1/txt2img", [.post: sdapi(generate)])
+        table.add("/sdapi/v1/img2img", [.post: sdapi(generate)])
+        table.add("/sdapi/v1/progress", [.get: progress])
+        table.add("/sdapi/v1/interrupt", [.post: interrupt])
+        table.add("/sdapi/v1/skip", [.post: interrupt])
+        table.add("/sdapi/v1/png-info", [.post: sdapi(pngInfo)])
+        addLists(to: &table)
+    }
+
+    /// In this dialect a bad field is 422.
+    func sdapi(_ handler: @escaping Handler) -> Handler {
+        { request, context in
+            do {
+                return try await handler(request, context)
+            } catch var error as APIError where error.status == .badRequest {
+                error.status = .unprocessableContent
+                throw error
+            } catch let error as RequestError {
+                var error = APIError(error)
+                error.status = .unprocessableContent
+                throw error
+            }
+        }
+    }
+
+    // MARK: - Images
+
+    @Sendable
+    private func generate(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        var request = request
+        let isImageToImage = request.uri.path.hasSuffix("img2img")
+        let body = try await request.readBody(
+            upTo: isImageToImage ? requests.limits.uploadBytes : requests.limits.bodyBytes)
+        let fields = try RequestFields(json: body)
+        var draft = try ImageRequest.Draft(a1111: fields, registry: requests.loras)
+        let model = try await model(fields)
+        if isImageToImage { draft.source = try await source(fields, &draft, model) }
+        let call = ImageCall(request: try ImageRequest(draft, for: model), model: model)
+        var submission = try Submission(request, body: body, fields, context)
+        if let id = try fields.string("force_task_id"), !id.isEmpty { submission.requestID = id }
+        let sendsImages = try fields.bool("send_images") ?? true
+        let id = submission.requestID ?? context.requestID
+        state.begin(id)
+        defer { state.end(id) }
+        let format = self.format
+        let answer = try await request.body.consumeWithCancellationOnInboundClose {
+            [submission] _ in
+            let images = try await requests.images(of: call, submission, context)
+            let files =
+                sendsImages
+                ? try images.map { try call.file(for: $0, as: format, quality: 95) } : []
+            return A1111Answer(call, images, files: files, version: version)
+        }
+        var response = Response.json(answer)
+        response.headers[.connection] = "close"
+        return response
+    }
+
+    /// The model of `override_settings`, the settings, or the default.
+    private func model(_ fields: RequestFields) async throws(APIError) -> ModelDescription {
+        let models = await requests.models
+        guard let standard = models.first else { throw .loading(retryAfter: requests.retryAfter) }
+        guard !requests.state.isDraining else { throw .draining(retryAfter: requests.retryAfter) }
+        var name: String?
+        if case .object(let settings)? = fields.first("override_settings")?.value,
+            case .string(let text)? = settings["sd_model_checkpoint"]
+        {
+            name = text
+        } else if case .string(let text)? = state.options["sd_model_checkpoint"] {
+            name = text
+        }
+        guard let name, !name.isEmpty else { return standard }
+        guard let model = models.first(where: { $0.id == name || $0.name == name }) else {
+            throw .noSuchModel(name, known: models.map(\.id))
+        }
+        return model
+    }
+
+    private func source(
+        _ fields: RequestFields, _ draft: inout ImageRequest.Draft, _ model: ModelDescription
+    ) async throws(APIError) -> ImageRequest.Source {
+        guard case .array(let images)? = fields.first("init_images")?.value,
+            case .string(let text)? = images.first
+        else {
+            throw APIError(
+                .notFound, code: "missing_required_parameter", parameter: "init_images",
+                "init_images is required: an array with one image file in base64.")
+        }
+        let decoded = try await reader.image(base64: text, field: "init_images")
+        if draft.width == nil, draft.height == nil {
+            let size = PixelSize(fitting: decoded.image, in: model.limits)
+            (draft.width, draft.height) = (size.width, size.height)
+        }
+        let mode = try fields.integer("resize_mode") ?? 0
+        draft.strength = try fields.number("denoising_strength") ?? 0.75
+        return ImageRequest.Source(
+            image: try A1111Picture.fit(decoded, draft, mode: mode),
+            mask: try await mask(fields, draft, mode: mode))
+    }
+
+    /// Where the picture is drawn anew: white, or black with `inpainting_mask_invert`.
+    private func mask(
+        _ fields: RequestFields, _ draft: ImageRequest.Draft, mode: Int64
+    ) async throws(APIError) -> RGBImage? {
+        guard let text = try fields.string("mask"), !text.isEmpty else { return nil }
+        let decoded = try await reader.image(base64: text, field: "mask")
+        let mask = try A1111Picture.fit(decoded, draft, mode: mode)
+        guard try fields.integer("inpainting_mask_invert") ?? 0 != 0 else { return mask }
+        do {
+            return try RGBImage(
+                width: mask.width, height: mask.height, pixels: mask.pixels.map { 255 - $0 })
+        } catch { throw .invalid("mask", error.description) }
+    }
+
+    /// The format that the settings name.
+    private var format: ImageFormat {
+        guard case .string(let text)? = state.options["samples_format"] else { return .png }
+        return ImageFormat(fileExtension: text) ?? .png
+    }
+
+    // MARK: - Progress
+
+    @Sendable
+    private func progress(
+        _ request: Request, _ context: GatewayContext
+    ) async throws -> Response {
+        struct State: Encodable {
+            var skipped = false
+            var interrupted = false
+            var job = ""
+            var job_count = 0
+            var job_timestamp = "0"
+            var job_no = 0
+            var sampling_step = 0
+            var sampling_steps = 0
+        }
+        struct Answer: Encodable {
+            var progress = 0.0
+            var eta_relative = 0.0
+            var state = State()
+            var current_image: String?
+            var textinfo: String?
+
+            enum CodingKeys: CodingKey {
+                case progress, eta_relative, state, current_image, textinfo
+            }
+
+            func encode(to encoder: any Encoder) throws {
+                var fields = encoder.container(keyedBy: CodingKeys.self)
+                try fields.encode(progress, forKey: .progress)
+                try fields.encode(eta_relative, forKey: .eta_relative)
+                try fields.encode(state, forKey: .state)
+                try fields.encode(current_image, forKey: .current_image)
+                try fields.encode(textinfo, forKey: .textinfo)
+            }
+        }
+        var answer = Answer()
+        let calls = state.calls
+        for call in calls {
+            guard let progress = await requests.jobs.progress(call) else { continue }
+            let steps = max(1, progress.steps)
+            answer.progress = min(0.99, progress.share)
+            answer.eta_relative = progress.secondsLeft ?? 0
+            answer.state.job = call
+            answer.state.job_count = calls.count
+            answer.state.job_timestamp = A1111Answer.timestamp(Date())
+            answer.state.sampling_step = progress.stepsDone
+            answer.state.sampling_steps = steps
+            if request.uri.queryParameters["skip_current_image"] != "true",
+                let preview = progress.preview
+            {
+                let file = try PictureFile.encode(preview, as: .png, quality: 95)
+                answer.current_image = Data(file).base64EncodedString()
+            }
+            break
+        }
+        return .json(answer)
+    }
+
+    @Sendable
+    private func interrupt(
+        _ request: Request, _ context: GatewayContext
+    ) async throws -> Response {
+        for call in state.calls { await requests.jobs.cancel(call) }
+        return .json([String: String]())
+    }
+
+    // MARK: - Picture files
+
+    @Sendable
+    private func pngInfo(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        struct Answer: Encodable {
+            var info: String
+            var items: [String: String]
+            var parameters: [String: String]
+        }
+        var request = request
+        let fields = try RequestFields(
+            json: try await request.readBody(upTo: requests.limits.uploadBytes))
+        let decoded = try await reader.image(
+            base64: try fields.string("image") ?? "", field: "image")
+        let text = decoded.metadata.parameters ?? ""
+        var parameters: [String: String] = [:]
+        if let parsed = GenerationParameters(parsing: text) {
+            parameters = [
+                "Prompt": parsed.prompt, "Negative prompt": parsed.negativePrompt,
+                "Steps": parsed.steps.map(String.init), "Seed": parsed.seed.map(String.init),
+                "CFG scale": parsed.cfgScale.map { "\($0)" }, "Model": parsed.model,
+                "Sampler": parsed.sampler, "Size-1": parsed.width.map(String.init),
+                "Size-2": parsed.height.map(String.init),
+            ].compactMapValues(\.self)
+        }
+        let items = Dictionary(
+            decoded.metadata.entries.map { ($0.key, $0.text) }, uniquingKeysWith: { $1 })
+        return .json(Answer(info: text, items: items, parameters: parameters))
+    }
+}

@@ -1,0 +1,274 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Basics
+import Engine
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Imaging
+import NIOCore
+import Service
+
+/// The protocol of Gradio: one function, `/generate`.
+struct GradioController: Controller {
+    let requests: RequestService
+    /// Previews that clients fetch.
+    let files: ImageFileStore
+    /// Silence after which an event stream sends a message.
+    let keepAlive: Duration
+    /// Unread messages of the clients.
+    let sessions = GradioSessions()
+
+    private var jobs: any JobQueue { requests.jobs }
+
+    /// The routes that `gradio_client` needs to call the function, and Gradio's interface for curl.
+    func addRoutes(to table: inout RouteTable) {
+        table.add(
+            "/config", [.get: { _, _ in .json(GradioDocuments.config(try await standardModel())) }])
+        table.add(
+            "/gradio_api/info",
+            [.get: { _, _ in .json(GradioDocuments.info(try await standardModel())) }])
+        table.add("/gradio_api/queue/join", [.post: join])
+        table.add("/gradio_api/queue/data", [.get: read])
+        table.add("/gradio_api/cancel", [.post: cancel])
+        table.add("/gradio_api/call/generate", [.post: call])
+        table.add("/gradio_api/call/generate/:event", [.get: follow])
+        table.add("/gradio_api/**", [.get: file])
+    }
+
+    private func standardModel() async throws -> ModelDescription {
+        guard let model = await requests.models.first else {
+            throw APIError.loading(retryAfter: requests.retryAfter)
+        }
+        return model
+    }
+
+    /// Reads the inputs in their order and takes the job on.
+    private func submit(
+        _ fields: RequestFields, _ context: GatewayContext
+    ) async throws -> Job {
+        guard case .array(let inputs)? = fields.first("data")?.value else {
+            throw APIError.invalid("data", "data must be an array of the function's inputs.")
+        }
+        let named = Dictionary(zip(GradioDocuments.names, inputs)) { $1 }
+        let call = try await requests.imageCall(RequestFields(named))
+        // A client that went away is noticed by its stream, not by this call.
+        return try await requests.submit(
+            call, Submission(requestID: context.requestID, owner: context.key?.name), context)
+    }
+
+    // MARK: - The queue
+
+    @Sendable
+    private func join(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        var request = request
+        let fields = try RequestFields(
+            json: try await request.readBody(upTo: requests.limits.bodyBytes))
+        guard let session = try fields.string("session_hash"),
+            (1...200).contains(session.utf8.count)
+        else {
+            throw APIError.invalid(
+                "session_hash", "session_hash must be a string of 1 to 200 bytes.")
+        }
+        let event = UUID().uuidString.replacing("-", with: "").lowercased()
+        do {
+            let job = try await submit(fields, context)
+            sessions.begin(event, job: job.id, session: session)
+            Task { await report(job, as: event) }
+        } catch let error as APIError where error.status == .badRequest {
+            // Clients show a failed run in words; a refusal they would take for a broken server.
+            sessions.begin(event, job: "", session: session)
+            sessions.post(Self.failure(error.message, event), of: event, isLast: true)
+        }
+        return .json(["event_id": event])
+    }
+
+    private static func failure(_ message: String, _ event: String) -> JSONValue {
+        [
+            "msg": "process_completed", "event_id": .string(event),
+            "output": ["error": .string(message)], "success": false,
+        ]
+    }
+
+    /// Sends the events of a job to its session.
+    private func report(_ job: Job, as event: String) async {
+        let id: JSONValue = .string(event)
+        var progress = GradioProgress(job: job)
+        do {
+            guard let events = try await jobs.watch(job.id) else { throw CancellationError() }
+            for try await what in events {
+                switch what {
+                case .queued(let place):
+                    sessions.post(
+                        [
+                            "msg": "estimation", "event_id": id, "rank": .integer(Int64(place)),
+                            "queue_size": .integer(Int64(place + 1)), "rank_eta": nil,
+                        ], of: event)
+                case .started:
+                    sessions.post(["msg": "process_starts", "event_id": id, "eta": nil], of: event)
+                case .step(let image, let step, _, _):
+                    sessions.post(
+                        [
+                            "msg": "progress", "event_id": id,
+                            "progress_data": [progress.progress(image: image, step: step)],
+                        ], of: event)
+                case .preview(let image, _, let picture):
+                    let bytes = try PictureFile.encode(picture, as: .png, quality: 95)
+                    let name = "previews/\(SHA256.hexadecimal(bytes)).png"
+                    files.store(.init(bytes: bytes, type: ImageFormat.png.mimeType), name: name)
+                    guard let data = progress.preview(image: image, path: name) else { continue }
+                    sessions.post(
+                        [
+                            "msg": "process_generating", "event_id": id, "success": true,
+                            "output": ["data": data, "is_generating": true],
+                        ], of: event)
+                case .image:
+                    break
+                }
+            }
+            sessions.post(
+                [
+                    "msg": "process_completed", "event_id": id, "success": true,
+                    "output": [
+                        "data": progress.result, "is_generating": false,
+                        "duration": .number(progress.seconds),
+                        "average_duration": .number(progress.seconds),
+                    ],
+                ], of: event, isLast: true)
+        } catch {
+            let known = APIError(describing: error, retryAfter: requests.retryAfter)
+            sessions.post(
+                Self.failure(known?.message ?? "The run failed.", event), of: event, isLast: true)
+        }
+    }
+
+    @Sendable
+    private func read(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        guard let session = request.uri.queryParameters["session_hash"].map(String.init) else {
+            throw APIError.invalid("session_hash", "session_hash is required.")
+        }
+        let (number, bell) = sessions.open(session)
+        let body = ResponseBody { writer in
+            do {
+                try await request.body.consumeWithCancellationOnInboundClose { _ in
+                    try await write(session, bell, &writer)
+                }
+            } catch {
+                let abandoned = sessions.close(session, number)
+                Task { await giveUp(abandoned, of: session) }
+                throw error
+            }
+            _ = sessions.close(session, number)
+            try await writer.finish(nil)
+        }
+        return Response(status: .ok, headers: EventStream.headers, body: body)
+    }
+
+    /// Writes a session's messages until nothing more can come.
+    private func write(
+        _ session: String, _ bell: AsyncStream<Void>, _ writer: inout any ResponseBodyWriter
+    ) async throws {
+        let interval = keepAlive
+        // These clients know nothing but data lines; silence is broken by a message.
+        let (rings, ringer) = AsyncStream<Bool>.makeStream()
+        let listening = Task {
+            for await _ in bell { ringer.yield(true) }
+            ringer.finish()
+        }
+        let beating = Task {
+            while !Task.isCancelled {
+                try await Task.sleep(for: interval)
+                ringer.yield(false)
+            }
+        }
+        defer {
+            listening.cancel()
+            beating.cancel()
+        }
+        for await hasNews in rings {
+            guard hasNews else {
+                try await writer.write(Self.dataFrame(["msg": "heartbeat"]))
+                continue
+            }
+            let (messages, isDone) = sessions.take(session)
+            for message in messages { try await writer.write(Self.dataFrame(message)) }
+            if isDone {
+                try await writer.write(
+                    Self.dataFrame(["msg": "close_stream", "event_id": nil]))
+                return
+            }
+        }
+        try Task.checkCancellation()
+    }
+
+    /// Cancels what a client left behind, unless it comes back.
+    private func giveUp(_ abandoned: [String], of session: String) async {
+        guard !abandoned.isEmpty else { return }
+        try? await Task.sleep(for: .seconds(5))
+        guard !sessions.hasReader(session) else { return }
+        for job in abandoned { await jobs.cancel(job) }
+    }
+
+    private static func dataFrame(_ message: JSONValue) -> ByteBuffer {
+        var buffer = ByteBuffer(string: "data: ")
+        buffer.writeBytes(jsonBytes(message))
+        buffer.writeString("\n\n")
+        return buffer
+    }
+
+    @Sendable
+    private func cancel(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        var request = request
+        let fields = try RequestFields(
+            json: try await request.readBody(upTo: requests.limits.bodyBytes))
+        if let id = try fields.string("event_id"), let event = sessions.event(id) {
+            await jobs.cancel(event.job)
+        }
+        return .json(["success": true])
+    }
+
+    // MARK: - For curl
+
+    @Sendable
+    private func call(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        var request = request
+        let fields = try RequestFields(
+            json: try await request.readBody(upTo: requests.limits.bodyBytes))
+        return .json(["event_id": try await submit(fields, context).id])
+    }
+
+    @Sendable
+    private func follow(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let id = try context.parameters.require("event")
+        guard let (job, _) = try await jobs.job(id), let events = try await jobs.watch(job.id)
+        else { throw APIError(.notFound, code: "event_not_found", "There is no such event.") }
+        let progress = GradioProgress(job: job)
+        return try await EventStream.response(
+            to: request, events: events, keepAlive: keepAlive,
+            translate: { event in
+                guard case .step = event else { return nil }
+                return EventStream.frame("generating", JSONValue.null)
+            },
+            fail: { error in
+                let known = APIError(describing: error, retryAfter: requests.retryAfter)
+                return EventStream.frame(
+                    "error", JSONValue.string(known?.message ?? "The run failed."))
+            }, end: EventStream.frame("complete", progress.result))
+    }
+
+    /// `/gradio_api/file=PATH`: a preview or a finished picture.
+    @Sendable
+    private func file(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let raw = String(request.uri.path.dropFirst("/gradio_api/".count))
+        let path = raw.removingPercentEncoding ?? raw
+        guard path.hasPrefix("file=") else { throw APIError.noSuchPath }
+        let name = String(path.dropFirst(5))
+        if let file = files.file(name: name) { return .bytes(file.bytes, type: file.type) }
+        let parts = name.split(separator: "/")
+        guard parts.count == 3, parts[0] == "jobs", parts[2].hasSuffix(".png"),
+            let index = Int(parts[2].dropLast(4)),
+            let png = try await jobs.picture(index, of: String(parts[1]))
+        else { throw APIError(.notFound, code: "file_not_found", "There is no such file.") }
+        return .bytes(png, type: ImageFormat.png.mimeType)
+    }
+}

@@ -1,0 +1,54 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Parameters
+import Service
+
+/// The progress and the outputs of a job as Gradio's function reports them: a gallery and the seed.
+struct GradioProgress: Sendable {
+    let job: Job
+    private let start = ContinuousClock.now
+    private var steps: [Int: Int] = [:]
+    private var hasPreview = false
+
+    init(job: Job) {
+        self.job = job
+    }
+
+    var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
+
+    /// A unit of progress: steps of all pictures.
+    mutating func progress(image: Int, step: Int) -> JSONValue {
+        steps[image] = step
+        let done = steps.values.reduce(0, +)
+        return [
+            "index": .integer(Int64(done)),
+            "length": .integer(Int64(job.request.steps * job.request.count)), "unit": "steps",
+            "progress": nil, "desc": nil,
+        ]
+    }
+
+    /// The outputs with a preview in the first place: whole at first, then what has changed.
+    mutating func preview(image: Int, path: String) -> JSONValue? {
+        guard image == 0 else { return nil }
+        let file = GradioDocuments.file(path)
+        guard hasPreview else {
+            hasPreview = true
+            return [[["image": file, "caption": nil]], seed]
+        }
+        return [[["replace", [0, "image"], file]], []]
+    }
+
+    /// The outputs at the end.
+    var result: JSONValue {
+        let images = (0..<job.request.count).map { index -> JSONValue in
+            [
+                "image": GradioDocuments.file("jobs/\(job.id)/\(index).png"),
+                "caption": .string("seed \(job.request.seed &+ UInt64(index))"),
+            ]
+        }
+        return [.array(images), seed]
+    }
+
+    private var seed: JSONValue { .integer(Int64(clamping: job.request.seed)) }
+}

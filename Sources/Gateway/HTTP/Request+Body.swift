@@ -1,0 +1,31 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import HTTPTypes
+import Hummingbird
+import NIOCore
+
+extension Request {
+    /// Reads the whole body.
+    ///
+    /// Afterwards the body can be watched for the client's departure, so the request is changed in place.
+    ///
+    /// - Throws: `APIError` 413 when it is larger than `limit` bytes.
+    mutating func readBody(upTo limit: Int) async throws -> [UInt8] {
+        let tooLarge = APIError(
+            .contentTooLarge, code: "request_too_large",
+            "The body must have at most \(limit) bytes; shorten the prompt.")
+        // The announced length is checked first: the client then learns it without sending all.
+        if let length = headers[.contentLength].flatMap(Int.init), length > limit {
+            throw tooLarge
+        }
+        do {
+            return Array(buffer: try await collectBody(upTo: limit))
+        } catch is NIOTooManyBytesError {
+            throw tooLarge
+        } catch let error where !(error is CancellationError) {
+            throw APIError(
+                .badRequest, code: "invalid_body",
+                "The body cannot be read: it ended early, or its chunks are damaged.")
+        }
+    }
+}

@@ -1,0 +1,78 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Hummingbird
+import Service
+
+/// The state of the service as `/health` and `/readyz` tell it.
+private struct HealthReport: Encodable {
+    /// `ok`, or the first of the reasons.
+    var status: String
+    /// Why no request should be sent here now: `loading`, `queue_full`, `queue_unreachable`, `draining`.
+    var reasons: [String]
+    var model: String?
+    var precision: String?
+    var kernels: String?
+    /// Requests that wait.
+    var queueDepth: Int
+    /// Requests in work.
+    var running: Int
+    /// Requests that may be in work or wait.
+    var capacity: Int?
+    var uptimeSeconds: Int
+    var version: String
+
+    private enum CodingKeys: String, CodingKey {
+        case status, reasons, model, precision, kernels, running, capacity, version
+        case queueDepth = "queue_depth"
+        case uptimeSeconds = "uptime_seconds"
+    }
+}
+
+/// Health and version, for supervisors and load balancers.
+struct HealthController: Controller {
+    let jobs: any JobQueue
+    let generator: MeteredGenerator
+    let state: ServiceState
+    /// Requests that may run and wait together, if that is known.
+    let capacity: Int?
+    let version: String
+
+    /// Adds the routes of health and version.
+    ///
+    /// `/livez` succeeds while the process runs; `/readyz` and `/health` while a model is loaded,
+    /// the queue has a place and the service is not about to stop.
+    func addRoutes(to table: inout RouteTable) {
+        table.add("/livez", [.get: { _, _ in .json(["status": "ok"]) }])
+        let health: Handler = { _, _ in
+            let report = await healthReport()
+            let isReady = report.reasons.isEmpty
+            var response = Response.json(report, status: isReady ? .ok : .serviceUnavailable)
+            if !isReady { response.headers[.retryAfter] = String(generator.retryAfter) }
+            return response
+        }
+        table.add("/readyz", [.get: health])
+        table.add("/health", [.get: health])
+        table.add(
+            "/version",
+            [.get: { _, _ in .json(["name": "inkstone", "version": version]) }])
+    }
+
+    private func healthReport() async -> HealthReport {
+        let model = await generator.models.first
+        let (depth, running) = (generator.queueDepth, generator.running)
+        var reasons: [String] = []
+        if state.isDraining { reasons.append("draining") }
+        if model == nil { reasons.append("loading") }
+        if await !jobs.isReachable { reasons.append("queue_unreachable") }
+        if let capacity, depth + running >= capacity {
+            reasons.append("queue_full")
+        }
+        return HealthReport(
+            status: reasons.first ?? "ok", reasons: reasons, model: model?.id,
+            precision: model?.precision, kernels: model?.kernels, queueDepth: depth,
+            running: running, capacity: capacity,
+            uptimeSeconds: Int(state.uptime.components.seconds),
+            version: version)
+    }
+}

@@ -1,0 +1,61 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import HTTPTypes
+import Imaging
+import Service
+
+/// Decodes the image files of clients, in a worker process if the service has workers.
+struct ImageReader: Sendable {
+    let pool: WorkerPool?
+    /// The estimate of `Retry-After` while no worker is there.
+    let generator: MeteredGenerator
+
+    /// Decodes an image file.
+    ///
+    /// - Throws: `APIError` 400 that names the field when the file cannot be decoded, 503 while no worker is
+    ///   there.
+    func image(_ file: [UInt8], field: String) async throws(APIError) -> DecodedImage {
+        do {
+            guard let pool else { return try ImageDecoder.decode(file, limits: .upload) }
+            return try await pool.decode(file)
+        } catch let error as UnreadablePicture {
+            throw .unreadable(error.description, field)
+        } catch let error as ImagingError {
+            throw .unreadable(error.description, field)
+        } catch {
+            throw APIError(describing: error, retryAfter: generator.retryAfter)
+                ?? .unreadable("\(error)", field)
+        }
+    }
+
+    /// Decodes an image file in base64, with or without the head of a data URL.
+    ///
+    /// - Throws: `APIError` as above, or 400 for text that is not base64.
+    func image(base64 text: String, field: String) async throws(APIError) -> DecodedImage {
+        let digits = text.hasPrefix("data:") ? text.drop { $0 != "," }.dropFirst() : text[...]
+        guard let data = Data(base64Encoded: String(digits), options: .ignoreUnknownCharacters),
+            !data.isEmpty
+        else {
+            throw .invalid(
+                field,
+                "\(field) must be an image file in base64, with or without data:image/…;base64,.")
+        }
+        return try await image([UInt8](data), field: field)
+    }
+}
+
+extension APIError {
+    fileprivate static func unreadable(_ sentence: String, _ field: String) -> APIError {
+        APIError(.badRequest, code: "invalid_image", parameter: field, sentence)
+    }
+
+    /// A mask whose size is not that of its image.
+    static func maskSize(_ field: String, _ source: RGBImage, _ mask: RGBImage) -> APIError {
+        .invalid(
+            field,
+            "\(field) must be as large as image, \(source.width)x\(source.height), got"
+                + " \(mask.width)x\(mask.height).")
+    }
+}

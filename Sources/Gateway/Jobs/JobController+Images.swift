@@ -1,0 +1,82 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import HTTPTypes
+import Hummingbird
+import Imaging
+import NIOCore
+import Service
+
+// GET /api/jobs/{id}/images/{index}/thumbnail   a finished picture in small
+// GET /api/jobs/{id}/source                     the picture that a job started from
+
+extension JobController {
+    /// Pixels of a thumbnail's longer side.
+    private static let thumbnailSide = 320
+
+    @Sendable
+    func thumbnail(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let id = try context.parameters.require("id")
+        guard let index = context.parameters.get("index", as: Int.self),
+            let (job, _) = try await requests.jobs.job(id), context.maySee(job),
+            let png = try await requests.jobs.picture(index, of: id)
+        else {
+            throw APIError(
+                .notFound, code: "image_not_found",
+                "The job has no such picture, or not yet; its images list those that are there.")
+        }
+        let image = try ImageDecoder.decode(png).flattened()
+        let longer = max(image.width, image.height)
+        var response: Response
+        if longer <= Self.thumbnailSide {
+            response = .bytes(png, type: ImageFormat.png.mimeType)
+        } else {
+            func side(_ length: Int) -> Int { max(1, length * Self.thumbnailSide / longer) }
+            let small = try image.resized(width: side(image.width), height: side(image.height))
+            response = .bytes(
+                try PictureFile.encode(small, as: .webp, quality: 82),
+                type: ImageFormat.webp.mimeType)
+        }
+        response.headers[.cacheControl] = "private, max-age=31536000, immutable"
+        return response
+    }
+
+    @Sendable
+    func sourceImage(
+        _ request: Request, _ context: GatewayContext
+    ) async throws -> Response {
+        let id = try context.parameters.require("id")
+        guard let (job, _) = try await requests.jobs.job(id), context.maySee(job),
+            let source = job.request.source
+        else {
+            throw APIError(
+                .notFound, code: "image_not_found", "The job did not start from a picture.")
+        }
+        return .bytes(
+            try PictureFile.encode(source.image, as: .png, quality: 95),
+            type: ImageFormat.png.mimeType)
+    }
+
+    /// The picture that a job is to start from: `image`, a file in base64.
+    ///
+    /// - Throws: `APIError` when it is no picture.
+    func source(_ fields: RequestFields) async throws(APIError) -> RGBImage? {
+        guard let text = try fields.string("image"), !text.isEmpty else { return nil }
+        return try await reader.image(base64: text, field: "image").flattened()
+    }
+
+    /// Where the picture is drawn anew: white in `mask`.
+    ///
+    /// - Throws: `APIError` 400 for a mask without a picture, and for one of another size.
+    func mask(_ fields: RequestFields, for source: RGBImage?) async throws(APIError) -> RGBImage? {
+        guard let text = try fields.string("mask"), !text.isEmpty else { return nil }
+        guard let source else {
+            throw .invalid("mask", "mask says where image is drawn anew; there is no image.")
+        }
+        let mask = try await reader.image(base64: text, field: "mask").image
+        guard mask.width == source.width, mask.height == source.height else {
+            throw .maskSize("mask", source, mask)
+        }
+        return mask
+    }
+}

@@ -1,0 +1,202 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Imaging
+import NIOCore
+import Service
+
+// Our own small interface; openapi.json beside the page's files describes it.
+//
+// POST   /api/jobs                     accepts the JSON fields of the OpenAI dialect, and `image` with
+//                                      `strength` to start from; answers 202
+// GET    /api/jobs                     the newest jobs; ?given_up=true: those that ended their workers
+// GET    /api/jobs/{id}                one of them, by its id or the client's x-request-id
+// GET    /api/jobs/{id}/events         what happens to it, as server-sent events
+// GET    /api/jobs/{id}/images/{index} a finished picture
+// POST   /api/jobs/{id}/cancel         stops it within one step
+// DELETE /api/jobs/{id}                forgets it and its pictures
+
+/// Jobs over HTTP.
+struct JobController: Controller {
+    let requests: RequestService
+    let reader: ImageReader
+    /// Silence after which an event stream sends a comment.
+    let keepAlive: Duration
+
+    private var jobs: any JobQueue { requests.jobs }
+
+    /// The routes in the comments above and in the file of the images' routes.
+    func addRoutes(to table: inout RouteTable) {
+        table.add("/api/jobs", [.post: submitJob, .get: listJobs])
+        table.add(
+            "/api/jobs/:id",
+            [
+                .get: { _, context in .json(try await answer(id(context), context)) },
+                .delete: { _, context in
+                    let answer = try await answer(try id(context), context)
+                    guard try await jobs.remove(answer.id) else {
+                        throw APIError(
+                            .conflict, code: "job_not_final",
+                            "The job is \(answer.state.rawValue); cancel it before it is removed.",
+                            shouldRetry: false)
+                    }
+                    return Response(status: .noContent)
+                },
+            ])
+        table.add(
+            "/api/jobs/:id/cancel",
+            [
+                .post: { _, context in
+                    let id = try await answer(try id(context), context).id
+                    await jobs.cancel(id)
+                    return .json(try await answer(id, context), status: .accepted)
+                }
+            ])
+        table.add("/api/jobs/:id/events", [.get: jobEvents])
+        table.add("/api/jobs/:id/images/:index", [.get: jobImage])
+        table.add("/api/jobs/:id/images/:index/thumbnail", [.get: thumbnail])
+        table.add("/api/jobs/:id/source", [.get: sourceImage])
+    }
+
+    private func id(_ context: GatewayContext) throws -> String {
+        try context.parameters.require("id")
+    }
+
+    private static func noSuchJob(_ id: String) -> APIError {
+        APIError(
+            .notFound, code: "job_not_found",
+            "There is no job \(JSONValue.string(id).summary); old ones are removed after a while.")
+    }
+
+    /// What is told of a job; nothing of other people's.
+    private func answer(_ id: String, _ context: GatewayContext) async throws -> JobAnswer {
+        guard let (job, progress) = try await jobs.job(id), context.maySee(job) else {
+            throw Self.noSuchJob(id)
+        }
+        return JobAnswer(job, progress)
+    }
+
+    // MARK: - Routes
+
+    @Sendable
+    private func submitJob(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        var request = request
+        let body = try await request.readBody(upTo: requests.limits.uploadBytes)
+        let fields = try RequestFields(json: body)
+        let source = try await source(fields)
+        let call = try await requests.imageCall(
+            fields, source: source, mask: try await mask(fields, for: source))
+        let job = try await requests.submit(
+            call, try Submission(request, body: body, fields, context), context)
+        var response = Response.json(try await answer(job.id, context), status: .accepted)
+        response.headers[.location] = "/api/jobs/\(job.id)"
+        return response
+    }
+
+    @Sendable
+    private func listJobs(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let parameters = request.uri.queryParameters
+        var query = JobQuery()
+        if let text = parameters["state"] {
+            query.states = try text.split(separator: ",").map { word in
+                guard let state = Job.State(rawValue: String(word)) else {
+                    throw APIError.invalid(
+                        "state",
+                        "state must be one or more of"
+                            + " \(Job.State.allCases.map(\.rawValue).joined(separator: ", ")),"
+                            + " got \(JSONValue.string(String(word)).summary).")
+                }
+                return state
+            }
+        }
+        if let key = context.key, key.scope != .admin { query.owner = key.name }
+        if let text = parameters["given_up"] {
+            guard let isGivenUp = Bool(String(text)) else {
+                throw APIError.invalid(
+                    "given_up",
+                    "given_up must be true or false, got"
+                        + " \(JSONValue.string(String(text)).summary).")
+            }
+            query.isGivenUp = isGivenUp
+        }
+        query.text = parameters["q"].map(String.init)
+        query.before = parameters["before"].map(String.init)
+        if let text = parameters["limit"] {
+            guard let limit = Int(text), (1...200).contains(limit) else {
+                throw APIError.invalid(
+                    "limit",
+                    "limit must be between 1 and 200, got"
+                        + " \(JSONValue.string(String(text)).summary).")
+            }
+            query.limit = limit
+        }
+        let wanted = query.limit
+        query.limit += 1
+        let found = try await jobs.jobs(query)
+        var rows: [JobAnswer] = []
+        for job in found.prefix(wanted) {
+            rows.append(JobAnswer(job, await jobs.progress(job.id)))
+        }
+        return .json(JobList(data: rows, hasMore: found.count > wanted))
+    }
+
+    @Sendable
+    private func jobEvents(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let id = try id(context)
+        guard let (job, _) = try await jobs.job(id), context.maySee(job),
+            let events = try await jobs.watch(job.id)
+        else { throw Self.noSuchJob(id) }
+        return try await EventStream.response(
+            to: request, events: events, isAccepted: true,
+            keepAlive: keepAlive,
+            translate: { try Self.frame($0, of: job.id) },
+            fail: { error in
+                let known = ErrorMiddleware.describe(
+                    error, retryAfter: requests.retryAfter, context: context)
+                return EventStream.frame("error", known.body)
+            },
+            end: EventStream.frame("done", NoData()))
+    }
+
+    /// An event of a job: as the page's, but a picture is an address.
+    private static func frame(_ event: JobEvent, of id: String) throws -> ByteBuffer? {
+        guard case .image(let image) = event else { return try EventStream.progress(event) }
+        return EventStream.frame(
+            "image",
+            JobAnswer.Image(
+                index: image.index, url: JobAnswer.url(id, image.index), seed: image.seed,
+                pixelSHA256: image.pixelDigest, promptTruncated: image.promptTruncated,
+                seconds: image.seconds.total, loras: image.loras))
+    }
+
+    @Sendable
+    private func jobImage(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let id = try id(context)
+        guard let index = context.parameters.get("index", as: Int.self),
+            let (job, _) = try await jobs.job(id), context.maySee(job),
+            let png = try await jobs.picture(index, of: id)
+        else {
+            throw APIError(
+                .notFound, code: "image_not_found",
+                "The job has no such picture, or not yet; its images list those that are there.")
+        }
+        let wanted = request.uri.queryParameters["format"].map(String.init) ?? "png"
+        guard let format = ImageFormat(fileExtension: wanted) else {
+            throw APIError.invalid(
+                "format",
+                "format must be png, jpeg or webp, got \(JSONValue.string(wanted).summary).")
+        }
+        var file = png
+        if format != .png {
+            let decoded = try ImageDecoder.decode(png)
+            file = try PictureFile.encode(
+                decoded.flattened(), as: format, quality: 95, metadata: decoded.metadata)
+        }
+        var response = Response.bytes(file, type: format.mimeType)
+        response.headers[.cacheControl] = "private, max-age=31536000, immutable"
+        return response
+    }
+}

@@ -1,0 +1,149 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Parameters
+import Service
+
+// GET    /api/loras         the files that requests may name
+// POST   /api/loras?name=N  takes a file on: the body, or the file of a form
+// DELETE /api/loras/{name}  removes one that was taken on
+
+/// A file as `/api/loras` tells it.
+private struct LoRARow: Encodable {
+    var name: String
+    /// Strength where a request names none.
+    var scale: Double
+    /// A small picture as a data URL, or null.
+    var thumbnail: String?
+    /// Whether it can be removed.
+    var removable: Bool
+    var bytes: Int
+
+    private enum CodingKeys: CodingKey { case name, scale, thumbnail, removable, bytes }
+
+    func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(name, forKey: .name)
+        try fields.encode(scale, forKey: .scale)
+        // Present even when null.
+        try fields.encode(thumbnail, forKey: .thumbnail)
+        try fields.encode(removable, forKey: .removable)
+        try fields.encode(bytes, forKey: .bytes)
+    }
+}
+
+private struct LoRAList: Encodable {
+    var loras: [LoRARow]
+}
+
+/// A file that was taken on, and which of its keys found a layer.
+private struct AddedLoRA: Encodable {
+    var name: String
+    var matched: Int
+    var unmatched: [String]
+    var unused: [String]
+    var warning: String?
+}
+
+/// LoRA files over HTTP.
+struct LoRAController: Controller {
+    let registry: LoRARegistry
+    let pool: WorkerPool?
+    let limits: RequestLimits
+    /// Bytes of the largest LoRA file.
+    let maximumBytes: Int
+
+    /// The routes in the comment above.
+    func addRoutes(to table: inout RouteTable) {
+        table.add("/api/loras", [.get: listLoRAs, .post: addLoRA])
+        table.add("/api/loras/:name", [.delete: removeLoRA])
+    }
+
+    @Sendable
+    private func listLoRAs(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let entries = Dictionary(
+            registry.entries.map { ($0.name, $0) },
+            uniquingKeysWith: { first, _ in first })
+        return .json(
+            LoRAList(
+                loras: registry.offers.map { offer in
+                    // Of a file on another machine no more is known than its name and strength.
+                    let entry = entries[offer.name]
+                    let facts = entry.flatMap { LoRAFacts(of: $0.url) }
+                    return LoRARow(
+                        name: offer.name, scale: offer.scale,
+                        thumbnail: facts?.thumbnail.map {
+                            "data:image/png;base64," + Data($0).base64EncodedString()
+                        }, removable: entry?.isOwn ?? false, bytes: facts?.bytes ?? 0)
+                }))
+    }
+
+    @Sendable
+    private func removeLoRA(_ request: Request, _ context: GatewayContext) async throws -> Response
+    {
+        try context.requireAdmin()
+        let raw = try context.parameters.require("name")
+        let name = raw.removingPercentEncoding ?? raw
+        guard let entry = registry.entries.first(where: { $0.name == name }) else {
+            throw APIError(
+                .notFound, code: "lora_not_found",
+                "There is no LoRA \(JSONValue.string(name).summary).")
+        }
+        guard entry.isOwn else {
+            throw APIError(
+                .conflict, code: "lora_of_model",
+                "The LoRA \(JSONValue.string(name).summary) belongs to a model; remove its file from"
+                    + " the model's folder.")
+        }
+        do { try FileManager.default.removeItem(at: entry.url) } catch {
+            throw APIError(
+                .internalServerError, type: "server_error", code: "storage_failed",
+                "The file cannot be removed: \(error.localizedDescription)")
+        }
+        return Response(status: .noContent)
+    }
+
+    @Sendable
+    private func addLoRA(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        try context.requireAdmin()
+        if registry.elsewhere != nil, await pool?.launched.isEmpty ?? true {
+            throw APIError(
+                .conflict, code: "no_workers_here",
+                "This gateway has no workers of its own that could use the file; put it into the"
+                    + " folder of LoRA files on the workers' machines (--lora-folder).")
+        }
+        let type = request.headers[.contentType] ?? ""
+        let upload = try LoRAUpload(registry: registry)
+        defer { upload.discard() }
+        var name = request.uri.queryParameters["name"].map(String.init)
+        if let boundary = MultipartForm.boundary(of: type) {
+            var request = request
+            let body = try await request.readBody(upTo: limits.uploadBytes)
+            let form = try MultipartForm(body, boundary: boundary)
+            guard let part = form.parts.first(where: { $0.fileName != nil }) else {
+                throw APIError(
+                    .badRequest, code: "missing_required_parameter", parameter: "file",
+                    "file is required: a safetensors file.")
+            }
+            try upload.write(part.bytes)
+            name = name ?? form.fields["name"] ?? part.fileName
+        } else {
+            try await upload.write(request.body, upTo: maximumBytes)
+        }
+        guard var name else {
+            throw APIError(
+                .badRequest, code: "missing_required_parameter", parameter: "name",
+                "name is required: what requests call the file, as in POST /api/loras?name=pixel.")
+        }
+        if name.hasSuffix(".safetensors") { name.removeLast(".safetensors".count) }
+        let report = try upload.place(
+            as: name, replacing: request.uri.queryParameters["replace"] == "true")
+        return .json(
+            AddedLoRA(
+                name: name, matched: report.matched, unmatched: report.unmatched,
+                unused: report.unused, warning: report.warning), status: .created)
+    }
+}

@@ -1,0 +1,79 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import HTTPTypes
+import Hummingbird
+import Imaging
+import NIOCore
+import Service
+
+/// `POST /v1/images/edits`, `/v1/images/variations` and `/v1/images/inpainting`: an image generated from an
+/// image, in full or within a mask.
+///
+/// Both dialects that use these paths send forms; the fields are those of a generation, with `strength`
+/// beside them.
+extension OpenAIController {
+    @Sendable
+    func editImage(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let arrival = ContinuousClock.now
+        var request = request
+        let type = request.headers[.contentType] ?? ""
+        guard let boundary = MultipartForm.boundary(of: type) else {
+            throw APIError(
+                .unsupportedMediaType, code: "invalid_content_type",
+                "Content-Type must be multipart/form-data with a boundary, got"
+                    + " \(JSONValue.string(type).summary).")
+        }
+        let body = try await request.readBody(upTo: requests.limits.uploadBytes)
+        let form = try MultipartForm(body, boundary: boundary)
+        let images = form.files("image", "image[]", "images", "images[]")
+        guard let file = images.first else {
+            throw APIError(
+                .badRequest, code: "missing_required_parameter", parameter: "image",
+                "image is required: a PNG, JPEG or WebP file.")
+        }
+        guard images.count == 1 else {
+            throw APIError.invalid(
+                "image",
+                "image must be one file: this model starts from one picture, got"
+                    + " \(images.count).")
+        }
+        let source = try await reader.image(Array(file), field: "image").flattened()
+        let mask = try await mask(form, for: source)
+        if request.uri.path.hasSuffix("/inpainting"), mask == nil {
+            throw APIError(
+                .badRequest, code: "missing_required_parameter", parameter: "mask_image",
+                "mask_image is required: a picture that is white where image is drawn anew.")
+        }
+        var texts = form.fields
+        // A variation is asked for without words.
+        if request.uri.path.hasSuffix("/variations"), texts["prompt", default: ""].isEmpty {
+            texts["prompt"] = " "
+        }
+        let fields = try RequestFields(form: texts)
+        let call = try await requests.imageCall(fields, source: source, mask: mask)
+        return try await answer(
+            call, try OutputOptions(fields),
+            try Submission(request, body: body, fields, context), request, context, since: arrival)
+    }
+
+    /// The mask of a form: white where the picture is drawn anew.
+    ///
+    /// `mask` is OpenAI's, which is transparent there; without transparency, and as `mask_image`, it
+    /// is white there.
+    private func mask(
+        _ form: MultipartForm, for source: RGBImage
+    ) async throws(APIError) -> RGBImage? {
+        for name in ["mask", "mask_image"] {
+            guard let file = form.files(name).first else { continue }
+            let decoded = try await reader.image(Array(file), field: name)
+            let mask =
+                name == "mask" ? decoded.transparency ?? decoded.flattened() : decoded.image
+            guard mask.width == source.width, mask.height == source.height else {
+                throw .maskSize(name, source, mask)
+            }
+            return mask
+        }
+        return nil
+    }
+}

@@ -1,0 +1,195 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Basics
+import Engine
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Imaging
+import NIOCore
+import Parameters
+import Service
+
+/// The images API of OpenAI, which Xinference's clients use as well.
+struct OpenAIController: Controller {
+    let requests: RequestService
+    let reader: ImageReader
+    /// Image files for clients that want a URL.
+    let files: ImageFileStore
+    /// Port of a URL if the client does not send a `Host` header.
+    let port: Int
+    /// Silence after which an event stream sends a comment.
+    let keepAlive: Duration
+
+    /// `POST /v1/images/generations`, the files that its URLs point to, and the routes of edits.
+    func addRoutes(to table: inout RouteTable) {
+        table.add("/v1/images/generations", [.post: generateImages])
+        table.add(
+            "/v1/images/files/:name",
+            [
+                .get: { _, context in
+                    let name = context.parameters.get("name") ?? ""
+                    var found = files.file(name: name)
+                    if found == nil { found = try await storedFile(name) }
+                    guard let file = found else {
+                        throw APIError(
+                            .notFound, code: "file_not_found",
+                            "There is no such picture, or newer ones have displaced it; ask for"
+                                + " response_format b64_json to get pictures in the answer.")
+                    }
+                    var response = Response.bytes(file.bytes, type: file.type)
+                    response.headers[.cacheControl] = "private, max-age=3600, immutable"
+                    return response
+                }
+            ])
+        for path in ["edits", "variations", "inpainting"] {
+            table.add("/v1/images/\(path)", [.post: editImage])
+        }
+    }
+
+    @Sendable
+    private func generateImages(
+        _ request: Request, _ context: GatewayContext
+    ) async throws -> Response {
+        let arrival = ContinuousClock.now
+        var request = request
+        let body = try await request.readBody(upTo: requests.limits.bodyBytes)
+        let fields = try RequestFields(json: body)
+        let call = try await requests.imageCall(fields)
+        return try await answer(
+            call, try OutputOptions(fields),
+            try Submission(request, body: body, fields, context), request, context, since: arrival)
+    }
+
+    /// Runs a call and answers in the dialect's words, at once or as events.
+    func answer(
+        _ call: ImageCall, _ output: OutputOptions, _ submission: Submission, _ request: Request,
+        _ context: GatewayContext, since arrival: ContinuousClock.Instant
+    ) async throws -> Response {
+        if output.streams {
+            return try await stream(call, output, submission, request, context)
+        }
+        let base = publicAddress(of: request)
+        let answer = try await request.body.consumeWithCancellationOnInboundClose { _ in
+            try await collect(call, output, submission, context, since: arrival, base: base)
+        }
+        var response = Response.json(answer)
+        // Watching for the client's departure used up the inbound side of the connection.
+        response.headers[.connection] = "close"
+        return response
+    }
+
+    /// A picture of the job store, for an address that outlives what is kept in memory.
+    private func storedFile(_ name: String) async throws -> ImageFileStore.File? {
+        guard name.hasSuffix(".png"),
+            let bytes = try await requests.jobs.file(named: String(name.dropLast(4)))
+        else { return nil }
+        return .init(bytes: bytes, type: ImageFormat.png.mimeType)
+    }
+
+    /// Runs a call to its end.
+    private func collect(
+        _ call: ImageCall, _ output: OutputOptions, _ submission: Submission,
+        _ context: GatewayContext, since arrival: ContinuousClock.Instant, base: String
+    ) async throws -> ImagesAnswer {
+        var begin: ContinuousClock.Instant?
+        let images = try await requests.images(of: call, submission, context) {
+            begin = begin ?? .now
+        }.map { image in
+            answer(
+                image, try call.file(for: image, as: output.format, quality: output.quality),
+                output, base: base)
+        }
+        let now = ContinuousClock.now
+        return ImagesAnswer(
+            created: Int(Date().timeIntervalSince1970),
+            data: images,
+            outputFormat: output.format.rawValue,
+            size: call.request.size.description,
+            model: call.model.id,
+            timings: .init(
+                queued: ((begin ?? now) - arrival) / .seconds(1),
+                total: (now - arrival) / .seconds(1)))
+    }
+
+    /// An image as the answer has it, with its bytes or its URL.
+    private func answer(
+        _ image: GeneratedImage, _ file: [UInt8], _ output: OutputOptions, base: String
+    ) -> ImagesAnswer.Image {
+        var answer = ImagesAnswer.Image(
+            seed: image.seed, steps: image.seconds.steps.count, pixelSHA256: image.pixelDigest,
+            promptTruncated: image.promptTruncated ? true : nil,
+            timings: .init(image.seconds), loras: image.loras.isEmpty ? nil : image.loras)
+        switch output.delivery {
+        case .base64:
+            answer.b64JSON = Data(file).base64EncodedString()
+        case .url:
+            let name = SHA256.hexadecimal(file) + "." + output.format.rawValue
+            files.store(.init(bytes: file, type: output.format.mimeType), name: name)
+            answer.url = base + "/v1/images/files/" + name
+        }
+        return answer
+    }
+
+    /// The address under which the client reached this service.
+    private func publicAddress(of request: Request) -> String {
+        let scheme = request.headers[.xForwardedProto] == "https" ? "https" : "http"
+        let authority = request.head.authority.flatMap { HostName($0) == nil ? nil : $0 }
+        return scheme + "://" + (authority ?? "127.0.0.1:\(port)")
+    }
+
+    // MARK: Streaming
+
+    /// Answers with the dialect's events: partial pictures when asked for, then each picture.
+    private func stream(
+        _ call: ImageCall, _ output: OutputOptions, _ submission: Submission, _ request: Request,
+        _ context: GatewayContext
+    ) async throws -> Response {
+        let partials = PartialImages(
+            count: output.partialImages, steps: call.request.steps)
+        return try await EventStream.response(
+            to: request,
+            events: try await requests.events(of: call, submission, context),
+            previews: .picked { partials.picks(image: $0, step: $1) },
+            keepAlive: keepAlive,
+            translate: { event in
+                let kind = call.request.source == nil ? "image_generation" : "image_edit"
+                var frame = ImageEvent(
+                    type: kind + ".completed", b64JSON: "",
+                    createdAt: Int(Date().timeIntervalSince1970),
+                    size: call.request.size.description,
+                    outputFormat: output.format.rawValue, index: 0)
+                switch event {
+                case .preview(let index, let step, let image):
+                    frame.type = kind + ".partial_image"
+                    frame.partialImageIndex = partials.index(image: index, step: step)
+                    frame.index = index
+                    // Clients lay partial pictures over each other: all have the final size.
+                    let size = call.request.size
+                    let file = try PictureFile.encode(
+                        image.resized(width: size.width, height: size.height),
+                        as: output.format, quality: output.quality)
+                    frame.b64JSON = Data(file).base64EncodedString()
+                case .image(let image):
+                    let file = try call.file(
+                        for: image, as: output.format, quality: output.quality)
+                    frame.b64JSON = Data(file).base64EncodedString()
+                    frame.index = image.index
+                    frame.seed = image.seed
+                    frame.steps = image.seconds.steps.count
+                    frame.model = call.model.id
+                    frame.pixelSHA256 = image.pixelDigest
+                    frame.timings = .init(image.seconds)
+                    frame.loras = image.loras.isEmpty ? nil : image.loras
+                case .queued, .started, .step:
+                    return nil
+                }
+                return EventStream.frame(frame.type, frame)
+            },
+            fail: { error in
+                let known = ErrorMiddleware.describe(
+                    error, retryAfter: requests.retryAfter, context: context)
+                return EventStream.frame("error", ErrorEvent(error: known.body.error))
+            })
+    }
+}

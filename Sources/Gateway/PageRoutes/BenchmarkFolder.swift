@@ -1,0 +1,66 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+
+/// Result folders of `imgbench`, one for each run; nothing else in them is served.
+struct BenchmarkFolder: Sendable {
+    /// What is served of a run, with its type.
+    static let files = [
+        "summary.json": "application/json; charset=utf-8",
+        "table.md": "text/markdown; charset=utf-8",
+        "report.html": "text/html; charset=utf-8",
+    ]
+    private static let maximumBytes = 64 << 20
+    private static let maximumRuns = 500
+
+    let url: URL
+
+    /// A run and the files that are there.
+    struct Run: Encodable {
+        var name: String
+        var files: [String]
+    }
+
+    /// All runs; their names begin with the time, so the newest come first.
+    var runs: [Run] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
+        return names.filter(Self.isName).sorted(by: >).prefix(Self.maximumRuns).compactMap { name in
+            let files = Self.files.keys.sorted().filter { path(of: $0, in: name) != nil }
+            return files.isEmpty ? nil : Run(name: name, files: files)
+        }
+    }
+
+    /// The bytes of a file, or `nil` where there is none that may be served.
+    func read(_ file: String, of run: String) -> [UInt8]? {
+        guard let path = path(of: file, in: run),
+            let data = try? Data(contentsOf: URL(filePath: path))
+        else { return nil }
+        return [UInt8](data)
+    }
+
+    /// An ordinary file in an ordinary folder: links could lead anywhere.
+    private func path(of file: String, in run: String) -> String? {
+        guard Self.isName(run), Self.files[file] != nil else { return nil }
+        let folder = url.appending(path: run)
+        let path = folder.appending(path: file).path
+        let manager = FileManager.default
+        guard
+            let outer = try? manager.attributesOfItem(atPath: folder.path),
+            outer[.type] as? FileAttributeType == .typeDirectory,
+            let inner = try? manager.attributesOfItem(atPath: path),
+            inner[.type] as? FileAttributeType == .typeRegular,
+            let size = inner[.size] as? NSNumber, size.intValue <= Self.maximumBytes
+        else { return nil }
+        return path
+    }
+
+    /// One component of a path, and not a hidden one.
+    private static func isName(_ text: String) -> Bool {
+        let marks = Set("._-".unicodeScalars)
+        return !text.isEmpty && text.utf8.count <= 200 && !text.hasPrefix(".")
+            && text.unicodeScalars.allSatisfy {
+                $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0))
+                    || marks.contains($0)
+            }
+    }
+}

@@ -1,0 +1,88 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Hummingbird
+import Parameters
+import Service
+
+/// What a request would take.
+private struct EstimateAnswer: Encodable {
+    /// Seconds of work; unknown before the model's first picture.
+    var seconds: Double?
+    /// Seconds of work on requests that came before.
+    var queueSeconds: Double?
+    /// Requests that came before and are not done.
+    var ahead: Int
+    /// Bytes of activations.
+    var memoryBytes: Int?
+    /// Bytes of the model's weights.
+    var modelBytes: Int?
+    /// Bytes that the machine has free.
+    var availableBytes: Int?
+    var promptTokens: Int?
+    var negativeTokens: Int?
+    var tokenLimit: Int?
+
+    private enum CodingKeys: String, CodingKey {
+        case seconds, ahead
+        case queueSeconds = "queue_seconds"
+        case memoryBytes = "memory_bytes"
+        case modelBytes = "model_bytes"
+        case availableBytes = "available_bytes"
+        case promptTokens = "prompt_tokens"
+        case negativeTokens = "negative_tokens"
+        case tokenLimit = "token_limit"
+    }
+}
+
+extension PageController {
+    /// Stored jobs that are looked at once for each model after a start.
+    private static let storedJobs = 30
+
+    /// `POST /api/estimate`: time and memory of a job with the given fields, of which `prompt` may be empty.
+    @Sendable
+    func estimate(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        var request = request
+        let body = try await request.readBody(upTo: requests.limits.bodyBytes)
+        let fields = try RequestFields(json: body)
+        let call = try await requests.imageCall(fields)
+        let share = try fields.number("strength") ?? 1
+        guard share > 0, share <= 1 else {
+            throw APIError.invalid(
+                "strength", "strength must be above 0 and at most 1, got \(share).")
+        }
+        try await learn(call.model.id)
+        func seconds(share: Double) -> Double? {
+            requests.generator.times.seconds(for: call.request, model: call.model.id, share: share)
+        }
+        // What others are has another size; a step of theirs counts as one of these.
+        let others = await requests.jobs.unfinished.map(\.progress)
+        let perStep = seconds(share: 1).map {
+            $0 / Double(call.request.steps * call.request.count)
+        }
+        let left = others.map { other in
+            other.secondsLeft ?? perStep.map { $0 * Double(other.steps - other.stepsDone) }
+        }
+        let forecast = try await requests.generator.forecast(of: call.request, model: call.model.id)
+        return .json(
+            EstimateAnswer(
+                seconds: seconds(share: share),
+                queueSeconds: left.contains(nil) ? nil : left.compactMap(\.self).reduce(0, +),
+                ahead: others.count,
+                memoryBytes: forecast?.activationBytes, modelBytes: forecast?.weightBytes,
+                availableBytes: requests.generator.availableBytes,
+                promptTokens: forecast?.promptTokens, negativeTokens: forecast?.negativeTokens,
+                tokenLimit: forecast?.tokenLimit))
+    }
+
+    /// Learns from stored jobs if this process has not finished an image of the model yet.
+    private func learn(_ model: String) async throws {
+        guard requests.generator.times.isEmpty(model: model) else { return }
+        let query = JobQuery(states: [.succeeded], limit: Self.storedJobs)
+        for job in try await requests.jobs.jobs(query).reversed() where job.model == model {
+            for picture in job.pictures {
+                requests.generator.times.note(picture.seconds, job.request, model: model)
+            }
+        }
+    }
+}

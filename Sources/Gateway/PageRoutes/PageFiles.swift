@@ -1,0 +1,70 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Basics
+import CPage
+import Engine
+import HTTPTypes
+import Hummingbird
+
+/// A file of the page, embedded in the program.
+struct PageFile: Sendable {
+    let bytes: [UInt8]
+    let type: String
+    /// Changes with the content.
+    let entityTag: String
+
+    init(_ bytes: [UInt8], type: String) {
+        self.bytes = bytes
+        self.type = type
+        self.entityTag = "\"\(SHA256.hexadecimal(bytes).prefix(16))\""
+    }
+}
+
+/// The page's files by path.
+///
+/// Paths are looked up in this table and nowhere else, so no path can lead out of it.
+enum PageFiles {
+    /// Every file, under the path relative to the page's root.
+    static let all: [String: PageFile] = {
+        var count = 0
+        let files = UnsafeBufferPointer(start: page_files(&count), count: count)
+        return Dictionary(
+            uniqueKeysWithValues: files.map { file in
+                let bytes = UnsafeBufferPointer(start: file.bytes, count: file.length)
+                return (
+                    String(cString: file.path),
+                    PageFile(Array(bytes), type: String(cString: file.type))
+                )
+            })
+    }()
+
+    /// Nothing but the page's own files and the pictures it makes.
+    static let contentSecurityPolicy = [
+        "default-src 'none'", "script-src 'self'", "style-src 'self'",
+        "img-src 'self' data: blob:", "connect-src 'self'", "base-uri 'none'",
+        "form-action 'none'", "frame-ancestors 'none'",
+    ].joined(separator: "; ")
+
+    static let headers: HTTPFields = [
+        .contentSecurityPolicy: contentSecurityPolicy,
+        .referrerPolicy: "no-referrer",
+        .openerPolicy: "same-origin",
+        .resourcePolicy: "same-origin",
+        .permissionsPolicy: "camera=(), geolocation=(), microphone=()",
+        // Kept by the browser, but asked about each time: a new program shows its new page.
+        .cacheControl: "no-cache",
+    ]
+}
+
+extension PageFile {
+    /// The file, or 304 if the client has it already.
+    func response(to request: Request) -> Response {
+        let known = request.headers[values: .ifNoneMatch].joined(separator: ",")
+        var response =
+            known.contains(entityTag)
+            ? Response(status: .notModified) : Response.bytes(bytes, type: type)
+        response.headers.append(contentsOf: PageFiles.headers)
+        response.headers[.eTag] = entityTag
+        return response
+    }
+}

@@ -1,0 +1,30 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Service
+
+extension RequestService {
+    /// Runs a call as a job to its end and returns its images in order; `onStart` is called when work on it
+    /// begins.
+    ///
+    /// - Throws: `GenerationError`, `APIError`, or `CancellationError` when the client leaves or the job is
+    ///   cancelled.
+    func images(
+        of call: ImageCall, _ submission: Submission, _ context: GatewayContext,
+        onStart: () -> Void = {}
+    ) async throws -> [GeneratedImage] {
+        var images: [GeneratedImage] = []
+        for try await event in try await events(of: call, submission, context) {
+            if case .started = event { onStart() }
+            if case .image(let image) = event { images.append(image) }
+        }
+        // A cancelled iteration ends without an error.
+        try Task.checkCancellation()
+        guard images.count == call.request.count else {
+            throw GenerationError(
+                .internalFailure,
+                "The generator ended after \(images.count) of \(call.request.count) pictures.")
+        }
+        return images.sorted { $0.index < $1.index }
+    }
+}

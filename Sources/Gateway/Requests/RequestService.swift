@@ -1,0 +1,69 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Imaging
+import Service
+
+/// Reads requests for images, counts them against the limits of their keys, and runs them as jobs.
+///
+/// Every dialect submits its requests here.
+struct RequestService: Sendable {
+    /// Runs every request.
+    let jobs: any JobQueue
+    /// The models that are loaded, and the estimate of `Retry-After`.
+    let generator: MeteredGenerator
+    /// LoRA files that requests may name.
+    let loras: LoRARegistry
+    /// Limits of request bodies.
+    let limits: RequestLimits
+    /// Whether the service is about to stop.
+    let state: ServiceState
+    let keyUsage = KeyUsage()
+
+    /// The models that are loaded, the default one first.
+    var models: [ModelDescription] {
+        get async { await generator.models }
+    }
+
+    /// The value of `Retry-After` while the queue is full.
+    var retryAfter: Int { generator.retryAfter }
+
+    /// Reads and checks a request for images.
+    ///
+    /// - Throws: `APIError`: what `ImageCall` says, or 503 when the service is about to stop.
+    func imageCall(
+        _ fields: RequestFields, source: RGBImage? = nil, mask: RGBImage? = nil
+    ) async throws -> ImageCall {
+        let retryAfter = generator.retryAfter
+        guard !state.isDraining else { throw APIError.draining(retryAfter: retryAfter) }
+        return try ImageCall(
+            fields, source: source, mask: mask, models: await generator.models,
+            loras: loras, retryAfter: retryAfter)
+    }
+
+    /// Accepts a request as a job that runs whether or not the client waits for it.
+    ///
+    /// - Throws: what `count` throws, `GenerationError`, or `JobStoreError`.
+    func submit(
+        _ call: ImageCall, _ submission: Submission, _ context: GatewayContext
+    ) async throws -> Job {
+        var submission = submission
+        submission.isDetached = true
+        return try await jobs.submit(
+            call.request, model: call.model.id, submission,
+            onEnd: try await count(call.request, context))
+    }
+
+    /// Runs a request as a job that is cancelled when the iteration ends early; the request's log line has
+    /// the times of the job.
+    ///
+    /// - Throws: what `count` throws.
+    func events(
+        of call: ImageCall, _ submission: Submission, _ context: GatewayContext
+    ) async throws(APIError) -> AsyncThrowingStream<JobEvent, any Error> {
+        jobs.events(
+            for: call.request, model: call.model.id, submission,
+            report: context.record?.begin(call.logEntry),
+            onEnd: try await count(call.request, context))
+    }
+}

@@ -1,0 +1,25 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Hummingbird
+import Logging
+import NIOCore
+import Service
+
+/// The state of one request that middleware and routes share.
+struct GatewayContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    /// The connection of the request.
+    let channel: any Channel
+    /// What the access log and the metrics will say about the request; set by the outermost middleware.
+    var record: HTTPRequestRecord?
+    /// The key of the request, if the service has keys.
+    var key: APIKey?
+
+    /// Name of the request in the answer's `x-request-id` and on every log line.
+    var requestID: String { record?.requestID ?? "" }
+
+    init(source: Source) {
+        self.coreContext = .init(source: source)
+        self.channel = source.channel
+    }
+}

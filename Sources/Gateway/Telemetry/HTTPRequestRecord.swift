@@ -1,0 +1,156 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Logging
+import Parameters
+import Service
+import Synchronization
+import Telemetry
+
+/// What is known about one request, told once when its last byte was sent or its client left.
+final class HTTPRequestRecord: Sendable {
+    private struct State {
+        var status = 0
+        var bytes = 0
+        var code: String?
+        var route = "none"
+        var generation: AccessLogEntry.Generation?
+        var job: JobReport?
+        var isFinished = false
+    }
+
+    let requestID: String
+    let trace: TraceContext?
+    private let method: String
+    private let path: String
+    private let remoteAddress: String?
+    private let referer: String?
+    private let userAgent: String?
+    private let start: ContinuousClock.Instant
+    private let log: HTTPRequestLog
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - request: what was asked.
+    ///   - remoteAddress: who asked.
+    ///   - start: when its first byte was read.
+    ///   - log: where it will be told.
+    init(
+        _ request: Request, remoteAddress: String?, start: ContinuousClock.Instant,
+        log: HTTPRequestLog
+    ) {
+        requestID = request.headers[.xRequestID].flatMap(RequestID.accepted) ?? RequestID.make()
+        trace = TraceContext(
+            traceparent: request.headers[.traceparent],
+            tracestate: request.headers[.tracestate])
+        method = request.method.rawValue
+        path = request.uri.path
+        self.remoteAddress = remoteAddress
+        referer = request.headers[.referer].map(Self.withoutQuery)
+        userAgent = request.headers[.userAgent]
+        self.start = start
+        self.log = log
+        log.metrics.begin(path: path)
+    }
+
+    deinit { finish(clientLeft: true) }
+
+    /// Addresses of pages may carry what their users typed.
+    private static func withoutQuery(_ address: String) -> String {
+        String(address.prefix { $0 != "?" && $0 != "#" })
+    }
+
+    /// Notes the answer's status and the route that gave it.
+    func setStatus(_ status: Int, route: String?) {
+        state.withLock { state in
+            state.status = status
+            state.route = route.flatMap { $0 == "NotFound" ? nil : $0 } ?? "none"
+        }
+    }
+
+    /// Notes bytes of the body.
+    func add(bytes: Int) {
+        state.withLock { $0.bytes += bytes }
+    }
+
+    /// Notes the code of an error.
+    func setCode(_ code: String?) {
+        state.withLock { $0.code = code ?? "error" }
+    }
+
+    /// Records the images that are requested.
+    ///
+    /// - Returns: a report to be filled with the times of the job.
+    func begin(_ generation: AccessLogEntry.Generation) -> JobReport {
+        let report = JobReport()
+        state.withLock { state in
+            state.generation = generation
+            state.job = report
+        }
+        return report
+    }
+
+    /// Counts the request and writes its lines, once.
+    ///
+    /// - Parameter clientLeft: whether the answer could not be delivered.
+    func finish(clientLeft: Bool = false) {
+        let now = ContinuousClock.now
+        let taken = state.withLock { state -> State? in
+            defer { state.isFinished = true }
+            return state.isFinished ? nil : state
+        }
+        guard var end = taken else { return }
+        if clientLeft {
+            // As nginx tells it: 499 where the client did not wait for a status.
+            if end.status == 0 { end.status = 499 }
+            end.code = APIError.cancelled.code
+        }
+        if var generation = end.generation, let moments = end.job?.moments {
+            // A client may leave before the engine is done.
+            let last = moments.ended ?? now
+            generation.engineSeconds = moments.submitted.map { (last - $0) / .seconds(1) }
+            generation.queueSeconds = moments.submitted.map {
+                ((moments.started ?? last) - $0) / .seconds(1)
+            }
+            generation.runSeconds = moments.started.map { (last - $0) / .seconds(1) }
+            end.generation = generation
+        }
+        let entry = AccessLogEntry(
+            time: Date().timeIntervalSince1970, remoteAddress: remoteAddress, method: method,
+            path: path, status: end.status, bytes: end.bytes, referer: referer,
+            userAgent: userAgent, requestSeconds: (now - start) / .seconds(1),
+            requestID: requestID, code: end.code ?? "ok", traceID: trace?.traceID,
+            generation: end.generation)
+        log.write(entry, route: end.route)
+    }
+}
+
+/// Where requests are told: the metrics, the access log, and the program's own log.
+struct HTTPRequestLog: Sendable {
+    let metrics: HTTPMetrics
+    let accessLog: AccessLog?
+    let logger: Logger
+
+    func write(_ entry: AccessLogEntry, route: String) {
+        accessLog?.write(entry)
+        var metadata: Logger.Metadata = [
+            "request.id": .string(entry.requestID),
+            "http.method": .string(entry.method),
+            "http.path": .string(entry.path),
+            "http.status": .stringConvertible(entry.status),
+            "http.bytes": .stringConvertible(entry.bytes),
+            "http.code": .string(entry.code),
+            "request.seconds": .stringConvertible((entry.requestSeconds * 1000).rounded() / 1000),
+        ]
+        if let trace = entry.traceID { metadata["trace.id"] = .string(trace) }
+        // Where there is an access log, one line a request is enough.
+        logger.log(level: accessLog == nil ? .info : .debug, "request", metadata: metadata)
+        // Counted last: whoever sees the count finds the line.
+        metrics.end(
+            path: entry.path, route: route, method: entry.method, status: entry.status,
+            code: entry.code, model: entry.generation?.model ?? "", seconds: entry.requestSeconds)
+    }
+}

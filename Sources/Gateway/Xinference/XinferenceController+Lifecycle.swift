@@ -1,0 +1,230 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import HTTPTypes
+import Hummingbird
+import ModelFiles
+import Service
+import Synchronization
+
+// POST   /v1/models?wait_ready=   launches a model; where there are keys, with the scope admin
+// DELETE /v1/models/{uid}          terminates it, with the scope admin
+// POST   /v1/models/{uid}/cancel   the same while it loads
+// GET    /v1/models/{uid}/progress, /v1/models/{uid}/replicas
+// POST   /v1/models/{uid}/replicas            more workers, with the scope admin: {"replica": 1}
+// DELETE /v1/models/{uid}/replicas/{number}   one worker less, with the scope admin
+// GET    /v1/model_registrations/{type}, /v1/model_registrations/{type}/{name}: models with files here
+// GET    /v1/engines/{type}/{name}
+
+/// How far a launch is.
+struct LaunchProgress: Encodable {
+    struct Replica: Encodable {
+        var name: String
+        var progress: Double
+        var status: String
+    }
+
+    var progress = 0.0
+    /// `pending`, `loading`, `ready` or `failed`.
+    var stage = "pending"
+    var error: String?
+    var downloadFiles: [String] = []
+    var replicas: [Replica] = []
+
+    private enum CodingKeys: String, CodingKey {
+        case progress, stage, error, replicas
+        case downloadFiles = "download_files"
+    }
+}
+
+/// Why the last launches failed that nobody waited for.
+final class FailedLaunches: Sendable {
+    private let reasons = Mutex<[String: String]>([:])
+
+    subscript(id: String) -> String? {
+        get { reasons.withLock { $0[id] } }
+        set {
+            reasons.withLock { reasons in
+                // Names come from clients.
+                if newValue != nil, reasons.count >= 100 { reasons = [:] }
+                reasons[id] = newValue
+            }
+        }
+    }
+}
+
+extension XinferenceController {
+    /// The routes in the comment above that do not begin with `/v1/models`.
+    func addLifecycleRoutes(to table: inout RouteTable) {
+        table.add("/v1/model_registrations/:type", [.get: registrations])
+        table.add("/v1/model_registrations/:type/:name", [.get: registration])
+        table.add("/v1/engines/:type/:name", [.get: engines])
+    }
+
+    // MARK: - Launching
+
+    @Sendable
+    func launchModel(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        try context.requireAdmin()
+        var request = request
+        let fields = try RequestFields(
+            json: try await request.readBody(upTo: configuration.maximumBodyBytes))
+        // A client that launches what runs already wants to use it.
+        func isThere(_ id: String) async -> Bool {
+            await generator.models.contains { $0.id == id }
+        }
+        if try fields.string("model_uid", "model_path") == nil,
+            let name = try fields.string("model_name"), await isThere(name)
+        {
+            return .json(["model_uid": name])
+        }
+        let wanted = try LaunchFields(fields, defaults: configuration.launch)
+        let id = try wanted.uid ?? ModelDirectory(url: wanted.launch.folder).manifest.id
+        if wanted.uid == nil, await isThere(id) { return .json(["model_uid": id]) }
+        guard let pool else {
+            throw APIError(
+                .badRequest, code: "models_are_fixed",
+                "The models of this service are chosen when it starts.")
+        }
+        failedLaunches[id] = nil
+        if request.uri.queryParameters["wait_ready"]?.lowercased() == "false" {
+            Task {
+                do {
+                    try await launch(wanted.launch, on: pool)
+                } catch {
+                    failedLaunches[id] = "\(error)"
+                }
+            }
+        } else {
+            try await launch(wanted.launch, on: pool)
+        }
+        return .json(["model_uid": id])
+    }
+
+    func terminateModel(
+        _ id: String, _ context: GatewayContext, onlyLoading: Bool = false
+    ) async throws -> Response {
+        try context.requireAdmin()
+        let (pool, isLoaded) = try await launched(id)
+        if !onlyLoading || !isLoaded {
+            try await pool.terminate(id)
+            await offerLoRAs(of: pool)
+        }
+        return .json(JSONValue.null)
+    }
+
+    private func launch(_ launch: ModelLaunch, on pool: WorkerPool) async throws {
+        try await pool.launch(launch)
+        await offerLoRAs(of: pool)
+    }
+
+    /// Files that come with the models that run now may be named.
+    private func offerLoRAs(of pool: WorkerPool) async {
+        configuration.loras.offer(models: await pool.launched.map(\.folder))
+    }
+
+    // MARK: - Replicas
+
+    /// Starts more workers of a model.
+    func addReplicas(
+        to id: String, _ request: Request, _ context: GatewayContext
+    ) async throws -> Response {
+        try context.requireAdmin()
+        var request = request
+        let body = try await request.readBody(upTo: configuration.maximumBodyBytes)
+        let count = body.isEmpty ? 1 : try RequestFields(json: body).integer("replica") ?? 1
+        guard (1...64).contains(count) else {
+            throw APIError.invalid("replica", "replica must be between 1 and 64, got \(count).")
+        }
+        let (pool, _) = try await launched(id)
+        try await pool.addReplicas(Int(count), to: id)
+        return .json(try await replicas(of: id))
+    }
+
+    /// Ends one worker of a model; what it draws is finished first.
+    func removeReplica(
+        _ text: String, of id: String, _ context: GatewayContext
+    ) async throws -> Response {
+        try context.requireAdmin()
+        guard let number = Int(text) else {
+            throw APIError(
+                .notFound, code: "replica_not_found",
+                "A replica is named by its number, got \(JSONValue.string(text).summary).")
+        }
+        let left = try await launched(id).pool.removeReplica(number, of: id)
+        return .json(["remaining_replicas": left])
+    }
+
+    /// The pool that has a model, and whether it is loaded.
+    private func launched(_ id: String) async throws -> (pool: WorkerPool, isLoaded: Bool) {
+        guard let pool, let model = await pool.launched.first(where: { $0.id == id }) else {
+            throw APIError.noSuchModel(id, known: await generator.models.map(\.id))
+        }
+        return (pool, model.isLoaded)
+    }
+
+    // MARK: - Reports
+
+    func launchProgress(_ id: String) async -> LaunchProgress {
+        var answer = LaunchProgress()
+        guard let report = await pool?.report().first(where: { $0.id == id }) else {
+            if let reason = failedLaunches[id] { (answer.stage, answer.error) = ("failed", reason) }
+            return answer
+        }
+        answer.replicas = report.replicas.map {
+            .init(
+                name: $0.name, progress: $0.status?.loaded ?? 0,
+                status: $0.status?.state.rawValue ?? "starting")
+        }
+        let shares = answer.replicas.map(\.progress)
+        answer.progress = shares.reduce(0, +) / Double(max(1, shares.count))
+        answer.stage = report.model == nil ? "loading" : "ready"
+        return answer
+    }
+
+    func replicas(of id: String) async throws(APIError) -> [LaunchProgress.Replica] {
+        let replicas = await launchProgress(id).replicas
+        guard !replicas.isEmpty else {
+            throw APIError.noSuchModel(id, known: await generator.models.map(\.id))
+        }
+        return replicas
+    }
+
+    // MARK: - Catalog
+
+    private struct Registration: Encodable {
+        var model_name: String
+        var is_builtin = true
+        var model_type = "image"
+        var model_family = "stable_diffusion"
+        var model_ability = ["text2image", "image2image"]
+    }
+
+    /// The names of models whose files are here.
+    private func catalog(_ context: GatewayContext) throws -> [String] {
+        guard try context.parameters.require("type") == "image" else { return [] }
+        return configuration.locator.all().map(\.lastPathComponent)
+    }
+
+    private func named(_ context: GatewayContext) throws -> String {
+        let (name, known) = (try context.parameters.require("name"), try catalog(context))
+        guard known.contains(name) else { throw APIError.noSuchModel(name, known: known) }
+        return name
+    }
+
+    @Sendable
+    private func registrations(_: Request, _ context: GatewayContext) async throws -> Response {
+        .json(try catalog(context).map { Registration(model_name: $0) })
+    }
+
+    @Sendable
+    private func registration(_: Request, _ context: GatewayContext) async throws -> Response {
+        .json(Registration(model_name: try named(context)))
+    }
+
+    @Sendable
+    private func engines(_: Request, _ context: GatewayContext) async throws -> Response {
+        .json(["inkstone": [["model_name": try named(context), "model_format": "diffusers"]]])
+    }
+}

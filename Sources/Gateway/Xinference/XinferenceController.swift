@@ -1,0 +1,131 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Service
+
+// What Xinference's clients call beside the image routes, which they share with OpenAI's, and beside
+// models (see the other files of this folder).
+//
+// GET  /v1/cluster/auth                      whether a key is needed
+// GET  /v1/requests/{id}/progress            how far the call of that request_id is
+// POST /v1/models/{uid}/requests/{id}/abort  stops it
+// GET  /status, /v1/address, /v1/cluster/info, /v1/cluster/version, /v1/cluster/devices
+
+/// How far a call is.
+private struct ProgressAnswer: Encodable {
+    var progress: Double
+    var elapsedSeconds: Double
+    var etaSeconds: Double?
+
+    private enum CodingKeys: String, CodingKey {
+        case progress
+        case elapsedSeconds = "elapsed_seconds"
+        case etaSeconds = "eta_seconds"
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(progress, forKey: .progress)
+        try fields.encode(elapsedSeconds, forKey: .elapsedSeconds)
+        // Present even when unknown.
+        try fields.encode(etaSeconds, forKey: .etaSeconds)
+    }
+}
+
+/// A row of the cluster.
+private struct NodeRow: Encodable {
+    var nodeType: String
+    var ipAddress: String
+    var gpuCount = 0
+    var gpuMemory = "0MiB"
+
+    private enum CodingKeys: String, CodingKey {
+        case nodeType = "node_type"
+        case ipAddress = "ip_address"
+        case gpuCount = "gpu_count"
+        case gpuMemory = "gpu_vram_total"
+    }
+}
+
+/// The routes of Xinference beside those of images, and `/v1/models` for the clients of OpenAI too.
+struct XinferenceController: Controller {
+    let jobs: any JobQueue
+    let generator: MeteredGenerator
+    /// Workers of this machine; without them the models are fixed.
+    let pool: WorkerPool?
+    let state: ServiceState
+    let keys: KeyStore?
+    let configuration: GatewayConfiguration
+    /// Errors of launches that no client waited for.
+    let failedLaunches = FailedLaunches()
+
+    /// The routes in the comments of this folder.
+    func addRoutes(to table: inout RouteTable) {
+        addModelRoutes(to: &table)
+        addLifecycleRoutes(to: &table)
+        table.add(
+            "/v1/cluster/auth", [.get: { _, _ in .json(["auth": keys?.isEmpty == false]) }])
+        table.add("/v1/requests/:id/progress", [.get: requestProgress])
+        table.add("/status", [.get: status])
+        table.add("/v1/address", [.get: { _, _ in .json(address) }])
+        table.add("/v1/cluster/info", [.get: { _, _ in .json(nodes) }])
+        let version = configuration.version
+        table.add(
+            "/v1/cluster/version",
+            [.get: { _, _ in .json(["version": version, "full-revisionid": version]) }])
+        table.add("/v1/cluster/devices", [.get: { _, _ in .json(0) }])
+        table.add("/v1/supervisor", [.get: { _, _ in .json(["supervisor_ip": address]) }])
+    }
+
+    /// Host and port of the service.
+    var address: String { "\(configuration.host):\(configuration.port)" }
+
+    private var nodes: [NodeRow] {
+        ["Supervisor", "Worker"].map { NodeRow(nodeType: $0, ipAddress: configuration.host) }
+    }
+
+    @Sendable
+    private func status(_: Request, _: GatewayContext) async -> Response {
+        struct Status: Encodable {
+            var uptime: Int
+            var workers: [String: [String: String]]
+        }
+        var workers: [String: [String: String]] = [:]
+        for worker in await pool?.report().flatMap(\.replicas) ?? [] {
+            workers[worker.address ?? worker.name] = [
+                "status": worker.status?.state.rawValue ?? "starting"
+            ]
+        }
+        return .json(Status(uptime: Int(state.uptime / .seconds(1)), workers: workers))
+    }
+
+    @Sendable
+    private func requestProgress(
+        _ request: Request, _ context: GatewayContext
+    ) async throws -> Response {
+        let id = try context.parameters.require("id")
+        guard let (job, progress) = try await jobs.job(id), context.maySee(job) else {
+            throw APIError(
+                .badRequest, code: "request_not_found",
+                "There is no request with the id \(JSONValue.string(id).summary).")
+        }
+        let end = job.finished ?? Date()
+        return .json(
+            ProgressAnswer(
+                progress: job.state.isFinal ? 1 : progress?.share ?? 0,
+                elapsedSeconds: max(0, end.timeIntervalSince(job.started ?? job.created)),
+                etaSeconds: job.state.isFinal ? 0 : progress?.secondsLeft))
+    }
+
+    /// Stops a call; a second time, or for an unknown one, there is nothing to do.
+    func abort(_ id: String, _ context: GatewayContext) async throws -> Response {
+        var wasRunning = false
+        if let (job, _) = try await jobs.job(id), context.maySee(job) {
+            wasRunning = await jobs.cancel(job.id)
+        }
+        return .json(["msg": wasRunning ? "DONE" : "NO_OP"])
+    }
+}
