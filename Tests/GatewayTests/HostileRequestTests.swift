@@ -11,20 +11,6 @@ import Testing
 /// against a server of its own.
 @Suite("Hostile requests", .timeLimit(.minutes(1)))
 struct HostileRequestTests {
-    /// The same numbers in every run.
-    private struct SeededGenerator: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            // SplitMix64.
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-    }
-
     private static let paths = [
         "/v1/images/generations", "/api/estimate", "/api/jobs", "/sdapi/v1/txt2img",
         "/sdapi/v1/img2img", "/sdapi/v1/options", "/sdapi/v1/png-info", "/v1/models",

@@ -22,7 +22,9 @@ struct JobEventTests {
             ).object()
             let id = try #require(job["id"] as? String)
             let answer = try await rawExchange(
-                port: port, "GET /api/jobs/\(id)/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                port: port,
+                ByteBuffer(
+                    string: "GET /api/jobs/\(id)/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
             ) { text in
                 if text.contains("event: preview") { generator.resume() }
             }

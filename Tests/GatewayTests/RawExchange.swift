@@ -5,16 +5,16 @@ import NIOPosix
 
 /// Sends bytes to a port of this machine and reads until the other side closes.
 func rawExchange(port: Int, _ request: String) async throws -> String {
-    try await rawExchange(port: port, request) { _ in }
+    try await rawExchange(port: port, ByteBuffer(string: request)) { _ in }
 }
 
 /// Sends bytes and reads until the other side closes; `onRead` gets everything read so far after each read.
 func rawExchange(
-    port: Int, _ request: String, onRead: (String) -> Void
+    port: Int, _ request: ByteBuffer, onRead: (String) -> Void
 ) async throws -> String {
     let channel = try await connect(port: port)
     return try await channel.executeThenClose { inbound, outbound in
-        try await outbound.write(ByteBuffer(string: request))
+        try await outbound.write(request)
         var answer = ""
         for try await part in inbound {
             answer += String(buffer: part)

@@ -2,67 +2,81 @@
 
 import HTTPTypes
 
-/// A body of `multipart/form-data`, cut into its parts.
+/// A body of `multipart/form-data`, divided into its parts.
+///
+/// The time is linear in the length of the body, and every input is either a form or an error.
 ///
 /// - Source: RFC 7578, RFC 2046 section 5.1.
 package struct MultipartForm {
     /// One field or file.
-    struct Part {
+    package struct Part {
         /// The field's name.
-        var name: String
-        /// The file's name, where the part is a file.
-        var fileName: String?
+        package var name: String
+        /// The file's name, if the part is a file.
+        package var fileName: String?
         /// The content.
-        var bytes: ArraySlice<UInt8>
+        package var bytes: ArraySlice<UInt8>
     }
 
-    /// Parts of one body; more are refused.
-    static let maximumParts = 200
+    /// Parts of one body; a body with more is refused.
+    package static let maximumParts = 200
+    /// Bytes of the header of one part; a larger one is refused.
+    package static let maximumHeaderBytes = 16 << 10
 
-    /// In the order of the body.
-    let parts: [Part]
+    /// The parts that have a name, in the order of the body.
+    package let parts: [Part]
 
     /// The boundary of a content type, or `nil` for another type.
     package static func boundary(of contentType: String) -> String? {
-        let pieces = contentType.split(separator: ";").map { $0.trimming(" \t") }
-        guard pieces.first?.lowercased() == "multipart/form-data" else { return nil }
-        for piece in pieces.dropFirst() where piece.lowercased().hasPrefix("boundary=") {
-            let value = piece.dropFirst("boundary=".count).trimming("\"")
-            return (1...70).contains(value.utf8.count) ? value : nil
+        let type = HeaderParameters(contentType)
+        guard type.value == "multipart/form-data", let boundary = type["boundary"] else {
+            return nil
         }
-        return nil
+        return (1...70).contains(boundary.utf8.count) ? boundary : nil
     }
 
-    /// - Throws: `APIError` 400 when the body is not what its boundary says.
+    /// Divides a body.
+    ///
+    /// Text before the first delimiter and after the last one is ignored.
+    ///
+    /// - Throws: `APIError` 400 when the body is not a complete form with this boundary, or is above the
+    ///   limits.
     package init(_ body: [UInt8], boundary: String) throws {
-        let broken = APIError(
-            .badRequest, code: "invalid_form",
-            "The body must be a complete multipart/form-data form with the boundary of its"
-                + " Content-Type.")
-        let delimiter = Array("--\(boundary)".utf8)
-        guard var position = Self.find(delimiter, in: body, from: 0) else { throw broken }
-        position += delimiter.count
+        let scanner = MultipartScanner(body: body, boundary: boundary)
+        guard var delimiter = scanner.firstDelimiter else { throw Self.incomplete }
         var parts: [Part] = []
-        // After a delimiter comes the end of the line, or two dashes at the end of the form.
-        while true {
-            guard position + 2 <= body.count else { throw broken }
-            if body[position] == UInt8(ascii: "-"), body[position + 1] == UInt8(ascii: "-") {
-                break
+        var count = 0
+        while !delimiter.isLast {
+            count += 1
+            guard count <= Self.maximumParts else {
+                throw Self.invalid("A form must have at most \(Self.maximumParts) parts.")
             }
-            guard body[position] == 13, body[position + 1] == 10 else { throw broken }
-            position += 2
-            guard let headEnd = Self.find([13, 10, 13, 10], in: body, from: max(0, position - 2)),
-                let end = Self.find([13, 10] + delimiter, in: body, from: headEnd + 2),
-                parts.count < Self.maximumParts
-            else { throw broken }
-            let head = String(decoding: body[min(position, headEnd)..<headEnd], as: UTF8.self)
-            if let part = Self.part(head, body[min(headEnd + 4, end)..<end]) { parts.append(part) }
-            position = end + 2 + delimiter.count
+            let start = delimiter.end
+            guard let header = scanner.header(from: start, limit: Self.maximumHeaderBytes) else {
+                guard body.count - start <= Self.maximumHeaderBytes else {
+                    throw Self.invalid(
+                        "The header of each part of a form must have at most"
+                            + " \(Self.maximumHeaderBytes) bytes and end with an empty line.")
+                }
+                throw Self.incomplete
+            }
+            guard let next = scanner.delimiter(from: header.end - 2) else { throw Self.incomplete }
+            let content = body[min(header.end, next.start)..<next.start]
+            if let part = Self.part(header.text, content) { parts.append(part) }
+            delimiter = next
         }
         self.parts = parts
     }
 
-    /// The files of the first of some names that has any.
+    private static let incomplete = invalid(
+        "The body must be a complete multipart/form-data form with the boundary of its"
+            + " Content-Type.")
+
+    private static func invalid(_ message: String) -> APIError {
+        APIError(.badRequest, code: "invalid_form", message)
+    }
+
+    /// The files under the first of some names that has any.
     package func files(_ names: String...) -> [ArraySlice<UInt8>] {
         for name in names {
             let found = parts.filter { $0.name == name && $0.fileName != nil }.map(\.bytes)
@@ -71,7 +85,7 @@ package struct MultipartForm {
         return []
     }
 
-    /// The fields that are no files; of equal names the last.
+    /// The fields that are not files; of equal names the last.
     package var fields: [String: String] {
         var fields: [String: String] = [:]
         for part in parts where part.fileName == nil {
@@ -80,42 +94,103 @@ package struct MultipartForm {
         return fields
     }
 
-    private static func part(_ head: String, _ bytes: ArraySlice<UInt8>) -> Part? {
-        for line in head.split(separator: "\r\n") {
+    /// A part with the name in its header; `nil` without one.
+    private static func part(_ header: String, _ bytes: ArraySlice<UInt8>) -> Part? {
+        for line in header.split(separator: "\r\n") {
             guard let colon = line.firstIndex(of: ":"),
                 line[..<colon].lowercased() == "content-disposition"
             else { continue }
-            guard let name = parameter("name", in: line) else { return nil }
-            return Part(name: name, fileName: parameter("filename", in: line), bytes: bytes)
+            let disposition = HeaderParameters(line[line.index(after: colon)...])
+            // Browsers write quotes as %22.
+            guard let name = disposition["name"]?.replacing("%22", with: "\"") else { return nil }
+            return Part(
+                name: name,
+                fileName: disposition["filename"]?.replacing("%22", with: "\""), bytes: bytes)
+        }
+        return nil
+    }
+}
+
+/// Finds delimiters and headers in a body.
+private struct MultipartScanner {
+    /// A line `--boundary` or `--boundary--`.
+    struct Delimiter {
+        /// Index of the line break before it, which belongs to it.
+        var start: Int
+        /// Index behind its line.
+        var end: Int
+        /// Whether the form ends here.
+        var isLast: Bool
+    }
+
+    private static let (cr, lf, dash) = (UInt8(13), UInt8(10), UInt8(ascii: "-"))
+
+    private let body: [UInt8]
+    private let mark: [UInt8]
+
+    init(body: [UInt8], boundary: String) {
+        self.body = body
+        mark = Array("--\(boundary)".utf8)
+    }
+
+    /// The delimiter before the first part.
+    var firstDelimiter: Delimiter? {
+        delimiterLine(at: 0, start: 0) ?? delimiter(from: 0)
+    }
+
+    /// The first delimiter that begins at an index or later.
+    ///
+    /// Text that begins like a delimiter and goes on otherwise, as in a nested form whose boundary is longer,
+    /// is content.
+    func delimiter(from index: Int) -> Delimiter? {
+        var index = index
+        while let lineBreak = self.lineBreak(from: index) {
+            if let found = delimiterLine(at: lineBreak + 2, start: lineBreak) { return found }
+            index = lineBreak + 2
         }
         return nil
     }
 
-    /// The value of `; name="value"`; browsers escape quotes as `%22`.
-    private static func parameter(_ name: String, in line: Substring) -> String? {
-        guard let start = line.firstRange(of: "; \(name)=") ?? line.firstRange(of: ";\(name)=")
-        else { return nil }
-        let rest = line[start.upperBound...]
-        guard rest.first == "\"" else {
-            return String(rest.prefix { $0 != ";" && $0 != " " })
-        }
-        return String(rest.dropFirst().prefix { $0 != "\"" })
-            .replacing("%22", with: "\"")
-    }
-
-    private static func find(_ pattern: [UInt8], in body: [UInt8], from start: Int) -> Int? {
-        guard body.count >= pattern.count, start <= body.count - pattern.count else { return nil }
-        var index = start
-        let last = body.count - pattern.count
-        while index <= last {
-            if body[index] == pattern[0],
-                body[index..<(index + pattern.count)].elementsEqual(pattern)
-            {
-                return index
+    /// The header that begins at an index: its text, and the index behind the empty line.
+    ///
+    /// - Returns: `nil` if it is longer than `limit` bytes or the part ends before.
+    func header(from index: Int, limit: Int) -> (text: String, end: Int)? {
+        guard delimiterLine(at: index, start: index) == nil else { return nil }
+        var line = index
+        while let end = lineBreak(from: line), end - index <= limit {
+            if end == line {
+                return (String(decoding: body[index..<end], as: UTF8.self), end + 2)
             }
-            index += 1
+            line = end + 2
+            guard delimiterLine(at: line, start: end) == nil else { return nil }
         }
         return nil
+    }
+
+    /// The index of the first CR LF at an index or later.
+    private func lineBreak(from index: Int) -> Int? {
+        var index = index
+        while index < body.count, let found = body[index...].firstIndex(of: Self.cr) {
+            if found + 1 < body.count, body[found + 1] == Self.lf { return found }
+            index = found + 1
+        }
+        return nil
+    }
+
+    /// The delimiter whose dashes are at an index.
+    private func delimiterLine(at index: Int, start: Int) -> Delimiter? {
+        var end = index + mark.count
+        guard end + 2 <= body.count, body[index..<end].elementsEqual(mark) else { return nil }
+        if body[end] == Self.dash, body[end + 1] == Self.dash {
+            return Delimiter(start: start, end: end + 2, isLast: true)
+        }
+        while end < body.count, body[end] == UInt8(ascii: " ") || body[end] == UInt8(ascii: "\t") {
+            end += 1
+        }
+        guard end + 2 <= body.count, body[end] == Self.cr, body[end + 1] == Self.lf else {
+            return nil
+        }
+        return Delimiter(start: start, end: end + 2, isLast: false)
     }
 }
 
