@@ -10,7 +10,7 @@ import Synchronization
 import Telemetry
 import Testing
 
-/// Lines of the access log on every way that a request can end.
+/// Lines of the access log for each way in which a request can end.
 @Suite(.timeLimit(.minutes(1))) final class AccessLogTests: Sendable {
     private let path = "/v1/images/generations"
     private let file = FileManager.default.temporaryDirectory.appending(
@@ -24,7 +24,7 @@ import Testing
         try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n").map(String.init)
     }
 
-    /// The lines, when there are so many.
+    /// The lines, as soon as there are `count`.
     private func lines(count: Int) async throws -> [String] {
         while try lines().count < count { try await Task.sleep(for: .milliseconds(10)) }
         return try lines()
@@ -43,7 +43,7 @@ import Testing
         try await withGateway(generator, telemetry: telemetry, test: test)
     }
 
-    @Test("a line has nginx's fields, the id and where the time went")
+    @Test("a line has nginx's fields, the id and the durations of the stages")
     func success() async throws {
         let id = try HTTPField.Name.named("x-request-id")
         for (body, name) in [
@@ -103,7 +103,7 @@ import Testing
         }
     }
 
-    @Test("a client that leaves has a line, streamed or not", arguments: [false, true])
+    @Test("a client that disconnects has a line, streamed or not", arguments: [false, true])
     func disconnect(isStreamed: Bool) async throws {
         let generator = try FakeGenerator(.hang)
         try await run(generator) { client in
@@ -123,7 +123,7 @@ import Testing
         #expect(try lines().count == 1, "one line for one request")
     }
 
-    @Test("ids and traces come back on every answer: pictures, streams, errors, refusals")
+    @Test("every answer has the request's id and trace: images, streams, errors, refusals")
     func identity() async throws {
         let (id, trace) = (
             try HTTPField.Name.named("x-request-id"), try HTTPField.Name.named("traceparent")

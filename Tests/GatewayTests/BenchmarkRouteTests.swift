@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    @Test("files are served as what they are, and a report can do nothing")
+    @Test("files are served with their types, and a report runs no scripts")
     func files() async throws {
         try await withRuns { client in
             let table = try await client.get("/api/benchmarks/20260101T101500Z-first/table.md")

@@ -7,14 +7,14 @@ import HTTPTypes
 import Service
 import Testing
 
-/// Models whose files are here, over HTTP.
+/// The models of this machine over HTTP.
 @Suite("The catalog of models over HTTP")
 struct CatalogRouteTests {
     private static let embedded = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .appending(path: "Models/emoji-nano")
 
-    /// A folder of models with a usable one (a link) and one that is none.
+    /// A folder of models with a usable one (a link) and an unusable one.
     private struct Models {
         let root = FileManager.default.temporaryDirectory
             .appending(path: "inkstone-catalog-\(UUID().uuidString)")
@@ -35,7 +35,7 @@ struct CatalogRouteTests {
         func remove() { try? FileManager.default.removeItem(at: root) }
     }
 
-    @Test("what is here, what is wrong with it, and what may go")
+    @Test("models are listed with their errors, and whether they can be removed")
     func list() async throws {
         let models = try Models()
         defer { models.remove() }
@@ -67,7 +67,7 @@ struct CatalogRouteTests {
         }
     }
 
-    @Test("requests that make no sense are refused before anything is fetched")
+    @Test("invalid requests are refused before anything is downloaded")
     func refusals() async throws {
         let models = try Models()
         defer { models.remove() }
@@ -95,7 +95,7 @@ struct CatalogRouteTests {
         }
     }
 
-    @Test("everything needs a key of the scope admin")
+    @Test("every route requires the scope admin")
     func keys() async throws {
         let temporary = try TemporaryStore()
         let keys = try KeyStore(folder: temporary.folder)

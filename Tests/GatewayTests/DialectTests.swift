@@ -8,7 +8,7 @@ import NIOCore
 import Parameters
 import Testing
 
-/// What clients of Xinference, A1111 and Gradio send, and what they look for in the answers.
+/// The requests of Xinference's, A1111's and Gradio's clients, and the fields that they read in the answers.
 @Suite("Dialects", .timeLimit(.minutes(1)))
 struct DialectTests {
     private func json(_ text: String) throws -> [String: Any] {
@@ -17,7 +17,7 @@ struct DialectTests {
 
     // MARK: - Xinference
 
-    @Test("progress is told under the client's own id, before and after the end")
+    @Test("progress is reported under the client's own id, before and after the end")
     func xinferenceProgress() async throws {
         try await withGateway(try FakeGenerator()) { client in
             let unknown = try await client.get("/v1/requests/r-1/progress")
@@ -35,7 +35,7 @@ struct DialectTests {
         }
     }
 
-    @Test("an abort ends the call as cancelled, and it is not to be repeated")
+    @Test("an abort ends the call as cancelled, without a retry")
     func xinferenceAbort() async throws {
         let generator = try FakeGenerator(.hang)
         try await withGateway(generator) { client in
@@ -105,7 +105,7 @@ struct DialectTests {
         #expect(request.guidanceScale == 2 && request.count == 4 && request.steps == 3)
     }
 
-    @Test("img2img cuts or stretches, and its strength is the client's")
+    @Test("img2img crops or stretches, with the client's strength")
     func img2img() async throws {
         let generator = try FakeGenerator()
         let picture = try RGBImage(width: 64, height: 16, filledWith: (1, 2, 3))
@@ -128,7 +128,7 @@ struct DialectTests {
         #expect(sources[1]?.image.width == 16 && sources[1]?.image.height == 16)
     }
 
-    @Test("img2img takes a mask, turned round if asked for")
+    @Test("img2img accepts a mask, inverted on request")
     func mask() async throws {
         let generator = try FakeGenerator()
         let picture = try RGBImage(width: 32, height: 32, filledWith: (1, 2, 3))
@@ -163,7 +163,7 @@ struct DialectTests {
         }
     }
 
-    @Test("interrupt ends this dialect's call and leaves others alone")
+    @Test("interrupt ends this dialect's calls only")
     func interrupt() async throws {
         let generator = try FakeGenerator(.hang)
         try await withGateway(generator) { client in
@@ -184,7 +184,7 @@ struct DialectTests {
         }
     }
 
-    @Test("settings go out and come back, with one changed")
+    @Test("clients send all settings back with one changed")
     func options() async throws {
         try await withGateway(try FakeGenerator()) { client in
             var options = try await client.get("/sdapi/v1/options").object()
@@ -208,7 +208,7 @@ struct DialectTests {
     }
 
     @Test(
-        "lists have what clients look for",
+        "lists have the entries that clients read",
         arguments: [
             ("sd-models", "title"), ("sd-models", "model_name"), ("samplers", "aliases"),
             ("schedulers", "label"), ("upscalers", "name"),
@@ -223,7 +223,7 @@ struct DialectTests {
     }
 
     @Test(
-        "what cannot be drawn is 422 in words",
+        "an invalid request is 422 with a message",
         arguments: [
             #"{"prompt": "<lora:missing:0.8> a cat"}"#, #"{"prompt": "x", "enable_hr": true}"#,
             #"{"prompt": "x", "width": 33}"#, #"{"prompt": "x", "batch_size": 0}"#,
@@ -296,7 +296,7 @@ struct DialectTests {
         }
     }
 
-    @Test("a wrong input is a failed run in words; a missing session is refused")
+    @Test("an invalid input is a failed run with a message; a missing session is refused")
     func gradioErrors() async throws {
         try await withGateway(try FakeGenerator()) { client in
             _ = try await client.post(

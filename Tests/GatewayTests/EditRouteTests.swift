@@ -9,7 +9,7 @@ import NIOCore
 import Parameters
 import Testing
 
-/// Forms with pictures, as the clients of both dialects send them.
+/// Forms with images, as the clients of both dialects send them.
 @Suite("Edits and variations", .timeLimit(.minutes(1)))
 struct EditRouteTests {
     /// A form in the order of its parts; a value is text or a file.
@@ -42,7 +42,7 @@ struct EditRouteTests {
     }
 
     @Test(
-        "a picture under any of its names reaches the engine",
+        "an image under any of its names reaches the engine",
         arguments: ["image", "image[]", "images"])
     func edit(name: String) async throws {
         let generator = try FakeGenerator()
@@ -66,7 +66,7 @@ struct EditRouteTests {
         #expect(request.size == PixelSize(width: 48, height: 16))
     }
 
-    @Test("a variation needs no words, and streams as an edit")
+    @Test("a variation needs no prompt, and streams as an edit")
     func variation() async throws {
         let generator = try FakeGenerator()
         let file = try ImageEncoder.encode(try picture(200, 100))
@@ -116,7 +116,7 @@ struct EditRouteTests {
         #expect(sources[1].mask == decoded.image && sources[2].mask == decoded.image)
     }
 
-    @Test("what is wrong with a form is named")
+    @Test("errors of a form name their field")
     func errors() async throws {
         let file = try ImageEncoder.encode(try picture(32, 16))
         try await withGateway(try FakeGenerator()) { client in

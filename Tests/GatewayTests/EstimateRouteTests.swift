@@ -8,7 +8,7 @@ import Parameters
 import Testing
 
 extension FakeGenerator: RequestForecasting {
-    /// One token a character, one byte a pixel.
+    /// One token per character, one byte per pixel.
     func forecast(of request: ImageRequest, model: String) async throws -> RequestForecast? {
         RequestForecast(
             promptTokens: request.prompt.count, negativeTokens: request.negativePrompt.count,
@@ -17,7 +17,7 @@ extension FakeGenerator: RequestForecasting {
     }
 }
 
-@Suite("What a request would take")
+@Suite("Estimates of a request's cost")
 struct EstimateRouteTests {
     private func draw(_ client: TestClient, steps: Int) async throws {
         let response = try await client.post(
@@ -26,7 +26,7 @@ struct EstimateRouteTests {
         #expect(response.status == .ok)
     }
 
-    @Test("memory and tokens are known at once, seconds after the first picture")
+    @Test("memory and tokens are known at once, seconds after the first image")
     func estimate() async throws {
         try await withGateway(try FakeGenerator()) { client in
             let body = #"{"prompt": "a kite", "size": "32x16", "steps": 4, "n": 2}"#
@@ -56,7 +56,7 @@ struct EstimateRouteTests {
         }
     }
 
-    @Test("requests that came before are told")
+    @Test("the estimate includes the requests ahead")
     func queue() async throws {
         let generator = try FakeGenerator(.hang)
         try await withGateway(generator) { client in
@@ -75,7 +75,7 @@ struct EstimateRouteTests {
     }
 
     @Test(
-        "what could not be drawn has no estimate",
+        "an invalid request has no estimate",
         arguments: [
             (#"{"prompt": "p", "steps": 0}"#, "steps"),
             (#"{"prompt": "p", "strength": 0}"#, "strength"),

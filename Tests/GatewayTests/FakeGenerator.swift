@@ -6,10 +6,10 @@ import Imaging
 import Parameters
 import Synchronization
 
-/// A generator that draws plain pictures at once and does what a test wants to see handled.
+/// A generator of plain images, which succeeds, fails or hangs as a test requires.
 final class FakeGenerator: ImageGenerating {
     enum Behaviour: Sendable {
-        /// Queued, started, then steps, previews and pictures.
+        /// Queued, started, then steps, previews and images.
         case draw
         /// Fails instead of the first event.
         case refuse(GenerationError)
@@ -32,7 +32,7 @@ final class FakeGenerator: ImageGenerating {
     private let received = Mutex<[ImageRequest]>([])
     private let paused = Mutex<[@Sendable () -> Void]>([])
 
-    /// Pictures are so many times larger than what was asked for.
+    /// Images are larger than requested by this factor.
     private let scale: Int
 
     init(_ behaviour: Behaviour = .draw, isLoaded: Bool = true, scale: Int = 1) throws {
@@ -43,7 +43,7 @@ final class FakeGenerator: ImageGenerating {
         (cancellations, cancelled) = AsyncStream.makeStream()
     }
 
-    /// What reached the engine.
+    /// The requests that reached the engine.
     var requests: [ImageRequest] { received.withLock { $0 } }
 
     var models: [ModelDescription] {
@@ -141,7 +141,7 @@ final class FakeGenerator: ImageGenerating {
 }
 
 extension ModelDescription {
-    /// Draws 32x16 pictures in 4 steps.
+    /// Generates 32x16 images in 4 steps.
     static func tiny() throws -> ModelDescription { try make(id: "tiny") }
     /// Its id has a slash, as those of many model hubs do.
     static func slashed() throws -> ModelDescription { try make(id: "maker/large") }

@@ -30,7 +30,7 @@ struct HostileRequestTests {
         "\"\(String(repeating: "x", count: 40000))\"", String(repeating: "[", count: 5000),
     ]
 
-    @Test("each gets an answer that is no server error, and a good one still works")
+    @Test("no request causes a server error, and a valid one still works")
     func storm() async throws {
         var random = SeededGenerator(state: 1)
         var requests: [(path: String, body: String)] = []
@@ -64,7 +64,7 @@ struct HostileRequestTests {
         }
     }
 
-    @Test("a request that never comes to its end is not waited for")
+    @Test("a request that is never completed ends with its connection")
     func slowSender() async throws {
         try await withGateway(
             try FakeGenerator(), configure: { $0.readTimeout = .milliseconds(300) }

@@ -71,7 +71,7 @@ import Testing
         BadBody(#"{"prompt": "p", "background": "transparent"}"#, "invalid_value", "background"),
     ]
 
-    @Test("a bad body is answered with 400 and the field that is wrong", arguments: badBodies)
+    @Test("an invalid body is answered with 400 and the invalid field", arguments: badBodies)
     func badBody(body: BadBody) async throws {
         let generator = try FakeGenerator()
         try await withGateway(generator) { client in
@@ -146,7 +146,7 @@ import Testing
         }
     }
 
-    @Test("a worker that was lost too often is answered with 503, for clients to try again")
+    @Test("a worker that was lost too often is answered with 503, for clients to retry")
     func workerLost() async throws {
         let generator = try FakeGenerator(.fail(GenerationError(.workerLost, "It ended 4 times.")))
         try await withGateway(generator) { client in
@@ -158,7 +158,7 @@ import Testing
     }
 
     @Test(
-        "a failure of the engine is answered with 500 and not repeated by clients",
+        "a failure of the engine is answered with 500 and not retried by clients",
         arguments: [GenerationError.Code.numeric, .internalFailure])
     func failure(code: GenerationError.Code) async throws {
         let logs = LogRecorder()

@@ -11,7 +11,7 @@ import Testing
 @Suite struct ImagesRouteTests {
     private let path = "/v1/images/generations"
 
-    @Test("a prompt alone gives one picture at an address, with the model's defaults")
+    @Test("a prompt alone generates one image at a URL, with the model's defaults")
     func promptAlone() async throws {
         let generator = try FakeGenerator()
         try await withGateway(generator) { client in
@@ -86,7 +86,7 @@ import Testing
         #expect(requests[3].size == PixelSize(width: 32, height: 16))
     }
 
-    @Test("pictures come in the format that was asked for", arguments: ["png", "jpeg", "webp"])
+    @Test("images have the requested format", arguments: ["png", "jpeg", "webp"])
     func formats(format: String) async throws {
         try await withGateway(try FakeGenerator()) { client in
             let response = try await client.post(
@@ -123,7 +123,7 @@ import Testing
             ])
     }
 
-    @Test("of files that are not the stored ones only the newest are kept")
+    @Test("of files that are not in the store only the newest are retained")
     func filesAreBounded() async throws {
         try await withGateway(try FakeGenerator()) { client in
             var addresses: [String] = []
@@ -141,7 +141,7 @@ import Testing
         }
     }
 
-    @Test("a prompt that the model did not read to its end is told")
+    @Test("a truncated prompt is reported")
     func truncation() async throws {
         try await withGateway(try FakeGenerator()) { client in
             let long = String(repeating: "word ", count: 30)

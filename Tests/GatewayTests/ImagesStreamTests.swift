@@ -11,7 +11,7 @@ import Testing
 @Suite struct ImagesStreamTests {
     private let path = "/v1/images/generations"
 
-    @Test("a stream has the partial pictures asked for, then the picture", arguments: 0...3)
+    @Test("a stream has the requested partial images, then the image", arguments: 0...3)
     func partialImages(count: Int) async throws {
         try await withGateway(try FakeGenerator()) { client in
             let response = try await client.post(
@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test("the first partial picture comes after the first step, the others are spread")
+    @Test("the first partial image follows the first step, the others are spread evenly")
     func spread() async throws {
         try await withGateway(try FakeGenerator()) { client in
             let response = try await client.post(
@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    @Test("a stream of several pictures completes each of them")
+    @Test("a stream of several images completes each of them")
     func severalPictures() async throws {
         try await withGateway(try FakeGenerator()) { client in
             let response = try await client.post(
@@ -94,7 +94,7 @@ import Testing
         for await _ in generator.cancellations { break }
     }
 
-    @Test("a client that does not keep up misses previews and nothing else")
+    @Test("a slow client misses previews and nothing else")
     func slowClient() throws {
         let waiting = WaitingEvents()
         let preview = try RGBImage(width: 1, height: 1, filledWith: (0, 0, 0))

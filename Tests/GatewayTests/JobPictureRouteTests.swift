@@ -8,7 +8,7 @@ import NIOCore
 import Parameters
 import Testing
 
-@Suite("Pictures of jobs", .timeLimit(.minutes(1)))
+@Suite("Images of jobs", .timeLimit(.minutes(1)))
 struct JobPictureRouteTests {
     private func finish(
         _ body: String, _ client: TestClient
@@ -27,7 +27,7 @@ struct JobPictureRouteTests {
         try ImageDecoder.decode([UInt8](response.body.readableBytesView))
     }
 
-    @Test("a job starts from a picture, says so, and gives it back")
+    @Test("a job has a source image, which its answer and its route show")
     func source() async throws {
         let generator = try FakeGenerator()
         try await withGateway(generator) { client in
@@ -50,7 +50,7 @@ struct JobPictureRouteTests {
         }
     }
 
-    @Test("what is no picture is refused")
+    @Test("a file that is not an image is refused")
     func badSource() async throws {
         try await withGateway(try FakeGenerator()) { client in
             for (image, code) in [("no picture", "invalid_value"), ("AAAA", "invalid_image")] {
@@ -63,7 +63,7 @@ struct JobPictureRouteTests {
         }
     }
 
-    @Test("thumbnails are small and keep their shape")
+    @Test("thumbnails are small and have the image's aspect ratio")
     func thumbnails() async throws {
         let generator = try FakeGenerator()
         try await withGateway(generator) { client in

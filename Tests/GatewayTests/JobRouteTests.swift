@@ -8,12 +8,12 @@ import Imaging
 import NIOCore
 import Testing
 
-/// Our own interface: jobs that go on by themselves.
+/// Inkstone's own interface: jobs that run independently of their clients.
 @Suite("Jobs over HTTP", .timeLimit(.minutes(1)))
 struct JobRouteTests {
     private let request = #"{"prompt": "a red circle", "size": "32x16", "seed": 5, "n": 2}"#
 
-    /// Asks until a job is final.
+    /// Polls until a job is final.
     private func final(_ id: String, _ client: TestClient) async throws -> [String: Any] {
         while true {
             let job = try await client.get("/api/jobs/\(id)").object()
@@ -22,7 +22,7 @@ struct JobRouteTests {
         }
     }
 
-    @Test("a job is accepted, goes on, and its pictures can be fetched")
+    @Test("a job is accepted, runs, and its images can be fetched")
     func roundTrip() async throws {
         try await withGateway(try FakeGenerator()) { client in
             let answer = try await client.post(
@@ -55,7 +55,7 @@ struct JobRouteTests {
         }
     }
 
-    @Test("events tell the story to whoever asks, also afterwards")
+    @Test("events can be followed by any client, also after the end")
     func events() async throws {
         try await withGateway(try FakeGenerator()) { client in
             let id = try #require(
@@ -141,7 +141,7 @@ struct JobRouteTests {
     }
 
     @Test(
-        "what is wrong is named",
+        "errors have a status and a code",
         arguments: [
             ("/api/jobs/none", 404, "job_not_found"),
             ("/api/jobs/none/events", 404, "job_not_found"),
@@ -159,7 +159,7 @@ struct JobRouteTests {
         }
     }
 
-    @Test("jobs that ended their workers are told apart from those that failed otherwise")
+    @Test("jobs that ended their workers are distinguished from other failures")
     func givenUp() async throws {
         for (code, isGivenUp) in [
             (GenerationError.Code.workerLost, true), (.internalFailure, false),
@@ -180,7 +180,7 @@ struct JobRouteTests {
         }
     }
 
-    @Test("a priority is told, and what is none is refused")
+    @Test("a priority is reported, and an unknown one is refused")
     func priority() async throws {
         try await withGateway(try FakeGenerator()) { client in
             let job = try await client.post("/api/jobs", #"{"prompt": "x", "priority": "high"}"#)
@@ -213,7 +213,7 @@ struct JobRouteTests {
 }
 
 extension Array {
-    /// One after the other.
+    /// Transforms the elements one after the other.
     fileprivate func asyncMap<Result>(
         _ transform: (Element) async throws -> Result
     ) async rethrows -> [Result] {

@@ -6,12 +6,12 @@ import HTTPTypes
 import Service
 import Testing
 
-/// A service that asks for keys.
+/// A service that requires keys.
 @Suite("Keys over HTTP", .timeLimit(.minutes(1)))
 struct KeyTests {
     private let request = #"{"prompt": "x"}"#
 
-    @Test("without a key there is the page and nothing else; with one, everything of one's own")
+    @Test("without a key only the page is served; with one, everything of the key's own")
     func access() async throws {
         let temporary = try TemporaryStore()
         let keys = try KeyStore(folder: temporary.folder)
@@ -60,7 +60,7 @@ struct KeyTests {
         }
     }
 
-    @Test("a key's limits are told with the time to wait")
+    @Test("a key's limits are reported with the time to wait")
     func limits() async throws {
         let temporary = try TemporaryStore()
         let keys = try KeyStore(folder: temporary.folder)
@@ -77,7 +77,7 @@ struct KeyTests {
         }
     }
 
-    @Test("a key's highest priority holds")
+    @Test("a key's highest priority is enforced")
     func priority() async throws {
         let temporary = try TemporaryStore()
         let keys = try KeyStore(folder: temporary.folder)
@@ -100,7 +100,7 @@ struct KeyTests {
         }
     }
 
-    @Test("a job that nobody waits for counts until it has ended; launching needs the scope admin")
+    @Test("a detached job counts until it has ended; launching requires the scope admin")
     func detached() async throws {
         let temporary = try TemporaryStore()
         let keys = try KeyStore(folder: temporary.folder)

@@ -69,7 +69,7 @@ struct LoRARouteTests {
     }
 
     @Test(
-        "what is no LoRA of the model, or no name, leaves nothing behind",
+        "an unusable file or name leaves nothing behind",
         arguments: ["x", "..%2Fx", ".x", "a%2Fb", ""])
     func refused(name: String) async throws {
         let folder = Folder()

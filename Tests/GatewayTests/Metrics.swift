@@ -2,7 +2,7 @@
 
 import Testing
 
-/// What `/metrics` says: values by name and labels, as they are written.
+/// The answer of `/metrics`: values by name and labels, as written.
 struct Metrics {
     let values: [String: Double]
 
@@ -15,7 +15,7 @@ struct Metrics {
         values = Dictionary(pairs) { first, _ in first }
     }
 
-    /// The value of a sample; 0 where it is not told.
+    /// The value of a sample; 0 if it is absent.
     subscript(key: String) -> Double { values[key] ?? 0 }
 
     /// The sum over all samples of a name.
@@ -25,10 +25,10 @@ struct Metrics {
 }
 
 extension TestClient {
-    /// Asks for the metrics.
+    /// Reads the metrics.
     func metrics() async throws -> Metrics { Metrics(try await get("/metrics").text) }
 
-    /// Asks for the metrics until they are as expected.
+    /// Reads the metrics until they are as expected.
     func metrics(until isRight: (Metrics) -> Bool) async throws -> Metrics {
         while true {
             let metrics = try await metrics()

@@ -8,7 +8,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct MetricsRouteTests {
     private let path = "/v1/images/generations"
 
-    /// Labels of a request for pictures in the counter of requests.
+    /// Labels of a request for images in the counter of requests.
     private func counted(_ status: Int, _ code: String) -> String {
         #"inkstone_requests_total{route="\#(path)",method="POST",status="\#(status)",code="\#(code)"}"#
     }
@@ -77,7 +77,7 @@ import Testing
     }
 
     @Test(
-        "a client that leaves is counted once, and nothing stays in flight",
+        "a client that disconnects is counted once, and nothing stays in flight",
         arguments: [false, true])
     func disconnect(isStreamed: Bool) async throws {
         let generator = try FakeGenerator(.hang)
@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    @Test("whoever watches the service is not in flight, everybody else is")
+    @Test("requests of monitoring are not in flight, all others are")
     func inFlight() async throws {
         let generator = try FakeGenerator(.hang)
         try await withGateway(generator) { client in

@@ -7,7 +7,7 @@ import Imaging
 import NIOCore
 import Testing
 
-/// The grammar of RFC 2046 and RFC 7578, and what clients make of it.
+/// The grammar of RFC 2046 and RFC 7578, and the deviations of clients.
 @Suite("Forms", .timeLimit(.minutes(1)))
 struct MultipartFormTests {
     private func parse(_ body: String, _ boundary: String = "B") throws -> MultipartForm {
@@ -235,7 +235,7 @@ struct MultipartFormTests {
 
     // MARK: - Random forms
 
-    /// What a form is made of, so that random text is often close to one.
+    /// Fragments of forms, so that random text is often close to a form.
     private static let fragments = [
         "--B", "--B--", "\r\n", "\r\n\r\n", "\r", "\n", "--", "-", ";", "=", "\"", "\\", "'", "*",
         "%22", "%", ":",
@@ -272,7 +272,7 @@ struct MultipartFormTests {
         return (body + Array("--\(boundary)--\r\n".utf8), parts)
     }
 
-    @Test("what is written is read again")
+    @Test("forms that are written are read with the same parts")
     func roundTrip() throws {
         var random = SeededGenerator(state: 7)
         for _ in 0..<2000 {
@@ -284,7 +284,7 @@ struct MultipartFormTests {
         }
     }
 
-    @Test("damaged forms are forms or errors, never anything else")
+    @Test("damaged forms are read or refused, and never trap")
     func mutations() {
         var random = SeededGenerator(state: 11)
         var (read, refused) = (0, 0)

@@ -28,12 +28,12 @@ import Testing
             #expect(
                 preflight.headers[.accessControlAllowHeaders] == "authorization, x-stainless-lang")
             let page = try await client.post("/api/jobs", #"{"prompt": "p"}"#, headers: origin)
-            #expect(page.status == .forbidden, "the page's own interface stays with the page")
+            #expect(page.status == .forbidden, "the page's own interface is for the page only")
         }
     }
 
     @Test(
-        "pages of strangers are refused",
+        "pages of other origins are refused",
         arguments: ["http://evil.example", "null", "https://localhost.evil.example"])
     func strangers(origin: String) async throws {
         let generator = try FakeGenerator()

@@ -7,7 +7,7 @@ import NIOCore
 import Testing
 
 @Suite struct PageAPITests {
-    @Test("the page learns all about the models")
+    @Test("the page reads the descriptions of all models")
     func models() async throws {
         try await withGateway(try FakeGenerator()) { client in
             let body = try await client.get("/api/models").body

@@ -58,7 +58,7 @@ import Testing
     }
 
     @Test(
-        "no path leads out of the page's files",
+        "no path refers to other files",
         arguments: [
             "/assets/../Package.swift", "/assets/%2e%2e/Package.swift", "/assets/",
             "/..%2f..%2fetc/passwd", "/assets/app.js%00.css", "//etc/passwd",
@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    @Test("every element that the scripts look for is on the page")
+    @Test("every element that the scripts use is on the page")
     func elements() async throws {
         try await withGateway(try FakeGenerator()) { client in
             let html = try await client.get("/").text
@@ -111,7 +111,7 @@ import Testing
         }
     }
 
-    @Test("both languages have every text that the page uses, with the same gaps to fill")
+    @Test("both languages have every text that the page uses, with the same placeholders")
     func languages() async throws {
         try await withGateway(try FakeGenerator()) { client in
             var tables: [[String: String]] = []

@@ -7,7 +7,7 @@ import Logging
 import Service
 import Testing
 
-/// When `/readyz` sends balancers away, and what clients are told then.
+/// When `/readyz` is 503, and what clients are answered then.
 @Suite(.timeLimit(.minutes(1))) struct ReadinessTests {
     private let path = "/v1/images/generations"
 
@@ -26,7 +26,7 @@ import Testing
         }
     }
 
-    @Test("not while the engine takes no more, and again when a client has left")
+    @Test("not while the engine is full, and again when a client has disconnected")
     func full() async throws {
         let generator = try FakeGenerator(.hang)
         try await withGateway(generator, configure: { $0.capacity = 1 }) { client in
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    @Test("not while the service drains: requests in progress go on, new ones are refused")
+    @Test("not while the service drains: requests in progress continue, new ones are refused")
     func draining() async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let temporary = try TemporaryStore()

@@ -13,7 +13,7 @@ import Testing
     private let telemetry = ServiceTelemetry(version: "1")
 
     @Test(
-        "a client that hangs up cancels its work",
+        "a client that disconnects cancels its work",
         arguments: [
             ("/v1/images/generations", #"{"prompt": "p"}"#),
             ("/v1/images/generations", #"{"prompt": "p", "stream": true}"#),
@@ -31,7 +31,7 @@ import Testing
                 when: generator.beginnings)
             for await _ in generator.cancellations { break }
         }
-        #expect(logs.requests.count == 1, "a request that was given up is logged, too")
+        #expect(logs.requests.count == 1, "a request whose client disconnected is logged, too")
     }
 
     @Test("both listeners serve everything, and stop when the task is cancelled")
@@ -64,7 +64,7 @@ import Testing
         _ = await server.result
     }
 
-    @Test("a taken port is told in one sentence")
+    @Test("a port in use is reported in one sentence")
     func takenPort() async throws {
         let generator = try FakeGenerator()
         try await withGateway(generator) { client in
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    @Test("an address that is not this machine's is told in one sentence")
+    @Test("an address that is not this machine's is reported in one sentence")
     func wrongAddress() async throws {
         let generator = try FakeGenerator()
         for host in ["192.0.2.1", "no.such.host.invalid"] {
@@ -97,7 +97,7 @@ import Testing
     }
 
     @Test(
-        "other machines are served only where that is asked for",
+        "other machines are served only if that is allowed explicitly",
         arguments: ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
     func remote(host: String) async throws {
         let generator = try FakeGenerator()

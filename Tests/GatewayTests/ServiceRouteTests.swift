@@ -27,7 +27,7 @@ import Testing
         }
     }
 
-    @Test("health tells model, precision and kernels")
+    @Test("health reports model, precision and kernels")
     func health() async throws {
         try await withGateway(try FakeGenerator()) { client in
             for path in ["/readyz", "/health"] {
@@ -45,7 +45,7 @@ import Testing
         }
     }
 
-    @Test("until a model is loaded the service lives but is not ready")
+    @Test("until a model is loaded the service is live but not ready")
     func loading() async throws {
         try await withGateway(try FakeGenerator(isLoaded: false)) { client in
             #expect(try await client.get("/livez").status == .ok)
@@ -73,7 +73,7 @@ import Testing
         }
     }
 
-    @Test("a client's request id comes back when it is harmless, else a new one")
+    @Test("a client's request id is returned if it is valid, else a new one")
     func requestID() async throws {
         try await withGateway(try FakeGenerator()) { client in
             let name = try HTTPField.Name.named("x-request-id")

@@ -30,7 +30,7 @@ func withGateway(
     try await gateway.test(test)
 }
 
-/// A job store in a folder that goes with it.
+/// A job store in a temporary folder, which is removed with it.
 final class TemporaryStore: Sendable {
     let folder = FileManager.default.temporaryDirectory.appending(
         path: "inkstone-gateway-\(UUID().uuidString)")
@@ -91,7 +91,7 @@ struct ServerEvent {
 
     /// Reads a frame; `nil` for a comment.
     ///
-    /// Only `event:` and `data:` may occur, one of each: clients stumble over anything else.
+    /// Only `event:` and `data:` may occur, one of each: clients fail on anything else.
     init?(_ frame: String) throws {
         if frame.hasPrefix(":") { return nil }
         let lines = frame.components(separatedBy: "\n")
@@ -103,7 +103,7 @@ struct ServerEvent {
     }
 }
 
-/// Keeps the lines of a log.
+/// Records the lines of a log.
 struct LogRecorder: LogHandler {
     final class Lines: Sendable {
         let all = Mutex<[(message: String, metadata: Logger.Metadata)]>([])

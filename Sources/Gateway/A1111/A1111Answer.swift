@@ -38,7 +38,7 @@ struct A1111Answer: Encodable {
         }
     }
 
-    /// How the pictures came about.
+    /// Generation parameters of the images.
     struct Info: Encodable {
         var prompt: String
         var allPrompts: [String]
@@ -87,33 +87,33 @@ struct A1111Answer: Encodable {
         }
     }
 
-    init(_ call: ImageCall, _ pictures: [GeneratedImage], files: [[UInt8]], version: String) {
+    init(_ call: ImageCall, _ images: [GeneratedImage], files: [[UInt8]], version: String) {
         let request = call.request
         let negative = request.guidanceScale > 0 ? request.negativePrompt : ""
         let scale = GenerationParameters.cfgScale(guidance: request.guidanceScale)
         let strength = request.strength
-        images = files.map { Data($0).base64EncodedString() }
+        self.images = files.map { Data($0).base64EncodedString() }
         parameters = Parameters(
             prompt: request.prompt, negativePrompt: negative, seed: request.seed,
             steps: request.steps, cfgScale: scale, width: request.size.width,
             height: request.size.height, batchSize: request.count, denoisingStrength: strength)
         let info = Info(
-            prompt: request.prompt, allPrompts: pictures.map { _ in request.prompt },
-            negativePrompt: negative, allNegativePrompts: pictures.map { _ in negative },
-            seed: request.seed, allSeeds: pictures.map(\.seed), subseed: request.seed,
-            allSubseeds: pictures.map(\.seed), width: request.size.width,
+            prompt: request.prompt, allPrompts: images.map { _ in request.prompt },
+            negativePrompt: negative, allNegativePrompts: images.map { _ in negative },
+            seed: request.seed, allSeeds: images.map(\.seed), subseed: request.seed,
+            allSubseeds: images.map(\.seed), width: request.size.width,
             height: request.size.height, cfgScale: scale, steps: request.steps,
             batchSize: request.count, modelName: call.model.id, denoisingStrength: strength,
-            extraGenerationParams: Self.warnings(pictures),
-            infotexts: pictures.map {
+            extraGenerationParams: Self.warnings(images),
+            infotexts: images.map {
                 $0.parametersText(of: request, model: call.model)
             },
             jobTimestamp: Self.timestamp(Date()), version: "Inkstone \(version)")
         self.info = String(decoding: jsonBytes(info), as: UTF8.self)
     }
 
-    private static func warnings(_ pictures: [GeneratedImage]) -> [String: String] {
-        let warnings = (pictures.first?.loras ?? []).compactMap(\.warning)
+    private static func warnings(_ images: [GeneratedImage]) -> [String: String] {
+        let warnings = (images.first?.loras ?? []).compactMap(\.warning)
         return warnings.isEmpty ? [:] : ["Lora warnings": warnings.joined(separator: " ")]
     }
 

@@ -72,7 +72,7 @@ private struct Options: Encodable {
 }
 
 extension A1111Controller {
-    /// Lists and settings; what this server has none of is an empty list.
+    /// Lists and settings; lists of what this server does not have are empty.
     func addLists(to table: inout RouteTable) {
         table.add(
             "/sdapi/v1/options",
@@ -131,8 +131,8 @@ extension A1111Controller {
             samples_format: text("samples_format") ?? "png")
     }
 
-    /// Clients send the whole object back with one value changed; what has no meaning here is
-    /// taken and forgotten.
+    /// Clients send the whole object back with one value changed; settings without a meaning here are
+    /// ignored.
     @Sendable
     private func setOptions(_ request: Request, _ context: GatewayContext) async throws -> Response
     {

@@ -28,7 +28,7 @@ struct A1111Controller: Controller {
         addLists(to: &table)
     }
 
-    /// In this dialect a bad field is 422.
+    /// Answers 422 instead of 400 for an invalid field, as this dialect does.
     func sdapi(_ handler: @escaping Handler) -> Handler {
         { request, context in
             do {
@@ -119,7 +119,7 @@ struct A1111Controller: Controller {
             mask: try await mask(fields, draft, mode: mode))
     }
 
-    /// Where the picture is drawn anew: white, or black with `inpainting_mask_invert`.
+    /// The mask: white where the image is generated again, or black with `inpainting_mask_invert`.
     private func mask(
         _ fields: RequestFields, _ draft: ImageRequest.Draft, mode: Int64
     ) async throws(APIError) -> RGBImage? {
@@ -206,7 +206,7 @@ struct A1111Controller: Controller {
         return .json([String: String]())
     }
 
-    // MARK: - Picture files
+    // MARK: - Image files
 
     @Sendable
     private func pngInfo(_ request: Request, _ context: GatewayContext) async throws -> Response {

@@ -2,10 +2,10 @@
 
 import Synchronization
 
-/// What the dialect of AUTOMATIC1111 keeps between calls: it thinks of one user at one machine.
+/// The state of the AUTOMATIC1111 dialect between calls, which assumes one user.
 ///
-/// Progress and interruption concern the calls of this dialect alone, so that its users do not stop
-/// those of others.
+/// Progress and interruption apply to the calls of this dialect alone, so that its users do not stop
+/// those of other dialects.
 final class A1111State: Sendable {
     private struct State {
         /// Request ids of calls in progress, oldest first.

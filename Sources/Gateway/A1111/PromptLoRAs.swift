@@ -5,18 +5,18 @@ import Parameters
 
 /// A prompt with `<lora:NAME:SCALE>` in it, as users of A1111 write: the text without, and the files.
 struct PromptLoRAs {
-    /// What is left to draw.
+    /// The prompt without the tags.
     private(set) var text = ""
     /// In the order of the prompt.
     private(set) var loras: [LoRAScale] = []
 
-    /// - Throws: `APIError` for a scale that is no number, and for names of no file.
+    /// - Throws: `APIError` for a scale that is not a number, and for unknown names.
     init(_ prompt: String, registry: LoRARegistry) throws(APIError) {
         var rest = prompt[...]
         while let start = rest.firstRange(of: "<lora:"),
             let end = rest[start.upperBound...].firstIndex(of: ">")
         {
-            // The blank before a tag goes with it.
+            // The blank before a tag is removed with it.
             var before = rest[..<start.lowerBound]
             rest = rest[rest.index(after: end)...]
             if before.last == " ", rest.isEmpty || rest.first == " " || rest.first == "," {

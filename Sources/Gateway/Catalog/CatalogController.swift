@@ -9,9 +9,9 @@ import ModelFiles
 import Service
 import ZImage
 
-// All with the scope admin, where there are keys:
+// If the service has keys, all require the scope admin:
 //
-// GET    /api/catalog                   models whose files are here, launched or not
+// GET    /api/catalog                   models whose files are on this machine, launched or not
 // POST   /api/catalog                   pulls one: {"repository", "hub", "revision", "files", "name", "add"}
 // GET    /api/catalog/{name}            all about one
 // DELETE /api/catalog/{name}            removes its files
@@ -59,7 +59,7 @@ struct CatalogController: Controller {
             ])
     }
 
-    // MARK: - What is here
+    // MARK: - List
 
     @Sendable
     private func listCatalog(_: Request, _ context: GatewayContext) async throws -> Response {
@@ -99,7 +99,7 @@ struct CatalogController: Controller {
         return folder
     }
 
-    // MARK: - Coming and going
+    // MARK: - Pulling and removing
 
     @Sendable
     private func pullModel(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -123,7 +123,7 @@ struct CatalogController: Controller {
         let name = try fields.string("name")
         var pull: ModelPull
         do throws(HubError) {
-            // Address and token are the operator's: a request cannot make the server ask elsewhere.
+            // Address and token are the operator's: a request cannot send the server to other hosts.
             pull = try ModelPull(repository, from: try HubEndpoint(kind), name: name, into: root)
         } catch { throw APIError(error) }
         pull.revision = try fields.string("revision")
@@ -150,7 +150,7 @@ struct CatalogController: Controller {
                     (row.bytes, row.totalBytes) = (outcome.bytes, outcome.bytes)
                     (row.files, row.totalFiles) = (outcome.files, outcome.files)
                     do { _ = try ModelDirectory(url: outcome.folder) } catch {
-                        // Parts of a model may come one after the other.
+                        // The parts of a model may be pulled one after the other.
                         row.message = "not usable yet: \(error)"
                     }
                 }
@@ -167,7 +167,7 @@ struct CatalogController: Controller {
         else {
             throw APIError(
                 .conflict, code: "model_not_removable",
-                "'\(name)' does not lie in the folder of models that are taken on and removed.")
+                "'\(name)' is not in the folder of models that can be added and removed.")
         }
         guard await !launchedFolders().contains(folder.standardizedPath),
             !tasks.isBusy(name)
@@ -210,7 +210,7 @@ struct CatalogController: Controller {
 }
 
 extension CatalogTask {
-    /// A name that nobody has yet.
+    /// A new unique id.
     fileprivate static func newID() -> String {
         "task-" + UUID().uuidString.lowercased().replacing("-", with: "").prefix(16)
     }

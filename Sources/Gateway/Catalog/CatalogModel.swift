@@ -7,17 +7,17 @@ import Parameters
 import Tensors
 import ZImage
 
-/// A model as `/api/catalog` tells it.
+/// A model in the answer of `/api/catalog`.
 struct CatalogModel: Encodable {
     /// Name of its folder.
     var name: String
     /// Whether it can be launched.
     var usable: Bool
-    /// Why not.
+    /// The reason if it cannot.
     var error: String?
-    /// Whether it runs.
+    /// Whether it is launched.
     var launched: Bool
-    /// Whether it lies where models are taken on and removed.
+    /// Whether it is stored in the folder where models are added and removed.
     var removable: Bool
     /// Size of its files.
     var bytes: Int
@@ -28,11 +28,11 @@ struct CatalogModel: Encodable {
     var height: Int?
     var steps: Int?
     var guidanceScale: Double?
-    // Only of one model, for it takes reading the heads of all files.
+    // Only for a single model, since the headers of all files are read.
     var parameters: Int?
     /// The precision that `auto` stands for.
     var precision: String?
-    /// Memory of its weights in that precision, and what drawing takes beside them.
+    /// Bytes of its weights in that precision, and of activations.
     var residentBytes: Int?
     var activationBytes: Int?
 
@@ -73,7 +73,7 @@ struct CatalogModel: Encodable {
         }
     }
 
-    /// Whether a model lies in the folder of those that are taken on, and is not the program's own.
+    /// Whether a model is stored in the folder of added models, and is not the embedded one.
     static func isRemovable(_ folder: URL, own: URL?) -> Bool {
         folder.lastPathComponent != ModelLocator.embeddedModel
             && folder.deletingLastPathComponent().standardizedPath == own?.standardizedPath

@@ -15,15 +15,15 @@ struct CatalogTask: Encodable, Sendable {
     var kind: Kind
     /// Name of the model's folder.
     var model: String
-    /// Where a pull takes it from.
+    /// The repository of a pull.
     var repository: String?
     var state = State.running
-    /// Bytes that are there, and of all files, once they are known.
+    /// Bytes that are downloaded, and of all files once they are known.
     var bytes = 0
     var totalBytes = 0
     var files = 0
     var totalFiles = 0
-    /// Why it failed, or what else there is to know.
+    /// The error of a failed task, or a remark.
     var message: String?
     /// Seconds since 1970.
     var created = Date.now.timeIntervalSince1970.rounded()
@@ -43,7 +43,7 @@ final class CatalogTasks: Sendable {
     }
 
     private static let runningLimit = 4
-    private static let keptLimit = 100
+    private static let retainedLimit = 100
     private let entries = Mutex<[Entry]>([])
 
     /// Changes the row of a task.
@@ -63,8 +63,8 @@ final class CatalogTasks: Sendable {
     /// Starts a task.
     ///
     /// - Parameters:
-    ///   - row: what it is.
-    ///   - work: the task itself; changes its row as it goes on.
+    ///   - row: its description.
+    ///   - work: the task itself; it updates its row.
     /// - Returns: the row.
     /// - Throws: `APIError` 409 while the model has another task, 429 while too many run.
     func start(
@@ -86,7 +86,7 @@ final class CatalogTasks: Sendable {
                     retryAfter: RetryAfter.catalogTasks)
             }
             let ended = entries.count - running.count
-            if ended >= Self.keptLimit,
+            if ended >= Self.retainedLimit,
                 let oldest = entries.firstIndex(where: { $0.row.state != .running })
             {
                 entries.remove(at: oldest)
@@ -112,9 +112,9 @@ final class CatalogTasks: Sendable {
         return row
     }
 
-    /// Stops a task; what it has fetched stays for the next try.
+    /// Cancels a task; downloaded files remain for the next attempt.
     ///
-    /// - Returns: the row, or `nil` where there is none.
+    /// - Returns: the row, or `nil` if there is no such task.
     func cancel(_ id: String) -> CatalogTask? {
         let entry = entries.withLock { $0.first { $0.row.id == id } }
         entry?.work?.cancel()

@@ -5,49 +5,49 @@ public import Foundation
 public import Service
 package import Telemetry
 
-/// Where the service listens and whom it answers.
+/// Addresses, access and limits of the service.
 public struct GatewayConfiguration: Sendable {
-    /// Address or name to bind; loopback unless told otherwise.
+    /// Address or name to bind; loopback by default.
     public var host: String
-    /// Port of the API; 0 lets the system choose.
+    /// Port of the API; with 0 the system chooses one.
     public var port: Int
     /// Port of the page, or `nil` for none; both ports serve everything.
     public var pagePort: Int?
-    /// Whether to serve other machines although nobody has to show a key.
+    /// Whether to serve other machines although no key is required.
     public var allowRemoteWithoutKeys: Bool
     /// Names beside the loopback ones that a `Host` header may carry on a loopback listener,
     /// such as the public name of a reverse proxy that passes it on.
     public var allowedHosts: [String]
-    /// Origins (`https://example.org`) whose web pages may call the API; `*` is every one.
+    /// Origins (`https://example.org`) whose web pages may call the API; `*` allows every origin.
     public var allowedOrigins: [String]
-    /// Version that `/version` and picture metadata tell.
+    /// Version in `/version` and in image metadata.
     public var version: String
     /// Bytes of the largest request body.
     public var maximumBodyBytes: Int
-    /// Bytes of the largest body with a picture in it.
+    /// Bytes of the largest body that contains an image.
     public var maximumUploadBytes: Int
-    /// Requests that the engine takes on at once, those in work and those that wait, so that
-    /// `/readyz` can tell when no more fit; `nil` where nobody knows.
+    /// Requests that may run and wait together, so that `/readyz` can report a full queue; `nil` if
+    /// unknown.
     public var capacity: Int?
-    /// How models run that are launched while the service runs, but for their files.
+    /// Settings of models that are launched while the service runs, except for their files.
     package var launch: ModelLaunch?
-    /// Labels that all figures of `/metrics` carry, where several services are one to those who look.
+    /// Labels of all samples of `/metrics`, to distinguish the services of one fleet.
     package var metricLabels: [MetricFamily.Label] = []
-    /// Where the files of models are.
+    /// Finds the files of models.
     public var locator = ModelLocator()
-    /// Time in which a request must have come, from its first byte to its last.
+    /// Time within which a request must be received, from its first byte to its last.
     public var readTimeout = Duration.seconds(120)
     /// Silence after which an event stream sends a comment, so that proxies keep it open.
     public var keepAliveInterval: Duration
-    /// How many jobs are taken on, and how long they are kept.
+    /// Limits of the number, duration and storage of jobs.
     public var jobs: JobService.Limits
     /// LoRA files that requests may name.
     public var loras: LoRARegistry
-    /// Bytes of the largest LoRA file that is taken.
+    /// Bytes of the largest LoRA file that can be added.
     public var maximumLoRABytes: Int
     /// Folder with result folders of `imgbench`, which the page shows; `nil` for none.
     public var benchmarks: URL?
-    /// Time that requests in progress get when the service is asked to stop.
+    /// Time for requests in progress to end when the service is asked to stop.
     public var shutdownGrace: Duration
 
     /// A service of this version on the usual ports of this machine alone.

@@ -1,10 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Why the service could not start listening.
+/// An error at the start of the listeners.
 public struct GatewayError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Coarse reason; switch on this.
     public enum Code: Sendable, Equatable {
-        /// The address is reachable from other machines and nobody has to show a key.
+        /// The address is reachable from other machines and no key is required.
         case remoteWithoutKeys
         /// Another program has the port.
         case addressInUse

@@ -5,7 +5,7 @@ import Imaging
 import Parameters
 
 extension PixelSize {
-    /// The size nearest to a picture's that a model draws: same shape, within the limits.
+    /// The size nearest to an image's that a model can generate: same aspect ratio, within the limits.
     init(fitting image: RGBImage, in limits: ModelLimits) {
         let scale = min(
             1, Double(limits.maximumWidth) / Double(image.width),

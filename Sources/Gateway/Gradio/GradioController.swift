@@ -43,7 +43,7 @@ struct GradioController: Controller {
         return model
     }
 
-    /// Reads the inputs in their order and takes the job on.
+    /// Reads the inputs in their order and submits a job.
     private func submit(
         _ fields: RequestFields, _ context: GatewayContext
     ) async throws -> Job {
@@ -52,7 +52,7 @@ struct GradioController: Controller {
         }
         let named = Dictionary(zip(GradioDocuments.names, inputs)) { $1 }
         let call = try await requests.imageCall(RequestFields(named))
-        // A client that went away is noticed by its stream, not by this call.
+        // A disconnect of the client is detected on its stream, not on this call.
         return try await requests.submit(
             call, Submission(requestID: context.requestID, owner: context.key?.name), context)
     }
@@ -76,7 +76,7 @@ struct GradioController: Controller {
             sessions.begin(event, job: job.id, session: session)
             Task { await report(job, as: event) }
         } catch let error as APIError where error.status == .badRequest {
-            // Clients show a failed run in words; a refusal they would take for a broken server.
+            // Clients show the message of a failed run; a refusal looks like a broken server to them.
             sessions.begin(event, job: "", session: session)
             sessions.post(Self.failure(error.message, event), of: event, isLast: true)
         }
@@ -147,15 +147,15 @@ struct GradioController: Controller {
         guard let session = request.uri.queryParameters["session_hash"].map(String.init) else {
             throw APIError.invalid("session_hash", "session_hash is required.")
         }
-        let (number, bell) = sessions.open(session)
+        let (number, signals) = sessions.open(session)
         let body = ResponseBody { writer in
             do {
                 try await request.body.consumeWithCancellationOnInboundClose { _ in
-                    try await write(session, bell, &writer)
+                    try await write(session, signals, &writer)
                 }
             } catch {
                 let abandoned = sessions.close(session, number)
-                Task { await giveUp(abandoned, of: session) }
+                Task { await cancel(abandoned, of: session) }
                 throw error
             }
             _ = sessions.close(session, number)
@@ -164,33 +164,33 @@ struct GradioController: Controller {
         return Response(status: .ok, headers: EventStream.headers, body: body)
     }
 
-    /// Writes a session's messages until nothing more can come.
+    /// Writes a session's messages until no more can follow.
     private func write(
-        _ session: String, _ bell: AsyncStream<Void>, _ writer: inout any ResponseBodyWriter
+        _ session: String, _ signals: AsyncStream<Void>, _ writer: inout any ResponseBodyWriter
     ) async throws {
         let interval = keepAlive
-        // These clients know nothing but data lines; silence is broken by a message.
-        let (rings, ringer) = AsyncStream<Bool>.makeStream()
+        // These clients read data lines only: the keep-alive is a message.
+        let (wakes, waker) = AsyncStream<Bool>.makeStream()
         let listening = Task {
-            for await _ in bell { ringer.yield(true) }
-            ringer.finish()
+            for await _ in signals { waker.yield(true) }
+            waker.finish()
         }
-        let beating = Task {
+        let heartbeat = Task {
             while !Task.isCancelled {
                 try await Task.sleep(for: interval)
-                ringer.yield(false)
+                waker.yield(false)
             }
         }
         defer {
             listening.cancel()
-            beating.cancel()
+            heartbeat.cancel()
         }
-        for await hasNews in rings {
-            guard hasNews else {
+        for await hasMessages in wakes {
+            guard hasMessages else {
                 try await writer.write(Self.dataFrame(["msg": "heartbeat"]))
                 continue
             }
-            let (messages, isDone) = sessions.take(session)
+            let (messages, isDone) = sessions.dequeue(session)
             for message in messages { try await writer.write(Self.dataFrame(message)) }
             if isDone {
                 try await writer.write(
@@ -201,8 +201,8 @@ struct GradioController: Controller {
         try Task.checkCancellation()
     }
 
-    /// Cancels what a client left behind, unless it comes back.
-    private func giveUp(_ abandoned: [String], of session: String) async {
+    /// Cancels the jobs of a client that disconnected, unless it connects again.
+    private func cancel(_ abandoned: [String], of session: String) async {
         guard !abandoned.isEmpty else { return }
         try? await Task.sleep(for: .seconds(5))
         guard !sessions.hasReader(session) else { return }
@@ -256,7 +256,7 @@ struct GradioController: Controller {
             }, end: EventStream.frame("complete", progress.result))
     }
 
-    /// `/gradio_api/file=PATH`: a preview or a finished picture.
+    /// `/gradio_api/file=PATH`: a preview or a finished image.
     @Sendable
     private func file(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let raw = String(request.uri.path.dropFirst("/gradio_api/".count))

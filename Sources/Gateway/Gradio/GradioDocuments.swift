@@ -3,14 +3,14 @@
 import Engine
 import Parameters
 
-/// What Gradio's clients read about the one function that they can call.
+/// The description of the one function that Gradio's clients can call.
 ///
 /// - Source: gradio_client 2.7, which needs no more than this of a page's description.
 enum GradioDocuments {
     /// The version of the protocol that is spoken.
     private static let version: JSONValue = "6.31.0"
 
-    /// The inputs in their order: name, type, and what stands for silence.
+    /// The inputs in their order: name, types, and default value.
     private static func parameters(
         _ model: ModelDescription
     ) -> [(name: String, type: JSONValue, python: JSONValue, standard: JSONValue?)] {

@@ -17,7 +17,7 @@ struct GradioProgress: Sendable {
 
     var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
 
-    /// A unit of progress: steps of all pictures.
+    /// A unit of progress: steps of all images.
     mutating func progress(image: Int, step: Int) -> JSONValue {
         steps[image] = step
         let done = steps.values.reduce(0, +)
@@ -28,7 +28,7 @@ struct GradioProgress: Sendable {
         ]
     }
 
-    /// The outputs with a preview in the first place: whole at first, then what has changed.
+    /// The outputs with a preview in the first place: complete the first time, then the changes.
     mutating func preview(image: Int, path: String) -> JSONValue? {
         guard image == 0 else { return nil }
         let file = GradioDocuments.file(path)

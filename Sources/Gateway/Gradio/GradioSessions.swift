@@ -2,28 +2,26 @@
 
 import Synchronization
 
-/// The letter boxes of Gradio's clients.
+/// The message queues of Gradio's clients.
 ///
-/// A client submits any number of events and reads what becomes of all of them from one stream. What
-/// is not read yet is kept: a client opens its stream after the first event, and anew after a while
-/// without any.
+/// A client submits any number of events and reads the messages of all of them from one stream. Unread
+/// messages are retained: a client opens its stream after the first event, and again after a pause.
 final class GradioSessions: Sendable {
-    /// Names of sessions and events are bounded, and so is what a client may leave unread.
+    /// Unread messages of one client; more are dropped, except the last one of each event.
     static let maximumMessages = 2000
 
-    /// One event: a job and its last word.
+    /// One event: a job of a session.
     struct Event: Sendable {
         var session: String
         var job: String
-        var isOver = false
     }
 
     private struct Box {
         var messages: [JSONValue] = []
         var pending: Set<String> = []
-        /// Counts the readers; only the newest one gets messages.
+        /// Number of the newest reader, which alone gets messages.
         var reader = 0
-        var bell: AsyncStream<Void>.Continuation?
+        var signal: AsyncStream<Void>.Continuation?
     }
 
     private struct State {
@@ -33,7 +31,7 @@ final class GradioSessions: Sendable {
 
     private let state = Mutex(State())
 
-    /// Notes a submitted event.
+    /// Adds a submitted event.
     func begin(_ id: String, job: String, session: String) {
         state.withLock { state in
             state.events[id] = Event(session: session, job: job)
@@ -44,7 +42,7 @@ final class GradioSessions: Sendable {
     /// The event of an id.
     func event(_ id: String) -> Event? { state.withLock { $0.events[id] } }
 
-    /// Puts a message into the box of an event's session; `isLast` ends the event.
+    /// Appends a message to the queue of an event's session; `isLast` ends the event.
     func post(_ message: JSONValue, of id: String, isLast: Bool = false) {
         state.withLock { state in
             guard let event = state.events[id] else { return }
@@ -54,30 +52,30 @@ final class GradioSessions: Sendable {
                 box.pending.remove(id)
                 state.events[id] = nil
             }
-            box.bell?.yield()
+            box.signal?.yield()
             state.boxes[event.session] = box
         }
     }
 
     /// Opens a session's stream.
     ///
-    /// - Returns: rings when there is something to `take`; the number tells readers apart.
-    func open(_ session: String) -> (number: Int, bell: AsyncStream<Void>) {
-        let (bell, ringer) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    /// - Returns: the number of the reader, and a stream that yields when there are messages to `dequeue`.
+    func open(_ session: String) -> (number: Int, signals: AsyncStream<Void>) {
+        let (signals, signal) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let number = state.withLock { state in
             var box = state.boxes[session, default: Box()]
-            box.bell?.finish()
-            box.bell = ringer
+            box.signal?.finish()
+            box.signal = signal
             box.reader += 1
             state.boxes[session] = box
             return box.reader
         }
-        ringer.yield()
-        return (number, bell)
+        signal.yield()
+        return (number, signals)
     }
 
-    /// The messages that wait, and whether nothing more will come.
-    func take(_ session: String) -> (messages: [JSONValue], isDone: Bool) {
+    /// Removes and returns the unread messages, and whether no more will follow.
+    func dequeue(_ session: String) -> (messages: [JSONValue], isDone: Bool) {
         state.withLock { state in
             guard var box = state.boxes[session] else { return ([], true) }
             let messages = box.messages
@@ -87,20 +85,22 @@ final class GradioSessions: Sendable {
         }
     }
 
-    /// Closes a reader's stream; the jobs of a client that has gone are returned.
+    /// Closes a reader's stream.
+    ///
+    /// - Returns: the unfinished jobs of the client.
     func close(_ session: String, _ number: Int) -> [String] {
         state.withLock { state in
             guard var box = state.boxes[session], box.reader == number else { return [] }
-            box.bell?.finish()
-            box.bell = nil
-            let abandoned = box.pending.compactMap { state.events[$0]?.job }
+            box.signal?.finish()
+            box.signal = nil
+            let jobs = box.pending.compactMap { state.events[$0]?.job }
             state.boxes[session] = box.pending.isEmpty && box.messages.isEmpty ? nil : box
-            return abandoned
+            return jobs
         }
     }
 
-    /// Whether somebody reads a session's stream.
+    /// Whether a client reads a session's stream.
     func hasReader(_ session: String) -> Bool {
-        state.withLock { $0.boxes[session]?.bell != nil }
+        state.withLock { $0.boxes[session]?.signal != nil }
     }
 }

@@ -7,7 +7,7 @@ import ModelFiles
 import Parameters
 import Service
 
-/// A refusal or failure as clients read it.
+/// An error as clients receive it.
 ///
 /// One body serves every client: the OpenAI libraries read `error`, others read `detail`.
 struct APIError: Error, Equatable {
@@ -16,13 +16,13 @@ struct APIError: Error, Equatable {
     var code: String?
     var parameter: String?
     var message: String
-    /// Seconds after which another try makes sense.
+    /// Seconds after which the client may retry.
     var retryAfter: Int?
-    /// Told to clients that would otherwise repeat a request by themselves.
+    /// The `x-should-retry` header, for clients that would otherwise retry automatically.
     var shouldRetry: Bool?
-    /// Methods that the path knows, for the `Allow` header.
+    /// Methods of the path, for the `Allow` header.
     var allow: String?
-    /// How to show who one is, for the `WWW-Authenticate` header.
+    /// Authentication scheme, for the `WWW-Authenticate` header.
     var scheme: String?
 
     init(
@@ -36,7 +36,7 @@ struct APIError: Error, Equatable {
         self.parameter = parameter
         self.message = message
         self.retryAfter = retryAfter
-        // Clients repeat these by themselves; without a time to wait, repeating is in vain.
+        // Clients retry these automatically; without a time to wait a retry is useless.
         let isTerminal = (status.code == 409 || status.code >= 499) && retryAfter == nil
         self.shouldRetry = shouldRetry ?? (isTerminal ? false : nil)
         self.allow = allow
@@ -49,7 +49,7 @@ struct APIError: Error, Equatable {
             detail: message)
     }
 
-    /// The whole answer.
+    /// The response.
     func response() -> Response {
         var response = Response.json(body, status: status)
         response.headers[.retryAfter] = retryAfter.map(String.init)
@@ -60,7 +60,7 @@ struct APIError: Error, Equatable {
     }
 }
 
-/// The one error body; `param` and `code` are present even when null.
+/// The error body; `param` and `code` are present even when null.
 struct ErrorBody: Encodable, Equatable {
     struct Details: Encodable, Equatable {
         var message: String
@@ -83,10 +83,10 @@ struct ErrorBody: Encodable, Equatable {
     var detail: String
 }
 
-// MARK: - Errors of the product's other parts
+// MARK: - Errors of other modules
 
 extension APIError {
-    /// A request that says something that cannot be served.
+    /// A field with an invalid value.
     static func invalid(_ parameter: String?, _ message: String) -> APIError {
         APIError(.badRequest, code: "invalid_value", parameter: parameter, message)
     }
@@ -140,7 +140,7 @@ extension APIError {
         }
     }
 
-    /// Why a model is not launched.
+    /// A failed launch of a model.
     init(_ error: LaunchError) {
         switch error.code {
         case .usage, .badFile, .notFound:
@@ -161,7 +161,7 @@ extension APIError {
         }
     }
 
-    /// Whatever a handler threw, as clients may see it; `nil` where only the log may know more.
+    /// An error thrown by a handler, as clients may see it; `nil` if its details belong in the log only.
     init?(describing error: any Error, retryAfter: Int) {
         switch error {
         case let error as APIError: self = error
@@ -182,17 +182,17 @@ extension APIError {
         }
     }
 
-    /// The caller went away or cancelled; never worth an automatic repetition.
+    /// The client disconnected or cancelled; it must not retry automatically.
     static let cancelled = APIError(
         .init(code: 499, reasonPhrase: "Client Closed Request"), type: "cancelled",
         code: "request_cancelled", "The request was cancelled by its caller.")
 
-    /// A path that nothing answers to.
+    /// An unknown path.
     static let noSuchPath = APIError(
         .notFound, code: "not_found",
         "Nothing is served at this path; the page is at / and the API under /v1.")
 
-    /// A model that is not in the catalog.
+    /// An unknown model.
     static func noSuchModel(_ id: String, known: [String]) -> APIError {
         APIError(
             .notFound, code: "model_not_found", parameter: "model",
@@ -210,11 +210,11 @@ extension APIError {
     static func draining(retryAfter: Int) -> APIError {
         APIError(
             .serviceUnavailable, type: "server_error", code: "server_draining",
-            "The service is about to stop and takes no more requests; try again in a moment.",
+            "The service is about to stop and accepts no more requests; try again in a moment.",
             retryAfter: retryAfter)
     }
 
-    /// Something went wrong that only the log describes.
+    /// An unexpected error; its details are logged only.
     static func unexpected(requestID: String) -> APIError {
         APIError(
             .internalServerError, type: "server_error", code: "internal_error",

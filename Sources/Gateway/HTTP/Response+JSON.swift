@@ -15,7 +15,7 @@ extension Response {
         )
     }
 
-    /// A file of known type.
+    /// A file with its media type.
     static func bytes(_ bytes: [UInt8], type: String) -> Response {
         Response(
             status: .ok, headers: [.contentType: type],
@@ -25,7 +25,7 @@ extension Response {
 
 /// One line of JSON.
 ///
-/// Our own value types always encode; a figure that JSON cannot carry becomes a string.
+/// Our own value types always encode; a number that JSON cannot represent becomes a string.
 func jsonBytes(_ value: some Encodable) -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -4,20 +4,20 @@ import Engine
 import Hummingbird
 import Service
 
-/// The state of the service as `/health` and `/readyz` tell it.
+/// The answer of `/health` and `/readyz`.
 private struct HealthReport: Encodable {
     /// `ok`, or the first of the reasons.
     var status: String
-    /// Why no request should be sent here now: `loading`, `queue_full`, `queue_unreachable`, `draining`.
+    /// Reasons why no request should be sent here now: `loading`, `queue_full`, `queue_unreachable`, `draining`.
     var reasons: [String]
     var model: String?
     var precision: String?
     var kernels: String?
     /// Requests that wait.
     var queueDepth: Int
-    /// Requests in work.
+    /// Requests that run.
     var running: Int
-    /// Requests that may be in work or wait.
+    /// Requests that may run and wait together.
     var capacity: Int?
     var uptimeSeconds: Int
     var version: String
@@ -41,7 +41,7 @@ struct HealthController: Controller {
     /// Adds the routes of health and version.
     ///
     /// `/livez` succeeds while the process runs; `/readyz` and `/health` while a model is loaded,
-    /// the queue has a place and the service is not about to stop.
+    /// the queue has a free place and the service is not about to stop.
     func addRoutes(to table: inout RouteTable) {
         table.add("/livez", [.get: { _, _ in .json(["status": "ok"]) }])
         let health: Handler = { _, _ in

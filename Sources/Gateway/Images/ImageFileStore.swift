@@ -2,11 +2,11 @@
 
 import Synchronization
 
-/// The newest picture files, kept in memory for clients that asked for a URL.
+/// The newest image files, retained in memory for clients that requested a URL.
 ///
-/// The oldest file goes first when there are more than `maximumCount` or `maximumBytes`.
+/// The oldest file is evicted first when there are more than `maximumCount` or `maximumBytes`.
 final class ImageFileStore: Sendable {
-    /// A picture file.
+    /// An image file.
     struct File: Sendable, Equatable {
         var bytes: [UInt8]
         var type: String
@@ -28,7 +28,7 @@ final class ImageFileStore: Sendable {
         self.maximumBytes = maximumBytes
     }
 
-    /// Keeps a file; storing it again makes it the newest.
+    /// Stores a file; storing it again makes it the newest.
     func store(_ file: File, name: String) {
         contents.withLock { contents in
             contents.remove(name)
@@ -43,7 +43,7 @@ final class ImageFileStore: Sendable {
         }
     }
 
-    /// The file of that name, while it is kept.
+    /// The file of a name, or `nil` if it was evicted.
     func file(name: String) -> File? {
         contents.withLock { $0.files[name] }
     }

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-// Documents whose shape a protocol of others prescribes are written down as they look.
+// Literals for documents whose shape is prescribed by a foreign protocol.
 
 extension JSONValue: Encodable {
     func encode(to encoder: any Encoder) throws {

@@ -5,7 +5,7 @@ import HTTPTypes
 
 /// The fields of a client's JSON object, read with errors that name the field.
 ///
-/// `null` counts as absent, unknown fields are ignored, and each reader takes aliases: the first
+/// `null` counts as absent, unknown fields are ignored, and each reader accepts aliases: the first
 /// one that is present counts.
 struct RequestFields {
     private let values: [String: JSONValue]
@@ -15,9 +15,9 @@ struct RequestFields {
     /// Reads a request body.
     ///
     /// Some clients put every extra parameter into `kwargs`, a string that holds JSON; its fields
-    /// count where the body itself is silent.
+    /// count if the body itself does not have them.
     ///
-    /// - Throws: `APIError` 400 that says what is wrong with the document.
+    /// - Throws: `APIError` 400 that describes the error in the document.
     init(json body: [UInt8]) throws(APIError) {
         guard !body.isEmpty else {
             throw APIError(
@@ -41,7 +41,7 @@ struct RequestFields {
 
     /// Reads the fields of a form; `kwargs` counts as in `init(json:)`.
     ///
-    /// - Throws: `APIError` 400 when `kwargs` is no JSON object.
+    /// - Throws: `APIError` 400 when `kwargs` is not a JSON object.
     init(form fields: [String: String]) throws(APIError) {
         var values = fields.mapValues { $0.isEmpty ? JSONValue.null : .string($0) }
         if case .string(let text)? = values["kwargs"] {
@@ -66,7 +66,7 @@ struct RequestFields {
         } catch {
             throw APIError(
                 .badRequest, code: "invalid_json",
-                "\(name) must be a JSON object; what came is not valid JSON.")
+                "\(name) must be a JSON object, and is not valid JSON.")
         }
         guard case .object(let fields) = value else {
             throw APIError(
@@ -88,14 +88,14 @@ struct RequestFields {
         return nil
     }
 
-    /// Text, or `nil` where the client is silent.
+    /// Text, or `nil` if absent.
     func string(_ names: String...) throws(APIError) -> String? {
         guard let (name, value) = first(names) else { return nil }
         guard case .string(let text) = value else { throw wrong(name, "a string", value) }
         return text
     }
 
-    /// A whole number; `8.0` is taken as one, `"8"` is not.
+    /// A whole number; `8.0` is accepted as one, `"8"` is not.
     func integer(_ names: String...) throws(APIError) -> Int64? {
         guard let (name, value) = first(names) else { return nil }
         switch value {

@@ -5,7 +5,7 @@ import Foundation
 import Parameters
 import Service
 
-/// A job as `/api/jobs` tells it.
+/// A job in the answers of `/api/jobs`.
 struct JobAnswer: Encodable {
     struct Progress: Encodable {
         var place: Int?
@@ -34,7 +34,7 @@ struct JobAnswer: Encodable {
         var pixelSHA256: String
         var promptTruncated: Bool
         var seconds: Double
-        /// What LoRA files did.
+        /// Reports of the LoRA files.
         var loras: [LoRANote]
 
         private enum CodingKeys: String, CodingKey {
@@ -57,7 +57,7 @@ struct JobAnswer: Encodable {
     var n: Int
     var loras: [LoRAScale]
     var priority: Priority
-    /// Share of the schedule, for a job that started from a picture.
+    /// Share of the schedule, for a job that started from an image.
     var strength: Double?
     var requestID: String?
     var created: Double
@@ -72,8 +72,8 @@ struct JobAnswer: Encodable {
     var images: [Image]
 
     /// - Parameters:
-    ///   - job: what is told.
-    ///   - progress: of a job that is not final.
+    ///   - job: the job.
+    ///   - progress: the progress of a job that is not final.
     init(_ job: Job, _ progress: JobProgress?) {
         id = job.id
         state = job.state
@@ -97,15 +97,15 @@ struct JobAnswer: Encodable {
         failure = job.failure
         givenUp = job.isGivenUp
         self.progress = progress.map(Progress.init)
-        images = job.pictures.map { picture in
+        images = job.pictures.map { image in
             Image(
-                index: picture.index, url: Self.url(job.id, picture.index), seed: picture.seed,
-                pixelSHA256: picture.pixelDigest, promptTruncated: picture.promptTruncated,
-                seconds: picture.seconds.total, loras: picture.loras)
+                index: image.index, url: Self.url(job.id, image.index), seed: image.seed,
+                pixelSHA256: image.pixelDigest, promptTruncated: image.promptTruncated,
+                seconds: image.seconds.total, loras: image.loras)
         }
     }
 
-    /// Where a picture is, from the root of the service.
+    /// The path of an image.
     static func url(_ id: String, _ index: Int) -> String { "/api/jobs/\(id)/images/\(index)" }
 
     private enum CodingKeys: String, CodingKey {

@@ -7,8 +7,8 @@ import Imaging
 import NIOCore
 import Service
 
-// GET /api/jobs/{id}/images/{index}/thumbnail   a finished picture in small
-// GET /api/jobs/{id}/source                     the picture that a job started from
+// GET /api/jobs/{id}/images/{index}/thumbnail   a finished image, reduced
+// GET /api/jobs/{id}/source                     the image that a job started from
 
 extension JobController {
     /// Pixels of a thumbnail's longer side.
@@ -23,7 +23,7 @@ extension JobController {
         else {
             throw APIError(
                 .notFound, code: "image_not_found",
-                "The job has no such picture, or not yet; its images list those that are there.")
+                "The job has no such image, or not yet; its images list those that are ready.")
         }
         let image = try ImageDecoder.decode(png).flattened()
         let longer = max(image.width, image.height)
@@ -50,28 +50,28 @@ extension JobController {
             let source = job.request.source
         else {
             throw APIError(
-                .notFound, code: "image_not_found", "The job did not start from a picture.")
+                .notFound, code: "image_not_found", "The job did not start from an image.")
         }
         return .bytes(
             try PictureFile.encode(source.image, as: .png, quality: 95),
             type: ImageFormat.png.mimeType)
     }
 
-    /// The picture that a job is to start from: `image`, a file in base64.
+    /// The source image of a job: `image`, a file in base64.
     ///
-    /// - Throws: `APIError` when it is no picture.
+    /// - Throws: `APIError` when it cannot be decoded.
     func source(_ fields: RequestFields) async throws(APIError) -> RGBImage? {
         guard let text = try fields.string("image"), !text.isEmpty else { return nil }
         return try await reader.image(base64: text, field: "image").flattened()
     }
 
-    /// Where the picture is drawn anew: white in `mask`.
+    /// The mask of a job: `mask`, white where the image is generated again.
     ///
-    /// - Throws: `APIError` 400 for a mask without a picture, and for one of another size.
+    /// - Throws: `APIError` 400 for a mask without an image, and for one of another size.
     func mask(_ fields: RequestFields, for source: RGBImage?) async throws(APIError) -> RGBImage? {
         guard let text = try fields.string("mask"), !text.isEmpty else { return nil }
         guard let source else {
-            throw .invalid("mask", "mask says where image is drawn anew; there is no image.")
+            throw .invalid("mask", "mask says where image is generated again; there is no image.")
         }
         let mask = try await reader.image(base64: text, field: "mask").image
         guard mask.width == source.width, mask.height == source.height else {

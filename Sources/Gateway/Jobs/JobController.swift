@@ -14,10 +14,10 @@ import Service
 //                                      `strength` to start from; answers 202
 // GET    /api/jobs                     the newest jobs; ?given_up=true: those that ended their workers
 // GET    /api/jobs/{id}                one of them, by its id or the client's x-request-id
-// GET    /api/jobs/{id}/events         what happens to it, as server-sent events
-// GET    /api/jobs/{id}/images/{index} a finished picture
+// GET    /api/jobs/{id}/events         its events, as server-sent events
+// GET    /api/jobs/{id}/images/{index} a finished image
 // POST   /api/jobs/{id}/cancel         stops it within one step
-// DELETE /api/jobs/{id}                forgets it and its pictures
+// DELETE /api/jobs/{id}                removes it and its images
 
 /// Jobs over HTTP.
 struct JobController: Controller {
@@ -71,7 +71,7 @@ struct JobController: Controller {
             "There is no job \(JSONValue.string(id).summary); old ones are removed after a while.")
     }
 
-    /// What is told of a job; nothing of other people's.
+    /// The answer about a job; jobs of other keys do not exist for the client.
     private func answer(_ id: String, _ context: GatewayContext) async throws -> JobAnswer {
         guard let (job, progress) = try await jobs.job(id), context.maySee(job) else {
             throw Self.noSuchJob(id)
@@ -161,7 +161,7 @@ struct JobController: Controller {
             end: EventStream.frame("done", NoData()))
     }
 
-    /// An event of a job: as the page's, but a picture is an address.
+    /// An event of a job; an image is a URL.
     private static func frame(_ event: JobEvent, of id: String) throws -> ByteBuffer? {
         guard case .image(let image) = event else { return try EventStream.progress(event) }
         return EventStream.frame(
@@ -181,7 +181,7 @@ struct JobController: Controller {
         else {
             throw APIError(
                 .notFound, code: "image_not_found",
-                "The job has no such picture, or not yet; its images list those that are there.")
+                "The job has no such image, or not yet; its images list those that are ready.")
         }
         let wanted = request.uri.queryParameters["format"].map(String.init) ?? "png"
         guard let format = ImageFormat(fileExtension: wanted) else {

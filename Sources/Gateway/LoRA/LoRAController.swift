@@ -8,15 +8,15 @@ import Parameters
 import Service
 
 // GET    /api/loras         the files that requests may name
-// POST   /api/loras?name=N  takes a file on: the body, or the file of a form
-// DELETE /api/loras/{name}  removes one that was taken on
+// POST   /api/loras?name=N  adds a file: the body, or the file of a form
+// DELETE /api/loras/{name}  removes a file that was added
 
-/// A file as `/api/loras` tells it.
+/// A file in the answer of `/api/loras`.
 private struct LoRARow: Encodable {
     var name: String
-    /// Strength where a request names none.
+    /// Strength of a request that does not name one.
     var scale: Double
-    /// A small picture as a data URL, or null.
+    /// A small image as a data URL, or null.
     var thumbnail: String?
     /// Whether it can be removed.
     var removable: Bool
@@ -39,7 +39,7 @@ private struct LoRAList: Encodable {
     var loras: [LoRARow]
 }
 
-/// A file that was taken on, and which of its keys found a layer.
+/// A file that was added, and which of its keys match a layer.
 private struct AddedLoRA: Encodable {
     var name: String
     var matched: Int
@@ -70,7 +70,7 @@ struct LoRAController: Controller {
         return .json(
             LoRAList(
                 loras: registry.offers.map { offer in
-                    // Of a file on another machine no more is known than its name and strength.
+                    // Only name and strength are known of a file on another machine.
                     let entry = entries[offer.name]
                     let facts = entry.flatMap { LoRAFacts(of: $0.url) }
                     return LoRARow(

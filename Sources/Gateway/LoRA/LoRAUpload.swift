@@ -8,7 +8,7 @@ import NIOCore
 import Parameters
 import Service
 
-/// A LoRA file on its way into the data folder: hidden until it is complete and checked.
+/// A LoRA file that is uploaded into the data folder: hidden until it is complete and checked.
 struct LoRAUpload {
     private let registry: LoRARegistry
     private let url: URL
@@ -16,12 +16,12 @@ struct LoRAUpload {
 
     /// Opens a hidden file.
     ///
-    /// - Throws: `APIError` where files cannot be added.
+    /// - Throws: `APIError` if files cannot be added.
     init(registry: LoRARegistry) throws(APIError) {
         guard let folder = registry.folder else {
             throw APIError(
                 .forbidden, type: "permission_error", code: "no_lora_folder",
-                "This server takes no LoRA files on; it has no data folder for them.")
+                "LoRA files cannot be added: this server has no data folder for them.")
         }
         self.registry = registry
         url = folder.appending(path: ".upload-\(UUID().uuidString)")
@@ -46,7 +46,7 @@ struct LoRAUpload {
         do { try handle.write(contentsOf: Data(bytes)) } catch { throw Self.full(error) }
     }
 
-    /// Appends a body as it comes.
+    /// Appends a body as it arrives.
     ///
     /// - Throws: `APIError` 413 when it is larger than `limit` bytes.
     func write(_ body: RequestBody, upTo limit: Int) async throws {
@@ -62,9 +62,9 @@ struct LoRAUpload {
         }
     }
 
-    /// Checks the file against the models and gives it its name.
+    /// Checks the file against the models and moves it to its name.
     ///
-    /// - Throws: `APIError` 400 for a file that no model can use, 409 for a name that is taken.
+    /// - Throws: `APIError` 400 for a file that no model can use, 409 for a name that exists.
     func place(as name: String, replacing: Bool) throws -> LoRAFacts.Match {
         do {
             try handle.synchronize()
@@ -90,7 +90,7 @@ struct LoRAUpload {
         }
     }
 
-    /// Removes what was not put in place.
+    /// Removes the hidden file.
     func discard() {
         try? handle.close()
         try? FileManager.default.removeItem(at: url)

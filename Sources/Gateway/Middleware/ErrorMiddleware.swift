@@ -5,11 +5,11 @@ import Hummingbird
 import Logging
 import Service
 
-/// Turns whatever a route throws into the one error body.
+/// Turns the error that a route throws into the error body.
 struct ErrorMiddleware: RouterMiddleware {
     typealias Context = GatewayContext
 
-    /// Knows how long a place in the queue takes to become free.
+    /// Estimates when a place in the queue becomes free.
     let generator: MeteredGenerator
 
     func handle(
@@ -26,7 +26,7 @@ struct ErrorMiddleware: RouterMiddleware {
         }
     }
 
-    /// What clients may know about an error; the log gets what they may not.
+    /// The error as clients may see it; the details of unexpected errors are logged only.
     static func describe(
         _ error: any Error, retryAfter: Int, context: GatewayContext
     ) -> APIError {

@@ -5,9 +5,9 @@ import HTTPTypes
 import Hummingbird
 import Service
 
-/// Asks for a key wherever there are keys.
+/// Requires a key if the service has keys.
 ///
-/// Free are the page's own files, which hold no secrets, and what supervisors ask.
+/// No key is needed for the page's own files, which contain no secrets, and for the routes of supervisors.
 struct KeyMiddleware: RouterMiddleware {
     typealias Context = GatewayContext
 
@@ -18,7 +18,7 @@ struct KeyMiddleware: RouterMiddleware {
         _ request: Request, context: GatewayContext,
         next: (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
-        guard let keys, !keys.isEmpty, !Self.isFree(request) else {
+        guard let keys, !keys.isEmpty, !Self.needsNoKey(request) else {
             return try await next(request, context)
         }
         guard let shown = Self.key(of: request) else { throw APIError.keyMissing(request) }
@@ -28,7 +28,7 @@ struct KeyMiddleware: RouterMiddleware {
         return try await next(request, context)
     }
 
-    private static func isFree(_ request: Request) -> Bool {
+    private static func needsNoKey(_ request: Request) -> Bool {
         let path = request.uri.path
         guard [.get, .head, .options].contains(request.method) else { return false }
         return path == "/" || path.hasPrefix("/assets/")
@@ -38,10 +38,10 @@ struct KeyMiddleware: RouterMiddleware {
             ].contains(path)
     }
 
-    /// The key that a request shows.
+    /// The key of a request: a bearer token, `X-API-Key`, or the password of HTTP's basic scheme, which
+    /// clients of A1111 use.
     ///
-    /// It comes as a bearer token, in `X-API-Key`, or as the password of HTTP's
-    /// basic scheme, which clients of A1111 speak. An empty header counts as none.
+    /// An empty header counts as none.
     private static func key(of request: Request) -> String? {
         if let key = request.headers[.xAPIKey], !key.isEmpty { return key }
         guard let header = request.headers[.authorization] else { return nil }
@@ -62,15 +62,15 @@ struct KeyMiddleware: RouterMiddleware {
 }
 
 extension APIError {
-    /// No key was shown.
+    /// The request has no key.
     static func keyMissing(_ request: Request) -> APIError {
         unauthorized(
             request, "missing_api_key",
-            "This service asks for a key: send 'Authorization: Bearer KEY'. 'inkstone keys add'"
+            "This service requires a key: send 'Authorization: Bearer KEY'. 'inkstone keys add'"
                 + " makes one.")
     }
 
-    /// What was shown is no key, or none any longer.
+    /// The key is unknown, or was revoked.
     static func keyUnknown(_ request: Request) -> APIError {
         unauthorized(
             request, "invalid_api_key",

@@ -3,14 +3,14 @@
 import HTTPTypes
 import Hummingbird
 
-/// Which hosts and web pages may talk to the service.
+/// The hosts and web pages that may use the service.
 ///
-/// A browser on this machine runs pages of strangers. Two of their ways in are closed here: a
-/// name of theirs that resolves to the loopback address (told by the `Host` header), and requests
-/// from their page to ours (told by `Origin` and `Sec-Fetch-Site`). Programs send neither and are
+/// A browser on this machine runs pages of any origin. Two attacks of theirs are prevented here: DNS
+/// rebinding, a foreign name that resolves to the loopback address (recognised by the `Host` header), and
+/// cross-site requests (recognised by `Origin` and `Sec-Fetch-Site`). Programs send neither and are
 /// not restricted.
 struct OriginPolicy: Sendable {
-    /// What an origin may do.
+    /// The permission of an origin.
     enum Verdict: Equatable {
         /// Our own page, or not a browser.
         case own
@@ -41,7 +41,7 @@ struct OriginPolicy: Sendable {
         return named.isLoopback || hosts.contains(named.name)
     }
 
-    /// Judges where a request comes from.
+    /// The permission of a request's origin.
     func verdict(for request: Request) -> Verdict {
         guard let origin = request.headers[.origin]?.lowercased() else { return .own }
         if request.headers[.secFetchSite] == "same-origin" { return .own }
@@ -55,7 +55,7 @@ struct OriginPolicy: Sendable {
 
 /// Applies `OriginPolicy` and answers preflight requests.
 ///
-/// It works outside the error middleware: pages that may use the API may read its errors, too.
+/// It is outside the error middleware: pages that may use the API may read its errors, too.
 struct OriginMiddleware: RouterMiddleware {
     typealias Context = GatewayContext
 
@@ -74,7 +74,7 @@ struct OriginMiddleware: RouterMiddleware {
                     + " among the allowed hosts.", context)
         }
         var verdict = policy.verdict(for: request)
-        // What the page alone uses stays with the page.
+        // The page's own interface is not for other pages.
         if verdict == .welcome, request.uri.path.hasPrefix("/api/") { verdict = .foreign }
         let isSafe = [.get, .head].contains(request.method)
         guard verdict != .foreign || isSafe else {

@@ -6,13 +6,13 @@ import Logging
 import NIOCore
 import Telemetry
 
-/// Names every request, sees to it that it is told when it ends, however it ends, and sets the
+/// Assigns an id to every request, ensures that it is recorded when it ends, however it ends, and sets the
 /// headers that every answer has.
 struct TelemetryMiddleware: RouterMiddleware {
     typealias Context = GatewayContext
 
     let log: HTTPRequestLog
-    let connections: ConnectionBoard
+    let connections: ConnectionRegistry
 
     func handle(
         _ request: Request, context: GatewayContext,
@@ -22,7 +22,7 @@ struct TelemetryMiddleware: RouterMiddleware {
         let connection = connections[context.channel]
         let record = HTTPRequestRecord(
             request, remoteAddress: context.channel.remoteAddress?.ipAddress,
-            start: connection?.takeFirstByte() ?? .now, log: log)
+            start: connection?.consumeFirstByte() ?? .now, log: log)
         connection?.begin(record)
         context.record = record
         context.logger[metadataKey: "request.id"] = .string(record.requestID)
@@ -50,12 +50,12 @@ struct TelemetryMiddleware: RouterMiddleware {
         let body = response.body
         let endsWithConnection = connection != nil
         response.body = ResponseBody(contentLength: body.contentLength) { writer in
-            // Should the body never be written because the client is gone, the connection ends
-            // the record, or at the latest this closure when it is let go.
+            // If the body is never written because the client is gone, the connection finishes the record, or at
+            // the latest the release of this closure.
             do {
                 try await body.write(CountingWriter(inner: writer, record: record))
             } catch {
-                record.finish(clientLeft: true)
+                record.finish(clientDisconnected: true)
                 throw error
             }
             if !endsWithConnection { record.finish() }
@@ -64,7 +64,7 @@ struct TelemetryMiddleware: RouterMiddleware {
     }
 }
 
-/// Passes a body on and counts it.
+/// Forwards a body and counts its bytes.
 private struct CountingWriter: ResponseBodyWriter {
     var inner: any ResponseBodyWriter
     let record: HTTPRequestRecord

@@ -10,11 +10,11 @@ struct ImagesAnswer: Encodable {
         var url: String?
         var seed: UInt64
         var steps: Int
-        /// SHA-256 of the pixels, whatever the file's format.
+        /// SHA-256 of the pixels, independent of the file format.
         var pixelSHA256: String
         var promptTruncated: Bool?
         var timings: Seconds
-        /// What LoRA files did; absent without any.
+        /// Reports of the LoRA files; absent without any.
         var loras: [LoRANote]?
 
         private enum CodingKeys: String, CodingKey {
@@ -25,7 +25,7 @@ struct ImagesAnswer: Encodable {
         }
     }
 
-    /// Where the time of a picture went, in seconds.
+    /// Duration of each stage of an image, in seconds.
     struct Seconds: Encodable {
         var text: Double
         var steps: [Double]
@@ -40,7 +40,7 @@ struct ImagesAnswer: Encodable {
         }
     }
 
-    /// Where the time of the request went, in seconds.
+    /// Durations of the request, in seconds.
     struct RequestSeconds: Encodable {
         /// Until work began.
         var queued: Double
@@ -72,7 +72,7 @@ struct ImageEvent: Encodable {
     var quality = "auto"
     var background = "opaque"
     var outputFormat: String
-    /// Which of the request's pictures this is; the dialect itself has no field for it.
+    /// Index of the image within the request; the dialect itself has no field for it.
     var index: Int
     var seed: UInt64?
     var steps: Int?

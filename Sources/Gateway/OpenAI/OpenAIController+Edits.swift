@@ -35,7 +35,7 @@ extension OpenAIController {
         guard images.count == 1 else {
             throw APIError.invalid(
                 "image",
-                "image must be one file: this model starts from one picture, got"
+                "image must be one file: this model starts from one image, got"
                     + " \(images.count).")
         }
         let source = try await reader.image(Array(file), field: "image").flattened()
@@ -43,10 +43,10 @@ extension OpenAIController {
         if request.uri.path.hasSuffix("/inpainting"), mask == nil {
             throw APIError(
                 .badRequest, code: "missing_required_parameter", parameter: "mask_image",
-                "mask_image is required: a picture that is white where image is drawn anew.")
+                "mask_image is required: an image that is white where image is generated again.")
         }
         var texts = form.fields
-        // A variation is asked for without words.
+        // A variation has no prompt.
         if request.uri.path.hasSuffix("/variations"), texts["prompt", default: ""].isEmpty {
             texts["prompt"] = " "
         }
@@ -57,7 +57,7 @@ extension OpenAIController {
             try Submission(request, body: body, fields, context), request, context, since: arrival)
     }
 
-    /// The mask of a form: white where the picture is drawn anew.
+    /// The mask of a form: white where the image is generated again.
     ///
     /// `mask` is OpenAI's, which is transparent there; without transparency, and as `mask_image`, it
     /// is white there.

@@ -34,8 +34,8 @@ struct OpenAIController: Controller {
                     guard let file = found else {
                         throw APIError(
                             .notFound, code: "file_not_found",
-                            "There is no such picture, or newer ones have displaced it; ask for"
-                                + " response_format b64_json to get pictures in the answer.")
+                            "There is no such image, or it was evicted by newer ones; ask for"
+                                + " response_format b64_json to get images in the answer.")
                     }
                     var response = Response.bytes(file.bytes, type: file.type)
                     response.headers[.cacheControl] = "private, max-age=3600, immutable"
@@ -61,7 +61,7 @@ struct OpenAIController: Controller {
             try Submission(request, body: body, fields, context), request, context, since: arrival)
     }
 
-    /// Runs a call and answers in the dialect's words, at once or as events.
+    /// Runs a call and answers in the format of the dialect, in one body or as events.
     func answer(
         _ call: ImageCall, _ output: OutputOptions, _ submission: Submission, _ request: Request,
         _ context: GatewayContext, since arrival: ContinuousClock.Instant
@@ -74,12 +74,12 @@ struct OpenAIController: Controller {
             try await collect(call, output, submission, context, since: arrival, base: base)
         }
         var response = Response.json(answer)
-        // Watching for the client's departure used up the inbound side of the connection.
+        // Watching for the client's disconnect has consumed the inbound side of the connection.
         response.headers[.connection] = "close"
         return response
     }
 
-    /// A picture of the job store, for an address that outlives what is kept in memory.
+    /// An image of the job store, for a URL whose file is no longer in memory.
     private func storedFile(_ name: String) async throws -> ImageFileStore.File? {
         guard name.hasSuffix(".png"),
             let bytes = try await requests.jobs.file(named: String(name.dropLast(4)))
@@ -87,7 +87,7 @@ struct OpenAIController: Controller {
         return .init(bytes: bytes, type: ImageFormat.png.mimeType)
     }
 
-    /// Runs a call to its end.
+    /// Runs a call to its end and returns all of its images.
     private func collect(
         _ call: ImageCall, _ output: OutputOptions, _ submission: Submission,
         _ context: GatewayContext, since arrival: ContinuousClock.Instant, base: String
@@ -131,7 +131,7 @@ struct OpenAIController: Controller {
         return answer
     }
 
-    /// The address under which the client reached this service.
+    /// The base URL under which the client reached this service.
     private func publicAddress(of request: Request) -> String {
         let scheme = request.headers[.xForwardedProto] == "https" ? "https" : "http"
         let authority = request.head.authority.flatMap { HostName($0) == nil ? nil : $0 }
@@ -140,7 +140,7 @@ struct OpenAIController: Controller {
 
     // MARK: Streaming
 
-    /// Answers with the dialect's events: partial pictures when asked for, then each picture.
+    /// Answers with the dialect's events: partial images if requested, then each image.
     private func stream(
         _ call: ImageCall, _ output: OutputOptions, _ submission: Submission, _ request: Request,
         _ context: GatewayContext
@@ -164,7 +164,7 @@ struct OpenAIController: Controller {
                     frame.type = kind + ".partial_image"
                     frame.partialImageIndex = partials.index(image: index, step: step)
                     frame.index = index
-                    // Clients lay partial pictures over each other: all have the final size.
+                    // Clients draw partial images over each other, so that all have the final size.
                     let size = call.request.size
                     let file = try PictureFile.encode(
                         image.resized(width: size.width, height: size.height),

@@ -2,17 +2,17 @@
 
 import Imaging
 
-/// How the OpenAI dialect wants its pictures delivered.
+/// Output options of the OpenAI dialect.
 struct OutputOptions {
-    /// Where the picture is.
+    /// Where the image is.
     enum Delivery: String, CaseIterable {
         /// In the answer, as base64.
         case base64 = "b64_json"
-        /// At an address of this service.
+        /// At a URL of this service.
         case url
     }
 
-    /// In the answer or at an address; the schema's default is the address.
+    /// In the answer or at a URL; the schema's default is the URL.
     let delivery: Delivery
     /// The file format.
     let format: ImageFormat
@@ -20,7 +20,7 @@ struct OutputOptions {
     let quality: Int
     /// Whether events are streamed instead of one answer.
     let streams: Bool
-    /// Pictures to send before the last one, while streaming.
+    /// Partial images of a stream before each final one.
     let partialImages: Int
 
     /// - Throws: `APIError` 400 that names a field with a wrong type or value.
@@ -48,7 +48,7 @@ struct OutputOptions {
         if try fields.string("background") == "transparent" {
             throw .invalid(
                 "background",
-                "background 'transparent' is not possible: this model draws opaque pictures; use"
+                "background 'transparent' is not possible: this model generates opaque images; use"
                     + " 'opaque' or 'auto'.")
         }
     }

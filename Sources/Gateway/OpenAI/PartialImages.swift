@@ -2,12 +2,12 @@
 
 import Synchronization
 
-/// Chooses which previews become partial pictures: as many as asked for, the first one as soon as there is
+/// Selects the previews that become partial images: as many as requested, the first one as soon as there is
 /// one, the others evenly over the steps.
 final class PartialImages: Sendable {
     private let count: Int
     private let steps: Int
-    /// The steps that were picked, by picture.
+    /// The steps that were selected, by image.
     private let picked = Mutex<[Int: [Int]]>([:])
 
     init(count: Int, steps: Int) {
@@ -15,9 +15,9 @@ final class PartialImages: Sendable {
         self.steps = steps
     }
 
-    /// Whether the preview after this step becomes a partial picture.
+    /// Whether the preview after this step becomes a partial image.
     ///
-    /// Not every step has a preview, so the next one there is stands in for one that is due.
+    /// Not every step has a preview: the next one replaces a missing one that is due.
     func picks(image: Int, step: Int) -> Bool {
         picked.withLock { picked in
             let before = picked[image, default: []].count
@@ -27,7 +27,7 @@ final class PartialImages: Sendable {
         }
     }
 
-    /// The place of a picked preview among those of its picture, from 0.
+    /// The index of a selected preview among those of its image, from 0.
     func index(image: Int, step: Int) -> Int? {
         picked.withLock { $0[image]?.firstIndex(of: step) }
     }

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/** A failure with what the page needs to word it. */
+/** An error with what the page needs to describe it. */
 export class ServiceError extends Error {
   constructor(code, message, retryAfter) {
     super(message);
@@ -8,11 +8,11 @@ export class ServiceError extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** Whether nobody answered; it may pass. */
+  /** Whether there was no answer; the condition may be temporary. */
   get isLoss() { return this.code === 'network' || this.code === 'interrupted'; }
 }
 
-/** Sent with every call where the server asks for one. */
+/** Sent with every call if the server requires a key. */
 let apiKey = '';
 
 export function useKey(key) {
@@ -32,16 +32,16 @@ const inPath = encodeURIComponent;
 export const fetchModels = () => json('api/models');
 /** The texts of a language. */
 export const fetchTexts = (language) => json(`assets/${language}.json`);
-/** What a request would take. */
+/** The estimate of a request's cost. */
 export const fetchEstimate = (parameters, signal) => json('api/estimate', { ...post(parameters), signal });
 /** Models with their workers, memory and queue. */
 export const fetchStatus = () => json('api/status');
-/** All figures, as text for Prometheus. */
+/** All metrics, as text for Prometheus. */
 export const fetchMetrics = async () => (await send('metrics')).text();
-/** What a picture file says about how it was made. */
+/** The generation parameters in an image file. */
 export const readPictureFile = (base64) => json('sdapi/v1/png-info', post({ image: base64 }));
 
-/** LoRA files that requests may name; none where the server knows no such list. */
+/** LoRA files that requests may name; none if the server has no such list. */
 export async function fetchLoras() {
   try {
     return (await json('api/loras')).loras ?? [];
@@ -50,11 +50,11 @@ export async function fetchLoras() {
   }
 }
 
-/** Takes a LoRA file on. */
+/** Adds a LoRA file. */
 export const addLora = (name, file) => json(`api/loras?name=${inPath(name)}`, { method: 'POST', body: file });
 export const removeLora = (name) => send(`api/loras/${inPath(name)}`, { method: 'DELETE' });
 
-/** Accepts a request as a job; the same key again is the same job. */
+/** Submits a request as a job; the same key again is the same job. */
 export const submitJob = (parameters, key) => json('api/jobs', post(parameters, { 'idempotency-key': key }));
 export const fetchJob = (id) => json(`api/jobs/${inPath(id)}`);
 export const fetchJobs = (query) => json(`api/jobs?${new URLSearchParams(query)}`);
@@ -76,7 +76,7 @@ export async function isAlive() {
   }
 }
 
-/** Shows a picture of the server; an element cannot send a key, so there the page fetches it. */
+/** Shows an image of the server; an element cannot send a key, so with a key the page fetches the file. */
 export async function showPicture(element, path) {
   element.dataset.path = path;
   if (!apiKey) {
@@ -88,7 +88,7 @@ export async function showPicture(element, path) {
   element.addEventListener('load', () => URL.revokeObjectURL(url), { once: true });
 }
 
-/** Calls `onEvent(name, data)` for everything that happens to a job, until its end. */
+/** Calls `onEvent(name, data)` for every event of a job, until its end. */
 export async function followJob(id, signal, onEvent) {
   const response = await send(`api/jobs/${inPath(id)}/events`, { signal });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -137,7 +137,7 @@ async function send(path, options = {}) {
   }
   if (response.ok) return response;
   const body = await response.json().catch(() => ({}));
-  // A proxy speaks for a server that is not there.
+  // A proxy answers for a server that is down.
   if (!body.error && [502, 504].includes(response.status)) throw new ServiceError('network', response.statusText);
   throw failure(body, response);
 }

@@ -122,7 +122,7 @@ function showProgress(progress, text) {
   $('progress-time').textContent = parts.join(' · ');
 }
 
-// MARK: Pictures as input
+// MARK: Images as input
 
 async function restore(parameters) {
   const model = models.find(({ id }) => id === parameters.model);
@@ -212,7 +212,7 @@ async function loadModels() {
     } catch (error) {
       if (error instanceof ServiceError && error.isLoss) return connection.wait();
       showError(wordError(error));
-      // Asking again in vain would fill the server's log.
+      // Useless retries would fill the server's log.
       if (!$('key-box').hidden) return undefined;
     }
     if (models.length > 0) break;
@@ -280,7 +280,7 @@ function showTheme() {
 
 // MARK: Start
 
-// On a phone the button comes before ideas.
+// On a phone the button is above the examples.
 $('examples-box').open = !matchMedia('(max-width: 619px)').matches;
 
 $('form').addEventListener('submit', (event) => { event.preventDefault(); run(); });
@@ -289,7 +289,7 @@ $('cancel').addEventListener('click', () => runner.cancel());
 $('model').addEventListener('change', () => useModel(models.find((model) => model.id === $('model').value)));
 $('language').addEventListener('click', () => {
   const other = language === 'en' ? 'zh' : 'en';
-  // Only a choice is kept; until then the browser's language counts.
+  // Only a choice is stored; without one the browser's language is used.
   remembered.set('language', other);
   changeLanguage(other);
 });

@@ -5,7 +5,7 @@ import { t } from './language.js';
 
 const $ = (id) => document.getElementById(id);
 
-/** Results of load tests that lie in the server's folder. */
+/** Results of load tests in the server's folder. */
 export class Benchmarks {
   constructor({ fail }) {
     this.fail = fail;
@@ -57,7 +57,7 @@ export class Benchmarks {
   }
 }
 
-/** Tables and paragraphs of the little Markdown that is in a table file. */
+/** Tables and paragraphs of the Markdown subset in a table file. */
 function blocksOf(markdown) {
   const blocks = [];
   let rows = [];

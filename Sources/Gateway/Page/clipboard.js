@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/** Copies text; the clipboard interface exists on secure addresses only. */
+/** Copies text; the clipboard interface exists in secure contexts only. */
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);

@@ -5,7 +5,7 @@ import { t } from './language.js';
 
 const $ = (id) => document.getElementById(id);
 
-/** Lays a second picture over the one that is shown, with a divider to move. */
+/** Shows a second image over the current one, with a movable divider. */
 export class Compare {
   constructor() {
     this.other = null;
@@ -14,7 +14,7 @@ export class Compare {
 
   get isOn() { return this.other !== null; }
 
-  /** Compares with a picture. */
+  /** Compares with an image. */
   async use(other, shown) {
     this.other = other;
     this.shown = shown;

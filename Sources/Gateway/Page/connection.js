@@ -8,7 +8,7 @@ const retryMilliseconds = 1000;
 const beatMilliseconds = 10_000;
 const thanksMilliseconds = 2500;
 
-/** Notices that the server is gone, says so, and waits until it is back. */
+/** Detects the loss of the server, shows it, and waits until the server answers again. */
 export class Connection {
   /** `onReturn()` is called when the server answers again. */
   constructor(onReturn) {

@@ -3,10 +3,10 @@
 const $ = (id) => document.getElementById(id);
 
 /**
- * Pictures that are dropped on the page or pasted.
+ * Images that are dropped on the page or pasted.
  *
- * `onFile(file, wish)` gets what the place of the drop asks for: `source`, `restore` or, elsewhere
- * and after pasting, nothing.
+ * `onFile(file, purpose)` gets the purpose of the drop zone: `source`, `restore` or, elsewhere and after
+ * pasting, nothing.
  */
 export function takePictures(onFile) {
   let depth = 0;

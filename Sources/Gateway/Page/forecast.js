@@ -7,9 +7,9 @@ import { bytes, duration, t } from './language.js';
 const $ = (id) => document.getElementById(id);
 const restMilliseconds = 250;
 
-/** Tells what a request would take, and what in its prompt will not help. */
+/** Shows the estimated cost of a request, and hints about its prompt. */
 export class Forecast {
-  /** `read()` gives the request as it stands, or null. */
+  /** `read()` returns the current request, or null. */
   constructor(read) {
     this.read = read;
     this.answer = null;
@@ -17,7 +17,7 @@ export class Forecast {
     this.asking = null;
   }
 
-  /** Asks once the form has come to rest. */
+  /** Requests an estimate after a pause in typing. */
   refresh() {
     this.hint();
     clearTimeout(this.timer);
@@ -31,7 +31,7 @@ export class Forecast {
     try {
       this.answer = request && await fetchEstimate(request, this.asking.signal);
     } catch {
-      // A request that cannot be sent has no forecast; pressing the button says why.
+      // An invalid request has no forecast; the button shows the error.
       if (!this.asking.signal.aborted) this.answer = null;
     }
     this.word();

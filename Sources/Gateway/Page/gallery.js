@@ -8,9 +8,9 @@ const $ = (id) => document.getElementById(id);
 const pageLength = 36;
 const restMilliseconds = 250;
 
-/** All jobs that have pictures, from the server's store: to search, open and delete. */
+/** All jobs with images in the server's store: to search, open and delete. */
 export class Gallery {
-  /** `open(pictures)` shows a job on the stage, `removed(id)` tells that one is gone. */
+  /** `open(pictures)` shows a job on the stage, `removed(id)` is called after a deletion. */
   constructor({ open, removed, fail }) {
     Object.assign(this, { open, removed, fail });
     this.jobs = [];
@@ -79,7 +79,7 @@ export class Gallery {
     return item;
   }
 
-  /** Deletes when it is pressed twice. */
+  /** Deletes at the second press. */
   deleteButton(job, item) {
     const button = document.createElement('button');
     button.type = 'button';

@@ -10,9 +10,9 @@ const loraTag = /<lora:[^>]+>/iu;
 const quoted = /"[^"]*"|“[^”]*”|「[^」]*」|『[^』]*』|《[^》]*》|'[^']*'(?!\p{L})/gu;
 
 /**
- * What in a prompt hurts a model of this kind, as keys of texts with their values.
+ * The parts of a prompt that are harmful with a model of this kind, as keys of texts with their values.
  *
- * Z-Image follows sentences. Tags that other models were trained on are words to draw here.
+ * Z-Image follows sentences. The tags that other models were trained on are plain words to it.
  */
 export function promptHints(prompt) {
   const hints = [];
@@ -22,7 +22,7 @@ export function promptHints(prompt) {
   }
   if (loraTag.test(prompt)) hints.push(['hint.lora', {}]);
   if (weight.test(prompt)) hints.push(['hint.weight', { example: prompt.match(weight)[0] }]);
-  // Words to be written in the picture may be in any language.
+  // Quoted text, to be written in the image, may be in any language.
   const rest = prompt.replace(quoted, ' ');
   const han = rest.match(/\p{Script=Han}/gu)?.length ?? 0;
   const latin = rest.match(/\p{Script=Latin}{2,}/gu)?.length ?? 0;

@@ -12,7 +12,7 @@ export function t(key, values = {}) {
   return (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
-/** Loads a language and words the whole document in it. */
+/** Loads a language and translates the whole document. */
 export async function useLanguage(name) {
   texts = await fetchTexts(name);
   language = name;
@@ -32,18 +32,18 @@ export async function useLanguage(name) {
   }
 }
 
-/** The language that the browser's user reads. */
+/** The preferred language of the browser's user. */
 export function preferredLanguage() {
   const first = (navigator.languages ?? [navigator.language]).find((tag) => /^(en|zh)\b/i.test(tag));
   return first?.toLowerCase().startsWith('zh') ? 'zh' : 'en';
 }
 
-/** One of the values that a model gives by language code. */
+/** One of a model's values by language code. */
 export function pick(byLanguage) {
   return byLanguage?.[language] ?? byLanguage?.en ?? Object.values(byLanguage ?? {})[0];
 }
 
-/** A duration in words. */
+/** A duration as text. */
 export function duration(seconds) {
   if (seconds < 9.95) return t('time.seconds', { seconds: seconds.toFixed(1) });
   const whole = Math.round(seconds);
@@ -52,7 +52,7 @@ export function duration(seconds) {
   return t('time.hours', { hours: Math.floor(whole / 3600), minutes: Math.floor((whole % 3600) / 60) });
 }
 
-/** A number of bytes in words. */
+/** A number of bytes as text. */
 export function bytes(count) {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, count)) / 3)));
@@ -60,12 +60,12 @@ export function bytes(count) {
   return `${value.toFixed(value < 9.95 && power > 2 ? 1 : 0)} ${units[power]}`;
 }
 
-/** A moment in words, from Unix seconds. */
+/** A point in time as text, from Unix seconds. */
 export function dateTime(seconds) {
   return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(seconds * 1000);
 }
 
-/** A large number in short: 6.15 B. */
+/** A large number, abbreviated: 6.15 B. */
 export function short(number) {
   return new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 }).format(number);
 }

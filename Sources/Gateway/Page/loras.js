@@ -26,7 +26,7 @@ export class Loras {
     this.list();
   }
 
-  /** Gives a file to the server and chooses it. */
+  /** Uploads a file to the server and selects it. */
   async add(file) {
     const name = file.name.replace(/\.safetensors$/u, '');
     const note = $('lora-note');
@@ -61,12 +61,12 @@ export class Loras {
     }
   }
 
-  /** What to send: nothing where there is nothing to choose. */
+  /** The request's fields: none if there are no files. */
   get values() {
     return [...this.chosen].filter(([name]) => this.find(name)).map(([name, scale]) => ({ name, scale }));
   }
 
-  /** Uses exactly these; names that the server does not have are returned. */
+  /** Selects exactly these; returns the names that the server does not have. */
   use(values) {
     this.chosen = new Map(values.map(({ name, scale }) => [name, scale]));
     this.list();

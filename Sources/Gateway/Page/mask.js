@@ -4,9 +4,9 @@ const $ = (id) => document.getElementById(id);
 const largestSide = 1024;
 
 /**
- * Painting over the parts of a picture that are drawn anew.
+ * Painting over the parts of an image that are generated again.
  *
- * `paint` is a canvas in the picture's shape, opaque where something changes.
+ * `paint` is a canvas in the image's shape, opaque where the image changes.
  */
 export class MaskPainter {
   constructor(onDone) {
@@ -33,10 +33,10 @@ export class MaskPainter {
     });
   }
 
-  /** Forgets what was painted, as for another picture. */
+  /** Clears the paint, as for another image. */
   reset() {
     this.paint = null;
-    /** Whether nothing was painted over when the picture was last looked at. */
+    /** Whether nothing was painted when the dialog was last closed. */
     this.isEmpty = true;
   }
 
@@ -53,7 +53,7 @@ export class MaskPainter {
     const canvas = $('mask-canvas');
     canvas.width = Math.max(1, Math.round(picture.width * scale));
     canvas.height = Math.max(1, Math.round(picture.height * scale));
-    // A small picture is shown large, and all of it.
+    // A small image is enlarged, and shown as a whole.
     canvas.style.width = `min(34rem, 100%, calc(62vh * ${canvas.width / canvas.height}))`;
     if (!this.paint) {
       this.paint = document.createElement('canvas');
@@ -74,7 +74,7 @@ export class MaskPainter {
     context.globalCompositeOperation =
       $('mask-erase').getAttribute('aria-pressed') === 'true' ? 'destination-out' : 'source-over';
     Object.assign(context, { lineCap: 'round', lineJoin: 'round', strokeStyle: '#fff' });
-    // A share of the shorter side, whatever the size on the screen.
+    // A share of the shorter side, independent of the size on the screen.
     context.lineWidth = (Number($('mask-brush').value) / 100) * Math.min(canvas.width, canvas.height);
     context.beginPath();
     context.moveTo(...(this.last ?? point));
@@ -104,7 +104,7 @@ export class MaskPainter {
     context.drawImage(this.paint, 0, 0);
   }
 
-  /** White where something changes, black elsewhere, of a part of the picture, as a data URL. */
+  /** The mask of a part of the image as a data URL: white where it changes, black elsewhere. */
   data(x, y, across, down, width, height) {
     const scale = this.paint.width / this.picture.width;
     const canvas = document.createElement('canvas');

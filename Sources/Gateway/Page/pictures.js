@@ -2,7 +2,7 @@
 
 import { fetchBlob, readPictureFile } from './api.js';
 
-/** One finished picture of a job, as the page shows it. */
+/** One finished image of a job, as the page shows it. */
 export function pictureOf(job, image) {
   const [width, height] = job.size.split('x').map(Number);
   return {
@@ -21,7 +21,7 @@ export function pictureOf(job, image) {
 
 export const picturesOf = (job) => job.images.map((image) => pictureOf(job, image));
 
-/** What the form needs to make a picture again. */
+/** The form's values that generate an image again. */
 export function parametersOf({ job, seed, width, height }) {
   return {
     model: job.model, prompt: job.prompt, negative: job.negative_prompt, width, height, seed,
@@ -30,10 +30,10 @@ export function parametersOf({ job, seed, width, height }) {
   };
 }
 
-/** The text in a picture's file that says how it was made. */
+/** The text of the generation parameters in an image's file. */
 export const textOf = async (picture) => (await readPictureFile(await base64Of(await fetchBlob(picture.path)))).info;
 
-/** What the form needs to make a saved picture again, or null for a file that does not say. */
+/** The form's values that generate a saved image again, or null for a file without parameters. */
 export async function parametersIn(blob) {
   const { info, parameters } = await readPictureFile(await base64Of(blob));
   if (parameters.Steps === undefined) return null;

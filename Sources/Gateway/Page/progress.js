@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/** How far a request is, how fast it goes and how long it will take. */
+/** Progress, pace and remaining time of a request. */
 export class Progress {
-  /** `now` gives seconds; it is a parameter so that time can be simulated. */
+  /** `now` returns seconds; it is a parameter so that time can be simulated. */
   constructor(images, steps, now = () => performance.now() / 1000) {
     this.images = images;
     this.steps = steps;
@@ -15,7 +15,7 @@ export class Progress {
     this.first = null;
   }
 
-  /** Notes a step and the seconds that it took; pictures may take turns. */
+  /** Records a step and its seconds; the steps of several images may alternate. */
   noteStep({ image, step, steps, seconds }) {
     this.steps = steps;
     this.stepOf[image] = step;
@@ -25,22 +25,22 @@ export class Progress {
     this.first ??= { at: this.now() - seconds, done: this.done - 1 };
   }
 
-  /** Notes a finished picture. */
+  /** Records a finished image. */
   noteImage() {
     this.finished += 1;
   }
 
-  /** Whether `image` is the one to show previews of: the first that is not finished. */
+  /** Whether previews of `image` are shown: those of the first unfinished image. */
   isInFront(image) {
     return image === this.finished;
   }
 
-  /** Steps done, over all pictures. */
+  /** Steps done, over all images. */
   get done() {
     return this.stepOf.reduce((sum, step) => sum + (step ?? 0), 0);
   }
 
-  /** Whether all steps so far are done, but a picture of them is not there yet. */
+  /** Whether all steps of an image are done, but the image has not arrived yet. */
   get isDecoding() {
     const begun = this.stepOf.filter((step) => step > 0).length;
     return this.stepOf.every((step) => step === this.steps) && this.finished < begun;

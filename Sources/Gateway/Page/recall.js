@@ -8,7 +8,7 @@ const kept = 60;
 
 /** Prompts of earlier requests, in a list and under Alt with the arrow keys. */
 export class Recall {
-  /** `place(text)` puts a prompt into the field. */
+  /** `place(text)` sets the prompt field. */
   constructor(place) {
     this.place = place;
     this.prompts = remembered.getJSON('prompts') ?? [];

@@ -5,13 +5,13 @@ import { pictureOf, picturesOf } from './pictures.js';
 import { Progress } from './progress.js';
 import { ofThisTab } from './store.js';
 
-/** A key that no other request has; `crypto.randomUUID` exists on secure addresses only. */
+/** A unique key for a request; `crypto.randomUUID` exists in secure contexts only. */
 const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 /**
  * The one job that this tab works on. It survives a reload of the tab and a restart of the server.
  *
- * `view` is told: `begin(request, progress)`, `event(name, data, progress)`, `picture(picture)`,
+ * Calls methods of `view`: `begin(request, progress)`, `event(name, data, progress)`, `picture(picture)`,
  * `end(outcome, error)` with `done`, `cancelled` or `failed`, and `reopen(pictures)` of a job that
  * was done while the tab was loaded again.
  */
@@ -32,13 +32,13 @@ export class Runner {
     await this.guard(async () => {
       const job = await this.insist(() => submitJob(request, key));
       this.take(current, job);
-      // Cancelled while it was on its way.
+      // Cancelled before the server's answer.
       if (current.stop.signal.aborted) await cancelJob(job.id);
       await this.follow(current);
     });
   }
 
-  /** Takes up the job that this tab worked on before it was loaded again. */
+  /** Resumes the job of this tab after a reload. */
   async resume() {
     const id = ofThisTab.get('job');
     if (!id || this.isBusy) return;
@@ -80,7 +80,7 @@ export class Runner {
     const { job, stop, progress, seen } = current;
     await this.insist(() => followJob(job.id, stop.signal, (name, data) => {
       if (name === 'image') {
-        // After a loss of the connection the story is told from its beginning.
+        // After a loss of the connection the events start from the beginning.
         if (seen.has(data.index)) return;
         seen.add(data.index);
         progress.noteImage();
@@ -92,7 +92,7 @@ export class Runner {
     }));
   }
 
-  /** Repeats what fails for want of a connection, each time after waiting for one. */
+  /** Retries an operation that fails for lack of a connection, each time after waiting for one. */
   async insist(work) {
     for (;;) {
       try {

@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 const largestRandomSeed = 2 ** 31;
 const ideas = 4;
 
-/** A value that cannot be sent, with the field to look at. */
+/** An invalid value, with its field. */
 export class FieldError extends Error {
   constructor(message, element) {
     super(message);
@@ -41,7 +41,7 @@ export class Settings {
     $('lock').addEventListener('click', () => this.keepSeed(!this.keepsSeed));
   }
 
-  /** Takes over a model's limits; values come from the last visit, else from its defaults. */
+  /** Applies a model's limits; values are those of the last visit, else its defaults. */
   useModel(model) {
     this.model = model;
     const { limits, defaults } = model;
@@ -69,10 +69,10 @@ export class Settings {
     this.changed();
   }
 
-  /** Builds the buttons whose words depend on the language. */
+  /** Builds the buttons whose texts depend on the language. */
   wordChoices() {
     const { presets, sizes, examples } = this.model;
-    // An idea that this model can draw, where it names any.
+    // One of the model's examples, if it has any.
     $('prompt').placeholder = pick(examples)?.[0] ?? t('prompt.placeholder');
     this.fill('presets', presets, (preset) => pick(preset.name), (preset) => {
       this.setSize(preset.size);
@@ -88,7 +88,7 @@ export class Settings {
     this.mark();
   }
 
-  /** A few of the model's examples, and a way to the others. */
+  /** A few of the model's examples, and a button for the others. */
   wordIdeas() {
     const all = pick(this.model.examples) ?? [];
     const few = Array.from({ length: Math.min(ideas, all.length) }, (_, index) => all[(this.idea + index) % all.length]);
@@ -126,7 +126,7 @@ export class Settings {
     }));
   }
 
-  /** Pixels of the size preset that is nearest to the present size; shapes keep about that many. */
+  /** Pixels of the size preset nearest to the current size; the aspect ratios keep about that many. */
   get pixels() {
     const { width, height } = this.values();
     const { sizes, defaults } = this.model;
@@ -135,7 +135,7 @@ export class Settings {
     return areas.reduce((best, area) => (distance(area) < distance(best) ? area : best));
   }
 
-  /** Shows which size, shape and preset the present values are. */
+  /** Marks the size, aspect ratio and preset of the current values. */
   mark() {
     const { width, height, steps, guidance } = this.values();
     const same = (size) => size.width === width && size.height === height;
@@ -166,12 +166,12 @@ export class Settings {
     this.changed();
   }
 
-  /** About as many pixels as now in the shape of a picture. */
+  /** The size with about as many pixels as now in the aspect ratio of an image. */
   setShape(width, height) {
     this.setSize(sizeLike(width, height, this.pixels, this.model.limits));
   }
 
-  /** Rounds a side to the nearest that the model can draw, as soon as the field is left, and says so. */
+  /** Rounds a side to the nearest that the model supports when the field loses focus, and shows that. */
   snap(id) {
     const input = $(id);
     if (input.value === '') return;
@@ -189,7 +189,7 @@ export class Settings {
     this.changed();
   }
 
-  /** Takes the seed of the last picture again, and keeps it. */
+  /** Sets the seed of the last image, and locks it. */
   reuseSeed() {
     if (this.lastSeed === null) return;
     $('seed').value = this.lastSeed;
@@ -208,7 +208,7 @@ export class Settings {
     this.save();
   }
 
-  /** Takes over what a picture was made with, seed included; returns names of LoRA files that are missing. */
+  /** Applies the parameters of an image, seed included; returns the names of missing LoRA files. */
   reuse(parameters) {
     const put = (id, value) => { if (value !== undefined && value !== null) $(id).value = value; };
     put('prompt', parameters.prompt);
@@ -246,7 +246,7 @@ export class Settings {
     };
   }
 
-  /** What a request would say now, whatever the values; the picture to start from is left out. */
+  /** The current request without validation and without the source image. */
   draft() {
     const values = this.values();
     const loras = this.loras.values;
@@ -265,7 +265,7 @@ export class Settings {
     };
   }
 
-  /** What to send. Throws `FieldError` for the first field that the server would refuse. */
+  /** The request to send. Throws `FieldError` for the first field that the server would refuse. */
   request() {
     if (!this.keepsSeed) this.rollSeed();
     if (!$('prompt').value.trim()) throw new FieldError(t('error.prompt'), $('prompt'));

@@ -5,16 +5,16 @@ import { t } from './language.js';
 
 const $ = (id) => document.getElementById(id);
 
-/** The pictures of one request side by side, each under its seed. */
+/** A contact sheet: the images of one request side by side, each with its seed. */
 export class Sheet {
-  /** `open(index)` is called for the picture that is pressed. */
+  /** `open(index)` is called when an image is pressed. */
   constructor(open) {
     this.open = open;
     this.seeds = [];
     $('sheet-save').addEventListener('click', () => this.save());
   }
 
-  /** Empty places for the pictures of a request. */
+  /** Empty cells for the images of a request. */
   begin(seed, count) {
     this.seeds = Array.from({ length: count }, (_, index) => seed + index);
     $('sheet').replaceChildren(...this.seeds.map((number, index) => {

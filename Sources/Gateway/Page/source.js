@@ -6,7 +6,7 @@ const $ = (id) => document.getElementById(id);
 const standardStrength = 0.6;
 const largestSide = 2048;
 
-/** The picture that a request starts from. */
+/** The source image of a request. */
 export class Source {
   constructor(onChange) {
     this.onChange = onChange;
@@ -32,7 +32,7 @@ export class Source {
 
   get strength() { return Number($('strength').value); }
 
-  /** Uses a file; returns whether it is a picture. */
+  /** Uses a file; returns whether it is an image. */
   async choose(blob, strength = standardStrength) {
     try {
       this.picture = await createImageBitmap(blob);
@@ -57,10 +57,10 @@ export class Source {
   }
 
   async openMask() {
-    // Few need it, so it comes when somebody does.
+    // Rarely used, so it is loaded on demand.
     const { MaskPainter } = await import('./mask.js');
     this.mask ??= new MaskPainter(() => {
-      // What is painted over is drawn anew altogether, unless somebody wants less.
+      // The painted part is generated at full strength unless the user lowers it.
       if (this.isMasked && this.strength === standardStrength) $('strength').value = 1;
       this.changed();
     });
@@ -75,7 +75,7 @@ export class Source {
     this.onChange();
   }
 
-  /** What a request in this shape sends: the picture, and where it changes if that is painted. */
+  /** The fields of a request in this aspect ratio: the image, and the mask if there is paint. */
   fields(width, height) {
     const part = this.part(width, height);
     const image = canvasOf(this.picture, ...part);
@@ -86,7 +86,7 @@ export class Source {
     };
   }
 
-  /** The middle of the picture in the shape of the request, and how far it is made smaller. */
+  /** The centre of the image in the aspect ratio of the request, and the factor of its reduction. */
   part(width, height) {
     const { width: w, height: h } = this.picture;
     const across = Math.min(w, (h * width) / height);

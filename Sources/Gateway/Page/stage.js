@@ -10,12 +10,12 @@ import { Sheet } from './sheet.js';
 const $ = (id) => document.getElementById(id);
 const stripLength = 24;
 
-/** Where pictures appear: previews, the result with its tools, and earlier results. */
+/** The stage: previews, the result with its tools, and earlier results. */
 export class Stage {
   /** `actions` are `reuse(picture)` and `start(picture)`. */
   constructor(actions) {
     this.pictures = [];
-    /** The pictures of the request that is shown. */
+    /** The images of the request that is shown. */
     this.group = [];
     this.shown = null;
     this.scale = 'fit';
@@ -32,7 +32,7 @@ export class Stage {
     }
   }
 
-  /** Gives the empty frame the shape of the picture to come. */
+  /** Sets the aspect ratio of the empty frame. */
   shape({ width, height }) {
     if (this.shown || this.isRunning || !(width > 0 && height > 0)) return;
     this.frame(width, height);
@@ -56,7 +56,7 @@ export class Stage {
     this.mark();
   }
 
-  /** What is in the frame: `empty`, `wait`, `picture` or `sheet`. */
+  /** The content of the frame: `empty`, `wait`, `picture` or `sheet`. */
   look(name) {
     $('empty').hidden = name !== 'empty';
     $('wait').hidden = name !== 'wait';
@@ -68,7 +68,7 @@ export class Stage {
     $('back').hidden = !hasResult || this.group.length < 2;
   }
 
-  /** Shows a preview: small, so its pixels are blurred into each other, less with every step. */
+  /** Shows a preview, which is small and therefore blurred, less with every step. */
   async preview(index, url, share) {
     this.sheet.preview(index, url);
     if (this.sheet.seeds.length > 1 || this.shown) return;
@@ -84,7 +84,7 @@ export class Stage {
     this.look('picture');
   }
 
-  /** A finished picture of the request that runs. */
+  /** Adds a finished image of the running request. */
   add(picture) {
     this.group.push(picture);
     this.group.sort((a, b) => a.job.id === b.job.id ? a.seed - b.seed : 0);
@@ -93,7 +93,7 @@ export class Stage {
     if (this.sheet.seeds.length === 1) this.show(picture);
   }
 
-  /** Shows the last result again, or the empty stage, after a request without a picture. */
+  /** Shows the last result again, or the empty stage, after a request without an image. */
   end() {
     this.isRunning = false;
     if (this.group.length > 1) this.look('sheet');
@@ -101,7 +101,7 @@ export class Stage {
     else if (!this.shown) this.look('empty');
   }
 
-  /** Puts pictures before the others in the strip. */
+  /** Inserts images at the start of the strip. */
   remember(pictures, atEnd = false) {
     const ids = new Set(pictures.map(({ id }) => id));
     const others = this.pictures.filter(({ id }) => !ids.has(id));
@@ -109,7 +109,7 @@ export class Stage {
     this.list();
   }
 
-  /** A job and its pictures are gone. */
+  /** Removes a job and its images. */
   forget(job) {
     this.pictures = this.pictures.filter((picture) => picture.job.id !== job);
     this.list();
@@ -119,7 +119,7 @@ export class Stage {
     this.end();
   }
 
-  /** Shows the pictures of a job: the one there is, or all in a sheet. */
+  /** Shows the images of a job: a single one, or all in a sheet. */
   open(pictures) {
     if (this.isRunning || pictures.length === 0) return;
     this.group = pictures;
@@ -171,7 +171,7 @@ export class Stage {
     if (other) this.compare.use(other, this.shown);
   }
 
-  /** Words what depends on the language. */
+  /** Translates the texts that depend on the language. */
   word() {
     const picture = this.shown;
     if (picture) {
@@ -227,7 +227,7 @@ export class Stage {
     }
   }
 
-  /** A link cannot send a key: where there is one, the page fetches the file. */
+  /** A link cannot send a key: with a key, the page fetches the file. */
   async download(event) {
     if ($('picture').src.startsWith('http')) return;
     event.preventDefault();

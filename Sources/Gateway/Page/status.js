@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 const pollMilliseconds = 2000;
 const places = 60;
 
-/** What a line shows, from two readings and the seconds between them. */
+/** The values of a chart, from two readings and the seconds between them. */
 const lines = {
   throughput: (now, before, seconds) => delta(now, before, 'inkstone_images_total') / seconds * 60,
   steps: (now, before, seconds) => delta(now, before, 'inkstone_denoise_evaluations_total') / seconds,
@@ -19,7 +19,7 @@ const lines = {
 };
 const delta = (now, before, name) => Math.max(0, (now.get(name) ?? 0) - (before.get(name) ?? 0));
 
-/** Models, memory, queue and how fast it goes, while somebody looks. */
+/** Models, memory, queue and throughput, refreshed while the view is visible. */
 export class Status {
   constructor({ lost, fail }) {
     Object.assign(this, { lost, fail });

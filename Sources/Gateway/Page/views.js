@@ -5,7 +5,7 @@ import { address } from './api.js';
 const $ = (id) => document.getElementById(id);
 const names = ['create', 'gallery', 'status', 'benchmarks'];
 
-/** Resolves when the style sheet of all parts but the first is there. */
+/** Resolves when the style sheet of the other views is loaded. */
 let style = null;
 
 function loadStyle() {
@@ -19,9 +19,9 @@ function loadStyle() {
   return style;
 }
 
-/** The parts of the page; all but the first are loaded when somebody looks at them. */
+/** The views of the page; all but the first are loaded on demand. */
 export class Views {
-  /** `handlers` are those of the parts: `open`, `removed`, `lost`, `fail`. */
+  /** `handlers` are those of the views: `open`, `removed`, `lost`, `fail`. */
   constructor(handlers) {
     this.handlers = handlers;
     this.runs = [];
@@ -39,7 +39,7 @@ export class Views {
     this.use(names.includes(name) ? name : 'create');
   }
 
-  /** Goes to a part. */
+  /** Shows a view. */
   show(name) {
     if (this.current !== name) location.hash = name;
   }

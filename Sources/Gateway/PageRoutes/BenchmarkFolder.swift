@@ -2,9 +2,9 @@
 
 import Foundation
 
-/// Result folders of `imgbench`, one for each run; nothing else in them is served.
+/// The result folders of `imgbench`, one for each run.
 struct BenchmarkFolder: Sendable {
-    /// What is served of a run, with its type.
+    /// The files of a run that are served, with their types.
     static let files = [
         "summary.json": "application/json; charset=utf-8",
         "table.md": "text/markdown; charset=utf-8",
@@ -15,13 +15,13 @@ struct BenchmarkFolder: Sendable {
 
     let url: URL
 
-    /// A run and the files that are there.
+    /// A run and its files.
     struct Run: Encodable {
         var name: String
         var files: [String]
     }
 
-    /// All runs; their names begin with the time, so the newest come first.
+    /// All runs, the newest first: their names begin with the time.
     var runs: [Run] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
         return names.filter(Self.isName).sorted(by: >).prefix(Self.maximumRuns).compactMap { name in
@@ -30,7 +30,7 @@ struct BenchmarkFolder: Sendable {
         }
     }
 
-    /// The bytes of a file, or `nil` where there is none that may be served.
+    /// The bytes of a file, or `nil` if there is none that may be served.
     func read(_ file: String, of run: String) -> [UInt8]? {
         guard let path = path(of: file, in: run),
             let data = try? Data(contentsOf: URL(filePath: path))
@@ -38,7 +38,7 @@ struct BenchmarkFolder: Sendable {
         return [UInt8](data)
     }
 
-    /// An ordinary file in an ordinary folder: links could lead anywhere.
+    /// The path of a regular file in a regular folder: symbolic links could refer to any file.
     private func path(of file: String, in run: String) -> String? {
         guard Self.isName(run), Self.files[file] != nil else { return nil }
         let folder = url.appending(path: run)
@@ -54,7 +54,7 @@ struct BenchmarkFolder: Sendable {
         return path
     }
 
-    /// One component of a path, and not a hidden one.
+    /// Whether a text is one component of a path, and not a hidden one.
     private static func isName(_ text: String) -> Bool {
         let marks = Set("._-".unicodeScalars)
         return !text.isEmpty && text.utf8.count <= 200 && !text.hasPrefix(".")

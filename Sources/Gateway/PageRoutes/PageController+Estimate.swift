@@ -5,19 +5,19 @@ import Hummingbird
 import Parameters
 import Service
 
-/// What a request would take.
+/// The estimate of a request's cost.
 private struct EstimateAnswer: Encodable {
-    /// Seconds of work; unknown before the model's first picture.
+    /// Seconds of work; unknown before the model's first image.
     var seconds: Double?
-    /// Seconds of work on requests that came before.
+    /// Seconds of work on the requests ahead.
     var queueSeconds: Double?
-    /// Requests that came before and are not done.
+    /// Unfinished requests ahead.
     var ahead: Int
     /// Bytes of activations.
     var memoryBytes: Int?
     /// Bytes of the model's weights.
     var modelBytes: Int?
-    /// Bytes that the machine has free.
+    /// Bytes of free memory.
     var availableBytes: Int?
     var promptTokens: Int?
     var negativeTokens: Int?
@@ -55,7 +55,7 @@ extension PageController {
         func seconds(share: Double) -> Double? {
             requests.generator.times.seconds(for: call.request, model: call.model.id, share: share)
         }
-        // What others are has another size; a step of theirs counts as one of these.
+        // The sizes of other requests are not considered: their steps count as steps of this one.
         let others = await requests.jobs.unfinished.map(\.progress)
         let perStep = seconds(share: 1).map {
             $0 / Double(call.request.steps * call.request.count)
@@ -80,8 +80,8 @@ extension PageController {
         guard requests.generator.times.isEmpty(model: model) else { return }
         let query = JobQuery(states: [.succeeded], limit: Self.storedJobs)
         for job in try await requests.jobs.jobs(query).reversed() where job.model == model {
-            for picture in job.pictures {
-                requests.generator.times.note(picture.seconds, job.request, model: model)
+            for image in job.pictures {
+                requests.generator.times.note(image.seconds, job.request, model: model)
             }
         }
     }

@@ -4,7 +4,7 @@ import Engine
 import Hummingbird
 import Service
 
-/// How the service is, for people.
+/// The status of the service, for the page.
 private struct StatusAnswer: Encodable {
     struct Model: Encodable {
         var id: String
@@ -16,7 +16,7 @@ private struct StatusAnswer: Encodable {
     }
 
     struct Worker: Encodable {
-        /// `ready`, `loading`, `draining`, or `down` while there is none.
+        /// `ready`, `loading`, `draining`, or `down` while there is no process.
         var state: String
         var memoryBytes: Int?
         var running: Int
@@ -55,7 +55,7 @@ extension PageController {
                 availableBytes: requests.generator.availableBytes, models: await modelStates()))
     }
 
-    /// Models in processes of their own, those that still load among them; else those of this one.
+    /// Models in worker processes, including those that are loading; without workers, those of this process.
     private func modelStates() async -> [StatusAnswer.Model] {
         let reports = await requests.generator.report()
         guard reports.isEmpty else {

@@ -22,7 +22,7 @@ struct PageFile: Sendable {
 
 /// The page's files by path.
 ///
-/// Paths are looked up in this table and nowhere else, so no path can lead out of it.
+/// Paths are looked up in this table only, so that no path can refer to another file.
 enum PageFiles {
     /// Every file, under the path relative to the page's root.
     static let all: [String: PageFile] = {
@@ -38,7 +38,7 @@ enum PageFiles {
             })
     }()
 
-    /// Nothing but the page's own files and the pictures it makes.
+    /// Allows the page's own files and the images that it creates.
     static let contentSecurityPolicy = [
         "default-src 'none'", "script-src 'self'", "style-src 'self'",
         "img-src 'self' data: blob:", "connect-src 'self'", "base-uri 'none'",
@@ -51,7 +51,7 @@ enum PageFiles {
         .openerPolicy: "same-origin",
         .resourcePolicy: "same-origin",
         .permissionsPolicy: "camera=(), geolocation=(), microphone=()",
-        // Kept by the browser, but asked about each time: a new program shows its new page.
+        // Cached by the browser, but revalidated each time: a new program shows its new page.
         .cacheControl: "no-cache",
     ]
 }

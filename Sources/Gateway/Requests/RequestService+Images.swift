@@ -23,7 +23,7 @@ extension RequestService {
         guard images.count == call.request.count else {
             throw GenerationError(
                 .internalFailure,
-                "The generator ended after \(images.count) of \(call.request.count) pictures.")
+                "The generator ended after \(images.count) of \(call.request.count) images.")
         }
         return images.sorted { $0.index < $1.index }
     }

@@ -12,7 +12,7 @@ extension GatewayContext {
         guard let key, key.scope != .admin else { return }
         throw APIError(
             .forbidden, type: "permission_error", code: "admin_required",
-            "The key '\(key.name)' may make pictures only; this needs a key of the scope admin"
+            "The key '\(key.name)' may generate images only; this needs a key of the scope admin"
                 + " ('inkstone keys add NAME --scope admin').")
     }
 

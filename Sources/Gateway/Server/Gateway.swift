@@ -17,7 +17,7 @@ package struct Gateway: Sendable {
     let state: ServiceState
     let log: HTTPRequestLog
     let logger: Logger
-    private let connections = ConnectionBoard()
+    private let connections = ConnectionRegistry()
     private let table: RouteTable
 
     /// A service in front of a generator, with its jobs in a store.
@@ -104,21 +104,21 @@ package struct Gateway: Sendable {
         table.routes.map { ($0.method, $0.path) }
     }
 
-    /// Takes over what may change while the service runs: who may talk to it, how long jobs may
-    /// take and what is kept of them.
-    package func adopt(_ changed: GatewayConfiguration) async {
+    /// Applies the settings that may change while the service runs: allowed hosts and origins, and the limits
+    /// of jobs' duration and storage.
+    package func apply(_ changed: GatewayConfiguration) async {
         state.setOriginPolicy(OriginPolicy(changed))
         await jobs.adopt(changed.jobs)
     }
 
-    /// Takes no more requests for pictures; those in progress go on.
+    /// Refuses new requests for images; those in progress continue.
     package func beginDraining() { state.beginDraining() }
 
     /// A listener on a port, with every route.
     ///
     /// - Parameters:
-    ///   - port: where to listen; 0 lets the system choose.
-    ///   - opened: told the actual port as soon as connections are accepted.
+    ///   - port: the port; with 0 the system chooses one.
+    ///   - opened: called with the actual port as soon as connections are accepted.
     /// - Returns: a listener that is not running yet.
     package func makeApplication(
         port: Int, opened: @escaping @Sendable (Int) async -> Void = { _ in }
@@ -128,13 +128,13 @@ package struct Gateway: Sendable {
         if logger.logLevel == .info || logger.logLevel == .notice { logger.logLevel = .warning }
         return Application(
             router: makeRouter(),
-            // The rest between two requests is bounded here, the time to read one by the handler; never
-            // the time to answer one.
+            // The pause between two requests is limited here, the time to read one by the handler; the time to
+            // answer one is not.
             server: .http1(
                 configuration: .init(
                     additionalChannelHandlers: [
                         ConnectionMeterHandler(
-                            board: connections, limit: configuration.readTimeout)
+                            registry: connections, limit: configuration.readTimeout)
                     ],
                     idleTimeout: .seconds(75))),
             configuration: .init(

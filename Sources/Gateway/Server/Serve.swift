@@ -10,7 +10,7 @@ import ServiceLifecycle
 import Telemetry
 import UnixSignals
 
-/// Where the service can be reached.
+/// Addresses of the service.
 public struct GatewayAddresses: Sendable, Equatable {
     /// Address of the API, such as `http://127.0.0.1:9997`.
     public var api: String
@@ -20,21 +20,21 @@ public struct GatewayAddresses: Sendable, Equatable {
 
 /// Serves a generator over HTTP until the process is asked to stop.
 ///
-/// At SIGTERM or SIGINT no more requests for pictures are taken, and `/readyz` says so. When those in
+/// At SIGTERM or SIGINT new requests for images are refused, and `/readyz` answers 503. When those in
 /// progress are answered, after `configuration.shutdownGrace` at the latest, or at a second
-/// signal, the service stops. SIGHUP opens the file of the access log anew, and takes over what
-/// `reload` gives.
+/// signal, the service stops. SIGHUP reopens the file of the access log, and applies the configuration that
+/// `reload` returns.
 ///
 /// - Parameters:
-///   - generator: what turns requests into pictures; it may still be loading its models.
-///   - store: where jobs are kept; those of an earlier process go on when the models are loaded.
-///   - keys: where there are any, everybody must show one.
-///   - configuration: where to listen and whom to answer.
-///   - telemetry: the metrics that `/metrics` shows, and the access log.
-///   - logger: receives the start and stop of the service, and one line per request where there
+///   - generator: generates images; it may still be loading its models.
+///   - store: the jobs; those of an earlier process continue when the models are loaded.
+///   - keys: if there are any, every request needs one.
+///   - configuration: addresses, access and limits.
+///   - telemetry: the metrics of `/metrics`, and the access log.
+///   - logger: receives the start and stop of the service, and one line per request if there
 ///     is no access log.
-///   - reload: reads the configuration again; of it, hosts, origins, and how long jobs may take and
-///     are kept, hold from then on.
+///   - reload: reads the configuration again; hosts, origins, and the limits of jobs' duration and
+///     storage are applied.
 ///   - onReady: called once, when every listener accepts connections.
 /// - Throws: `GatewayError` when the service cannot start listening.
 public func serve(
@@ -54,7 +54,7 @@ public func serve(
     try await serve(gateway, reload: reload, onReady: onReady)
 }
 
-/// Serves a gateway that is made already, as the function above says.
+/// Serves an existing gateway as the function above does.
 package func serve(
     _ gateway: Gateway, reload: (@Sendable () throws -> GatewayConfiguration)? = nil,
     onReady: @escaping @Sendable (GatewayAddresses) async -> Void = { _ in }
@@ -71,7 +71,7 @@ package func serve(
     }
     let service = ServiceGroup(
         configuration: .init(services: [Listeners(all: listeners)], logger: logger))
-    // A signal that nobody waits for would end the program.
+    // A signal without a handler would end the program.
     let signals = await UnixSignalsSequence(
         trapping: [.sigterm, .sigint]
             + (telemetry.accessLog?.isFile == true || reload != nil ? [.sighup] : []))
@@ -81,7 +81,7 @@ package func serve(
             await attend(to: signals, of: gateway, reload)
             try Task.checkCancellation()
             await service.triggerGracefulShutdown()
-            // Connections that are still busy have had their time.
+            // The grace period of connections that are still busy is over.
             try await Task.sleep(for: .seconds(1))
         }
         // Either the listeners ended, or they did not end in time.
@@ -91,7 +91,7 @@ package func serve(
     logger.info("stopped")
 }
 
-/// Takes up earlier jobs as soon as there is a model to draw them.
+/// Resumes the jobs of an earlier process as soon as a model is loaded.
 private func resume(_ jobs: any JobQueue, _ logger: Logger) async {
     do {
         while await jobs.models.isEmpty { try await Task.sleep(for: .milliseconds(100)) }
@@ -114,7 +114,7 @@ private func attend(
             for await signal in signals {
                 if signal == .sighup {
                     reopenAccessLog(of: gateway)
-                    if let reload { await adopt(reload, by: gateway) }
+                    if let reload { await apply(reload, to: gateway) }
                 } else if gateway.state.isDraining {
                     return
                 } else {
@@ -139,11 +139,11 @@ private func attend(
     }
 }
 
-private func adopt(
-    _ reload: @Sendable () throws -> GatewayConfiguration, by gateway: Gateway
+private func apply(
+    _ reload: @Sendable () throws -> GatewayConfiguration, to gateway: Gateway
 ) async {
     do {
-        await gateway.adopt(try reload())
+        await gateway.apply(try reload())
         gateway.logger.info("configuration read again")
     } catch {
         gateway.logger.error(
@@ -157,11 +157,11 @@ private func reopenAccessLog(of gateway: Gateway) {
         try log.reopen()
         gateway.logger.info("access log reopened")
     } catch {
-        gateway.logger.error("access log kept", metadata: ["error": .string("\(error)")])
+        gateway.logger.error("access log not reopened", metadata: ["error": .string("\(error)")])
     }
 }
 
-/// Refuses to be reachable for everybody unless that was asked for.
+/// Checks that the service is reachable by other machines only with keys, or if the configuration allows it.
 ///
 /// - Throws: `GatewayError.remoteWithoutKeys`.
 private func checkReach(
@@ -178,7 +178,7 @@ private func checkReach(
 }
 
 /// All ports as one service: a group ends its services one after the other, and the second port
-/// would go on accepting work while the first one drains.
+/// would continue to accept work while the first one drains.
 private struct Listeners: Service {
     let all: [Listener]
 
@@ -187,7 +187,7 @@ private struct Listeners: Service {
             for listener in all {
                 group.addTask { try await listener.run() }
             }
-            // One that cannot listen ends the others: leaving by an error cancels them.
+            // A listener that fails ends the others: leaving the group with an error cancels them.
             for try await _ in group {}
         }
     }
@@ -229,7 +229,7 @@ private struct Listener {
 }
 
 extension IOError {
-    /// The system's words for the error.
+    /// The system's description of the error.
     fileprivate var reasonOfSystem: String {
         String(cString: strerror(errnoCode))
     }

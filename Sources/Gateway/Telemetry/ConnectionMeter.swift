@@ -5,10 +5,10 @@ import NIOCore
 import NIOHTTPTypes
 import Synchronization
 
-/// Sees the first byte of each request on a connection, and the last byte of each answer leave.
+/// Times the first byte of each request on a connection, and the last byte of each answer.
 ///
-/// Only here that moment is known: a handler is done when its last bytes are in memory, and a
-/// client that reads slowly may take much longer to get them.
+/// Only the channel knows the latter: a handler is done when its last bytes are in memory, and a
+/// client that reads slowly may receive them much later.
 final class ConnectionMeter: Sendable {
     private struct State {
         /// When the first byte of the next request was read.
@@ -22,39 +22,39 @@ final class ConnectionMeter: Sendable {
 
     private let state = Mutex(State())
 
-    /// Bytes were read.
+    /// Records that bytes were read.
     func bytesRead() {
         state.withLock { state in
             if state.firstByte == nil, state.records.isEmpty { state.firstByte = .now }
         }
     }
 
-    /// When the request whose head has been read began.
-    func takeFirstByte() -> ContinuousClock.Instant {
+    /// The time of the first byte of the request whose head has been read; the next request starts over.
+    func consumeFirstByte() -> ContinuousClock.Instant {
         state.withLock { state in
             defer { state.firstByte = nil }
             return state.firstByte ?? .now
         }
     }
 
-    /// A request is answered from now on.
+    /// Records that a request is answered from now on.
     func begin(_ record: HTTPRequestRecord) {
         state.withLock { $0.records.append(record) }
     }
 
-    /// The request whose last byte is about to be sent.
-    func takeRecord() -> HTTPRequestRecord? {
+    /// Removes and returns the request whose last byte is about to be sent.
+    func popRecord() -> HTTPRequestRecord? {
         state.withLock { $0.records.isEmpty ? nil : $0.records.removeFirst() }
     }
 
-    /// The connection is gone.
+    /// Finishes all records: the connection is closed.
     func close() {
-        while let record = takeRecord() { record.finish(clientLeft: true) }
+        while let record = popRecord() { record.finish(clientDisconnected: true) }
     }
 }
 
 /// The meters of all open connections.
-final class ConnectionBoard: Sendable {
+final class ConnectionRegistry: Sendable {
     private let meters = Mutex<[ObjectIdentifier: ConnectionMeter]>([:])
 
     /// The meter of a connection; `nil` where there is no socket, in tests.
@@ -71,27 +71,27 @@ final class ConnectionBoard: Sendable {
     }
 }
 
-/// Feeds a connection's meter with requests and answers.
+/// Reports the requests and answers of a connection to its meter.
 final class ConnectionMeterHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias OutboundIn = HTTPResponsePart
     typealias OutboundOut = HTTPResponsePart
 
     private let meter = ConnectionMeter()
-    private let board: ConnectionBoard
+    private let registry: ConnectionRegistry
     private let timer: ReadingTimer
 
     /// - Parameters:
-    ///   - board: where others find the meter.
-    ///   - limit: time in which a request must have come, from its first byte to its last.
-    init(board: ConnectionBoard, limit: Duration) {
-        self.board = board
+    ///   - registry: the registry of the meters.
+    ///   - limit: time within which a request must be received, from its first byte to its last.
+    init(registry: ConnectionRegistry, limit: Duration) {
+        self.registry = registry
         timer = ReadingTimer(limit: .nanoseconds(Int64(limit / .nanoseconds(1))))
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
-        board.add(meter, context.channel)
-        // Fails only for a connection that is gone already.
+        registry.add(meter, context.channel)
+        // Fails only for a connection that is closed already.
         try? context.pipeline.syncOperations.addHandler(
             FirstByteHandler(meter: meter, timer: timer), position: .first)
     }
@@ -106,7 +106,7 @@ final class ConnectionMeterHandler: ChannelDuplexHandler, RemovableChannelHandle
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        board.remove(context.channel)
+        registry.remove(context.channel)
         meter.close()
     }
 
@@ -117,12 +117,12 @@ final class ConnectionMeterHandler: ChannelDuplexHandler, RemovableChannelHandle
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        if case .end = unwrapOutboundIn(data), let record = meter.takeRecord() {
+        if case .end = unwrapOutboundIn(data), let record = meter.popRecord() {
             let sent = promise ?? context.eventLoop.makePromise()
             sent.futureResult.whenComplete { result in
                 switch result {
                 case .success: record.finish()
-                case .failure: record.finish(clientLeft: true)
+                case .failure: record.finish(clientDisconnected: true)
                 }
             }
             context.write(data, promise: sent)
@@ -132,9 +132,9 @@ final class ConnectionMeterHandler: ChannelDuplexHandler, RemovableChannelHandle
     }
 }
 
-/// Closes a connection whose request does not come to its end.
+/// Closes a connection whose request is not completed in time.
 ///
-/// A byte now and then would keep it open for ever. Of one event loop.
+/// Otherwise a byte now and then would keep it open for ever. Confined to one event loop.
 private final class ReadingTimer {
     private let limit: TimeAmount
     private var closing: Scheduled<Void>?
@@ -143,20 +143,20 @@ private final class ReadingTimer {
         self.limit = limit
     }
 
-    /// A request comes.
+    /// Starts the timer unless it runs.
     func start(_ channel: any Channel) {
         guard closing == nil else { return }
         closing = channel.eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
     }
 
-    /// It is here.
+    /// Stops the timer: the request is complete.
     func stop() {
         closing?.cancel()
         closing = nil
     }
 }
 
-/// Sees bytes before anything makes sense of them.
+/// Reports bytes to the meter before they are parsed.
 private final class FirstByteHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 

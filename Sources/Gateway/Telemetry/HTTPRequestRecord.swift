@@ -10,7 +10,7 @@ import Service
 import Synchronization
 import Telemetry
 
-/// What is known about one request, told once when its last byte was sent or its client left.
+/// The record of one request, written once when its last byte was sent or its client disconnected.
 final class HTTPRequestRecord: Sendable {
     private struct State {
         var status = 0
@@ -34,10 +34,10 @@ final class HTTPRequestRecord: Sendable {
     private let state = Mutex(State())
 
     /// - Parameters:
-    ///   - request: what was asked.
-    ///   - remoteAddress: who asked.
+    ///   - request: the request.
+    ///   - remoteAddress: the client's address.
     ///   - start: when its first byte was read.
-    ///   - log: where it will be told.
+    ///   - log: the destination of the record.
     init(
         _ request: Request, remoteAddress: String?, start: ContinuousClock.Instant,
         log: HTTPRequestLog
@@ -56,14 +56,14 @@ final class HTTPRequestRecord: Sendable {
         log.metrics.begin(path: path)
     }
 
-    deinit { finish(clientLeft: true) }
+    deinit { finish(clientDisconnected: true) }
 
-    /// Addresses of pages may carry what their users typed.
+    /// Removes the query of an address: it may contain what a user typed.
     private static func withoutQuery(_ address: String) -> String {
         String(address.prefix { $0 != "?" && $0 != "#" })
     }
 
-    /// Notes the answer's status and the route that gave it.
+    /// Records the answer's status and its route.
     func setStatus(_ status: Int, route: String?) {
         state.withLock { state in
             state.status = status
@@ -71,12 +71,12 @@ final class HTTPRequestRecord: Sendable {
         }
     }
 
-    /// Notes bytes of the body.
+    /// Adds sent bytes of the body.
     func add(bytes: Int) {
         state.withLock { $0.bytes += bytes }
     }
 
-    /// Notes the code of an error.
+    /// Records the code of an error.
     func setCode(_ code: String?) {
         state.withLock { $0.code = code ?? "error" }
     }
@@ -95,21 +95,21 @@ final class HTTPRequestRecord: Sendable {
 
     /// Counts the request and writes its lines, once.
     ///
-    /// - Parameter clientLeft: whether the answer could not be delivered.
-    func finish(clientLeft: Bool = false) {
+    /// - Parameter clientDisconnected: whether the answer could not be delivered.
+    func finish(clientDisconnected: Bool = false) {
         let now = ContinuousClock.now
-        let taken = state.withLock { state -> State? in
+        let unfinished = state.withLock { state -> State? in
             defer { state.isFinished = true }
             return state.isFinished ? nil : state
         }
-        guard var end = taken else { return }
-        if clientLeft {
-            // As nginx tells it: 499 where the client did not wait for a status.
+        guard var end = unfinished else { return }
+        if clientDisconnected {
+            // As in nginx: 499 when the client disconnected before the status was sent.
             if end.status == 0 { end.status = 499 }
             end.code = APIError.cancelled.code
         }
         if var generation = end.generation, let moments = end.job?.moments {
-            // A client may leave before the engine is done.
+            // A client may disconnect before the engine is done.
             let last = moments.ended ?? now
             generation.engineSeconds = moments.submitted.map { (last - $0) / .seconds(1) }
             generation.queueSeconds = moments.submitted.map {
@@ -128,7 +128,7 @@ final class HTTPRequestRecord: Sendable {
     }
 }
 
-/// Where requests are told: the metrics, the access log, and the program's own log.
+/// The destinations of request records: metrics, access log, and the program's own log.
 struct HTTPRequestLog: Sendable {
     let metrics: HTTPMetrics
     let accessLog: AccessLog?
@@ -146,9 +146,9 @@ struct HTTPRequestLog: Sendable {
             "request.seconds": .stringConvertible((entry.requestSeconds * 1000).rounded() / 1000),
         ]
         if let trace = entry.traceID { metadata["trace.id"] = .string(trace) }
-        // Where there is an access log, one line a request is enough.
+        // With an access log, one line per request is enough.
         logger.log(level: accessLog == nil ? .info : .debug, "request", metadata: metadata)
-        // Counted last: whoever sees the count finds the line.
+        // Counted last: a reader that sees the count finds the line.
         metrics.end(
             path: entry.path, route: route, method: entry.method, status: entry.status,
             code: entry.code, model: entry.generation?.model ?? "", seconds: entry.requestSeconds)

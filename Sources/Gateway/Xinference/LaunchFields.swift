@@ -5,9 +5,9 @@ import Foundation
 import HTTPTypes
 import Service
 
-/// The body of a launch as Xinference's clients send it; what steers other engines is ignored.
+/// The body of a launch as Xinference's clients send it; options of other engines are ignored.
 struct LaunchFields {
-    /// What the client calls the model: a name of the catalog.
+    /// The model's name in the catalog.
     let name: String
     /// Name for requests, if another one is wanted.
     let uid: String?
@@ -18,7 +18,7 @@ struct LaunchFields {
     /// - Parameters:
     ///   - fields: the body.
     ///   - defaults: how the models of the command line run.
-    /// - Throws: `APIError` 400, `CheckpointError` where there is no such model.
+    /// - Throws: `APIError` 400, `CheckpointError` if there is no such model.
     init(_ fields: RequestFields, defaults: ModelLaunch?) throws {
         guard let name = try fields.string("model_name") else {
             throw APIError(

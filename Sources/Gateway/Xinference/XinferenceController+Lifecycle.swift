@@ -8,7 +8,7 @@ import ModelFiles
 import Service
 import Synchronization
 
-// POST   /v1/models?wait_ready=   launches a model; where there are keys, with the scope admin
+// POST   /v1/models?wait_ready=   launches a model; with keys, the scope admin is required
 // DELETE /v1/models/{uid}          terminates it, with the scope admin
 // POST   /v1/models/{uid}/cancel   the same while it loads
 // GET    /v1/models/{uid}/progress, /v1/models/{uid}/replicas
@@ -17,7 +17,7 @@ import Synchronization
 // GET    /v1/model_registrations/{type}, /v1/model_registrations/{type}/{name}: models with files here
 // GET    /v1/engines/{type}/{name}
 
-/// How far a launch is.
+/// Progress of a launch.
 struct LaunchProgress: Encodable {
     struct Replica: Encodable {
         var name: String
@@ -38,7 +38,7 @@ struct LaunchProgress: Encodable {
     }
 }
 
-/// Why the last launches failed that nobody waited for.
+/// Errors of launches in the background.
 final class FailedLaunches: Sendable {
     private let reasons = Mutex<[String: String]>([:])
 
@@ -70,7 +70,7 @@ extension XinferenceController {
         var request = request
         let fields = try RequestFields(
             json: try await request.readBody(upTo: configuration.maximumBodyBytes))
-        // A client that launches what runs already wants to use it.
+        // Launching a model that runs already is not an error: the client wants to use it.
         func isThere(_ id: String) async -> Bool {
             await generator.models.contains { $0.id == id }
         }
@@ -119,7 +119,7 @@ extension XinferenceController {
         await offerLoRAs(of: pool)
     }
 
-    /// Files that come with the models that run now may be named.
+    /// Offers the LoRA files in the folders of the launched models.
     private func offerLoRAs(of pool: WorkerPool) async {
         configuration.loras.offer(models: await pool.launched.map(\.folder))
     }
@@ -142,7 +142,7 @@ extension XinferenceController {
         return .json(try await replicas(of: id))
     }
 
-    /// Ends one worker of a model; what it draws is finished first.
+    /// Ends one worker of a model after its current requests.
     func removeReplica(
         _ text: String, of id: String, _ context: GatewayContext
     ) async throws -> Response {
@@ -201,7 +201,7 @@ extension XinferenceController {
         var model_ability = ["text2image", "image2image"]
     }
 
-    /// The names of models whose files are here.
+    /// Names of the models whose files are on this machine.
     private func catalog(_ context: GatewayContext) throws -> [String] {
         guard try context.parameters.require("type") == "image" else { return [] }
         return configuration.locator.all().map(\.lastPathComponent)

@@ -7,7 +7,7 @@ import Hummingbird
 import Parameters
 import Service
 
-/// A model as the OpenAI dialect lists it, with what other clients look for.
+/// A model of the OpenAI dialect's list, with the fields that other clients read.
 private struct ModelRow: Encodable {
     var id: String
     var object = "model"
@@ -54,11 +54,11 @@ private struct ModelList: Encodable {
     var data: [ModelRow]
 }
 
-/// What a path under `/v1/models/` names: an id may contain slashes itself.
+/// A path under `/v1/models/`, divided; an id may contain slashes itself.
 private struct ModelPath {
     /// All of it.
     let whole: String
-    /// The id, where words that belong to no id follow it.
+    /// The id, without the words behind it that are not part of it.
     let id: String
     /// Those words.
     let rest: [String]
@@ -80,8 +80,8 @@ private struct ModelPath {
 }
 
 extension XinferenceController {
-    /// `GET /v1/models` and `GET /v1/models/{id}`, where an id may contain slashes, and what
-    /// Xinference's clients do with models.
+    /// `GET /v1/models` and `GET /v1/models/{id}`, and the routes by which Xinference's clients manage
+    /// models; an id may contain slashes.
     func addModelRoutes(to table: inout RouteTable) {
         table.add(
             "/v1/models",
