@@ -10,7 +10,7 @@ extension RunAudit {
             return AuditCheck(.a6, [], otherwise: "no picture was decoded")
         }
         let groups = Dictionary(grouping: pictures) { $0.picture?.pixelDigest ?? "" }.values
-            .filter { Set($0.map(Self.content)).count > 1 }
+            .filter { Set($0.map(\.parameters.withoutDelivery)).count > 1 }
             .sorted { $0[0].id < $1[0].id }
         let near = nearDuplicates(pictures)
         let count = groups.reduce(0) { $0 + $1.count }
@@ -35,14 +35,6 @@ extension RunAudit {
                         "near_duplicates": Double(near),
                     ])
             ], otherwise: "")
-    }
-
-    /// What a picture shows; how it is delivered makes no other pixels.
-    private static func content(_ record: RequestRecord) -> RequestParameters {
-        var content = record.parameters
-        content.partialImages = 0
-        content.format = "png"
-        return content
     }
 
     /// Pictures whose hash another picture with other pixels has.

@@ -36,8 +36,7 @@ package struct QualityReport: Sendable, Equatable, Codable {
         }
         let levels = evidence.levels
         guard let reference = Self.reference(levels, sweep) else { return nil }
-        let name = { (level: LevelEvidence) in LevelTable.name(level, sweep) }
-        self.reference = name(reference)
+        self.reference = reference.label(in: sweep)
         planDigest = evidence.manifest.planDigest
         self.levels = try levels.enumerated().map { index, level in
             let isReference = level.key == reference.key
@@ -46,7 +45,7 @@ package struct QualityReport: Sendable, Equatable, Codable {
                 sweep == .steps && level.visit.level != Self.referenceKey
                     && index + 1 < levels.count ? levels[index + 1] : nil
             return Level(
-                name: name(level), isReference: isReference,
+                name: level.label(in: sweep), isReference: isReference,
                 quality: isReference
                     ? nil : QualitySummary(try Self.pairs(reference, level, folder)),
                 next: try following.map { QualitySummary(try Self.pairs($0, level, folder)) })

@@ -43,6 +43,14 @@ package struct RequestParameters: Codable, Sendable, Hashable {
 
     /// `WxH`, which is also the name of the size class.
     package var size: String { "\(width)x\(height)" }
+
+    /// The parameters that determine the pixels: previews and file format reset to their defaults.
+    var withoutDelivery: RequestParameters {
+        var copy = self
+        copy.partialImages = 0
+        copy.format = "png"
+        return copy
+    }
 }
 
 /// A request of the plan: one line of `plan.jsonl`.

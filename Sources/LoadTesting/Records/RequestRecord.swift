@@ -56,6 +56,12 @@ package struct RequestRecord: Codable, Sendable, Equatable {
     /// From sending to the end, the figure that is compared with the access log; absent when it
     /// has no end.
     package var endToEnd: Int64? { times.end.map { $0 - times.send } }
+    /// The same in milliseconds.
+    package var endToEndMs: Double? { endToEnd.map { Double($0) / 1e6 } }
+    /// From sending to the first preview, in milliseconds; absent without a preview.
+    package var firstPreviewMs: Double? {
+        times.previews.first.map { Double($0 - times.send) / 1e6 }
+    }
 
     package init(
         id: String, level: String, visit: Int, sequence: Int, user: Int? = nil,

@@ -27,19 +27,6 @@ package struct LevelTable: Sendable {
         }
     }
 
-    /// A level's name in the first column.
-    static func name(_ level: LevelEvidence, _ sweep: Manifest.Sweep?) -> String {
-        var name: String
-        switch sweep {
-        case .resolution, .steps, .precision:
-            let parts = level.visit.level.split(separator: "-", maxSplits: 1)
-            name = parts.count == 2 ? String(parts[1]) : level.visit.level
-        default: name = level.name
-        }
-        if level.visit.visit > 1 { name += " (visit \(level.visit.visit))" }
-        return level.isPartial ? name + " (partial)" : name
-    }
-
     /// The worst finding about a level.
     static func verdict(_ level: LevelEvidence, _ audit: AuditReport) -> Verdict {
         audit.checks.flatMap(\.findings).filter { $0.level == level.key }.map(\.verdict)
@@ -50,7 +37,7 @@ package struct LevelTable: Sendable {
         let audit = audit
         let sweep = evidence.manifest.sweep
         return [
-            Column(title: subject) { level, _ in Self.name(level, sweep) },
+            Column(title: subject) { level, _ in level.label(in: sweep) },
             Column(title: "X img/s (95 %)") { _, figures in
                 Self.interval(figures.throughput) { Figures.significant($0, 3) }
             },
@@ -105,7 +92,7 @@ package struct LevelTable: Sendable {
         var notes: [String] = []
         for level in evidence.levels {
             guard let figures = level.figures else { continue }
-            let name = Self.name(level, evidence.manifest.sweep)
+            let name = level.label(in: evidence.manifest.sweep)
             if let started = figures.endToEnd.mean.value,
                 let completed = figures.endToEndCompleted.value, started > 0,
                 abs(completed / started - 1) > 0.01

@@ -72,7 +72,7 @@ extension ReportPlots {
         for level in evidence.levels where !level.series.isEmpty {
             if evidence.levels.count <= 12 {
                 rules.append(
-                    .rule(x: offset, text: LevelTable.name(level, evidence.manifest.sweep)))
+                    .rule(x: offset, text: level.label(in: evidence.manifest.sweep)))
             }
             for bin in level.series {
                 let time = offset + Double(bin.second)
@@ -104,7 +104,7 @@ extension ReportPlots {
         for level in evidence.levels where !level.series.isEmpty {
             if evidence.levels.count <= 12 {
                 rules.append(
-                    .rule(x: offset, text: LevelTable.name(level, evidence.manifest.sweep)))
+                    .rule(x: offset, text: level.label(in: evidence.manifest.sweep)))
             }
             // Means of five seconds: single ones only show whole pictures.
             for start in stride(from: 0, to: level.series.count, by: 5) {

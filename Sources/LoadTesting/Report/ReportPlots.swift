@@ -152,7 +152,7 @@ struct ReportPlots: Sendable {
             .map { Plot.Point(1 / (1 - $0.share), 1000 * $0.seconds) }
             deepest = max(deepest, points.last?.x ?? 10)
             times += points.map(\.y)
-            let name = LevelTable.name(level, evidence.manifest.sweep)
+            let name = level.label(in: evidence.manifest.sweep)
             layers.append(
                 .line(
                     points, color: index, isDashed: false,
@@ -187,7 +187,7 @@ struct ReportPlots: Sendable {
         }
         guard boxes.count >= 2 else { return nil }
         let ticks = evidence.levels.enumerated().map { index, level in
-            (value: Double(index), text: LevelTable.name(level, evidence.manifest.sweep))
+            (value: Double(index), text: level.label(in: evidence.manifest.sweep))
         }
         return Plot(
             title: "Spread of E2E",

@@ -60,7 +60,7 @@ package struct RunSummary: Codable, Sendable, Equatable {
         status = manifest.status
         isPartial = evidence.isPartial
         self.audit = audit.verdict
-        headline = Headline(evidence, knee: knee)
+        headline = Headline(evidence, knee: knee?.knee)
         target = manifest.target
         program = manifest.program
         seed = manifest.seed

@@ -264,17 +264,18 @@ package final class LoadRun: Sendable {
                 known.map { "\($0.name) \($0.version)" }
                 ?? text.trimmingCharacters(in: .whitespacesAndNewlines)
         }
-        guard
-            let metrics = await ServerSide(http: http, target: scenario.target).metrics()
-        else { return facts }
-        let models = ServerSide.labels("inkstone_model_info", in: metrics)
+        guard let text = await ServerSide(http: http, target: scenario.target).metrics() else {
+            return facts
+        }
+        let metrics = MetricsSnapshot(text: text)
+        let models = metrics.labels(of: "inkstone_model_info")
         let model = models.first { $0["model"] == facts.model } ?? models.first
         facts.model = facts.model ?? model?["model"]
         facts.precision = model?["precision"]
         if models.count == 1 {
-            facts.parameters = ServerSide.sum("inkstone_model_parameters", in: metrics)
+            facts.parameters = metrics.sum("inkstone_model_parameters")
         }
-        for cache in ServerSide.labels("inkstone_cache_info", in: metrics) {
+        for cache in metrics.labels(of: "inkstone_cache_info") {
             if let name = cache["cache"] { facts.declaredCaches[name] = cache["keeps"] ?? "" }
         }
         return facts

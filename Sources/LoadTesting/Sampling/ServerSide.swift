@@ -48,38 +48,12 @@ package struct ServerSide: Sendable {
         while true {
             latest = await metrics()
             guard let text = latest else { return (nil, false) }
-            guard let gauge = Self.sum("inkstone_requests_in_flight", in: text) else {
+            guard let gauge = MetricsSnapshot(text: text).sum("inkstone_requests_in_flight") else {
                 return (text, false)
             }
             if gauge == 0 { return (text, true) }
             guard http.clock.now < end else { return (text, false) }
             try? await Task.sleep(for: .milliseconds(50))
-        }
-    }
-
-    /// The sum of a metric over its labels, `nil` when it is not there.
-    package static func sum(_ name: String, in text: String) -> Double? {
-        var sum: Double?
-        for line in text.split(separator: "\n")
-        where line.hasPrefix(name + " ") || line.hasPrefix(name + "{") {
-            if let value = line.split(separator: " ").last.flatMap({ Double($0) }) {
-                sum = (sum ?? 0) + value
-            }
-        }
-        return sum
-    }
-
-    /// The labels of a metric's samples.
-    package static func labels(_ name: String, in text: String) -> [[String: String]] {
-        text.split(separator: "\n").filter { $0.hasPrefix(name + "{") }.map { line in
-            var labels: [String: String] = [:]
-            let inside = line.drop { $0 != "{" }.dropFirst().prefix { $0 != "}" }
-            for pair in inside.split(separator: ",") {
-                let parts = pair.split(separator: "=", maxSplits: 1)
-                guard parts.count == 2 else { continue }
-                labels[String(parts[0])] = parts[1].trimmingCharacters(in: ["\""])
-            }
-            return labels
         }
     }
 

@@ -29,6 +29,11 @@ package struct MetricsSnapshot: Sendable, Equatable {
         Set(samples.filter { $0.name == name }.compactMap { $0.labels[label] })
     }
 
+    /// The labels of each sample of a metric.
+    package func labels(of name: String) -> [[String: String]] {
+        samples.filter { $0.name == name }.map(\.labels)
+    }
+
     private static func sample(_ line: Substring) -> Sample? {
         guard let first = line.first, first != "#" else { return nil }
         var rest = line

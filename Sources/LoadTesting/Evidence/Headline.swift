@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Foundation
+
 /// The one sentence that a reader takes away, with the numbers in it.
 package struct Headline: Codable, Sendable, Equatable {
     package var text: String
@@ -11,7 +13,7 @@ package struct Headline: Codable, Sendable, Equatable {
     package var meanEndToEndMs: Double
 
     /// Takes the best level; `nil` when none gave a picture.
-    package init?(_ evidence: RunEvidence, knee: KneeAnalysis? = nil) {
+    package init?(_ evidence: RunEvidence, knee: Int? = nil) {
         let rated = evidence.levels.compactMap { level -> (LevelEvidence, Double, Double)? in
             guard let figures = level.figures, let rate = figures.throughput.value, rate > 0,
                 let mean = figures.endToEnd.mean.value
@@ -27,7 +29,7 @@ package struct Headline: Codable, Sendable, Equatable {
         text =
             "\(Figures.significant(best.1, 3)) img/s at \(place), with a mean E2E of "
             + Self.time(best.2)
-        if let knee = knee?.knee, knee < users ?? 0,
+        if let knee, knee < users ?? 0,
             let at = rated.first(where: { $0.0.users == knee })
         {
             text +=
@@ -35,6 +37,15 @@ package struct Headline: Codable, Sendable, Equatable {
                 + "\(Figures.significant(at.1, 3)) a second"
         }
         text += "."
+    }
+
+    /// Reads the headline that `summary.json` of a result folder holds; `nil` without one.
+    init?(storedIn folder: ResultFolder) {
+        struct Summary: Decodable { var headline: Headline? }
+        guard let data = try? Data(contentsOf: folder.summaryFile),
+            let headline = try? RecordCoding.decode(Summary.self, from: data).headline
+        else { return nil }
+        self = headline
     }
 
     private static func time(_ ms: Double) -> String {

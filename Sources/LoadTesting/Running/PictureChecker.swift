@@ -78,13 +78,3 @@ actor PictureChecker {
         }
     }
 }
-
-extension RequestParameters {
-    /// Without what does not change the pixels.
-    var withoutDelivery: RequestParameters {
-        var copy = self
-        copy.partialImages = 0
-        copy.format = "png"
-        return copy
-    }
-}

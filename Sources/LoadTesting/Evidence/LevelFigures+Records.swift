@@ -87,15 +87,6 @@ extension LevelFigures {
     }
 }
 
-extension RequestRecord {
-    /// From sending to the end in ms.
-    package var endToEndMs: Double? { endToEnd.map { Double($0) / 1e6 } }
-    /// From sending to the first preview in ms.
-    package var firstPreviewMs: Double? {
-        times.previews.first.map { Double($0 - times.send) / 1e6 }
-    }
-}
-
 extension ServiceObjectives {
     /// Whether nothing is asked of a single request.
     var isEmpty: Bool { firstPreviewP95 == nil && endToEndP95 == nil }
