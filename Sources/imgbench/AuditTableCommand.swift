@@ -29,10 +29,10 @@ struct AuditTableCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Size of the pictures; 1024x1024 and 512x512 if not given.", valueName: "WxH"))
+            "Size of the images; 1024x1024 and 512x512 if not given.", valueName: "WxH"))
     var size: String?
 
-    @Option(help: ArgumentHelp("Evaluations of a picture.", valueName: "n"))
+    @Option(help: ArgumentHelp("Evaluations of an image.", valueName: "n"))
     var steps = 8
 
     @Option(

@@ -21,7 +21,7 @@ struct KneeCommand: ParsableCommand {
         let reporter = try Reading.reporter(folder)
         guard let knee = reporter.summary.knee else {
             Perform.tell(
-                "\(folder) has \(reporter.evidence.closed.count) closed levels with pictures; expected at least"
+                "\(folder) has \(reporter.evidence.closed.count) closed levels with images; expected at least"
                     + " 3, so sweep concurrency first.")
             throw ExitStatus.couldNotRun
         }

@@ -13,14 +13,14 @@ struct MockCommand: AsyncParsableCommand {
     var port = 9996
 
     @Option(
-        help: ArgumentHelp("Time of a picture on a free device.", valueName: "time"),
+        help: ArgumentHelp("Time of an image on a free device.", valueName: "time"),
         transform: RunOptions.duration)
     var latency = 0.1
 
     @Option(help: ArgumentHelp("Identical devices.", valueName: "count"))
     var devices = 1
 
-    @Option(help: ArgumentHelp("Pictures that a device works on at once.", valueName: "count"))
+    @Option(help: ArgumentHelp("Images that a device works on at once.", valueName: "count"))
     var batch = 1
 
     @Option(
@@ -68,7 +68,7 @@ struct MockCommand: AsyncParsableCommand {
             Perform.tell("the mock server cannot start: \(error)")
             throw ExitStatus.couldNotRun
         }
-        print("\(server.url)  at most \(settings.capacity) pictures a second")
+        print("\(server.url)  at most \(settings.capacity) images a second")
         try await server.wait()
     }
 }

@@ -4,21 +4,21 @@ import ArgumentParser
 import Foundation
 import LoadTesting
 
-/// `imgbench quality`: how far pictures are from their references.
+/// `imgbench quality`: how far images are from their references.
 struct QualityCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "quality",
-        abstract: "Compare pictures with their references: PSNR, SSIM, MS-SSIM, GMSD, CIEDE2000.",
+        abstract: "Compare images with their references: PSNR, SSIM, MS-SSIM, GMSD, CIEDE2000.",
         discussion: """
             With one folder: the result of a sweep of steps or precisions, whose levels are compared \
-            with the reference level, paired by prompt and seed. With two: folders of pictures of \
+            with the reference level, paired by prompt and seed. With two: folders of images of \
             the same names.
             """)
 
     @Argument(help: "Result folder, or the folder of the references.")
     var first: String
 
-    @Argument(help: "Folder of the pictures to judge.")
+    @Argument(help: "Folder of the images to judge.")
     var second: String?
 
     @Flag(help: "Print JSON instead of a table.")
@@ -39,7 +39,7 @@ struct QualityCommand: ParsableCommand {
         guard let report else {
             Perform.tell(
                 "\(first) is no sweep of steps or precisions; run imgbench sweep steps, or name two"
-                    + " folders of pictures.")
+                    + " folders of images.")
             throw ExitStatus.couldNotRun
         }
         print(json ? try Reading.json(report) : report.markdown, terminator: "")

@@ -30,7 +30,7 @@ struct RunOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Longest measured time; the hold is made longer where 200 pictures need it.",
+            "Longest measured time; the hold is made longer where 200 images need it.",
             valueName: "time"),
         transform: Self.duration)
     var maxHold: Double?

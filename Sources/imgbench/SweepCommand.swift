@@ -26,7 +26,7 @@ struct SweepCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Pictures of each value; sweeps of resolution, steps and precision.",
+            "Images of each value; sweeps of resolution, steps and precision.",
             valueName: "count"))
     var prompts = 16
 

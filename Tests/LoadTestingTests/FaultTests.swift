@@ -64,7 +64,7 @@ import Testing
         #expect(try verdict(.a4, await audit([.earlyClock], service: 0.15)) == .fail)
     }
 
-    @Test func equalPicturesAreSeen() async throws {
+    @Test func equalImagesAreSeen() async throws {
         let report = try await audit([.duplicate]) { $0.request.keywords["n"] = ["1"] }
         #expect(try verdict(.a6, report) == .fail)
     }

@@ -64,7 +64,7 @@ import Testing
     }
 
     @Test(arguments: Dialect.allCases)
-    func everyDialectGivesPictures(_ dialect: Dialect) async throws {
+    func everyDialectGivesImages(_ dialect: Dialect) async throws {
         var settings = MockSettings()
         settings.serviceTime = 0.1
         settings.devices = 2
@@ -80,13 +80,13 @@ import Testing
         #expect(result.accounting.failed == 0, "\(records.compactMap(\.errorDetail))")
         #expect(result.accounting.valid >= 5)
         for record in records {
-            #expect(record.picture?.pixelDigest?.count == 64)
+            #expect(record.image?.pixelDigest?.count == 64)
             #expect(record.times.image != nil)
             let times = [
                 record.times.planned, record.times.send, record.times.headOut, record.times.headIn,
                 record.times.firstByte, record.times.image, record.times.end,
             ].compactMap(\.self)
-            // Of jobs, the first bytes are the first call's, the picture the last one's.
+            // Of jobs, the first bytes are the first call's, the image the last one's.
             #expect(times == times.sorted())
             let expected = [Dialect.openAI, .xinference].contains(dialect) ? 0 : 2
             if dialect != .a1111 { #expect(record.times.previews.count >= expected) }
@@ -162,7 +162,7 @@ import Testing
 
     @Test(arguments: [
         (MockFault.wrongSize, ErrorClass.wrongSize), (.wrongFormat, .wrongFormat),
-        (.blank, .blank), (.noPicture, .decode), (.truncated, .streamBroken),
+        (.blank, .blank), (.noImage, .decode), (.truncated, .streamBroken),
         (.eventError, .eventError), (.internalError, .http5xx), (.rejected, .rejected),
         (.duplicate, .duplicate),
     ])
@@ -194,7 +194,7 @@ import Testing
         for record in again {
             let first = try #require(earlier.first { $0.id == record.repeats })
             #expect(first.parameters == record.parameters)
-            #expect(first.picture?.pixelDigest == record.picture?.pixelDigest)
+            #expect(first.image?.pixelDigest == record.image?.pixelDigest)
         }
         let identical = records.filter { $0.purpose == .cacheIdentical }
         #expect(identical.count == 21)

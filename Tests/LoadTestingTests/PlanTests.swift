@@ -77,11 +77,11 @@ struct PlanTests {
             plan.visits.map { "\($0.visit.level) \($0.visit.visit)" } == [
                 "closed-001 1", "closed-008 1", "closed-008 2", "closed-001 2",
             ])
-        // A second visit asks for other pictures.
+        // A second visit asks for other images.
         #expect(plan.parameters(plan.visits[0], 0) != plan.parameters(plan.visits[3], 0))
     }
 
-    @Test func sweepsAskForTheSamePicturesAtEachValue() {
+    @Test func sweepsAskForTheSameImagesAtEachValue() {
         let plan = SweepPlan.steps(
             scenario(), steps: [1, 4], prompts: 16, reference: nil, referenceSteps: 8)
         #expect(plan.visits.map(\.visit.level) == ["reference", "steps-01", "steps-04"])

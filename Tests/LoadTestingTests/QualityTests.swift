@@ -6,8 +6,8 @@ import LoadTesting
 import Testing
 
 @Suite struct QualityTests {
-    /// A picture of smooth shades with seeded noise on it.
-    static func picture(width: Int = 192, height: Int = 192, noise: Int, seed: UInt64 = 1) throws
+    /// An image of smooth shades with seeded noise on it.
+    static func image(width: Int = 192, height: Int = 192, noise: Int, seed: UInt64 = 1) throws
         -> RGBImage
     {
         var generator = SplitMix64(seed: seed)
@@ -26,10 +26,10 @@ import Testing
         return try RGBImage(width: width, height: height, pixels: pixels)
     }
 
-    @Test("equal pictures are identical, without an infinite number")
+    @Test("equal images are identical, without an infinite number")
     func identical() throws {
-        let picture = try Self.picture(noise: 0)
-        let quality = try ImageQuality(reference: picture, test: picture)
+        let image = try Self.image(noise: 0)
+        let quality = try ImageQuality(reference: image, test: image)
         #expect(quality.identical && quality.psnr == nil && quality.meanSquare == 0)
         #expect(quality.ssim == 1 && quality.gradientDeviation == 0 && quality.colorDifference == 0)
         #expect(quality.multiScaleSSIM.map { abs($0 - 1) < 1e-12 } == true)
@@ -41,9 +41,9 @@ import Testing
 
     @Test("every measure grows worse with more noise")
     func order() throws {
-        let reference = try Self.picture(noise: 0)
+        let reference = try Self.image(noise: 0)
         let qualities = try [4, 16, 48].map {
-            try ImageQuality(reference: reference, test: Self.picture(noise: $0))
+            try ImageQuality(reference: reference, test: Self.image(noise: $0))
         }
         for (better, worse) in zip(qualities, qualities.dropFirst()) {
             #expect(try #require(better.psnr) > (try #require(worse.psnr)))
@@ -78,23 +78,23 @@ import Testing
         #expect(abs(other.difference(to: one) - expected) < 5e-5)
     }
 
-    @Test("small pictures have no multi-scale figure, other sizes are refused")
+    @Test("small images have no multi-scale figure, other sizes are refused")
     func sizes() throws {
-        let small = try Self.picture(width: 64, height: 64, noise: 4)
+        let small = try Self.image(width: 64, height: 64, noise: 4)
         let quality = try ImageQuality(
-            reference: try Self.picture(width: 64, height: 64, noise: 0), test: small)
+            reference: try Self.image(width: 64, height: 64, noise: 0), test: small)
         #expect(quality.multiScaleSSIM == nil && quality.ssim != nil)
         #expect(throws: (any Error).self) {
             try ImageQuality(
-                reference: small, test: try Self.picture(width: 64, height: 48, noise: 0))
+                reference: small, test: try Self.image(width: 64, height: 48, noise: 0))
         }
     }
 
-    @Test("a blank picture is seen")
+    @Test("a blank image is seen")
     func sanity() throws {
-        let blank = PictureSanity(try RGBImage(width: 32, height: 32, filledWith: (255, 255, 255)))
+        let blank = ImageSanity(try RGBImage(width: 32, height: 32, filledWith: (255, 255, 255)))
         #expect(blank.clipped == 1 && blank.standardDeviation == 0 && blank.entropy == 0)
-        let lively = PictureSanity(try Self.picture(noise: 30))
+        let lively = ImageSanity(try Self.image(noise: 30))
         #expect(lively.entropy > 5 && lively.standardDeviation > 30)
     }
 
@@ -107,18 +107,18 @@ import Testing
                     steps == 0 ? "reference" : "steps-" + String(1000 + steps).dropFirst()
                 let visit = LevelVisit(
                     level: key, visit: 1, load: LoadModel(kind: .closed, users: 1))
-                var records: [RequestRecord] = []
+                var records: [LoadRequestRecord] = []
                 for number in 0..<6 {
                     var record = Simulation(level: key).records()[number]
                     record.parameters = RequestParameters(
                         prompt: "p\(number)", width: 192, height: 192, steps: steps,
                         seed: UInt32(number))
                     let name = "images/\(key)-\(number).png"
-                    let picture = try Self.picture(noise: noise, seed: UInt64(number))
+                    let image = try Self.image(noise: noise, seed: UInt64(number))
                     try ResultFolder.write(
-                        Data(try ImageEncoder.encode(picture)), to: folder.url.appending(path: name)
+                        Data(try ImageEncoder.encode(image)), to: folder.url.appending(path: name)
                     )
-                    record.picture?.file = name
+                    record.image?.file = name
                     records.append(record)
                 }
                 var result = LevelResult(
@@ -146,12 +146,12 @@ import Testing
         }
     }
 
-    @Test("two folders of pictures must have the same names")
+    @Test("two folders of images must have the same names")
     func folders() throws {
         try EvidenceTests.withFolder { folder in
             let (first, second) = (folder.url.appending(path: "a"), folder.url.appending(path: "b"))
             for (place, noise) in [(first, 0), (second, 6)] {
-                let bytes = try ImageEncoder.encode(try Self.picture(noise: noise))
+                let bytes = try ImageEncoder.encode(try Self.image(noise: noise))
                 try ResultFolder.write(Data(bytes), to: place.appending(path: "1.png"))
             }
             #expect(try QualityReport.folders(first, second).n == 1)

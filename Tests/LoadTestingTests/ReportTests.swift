@@ -96,8 +96,8 @@ import Testing
     @Test("a failed audit is a red banner")
     func failed() throws {
         var run = Self.run
-        let digest = run.levels[2].records[6].picture?.pixelDigest
-        run.levels[1].records[5].picture?.pixelDigest = digest
+        let digest = run.levels[2].records[6].image?.pixelDigest
+        run.levels[1].records[5].image?.pixelDigest = digest
         let (html, reporter) = try Self.page(run)
         #expect(!reporter.audit.hasPassed)
         #expect(html.contains("banner fail") && html.contains("must not be published"))

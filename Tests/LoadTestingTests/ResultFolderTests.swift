@@ -8,8 +8,8 @@ struct ResultFolderTests {
     private let folder = ResultFolder(
         FileManager.default.temporaryDirectory.appending(path: "imgbench-\(UUID())"))
 
-    private func record(_ sequence: Int) -> RequestRecord {
-        RequestRecord(
+    private func record(_ sequence: Int) -> LoadRequestRecord {
+        LoadRequestRecord(
             id: "run-closed-001-r1-\(sequence)", level: "closed-001", visit: 1, sequence: sequence,
             user: 0, phase: .hold, dialect: .openAIStream,
             parameters: RequestParameters(
@@ -17,7 +17,7 @@ struct ResultFolderTests {
                 seed: 2_147_483_647),
             times: RequestTimes(planned: 1, send: 2, previews: [3, 4], end: 5),
             calls: [WireCall(id: "x", method: "POST", path: "/v1/images/generations", send: 2)],
-            picture: PictureFacts(
+            image: ImageFacts(
                 format: "png", width: 256, height: 128, fileBytes: 9, pixelDigest: "00ff"),
             server: ServerTimings(queue: 0.25, steps: [0.5, 0.125]))
     }
@@ -26,7 +26,7 @@ struct ResultFolderTests {
         defer { try? FileManager.default.removeItem(at: folder.url) }
         let level = folder.level(
             LevelVisit(level: "closed-001", visit: 1, load: LoadModel(kind: .closed, users: 1)))
-        let log = try RequestLog(level)
+        let log = try LoadRequestLog(level)
         for sequence in 0..<3 { try log.append(record(sequence)) }
         try log.close()
         #expect(try level.requests() == (0..<3).map(record))
@@ -35,7 +35,7 @@ struct ResultFolderTests {
     @Test func aLineCutByACrashIsSkipped() throws {
         defer { try? FileManager.default.removeItem(at: folder.url) }
         let level = folder.probes
-        let log = try RequestLog(level)
+        let log = try LoadRequestLog(level)
         try log.append(record(0))
         try log.append(record(1))
         try log.close()

@@ -42,7 +42,7 @@ import Testing
     func littlesLaw() {
         #expect(
             Self.verdict(.a1) { run in
-                // Ten times as many pictures as the users can have asked for.
+                // Ten times as many images as the users can have asked for.
                 for index in run.levels[0].records.indices {
                     run.levels[0].records[index].times.send -= 3_000_000_000
                 }
@@ -227,13 +227,13 @@ import Testing
         #expect(check?.verdict == .fail)
     }
 
-    // MARK: - Pictures
+    // MARK: - Images
 
     @Test("A6: two requests with equal pixels")
     func duplicates() {
         let change: (inout RunEvidence) -> Void = { run in
-            let digest = run.levels[1].records[20].picture?.pixelDigest
-            run.levels[3].records[10].picture?.pixelDigest = digest
+            let digest = run.levels[1].records[20].image?.pixelDigest
+            run.levels[3].records[10].image?.pixelDigest = digest
         }
         #expect(Self.verdict(.a6, change)?.verdict == .fail)
         #expect(
@@ -246,9 +246,9 @@ import Testing
     @Test("A7: other pixels for the same request")
     func determinism() {
         #expect(
-            Self.verdict(.a7) { $0.probes?.records[1].picture?.pixelDigest = "other" }?.verdict
+            Self.verdict(.a7) { $0.probes?.records[1].image?.pixelDigest = "other" }?.verdict
                 == .fail)
-        #expect(Self.verdict(.a7) { $0.probes?.records[1].picture = nil }?.verdict == .fail)
+        #expect(Self.verdict(.a7) { $0.probes?.records[1].image = nil }?.verdict == .fail)
         #expect(Self.verdict(.a7) { $0.probes = nil }?.verdict == .notApplicable)
     }
 

@@ -10,7 +10,7 @@ import LoadTesting
 struct Simulation {
     var users = 4
     var devices = 2
-    /// Mean seconds of work on a picture.
+    /// Mean seconds of work on an image.
     var service = 0.4
     /// Standard deviation of the work as a share of its mean.
     var spread = 0.3
@@ -41,12 +41,12 @@ struct Simulation {
     private func nanoseconds(_ seconds: Double) -> Int64 { Int64((seconds * 1e9).rounded()) }
 
     /// The requests of settle and hold, in the order in which they ended.
-    func records() -> [RequestRecord] {
+    func records() -> [LoadRequestRecord] {
         var generator = SplitMix64(seed: seed)
         var free = [Double](repeating: 0, count: devices)
         // All users begin within the first service time, as real ones do.
         var next = (0..<users).map { (time: Double($0) / Double(users) * service, user: $0) }
-        var records: [RequestRecord] = []
+        var records: [LoadRequestRecord] = []
         let shape = 1 / (spread * spread)
         var sequence = 0
         while let place = next.indices.min(by: { next[$0].time < next[$1].time }) {
@@ -67,12 +67,12 @@ struct Simulation {
 
     private func record(
         _ sequence: Int, _ user: Int, sent: Double, began: Double, work: Double, ended: Double
-    ) -> RequestRecord {
+    ) -> LoadRequestRecord {
         let at = { (seconds: Double) in start + nanoseconds(seconds) }
         let id = "\(Self.run)-\(level)-r\(visit)-\(sequence)"
         let step = 0.9 * work / Double(steps)
         let parameters = RequestParameters(
-            prompt: "picture \(level) \(sequence)", width: width, height: height, steps: steps,
+            prompt: "image \(level) \(sequence)", width: width, height: height, steps: steps,
             seed: UInt32(truncatingIfNeeded: sequence &* 7919 &+ Int(seed)), partialImages: 2)
         var times = RequestTimes(planned: at(sent), send: at(sent) + 5000)
         times.headOut = times.send + 20_000
@@ -81,7 +81,7 @@ struct Simulation {
         times.previews = [3, 6].map { at(began + step * Double($0)) + nanoseconds(wire / 1000) }
         times.image = at(ended)
         times.end = at(ended)
-        return RequestRecord(
+        return LoadRequestRecord(
             id: id, level: level, visit: visit, sequence: sequence, user: user,
             phase: sent < settle ? .settle : .hold, dialect: .openAIStream, parameters: parameters,
             times: times,
@@ -92,7 +92,7 @@ struct Simulation {
                     bodyBytes: 40_000 + sequence, send: times.send, end: times.end)
             ],
             bodyBytes: 40_000 + sequence,
-            picture: PictureFacts(
+            image: ImageFacts(
                 format: "png", width: width, height: height, fileBytes: 30_000,
                 pixelDigest: "\(level)-\(visit)-\(sequence)-\(seed)",
                 differenceHash: String(UInt64(sequence) &* 0x9E37_79B9_7F4A_7C15, radix: 16)),
@@ -137,7 +137,7 @@ struct Simulation {
         return evidence
     }
 
-    private func series(_ records: [RequestRecord], end: Int64) -> [SeriesBin] {
+    private func series(_ records: [LoadRequestRecord], end: Int64) -> [SeriesBin] {
         let second: Int64 = 1_000_000_000
         return (0...Int((end - start) / second)).map { index in
             let range = TimeRange(
@@ -156,7 +156,7 @@ struct Simulation {
     }
 
     /// The line of the access log.
-    static func line(_ record: RequestRecord, anchor: ClockAnchor, wire: Double) -> String {
+    static func line(_ record: LoadRequestRecord, anchor: ClockAnchor, wire: Double) -> String {
         let end = Double((record.times.end ?? 0) - anchor.monotonic) / 1e9 - wire / 1000
         let unix = Double(anchor.unixMicroseconds) / 1e6 + end
         let seconds = Double((record.times.end ?? 0) - record.times.send) / 1e9 - wire / 1000
@@ -167,7 +167,7 @@ struct Simulation {
     }
 
     /// The server's counters after these requests.
-    func metrics(_ records: [RequestRecord]) -> String {
+    func metrics(_ records: [LoadRequestRecord]) -> String {
         let count = records.count
         let sum = { (values: [Double]) in "\(values.reduce(0, +))" }
         let total = records.compactMap { $0.endToEnd.map { Double($0) / 1e9 - wire / 1000 } }
@@ -263,10 +263,11 @@ enum SimulatedRun {
     /// Repeated requests with the same pixels, and pairs of equal and new ones that take the same.
     private static func probes(of levels: [LevelEvidence], start: Int64) -> LevelEvidence {
         let visit = LevelVisit(level: "probes", visit: 1, load: LoadModel(kind: .probes))
-        var records: [RequestRecord] = []
+        var records: [LoadRequestRecord] = []
         var generator = SplitMix64(seed: 99)
         func add(
-            _ template: RequestRecord, _ purpose: RequestRecord.Purpose, repeats: String? = nil
+            _ template: LoadRequestRecord, _ purpose: LoadRequestRecord.Purpose,
+            repeats: String? = nil
         ) {
             var record = template
             let sequence = records.count

@@ -73,7 +73,7 @@ import Testing
         #expect(Proportion.text(Proportion.estimate(0, of: 0)) == "-")
     }
 
-    @Test("throughput is counted in the window only, and needs twenty pictures for an interval")
+    @Test("throughput is counted in the window only, and needs twenty images for an interval")
     func throughput() {
         let even = stride(from: -5.05, to: 30, by: 0.1).map { $0 }
         let estimate = Throughput.estimate(completions: even, from: 0, to: 20)

@@ -42,44 +42,44 @@ struct WireTests {
 
     @Test(arguments: ImageFormat.allCases)
     func headersSayFormatAndSize(_ format: ImageFormat) throws {
-        let image = try MockPicture.draw("x", width: 80, height: 48)
+        let image = try MockImage.draw("x", width: 80, height: 48)
         let file = try ImageEncoder.encode(image, as: ImageEncoding(format: format))
-        let header = try #require(PictureBytes.file(file).header)
+        let header = try #require(ImageBytes.file(file).header)
         #expect((header.format, header.width, header.height) == (format.rawValue, 80, 48))
         let text = Array("data:image/png;base64,\(Data(file).base64EncodedString())".utf8)
-        #expect(PictureBytes(text: text).header == header)
-        #expect(PictureBytes(text: text).decoded == file)
-        #expect(PictureBytes.file(Array(file.prefix(9))).header == nil)
+        #expect(ImageBytes(text: text).header == header)
+        #expect(ImageBytes(text: text).decoded == file)
+        #expect(ImageBytes.file(Array(file.prefix(9))).header == nil)
     }
 
-    @Test func picturesAreCheckedAsAWhole() throws {
+    @Test func imagesAreCheckedAsAWhole() throws {
         let wanted = RequestParameters(prompt: "", width: 64, height: 64, steps: 1, seed: 1)
         func check(_ image: RGBImage, _ format: ImageFormat = .png) throws -> ErrorClass? {
-            PictureCheck.check(
+            ImageCheck.check(
                 try ImageEncoder.encode(image, as: ImageEncoding(format: format)), wanted: wanted
             ).error
         }
-        #expect(try check(MockPicture.draw("a", width: 64, height: 64)) == nil)
-        #expect(try check(MockPicture.draw("a", width: 80, height: 64)) == .wrongSize)
-        #expect(try check(MockPicture.draw("a", width: 64, height: 64), .webp) == .wrongFormat)
+        #expect(try check(MockImage.draw("a", width: 64, height: 64)) == nil)
+        #expect(try check(MockImage.draw("a", width: 80, height: 64)) == .wrongSize)
+        #expect(try check(MockImage.draw("a", width: 64, height: 64), .webp) == .wrongFormat)
         let grey = try RGBImage(width: 64, height: 64, filledWith: (red: 9, green: 9, blue: 9))
         #expect(try check(grey) == .blank)
-        #expect(PictureCheck.check([1, 2, 3], wanted: wanted).error == .decode)
+        #expect(ImageCheck.check([1, 2, 3], wanted: wanted).error == .decode)
     }
 
-    @Test func differenceHashesAreNearForNearPictures() throws {
-        let first = try MockPicture.draw("a", width: 144, height: 128)
+    @Test func differenceHashesAreNearForNearImages() throws {
+        let first = try MockImage.draw("a", width: 144, height: 128)
         var pixels = first.pixels
         pixels[100] ^= 1
         let near = try RGBImage(width: 144, height: 128, pixels: pixels)
-        let far = try MockPicture.draw("b", width: 144, height: 128)
+        let far = try MockImage.draw("b", width: 144, height: 128)
         func bits(_ one: RGBImage, _ two: RGBImage) throws -> Int {
-            let a = try #require(UInt64(PictureCheck.differenceHash(one), radix: 16))
-            let b = try #require(UInt64(PictureCheck.differenceHash(two), radix: 16))
+            let a = try #require(UInt64(ImageCheck.differenceHash(one), radix: 16))
+            let b = try #require(UInt64(ImageCheck.differenceHash(two), radix: 16))
             return (a ^ b).nonzeroBitCount
         }
         #expect(try bits(first, near) <= 1)
         #expect(try bits(first, far) > 10)
-        #expect(PictureCheck.digest(first) != PictureCheck.digest(near))
+        #expect(ImageCheck.digest(first) != ImageCheck.digest(near))
     }
 }

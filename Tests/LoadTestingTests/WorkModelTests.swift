@@ -28,14 +28,14 @@ import Testing
         #expect(Figures.decimals(100 * large.attention / large.total, 0) == "42")
     }
 
-    @Test("decoder, text encoder, whole pictures")
+    @Test("decoder, text encoder, whole images")
     func parts() {
         let model = WorkModel.zImageTurbo
         #expect(Self.tera(model.decoding(width: 1024, height: 1024), 2) == "10.47")
         #expect(Self.tera(model.decoding(width: 512, height: 512), 3) == "2.515")
         #expect(Self.tera(model.textEncoding(tokens: 256), 3) == "1.846")
-        #expect(Self.tera(model.picture(width: 1024, height: 1024, steps: 8), 1) == "455.8")
-        #expect(Self.tera(model.picture(width: 512, height: 512, steps: 8), 1) == "106.2")
+        #expect(Self.tera(model.operations(width: 1024, height: 1024, steps: 8), 1) == "455.8")
+        #expect(Self.tera(model.operations(width: 512, height: 512, steps: 8), 1) == "106.2")
     }
 
     @Test("models by the names that servers tell")

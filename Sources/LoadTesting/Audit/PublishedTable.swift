@@ -18,7 +18,7 @@ package struct PublishedTable: Sendable, Equatable {
     /// A level.
     package struct Row: Sendable, Equatable {
         package var users: Int
-        /// Pictures a second.
+        /// Images a second.
         package var throughput: Printed
         /// Seconds.
         package var endToEnd: Double

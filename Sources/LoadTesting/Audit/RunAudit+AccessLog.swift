@@ -13,7 +13,7 @@ extension RunAudit {
 
     /// Joins a level's calls with its log.
     static func join(
-        _ level: LevelEvidence, _ log: [AccessLogLine], where isWanted: (RequestRecord) -> Bool
+        _ level: LevelEvidence, _ log: [AccessLogLine], where isWanted: (LoadRequestRecord) -> Bool
     ) -> [Pair] {
         let lines = Dictionary(log.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         return level.records.filter(isWanted).flatMap(\.calls).compactMap { call in

@@ -5,7 +5,7 @@ extension RunAudit {
     var engineMetrics: AuditCheck {
         let findings = levels.flatMap { level -> [AuditFinding] in
             guard let metrics = level.metrics, !level.isPartial else { return [] }
-            return requests(level, metrics) + pictures(level, metrics) + means(level, metrics)
+            return requests(level, metrics) + images(level, metrics) + means(level, metrics)
         }
         return AuditCheck(
             .a5, findings, otherwise: "the server's metrics were not read, or no level is complete")
@@ -37,18 +37,18 @@ extension RunAudit {
         }
     }
 
-    private func pictures(_ level: LevelEvidence, _ metrics: MetricsDifference) -> [AuditFinding] {
+    private func images(_ level: LevelEvidence, _ metrics: MetricsDifference) -> [AuditFinding] {
         guard let gain = metrics.gain("inkstone_images_total") else { return [] }
-        // A picture that came but is not valid was made all the same.
-        let came = level.load.count { $0.picture != nil }
+        // An image that came but is not valid was made all the same.
+        let came = level.load.count { $0.image != nil }
         let lost = level.load.count - came
-        // Of a request that failed on the way the picture may have been made.
+        // Of a request that failed on the way the image may have been made.
         let fits = gain >= Double(came) && gain <= Double(came + lost)
         return [
             AuditFinding(
                 fits ? .pass : .fail, level: level.key,
                 "images: client \(came), server \(Figures.decimals(gain, 0))"
-                    + (lost > 0 ? " (\(lost) requests without a picture)" : ""),
+                    + (lost > 0 ? " (\(lost) requests without an image)" : ""),
                 numbers: ["client": Double(came), "server": gain, "lost": Double(lost)])
         ]
     }
@@ -126,7 +126,7 @@ extension RunAudit {
     var workLedger: AuditCheck {
         let findings = levels.flatMap { level -> [AuditFinding] in
             guard let metrics = level.metrics, !level.isPartial else { return [] }
-            let came = level.load.filter { $0.picture != nil }
+            let came = level.load.filter { $0.image != nil }
             let lost = level.load.count - came.count
             let steps = came.reduce(0) { $0 + $1.parameters.steps }
             let pixels = came.reduce(0) { $0 + $1.parameters.width * $1.parameters.height }
@@ -152,14 +152,15 @@ extension RunAudit {
         return AuditFinding(
             fits ? .pass : .fail, level: level.key,
             "\(what): asked \(asked), counted \(Figures.decimals(done, 0))"
-                + (lost > 0 ? " (\(lost) requests without a picture)" : ""),
+                + (lost > 0 ? " (\(lost) requests without an image)" : ""),
             numbers: ["asked": Double(asked), "counted": done, "lost": Double(lost)])
     }
 
     /// Tokens depend on the prompt's length, which only the server knows: between the padded
     /// minimum and the padded maximum of a caption.
     private func tokens(
-        _ came: [RequestRecord], _ metrics: MetricsDifference, _ level: LevelEvidence, _ lost: Int
+        _ came: [LoadRequestRecord], _ metrics: MetricsDifference, _ level: LevelEvidence,
+        _ lost: Int
     ) -> AuditFinding? {
         guard model != nil, let done = metrics.gain("inkstone_denoise_tokens_total") else {
             return nil

@@ -19,7 +19,7 @@ extension RunAudit {
         return AuditCheck(.a11, findings, otherwise: noPeak)
     }
 
-    /// A12: no picture was faster than its arithmetic, nor than reading the weights.
+    /// A12: no image was faster than its arithmetic, nor than reading the weights.
     var rooflineLatency: AuditCheck {
         let target = manifest.target
         guard let model, let operations = target.peakOperations, operations > 0 else {
@@ -29,7 +29,7 @@ extension RunAudit {
         let findings = levels.compactMap { level -> AuditFinding? in
             let shares = level.load.filter(\.isValid).compactMap { record -> (Double, Double)? in
                 guard let time = record.endToEndMs, time > 0 else { return nil }
-                var least = model.picture(record.parameters) / peak
+                var least = model.operations(record.parameters) / peak
                 if let weights = model.parameters.first, let bandwidth = target.peakBandwidth,
                     bandwidth > 0, let bytes = Self.bytesPerWeight(target.precision)
                 {
@@ -43,12 +43,12 @@ extension RunAudit {
             guard let most = shares.max(by: { $0.0 < $1.0 }) else { return nil }
             return AuditFinding(
                 most.0 > 1 ? .fail : .pass, level: level.key,
-                "the fastest picture took \(Self.ms(most.1)), at least \(Self.ms(most.0 * most.1)) are needed",
+                "the fastest image took \(Self.ms(most.1)), at least \(Self.ms(most.0 * most.1)) are needed",
                 numbers: [
                     "share": most.0, "time_ms": most.1, "least_ms": most.0 * most.1, "limit": 1,
                 ])
         }
-        return AuditCheck(.a12, findings, otherwise: "no valid picture")
+        return AuditCheck(.a12, findings, otherwise: "no valid image")
     }
 
     static func bytesPerWeight(_ precision: String?) -> Double? {

@@ -10,7 +10,7 @@ extension TableAudit {
         }
         var findings: [AuditFinding] = []
         for row in table.rows {
-            guard let errors = row.errors, let n = picturesAtBound(row), n > 0 else { continue }
+            guard let errors = row.errors, let n = imagesAtBound(row), n > 0 else { continue }
             let hit = Self.counts(errors, of: n)
             let unit = 100 / Double(n)
             var text =
@@ -33,7 +33,7 @@ extension TableAudit {
                     numbers: ["n": Double(n), "step_percent": unit, "printed": errors.value]))
         }
         if let deviation = table.claimedDeviation, let first = table.rows.first,
-            let n = picturesAtBound(first), n > 0
+            let n = imagesAtBound(first), n > 0
         {
             let step = 1 / Double(n)
             findings.append(

@@ -49,7 +49,7 @@ extension TableAudit {
         return AuditCheck(.a11, findings, otherwise: "no levels")
     }
 
-    /// A single picture that already uses much of the device leaves little for batches.
+    /// A single image that already uses much of the device leaves little for batches.
     private var scaling: AuditFinding? {
         guard let first = table.rows.first, first.users == 1, table.rows.count > 1,
             let size = sizes.first, let peak = candidates.first
@@ -70,7 +70,7 @@ extension TableAudit {
             numbers: ["share": share, "room": room, "claimed": claimed, "at_bound": atBound])
     }
 
-    /// A12: no picture is faster than the arithmetic, nor than reading the weights for each step.
+    /// A12: no image is faster than the arithmetic, nor than reading the weights for each step.
     var rooflineLatency: AuditCheck {
         guard let fastest = table.rows.min(by: { $0.endToEnd < $1.endToEnd }),
             let size = sizes.first

@@ -9,7 +9,7 @@ package struct TableAudit: Sendable {
     /// The device, where it is known.
     package var device: DevicePeaks?
     package var devices = 1
-    /// The picture's size, where it is known.
+    /// The image's size, where it is known.
     package var size: (width: Int, height: Int)?
     package var steps = 8
     package var model = WorkModel.zImageTurbo
@@ -55,13 +55,13 @@ package struct TableAudit: Sendable {
         return mean > 1.10 || mean < 0.90 ? mean : nil
     }
 
-    /// Pictures that a level can complete at its bound.
+    /// Images that a level can complete at its bound.
     ///
-    /// One user completes whole pictures only; of many, the started ones add up.
-    func picturesAtBound(_ row: Row) -> Int? {
+    /// One user completes whole images only; of many, the started ones add up.
+    func imagesAtBound(_ row: Row) -> Int? {
         guard let hold else { return nil }
-        let pictures = bound(row) * hold
-        return Int(row.users == 1 ? pictures.rounded(.down) : pictures.rounded())
+        let images = bound(row) * hold
+        return Int(row.users == 1 ? images.rounded(.down) : images.rounded())
     }
 
     /// The sizes to compute with: the one that is known, else two common ones.
@@ -71,7 +71,7 @@ package struct TableAudit: Sendable {
     var candidates: [DevicePeaks] { device.map { [$0] } ?? [.h100, .rtx4090] }
 
     func work(_ size: (width: Int, height: Int)) -> Double {
-        model.picture(width: size.width, height: size.height, steps: steps)
+        model.operations(width: size.width, height: size.height, steps: steps)
     }
 
     static func name(_ size: (width: Int, height: Int)) -> String {

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The arithmetic of a picture: two operations a multiply-add, of products, convolutions and
+/// The arithmetic of an image: two operations a multiply-add, of products, convolutions and
 /// attention; norms and activations are left out.
 package struct WorkModel: Sendable, Equatable {
     /// Sizes of the transformer.
@@ -8,7 +8,7 @@ package struct WorkModel: Sendable, Equatable {
         package var dim: Int
         package var feedForward: Int
         package var layers: Int
-        /// Blocks on the picture's tokens, and the same number on the caption's.
+        /// Blocks on the image's tokens, and the same number on the caption's.
         package var refiners: Int
     }
 
@@ -53,7 +53,7 @@ package struct WorkModel: Sendable, Equatable {
         return plain.contains("z-image") ? zImageTurbo : nil
     }
 
-    /// Tokens of a picture.
+    /// Tokens of an image.
     package static func imageTokens(width: Int, height: Int) -> Int {
         padded(width / 16 * (height / 16))
     }
@@ -123,19 +123,19 @@ package struct WorkModel: Sendable, Equatable {
         return total
     }
 
-    /// A whole picture: text, evaluations of each step, decoding.
+    /// A whole image: text, evaluations of each step, decoding.
     ///
     /// Guidance evaluates twice a step.
-    package func picture(width: Int, height: Int, steps: Int, isGuided: Bool = false) -> Double {
+    package func operations(width: Int, height: Int, steps: Int, isGuided: Bool = false) -> Double {
         let passes = isGuided ? 2.0 : 1.0
         return passes * textEncoding()
             + passes * Double(steps) * evaluation(width: width, height: height).total
             + decoding(width: width, height: height)
     }
 
-    /// The picture that a request asks for.
-    package func picture(_ request: RequestParameters) -> Double {
-        picture(
+    /// The image that a request asks for.
+    package func operations(_ request: RequestParameters) -> Double {
+        operations(
             width: request.width, height: request.height, steps: request.steps,
             isGuided: request.guidance > 0)
     }

@@ -122,7 +122,7 @@ package struct RunComparison: Sendable, Equatable, Codable {
 
     /// Logarithms of new over base for requests of the same place in the plan, in its order.
     private static func logRatios(
-        _ base: [(RequestRecord, Double)], _ new: [(RequestRecord, Double)]
+        _ base: [(LoadRequestRecord, Double)], _ new: [(LoadRequestRecord, Double)]
     ) -> [Double] {
         let times = Dictionary(
             new.map { ($0.0.sequence, $0) }, uniquingKeysWith: { first, _ in first })

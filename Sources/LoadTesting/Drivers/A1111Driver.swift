@@ -54,7 +54,7 @@ struct A1111Driver: Driver {
                     + String(decoding: json.document.prefix(300), as: UTF8.self))
             return outcome
         }
-        outcome.take(PictureBytes(text: json.text(text)), at: exchange.end, parameters)
+        outcome.take(ImageBytes(text: json.text(text)), at: exchange.end, parameters)
         return outcome
     }
 
@@ -72,9 +72,9 @@ struct A1111Driver: Driver {
             let json = CutJSON(exchange.body)
             guard let text = json.decode(Progress.self)?.current_image, let end = exchange.end
             else { continue }
-            let picture = json.text(text)
-            if picture != last, PictureBytes(text: picture).header != nil {
-                last = picture
+            let image = json.text(text)
+            if image != last, ImageBytes(text: image).header != nil {
+                last = image
                 times.append(end)
             }
         }

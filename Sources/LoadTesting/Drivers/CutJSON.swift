@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// A JSON document without its long strings, so that a picture in base64 costs one scan and no
+/// A JSON document without its long strings, so that an image in base64 costs one scan and no
 /// decoding while the load runs.
 package struct CutJSON: Sendable {
     /// The document; a long string is replaced by `@` and its place in `strings`.

@@ -8,10 +8,10 @@ package struct DriverOutcome: Sendable {
     package var error: ErrorClass?
     package var errorDetail: String?
     package var bodyBytes = 0
-    package var picture: PictureBytes?
+    package var image: ImageBytes?
     package var server: ServerTimings?
 
-    /// The outcome of a call's transport; a picture is still missing.
+    /// The outcome of a call's transport; an image is still missing.
     init(_ exchange: Exchange, _ call: HTTPCall) {
         times = RequestTimes(
             planned: exchange.send, send: exchange.send, headOut: exchange.headOut,
@@ -52,10 +52,10 @@ package struct DriverOutcome: Sendable {
         check(exchange)
     }
 
-    /// The final picture, complete at `time`.
-    mutating func take(_ picture: PictureBytes, at time: Int64?, _ wanted: RequestParameters) {
-        self.picture = picture
-        if let header = picture.header, header.width == wanted.width,
+    /// The final image, complete at `time`.
+    mutating func take(_ image: ImageBytes, at time: Int64?, _ wanted: RequestParameters) {
+        self.image = image
+        if let header = image.header, header.width == wanted.width,
             header.height == wanted.height
         {
             times.image = time
@@ -65,7 +65,7 @@ package struct DriverOutcome: Sendable {
 
 /// Speaks one dialect.
 package protocol Driver: Sendable {
-    /// Asks for a picture and waits for its end; failures are part of the outcome.
+    /// Asks for an image and waits for its end; failures are part of the outcome.
     func draw(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome
 }
 

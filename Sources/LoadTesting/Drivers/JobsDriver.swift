@@ -2,13 +2,13 @@
 
 import Foundation
 
-/// `POST /api/jobs`, then its events, then the picture.
+/// `POST /api/jobs`, then its events, then the image.
 struct JobsDriver: Driver {
     private struct Job: Decodable { var id: String }
 
     private struct Preview: Decodable { var url: String? }
 
-    private struct Picture: Decodable {
+    private struct Image: Decodable {
         var url: String
         var seconds: Double?
     }
@@ -37,15 +37,15 @@ struct JobsDriver: Driver {
             readsEvents: true)
         let events = await http.perform(watch)
         outcome.add(events, watch)
-        let picture = read(events, parameters, &outcome)
+        let image = read(events, parameters, &outcome)
         guard outcome.error == nil else { return outcome }
-        guard let picture else {
+        guard let image else {
             outcome.fail(.streamBroken, "the job's events ended without an image")
             return outcome
         }
-        outcome.server = picture.seconds.map { ServerTimings(run: $0) }
+        outcome.server = image.seconds.map { ServerTimings(run: $0) }
         let extra = parameters.format == "png" ? "" : "?format=\(parameters.format)"
-        let load = HTTPCall(method: .get, path: picture.url + extra, id: id + "-image")
+        let load = HTTPCall(method: .get, path: image.url + extra, id: id + "-image")
         let file = await http.perform(load)
         outcome.add(file, load)
         if outcome.error == nil {
@@ -54,21 +54,21 @@ struct JobsDriver: Driver {
         return outcome
     }
 
-    /// Takes the previews and finds the picture's address.
+    /// Takes the previews and finds the image's address.
     private func read(
         _ events: Exchange, _ parameters: RequestParameters, _ outcome: inout DriverOutcome
-    ) -> Picture? {
-        var picture: Picture?
+    ) -> Image? {
+        var image: Image?
         for event in events.events {
             let json = CutJSON(event.data)
             switch event.name {
             case "preview":
                 if let url = json.decode(Preview.self)?.url,
-                    PictureBytes(text: json.text(url)).header != nil
+                    ImageBytes(text: json.text(url)).header != nil
                 {
                     outcome.times.previews.append(event.time)
                 }
-            case "image": picture = json.decode(Picture.self) ?? picture
+            case "image": image = json.decode(Image.self) ?? image
             case "error":
                 outcome.fail(
                     .eventError,
@@ -76,6 +76,6 @@ struct JobsDriver: Driver {
             default: break
             }
         }
-        return picture
+        return image
     }
 }

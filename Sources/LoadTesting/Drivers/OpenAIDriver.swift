@@ -56,7 +56,7 @@ struct OpenAIBody: Encodable {
 
 /// The parts of an answer that are read; everything is optional, since servers differ.
 struct OpenAIAnswer: Decodable {
-    struct Picture: Decodable {
+    struct Image: Decodable {
         var b64_json: String?
         var timings: Seconds?
     }
@@ -69,16 +69,16 @@ struct OpenAIAnswer: Decodable {
         var queued: Double?
     }
 
-    var data: [Picture]?
+    var data: [Image]?
     var timings: Seconds?
 
     /// Where the server says the time went; `nil` when it says nothing.
     var server: ServerTimings? {
-        let picture = data?.first?.timings
-        guard picture != nil || timings != nil else { return nil }
+        let image = data?.first?.timings
+        guard image != nil || timings != nil else { return nil }
         return ServerTimings(
-            queue: timings?.queued, text: picture?.text, steps: picture?.steps,
-            decode: picture?.decode, run: picture?.total, total: timings?.total)
+            queue: timings?.queued, text: image?.text, steps: image?.steps,
+            decode: image?.decode, run: image?.total, total: timings?.total)
     }
 }
 
@@ -111,7 +111,7 @@ struct OpenAIDriver: Driver {
             return outcome
         }
         outcome.server = answer.server
-        outcome.take(PictureBytes(text: json.text(text)), at: exchange.end, parameters)
+        outcome.take(ImageBytes(text: json.text(text)), at: exchange.end, parameters)
         return outcome
     }
 }

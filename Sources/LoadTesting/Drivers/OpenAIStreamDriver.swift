@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// `POST /v1/images/generations` with `stream: true`: partial pictures, then the picture.
+/// `POST /v1/images/generations` with `stream: true`: partial images, then the image.
 struct OpenAIStreamDriver: Driver {
     /// The parts of an event that are read.
     private struct Event: Decodable {
@@ -31,18 +31,18 @@ struct OpenAIStreamDriver: Driver {
                 outcome.fail(.eventError, failure.message ?? "an event of type error")
             } else if event.type?.hasSuffix(".partial_image") == true {
                 // Only what carries pixels counts as a preview.
-                if let text = event.b64_json, PictureBytes(text: json.text(text)).header != nil {
+                if let text = event.b64_json, ImageBytes(text: json.text(text)).header != nil {
                     outcome.times.previews.append(stamped.time)
                 }
             } else if event.type?.hasSuffix(".completed") == true, let text = event.b64_json {
-                outcome.take(PictureBytes(text: json.text(text)), at: stamped.time, parameters)
+                outcome.take(ImageBytes(text: json.text(text)), at: stamped.time, parameters)
                 outcome.server = event.timings.map {
                     ServerTimings(
                         text: $0.text, steps: $0.steps, decode: $0.decode, run: $0.total)
                 }
             }
         }
-        if outcome.error == nil, outcome.picture == nil {
+        if outcome.error == nil, outcome.image == nil {
             outcome.fail(.streamBroken, "the stream ended without image_generation.completed")
         }
         return outcome

@@ -8,11 +8,11 @@ package struct Headline: Codable, Sendable, Equatable {
     /// The level with the highest throughput.
     package var level: String
     package var users: Int?
-    /// Pictures a second.
+    /// Images a second.
     package var throughput: Double
     package var meanEndToEndMs: Double
 
-    /// Takes the best level; `nil` when none gave a picture.
+    /// Takes the best level; `nil` when none gave an image.
     package init?(_ evidence: RunEvidence, knee: Int? = nil) {
         let rated = evidence.levels.compactMap { level -> (LevelEvidence, Double, Double)? in
             guard let figures = level.figures, let rate = figures.throughput.value, rate > 0,

@@ -7,7 +7,7 @@ package struct LevelEvidence: Sendable {
     package var visit: LevelVisit
     /// Absent when the level was cut by a crash.
     package var result: LevelResult?
-    package var records: [RequestRecord]
+    package var records: [LoadRequestRecord]
     package var series: [SeriesBin]
     /// Absent when the server's log could not be read.
     package var log: [AccessLogLine]?
@@ -15,7 +15,7 @@ package struct LevelEvidence: Sendable {
     package var metrics: MetricsDifference?
     package var figures: LevelFigures?
 
-    package init(visit: LevelVisit, result: LevelResult?, records: [RequestRecord]) {
+    package init(visit: LevelVisit, result: LevelResult?, records: [LoadRequestRecord]) {
         self.visit = visit
         self.result = result
         self.records = records
@@ -24,7 +24,7 @@ package struct LevelEvidence: Sendable {
     }
 
     /// Requests of the load, in settle and hold.
-    package var load: [RequestRecord] {
+    package var load: [LoadRequestRecord] {
         records.filter { $0.purpose == .load && $0.phase != .prime }
     }
 

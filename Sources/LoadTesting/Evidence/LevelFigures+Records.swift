@@ -3,9 +3,9 @@
 extension LevelFigures {
     /// Computes a level's numbers from its records; `nil` before it was held.
     ///
-    /// `operations` gives the floating point operations of a picture, where they are known.
+    /// `operations` gives the floating point operations of an image, where they are known.
     package init?(
-        records: [RequestRecord], hold: TimeRange, objectives: ServiceObjectives = .init(),
+        records: [LoadRequestRecord], hold: TimeRange, objectives: ServiceObjectives = .init(),
         peakOperations: Double? = nil, operations: (RequestParameters) -> Double? = { _ in nil }
     ) {
         guard hold.seconds > 0 else { return nil }
@@ -71,7 +71,7 @@ extension LevelFigures {
         }
     }
 
-    private static func rate(of done: [RequestRecord], in window: TimeRange) -> Estimate {
+    private static func rate(of done: [LoadRequestRecord], in window: TimeRange) -> Estimate {
         Throughput.estimate(
             completions: done.compactMap { $0.times.end.map { Double($0) / 1e9 } },
             from: Double(window.start) / 1e9, to: Double(window.end) / 1e9)
@@ -82,7 +82,8 @@ extension LevelFigures {
     }
 
     /// The order of completion.
-    private static func endsBefore(_ first: RequestRecord, _ second: RequestRecord) -> Bool {
+    private static func endsBefore(_ first: LoadRequestRecord, _ second: LoadRequestRecord) -> Bool
+    {
         (first.times.end ?? .max, first.sequence) < (second.times.end ?? .max, second.sequence)
     }
 }
@@ -92,7 +93,7 @@ extension ServiceObjectives {
     var isEmpty: Bool { firstPreviewP95 == nil && endToEndP95 == nil }
 
     /// Whether one valid request met them.
-    func areMet(by record: RequestRecord) -> Bool {
+    func areMet(by record: LoadRequestRecord) -> Bool {
         if let limit = endToEndP95, (record.endToEndMs ?? .infinity) > 1000 * limit {
             return false
         }

@@ -44,7 +44,7 @@ package struct RunEvidence: Sendable {
             guard let hold = levels[index].hold else { continue }
             levels[index].figures = LevelFigures(
                 records: levels[index].records, hold: hold, objectives: manifest.objectives,
-                peakOperations: peak, operations: { request in model?.picture(request) })
+                peakOperations: peak, operations: { request in model?.operations(request) })
         }
     }
 

@@ -15,7 +15,7 @@ package struct SteadyWindow: Sendable {
     package static let driftLimit = 0.02
 
     /// Looks at the valid requests of a level, in completion order.
-    package init(completed: [RequestRecord], hold: TimeRange) {
+    package init(completed: [LoadRequestRecord], hold: TimeRange) {
         let held = completed.filter { $0.times.end.map(hold.contains) ?? false }
         let times = held.compactMap(\.endToEndMs)
         let cut = SteadyState.mser5(times)

@@ -19,7 +19,7 @@ package struct KneeAnalysis: Sendable, Equatable, Codable {
         package var share: Double
     }
 
-    /// Pictures and mean E2E of one slice of a level's window.
+    /// Images and mean E2E of one slice of a level's window.
     package struct Slice: Sendable, Equatable {
         package var throughput: Double
         /// Seconds.

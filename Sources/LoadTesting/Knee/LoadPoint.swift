@@ -3,7 +3,7 @@
 /// A level of a closed loop as the knee analysis sees it.
 package struct LoadPoint: Sendable, Equatable, Codable {
     package var users: Int
-    /// Pictures a second.
+    /// Images a second.
     package var throughput: Double
     /// Mean E2E in seconds.
     package var endToEnd: Double

@@ -6,7 +6,7 @@ import Foundation
 ///
 /// - Source: Gunther, "Guerrilla Capacity Planning", Springer 2007, chapter 4.
 package struct ScalabilityFit: Sendable, Equatable, Codable {
-    /// Pictures a second of one user.
+    /// Images a second of one user.
     package var rate: Double
     /// Share of the work that is serial.
     package var contention: Double

@@ -37,8 +37,8 @@ final class MockDevices {
 
     /// Seconds that each device worked.
     private(set) var busySeconds: [Double]
-    /// Batches and the pictures in them.
-    private(set) var batches = (count: 0, pictures: 0)
+    /// Batches and the images in them.
+    private(set) var batches = (count: 0, images: 0)
     private(set) var stepSeconds = (count: 0, sum: 0.0)
 
     init(loop: any EventLoop, settings: MockSettings) {
@@ -70,7 +70,7 @@ final class MockDevices {
                 devices.free.append(device)
                 devices.busySeconds[device] += seconds
                 devices.batches.count += steps
-                devices.batches.pictures += batch.reduce(0) { $0 + $1.steps }
+                devices.batches.images += batch.reduce(0) { $0 + $1.steps }
                 devices.stepSeconds.count += steps
                 devices.stepSeconds.sum += seconds
                 for job in batch { job.finished() }

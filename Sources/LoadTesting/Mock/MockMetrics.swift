@@ -22,7 +22,7 @@ struct MockMetrics {
     private var queue = Sum()
     private var run = Sum()
     private var firstPreview = Sum()
-    private var pictures = 0
+    private var images = 0
     private var pixels = 0
     private var evaluations = 0
 
@@ -34,23 +34,23 @@ struct MockMetrics {
             "route=\"\(route)\",method=\"\(answer.request.head.method)\","
             + "status=\"\(answer.status)\",code=\"\(answer.facts.code)\""
         requests[labels, default: 0] += 1
-        let model = answer.facts.isPicture ? "mock" : ""
+        let model = answer.facts.wantsImage ? "mock" : ""
         durations[
             "route=\"\(route)\",model=\"\(model)\",status=\"\(answer.status)\"", default: Sum()
         ].add(seconds * (service.has(.durationSum) ? 1.05 : 1))
-        if answer.facts.isPicture { countPicture(answer.facts, service) }
+        if answer.facts.wantsImage { countImage(answer.facts, service) }
     }
 
-    /// Counts a picture that was asked for.
-    mutating func countPicture(_ facts: MockFacts, _ service: MockService) {
+    /// Counts an image that was asked for.
+    mutating func countImage(_ facts: MockFacts, _ service: MockService) {
         guard facts.code != "queue_full" else { return }
         generations[facts.isDelivered ? "ok" : "internal", default: 0] += 1
         queue.add(facts.queue)
         run.add(facts.queue + facts.run)
         if let time = facts.firstPreview { firstPreview.add(time) }
         guard facts.isDelivered else { return }
-        pictures += 1
-        if service.has(.counter), pictures % 7 == 0 { pictures += 1 }
+        images += 1
+        if service.has(.counter), images % 7 == 0 { images += 1 }
         pixels += facts.pixels
         evaluations += facts.steps - (service.has(.fewerSteps) ? 1 : 0)
     }
@@ -89,11 +89,11 @@ struct MockMetrics {
             generations.sorted { $0.key < $1.key }.map {
                 ("\(model),outcome=\"\($0.key)\"", String($0.value))
             })
-        counter("inkstone_images_total", [(model, String(pictures))])
+        counter("inkstone_images_total", [(model, String(images))])
         counter("inkstone_pixels_total", [(model, String(pixels))])
         counter("inkstone_denoise_evaluations_total", [(model, String(evaluations))])
         var batches = Sum()
-        (batches.count, batches.sum) = (devices.batches.count, Double(devices.batches.pictures))
+        (batches.count, batches.sum) = (devices.batches.count, Double(devices.batches.images))
         histogram("inkstone_batch_size", [(model, batches)])
         var steps = Sum()
         (steps.count, steps.sum) = devices.stepSeconds

@@ -138,7 +138,7 @@ final class MockAnswer {
     private(set) var status = 200
     private var isOver = false
 
-    /// What the log and the metrics say about the picture.
+    /// What the log and the metrics say about the image.
     var facts = MockFacts()
 
     init(channel: any Channel, request: MockRequest, _ service: MockService) {
@@ -194,10 +194,10 @@ final class MockAnswer {
     }
 }
 
-/// What is known of the picture of an answer.
+/// What is known of the image of an answer.
 struct MockFacts {
-    /// Whether a picture was asked for.
-    var isPicture = false
+    /// Whether an image was asked for.
+    var wantsImage = false
     var queue = 0.0
     var run = 0.0
     var firstPreview: Double?
@@ -205,10 +205,10 @@ struct MockFacts {
     var size = "-"
     var pixels = 0
     var code = "ok"
-    /// Whether a picture was delivered.
+    /// Whether an image was delivered.
     var isDelivered = false
 
-    /// Where the time of the picture went, as JSON: all of it in equal steps.
+    /// Where the time of the image went, as JSON: all of it in equal steps.
     var timings: String {
         let step = run / Double(max(1, steps))
         let list = Array(repeating: String(step), count: steps).joined(separator: ",")

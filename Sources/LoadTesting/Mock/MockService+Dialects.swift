@@ -80,7 +80,7 @@ extension MockService {
             return
         }
         let small =
-            (try? MockPicture.draw(wanted.key + " preview", width: 16, height: 16))
+            (try? MockImage.draw(wanted.key + " preview", width: 16, height: 16))
             .flatMap { try? ImageEncoder.encode($0) } ?? []
         var isOpen = false
         func open() {
@@ -139,8 +139,8 @@ extension MockService {
     func a1111(_ request: MockRequest, _ answer: MockAnswer) {
         guard let (_, wanted) = fields(request, answer), !breaks(answer) else { return }
         draw(wanted, answer, previews: 3) { [self] index in
-            let picture = try? MockPicture.draw("\(wanted.key) \(index)", width: 16, height: 16)
-            current = picture.flatMap { try? ImageEncoder.encode($0) }
+            let image = try? MockImage.draw("\(wanted.key) \(index)", width: 16, height: 16)
+            current = image.flatMap { try? ImageEncoder.encode($0) }
         } done: { [self] file in
             current = nil
             finish(
@@ -166,8 +166,8 @@ extension MockService {
         // The job's facts belong to its own story, not to this answer's.
         let story = MockAnswer(channel: answer.channel, request: request, self)
         draw(wanted, story, previews: 3) { index in
-            let picture = try? MockPicture.draw("\(wanted.key) \(index)", width: 16, height: 16)
-            let file = picture.flatMap { try? ImageEncoder.encode($0) } ?? []
+            let image = try? MockImage.draw("\(wanted.key) \(index)", width: 16, height: 16)
+            let file = image.flatMap { try? ImageEncoder.encode($0) } ?? []
             let data =
                 #"{"image":0,"step":"# + "\(index + 1)" + #","url":"data:image/png;base64,"#
                 + Data(file).base64EncodedString() + #""}"#
@@ -175,7 +175,7 @@ extension MockService {
             job.previews.append(data)
         } done: { [self] file in
             job.file = file
-            metrics.countPicture(story.facts, self)
+            metrics.countImage(story.facts, self)
             job.listener?("image", Self.image(id, story.facts.run))
             job.listener?("done", "{}")
         }

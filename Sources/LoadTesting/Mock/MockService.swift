@@ -19,7 +19,7 @@ final class MockService {
     var jobs: [String: MockJob] = [:]
     /// The newest preview, which `/sdapi/v1/progress` shows to everybody.
     var current: [UInt8]?
-    /// Pictures asked for, to hit every tenth.
+    /// Images asked for, to hit every tenth.
     private var number = 0
     private var known: [String: String] = [:]
     private let start = NIODeadline.now()
@@ -74,7 +74,7 @@ final class MockService {
                 + " rt=\(Self.digits(seconds)) urt=\(Self.digits(facts.queue + facts.run))"
                 + " id=\(request.id) msec=\(Self.digits(now)) code=\(facts.code)"
                 + " q=\(Self.digits(facts.queue)) run=\(Self.digits(facts.run))"
-                + (facts.isPicture
+                + (facts.wantsImage
                     ? " n=1 steps=\(facts.steps) size=\(facts.size) model=mock"
                     : " n=- steps=- size=- model=-") + " trace=-")
     }
@@ -82,21 +82,21 @@ final class MockService {
     /// Three decimals.
     static func digits(_ value: Double) -> String { String(format: "%.3f", value) }
 
-    // MARK: Pictures
+    // MARK: Images
 
-    /// Which fault a picture gets: every tenth has it.
+    /// Which fault an image gets: every tenth has it.
     func fault(among faults: [MockFault]) -> MockFault? {
         guard let fault = faults.first(where: has) else { return nil }
         number += 1
         return number % 10 == 0 ? fault : nil
     }
 
-    /// Works on a picture; `preview` is told of each preview's place, `done` of the file.
+    /// Works on an image; `preview` is told of each preview's place, `done` of the file.
     func draw(
         _ wanted: MockWanted, _ answer: MockAnswer, previews: Int = 0,
         preview: @escaping (Int) -> Void = { _ in }, done: @escaping ([UInt8]) -> Void
     ) {
-        answer.facts.isPicture = true
+        answer.facts.wantsImage = true
         answer.facts.steps = wanted.steps
         answer.facts.size = "\(wanted.width)x\(wanted.height)"
         answer.facts.pixels = wanted.width * wanted.height
@@ -157,10 +157,10 @@ final class MockService {
         }
     }
 
-    /// The picture's file.
+    /// The image's file.
     private func file(_ wanted: MockWanted, source: String) -> [UInt8] {
-        let fault = fault(among: [.wrongSize, .wrongFormat, .blank, .noPicture])
-        if fault == .noPicture { return Array("this is no picture, whatever its name says".utf8) }
+        let fault = fault(among: [.wrongSize, .wrongFormat, .blank, .noImage])
+        if fault == .noImage { return Array("this is no image, whatever its name says".utf8) }
         var text = has(.duplicate) ? wanted.prompt : source
         if has(.random) {
             number += 1
@@ -170,8 +170,8 @@ final class MockService {
         do {
             let image =
                 fault == .blank
-                ? try MockPicture.grey(width: width, height: wanted.height)
-                : try MockPicture.draw(text, width: width, height: wanted.height)
+                ? try MockImage.grey(width: width, height: wanted.height)
+                : try MockImage.draw(text, width: width, height: wanted.height)
             return try ImageEncoder.encode(
                 image, as: ImageEncoding(format: fault == .wrongFormat ? .webp : wanted.format))
         } catch {

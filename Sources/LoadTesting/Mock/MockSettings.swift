@@ -2,7 +2,7 @@
 
 /// A deliberate fault of the mock server; each must trip a check.
 package enum MockFault: String, Sendable, CaseIterable {
-    /// Answers a prompt that it knows at once, with the first picture's pixels.
+    /// Answers a prompt that it knows at once, with the first image's pixels.
     case cache
     /// Ignores the seed: equal prompts give equal pixels.
     case duplicate
@@ -10,14 +10,14 @@ package enum MockFault: String, Sendable, CaseIterable {
     case random
     /// Answers known parameters in half the time, without saying that it has a cache.
     case silentCache = "silent-cache"
-    /// Every tenth picture is 16 pixels wider.
+    /// Every tenth image is 16 pixels wider.
     case wrongSize = "wrong-size"
-    /// Every tenth picture is a WebP file.
+    /// Every tenth image is a WebP file.
     case wrongFormat = "wrong-format"
-    /// Every tenth picture is grey.
+    /// Every tenth image is grey.
     case blank
-    /// Every tenth answer has text where the picture should be.
-    case noPicture = "no-picture"
+    /// Every tenth answer has text where the image should be.
+    case noImage = "no-picture"
     /// Every tenth answer ends in the middle.
     case truncated
     /// Every tenth stream tells of an error.
@@ -34,7 +34,7 @@ package enum MockFault: String, Sendable, CaseIterable {
     case earlyClock = "early-clock"
     /// The log's clock jumps by 50 ms in the middle.
     case clockStep = "clock-step"
-    /// The counter of pictures counts one more now and then.
+    /// The counter of images counts one more now and then.
     case counter
     /// The sum of durations grows 5 % too fast.
     case durationSum = "duration-sum"
@@ -58,9 +58,9 @@ package struct MockSettings: Sendable {
     package var port = 0
     /// Identical devices.
     package var devices = 1
-    /// Seconds of a picture on a device that has nothing else.
+    /// Seconds of an image on a device that has nothing else.
     package var serviceTime = 0.1
-    /// Most pictures that a device works on at once.
+    /// Most images that a device works on at once.
     package var batch = 1
     /// A batch of b takes `serviceTime * (1 + batchCost * (b - 1))`; 1 gains nothing.
     package var batchCost = 0.25
@@ -74,7 +74,7 @@ package struct MockSettings: Sendable {
 
     package init() {}
 
-    /// Valid pictures a second that the devices can make.
+    /// Valid images a second that the devices can make.
     package var capacity: Double {
         Double(devices * batch) / (serviceTime * (1 + batchCost * Double(batch - 1)))
     }

@@ -5,7 +5,7 @@ package struct RunPlan: Sendable {
     /// A visit of a level and what its requests ask for.
     package struct Visit: Sendable {
         package var visit: LevelVisit
-        /// Which prompts and seeds it draws; visits that share it ask for the same pictures.
+        /// Which prompts and seeds it draws; visits that share it ask for the same images.
         package var content: Int
         package var mix: RequestMix
         /// `nil` but for open levels whose rate is a share of the knee.
@@ -14,8 +14,8 @@ package struct RunPlan: Sendable {
         package var limit: Int?
         /// Another server than the scenario's.
         package var url: String?
-        /// Whether every picture is kept, not only a sample.
-        package var keepsPictures = false
+        /// Whether every image is kept, not only a sample.
+        package var keepsImages = false
         /// `trace` levels only.
         package var trace: [PlannedRequest] = []
     }

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Picture seeds of a run: 31 bits, none twice.
+/// Image seeds of a run: 31 bits, none twice.
 package struct SeedSequence: Sendable {
     /// Requests of one visit that have numbers of their own.
     package static let perVisit = 1 << 20

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Runs that vary one thing and ask for the same pictures at each of its values.
+/// Runs that vary one thing and ask for the same images at each of its values.
 package enum SweepPlan {
     /// Sizes of the resolution sweep.
     package static let sizes = [
@@ -11,7 +11,7 @@ package enum SweepPlan {
     /// Steps of the step sweep.
     package static let steps = [1, 2, 4, 6, 8, 9, 12, 16]
 
-    /// One visit for each size and number of users, with so many pictures for each user.
+    /// One visit for each size and number of users, with so many images for each user.
     package static func resolution(
         _ scenario: Scenario, sizes: [RequestMix.Size], users: [Int], prompts: Int
     ) -> RunPlan {
@@ -73,7 +73,7 @@ package enum SweepPlan {
                 level: key, visit: 1, load: LoadModel(kind: .closed, users: users)),
             content: 0, mix: mix)
         visit.limit = limit
-        visit.keepsPictures = true
+        visit.keepsImages = true
         return visit
     }
 

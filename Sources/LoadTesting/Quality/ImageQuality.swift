@@ -3,14 +3,14 @@
 import Foundation
 package import Imaging
 
-/// How far a picture is from a reference of the same size.
+/// How far an image is from a reference of the same size.
 ///
 /// All figures are of 8-bit sRGB values; see ``QualityMetrics`` for their definitions.
 package struct ImageQuality: Sendable, Equatable, Codable {
     package var identical: Bool
     /// Over all pixels and channels.
     package var meanSquare: Double
-    /// Decibel; absent for identical pictures.
+    /// Decibel; absent for identical images.
     package var psnr: Double?
     package var ssim: Double?
     /// Absent where the short side is below 176.
@@ -22,7 +22,7 @@ package struct ImageQuality: Sendable, Equatable, Codable {
     /// Most that a channel of a pixel differs.
     package var largestDifference: Int
 
-    /// Compares two pictures.
+    /// Compares two images.
     ///
     /// - Throws: `ImagingError` when their sizes differ.
     package init(reference: RGBImage, test: RGBImage) throws {
@@ -41,8 +41,8 @@ package struct ImageQuality: Sendable, Equatable, Codable {
     }
 }
 
-/// What a single picture looks like to a detector of blank and noisy ones.
-package struct PictureSanity: Sendable, Equatable, Codable {
+/// What a single image looks like to a detector of blank and noisy ones.
+package struct ImageSanity: Sendable, Equatable, Codable {
     /// Share of values that are 0 or 255.
     package var clipped: Double
     /// Of all values.
@@ -50,7 +50,7 @@ package struct PictureSanity: Sendable, Equatable, Codable {
     /// Bits a luma value.
     package var entropy: Double
 
-    /// Measures a picture.
+    /// Measures an image.
     package init(_ image: RGBImage) {
         let values = image.pixels.map(Double.init)
         clipped = Double(image.pixels.count { $0 == 0 || $0 == 255 }) / Double(image.pixels.count)

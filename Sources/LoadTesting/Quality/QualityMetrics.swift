@@ -3,7 +3,7 @@
 import Foundation
 import Imaging
 
-/// Measures of distance between pictures, by arithmetic alone.
+/// Measures of distance between images, by arithmetic alone.
 package enum QualityMetrics {
     /// Structural similarity over five scales, each half of the one before.
     ///

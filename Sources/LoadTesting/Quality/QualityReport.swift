@@ -27,9 +27,9 @@ package struct QualityReport: Sendable, Equatable, Codable {
             + "seed; intervals are 95 % by bootstrap over pairs."
     }
 
-    /// Compares the pictures that a sweep of steps or precisions kept; `nil` for other runs.
+    /// Compares the images that a sweep of steps or precisions kept; `nil` for other runs.
     ///
-    /// - Throws: `ResultError` when pictures are missing.
+    /// - Throws: `ResultError` when images are missing.
     package init?(_ folder: ResultFolder, _ evidence: RunEvidence) throws {
         guard let sweep = evidence.manifest.sweep, sweep == .steps || sweep == .precision else {
             return nil
@@ -84,10 +84,10 @@ package struct QualityReport: Sendable, Equatable, Codable {
     ) throws -> [ImageQuality] {
         let files = Dictionary(
             reference.load.compactMap { record in
-                record.picture?.file.map { (Key(record.parameters), $0) }
+                record.image?.file.map { (Key(record.parameters), $0) }
             }, uniquingKeysWith: { first, _ in first })
         return try test.load.compactMap { record in
-            guard let file = record.picture?.file, let other = files[Key(record.parameters)] else {
+            guard let file = record.image?.file, let other = files[Key(record.parameters)] else {
                 return nil
             }
             return try ImageQuality(
@@ -104,13 +104,13 @@ package struct QualityReport: Sendable, Equatable, Codable {
         }
     }
 
-    /// Compares the pictures of two folders that have the same names.
+    /// Compares the images of two folders that have the same names.
     ///
-    /// - Throws: `ResultError` when a picture has no partner, or another size.
+    /// - Throws: `ResultError` when an image has no partner, or another size.
     package static func folders(_ reference: URL, _ test: URL) throws -> QualitySummary {
         let names = { (folder: URL) throws -> [String] in
             guard let all = try? FileManager.default.contentsOfDirectory(atPath: folder.path) else {
-                throw ResultError("\(folder.path) cannot be read; expected a folder of pictures.")
+                throw ResultError("\(folder.path) cannot be read; expected a folder of images.")
             }
             return all.filter { ImageFormat(fileExtension: URL(filePath: $0).pathExtension) != nil }
                 .sorted()
@@ -120,7 +120,7 @@ package struct QualityReport: Sendable, Equatable, Codable {
             let lonely = Set(first).symmetricDifference(second).min()
             throw ResultError(
                 lonely.map { "\($0) is in one folder only; both must hold the same names." }
-                    ?? "\(reference.path) has no pictures.")
+                    ?? "\(reference.path) has no images.")
         }
         return QualitySummary(
             try first.map { name in

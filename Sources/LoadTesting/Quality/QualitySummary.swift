@@ -2,12 +2,12 @@
 
 import Foundation
 
-/// Many pictures against their references, pair by pair.
+/// Many images against their references, pair by pair.
 package struct QualitySummary: Sendable, Equatable, Codable {
     /// Pairs compared.
     package var n: Int
     package var identical: Int
-    /// Mean of the pictures' own PSNR, of those that are not identical.
+    /// Mean of the images' own PSNR, of those that are not identical.
     package var meanPSNR: Estimate
     /// PSNR of the mean square over all pairs; another number than the mean.
     package var psnrOfMean: Double?

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The time of an evaluation over the picture's tokens: a + b T + c T^2.
+/// The time of an evaluation over the image's tokens: a + b T + c T^2.
 package struct TokenFit: Sendable, Equatable, Codable {
     /// A size and its mean time.
     package struct Size: Sendable, Equatable, Codable {
@@ -29,7 +29,7 @@ package struct TokenFit: Sendable, Equatable, Codable {
     /// Fits the levels of a sweep of sizes; `nil` for other runs and for fewer than four sizes.
     package init?(_ evidence: RunEvidence) {
         guard evidence.manifest.sweep == .resolution else { return nil }
-        // More users share passes, whose times are then not those of one picture.
+        // More users share passes, whose times are then not those of one image.
         let records = evidence.levels.filter { $0.users == 1 }.flatMap(\.load).filter(\.isValid)
         let sizes = Dictionary(grouping: records, by: \.parameters.size).compactMap {
             size, group -> Size? in

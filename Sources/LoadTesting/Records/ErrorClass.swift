@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Why a request did not give a valid picture; exclusive, the first that applies.
+/// Why a request did not give a valid image; exclusive, the first that applies.
 package enum ErrorClass: String, Codable, Sendable, CaseIterable {
     /// No connection.
     case connect
@@ -20,11 +20,11 @@ package enum ErrorClass: String, Codable, Sendable, CaseIterable {
     case streamBroken = "stream_broken"
     /// The server told of an error inside an answer of status 200.
     case eventError = "event_error"
-    /// What came is not a picture that can be decoded.
+    /// What came is not an image that can be decoded.
     case decode
-    /// A picture of another size than asked for.
+    /// An image of another size than asked for.
     case wrongSize = "wrong_size"
-    /// A picture in another file format than asked for.
+    /// An image in another file format than asked for.
     case wrongFormat = "wrong_format"
     /// All pixels are within 2 of the mean.
     case blank

@@ -13,11 +13,11 @@ package struct LevelFigures: Codable, Sendable, Equatable {
     /// The same of E2E.
     package var endToEndDrift: Double?
 
-    /// Valid pictures completed in the window, a second.
+    /// Valid images completed in the window, a second.
     package var throughput: Estimate
     /// Requests sent in the window, a second.
     package var issueRate: Double
-    /// Valid pictures that met every objective, a second; absent without objectives.
+    /// Valid images that met every objective, a second; absent without objectives.
     package var goodput: Estimate?
 
     /// Of valid requests *started* in the window; those that ended in the drain are among them.
@@ -55,7 +55,7 @@ package struct LevelFigures: Codable, Sendable, Equatable {
     package var littleResidual: Double?
     /// Mean bytes of an answer.
     package var answerBytes: Double?
-    /// Share of the devices' peak that the pictures need; absent where either is not known.
+    /// Share of the devices' peak that the images need; absent where either is not known.
     package var peakShare: Double?
 
     // Camel case: `RecordCoding` makes snake case of it, both ways.

@@ -73,7 +73,7 @@ package struct Settling: Codable, Sendable, Equatable {
 package struct HoldPlan: Codable, Sendable, Equatable {
     /// Seconds, as the scenario says.
     package var asked = 0.0
-    /// Seconds that 200 pictures or 20 times the mean E2E need, if more.
+    /// Seconds that 200 images or 20 times the mean E2E need, if more.
     package var needed = 0.0
     /// Seconds that it was held.
     package var held = 0.0

@@ -166,7 +166,7 @@ package struct AuditLimits: Codable, Sendable, Equatable {
     package var logDeviation = 0.008
     /// The same for the metrics.
     package var metricsDeviation = 0.008
-    /// Whether equal pictures fail the audit, or only warn.
+    /// Whether equal images fail the audit, or only warn.
     package var duplicatesFail = true
     /// Most that a channel of a repeated request's pixels may differ; 0 means identical.
     package var determinismTolerance = 0

@@ -138,8 +138,8 @@ package struct LevelFolder: Sendable, Equatable {
     package var accessLogFile: URL { url.appending(path: "access.log") }
 
     /// All requests, priming included, in the order in which they ended.
-    package func requests() throws -> [RequestRecord] {
-        try ResultFolder.lines(RequestRecord.self, requestsFile)
+    package func requests() throws -> [LoadRequestRecord] {
+        try ResultFolder.lines(LoadRequestRecord.self, requestsFile)
     }
 
     /// - Throws: `ResultError` when it is not there: the level was cut by a crash.

@@ -10,7 +10,7 @@ package struct SeriesBin: Codable, Sendable, Equatable {
     package var failed = 0
     /// Time-average of open requests.
     package var inFlight = 0.0
-    /// Valid pictures completed in it, a second.
+    /// Valid images completed in it, a second.
     package var throughput: Double { Double(valid) }
     /// Mean of the requests that completed in it, ms.
     package var meanEndToEnd: Double?

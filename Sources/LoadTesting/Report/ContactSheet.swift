@@ -3,9 +3,9 @@
 import Foundation
 import Imaging
 
-/// Sampled pictures of a run, small, inside the page.
+/// Sampled images of a run, small, inside the page.
 struct ContactSheet {
-    /// A picture and what is said under it.
+    /// An image and what is said under it.
     struct Entry {
         var source: String
         var caption: String
@@ -14,20 +14,20 @@ struct ContactSheet {
         var isFaulty: Bool
     }
 
-    /// Most pictures that a page shows.
+    /// Most images that a page shows.
     static let limit = 24
     private static let side = 160
 
-    /// The pictures that were kept: every one of a failed check first, then the sample, spread over
+    /// The images that were kept: every one of a failed check first, then the sample, spread over
     /// the levels.
     static func entries(_ evidence: RunEvidence, in folder: ResultFolder) -> [Entry] {
-        let records = evidence.levels.flatMap(\.records).filter { $0.picture?.file != nil }
+        let records = evidence.levels.flatMap(\.records).filter { $0.image?.file != nil }
         let digests = Dictionary(
-            grouping: evidence.levels.flatMap(\.load).filter { $0.picture?.pixelDigest != nil }
-        ) { $0.picture?.pixelDigest ?? "" }
-        let isDuplicate = { (record: RequestRecord) -> Bool in
+            grouping: evidence.levels.flatMap(\.load).filter { $0.image?.pixelDigest != nil }
+        ) { $0.image?.pixelDigest ?? "" }
+        let isDuplicate = { (record: LoadRequestRecord) -> Bool in
             Set(
-                digests[record.picture?.pixelDigest ?? ""]?.map {
+                digests[record.image?.pixelDigest ?? ""]?.map {
                     "\($0.parameters.seed) \($0.parameters.prompt)"
                 } ?? []
             )
@@ -41,7 +41,7 @@ struct ContactSheet {
         chosen += good.enumerated().filter { $0.offset.isMultiple(of: stride) }.map(\.element)
             .prefix(room)
         return chosen.compactMap { record in
-            guard let file = record.picture?.file,
+            guard let file = record.image?.file,
                 let source = small(folder.url.appending(path: file))
             else { return nil }
             let request = record.parameters
@@ -54,7 +54,7 @@ struct ContactSheet {
         }
     }
 
-    /// A picture scaled down, as a data address; `nil` when it cannot be read.
+    /// An image scaled down, as a data address; `nil` when it cannot be read.
     private static func small(_ file: URL) -> String? {
         guard let image = try? ImageFile.read(from: file.path).flattened() else { return nil }
         let longest = max(image.width, image.height)

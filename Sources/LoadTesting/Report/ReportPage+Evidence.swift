@@ -37,7 +37,7 @@ extension ReportPage {
             let count = levels.reduce(0) { $0 + ($1.figures?.errorRate.n ?? 0) }
             out.element(
                 "p", "class=\"note\"",
-                "None among \(Figures.grouped(Double(count))) requests. A 200 is not success: every picture was "
+                "None among \(Figures.grouped(Double(count))) requests. A 200 is not success: every image was "
                     + "decoded, measured and compared with all others.")
             return
         }
@@ -112,27 +112,27 @@ extension ReportPage {
         }
     }
 
-    /// The pictures, those that are somebody else's outlined.
+    /// The images, those that are somebody else's outlined.
     func sheet(_ out: inout Markup) {
-        guard !pictures.isEmpty else { return }
-        out.element("h2", "", "Pictures")
+        guard !images.isEmpty else { return }
+        out.element("h2", "", "Images")
         out.element("div", "class=\"sheet\"") { out in
-            for picture in pictures {
+            for image in images {
                 out.element(
                     "figure",
-                    picture.isDuplicate ? "class=\"dup\"" : picture.isFaulty ? "class=\"bad\"" : ""
+                    image.isDuplicate ? "class=\"dup\"" : image.isFaulty ? "class=\"bad\"" : ""
                 ) {
-                    $0.raw("<img loading=\"lazy\" alt=\"\" src=\"\(picture.source)\">")
-                    $0.element("figcaption", "", picture.caption)
+                    $0.raw("<img loading=\"lazy\" alt=\"\" src=\"\(image.source)\">")
+                    $0.element("figcaption", "", image.caption)
                 }
             }
         }
-        let duplicates = pictures.count { $0.isDuplicate }
+        let duplicates = images.count { $0.isDuplicate }
         out.element(
             "p", "class=\"note\"",
             duplicates > 0
-                ? "\(duplicates) outlined pictures have the pixels of another request."
-                : "A sample by the run's seed. No two pictures of the run are equal.")
+                ? "\(duplicates) outlined images have the pixels of another request."
+                : "A sample by the run's seed. No two images of the run are equal.")
     }
 
     /// Everything that is needed to do it again.

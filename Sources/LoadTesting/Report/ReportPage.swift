@@ -5,7 +5,7 @@ struct ReportPage {
     let evidence: RunEvidence
     let audit: AuditReport
     let summary: RunSummary
-    var pictures: [ContactSheet.Entry] = []
+    var images: [ContactSheet.Entry] = []
     var quality: QualityReport?
     var sizes: TokenFit?
 
@@ -105,7 +105,7 @@ struct ReportPage {
             let load = evidence.levels.flatMap(\.load)
             tile(
                 &out, Figures.grouped(Double(load.count { $0.isValid })),
-                "valid pictures of \(Figures.grouped(Double(load.count))) requests, each decoded and compared"
+                "valid images of \(Figures.grouped(Double(load.count))) requests, each decoded and compared"
             )
         }
     }

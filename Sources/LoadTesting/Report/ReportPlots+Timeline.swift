@@ -106,7 +106,7 @@ extension ReportPlots {
                 rules.append(
                     .rule(x: offset, text: level.label(in: evidence.manifest.sweep)))
             }
-            // Means of five seconds: single ones only show whole pictures.
+            // Means of five seconds: single ones only show whole images.
             for start in stride(from: 0, to: level.series.count, by: 5) {
                 let bins = level.series[start..<min(start + 5, level.series.count)]
                 let count = Double(bins.count)

@@ -34,7 +34,7 @@ package struct RunReporter: Sendable {
     /// The page.
     package func html() -> String {
         var page = ReportPage(evidence: evidence, audit: audit, summary: summary)
-        page.pictures = ContactSheet.entries(evidence, in: folder)
+        page.images = ContactSheet.entries(evidence, in: folder)
         page.quality = try? QualityReport(folder, evidence)
         page.sizes = TokenFit(evidence)
         return page.html

@@ -5,7 +5,7 @@ import Foundation
 extension LevelRun {
     /// Settle, hold and drain.
     func load(
-        _ state: LevelState, _ store: PictureStore, _ result: inout LevelResult
+        _ state: LevelState, _ store: ImageStore, _ result: inout LevelResult
     ) async throws {
         let start = clock.now
         let load = Task { await sendAll(state, store, from: start) }
@@ -78,7 +78,7 @@ extension LevelRun {
         result.phases[Phase.hold.rawValue] = TimeRange(start: start, end: end)
     }
 
-    /// Seconds for 200 pictures at the rate so far, or 20 times the mean E2E.
+    /// Seconds for 200 images at the rate so far, or 20 times the mean E2E.
     private func needed(_ state: LevelState, since start: Int64) -> Double {
         let completions = state.completions(since: start)
         guard let mean = Self.mean(completions), completions.count > 1 else { return 0 }
@@ -118,7 +118,7 @@ extension LevelRun {
 
     // MARK: Sending
 
-    private func sendAll(_ state: LevelState, _ store: PictureStore, from start: Int64) async {
+    private func sendAll(_ state: LevelState, _ store: ImageStore, from start: Int64) async {
         switch visit.visit.load.kind {
         case .closed, .single, .probes:
             await withDiscardingTaskGroup { group in
@@ -150,7 +150,7 @@ extension LevelRun {
     }
 
     /// A user of a closed loop: the next request when the answer came.
-    private func user(_ user: Int, _ state: LevelState, _ store: PictureStore) async {
+    private func user(_ user: Int, _ state: LevelState, _ store: ImageStore) async {
         var free = clock.now
         while !Task.isCancelled, let ticket = state.begin() {
             let record = await one(ticket, free, user, state, store)
@@ -167,8 +167,8 @@ extension LevelRun {
     @discardableResult
     private func one(
         _ ticket: LevelState.Ticket, _ planned: Int64, _ user: Int?, _ state: LevelState,
-        _ store: PictureStore
-    ) async -> RequestRecord {
+        _ store: ImageStore
+    ) async -> LoadRequestRecord {
         let parameters = plan.parameters(visit, ticket.sequence)
         let entry = await send(parameters, ticket, planned: planned, user: user, store)
         state.finish(entry)

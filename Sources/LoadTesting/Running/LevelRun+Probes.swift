@@ -10,12 +10,12 @@ extension LevelRun {
     ///
     /// 1 % of the run's valid requests, at least 3 and at most 50, are repeated.
     func probe(
-        _ earlier: [RequestRecord], seed: UInt64, checker: PictureChecker
+        _ earlier: [LoadRequestRecord], seed: UInt64, checker: ImageChecker
     ) async throws -> LevelResult {
         var result = LevelResult(
             level: visit.visit.level, visit: visit.visit.visit, load: visit.visit.load,
             begin: clock.anchor)
-        let store = PictureStore(spill: folder.url.appending(path: "pictures.tmp"))
+        let store = ImageStore(spill: folder.url.appending(path: "images.tmp"))
         defer { store.clear() }
         let offset = server.logOffset()
         let before = await server.quietMetrics()
@@ -37,7 +37,7 @@ extension LevelRun {
             // The same work, so that only the cache can make a difference.
             (other.width, other.height, other.steps) = (equal.width, equal.height, equal.steps)
             (other.lora, other.loraScale) = (equal.lora, equal.loraScale)
-            let pair: [(RequestParameters, RequestRecord.Purpose)] = [
+            let pair: [(RequestParameters, LoadRequestRecord.Purpose)] = [
                 (equal, .cacheIdentical), (other, .cacheUnique),
             ]
             for (parameters, purpose) in index.isMultiple(of: 2) ? pair : pair.reversed() {
@@ -59,7 +59,7 @@ extension LevelRun {
             try ResultFolder.write(lines, to: folder.accessLogFile)
         }
         let records = await checker.check(entries, store, visit)
-        let log = try RequestLog(folder)
+        let log = try LoadRequestLog(folder)
         for record in records { try log.append(record) }
         try log.close()
         result.accounting.planned = records.count
@@ -75,8 +75,8 @@ extension LevelRun {
     }
 
     private func probe(
-        _ parameters: RequestParameters, _ sequence: Int, _ purpose: RequestRecord.Purpose,
-        _ repeats: String?, _ store: PictureStore
+        _ parameters: RequestParameters, _ sequence: Int, _ purpose: LoadRequestRecord.Purpose,
+        _ repeats: String?, _ store: ImageStore
     ) async -> LevelState.Entry {
         await send(
             parameters, LevelState.Ticket(sequence: sequence, phase: .hold, isAlone: true),

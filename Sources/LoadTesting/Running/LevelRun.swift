@@ -3,7 +3,7 @@
 import Foundation
 import Transfers
 
-/// One visit of a level, from waiting for the server to the checked pictures.
+/// One visit of a level, from waiting for the server to the checked images.
 struct LevelRun: Sendable {
     let run: String
     let plan: RunPlan
@@ -22,14 +22,14 @@ struct LevelRun: Sendable {
     private var scenario: Scenario { plan.scenario }
 
     /// Runs the level; an interrupt ends it early, with what is there.
-    func run(checker: PictureChecker) async throws -> LevelResult {
+    func run(checker: ImageChecker) async throws -> LevelResult {
         var result = LevelResult(
             level: visit.visit.level, visit: visit.visit.visit, load: visit.visit.load,
             begin: clock.anchor)
         result.hold.asked = scenario.hold
         let state = LevelState(limit: visit.limit)
-        let store = PictureStore(spill: folder.url.appending(path: "pictures.tmp"))
-        let log = try RequestLog(folder)
+        let store = ImageStore(spill: folder.url.appending(path: "images.tmp"))
+        let log = try LoadRequestLog(folder)
         defer {
             store.clear()
             try? log.close()
@@ -109,8 +109,8 @@ struct LevelRun: Sendable {
     /// Sends a request and waits for its end.
     func send(
         _ parameters: RequestParameters, _ ticket: LevelState.Ticket, planned: Int64?,
-        user: Int? = nil, purpose: RequestRecord.Purpose = .load, repeats: String? = nil,
-        id suffix: String? = nil, _ store: PictureStore
+        user: Int? = nil, purpose: LoadRequestRecord.Purpose = .load, repeats: String? = nil,
+        id suffix: String? = nil, _ store: ImageStore
     ) async -> LevelState.Entry {
         let id =
             "\(run)-\(visit.visit.level)-r\(visit.visit.visit)-"
@@ -119,21 +119,21 @@ struct LevelRun: Sendable {
         let outcome = await driver.draw(parameters, id: id, isAlone: isAlone)
         var times = outcome.times
         times.planned = planned ?? times.send
-        var record = RequestRecord(
+        var record = LoadRequestRecord(
             id: id, level: visit.visit.level, visit: visit.visit.visit, sequence: ticket.sequence,
             user: user, purpose: purpose, phase: ticket.phase, dialect: dialect,
             parameters: parameters, repeats: repeats, times: times, calls: outcome.calls,
             error: outcome.error, errorDetail: outcome.errorDetail, bodyBytes: outcome.bodyBytes,
             server: outcome.server)
-        if let header = outcome.picture?.header {
-            record.picture = PictureFacts(
+        if let header = outcome.image?.header {
+            record.image = ImageFacts(
                 format: header.format, width: header.width, height: header.height, fileBytes: 0)
         }
-        return LevelState.Entry(record: record, picture: outcome.picture.map(store.add))
+        return LevelState.Entry(record: record, image: outcome.image.map(store.add))
     }
 
     /// One unmeasured request of each kind.
-    private func prime(_ state: LevelState, _ store: PictureStore) async throws
+    private func prime(_ state: LevelState, _ store: ImageStore) async throws
         -> [LevelState.Entry]
     {
         var entries: [LevelState.Entry] = []
@@ -148,7 +148,7 @@ struct LevelRun: Sendable {
             entries.allSatisfy({ [.http4xx, .http5xx, .connect].contains($0.record.error) })
         {
             throw RunError(
-                "no request of the kinds that this level sends was answered with a picture; the first"
+                "no request of the kinds that this level sends was answered with an image; the first"
                     + " ended with \(first.error?.rawValue ?? "nothing")"
                     + (first.errorDetail.map { ": \($0)" } ?? ".")
                     + " Try one by hand, then correct the scenario or the server.")
@@ -163,7 +163,7 @@ struct LevelRun: Sendable {
     }
 
     /// Appends what ended, once a second, so that a crash leaves it behind.
-    private func write(_ state: LevelState, _ log: RequestLog) async throws {
+    private func write(_ state: LevelState, _ log: LoadRequestLog) async throws {
         var written = 0
         while true {
             let isLast = Task.isCancelled
@@ -177,7 +177,7 @@ struct LevelRun: Sendable {
     }
 
     /// Replaces the lines by those of the checked requests.
-    private func write(_ records: [RequestRecord]) throws {
+    private func write(_ records: [LoadRequestRecord]) throws {
         var data = Data()
         for record in records {
             data.append(try RecordCoding.line(record))
@@ -188,7 +188,7 @@ struct LevelRun: Sendable {
 
     /// Fills the accounting from the records.
     private func count(
-        _ records: [RequestRecord], _ state: LevelState, _ result: inout LevelResult
+        _ records: [LoadRequestRecord], _ state: LevelState, _ result: inout LevelResult
     ) {
         let sent = records.filter { $0.purpose == .load }
         result.accounting.planned = state.planned

@@ -10,7 +10,7 @@ package struct LevelSnapshot: Sendable {
     package var ended: Int
     package var errors: [ErrorClass: Int]
     package var dropped: Int
-    /// Pictures a second over the last 10 s.
+    /// Images a second over the last 10 s.
     package var throughput: Double
     /// Over the last 10 s, ms.
     package var endToEndP50: Double?
@@ -18,7 +18,7 @@ package struct LevelSnapshot: Sendable {
     package var firstPreviewP50: Double?
     /// (X R - N) / N over the last 10 s.
     package var littleResidual: Double?
-    /// Pictures in each of the last 40 seconds, the oldest first.
+    /// Images in each of the last 40 seconds, the oldest first.
     package var perSecond: [Int]
 }
 

@@ -14,10 +14,10 @@ final class LevelState: Sendable {
         var error: ErrorClass?
     }
 
-    /// A record and its picture, if one came.
+    /// A record and its image, if one came.
     struct Entry: Sendable {
-        var record: RequestRecord
-        var picture: PictureStore.Token?
+        var record: LoadRequestRecord
+        var image: ImageStore.Token?
     }
 
     /// A request that may be sent.

@@ -87,7 +87,7 @@ package final class LoadRun: Sendable {
         manifest.limits = scenario.limits
         manifest.linkBytesPerSecond = scenario.link
         try folder.write(manifest)
-        let checker = PictureChecker(folder: folder, seed: scenario.seed)
+        let checker = ImageChecker(folder: folder, seed: scenario.seed)
         var done: [(RunPlan.Visit, LevelResult)] = []
         do {
             for index in plan.visits.indices where !interrupt.isSet {
@@ -117,7 +117,7 @@ package final class LoadRun: Sendable {
     // MARK: Levels
 
     private func level(
-        _ visit: RunPlan.Visit, _ http: HTTPTester, _ process: Int?, _ checker: PictureChecker
+        _ visit: RunPlan.Visit, _ http: HTTPTester, _ process: Int?, _ checker: ImageChecker
     ) async throws -> LevelResult {
         observer?.begin(visit.visit)
         var target = scenario.target
@@ -176,7 +176,7 @@ package final class LoadRun: Sendable {
         guard let knee = points.max(by: { $0.power < $1.power }) else {
             throw RunError(
                 "level \(visit.visit.level) wants a share of the knee, but no closed level before"
-                    + " it gave a picture; put closed levels first, or give the rate as 5/s.")
+                    + " it gave an image; put closed levels first, or give the rate as 5/s.")
         }
         visit.visit.load.rate = share * knee.rate
     }
@@ -184,13 +184,13 @@ package final class LoadRun: Sendable {
     /// The audit's requests: some again, to see whether pixels are the same, and equal beside new
     /// ones, to see whether a cache answers.
     private func probe(
-        _ visits: [RunPlan.Visit], _ http: HTTPTester, _ process: Int?, _ checker: PictureChecker
+        _ visits: [RunPlan.Visit], _ http: HTTPTester, _ process: Int?, _ checker: ImageChecker
     ) async throws {
         guard var visit = visits.first else { return }
-        var earlier: [RequestRecord] = []
+        var earlier: [LoadRequestRecord] = []
         for done in visits where done.visit.load.kind != .probes {
             earlier += try folder.level(done.visit).requests().filter {
-                $0.isValid && $0.purpose == .load && $0.picture?.pixelDigest != nil
+                $0.isValid && $0.purpose == .load && $0.image?.pixelDigest != nil
             }
         }
         guard !earlier.isEmpty else { return }

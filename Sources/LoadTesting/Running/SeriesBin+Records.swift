@@ -3,7 +3,7 @@
 extension SeriesBin {
     /// The seconds from the begin of settling to the end of the drain.
     static func bins(
-        _ records: [RequestRecord], phases: [String: TimeRange],
+        _ records: [LoadRequestRecord], phases: [String: TimeRange],
         samples: [ResourceSampler.Sample]
     ) -> [SeriesBin] {
         guard let start = phases[Phase.settle.rawValue]?.start,

@@ -10,7 +10,7 @@ package struct Scenario: Sendable, Equatable {
     package var request: RequestMix
     package var levels: [LevelSpec]
     package var hold = 120.0
-    /// The hold is made longer where 200 pictures need it, up to this.
+    /// The hold is made longer where 200 images need it, up to this.
     package var maximumHold = 600.0
     package var settle = Settle()
     package var cooldown = 5.0

@@ -35,7 +35,7 @@ package enum SampleStatistics {
     /// How many independent values a series is worth.
     ///
     /// The lower of two answers. n (1 - r) / (1 + r), with r the autocorrelation at lag 1 held within
-    /// 0 and 0.95, sees that pictures of one batch are finished together. It misses a queue: there each
+    /// 0 and 0.95, sees that images of one batch are finished together. It misses a queue: there each
     /// time is a long shared wait plus a short work of its own, whose scatter hides the wait at lag 1.
     /// So correlations are also summed over all lags for as long as their pairs stay positive.
     ///

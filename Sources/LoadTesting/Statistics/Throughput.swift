@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// Valid pictures a second over a steady window, with the wider of two intervals.
+/// Valid images a second over a steady window, with the wider of two intervals.
 package enum Throughput {
     /// Estimates the rate of events at `times` within `window`, all in seconds.
     ///
@@ -22,7 +22,7 @@ package enum Throughput {
         guard let half = halves.max() else {
             return Estimate(
                 rate, n: inside.count,
-                reason: "no interval: \(inside.count) pictures, expected at least 20")
+                reason: "no interval: \(inside.count) images, expected at least 20")
         }
         return Estimate(rate, low: max(0, rate - half), high: rate + half, n: inside.count)
     }

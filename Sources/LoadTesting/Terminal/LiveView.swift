@@ -5,7 +5,7 @@ import Synchronization
 
 /// Shows a run while it goes on.
 ///
-/// A picture of it is redrawn on a terminal, else there is a line every 10 seconds. It reads a snapshot; nothing in the path of a request waits for it.
+/// An image of it is redrawn on a terminal, else there is a line every 10 seconds. It reads a snapshot; nothing in the path of a request waits for it.
 package final class LiveView: RunObserver {
     private struct State {
         var visit: LevelVisit?
@@ -81,7 +81,7 @@ package final class LiveView: RunObserver {
             write(Self.line(visit, snapshot) + "\n")
             return
         }
-        let lines = Self.picture(visit, snapshot, process: watch.view.process)
+        let lines = Self.screen(visit, snapshot, process: watch.view.process)
         write(Self.erase(drawn) + lines.joined(separator: "\n") + "\n")
         state.withLock { $0.drawn = lines.count }
     }
@@ -103,7 +103,7 @@ package final class LiveView: RunObserver {
     }
 
     /// What a terminal shows.
-    package static func picture(
+    package static func screen(
         _ visit: LevelVisit, _ snapshot: LevelSnapshot, process: Int?
     ) -> [String] {
         let left = snapshot.secondsLeft.map { String(format: "%.0f s left", max(0, $0)) } ?? ""

@@ -3,7 +3,7 @@
 /// One request: a line of `requests.jsonl`.
 ///
 /// - Units: all times are nanoseconds since the run's clock origin, on one monotonic clock.
-package struct RequestRecord: Codable, Sendable, Equatable {
+package struct LoadRequestRecord: Codable, Sendable, Equatable {
     /// Why it was sent.
     package enum Purpose: String, Codable, Sendable, CaseIterable {
         /// The load itself.
@@ -42,16 +42,16 @@ package struct RequestRecord: Codable, Sendable, Equatable {
     /// All dialects but `jobs` take one; of failed requests those are listed that were begun.
     package var calls: [WireCall]
 
-    /// Absent for a valid picture.
+    /// Absent for a valid image.
     package var error: ErrorClass?
     /// What the server or the client library said about the failure.
     package var errorDetail: String?
     /// The body as it came: all calls, previews and base64 included.
     package var bodyBytes: Int
-    package var picture: PictureFacts?
+    package var image: ImageFacts?
     package var server: ServerTimings?
 
-    /// Whether it gave a valid picture.
+    /// Whether it gave a valid image.
     package var isValid: Bool { error == nil }
     /// From sending to the end, the figure that is compared with the access log; absent when it
     /// has no end.
@@ -68,7 +68,7 @@ package struct RequestRecord: Codable, Sendable, Equatable {
         purpose: Purpose = .load, phase: Phase, dialect: Dialect, parameters: RequestParameters,
         repeats: String? = nil, times: RequestTimes, calls: [WireCall] = [],
         error: ErrorClass? = nil, errorDetail: String? = nil, bodyBytes: Int = 0,
-        picture: PictureFacts? = nil, server: ServerTimings? = nil
+        image: ImageFacts? = nil, server: ServerTimings? = nil
     ) {
         self.id = id
         self.level = level
@@ -85,8 +85,17 @@ package struct RequestRecord: Codable, Sendable, Equatable {
         self.error = error
         self.errorDetail = errorDetail
         self.bodyBytes = bodyBytes
-        self.picture = picture
+        self.image = image
         self.server = server
+    }
+}
+
+extension LoadRequestRecord {
+    // `RecordCoding` turns these into the file's `snake_case` names.
+    private enum CodingKeys: String, CodingKey {
+        case id, level, visit, sequence, user, purpose, phase, dialect, parameters, repeats
+        case times, calls, error, errorDetail, bodyBytes, server
+        case image = "picture"
     }
 }
 
@@ -104,9 +113,9 @@ package struct RequestTimes: Codable, Sendable, Equatable {
     package var headIn: Int64?
     /// The first byte of the body came.
     package var firstByte: Int64?
-    /// Each preview complete, with the header of its picture read.
+    /// Each preview complete, with the header of its image read.
     package var previews: [Int64]
-    /// The final picture complete, with a header that fits the request.
+    /// The final image complete, with a header that fits the request.
     package var image: Int64?
     /// The last byte, or the clean end of the stream, or the failure.
     package var end: Int64?
@@ -160,8 +169,8 @@ package struct WireCall: Codable, Sendable, Equatable {
     }
 }
 
-/// What was seen of a final picture.
-package struct PictureFacts: Codable, Sendable, Equatable {
+/// What was seen of a final image.
+package struct ImageFacts: Codable, Sendable, Equatable {
     /// `png`, `jpeg` or `webp`, by its first bytes.
     package var format: String
     package var width: Int
@@ -202,7 +211,7 @@ package struct ServerTimings: Codable, Sendable, Equatable {
     package var steps: [Double]?
     /// Decoding of the latents.
     package var decode: Double?
-    /// Work on this picture.
+    /// Work on this image.
     package var run: Double?
     /// From arrival to answer.
     package var total: Double?

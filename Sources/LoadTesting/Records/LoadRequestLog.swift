@@ -4,7 +4,7 @@ import Foundation
 import Synchronization
 
 /// Appends records to `requests.jsonl`, so that a crash leaves whole lines behind.
-package final class RequestLog: Sendable {
+package final class LoadRequestLog: Sendable {
     private let handle: FileHandle
     private let file: URL
     private let pending = Mutex(Data())
@@ -28,7 +28,7 @@ package final class RequestLog: Sendable {
     }
 
     /// Takes a record; it is in the file after the next `flush`.
-    package func append(_ record: RequestRecord) throws {
+    package func append(_ record: LoadRequestRecord) throws {
         var line = try RecordCoding.line(record)
         line.append(UInt8(ascii: "\n"))
         pending.withLock { $0.append(line) }

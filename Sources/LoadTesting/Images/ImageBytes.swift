@@ -2,8 +2,8 @@
 
 import Foundation
 
-/// A picture file as it came, not yet decoded.
-package enum PictureBytes: Sendable, Equatable {
+/// An image file as it came, not yet decoded.
+package enum ImageBytes: Sendable, Equatable {
     /// Base64, without the head of a data URL.
     case base64([UInt8])
     case file([UInt8])
@@ -36,19 +36,19 @@ package enum PictureBytes: Sendable, Equatable {
     }
 
     /// Format and size from the first bytes, cheap enough for the request path.
-    package var header: PictureHeader? {
+    package var header: ImageHeader? {
         switch self {
-        case .file(let bytes): return PictureHeader([UInt8](bytes.prefix(PictureHeader.length)))
+        case .file(let bytes): return ImageHeader([UInt8](bytes.prefix(ImageHeader.length)))
         case .base64(let text):
-            let head = text.prefix(PictureHeader.length / 3 * 4)
+            let head = text.prefix(ImageHeader.length / 3 * 4)
             let whole = head.prefix(head.count / 4 * 4)
-            return Data(base64Encoded: Data(whole)).flatMap { PictureHeader([UInt8]($0)) }
+            return Data(base64Encoded: Data(whole)).flatMap { ImageHeader([UInt8]($0)) }
         }
     }
 }
 
-/// What the first bytes of a picture file say.
-package struct PictureHeader: Sendable, Equatable {
+/// What the first bytes of an image file say.
+package struct ImageHeader: Sendable, Equatable {
     /// Bytes that are looked at.
     static let length = 4095
 
@@ -57,7 +57,7 @@ package struct PictureHeader: Sendable, Equatable {
     package let width: Int
     package let height: Int
 
-    /// - Returns: `nil` when the bytes begin no picture of the three formats.
+    /// - Returns: `nil` when the bytes begin no image of the three formats.
     package init?(_ bytes: [UInt8]) {
         if bytes.count >= 24, bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]),
             bytes[12..<16].elementsEqual("IHDR".utf8)

@@ -5,16 +5,16 @@ import Foundation
 extension RunAudit {
     /// A6: different requests give different pixels.
     var duplicates: AuditCheck {
-        let pictures = levels.flatMap(\.load).filter { $0.picture?.pixelDigest != nil }
-        guard !pictures.isEmpty else {
-            return AuditCheck(.a6, [], otherwise: "no picture was decoded")
+        let images = levels.flatMap(\.load).filter { $0.image?.pixelDigest != nil }
+        guard !images.isEmpty else {
+            return AuditCheck(.a6, [], otherwise: "no image was decoded")
         }
-        let groups = Dictionary(grouping: pictures) { $0.picture?.pixelDigest ?? "" }.values
+        let groups = Dictionary(grouping: images) { $0.image?.pixelDigest ?? "" }.values
             .filter { Set($0.map(\.parameters.withoutDelivery)).count > 1 }
             .sorted { $0[0].id < $1[0].id }
-        let near = nearDuplicates(pictures)
+        let near = nearDuplicates(images)
         let count = groups.reduce(0) { $0 + $1.count }
-        var text = "\(pictures.count) pictures, "
+        var text = "\(images.count) images, "
         if let first = groups.first {
             text +=
                 "\(count) of them equal to another of a different request, for instance "
@@ -31,18 +31,18 @@ extension RunAudit {
                 AuditFinding(
                     verdict, text,
                     numbers: [
-                        "pictures": Double(pictures.count), "duplicates": Double(count),
+                        "pictures": Double(images.count), "duplicates": Double(count),
                         "near_duplicates": Double(near),
                     ])
             ], otherwise: "")
     }
 
-    /// Pictures whose hash another picture with other pixels has.
-    private func nearDuplicates(_ pictures: [RequestRecord]) -> Int {
-        Dictionary(grouping: pictures.filter { $0.picture?.differenceHash != nil }) {
-            $0.picture?.differenceHash ?? ""
+    /// Images whose hash another image with other pixels has.
+    private func nearDuplicates(_ images: [LoadRequestRecord]) -> Int {
+        Dictionary(grouping: images.filter { $0.image?.differenceHash != nil }) {
+            $0.image?.differenceHash ?? ""
         }.values.reduce(0) { sum, group in
-            sum + max(0, Set(group.map { $0.picture?.pixelDigest ?? "" }).count - 1)
+            sum + max(0, Set(group.map { $0.image?.pixelDigest ?? "" }).count - 1)
         }
     }
 
@@ -52,8 +52,8 @@ extension RunAudit {
             levels.flatMap(\.records).map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         let pairs = everything.flatMap(\.records).compactMap { record -> Bool? in
             guard record.purpose == .determinism, let repeated = record.repeats,
-                let first = originals[repeated]?.picture?.pixelDigest,
-                let second = record.picture?.pixelDigest
+                let first = originals[repeated]?.image?.pixelDigest,
+                let second = record.image?.pixelDigest
             else { return nil }
             return first == second
         }

@@ -2,10 +2,10 @@
 
 import Foundation
 
-/// Checks the pictures of a run, level by level, after each level's drain: nothing of this takes
+/// Checks the images of a run, level by level, after each level's drain: nothing of this takes
 /// processor time while a load runs.
-actor PictureChecker {
-    /// Pictures of a level that are kept for the report.
+actor ImageChecker {
+    /// Images of a level that are kept for the report.
     static let sample = 8
 
     private let folder: ResultFolder
@@ -20,34 +20,34 @@ actor PictureChecker {
 
     /// The records with what was found, in the same order.
     func check(
-        _ entries: [LevelState.Entry], _ store: PictureStore, _ visit: RunPlan.Visit
-    ) -> [RequestRecord] {
+        _ entries: [LevelState.Entry], _ store: ImageStore, _ visit: RunPlan.Visit
+    ) -> [LoadRequestRecord] {
         var generator = SplitMix64(seed: seed &+ UInt64(visit.content))
         let chosen = Set(entries.indices.shuffled(using: &generator).prefix(Self.sample))
         return entries.enumerated().map { index, entry in
             var record = entry.record
-            guard let token = entry.picture else { return record }
-            guard let file = store.picture(token)?.decoded else {
+            guard let token = entry.image else { return record }
+            guard let file = store.image(token)?.decoded else {
                 fail(&record, .decode, "the base64 cannot be decoded")
                 return record
             }
-            let found = PictureCheck.check(file, wanted: record.parameters)
-            record.picture = found.facts ?? record.picture
+            let found = ImageCheck.check(file, wanted: record.parameters)
+            record.image = found.facts ?? record.image
             if let error = found.error { fail(&record, error, found.detail) }
             claim(&record)
-            if visit.keepsPictures || chosen.contains(index) || found.error != nil
+            if visit.keepsImages || chosen.contains(index) || found.error != nil
                 || record.error == .duplicate
             {
                 let path = keep(file, record)
-                record.picture?.file = path
+                record.image?.file = path
             }
             return record
         }
     }
 
     /// Notes who had the pixels first; equal pixels of other parameters are a fault.
-    private func claim(_ record: inout RequestRecord) {
-        guard let digest = record.picture?.pixelDigest, record.error == nil else { return }
+    private func claim(_ record: inout LoadRequestRecord) {
+        guard let digest = record.image?.pixelDigest, record.error == nil else { return }
         guard let owner = owners[digest] else {
             owners[digest] = (record.id, record.parameters)
             return
@@ -57,15 +57,15 @@ actor PictureChecker {
         }
     }
 
-    private func fail(_ record: inout RequestRecord, _ error: ErrorClass, _ detail: String?) {
+    private func fail(_ record: inout LoadRequestRecord, _ error: ErrorClass, _ detail: String?) {
         guard record.error == nil else { return }
         record.error = error
         record.errorDetail = detail
     }
 
     /// Writes the file below `images`; its path from the result folder, `nil` when that fails.
-    private func keep(_ file: [UInt8], _ record: RequestRecord) -> String? {
-        let format = record.picture?.format ?? "bin"
+    private func keep(_ file: [UInt8], _ record: LoadRequestRecord) -> String? {
+        let format = record.image?.format ?? "bin"
         let name =
             "\(record.level)-r\(record.visit)-"
             + (record.purpose == .load ? "" : record.purpose.rawValue + "-")

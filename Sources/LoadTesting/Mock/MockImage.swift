@@ -3,9 +3,9 @@
 import Foundation
 package import Imaging
 
-/// Pictures of coloured squares, cheap to make and different for different parameters.
-package enum MockPicture {
-    /// A picture that is a function of the text.
+/// Images of coloured squares, cheap to make and different for different parameters.
+package enum MockImage {
+    /// An image that is a function of the text.
     package static func draw(_ text: String, width: Int, height: Int) throws -> RGBImage {
         // FNV-1a: the same on every machine, unlike Swift's own hashes.
         let seed = text.utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) {
@@ -28,7 +28,7 @@ package enum MockPicture {
         return try RGBImage(width: width, height: height, pixels: pixels)
     }
 
-    /// A picture of one grey.
+    /// An image of one grey.
     static func grey(width: Int, height: Int) throws -> RGBImage {
         try RGBImage(
             width: width, height: height, filledWith: (red: 128, green: 128, blue: 128))

@@ -3,20 +3,20 @@
 import Basics
 package import Imaging
 
-/// Looks at a picture as a whole: is it one, is it what was asked for, and which pixels has it.
-package enum PictureCheck {
+/// Looks at an image as a whole: is it one, is it what was asked for, and which pixels has it.
+package enum ImageCheck {
     /// What is wrong with it, in the order of the error classes, and what it is.
     package static func check(
         _ file: [UInt8], wanted: RequestParameters
-    ) -> (facts: PictureFacts?, error: ErrorClass?, detail: String?) {
+    ) -> (facts: ImageFacts?, error: ErrorClass?, detail: String?) {
         let image: RGBImage
         do {
             image = try ImageDecoder.decode(file).flattened()
         } catch {
             return (nil, .decode, error.description)
         }
-        let format = PictureHeader(Array(file.prefix(PictureHeader.length)))?.format ?? "unknown"
-        let facts = PictureFacts(
+        let format = ImageHeader(Array(file.prefix(ImageHeader.length)))?.format ?? "unknown"
+        let facts = ImageFacts(
             format: format, width: image.width, height: image.height, fileBytes: file.count,
             pixelDigest: digest(image), differenceHash: differenceHash(image))
         if image.width != wanted.width || image.height != wanted.height {

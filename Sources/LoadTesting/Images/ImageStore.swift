@@ -3,16 +3,16 @@
 import Foundation
 import Synchronization
 
-/// Keeps the pictures of a level as they came until they are checked after its drain: in memory,
+/// Keeps the images of a level as they came until they are checked after its drain: in memory,
 /// and beyond a limit in a file.
-final class PictureStore: Sendable {
+final class ImageStore: Sendable {
     /// A place in the store.
     struct Token: Sendable {
         fileprivate var index: Int
     }
 
     private enum Place {
-        case memory(PictureBytes)
+        case memory(ImageBytes)
         case file(offset: UInt64, count: Int, isBase64: Bool)
     }
 
@@ -35,23 +35,23 @@ final class PictureStore: Sendable {
         self.limit = limit
     }
 
-    func add(_ picture: PictureBytes) -> Token {
+    func add(_ image: ImageBytes) -> Token {
         state.withLock { state in
-            if state.inMemory + picture.count > limit, let place = write(picture, &state) {
+            if state.inMemory + image.count > limit, let place = write(image, &state) {
                 state.places.append(place)
             } else {
-                state.inMemory += picture.count
-                state.places.append(.memory(picture))
+                state.inMemory += image.count
+                state.places.append(.memory(image))
             }
             return Token(index: state.places.count - 1)
         }
     }
 
-    /// The picture again; `nil` when the file cannot be read.
-    func picture(_ token: Token) -> PictureBytes? {
+    /// The image again; `nil` when the file cannot be read.
+    func image(_ token: Token) -> ImageBytes? {
         state.withLock { state in
             switch state.places[token.index] {
-            case .memory(let picture): return picture
+            case .memory(let image): return image
             case .file(let offset, let count, let isBase64):
                 guard let handle = try? FileHandle(forReadingFrom: spill),
                     (try? handle.seek(toOffset: offset)) != nil,
@@ -72,14 +72,14 @@ final class PictureStore: Sendable {
         }
     }
 
-    /// `nil` when the file cannot be written; the picture then stays in memory.
-    private func write(_ picture: PictureBytes, _ state: inout State) -> Place? {
+    /// `nil` when the file cannot be written; the image then stays in memory.
+    private func write(_ image: ImageBytes, _ state: inout State) -> Place? {
         if state.handle == nil {
             guard (try? Data().write(to: spill)) != nil else { return nil }
             state.handle = try? FileHandle(forWritingTo: spill)
         }
         let (bytes, isBase64) =
-            switch picture {
+            switch image {
             case .base64(let bytes): (bytes, true)
             case .file(let bytes): (bytes, false)
             }
