@@ -1,14 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Foundation
 import Imaging
 import ModelFiles
 import ZImage
-
-#if canImport(FoundationEssentials)
-    public import FoundationEssentials
-#else
-    public import Foundation
-#endif
 
 /// What a LoRA file says about itself.
 public struct LoRAFacts: Sendable {

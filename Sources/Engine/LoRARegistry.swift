@@ -1,14 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Foundation
 import ModelFiles
 public import Parameters
 import Synchronization
-
-#if canImport(FoundationEssentials)
-    public import FoundationEssentials
-#else
-    public import Foundation
-#endif
 
 /// LoRA files that requests may name: those of the data folder, and those that come with models.
 ///

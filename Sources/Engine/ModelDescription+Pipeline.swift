@@ -1,15 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Foundation
 package import ModelFiles
 import Parameters
 public import Tensors
 public import ZImage
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 extension ModelDescription {
     /// What a loaded pipeline tells its clients.

@@ -1,12 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Foundation
 import ModelFiles
-
-#if canImport(FoundationEssentials)
-    public import FoundationEssentials
-#else
-    public import Foundation
-#endif
 
 /// Finds models by name: in folders of the user, and the ones that come with the program.
 public struct ModelLocator: Sendable {

@@ -5,11 +5,7 @@
     package import Logging
     package import Service
 
-    #if canImport(FoundationEssentials)
-        package import FoundationEssentials
-    #else
-        package import Foundation
-    #endif
+    package import Foundation
 
     /// A gateway's own workers as workers of the fleet: whatever models its pool has, when they come and
     /// go.

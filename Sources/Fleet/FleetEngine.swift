@@ -1,13 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 package import Engine
+import Foundation
 package import Service
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 /// What draws for a worker of a fleet: an engine in this process, or the workers of a gateway.
 package struct FleetEngine: Sendable {

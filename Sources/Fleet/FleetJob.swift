@@ -1,15 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 package import Engine
+import Foundation
 import Imaging
 import Parameters
 package import Service
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 /// A job as the bucket keeps it and as queues carry it, with everything but its pixels.
 package struct FleetJob: Sendable, Codable, Equatable {

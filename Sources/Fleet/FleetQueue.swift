@@ -9,11 +9,7 @@ import Parameters
     package import Logging
     package import Service
 
-    #if canImport(FoundationEssentials)
-        import FoundationEssentials
-    #else
-        import Foundation
-    #endif
+    import Foundation
 
     /// Jobs that are kept in NATS and drawn by whatever workers there are.
     ///

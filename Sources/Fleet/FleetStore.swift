@@ -5,11 +5,7 @@
     package import Engine
     import Imaging
 
-    #if canImport(FoundationEssentials)
-        import FoundationEssentials
-    #else
-        import Foundation
-    #endif
+    import Foundation
 
     /// Everything that a fleet keeps in NATS.
     package final class FleetStore: Sendable {

@@ -7,11 +7,7 @@
     import Service
     import Synchronization
 
-    #if canImport(FoundationEssentials)
-        import FoundationEssentials
-    #else
-        import Foundation
-    #endif
+    import Foundation
 
     /// A worker of a fleet: takes jobs of its model, draws them, and stores what becomes of them.
     ///

@@ -3,11 +3,7 @@
 #if Fleet
     import Synchronization
 
-    #if canImport(FoundationEssentials)
-        import FoundationEssentials
-    #else
-        import Foundation
-    #endif
+    import Foundation
 
     /// The values of a bucket, which NATS keeps up to date.
     final class BucketCopy<Value: Decodable & Sendable>: Sendable {

@@ -1,12 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Foundation
 public import Tensors
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 extension TensorStore {
     /// Supported types of weights.

@@ -1,10 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
+import Foundation
 
 /// A file of weights in any supported container: its tensors, with their codings.
 struct WeightFile {

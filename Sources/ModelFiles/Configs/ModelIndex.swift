@@ -1,10 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-#if canImport(FoundationEssentials)
-    public import FoundationEssentials
-#else
-    public import Foundation
-#endif
+public import Foundation
 
 /// The pipeline and components of a model folder, as in `model_index.json`.
 public struct ModelIndex: Sendable, Equatable {

@@ -1,16 +1,13 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Foundation
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
     import Musl
 #else
     import Darwin
-#endif
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
 #endif
 
 /// The kind of the item at a path; symbolic links are followed.

@@ -1,16 +1,13 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import Foundation
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
     import Musl
 #else
     import Darwin
-#endif
-#if canImport(FoundationEssentials)
-    package import FoundationEssentials
-#else
-    package import Foundation
 #endif
 
 /// A lock held by one process at a time; the system releases it when the process ends.

@@ -1,12 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import Foundation
 import Tensors
-
-#if canImport(FoundationEssentials)
-    package import FoundationEssentials
-#else
-    package import Foundation
-#endif
 
 /// A GGUF file, mapped into memory while it or one of its tensors is in use.
 ///

@@ -1,10 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-#if canImport(FoundationEssentials)
-    package import FoundationEssentials
-#else
-    package import Foundation
-#endif
+package import Foundation
 
 /// A value of a JSON document.
 package enum JSONValue: Sendable, Equatable {

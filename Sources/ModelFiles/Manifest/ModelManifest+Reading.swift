@@ -1,12 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Foundation
 import Parameters
-
-#if canImport(FoundationEssentials)
-    public import FoundationEssentials
-#else
-    public import Foundation
-#endif
 
 extension ModelManifest {
     /// Name of the file beside `model_index.json`.

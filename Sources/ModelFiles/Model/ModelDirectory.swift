@@ -1,12 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Foundation
 import Synchronization
-
-#if canImport(FoundationEssentials)
-    public import FoundationEssentials
-#else
-    public import Foundation
-#endif
 
 /// A model: its validated configuration and access to its tensors.
 ///

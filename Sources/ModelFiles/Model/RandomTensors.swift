@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Foundation
 import Tensors
 
 #if canImport(Glibc)
@@ -8,11 +9,6 @@ import Tensors
     import Musl
 #else
     import Darwin
-#endif
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
 #endif
 
 extension TensorStore {

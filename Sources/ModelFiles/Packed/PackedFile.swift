@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import Foundation
 package import Tensors
 
 #if canImport(Glibc)
@@ -8,11 +9,6 @@ package import Tensors
     import Musl
 #else
     import Darwin
-#endif
-#if canImport(FoundationEssentials)
-    package import FoundationEssentials
-#else
-    package import Foundation
 #endif
 
 /// A file of packed weights, mapped with memory shared by all processes.

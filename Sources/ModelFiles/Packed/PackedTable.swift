@@ -1,10 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
+import Foundation
 
 /// The table of contents of a file of packed weights.
 ///

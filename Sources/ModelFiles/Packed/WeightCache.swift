@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Basics
+public import Foundation
 package import Tensors
 
 #if canImport(Glibc)
@@ -9,11 +10,6 @@ package import Tensors
     import Musl
 #else
     import Darwin
-#endif
-#if canImport(FoundationEssentials)
-    public import FoundationEssentials
-#else
-    public import Foundation
 #endif
 
 /// A cache of weights packed for the kernels, so that only the first start has to pack them.

@@ -1,12 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Foundation
 public import Tensors
-
-#if canImport(FoundationEssentials)
-    public import FoundationEssentials
-#else
-    public import Foundation
-#endif
 
 /// A tensor in memory that is written to a file.
 public struct NewTensor: Sendable, Equatable {

@@ -1,10 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
+import Foundation
 
 /// An index of tensors in several safetensors files of the same folder.
 struct ShardIndex {

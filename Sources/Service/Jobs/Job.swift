@@ -1,12 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 public import Engine
-
-#if canImport(FoundationEssentials)
-    public import FoundationEssentials
-#else
-    public import Foundation
-#endif
+public import Foundation
 
 /// A request and what became of it.
 public struct Job: Sendable, Equatable, Identifiable {

@@ -1,14 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 public import Engine
+import Foundation
 import Imaging
 public import Logging
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 /// Takes requests as jobs, runs them on an engine and keeps what becomes of them.
 ///

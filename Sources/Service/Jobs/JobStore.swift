@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 package import Engine
+public import Foundation
 import GRDB
 import Imaging
 import ModelFiles
@@ -12,11 +13,6 @@ import Parameters
     import Musl
 #else
     import Darwin
-#endif
-#if canImport(FoundationEssentials)
-    public import FoundationEssentials
-#else
-    public import Foundation
 #endif
 
 /// Jobs as rows of an SQLite database, and their pictures as files beside it.

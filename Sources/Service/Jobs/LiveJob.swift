@@ -1,15 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 package import Engine
+import Foundation
 public import Imaging
 import Parameters
 import Synchronization
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 /// How far a job is.
 public struct JobProgress: Sendable, Equatable {

@@ -2,13 +2,8 @@
 
 import Basics
 import Engine
+package import Foundation
 import Imaging
-
-#if canImport(FoundationEssentials)
-    package import FoundationEssentials
-#else
-    package import Foundation
-#endif
 
 /// Picture files under the SHA-256 of their bytes: `ab/abcdef….png`.
 ///

@@ -1,12 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 public import Engine
-
-#if canImport(FoundationEssentials)
-    public import FoundationEssentials
-#else
-    public import Foundation
-#endif
+public import Foundation
 
 /// A key that lets its holder use the service; the key itself is shown once and never kept.
 public struct APIKey: Sendable, Codable, Equatable {

@@ -2,14 +2,9 @@
 
 import Basics
 public import Engine
+public import Foundation
 import Imaging
 import Synchronization
-
-#if canImport(FoundationEssentials)
-    public import FoundationEssentials
-#else
-    public import Foundation
-#endif
 
 /// The keys of a data folder, in the file `keys.json` that only its owner may read.
 ///

@@ -1,13 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import Foundation
 package import Imaging
 import NIOCore
-
-#if canImport(FoundationEssentials)
-    package import FoundationEssentials
-#else
-    package import Foundation
-#endif
 
 /// A picture file that a worker has read, on its way back: pixels and opacity are the payload.
 package struct DecodedPicture: Codable {

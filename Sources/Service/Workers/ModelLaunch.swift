@@ -1,12 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 package import Engine
-
-#if canImport(FoundationEssentials)
-    package import FoundationEssentials
-#else
-    package import Foundation
-#endif
+package import Foundation
 
 /// A model to launch, and how its workers run it.
 package struct ModelLaunch: Sendable {

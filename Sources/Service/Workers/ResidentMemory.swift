@@ -1,10 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
+import Foundation
 
 /// Bytes of this process in memory, 0 where the system does not say.
 func residentMemory() -> Int {

@@ -1,16 +1,11 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Engine
+import Foundation
 import Imaging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 /// The worker went away before it had answered.
 struct WorkerLost: Error, CustomStringConvertible {

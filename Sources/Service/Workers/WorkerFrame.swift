@@ -1,12 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Foundation
 package import NIOCore
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 /// One message between gateway and worker: a JSON header, and bytes such as pixels.
 ///

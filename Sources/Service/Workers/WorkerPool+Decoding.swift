@@ -1,13 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Engine
+import Foundation
 package import Imaging
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 extension WorkerPool {
     /// Reads a picture file in a worker, where a crash of native code does least harm.

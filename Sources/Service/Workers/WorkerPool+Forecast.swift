@@ -1,13 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 package import Engine
+import Foundation
 import ModelFiles
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 /// Tokenizers and plans of launched models, which this process reads itself so that nobody waits
 /// for a worker that computes.

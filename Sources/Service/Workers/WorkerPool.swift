@@ -1,16 +1,11 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 package import Engine
+package import Foundation
 import Imaging
 package import Logging
 import ModelFiles
 import ZImage
-
-#if canImport(FoundationEssentials)
-    package import FoundationEssentials
-#else
-    package import Foundation
-#endif
 
 /// Launches models, each in processes of its own, and runs requests on them.
 ///

@@ -1,11 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-    import Foundation
-#else
-    import Foundation
-#endif
+import Foundation
 
 /// The JSON text in a file's metadata where diffusers and PEFT store alpha.
 struct AdapterMetadata {

@@ -1,12 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import Foundation
 package import ModelFiles
-
-#if canImport(FoundationEssentials)
-    package import FoundationEssentials
-#else
-    package import Foundation
-#endif
 
 /// A LoRA file: low-rank changes of a model's weights.
 ///

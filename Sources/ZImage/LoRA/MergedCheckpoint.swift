@@ -1,13 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import Foundation
 package import ModelFiles
 package import Tensors
-
-#if canImport(FoundationEssentials)
-    package import FoundationEssentials
-#else
-    package import Foundation
-#endif
 
 /// Writes a model with LoRA files merged into its weights, in the diffusers layout.
 package struct MergedCheckpoint<Device: Backend> {

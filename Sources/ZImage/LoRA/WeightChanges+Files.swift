@@ -1,13 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Foundation
 import ModelFiles
 import Tensors
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 extension WeightChanges {
     /// Reads LoRA files that are merged into a model's weights when it is loaded.

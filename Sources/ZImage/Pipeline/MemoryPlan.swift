@@ -1,14 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Foundation
 public import ModelFiles
 import Parameters
 public import Tensors
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 /// The memory that a model needs.
 public struct MemoryPlan: Sendable, Equatable {

@@ -1,13 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Foundation
 import ModelFiles
 import Tensors
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 extension Pipeline {
     /// Loads the files of an image, packed for the device.

@@ -1,13 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Foundation
 import ModelFiles
 public import Tensors
-
-#if canImport(FoundationEssentials)
-    public import FoundationEssentials
-#else
-    public import Foundation
-#endif
 
 /// A pipeline on this machine's processor.
 public typealias CPUPipeline = Pipeline<CPUBackend>

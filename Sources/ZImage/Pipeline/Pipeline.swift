@@ -1,15 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Foundation
 public import Imaging
 public import ModelFiles
 import Parameters
 public import Tensors
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 /// A loaded model that turns prompts into pictures.
 ///

@@ -1,12 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import Foundation
 package import ModelFiles
-
-#if canImport(FoundationEssentials)
-    package import FoundationEssentials
-#else
-    package import Foundation
-#endif
 
 /// A model of the released size with random weights, for timing without its files.
 package enum RandomModel: String, Sendable, CaseIterable {
