@@ -3,7 +3,6 @@
 import Engine
 import Foundation
 import HTTPTypes
-import HummingbirdTesting
 import Imaging
 import NIOCore
 import Testing
@@ -14,8 +13,8 @@ struct JobEventTests {
     @Test("a client follows a job from the queue to its image")
     func events() async throws {
         let generator = try FakeGenerator(.pause)
-        try await withGateway(generator, .live) { client in
-            let port = try #require(client.port)
+        try await withGateway(generator) { client in
+            let port = client.port
             let job = try await client.post(
                 "/api/jobs",
                 #"{"prompt": "a kite", "steps": 2, "seed": 3, "guidance_scale": 1, "count": 1}"#

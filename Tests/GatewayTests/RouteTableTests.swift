@@ -3,7 +3,6 @@
 import Gateway
 import HTTPTypes
 import Hummingbird
-import HummingbirdTesting
 import Logging
 import NIOCore
 import Service
@@ -52,7 +51,7 @@ struct RouteTableTests {
         var methods: [String: Set<HTTPRequest.Method>] = [:]
         for (method, path) in gateway.routes { methods[path, default: []].insert(method) }
         let paths = methods
-        try await gateway.makeApplication(port: 0).test(.router) { client in
+        try await gateway.test { client in
             for (path, methods) in paths {
                 let uri = example(path)
                 for method in [HTTPRequest.Method.get, .post, .put, .patch, .delete] {
