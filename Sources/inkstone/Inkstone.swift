@@ -38,7 +38,7 @@ struct Inkstone: AsyncParsableCommand {
                 try command.run()
             }
         } catch {
-            finish(error)
+            finish(error, of: Self.self)
         }
     }
 }

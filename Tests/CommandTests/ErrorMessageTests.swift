@@ -297,7 +297,7 @@ import Testing
         #expect(result.status == 70)
         #expect(
             result.errors
-                == "inkstone: Cannot write '\(folder.path("x.png"))': no room is left in"
+                == "inkstone: Cannot write '\(folder.path("x.png"))': no space is left in"
                 + " '\(folder.url.path)'. Free some space or choose another folder.\n")
         #expect(try folder.contents() == ["x.png"])
     }

@@ -33,7 +33,7 @@ import Testing
     func interrupt() async throws {
         let folder = try TemporaryFolder()
         let (process, terminal) = try Self.start(Self.long, in: folder)
-        #expect(terminal.read(seconds: 60) { $0.contains("Drawing") }, "\(terminal.text)")
+        #expect(terminal.read(seconds: 60) { $0.contains("Sampling") }, "\(terminal.text)")
         // What was written while this test waited for its turn is no step after the signal.
         terminal.drain()
         let before = try #require(terminal.step)
@@ -60,7 +60,7 @@ import Testing
         #expect(process.terminationStatus == 0)
         #expect(terminal.text.contains("Loading 100 %"))
         #expect(
-            terminal.text.contains(/Drawing █{12}░{12} 1\/2  [\d.]+ s a step, [\d.]+ s left/),
+            terminal.text.contains(/Sampling █{12}░{12} 1\/2  [\d.]+ s a step, [\d.]+ s left/),
             "\(terminal.text)")
         #expect(terminal.step == 2)
         let last = terminal.text.split(separator: "\r").last ?? ""

@@ -96,7 +96,7 @@ private final class Scratch {
             try ImageFile.writeAtomically([1], to: "/dev/full")
         }
         #expect(error?.code == .diskFull)
-        #expect(error?.message == "Cannot write '/dev/full': no room is left in '/dev'.")
+        #expect(error?.message == "Cannot write '/dev/full': no space is left in '/dev'.")
     }
 
     @Test(

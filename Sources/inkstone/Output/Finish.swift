@@ -5,18 +5,17 @@ import Engine
 import Foundation
 import Parameters
 
-/// The program's name for the parser's messages.
-private struct Program: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "inkstone")
-}
-
 /// Ends the program: help and version on standard output, errors as one line on standard error.
-func finish(_ error: any Error) -> Never {
-    let code = Program.exitCode(for: error)
+///
+/// - Parameters:
+///   - error: The error that ended `command`.
+///   - command: The command whose help the parser prints.
+func finish(_ error: any Error, of command: any ParsableCommand.Type) -> Never {
+    let code = command.exitCode(for: error)
     // The parser throws help and version as errors.
-    if code == .success { Program.exit(withError: error) }
+    if code == .success { command.exit(withError: error) }
     let status = code == .validationFailure ? .usage : ExitStatus(error)
-    complain(code == .validationFailure ? usageText(error) : text(error))
+    complain(code == .validationFailure ? usageText(error, command) : text(error))
     Foundation.exit(status.rawValue)
 }
 
@@ -27,9 +26,9 @@ func complain(_ text: String) {
 }
 
 /// The parser's message and its hint about `--help`, without the usage line.
-private func usageText(_ error: any Error) -> String {
-    let message = Program.message(for: error)
-    let hint = Program.fullMessage(for: error).split(separator: "\n").last {
+private func usageText(_ error: any Error, _ command: any ParsableCommand.Type) -> String {
+    let message = command.message(for: error)
+    let hint = command.fullMessage(for: error).split(separator: "\n").last {
         $0.contains("--help")
     }
     return [sentence(message), hint.map { $0.trimmingCharacters(in: .whitespaces) }]

@@ -142,7 +142,7 @@ struct ServeCommand: AsyncParsableCommand {
             } catch {
                 await pool.shutdown(grace: .zero)
                 // A group waits for all its tasks; the service would continue without a model.
-                finish(error)
+                finish(error, of: Self.self)
             }
             await pool.shutdown()
             Foundation.exit(EXIT_SUCCESS)

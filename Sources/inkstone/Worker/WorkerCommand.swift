@@ -74,7 +74,7 @@ struct WorkerCommand: AsyncParsableCommand {
             do {
                 server.finishLoading(try makeEngine(folder, device, for: server))
             } catch {
-                finish(error)
+                finish(error, of: Self.self)
             }
         }
         try await server.run(socket: socket, logger: logger)
