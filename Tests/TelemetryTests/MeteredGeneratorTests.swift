@@ -166,7 +166,7 @@ import Testing
 
     @Test("a time to wait follows what is left of the requests in work")
     func patience() async throws {
-        #expect(metered.patience == 2, "nothing is known yet")
+        #expect(metered.retryAfter == 2, "nothing is known yet")
         // A picture of 4 steps took a second: a step takes a quarter.
         let first = metered.events(for: try generator.request(), model: "tiny")
         generator[0].yield(.started)
@@ -179,18 +179,18 @@ import Testing
         var iterator = second.makeAsyncIterator()
         generator[1].yield(.started)
         _ = try await iterator.next()
-        #expect(metered.patience == 20)
+        #expect(metered.retryAfter == 20)
         for step in 1...10 {
             generator[1].yield(.step(image: 0, step: step, steps: 20, seconds: 0.1))
             _ = try await iterator.next()
         }
-        #expect(metered.patience == 15)
+        #expect(metered.retryAfter == 15)
         // Another one of a single step shares the device: 2 x a quarter.
         let third = metered.events(for: try generator.request(steps: 1), model: "tiny")
         var others = third.makeAsyncIterator()
         generator[2].yield(.started)
         _ = try await others.next()
-        #expect(metered.patience == 1)
+        #expect(metered.retryAfter == 1)
         generator[1].finish()
         generator[2].finish()
     }

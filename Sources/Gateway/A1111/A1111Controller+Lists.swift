@@ -2,6 +2,7 @@
 
 import Engine
 import Hummingbird
+import Parameters
 import Service
 
 /// A model as clients of this dialect choose it.

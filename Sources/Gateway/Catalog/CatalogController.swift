@@ -6,6 +6,7 @@ import HTTPTypes
 import Hub
 import Hummingbird
 import ModelFiles
+import Parameters
 import Service
 import ZImage
 

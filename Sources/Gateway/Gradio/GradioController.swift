@@ -7,6 +7,7 @@ import HTTPTypes
 import Hummingbird
 import Imaging
 import NIOCore
+import Parameters
 import Service
 
 /// The protocol of Gradio: one function, `/generate`.

@@ -6,6 +6,7 @@ import HTTPTypes
 import Hummingbird
 import Imaging
 import NIOCore
+import Parameters
 import Service
 
 // Our own small interface; openapi.json beside the page's files describes it.

@@ -5,6 +5,7 @@ import HTTPTypes
 import Hummingbird
 import Imaging
 import NIOCore
+import Parameters
 import Service
 
 /// `POST /v1/images/edits`, `/v1/images/variations` and `/v1/images/inpainting`: an image generated from an

@@ -19,6 +19,12 @@ func finish(_ error: any Error, of command: any ParsableCommand.Type) -> Never {
     Foundation.exit(status.rawValue)
 }
 
+/// Ends the program after an interruption.
+func finishInterrupted() -> Never {
+    complain(text(CancellationError()))
+    Foundation.exit(ExitStatus.interrupted.rawValue)
+}
+
 /// Writes one line on standard error.
 func complain(_ text: String) {
     let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")

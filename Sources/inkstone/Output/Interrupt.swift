@@ -20,7 +20,7 @@ enum Interrupt {
             guard isSecond || !isSampling.load(ordering: .sequentiallyConsistent) else { return }
             // The cursor may be on a progress line.
             if isatty(STDERR_FILENO) == 1 { FileHandle.standardError.write(Data("\n".utf8)) }
-            finish(CancellationError())
+            finishInterrupted()
         }
         source.activate()
     }
