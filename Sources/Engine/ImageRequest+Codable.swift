@@ -9,9 +9,19 @@ extension ImageRequest: Codable {
 
     /// A source image inside the JSON, as older rows hold it, or the strength alone.
     private struct EmbeddedSource: Decodable {
-        var png: Data?
-        var mask: Data?
-        var strength: Double
+        private enum CodingKeys: CodingKey { case png, mask, strength }
+
+        let png: Data?
+        let mask: Data?
+        let strength: Double
+
+        init(from decoder: any Decoder) throws {
+            let fields = try decoder.container(keyedBy: CodingKeys.self)
+            png = try fields.decodeIfPresent(Data.self, forKey: .png)
+            // Calls of workers state the size of a mask under this name.
+            mask = png == nil ? nil : try fields.decodeIfPresent(Data.self, forKey: .mask)
+            strength = try fields.decode(Double.self, forKey: .strength)
+        }
 
         func source() throws -> Source? {
             guard let png else { return nil }

@@ -90,9 +90,15 @@ extension SamplingParameters: Codable {
     public func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         try fields.encode(requiredVersion, forKey: .version)
+        try fields.encode(size, forKey: .size)
+        try encodeValues(to: encoder)
+    }
+
+    /// Writes every field but the size and the version, into an object of other fields.
+    package func encodeValues(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
         try fields.encode(prompt, forKey: .prompt)
         try fields.encode(negativePrompt, forKey: .negativePrompt)
-        try fields.encode(size, forKey: .size)
         try fields.encode(steps, forKey: .steps)
         try fields.encode(guidanceScale, forKey: .guidanceScale)
         try fields.encode(cfgNormalization, forKey: .cfgNormalization)

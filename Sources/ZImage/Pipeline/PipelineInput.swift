@@ -8,8 +8,10 @@ public import Parameters
 /// The parameters are read and set as if they were its own: `input.steps` is `input.parameters.steps`.
 @dynamicMemberLookup
 public struct PipelineInput: Sendable {
-    /// What the image is sampled from. Both sides of its size are multiples of 16; the strength is 0.6
-    /// where there is a source and none is given.
+    /// What the image is sampled from.
+    ///
+    /// Both sides of its size are multiples of 16; the strength is 0.6 where there is a source and none
+    /// is given.
     public var parameters: SamplingParameters
     /// An image to start from.
     public var source: RGBImage?

@@ -52,8 +52,8 @@ struct GenerateReport {
         }
 
         func encode(to encoder: any Encoder) throws {
-            // Every parameter, known here or not; what follows replaces keys of the same name.
-            try parameters.encode(to: encoder)
+            // Every parameter; the report's own `loras`, with more about each, replace theirs.
+            try parameters.encodeValues(to: encoder)
             var fields = encoder.container(keyedBy: CodingKeys.self)
             try fields.encode(version, forKey: .version)
             try fields.encode(model, forKey: .model)
