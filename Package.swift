@@ -257,6 +257,7 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
+                "Basics",
                 "Engine",
                 "Gateway",
                 "Imaging",

@@ -132,14 +132,14 @@ package final class Transfer: @unchecked Sendable {
 
     // MARK: - Called by libcurl
 
-    /// Allows a request to be sent once for each address.
+    /// Allows a request to be sent once for each address, unless it may be repeated.
     ///
     /// libcurl sends a request again, on a new connection, when a server closes a connection that was
     /// kept from an earlier request: it cannot know whether the first one had an effect, and a load
     /// test would not see that the server closes connections.
     func isAllowedToSend(localPort: Int32) -> Bool {
         loop.sockets.didConnect(localPort: localPort)
-        if wasSent, !isRedirected {
+        if wasSent, !isRedirected, !request.isRepeatable {
             isRepeated = true
             return false
         }

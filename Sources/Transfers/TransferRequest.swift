@@ -14,6 +14,9 @@ package struct TransferRequest: Sendable {
     package var body: [UInt8]?
     /// Most redirects that are followed; 0 returns the redirect itself.
     package var redirectLimit = 0
+    /// Whether it is sent again when a connection that was kept from an earlier request turns out to be
+    /// closed; the server may then have received it twice.
+    package var isRepeatable = false
     /// Longest time for name resolution, connection and TLS handshake.
     package var connectTimeout = Duration.seconds(20)
     /// Longest time without a byte in either direction, from when the request is sent; any if `nil`.

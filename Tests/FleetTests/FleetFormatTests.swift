@@ -1,9 +1,11 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Engine
 import Fleet
 import Foundation
 import Imaging
+import Parameters
 import Service
 import Testing
 
@@ -25,7 +27,7 @@ struct FleetFormatTests {
         draft.cfgTruncation = 0.5
         draft.seed = 4_294_967_303
         draft.count = 2
-        draft.loras = [LoRAChoice("pixel", scale: -0.5)]
+        draft.loras = [LoRAScale("pixel", scale: -0.5)]
         draft.priority = .high
         return try ImageRequest(draft, for: .small)
     }
@@ -33,14 +35,15 @@ struct FleetFormatTests {
     @Test func aWaitingJobWithASource() throws {
         let job = try FleetJob.decode(bytes("fleet-job-queued.json"))
         #expect(job.id == "job-0123456789abcdefghij" && job.model == "emoji-nano")
-        #expect(job.request == (try request()))
+        // Version 0.1 states the strength with the source alone.
+        #expect(job.request == (try request().with(strength: 0.5)))
         #expect(job.source?.image == StoredFile(digest: "aa", size: 300))
         #expect(job.source?.mask == StoredFile(digest: "bb", size: 90))
         #expect(job.source?.strength == 0.5)
         #expect(job.state == .queued && job.attempts == 0 && job.isGivenUp == nil)
         #expect(job.requestID == "mine" && job.owner == "ann" && job.gateway == "gateway-1")
         #expect(job.created == 1_790_000_000.25 && job.deadline == 1_790_000_900)
-        #expect(job.job().request.source?.strength == 0.5)
+        #expect(job.job().request.strength == 0.5)
     }
 
     @Test func aFinishedJob() throws {
@@ -93,6 +96,8 @@ struct FleetFormatTests {
             Issue.record("no image: \(events[9])")
             return
         }
-        #expect(image.seed == 4_294_967_304 && digest(image.image.pixels) == image.pixelDigest)
+        #expect(
+            image.seed == 4_294_967_304
+                && SHA256.hexadecimal(image.image.pixels) == image.pixelDigest)
     }
 }

@@ -27,6 +27,7 @@ struct TestClient: Sendable {
     ) async throws -> TestResponse {
         var request = TransferRequest("http://127.0.0.1:\(port)\(uri)", method: method.rawValue)
         request.totalTimeout = .seconds(60)
+        request.isRepeatable = true
         for field in headers { request.headers.add(field.name.rawName, field.value) }
         if request.headers.first("Host") == nil { request.headers.add("Host", "localhost") }
         request.body = body.map { Array($0.readableBytesView) }

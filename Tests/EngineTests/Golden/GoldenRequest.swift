@@ -2,6 +2,7 @@
 
 import Engine
 import Imaging
+import Parameters
 
 /// A request whose pixels are recorded, in terms that do not depend on the engine's own types.
 struct GoldenRequest: Sendable {
@@ -38,11 +39,12 @@ struct GoldenRequest: Sendable {
         draft.cfgTruncation = truncation
         draft.seed = seed
         draft.count = count
-        draft.loras = loras.map { LoRAChoice($0.name, scale: $0.scale) }
+        draft.loras = loras.map { LoRAScale($0.name, scale: $0.scale) }
         if let source {
             draft.source = ImageRequest.Source(
-                image: try Self.gradient(source.width, source.height), strength: source.strength,
+                image: try Self.gradient(source.width, source.height),
                 mask: try mask.map { try Self.disc($0.width, $0.height) })
+            draft.strength = source.strength
         }
         return draft
     }

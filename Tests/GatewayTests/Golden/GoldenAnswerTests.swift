@@ -3,7 +3,6 @@
 import Engine
 import Foundation
 import Gateway
-import HummingbirdTesting
 import Service
 import Testing
 
@@ -29,7 +28,7 @@ struct GoldenAnswerTests {
 
     /// Sends the calls in order; name and answer of each.
     private func answers(
-        _ calls: [GoldenCall], _ captured: [String: String], _ client: any TestClientProtocol
+        _ calls: [GoldenCall], _ captured: [String: String], _ client: TestClient
     ) async throws -> [(name: String, text: String)] {
         var captured = captured
         func filled(_ text: String) -> String {
@@ -64,7 +63,7 @@ struct GoldenAnswerTests {
         let calls = try scenario.calls()
         let (known, models) = (captured, Self.root.appending(path: "Models"))
         try await withGateway(
-            try generator(scenario), .ahc(.http), keys: keys,
+            try generator(scenario), keys: keys,
             configure: {
                 $0.loras = LoRARegistry(models: [models.appending(path: "emoji-nano")])
                 $0.locator = ModelLocator(

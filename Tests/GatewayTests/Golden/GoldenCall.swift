@@ -2,7 +2,6 @@
 
 import Foundation
 import HTTPTypes
-import HummingbirdTesting
 import NIOCore
 
 /// A request whose answer is recorded.
@@ -86,7 +85,7 @@ struct GoldenAnswer: Sendable {
 
 /// Sends a call; the only place of these tests that knows the client.
 func send(
-    _ call: GoldenCall, to path: String, with client: any TestClientProtocol
+    _ call: GoldenCall, to path: String, with client: TestClient
 ) async throws -> GoldenAnswer {
     var headers = HTTPFields()
     for (name, value) in call.headers { headers[try .named(name)] = value }

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Engine
 import Foundation
 import Imaging
@@ -115,7 +116,8 @@ struct GoldenMask {
     private func image(_ bytes: [UInt8]) -> String? {
         guard let decoded = try? ImageDecoder.decode(bytes) else { return nil }
         let pixels =
-            decoded.format == .png ? " pixels \(digest(decoded.image.pixels).prefix(12))" : ""
+            decoded.format == .png
+            ? " pixels \(SHA256.hexadecimal(decoded.image.pixels).prefix(12))" : ""
         let parameters =
             decoded.metadata.parameters.map {
                 " parameters [\(string($0))]"

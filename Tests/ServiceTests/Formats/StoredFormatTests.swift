@@ -1,8 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Engine
 import Foundation
 import Imaging
+import Parameters
 import Service
 import Testing
 import ZImage
@@ -45,7 +47,7 @@ struct StoredFormatTests {
                 draft.cfgTruncation = 0.5
                 draft.seed = 4_294_967_303
                 draft.count = 2
-                draft.loras = [LoRAChoice("pixel", scale: -0.5), LoRAChoice("sketch", scale: 0.25)]
+                draft.loras = [LoRAScale("pixel", scale: -0.5), LoRAScale("sketch", scale: 0.25)]
                 draft.priority = .high
             case .source:
                 draft.prompt = "a tree"
@@ -53,8 +55,9 @@ struct StoredFormatTests {
                 draft.seed = 3
                 draft.priority = .low
                 draft.source = ImageRequest.Source(
-                    image: try Self.image { [$0 * 16, $1 * 16, $0 * $1] }, strength: 0.5,
+                    image: try Self.image { [$0 * 16, $1 * 16, $0 * $1] },
                     mask: try Self.image { x, _ in Array(repeating: x < 8 ? 255 : 0, count: 3) })
+                draft.strength = 0.5
             }
             return try ImageRequest(draft, for: .example)
         }
@@ -94,7 +97,7 @@ struct StoredFormatTests {
             #expect(job.request == (try recorded.request()))
             #expect(job.pictures.count == job.request.count && job.attempts == 1)
         }
-        #expect(jobs[0].request.source?.strength == 0.25)
+        #expect(jobs[0].request.strength == 0.25)
         #expect(jobs[4].failure?.hasPrefix("'broken.safetensors' has 5000 bytes") == true)
         #expect(jobs[7].requestID == "first" && jobs[7].created.timeIntervalSince1970 > 1.7e9)
         let second = try #require(jobs[6].pictures.last)
@@ -151,7 +154,7 @@ struct StoredFormatTests {
             case .preview(let image, let step, let preview):
                 return "preview \(image) \(step) \(preview.width)x\(preview.height)"
             case .image(let image):
-                #expect(digest(image.image.pixels) == image.pixelDigest)
+                #expect(SHA256.hexadecimal(image.image.pixels) == image.pixelDigest)
                 #expect(image.loras.map(\.name) == ["pixel", "sketch"])
                 #expect(image.seconds.total > 0 && !image.promptTruncated)
                 return "image \(image.index) \(image.seed)"
