@@ -10,7 +10,7 @@ public import ZImage
 ///
 /// Requests share the device step by step (see `StepScheduler`); every picture is the same, to the
 /// bit, as it would be alone.
-public final class InferenceEngine: ImageGenerating, Sendable {
+public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
     /// The pipeline that does the work.
     public let pipeline: Pipeline<CPUBackend>
     /// What clients may know about the model.
@@ -43,14 +43,11 @@ public final class InferenceEngine: ImageGenerating, Sendable {
     private final class Ticket: Sendable {
         let request: ImageRequest
         let cancelled = Atomic(false)
-        let continuation: AsyncThrowingStream<JobEvent, any Error>.Continuation
+        let feed: JobEventStream.Feed
 
-        init(
-            _ request: ImageRequest,
-            _ continuation: AsyncThrowingStream<JobEvent, any Error>.Continuation
-        ) {
+        init(_ request: ImageRequest, _ feed: JobEventStream.Feed) {
             self.request = request
-            self.continuation = continuation
+            self.feed = feed
         }
     }
 
@@ -93,55 +90,49 @@ public final class InferenceEngine: ImageGenerating, Sendable {
     package var pulse: Int { beats.load(ordering: .relaxed) }
 
     /// Queues a request; see `ImageGenerating`.
-    ///
-    /// The stream buffers all events: there are a few for each step, and a preview is small.
-    public func events(
-        for request: ImageRequest, model: String
-    ) -> AsyncThrowingStream<JobEvent, any Error> {
-        AsyncThrowingStream { continuation in
-            guard model == description.id else {
-                continuation.finish(
-                    throwing: GenerationError(
-                        .notLoaded, "model '\(model)' is not loaded; '\(description.id)' is."))
-                return
-            }
-            let ticket = Ticket(request, continuation)
-            continuation.onTermination = { _ in
-                ticket.cancelled.store(true, ordering: .relaxed)
-                self.leave(ticket)
-            }
-            let (isAccepted, mustWake) = state.withLock { state in
-                let total = state.running + state.waiting.count
-                guard total < limits.running + limits.waiting else { return (false, false) }
-                let index = state.waiting.append(ticket, request.priority)
-                // Within the lock, so that no other event overtakes it.
-                continuation.yield(.queued(position: state.place(index, limits)))
-                if index < state.waiting.count - 1 { tellPlaces(state) }
-                defer { state.isAwake = true }
-                return (true, !state.isAwake)
-            }
-            guard isAccepted else {
-                continuation.finish(
-                    throwing: GenerationError(
-                        .busy,
-                        "\(limits.running) requests are in work and \(limits.waiting) are waiting"
-                            + " already; try again in a moment."))
-                return
-            }
-            if mustWake { queue.async { self.work() } }
+    public func events(for request: ImageRequest, model: String) -> JobEventStream {
+        guard model == description.id else {
+            return JobEventStream(
+                [],
+                throwing: GenerationError(
+                    .notLoaded, "model '\(model)' is not loaded; '\(description.id)' is."))
         }
+        let (stream, feed) = JobEventStream.makeStream()
+        let ticket = Ticket(request, feed)
+        let (isAccepted, mustWake) = state.withLock { state in
+            let total = state.running + state.waiting.count
+            guard total < limits.running + limits.waiting else { return (false, false) }
+            let index = state.waiting.append(ticket, request.priority)
+            // Within the lock, so that no other event overtakes it.
+            feed.yield(.queued(position: state.place(index, limits)))
+            if index < state.waiting.count - 1 { reportPlaces(state) }
+            defer { state.isAwake = true }
+            return (true, !state.isAwake)
+        }
+        guard isAccepted else {
+            return JobEventStream(
+                [],
+                throwing: GenerationError(
+                    .busy,
+                    "\(limits.running) requests are in work and \(limits.waiting) are waiting"
+                        + " already; try again in a moment."))
+        }
+        feed.onCancel { self.cancel(ticket) }
+        if mustWake { queue.async { self.work() } }
+        return stream
     }
 
-    /// A request that nobody waits for any longer gives up its place at once.
-    private func leave(_ ticket: Ticket) {
+    /// Marks a request as cancelled; one that waits leaves the queue at once.
+    private func cancel(_ ticket: Ticket) {
+        ticket.cancelled.store(true, ordering: .relaxed)
         state.withLock { state in
-            if state.waiting.removeAll(where: { $0 === ticket }) { tellPlaces(state) }
+            if state.waiting.removeAll(where: { $0 === ticket }) { reportPlaces(state) }
         }
     }
 
-    private func tellPlaces(_ state: borrowing State) {
+    private func reportPlaces(_ state: borrowing State) {
         for (index, ticket) in state.waiting.elements.enumerated() {
-            ticket.continuation.yield(.queued(position: state.place(index, limits)))
+            ticket.feed.yield(.queued(position: state.place(index, limits)))
         }
     }
 
@@ -175,11 +166,11 @@ public final class InferenceEngine: ImageGenerating, Sendable {
                 ScheduledJob(
                     ticket.request, loras: loras, options: RunOptions(),
                     isCancelled: { ticket.cancelled.load(ordering: .relaxed) },
-                    onEvent: { ticket.continuation.yield($0) },
+                    onEvent: { ticket.feed.yield($0) },
                     onEnd: { error in
                         self.state.withLock { $0.running -= 1 }
-                        ticket.continuation.finish(throwing: error)
-                        self.state.withLock { self.tellPlaces($0) }
+                        ticket.feed.finish(throwing: error)
+                        self.state.withLock { self.reportPlaces($0) }
                     }))
         }
     }

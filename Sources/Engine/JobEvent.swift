@@ -69,18 +69,19 @@ public struct Timings: Sendable, Codable, Equatable {
     }
 }
 
-/// Something that turns requests into pictures: the engine, or a stand-in in tests.
+/// Generates images: the engine, a pool of workers, or a stand-in in tests.
 public protocol ImageGenerating: Sendable {
-    /// The models that requests may name; the first one is the default.
-    var models: [ModelDescription] { get async }
-
-    /// Runs a request and reports what happens to it.
+    /// Runs a request and reports its events.
     ///
-    /// The stream ends after the last picture, or throws `GenerationError` or `CancellationError`.
+    /// The stream ends after the last image, or throws `GenerationError` or `CancellationError`.
     /// Ending the iteration early cancels the request within one step.
-    func events(for request: ImageRequest, model: String) -> AsyncThrowingStream<
-        JobEvent, any Error
-    >
+    func events(for request: ImageRequest, model: String) -> JobEventStream
+}
+
+/// Lists the models that requests may name.
+public protocol ModelListing: Sendable {
+    /// The models; the first one is the default.
+    var models: [ModelDescription] { get async }
 }
 
 /// Why an accepted request produced no picture.

@@ -9,7 +9,7 @@ import Parameters
     import Synchronization
 
     /// What a gateway knows of the fleet's workers and models, from their signs of life.
-    package final class FleetBoard: ImageGenerating, ModelReporting, MetricReporting {
+    package final class FleetBoard: ModelListing, ModelReporting, MetricReporting {
         private let store: FleetStore
         private let gateway: String
         private let signs: WorkerSigns
@@ -52,17 +52,6 @@ import Parameters
                     let (first, second) = (live.contains(a.id), live.contains(b.id))
                     return first == second ? a.id < b.id : first
                 }
-            }
-        }
-
-        /// Nothing is drawn here: jobs go through the queue.
-        package func events(
-            for request: ImageRequest, model: String
-        ) -> AsyncThrowingStream<JobEvent, any Error> {
-            AsyncThrowingStream {
-                $0.finish(
-                    throwing: GenerationError(
-                        .internalFailure, "this gateway draws nothing itself."))
             }
         }
 

@@ -21,7 +21,7 @@ import Parameters
 
         let store: FleetStore
         private let board: FleetBoard
-        private let meter: MeteredGenerator
+        private let meter: EngineMeter
         private let gateway: String
         private let logger: Logger
         private var settings: FleetSettings
@@ -43,7 +43,7 @@ import Parameters
 
         /// A gateway's view of the fleet.
         package init(
-            _ store: FleetStore, board: FleetBoard, meter: MeteredGenerator, gateway: String,
+            _ store: FleetStore, board: FleetBoard, meter: EngineMeter, gateway: String,
             logger: Logger
         ) {
             self.store = store
@@ -351,14 +351,9 @@ import Parameters
             _ job: FleetJob, isDetached: Bool, isCounted: Bool
         ) -> FollowedJob {
             if let known = followed[job.id] { return known }
-            var feed: FollowedJob.Feed?
-            if isCounted {
-                let (events, meterFeed) = AsyncThrowingStream<JobEvent, any Error>.makeStream()
-                feed = meterFeed
-                let counted = meter.count(events, of: job.request, model: job.model)
-                Task { do { for try await _ in counted {} } catch {} }
-            }
-            let new = FollowedJob(job, isDetached: isDetached, meter: feed)
+            let new = FollowedJob(
+                job, isDetached: isDetached,
+                meter: isCounted ? meter.begin(job.request, model: job.model) : nil)
             followed[job.id] = new
             do {
                 new.listen(
@@ -443,16 +438,14 @@ import Parameters
             return nil
         }
 
-        package func watch(
-            _ id: String
-        ) async throws -> AsyncThrowingStream<JobEvent, any Error>? {
+        package func watch(_ id: String) async throws -> JobEventStream? {
             if let known = followed[id] { return watch(known) }
             guard let job = try await find(id) else { return nil }
             return watch(
                 followed[job.id] ?? follow(job, isDetached: true, isCounted: false))
         }
 
-        private func watch(_ job: FollowedJob) -> AsyncThrowingStream<JobEvent, any Error> {
+        private func watch(_ job: FollowedJob) -> JobEventStream {
             job.live.watch { Task { await self.cancel(job.live.id) } }
         }
 

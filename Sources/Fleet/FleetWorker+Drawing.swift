@@ -60,25 +60,18 @@
             }
             let courier = courier(for: job)
             courier.tell(.started)
-            for try await event in engine.generator.events(
+            let events = engine.generator.events(
                 for: request.dropping(first: done), model: model.id)
-            {
+            for try await event in events.numbered(from: done) {
                 switch event {
                 case .queued, .started: break
-                case .step(let image, let step, let steps, let seconds):
-                    courier.tell(
-                        .step(image: image + done, step: step, steps: steps, seconds: seconds))
-                case .preview(let image, let step, let picture):
-                    courier.tell(.preview(image: image + done, step: step, picture))
-                case .image(var image):
-                    image.index += done
+                case .step, .preview: courier.tell(event)
+                case .image(let image):
                     // The picture is told of by the bucket, and comes after its steps.
                     courier.flush()
                     try await keep(image, of: job, request)
                 }
             }
-            // A cancelled iteration ends without an error.
-            try Task.checkCancellation()
         }
 
         /// Brings what happens to whoever listens; nobody waits for it.

@@ -7,8 +7,6 @@
 
     /// A job that is not final, as far as this gateway has followed it.
     final class FollowedJob: Sendable {
-        typealias Feed = AsyncThrowingStream<JobEvent, any Error>.Continuation
-
         let live: LiveJob
         /// What the bucket says of it, in order.
         let updates: AsyncStream<FleetJob>
@@ -18,11 +16,11 @@
         private struct State {
             var attempt: Int
             var joiner = EventParts.Joiner()
-            var meter: Feed?
+            var meter: JobMeter?
             var subscription: NATSSubscription?
         }
 
-        init(_ job: FleetJob, isDetached: Bool, meter: Feed?) {
+        init(_ job: FleetJob, isDetached: Bool, meter: JobMeter?) {
             live = LiveJob(job.job(), earlier: [], isDetached: isDetached)
             (updates, feed) = AsyncStream.makeStream()
             state = Mutex(State(attempt: job.attempts, meter: meter))
@@ -55,10 +53,10 @@
             }
         }
 
-        /// Tells whoever watches, and the one who counts.
+        /// Publishes an event to the watchers and counts it.
         func publish(_ event: JobEvent) {
             live.publish(event)
-            state.withLock { $0.meter }?.yield(event)
+            state.withLock { $0.meter }?.record(event)
         }
 
         /// Nothing more happens.
@@ -70,8 +68,9 @@
                 return (state.meter, state.subscription)
             }
             switch result {
-            case .success: meter?.finish()
-            case .failure(let error): meter?.finish(throwing: error)
+            case .success: meter?.end(.ok)
+            case .failure(is CancellationError): meter?.end(.cancelled)
+            case .failure(let error): meter?.end(.failed(error))
             }
             // Ended outside of the lock: it waits for a message that is on its way.
             withExtendedLifetime(subscription) {}

@@ -18,8 +18,16 @@ package final class EngineMetrics: Sendable {
         case lora
         case internalFailure = "internal"
 
-        /// What an error means.
-        init(_ error: any Error) {
+        /// The outcome of a stream that ended.
+        init(_ end: JobEventStream.End) {
+            switch end {
+            case .ok: self = .ok
+            case .cancelled: self = .cancelled
+            case .failed(let error): self.init(error)
+            }
+        }
+
+        private init(_ error: any Error) {
             switch error {
             case is CancellationError: self = .cancelled
             case let error as GenerationError:

@@ -1,12 +1,12 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Engine
+package import Engine
 import Parameters
 import Synchronization
 import Telemetry
 
-/// Counts what happens to one request, each thing once, however it ends.
-final class JobMeter: Sendable {
+/// Counts the events of one request, each fact once, however the request ends.
+package final class JobMeter: Sendable {
     /// Changes the estimate of the queue's pace for this request.
     typealias Estimating = @Sendable (_ change: (inout QueueEstimate, _ id: Int) -> Void) -> Void
 
@@ -18,7 +18,9 @@ final class JobMeter: Sendable {
     }
 
     private let metrics: EngineMetrics
+    private let times: PictureTimes
     private let model: String
+    private let request: ImageRequest
     private let unitsPerStep: Double
     private let units: Double
     private let priority: String
@@ -28,11 +30,13 @@ final class JobMeter: Sendable {
     private let state = Mutex(State())
 
     init(
-        metrics: EngineMetrics, model: String, request: ImageRequest, report: JobReport?,
-        estimate: @escaping Estimating
+        metrics: EngineMetrics, times: PictureTimes, model: String, request: ImageRequest,
+        report: JobReport?, estimate: @escaping Estimating
     ) {
         self.metrics = metrics
+        self.times = times
         self.model = model
+        self.request = request
         priority = request.priority.rawValue
         self.report = report
         self.estimate = estimate
@@ -42,7 +46,7 @@ final class JobMeter: Sendable {
     }
 
     /// Counts an event.
-    func note(_ event: JobEvent) {
+    package func record(_ event: JobEvent) {
         let now = ContinuousClock.now
         state.withLock { state in
             guard state.phase != .ended else { return }
@@ -66,6 +70,7 @@ final class JobMeter: Sendable {
                 metrics.firstPreview.observe(seconds(to: now), model)
             case .image(let image):
                 metrics.finished(image, model: model)
+                times.note(image.seconds, request, model: model)
                 let units = unitsPerStep * Double(image.seconds.steps.count)
                 estimate { estimate, _ in
                     estimate.learn(units: units, seconds: image.seconds.total)
@@ -74,8 +79,9 @@ final class JobMeter: Sendable {
         }
     }
 
-    /// Counts the end; whatever comes later is not counted.
-    func end(_ outcome: EngineMetrics.Outcome) {
+    /// Counts the end; what follows is not counted.
+    package func end(_ end: JobEventStream.End) {
+        let outcome = EngineMetrics.Outcome(end)
         let now = ContinuousClock.now
         state.withLock { state in
             guard state.phase != .ended else { return }

@@ -28,7 +28,8 @@ struct EstimateRouteTests {
 
     @Test("memory and tokens are known at once, seconds after the first image")
     func estimate() async throws {
-        try await withGateway(try FakeGenerator()) { client in
+        let generator = try FakeGenerator()
+        try await withGateway(generator, forecaster: generator) { client in
             let body = #"{"prompt": "a kite", "size": "32x16", "steps": 4, "n": 2}"#
             let before = try await client.post("/api/estimate", body).object()
             #expect(before["seconds"] == nil)

@@ -7,7 +7,7 @@ import Parameters
 import Synchronization
 
 /// A generator of plain images, which succeeds, fails or hangs as a test requires.
-final class FakeGenerator: ImageGenerating {
+final class FakeGenerator: ImageGenerating, ModelListing {
     enum Behaviour: Sendable {
         /// Queued, started, then steps, previews and images.
         case draw
@@ -50,39 +50,35 @@ final class FakeGenerator: ImageGenerating {
         get async { list }
     }
 
-    func events(
-        for request: ImageRequest, model: String
-    ) -> AsyncThrowingStream<JobEvent, any Error> {
+    func events(for request: ImageRequest, model: String) -> JobEventStream {
         received.withLock { $0.append(request) }
-        return AsyncThrowingStream { continuation in
-            continuation.onTermination = { [cancelled] reason in
-                if case .cancelled = reason { cancelled.yield() }
-            }
-            switch behaviour {
-            case .refuse(let error):
-                continuation.finish(throwing: error)
-                return
-            case .hang:
-                continuation.yield(.started)
-                began.yield()
-                return
-            case .draw, .fail, .pause:
-                break
-            }
-            continuation.yield(.queued(position: 1))
-            continuation.yield(.started)
+        let (stream, feed) = JobEventStream.makeStream()
+        feed.onCancel { [cancelled] in cancelled.yield() }
+        switch behaviour {
+        case .refuse(let error):
+            feed.finish(throwing: error)
+            return stream
+        case .hang:
+            feed.yield(.started)
             began.yield()
-            if case .pause = behaviour {
-                pause(request, continuation)
-                return
-            }
-            do {
-                try draw(request) { continuation.yield($0) }
-                continuation.finish()
-            } catch {
-                continuation.finish(throwing: error)
-            }
+            return stream
+        case .draw, .fail, .pause:
+            break
         }
+        feed.yield(.queued(position: 1))
+        feed.yield(.started)
+        began.yield()
+        do {
+            if case .pause = behaviour {
+                try pause(request, feed)
+                return stream
+            }
+            try draw(request) { feed.yield($0) }
+            feed.finish()
+        } catch {
+            feed.finish(throwing: error)
+        }
+        return stream
     }
 
     /// Continues every paused request to its end.
@@ -95,21 +91,15 @@ final class FakeGenerator: ImageGenerating {
     }
 
     /// Yields the first step with its preview; the remaining events wait for `resume`.
-    private func pause(
-        _ request: ImageRequest,
-        _ continuation: AsyncThrowingStream<JobEvent, any Error>.Continuation
-    ) {
+    private func pause(_ request: ImageRequest, _ feed: JobEventStream.Feed) throws {
         var events: [JobEvent] = []
-        do { try draw(request) { events.append($0) } } catch {
-            continuation.finish(throwing: error)
-            return
-        }
-        for event in events.prefix(2) { continuation.yield(event) }
+        try draw(request) { events.append($0) }
+        for event in events.prefix(2) { feed.yield(event) }
         let rest = events.dropFirst(2)
         paused.withLock { paused in
             paused.append {
-                for event in rest { continuation.yield(event) }
-                continuation.finish()
+                for event in rest { feed.yield(event) }
+                feed.finish()
             }
         }
     }

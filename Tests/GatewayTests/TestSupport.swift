@@ -13,7 +13,8 @@ import Testing
 
 /// Runs a test against a service around a generator, over a port of this machine.
 func withGateway(
-    _ generator: any ImageGenerating,
+    _ generator: any ImageGenerating & ModelListing,
+    forecaster: (any RequestForecasting)? = nil,
     keys: KeyStore? = nil, logs: LogRecorder? = nil,
     telemetry: ServiceTelemetry = ServiceTelemetry(version: "1.2.3"),
     configure: (inout GatewayConfiguration) -> Void = { _ in },
@@ -25,8 +26,8 @@ func withGateway(
     if let logs { logger = Logger(label: "test") { _ in logs } }
     let temporary = try TemporaryStore()
     let gateway = Gateway(
-        generator: generator, store: temporary.store, keys: keys, configuration: configuration,
-        telemetry: telemetry, logger: logger)
+        generator: generator, forecaster: forecaster, store: temporary.store, keys: keys,
+        configuration: configuration, telemetry: telemetry, logger: logger)
     try await gateway.test(test)
 }
 

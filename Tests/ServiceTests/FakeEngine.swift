@@ -9,7 +9,7 @@ import Synchronization
 
 /// An engine whose pictures are a plain colour that follows from the seed, and which waits where a
 /// test wants it to.
-final class FakeEngine: ImageGenerating, Sendable {
+final class FakeEngine: ImageGenerating, ModelListing {
     /// Requests that were run, and how many were given up.
     let state = Mutex<(requests: [ImageRequest], abandoned: Int)>(([], 0))
     /// No request passes its first step while this is shut.
@@ -26,44 +26,35 @@ final class FakeEngine: ImageGenerating, Sendable {
             pixels: (0..<(size.width * size.height)).flatMap { _ in colour })
     }
 
-    func events(
-        for request: ImageRequest, model: String
-    ) -> AsyncThrowingStream<JobEvent, any Error> {
+    func events(for request: ImageRequest, model: String) -> JobEventStream {
         state.withLock { $0.requests.append(request) }
-        return AsyncThrowingStream { continuation in
-            let task = Task {
-                do {
-                    continuation.yield(.queued(position: 0))
-                    continuation.yield(.started)
-                    if request.prompt == "fails" {
-                        throw GenerationError(.numeric, "A number left the range.")
-                    }
-                    for index in 0..<request.count {
-                        for step in 1...request.steps {
-                            continuation.yield(
-                                .step(image: index, step: step, steps: request.steps, seconds: 0.1))
-                            while !gate.withLock({ $0 }) {
-                                try await Task.sleep(for: .milliseconds(1))
-                            }
-                        }
-                        let seed = request.seed + UInt64(index)
-                        let image = try Self.picture(seed: seed, size: request.size)
-                        continuation.yield(
-                            .image(
-                                GeneratedImage(
-                                    index: index, seed: seed, image: image,
-                                    pixelDigest: SHA256.hexadecimal(image.pixels),
-                                    promptTruncated: false,
-                                    seconds: Timings(
-                                        text: 0, steps: [0.1], decode: 0.1, total: 0.2))))
-                    }
-                    continuation.finish()
-                } catch {
-                    if error is CancellationError { state.withLock { $0.abandoned += 1 } }
-                    continuation.finish(throwing: error)
-                }
+        return JobEventStream { feed in
+            do {
+                try await self.run(request, feed)
+            } catch let error as CancellationError {
+                self.state.withLock { $0.abandoned += 1 }
+                throw error
             }
-            continuation.onTermination = { _ in task.cancel() }
+        }
+    }
+
+    private func run(_ request: ImageRequest, _ feed: JobEventStream.Feed) async throws {
+        feed.yield(.queued(position: 0))
+        feed.yield(.started)
+        if request.prompt == "fails" { throw GenerationError(.numeric, "A number left the range.") }
+        for index in 0..<request.count {
+            for step in 1...request.steps {
+                feed.yield(.step(image: index, step: step, steps: request.steps, seconds: 0.1))
+                while !gate.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(1)) }
+            }
+            let seed = request.seed + UInt64(index)
+            let image = try Self.picture(seed: seed, size: request.size)
+            feed.yield(
+                .image(
+                    GeneratedImage(
+                        index: index, seed: seed, image: image,
+                        pixelDigest: SHA256.hexadecimal(image.pixels), promptTruncated: false,
+                        seconds: Timings(text: 0, steps: [0.1], decode: 0.1, total: 0.2))))
         }
     }
 

@@ -19,7 +19,8 @@ struct JobServiceTests {
 
     private func service(_ limits: JobService.Limits = .init(patience: 0)) throws -> JobService {
         JobService(
-            engine: engine, store: try JobStore(folder: folder.url.appending(path: "data")),
+            engine: engine, models: engine,
+            store: try JobStore(folder: folder.url.appending(path: "data")),
             limits: limits)
     }
 
@@ -33,7 +34,7 @@ struct JobServiceTests {
     }
 
     private func story(
-        _ events: AsyncThrowingStream<JobEvent, any Error>
+        _ events: JobEventStream
     ) async throws -> (steps: Int, images: [GeneratedImage]) {
         var (steps, images): (Int, [GeneratedImage]) = (0, [])
         for try await event in events {
@@ -271,7 +272,8 @@ struct JobServiceTests {
         }
         let allowed = try await bytes() / 2
         try await JobService(
-            engine: engine, store: service.store, limits: .init(pictureBytes: allowed)
+            engine: engine, models: engine, store: service.store,
+            limits: .init(pictureBytes: allowed)
         ).pruneNow()
         #expect(try await bytes() <= allowed)
         let left = try await service.store.jobs(JobQuery()).compactMap(\.requestID)

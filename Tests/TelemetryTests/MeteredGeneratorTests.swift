@@ -10,11 +10,13 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct MeteredGeneratorTests {
     private let generator: ScriptedGenerator
     private let telemetry = ServiceTelemetry(version: "1.2.3")
+    private let meter: EngineMeter
     private let metered: MeteredGenerator
 
     init() throws {
         generator = try ScriptedGenerator()
-        metered = MeteredGenerator(generator, metrics: telemetry.engine)
+        meter = EngineMeter(telemetry.engine)
+        metered = MeteredGenerator(generator, meter: meter)
     }
 
     private func read() throws -> PrometheusText {
@@ -26,7 +28,7 @@ import Testing
     }
 
     /// Takes all events of a stream; returns how many came before it ended or failed.
-    private func drain(_ events: AsyncThrowingStream<JobEvent, any Error>) async -> Int {
+    private func drain(_ events: JobEventStream) async -> Int {
         var count = 0
         do { for try await _ in events { count += 1 } } catch {}
         return count
@@ -108,7 +110,7 @@ import Testing
     func cancellation(isRunning: Bool) async throws {
         let events = metered.events(for: try generator.request(), model: "tiny")
         let (cancelled, cancelling) = AsyncStream<Void>.makeStream()
-        generator[0].onTermination = { _ in cancelling.yield() }
+        generator[0].onCancel { cancelling.yield() }
         generator[0].yield(.queued(position: 0))
         if isRunning { generator[0].yield(.started) }
         let (reached, reaching) = AsyncStream<Void>.makeStream()
@@ -120,11 +122,11 @@ import Testing
             }
         }
         for await _ in reached { break }
-        #expect(metered.queueDepth == (isRunning ? 0 : 1))
-        #expect(metered.running == (isRunning ? 1 : 0))
+        #expect(meter.queueDepth == (isRunning ? 0 : 1))
+        #expect(meter.running == (isRunning ? 1 : 0))
         client.cancel()
         for await _ in cancelled { break }
-        #expect(metered.queueDepth == 0 && metered.running == 0)
+        #expect(meter.queueDepth == 0 && meter.running == 0)
         generator[0].yield(.image(try generator.picture()))
         let read = try read()
         let phase = isRunning ? "running" : "queued"
@@ -165,8 +167,8 @@ import Testing
     }
 
     @Test("a time to wait follows what is left of the requests in work")
-    func patience() async throws {
-        #expect(metered.retryAfter == 2, "nothing is known yet")
+    func retryAfter() async throws {
+        #expect(meter.retryAfter == 2, "nothing is known yet")
         // A picture of 4 steps took a second: a step takes a quarter.
         let first = metered.events(for: try generator.request(), model: "tiny")
         generator[0].yield(.started)
@@ -179,18 +181,18 @@ import Testing
         var iterator = second.makeAsyncIterator()
         generator[1].yield(.started)
         _ = try await iterator.next()
-        #expect(metered.retryAfter == 20)
+        #expect(meter.retryAfter == 20)
         for step in 1...10 {
             generator[1].yield(.step(image: 0, step: step, steps: 20, seconds: 0.1))
             _ = try await iterator.next()
         }
-        #expect(metered.retryAfter == 15)
+        #expect(meter.retryAfter == 15)
         // Another one of a single step shares the device: 2 x a quarter.
         let third = metered.events(for: try generator.request(steps: 1), model: "tiny")
         var others = third.makeAsyncIterator()
         generator[2].yield(.started)
         _ = try await others.next()
-        #expect(metered.retryAfter == 1)
+        #expect(meter.retryAfter == 1)
         generator[1].finish()
         generator[2].finish()
     }

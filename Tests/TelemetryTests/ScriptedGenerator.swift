@@ -8,10 +8,8 @@ import Synchronization
 
 /// A generator that does what a test tells it to, event by event.
 final class ScriptedGenerator: ImageGenerating {
-    typealias Continuation = AsyncThrowingStream<JobEvent, any Error>.Continuation
-
     let model: ModelDescription
-    private let open = Mutex<[Continuation]>([])
+    private let open = Mutex<[JobEventStream.Feed]>([])
 
     init() throws {
         let text = """
@@ -26,16 +24,14 @@ final class ScriptedGenerator: ImageGenerating {
         model = try JSONDecoder().decode(ModelDescription.self, from: Data(text.utf8))
     }
 
-    var models: [ModelDescription] { get async { [model] } }
-
-    func events(
-        for request: ImageRequest, model: String
-    ) -> AsyncThrowingStream<JobEvent, any Error> {
-        AsyncThrowingStream { continuation in open.withLock { $0.append(continuation) } }
+    func events(for request: ImageRequest, model: String) -> JobEventStream {
+        let (stream, feed) = JobEventStream.makeStream()
+        open.withLock { $0.append(feed) }
+        return stream
     }
 
     /// The stream of the request that came as number `index`.
-    subscript(index: Int) -> Continuation { open.withLock { $0[index] } }
+    subscript(index: Int) -> JobEventStream.Feed { open.withLock { $0[index] } }
 
     func request(steps: Int = 4, count: Int = 1, guidance: Double = 0) throws -> ImageRequest {
         var draft = ImageRequest.Draft(prompt: "p")

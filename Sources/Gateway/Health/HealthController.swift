@@ -32,7 +32,7 @@ private struct HealthReport: Encodable {
 /// Health and version, for supervisors and load balancers.
 struct HealthController: Controller {
     let jobs: any JobQueue
-    let generator: MeteredGenerator
+    let meter: EngineMeter
     let state: ServiceState
     /// Requests that may run and wait together, if that is known.
     let capacity: Int?
@@ -48,7 +48,7 @@ struct HealthController: Controller {
             let report = await healthReport()
             let isReady = report.reasons.isEmpty
             var response = Response.json(report, status: isReady ? .ok : .serviceUnavailable)
-            if !isReady { response.headers[.retryAfter] = String(generator.retryAfter) }
+            if !isReady { response.headers[.retryAfter] = String(meter.retryAfter) }
             return response
         }
         table.add("/readyz", [.get: health])
@@ -59,8 +59,8 @@ struct HealthController: Controller {
     }
 
     private func healthReport() async -> HealthReport {
-        let model = await generator.models.first
-        let (depth, running) = (generator.queueDepth, generator.running)
+        let model = await jobs.models.first
+        let (depth, running) = (meter.queueDepth, meter.running)
         var reasons: [String] = []
         if state.isDraining { reasons.append("draining") }
         if model == nil { reasons.append("loading") }

@@ -10,7 +10,7 @@ import Service
 struct ImageReader: Sendable {
     let pool: WorkerPool?
     /// The estimate of `Retry-After` while no worker is there.
-    let generator: MeteredGenerator
+    let meter: EngineMeter
 
     /// Decodes an image file.
     ///
@@ -25,7 +25,7 @@ struct ImageReader: Sendable {
         } catch let error as ImagingError {
             throw .unreadable(error.description, field)
         } catch {
-            throw APIError(describing: error, retryAfter: generator.retryAfter)
+            throw APIError(describing: error, retryAfter: meter.retryAfter)
                 ?? .unreadable("\(error)", field)
         }
     }

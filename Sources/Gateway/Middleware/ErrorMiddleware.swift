@@ -10,7 +10,7 @@ struct ErrorMiddleware: RouterMiddleware {
     typealias Context = GatewayContext
 
     /// Estimates when a place in the queue becomes free.
-    let generator: MeteredGenerator
+    let meter: EngineMeter
 
     func handle(
         _ request: Request, context: GatewayContext,
@@ -19,7 +19,7 @@ struct ErrorMiddleware: RouterMiddleware {
         do {
             return try await next(request, context)
         } catch {
-            let known = Self.describe(error, retryAfter: generator.retryAfter, context: context)
+            let known = Self.describe(error, retryAfter: meter.retryAfter, context: context)
             var response = known.response()
             if request.method == .head { response = response.createHeadResponse() }
             return response

@@ -53,7 +53,7 @@ extension PageController {
         }
         try await learn(call.model.id)
         func seconds(share: Double) -> Double? {
-            requests.generator.times.seconds(for: call.request, model: call.model.id, share: share)
+            requests.meter.times.seconds(for: call.request, model: call.model.id, share: share)
         }
         // The sizes of other requests are not considered: their steps count as steps of this one.
         let others = await requests.jobs.unfinished.map(\.progress)
@@ -63,25 +63,25 @@ extension PageController {
         let left = others.map { other in
             other.secondsLeft ?? perStep.map { $0 * Double(other.steps - other.stepsDone) }
         }
-        let forecast = try await requests.generator.forecast(of: call.request, model: call.model.id)
+        let forecast = try await forecaster?.forecast(of: call.request, model: call.model.id)
         return .json(
             EstimateAnswer(
                 seconds: seconds(share: share),
                 queueSeconds: left.contains(nil) ? nil : left.compactMap(\.self).reduce(0, +),
                 ahead: others.count,
                 memoryBytes: forecast?.activationBytes, modelBytes: forecast?.weightBytes,
-                availableBytes: requests.generator.availableBytes,
+                availableBytes: availableMemory(),
                 promptTokens: forecast?.promptTokens, negativeTokens: forecast?.negativeTokens,
                 tokenLimit: forecast?.tokenLimit))
     }
 
     /// Learns from stored jobs if this process has not finished an image of the model yet.
     private func learn(_ model: String) async throws {
-        guard requests.generator.times.isEmpty(model: model) else { return }
+        guard requests.meter.times.isEmpty(model: model) else { return }
         let query = JobQuery(states: [.succeeded], limit: Self.storedJobs)
         for job in try await requests.jobs.jobs(query).reversed() where job.model == model {
             for image in job.pictures {
-                requests.generator.times.note(image.seconds, job.request, model: model)
+                requests.meter.times.note(image.seconds, job.request, model: model)
             }
         }
     }

@@ -52,18 +52,18 @@ extension PageController {
             StatusAnswer(
                 version: version, uptimeSeconds: Int(state.uptime.components.seconds),
                 running: progress.count - waiting, waiting: waiting,
-                availableBytes: requests.generator.availableBytes, models: await modelStates()))
+                availableBytes: availableMemory(), models: await modelStates()))
     }
 
     /// Models in worker processes, including those that are loading; without workers, those of this process.
     private func modelStates() async -> [StatusAnswer.Model] {
-        let reports = await requests.generator.report()
+        let reports = await reports?.report() ?? []
         guard reports.isEmpty else {
             return reports.map { report in
                 StatusAnswer.Model(report.id, report.model, report.replicas.map(Self.worker))
             }
         }
-        return await requests.generator.models.map { StatusAnswer.Model($0.id, $0, []) }
+        return await requests.models.map { StatusAnswer.Model($0.id, $0, []) }
     }
 
     private static func worker(_ replica: ReplicaReport) -> StatusAnswer.Worker {

@@ -20,6 +20,10 @@ import Service
 struct PageController: Controller {
     let requests: RequestService
     let state: ServiceState
+    /// Forecasts time and memory of a request, if possible.
+    let forecaster: (any RequestForecasting)?
+    /// Reports on the workers of each model, if models run in processes of their own.
+    let reports: (any ModelReporting)?
     /// Results of load tests; `nil` if the service does not show any.
     let benchmarks: BenchmarkFolder?
     let version: String

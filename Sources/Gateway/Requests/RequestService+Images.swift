@@ -18,8 +18,6 @@ extension RequestService {
             if case .started = event { onStart() }
             if case .image(let image) = event { images.append(image) }
         }
-        // A cancelled iteration ends without an error.
-        try Task.checkCancellation()
         guard images.count == call.request.count else {
             throw GenerationError(
                 .internalFailure,

@@ -26,7 +26,7 @@ extension RequestService {
             elsewhere = await jobs.elsewhere(key.name)
         }
         if let refusal = keyUsage.begin(key, elsewhere: elsewhere) {
-            throw APIError(refusal, retryAfter: generator.retryAfter)
+            throw APIError(refusal, retryAfter: meter.retryAfter)
         }
         return { [keyUsage] in keyUsage.end(key) }
     }

@@ -10,8 +10,8 @@ import Service
 struct RequestService: Sendable {
     /// Runs every request.
     let jobs: any JobQueue
-    /// The models that are loaded, and the estimate of `Retry-After`.
-    let generator: MeteredGenerator
+    /// Counts the requests to the engine, and estimates `Retry-After`.
+    let meter: EngineMeter
     /// LoRA files that requests may name.
     let loras: LoRARegistry
     /// Limits of request bodies.
@@ -22,11 +22,11 @@ struct RequestService: Sendable {
 
     /// The models that are loaded, the default one first.
     var models: [ModelDescription] {
-        get async { await generator.models }
+        get async { await jobs.models }
     }
 
     /// The value of `Retry-After` while the queue is full.
-    var retryAfter: Int { generator.retryAfter }
+    var retryAfter: Int { meter.retryAfter }
 
     /// Reads and checks a request for images.
     ///
@@ -34,10 +34,10 @@ struct RequestService: Sendable {
     func imageCall(
         _ fields: RequestFields, source: RGBImage? = nil, mask: RGBImage? = nil
     ) async throws -> ImageCall {
-        let retryAfter = generator.retryAfter
+        let retryAfter = meter.retryAfter
         guard !state.isDraining else { throw APIError.draining(retryAfter: retryAfter) }
         return try ImageCall(
-            fields, source: source, mask: mask, models: await generator.models,
+            fields, source: source, mask: mask, models: await jobs.models,
             loras: loras, retryAfter: retryAfter)
     }
 
@@ -60,7 +60,7 @@ struct RequestService: Sendable {
     /// - Throws: what `count` throws.
     func events(
         of call: ImageCall, _ submission: Submission, _ context: GatewayContext
-    ) async throws(APIError) -> AsyncThrowingStream<JobEvent, any Error> {
+    ) async throws(APIError) -> JobEventStream {
         jobs.events(
             for: call.request, model: call.model.id, submission,
             report: context.record?.begin(call.logEntry),

@@ -10,7 +10,7 @@ package import Service
 /// The service over HTTP: its middleware and its controllers.
 package struct Gateway: Sendable {
     let jobs: any JobQueue
-    let generator: MeteredGenerator
+    let meter: EngineMeter
     let keys: KeyStore?
     let configuration: GatewayConfiguration
     let telemetry: ServiceTelemetry
@@ -20,32 +20,56 @@ package struct Gateway: Sendable {
     private let connections = ConnectionRegistry()
     private let table: RouteTable
 
-    /// A service in front of a generator, with its jobs in a store.
+    /// A service over a generator, with its jobs in a store.
     package init(
-        generator: any ImageGenerating, store: JobStore, keys: KeyStore? = nil,
-        configuration: GatewayConfiguration,
+        generator: any ImageGenerating & ModelListing, forecaster: (any RequestForecasting)? = nil,
+        store: JobStore, keys: KeyStore? = nil, configuration: GatewayConfiguration,
         telemetry: ServiceTelemetry, logger: Logger
     ) {
+        let meter = EngineMeter(telemetry.engine)
         self.init(
-            generator: generator, keys: keys, configuration: configuration, telemetry: telemetry,
-            logger: logger
-        ) { metered in
-            JobService(
-                engine: metered, store: store, limits: configuration.jobs, logger: logger)
-        }
+            jobs: JobService(
+                engine: MeteredGenerator(generator, meter: meter), models: generator, store: store,
+                limits: configuration.jobs, logger: logger),
+            meter: meter, forecaster: forecaster, keys: keys, configuration: configuration,
+            telemetry: telemetry, logger: logger)
     }
 
-    /// A service in front of a generator, whose jobs are run by the queue that `queue` makes around the
-    /// metered generator.
+    /// A service over workers of this machine, with its jobs in a store.
     package init(
-        generator: any ImageGenerating, pool: WorkerPool? = nil, keys: KeyStore? = nil,
-        configuration: GatewayConfiguration, telemetry: ServiceTelemetry, logger: Logger,
-        queue: (MeteredGenerator) -> any JobQueue
+        pool: WorkerPool, store: JobStore, keys: KeyStore? = nil,
+        configuration: GatewayConfiguration, telemetry: ServiceTelemetry, logger: Logger
     ) {
-        let reporters =
-            [generator as? any MetricReporting].compactMap(\.self) + (pool.map { [$0] } ?? [])
-        self.generator = MeteredGenerator(generator, metrics: telemetry.engine)
-        jobs = queue(self.generator)
+        let meter = EngineMeter(telemetry.engine)
+        self.init(
+            jobs: JobService(
+                engine: MeteredGenerator(pool, meter: meter), models: pool, store: store,
+                limits: configuration.jobs, logger: logger),
+            meter: meter, pool: pool, forecaster: pool, reports: pool, reporters: [pool],
+            keys: keys, configuration: configuration, telemetry: telemetry, logger: logger)
+    }
+
+    /// A service over a queue of jobs.
+    ///
+    /// - Parameters:
+    ///   - jobs: The queue.
+    ///   - meter: Counts the requests to the engine.
+    ///   - pool: Workers of this machine, if it has any.
+    ///   - forecaster: Forecasts time and memory of a request.
+    ///   - reports: Reports on the workers of each model.
+    ///   - reporters: Sources of further metrics.
+    ///   - keys: API keys, if clients need one.
+    ///   - configuration: Addresses, access and limits.
+    ///   - telemetry: Metrics and access log.
+    ///   - logger: Receives the program's log.
+    package init(
+        jobs: any JobQueue, meter: EngineMeter, pool: WorkerPool? = nil,
+        forecaster: (any RequestForecasting)? = nil, reports: (any ModelReporting)? = nil,
+        reporters: [any MetricReporting] = [], keys: KeyStore? = nil,
+        configuration: GatewayConfiguration, telemetry: ServiceTelemetry, logger: Logger
+    ) {
+        self.jobs = jobs
+        self.meter = meter
         self.keys = keys
         self.configuration = configuration
         state = ServiceState(configuration)
@@ -53,23 +77,27 @@ package struct Gateway: Sendable {
         log = HTTPRequestLog(
             metrics: telemetry.http, accessLog: telemetry.accessLog, logger: logger)
         self.logger = logger
+        let requests = RequestService(
+            jobs: jobs, meter: meter, loras: configuration.loras, limits: configuration.limits,
+            state: state)
         table = RouteTable(
-            Self.controllers(
-                RequestService(
-                    jobs: jobs, generator: self.generator, loras: configuration.loras,
-                    limits: configuration.limits, state: state),
-                pool: pool ?? generator as? WorkerPool, keys: keys, configuration,
-                metrics: MetricsController(
+            Self.controllers(requests, pool: pool, keys: keys, configuration) + [
+                PageController(
+                    requests: requests, state: state, forecaster: forecaster, reports: reports,
+                    benchmarks: configuration.benchmarks.map(BenchmarkFolder.init),
+                    version: configuration.version),
+                MetricsController(
                     registry: telemetry.registry, reporters: reporters,
-                    labels: configuration.metricLabels)))
+                    labels: configuration.metricLabels),
+            ])
     }
 
-    /// All controllers of the service.
+    /// The controllers of the dialects and of what they share.
     private static func controllers(
         _ requests: RequestService, pool: WorkerPool?, keys: KeyStore?,
-        _ configuration: GatewayConfiguration, metrics: MetricsController
+        _ configuration: GatewayConfiguration
     ) -> [any Controller] {
-        let reader = ImageReader(pool: pool, generator: requests.generator)
+        let reader = ImageReader(pool: pool, meter: requests.meter)
         let files = ImageFileStore()
         let keepAlive = configuration.keepAliveInterval
         let version = configuration.version
@@ -78,8 +106,8 @@ package struct Gateway: Sendable {
                 requests: requests, reader: reader, files: files, port: configuration.port,
                 keepAlive: keepAlive),
             XinferenceController(
-                jobs: requests.jobs, generator: requests.generator, pool: pool,
-                state: requests.state, keys: keys, configuration: configuration),
+                jobs: requests.jobs, pool: pool, state: requests.state, keys: keys,
+                configuration: configuration),
             A1111Controller(requests: requests, reader: reader, version: version),
             GradioController(requests: requests, files: files, keepAlive: keepAlive),
             JobController(requests: requests, reader: reader, keepAlive: keepAlive),
@@ -89,13 +117,9 @@ package struct Gateway: Sendable {
             LoRAController(
                 registry: requests.loras, pool: pool, limits: requests.limits,
                 maximumBytes: configuration.maximumLoRABytes),
-            PageController(
-                requests: requests, state: requests.state,
-                benchmarks: configuration.benchmarks.map(BenchmarkFolder.init), version: version),
             HealthController(
-                jobs: requests.jobs, generator: requests.generator, state: requests.state,
+                jobs: requests.jobs, meter: requests.meter, state: requests.state,
                 capacity: configuration.capacity, version: version),
-            metrics,
         ]
     }
 
@@ -148,7 +172,7 @@ package struct Gateway: Sendable {
         let router = Router(context: GatewayContext.self)
         router.add(middleware: TelemetryMiddleware(log: log, connections: connections))
         router.add(middleware: OriginMiddleware(state: state))
-        router.add(middleware: ErrorMiddleware(generator: generator))
+        router.add(middleware: ErrorMiddleware(meter: meter))
         router.add(middleware: KeyMiddleware(keys: keys))
         table.register(in: router)
         return router

@@ -26,7 +26,7 @@ public struct GatewayAddresses: Sendable, Equatable {
 /// `reload` returns.
 ///
 /// - Parameters:
-///   - generator: generates images; it may still be loading its models.
+///   - generator: generates images, and lists its models; it may still be loading them.
 ///   - store: the jobs; those of an earlier process continue when the models are loaded.
 ///   - keys: if there are any, every request needs one.
 ///   - configuration: addresses, access and limits.
@@ -38,7 +38,7 @@ public struct GatewayAddresses: Sendable, Equatable {
 ///   - onReady: called once, when every listener accepts connections.
 /// - Throws: `GatewayError` when the service cannot start listening.
 public func serve(
-    _ generator: any ImageGenerating,
+    _ generator: any ImageGenerating & ModelListing,
     store: JobStore,
     keys: KeyStore? = nil,
     configuration: GatewayConfiguration,

@@ -32,7 +32,7 @@ package enum EventRelay {
     ///
     /// - Throws: what the events end with, what `deliver` throws, or `CancellationError`.
     package static func run(
-        _ events: AsyncThrowingStream<JobEvent, any Error>,
+        _ events: JobEventStream,
         previews: Previews = .newest,
         keepAlive interval: Duration,
         deliver: (Item) async throws -> Void
@@ -46,9 +46,6 @@ package enum EventRelay {
                     waiting.add(.event(event))
                     ringer.yield()
                 }
-                // A cancelled iteration ends without an error; the client must not take what came
-                // so far for everything.
-                try Task.checkCancellation()
             }
             group.addTask {
                 while true {

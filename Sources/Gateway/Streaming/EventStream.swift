@@ -50,7 +50,7 @@ enum EventStream {
     /// - Throws: what the events throw instead of a first event.
     static func response(
         to request: Request,
-        events: AsyncThrowingStream<JobEvent, any Error>,
+        events: JobEventStream,
         isAccepted: Bool = false,
         previews: EventRelay.Previews = .newest,
         keepAlive interval: Duration,

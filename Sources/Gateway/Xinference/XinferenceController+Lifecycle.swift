@@ -72,7 +72,7 @@ extension XinferenceController {
             json: try await request.readBody(upTo: configuration.maximumBodyBytes))
         // Launching a model that runs already is not an error: the client wants to use it.
         func isThere(_ id: String) async -> Bool {
-            await generator.models.contains { $0.id == id }
+            await jobs.models.contains { $0.id == id }
         }
         if try fields.string("model_uid", "model_path") == nil,
             let name = try fields.string("model_name"), await isThere(name)
@@ -159,7 +159,7 @@ extension XinferenceController {
     /// The pool that has a model, and whether it is loaded.
     private func launched(_ id: String) async throws -> (pool: WorkerPool, isLoaded: Bool) {
         guard let pool, let model = await pool.launched.first(where: { $0.id == id }) else {
-            throw APIError.noSuchModel(id, known: await generator.models.map(\.id))
+            throw APIError.noSuchModel(id, known: await jobs.models.map(\.id))
         }
         return (pool, model.isLoaded)
     }
@@ -186,7 +186,7 @@ extension XinferenceController {
     func replicas(of id: String) async throws(APIError) -> [LaunchProgress.Replica] {
         let replicas = await launchProgress(id).replicas
         guard !replicas.isEmpty else {
-            throw APIError.noSuchModel(id, known: await generator.models.map(\.id))
+            throw APIError.noSuchModel(id, known: await jobs.models.map(\.id))
         }
         return replicas
     }

@@ -89,7 +89,7 @@ extension XinferenceController {
                 .get: { _, _ in
                     .json(
                         ModelList(
-                            data: await generator.models.map { ModelRow($0, at: address) }))
+                            data: await jobs.models.map { ModelRow($0, at: address) }))
                 },
                 .post: launchModel,
             ])
@@ -128,7 +128,7 @@ extension XinferenceController {
     }
 
     private func model(_ id: String) async throws(APIError) -> ModelDescription {
-        let models = await generator.models
+        let models = await jobs.models
         guard let model = models.first(where: { $0.id == id }) else {
             if await pool?.launched.contains(where: { $0.id == id }) == true {
                 throw APIError.loading(retryAfter: RetryAfter.modelLoading)

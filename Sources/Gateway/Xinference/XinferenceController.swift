@@ -53,7 +53,6 @@ private struct NodeRow: Encodable {
 /// The routes of Xinference beside those of images, and `/v1/models` for the clients of OpenAI too.
 struct XinferenceController: Controller {
     let jobs: any JobQueue
-    let generator: MeteredGenerator
     /// Workers of this machine; without them the models are fixed.
     let pool: WorkerPool?
     let state: ServiceState

@@ -6,7 +6,7 @@ package import Engine
 ///
 /// `JobService` keeps them in SQLite and draws on this machine; a fleet keeps them in NATS and draws
 /// on many.
-package protocol JobQueue: ImageGenerating {
+package protocol JobQueue: ImageGenerating, ModelListing {
     /// Whether jobs can be accepted and looked up at all now.
     var isReachable: Bool { get async }
 
@@ -28,7 +28,7 @@ package protocol JobQueue: ImageGenerating {
     ) async throws -> Job
 
     /// What happens to a job from now on, after what has happened in short; or `nil` for none.
-    func watch(_ id: String) async throws -> AsyncThrowingStream<JobEvent, any Error>?
+    func watch(_ id: String) async throws -> JobEventStream?
 
     /// How far a job is that is not final, by its id or the client's request id.
     func progress(_ id: String) async -> JobProgress?
@@ -67,45 +67,27 @@ extension JobQueue {
     package func elsewhere(_ owner: String) async -> KeyUsage.Elsewhere { KeyUsage.Elsewhere() }
 
     /// Runs a request as a job that is cancelled when the iteration ends early.
-    package func events(
-        for request: ImageRequest, model: String
-    ) -> AsyncThrowingStream<JobEvent, any Error> {
+    package func events(for request: ImageRequest, model: String) -> JobEventStream {
         events(for: request, model: model, Submission(), report: nil)
     }
 
     /// Runs a request as a job with the given particulars.
     ///
     /// Unless it is detached, or has an idempotency key, the job is cancelled when the iteration
-    /// ends early. `report` is told the moments of the job, and `onEnd` is called when nobody
-    /// listens any longer.
+    /// ends early. `report` records the moments of the job; `onEnd` is called when the stream ends.
     package func events(
         for request: ImageRequest, model: String, _ submission: Submission,
         report: JobReport? = nil, onEnd: @escaping @Sendable () -> Void = {}
-    ) -> AsyncThrowingStream<JobEvent, any Error> {
+    ) -> JobEventStream {
         report?.submit(.now)
-        return AsyncThrowingStream { continuation in
-            let task = Task {
-                defer {
-                    report?.end(.now)
-                    onEnd()
-                }
-                do {
-                    let job = try await submit(
-                        request, model: model, submission, onEnd: {})
-                    if let events = try await watch(job.id) {
-                        for try await event in events {
-                            if case .started = event { report?.start(.now) }
-                            continuation.yield(event)
-                        }
-                    }
-                    // A cancelled iteration ends without an error.
-                    try Task.checkCancellation()
-                    continuation.finish()
-                } catch {
-                    continuation.finish(throwing: error)
-                }
-            }
-            continuation.onTermination = { _ in task.cancel() }
-        }
+        return JobEventStream { feed in
+            let job = try await submit(request, model: model, submission, onEnd: {})
+            if let events = try await watch(job.id) { try await feed.forward(events) }
+        }.observe(
+            onEvent: { if case .started = $0 { report?.start(.now) } },
+            onEnd: { _ in
+                report?.end(.now)
+                onEnd()
+            })
     }
 }

@@ -42,6 +42,7 @@ public actor JobService: JobQueue {
     /// Where jobs are kept.
     public nonisolated let store: JobStore
     private let engine: any ImageGenerating
+    private let listing: any ModelListing
     private let patience: Double
     private var limits: Limits
     private let logger: Logger
@@ -53,12 +54,15 @@ public actor JobService: JobQueue {
     private var arriving = 0
     private var lastPruned = ContinuousClock.now
 
-    /// A service over an engine; `resume` takes up what an earlier process left.
+    /// A service over an engine and the list of its models; `resume` takes up what an earlier process
+    /// left.
     public init(
-        engine: any ImageGenerating, store: JobStore, limits: Limits = Limits(),
+        engine: any ImageGenerating, models: any ModelListing, store: JobStore,
+        limits: Limits = Limits(),
         logger: Logger = Logger(label: "inkstone.jobs")
     ) {
         self.engine = engine
+        listing = models
         self.store = store
         self.limits = limits
         patience = limits.patience
@@ -77,7 +81,7 @@ public actor JobService: JobQueue {
 
     /// The models that requests may name; the first one is the default.
     public var models: [ModelDescription] {
-        get async { await engine.models }
+        get async { await listing.models }
     }
 
     // MARK: - Jobs
@@ -133,26 +137,21 @@ public actor JobService: JobQueue {
     /// What happens to a job from now on, after what has happened in short; or `nil` for none.
     ///
     /// A final job's pictures come from the store.
-    public func watch(_ id: String) async throws -> AsyncThrowingStream<JobEvent, any Error>? {
+    public func watch(_ id: String) async throws -> JobEventStream? {
         if let job = live[id] { return watch(job) }
         guard let job = try await store.job(id) else { return nil }
         if let job = live[job.id] { return watch(job) }
-        return AsyncThrowingStream { continuation in
-            for image in images(of: job) { continuation.yield(.image(image)) }
+        let error: (any Error)? =
             switch job.state {
             case .cancelled:
-                continuation.finish(
-                    throwing: job.failure.map { GenerationError(.deadline, $0) as any Error }
-                        ?? CancellationError())
-            case .failed:
-                continuation.finish(
-                    throwing: GenerationError(.internalFailure, job.failure ?? "The job failed."))
-            default: continuation.finish()
+                job.failure.map { GenerationError(.deadline, $0) } ?? CancellationError()
+            case .failed: GenerationError(.internalFailure, job.failure ?? "The job failed.")
+            default: nil
             }
-        }
+        return JobEventStream(images(of: job).map { .image($0) }, throwing: error)
     }
 
-    private func watch(_ job: LiveJob) -> AsyncThrowingStream<JobEvent, any Error> {
+    private func watch(_ job: LiveJob) -> JobEventStream {
         job.watch { Task { await self.abandon(job.id) } }
     }
 
@@ -223,9 +222,7 @@ public actor JobService: JobQueue {
     // MARK: - ImageGenerating
 
     /// Runs a request as a job that is cancelled when the iteration ends early.
-    public nonisolated func events(
-        for request: ImageRequest, model: String
-    ) -> AsyncThrowingStream<JobEvent, any Error> {
+    public nonisolated func events(for request: ImageRequest, model: String) -> JobEventStream {
         events(for: request, model: model, Submission(), report: nil)
     }
 
@@ -287,27 +284,18 @@ public actor JobService: JobQueue {
         while job.earlier.contains(where: { $0.index == done }) { done += 1 }
         guard done < job.request.count else { return }
         let rest = job.request.dropping(first: done)
-        let description = await engine.models.first { $0.id == job.model }
+        let description = await listing.models.first { $0.id == job.model }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for try await event in engine.events(for: rest, model: job.model) {
-                switch event {
-                case .queued, .started:
+            for try await event in engine.events(for: rest, model: job.model).numbered(from: done) {
+                guard case .image(var image) = event else {
                     job.publish(event)
-                case .step(let image, let step, let steps, let seconds):
-                    job.publish(
-                        .step(image: image + done, step: step, steps: steps, seconds: seconds))
-                case .preview(let image, let step, let picture):
-                    job.publish(.preview(image: image + done, step: step, picture))
-                case .image(var image):
-                    image.index += done
-                    let png = try image.file(of: job.request, model: description)
-                    image.png = png
-                    job.publish(.image(image))
-                    group.addTask { [image] in try await self.keep(image, png, of: job) }
+                    continue
                 }
+                let png = try image.file(of: job.request, model: description)
+                image.png = png
+                job.publish(.image(image))
+                group.addTask { [image] in try await self.keep(image, png, of: job) }
             }
-            // A cancelled iteration ends without an error.
-            try Task.checkCancellation()
             try await group.waitForAll()
         }
         guard job.imageCount == job.request.count else {

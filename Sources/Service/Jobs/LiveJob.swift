@@ -27,8 +27,6 @@ public struct JobProgress: Sendable, Equatable {
 
 /// A job that is not final yet: what has happened so far, and who watches.
 package final class LiveJob: Sendable {
-    typealias Watcher = AsyncThrowingStream<JobEvent, any Error>.Continuation
-
     package let id: String
     let request: ImageRequest
     let model: String
@@ -51,7 +49,7 @@ package final class LiveJob: Sendable {
         var previews: [Int: JobEvent] = [:]
         var lastPreview: RGBImage?
         var images: [Int: GeneratedImage] = [:]
-        var watchers: [Int: Watcher] = [:]
+        var watchers: [Int: JobEventStream.Feed] = [:]
         var nextWatcher = 0
         var isOverdue = false
         /// Told of the end, however it comes.
@@ -78,41 +76,39 @@ package final class LiveJob: Sendable {
     /// What happened so far, in short, and then everything that happens.
     ///
     /// `onAbandoned` is called when nobody watches any longer a job that nobody else waits for.
-    package func watch(
-        onAbandoned: @escaping @Sendable () -> Void
-    ) -> AsyncThrowingStream<JobEvent, any Error> {
-        AsyncThrowingStream { continuation in
-            let number = state.withLock { state -> Int? in
-                if state.hasStarted {
-                    continuation.yield(.started)
-                } else if let place = state.place {
-                    continuation.yield(.queued(position: place))
-                }
-                for (image, event) in state.stepEvents.sorted(by: { $0.key < $1.key })
-                where state.images[image] == nil {
-                    continuation.yield(event)
-                    if let preview = state.previews[image] { continuation.yield(preview) }
-                }
-                for image in state.images.values.sorted(by: { $0.index < $1.index }) {
-                    continuation.yield(.image(image))
-                }
-                guard state.end == nil else { return nil }
-                state.watchers[state.nextWatcher] = continuation
-                state.nextWatcher += 1
-                return state.nextWatcher - 1
+    package func watch(onAbandoned: @escaping @Sendable () -> Void) -> JobEventStream {
+        let (stream, feed) = JobEventStream.makeStream()
+        let number = state.withLock { state -> Int? in
+            if state.hasStarted {
+                feed.yield(.started)
+            } else if let place = state.place {
+                feed.yield(.queued(position: place))
             }
-            guard let number else {
-                finish(continuation)
-                return
+            for (image, event) in state.stepEvents.sorted(by: { $0.key < $1.key })
+            where state.images[image] == nil {
+                feed.yield(event)
+                if let preview = state.previews[image] { feed.yield(preview) }
             }
-            continuation.onTermination = { _ in
-                let isAbandoned = self.state.withLock { state in
-                    state.watchers[number] = nil
-                    return state.watchers.isEmpty && !state.isDetached && state.end == nil
-                }
-                if isAbandoned { onAbandoned() }
+            for image in state.images.values.sorted(by: { $0.index < $1.index }) {
+                feed.yield(.image(image))
             }
+            guard state.end == nil else { return nil }
+            state.watchers[state.nextWatcher] = feed
+            state.nextWatcher += 1
+            return state.nextWatcher - 1
         }
+        guard let number else {
+            finish(feed)
+            return stream
+        }
+        feed.onCancel {
+            let isAbandoned = self.state.withLock { state in
+                state.watchers[number] = nil
+                return state.watchers.isEmpty && !state.isDetached && state.end == nil
+            }
+            if isAbandoned { onAbandoned() }
+        }
+        return stream
     }
 
     /// Whether its time was over.
@@ -181,7 +177,7 @@ package final class LiveJob: Sendable {
         for tell in listeners { tell() }
     }
 
-    private func finish(_ watcher: Watcher) {
+    private func finish(_ watcher: JobEventStream.Feed) {
         switch state.withLock({ $0.end }) {
         case .failure(let error): watcher.finish(throwing: error)
         default: watcher.finish()

@@ -29,28 +29,21 @@ package final class Delivery: Sendable {
         }
     }
 
-    /// Translates an event for the client.
+    /// Numbers an event for the client and leaves out what the client has received.
     ///
     /// - Parameters:
-    ///   - event: what the worker told.
-    ///   - leading: how many pictures were left out of what the worker was asked for.
-    /// - Returns: what the client may see, `nil` for what it has seen before.
+    ///   - event: The worker's event.
+    ///   - leading: Number of images that were left out of the worker's request.
+    /// - Returns: The event for the client, or `nil` if it belongs to an image that was delivered.
     package func accept(_ event: JobEvent, leading: Int) -> JobEvent? {
-        delivered.withLock { delivered in
+        let event = event.numbered(from: leading)
+        let isNew = delivered.withLock { delivered in
             switch event {
-            case .queued, .started:
-                return event
-            case .step(let image, let step, let steps, let seconds):
-                guard !delivered.contains(image + leading) else { return nil }
-                return .step(image: image + leading, step: step, steps: steps, seconds: seconds)
-            case .preview(let image, let step, let picture):
-                guard !delivered.contains(image + leading) else { return nil }
-                return .preview(image: image + leading, step: step, picture)
-            case .image(var image):
-                image.index += leading
-                guard delivered.insert(image.index).inserted else { return nil }
-                return .image(image)
+            case .queued, .started: true
+            case .step(let image, _, _, _), .preview(let image, _, _): !delivered.contains(image)
+            case .image(let image): delivered.insert(image.index).inserted
             }
         }
+        return isNew ? event : nil
     }
 }

@@ -11,7 +11,7 @@ import ZImage
 ///
 /// A worker that dies is replaced; its requests are run again on the next one, and what their
 /// clients notice is a delay.
-package actor WorkerPool: ImageGenerating {
+package actor WorkerPool: ImageGenerating, ModelListing {
     /// A model and its workers.
     struct Served {
         let serial: Int
@@ -228,25 +228,15 @@ package actor WorkerPool: ImageGenerating {
     /// Runs a request as `ImageGenerating` says.
     ///
     /// A request that loses its worker is told to be queued again.
-    package nonisolated func events(
-        for request: ImageRequest, model: String
-    ) -> AsyncThrowingStream<JobEvent, any Error> {
-        AsyncThrowingStream { continuation in
-            let work = Task {
-                do {
-                    try await self.run(request, model: model) { continuation.yield($0) }
-                    continuation.finish()
-                } catch {
-                    continuation.finish(throwing: error)
-                }
-            }
-            continuation.onTermination = { if case .cancelled = $0 { work.cancel() } }
+    package nonisolated func events(for request: ImageRequest, model: String) -> JobEventStream {
+        JobEventStream { feed in
+            try await self.run(request, model: model) { feed.yield($0) }
         }
     }
 
     private func run(
         _ request: ImageRequest, model id: String,
-        tell: @escaping @Sendable (JobEvent) -> Void
+        report: @escaping @Sendable (JobEvent) -> Void
     ) async throws {
         let delivery = Delivery(request)
         var losses = 0
@@ -255,7 +245,7 @@ package actor WorkerPool: ImageGenerating {
             defer { release(place) }
             var worker: Worker?
             do {
-                if !place.replica.isUp { tell(.queued(position: place.before)) }
+                if !place.replica.isUp { report(.queued(position: place.before)) }
                 let ready = try await place.replica.worker()
                 worker = ready
                 try Task.checkCancellation()
@@ -263,7 +253,7 @@ package actor WorkerPool: ImageGenerating {
                 try await ready.run(
                     request.dropping(first: leading), hangTimeout: settings.hangTimeout
                 ) { event in
-                    if let event = delivery.accept(event, leading: leading) { tell(event) }
+                    if let event = delivery.accept(event, leading: leading) { report(event) }
                 }
                 return
             } catch let error as LaunchError {

@@ -180,23 +180,22 @@ package final class WorkerServer: Sendable {
             body: body)
     }
 
-    /// Writes everything that happens, and the pulse in between.
+    /// Writes all events, with heartbeats between them.
     private static func send(
-        _ events: AsyncThrowingStream<JobEvent, any Error>, of engine: InferenceEngine,
+        _ events: JobEventStream, of engine: InferenceEngine,
         heartbeat: Duration, write: (ByteBuffer) async throws -> Void
     ) async throws {
-        let (frames, feed) = AsyncThrowingStream<ByteBuffer, any Error>.makeStream()
+        let (frames, feed) = AsyncStream<ByteBuffer>.makeStream()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
+                // The connection's task ends the group when it is cancelled or cannot write.
+                defer { feed.finish() }
                 do {
                     for try await event in events { feed.yield(try WorkerMessage.encode(event)) }
-                    // A cancelled iteration ends without an error.
-                    try Task.checkCancellation()
                     feed.yield(try WorkerFrame.encode(WorkerMessage.done))
                 } catch {
                     feed.yield(try WorkerFrame.encode(WorkerMessage(error)))
                 }
-                feed.finish()
             }
             group.addTask {
                 while true {
@@ -205,7 +204,7 @@ package final class WorkerServer: Sendable {
                         try WorkerFrame.encode(WorkerMessage.alive(pulse: engine.pulse)))
                 }
             }
-            for try await frame in frames { try await write(frame) }
+            for await frame in frames { try await write(frame) }
             group.cancelAll()
         }
     }

@@ -30,13 +30,13 @@
             let crew = FleetCrew(
                 pool, store: store, loraFolder: dataOptions.loraFolder, jobs: settings.running,
                 logger: logger)
+            let meter = EngineMeter(telemetry.engine)
             let gateway = Gateway(
-                generator: board, pool: pool, keys: keys,
+                jobs: FleetQueue(
+                    store, board: board, meter: meter, gateway: name, logger: logger),
+                meter: meter, pool: pool, reports: board, reporters: [board, pool], keys: keys,
                 configuration: try configuration(board, gateway: name), telemetry: telemetry,
-                logger: logger
-            ) { meter in
-                FleetQueue(store, board: board, meter: meter, gateway: name, logger: logger)
-            }
+                logger: logger)
             let following = Task { await crew.run() }
             // A model that cannot be loaded is told, and the gateway serves the others' workers.
             let loading = Task { [logger] in

@@ -121,10 +121,10 @@ struct ServeCommand: AsyncParsableCommand {
         let (listening, listens) = AsyncStream<Void>.makeStream()
         await withThrowingTaskGroup(of: Part.self) { [logger] group in
             group.addTask {
-                try await serve(
-                    pool, store: store, keys: keys, configuration: try gatewayConfiguration(),
-                    telemetry: telemetry, logger: logger, reload: reload(logger)
-                ) { addresses in
+                let gateway = Gateway(
+                    pool: pool, store: store, keys: keys,
+                    configuration: try gatewayConfiguration(), telemetry: telemetry, logger: logger)
+                try await serve(gateway, reload: reload(logger)) { addresses in
                     listens.finish()
                     Self.announce(addresses, logger)
                 }

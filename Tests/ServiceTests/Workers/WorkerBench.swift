@@ -152,7 +152,7 @@ struct Outcome: Sendable {
     ///
     /// - Parameter onStep: called at every step, with how often the request was started.
     init(
-        _ events: AsyncThrowingStream<JobEvent, any Error>,
+        _ events: JobEventStream,
         onStep: (_ runs: Int) async throws -> Void = { _ in }
     ) async throws {
         var runs = 0
