@@ -27,7 +27,7 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
 
     private struct State {
         /// Requests that wait.
-        var waiting = WaitingLine<Ticket>()
+        var waiting = PriorityQueue<Ticket>()
         /// Requests that share the device.
         var running = 0
         /// Whether the thread is at work.

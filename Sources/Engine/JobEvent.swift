@@ -82,6 +82,16 @@ public protocol ImageGenerating: Sendable {
 public protocol ModelListing: Sendable {
     /// The models; the first one is the default.
     var models: [ModelDescription] { get async }
+
+    /// Waits until there is a model.
+    ///
+    /// - Throws: `CancellationError`.
+    func waitForModels() async throws
+}
+
+extension ModelListing {
+    /// Returns at once: the models are there from the start.
+    public func waitForModels() async throws {}
 }
 
 /// Why an accepted request produced no picture.

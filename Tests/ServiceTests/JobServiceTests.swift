@@ -17,7 +17,9 @@ struct JobServiceTests {
 
     init() throws { folder = try TemporaryFolder() }
 
-    private func service(_ limits: JobService.Limits = .init(patience: 0)) throws -> JobService {
+    private func service(_ limits: JobService.Limits = .init(storageTimeout: 0)) throws
+        -> JobService
+    {
         JobService(
             engine: engine, models: engine,
             store: try JobStore(folder: folder.url.appending(path: "data")),
@@ -118,7 +120,7 @@ struct JobServiceTests {
     @Test("cancelling works in the queue and in work, by either id")
     func cancel() async throws {
         engine.gate.withLock { $0 = false }
-        let service = try service(.init(running: 1, patience: 0))
+        let service = try service(.init(running: 1, storageTimeout: 0))
         var ids: [String] = []
         for number in 0..<3 {
             ids.append(
@@ -142,7 +144,7 @@ struct JobServiceTests {
     @Test("more jobs than allowed are refused as busy, and none of them is kept")
     func busy() async throws {
         engine.gate.withLock { $0 = false }
-        let service = try service(.init(running: 1, unfinished: 2, patience: 0))
+        let service = try service(.init(running: 1, unfinished: 2, storageTimeout: 0))
         for _ in 0..<2 {
             _ = try await service.submit(
                 try engine.request(), model: "example", Submission(isDetached: true))
@@ -239,7 +241,7 @@ struct JobServiceTests {
 
     @Test("old jobs go, and pictures that others have stay")
     func retention() async throws {
-        let service = try service(.init(age: 0, patience: 0))
+        let service = try service(.init(age: 0, storageTimeout: 0))
         let request = try engine.request()
         for id in ["x", "y"] {
             _ = try await story(
@@ -252,7 +254,7 @@ struct JobServiceTests {
         #expect(x.pictures[0].file == y.pictures[0].file)
         #expect(try await service.remove(x.id))
         #expect(service.file(of: y.pictures[0]) != nil)
-        try await service.pruneNow()
+        try await service.removeExpired()
         #expect(try await service.store.job("y") == nil)
         #expect(service.file(of: y.pictures[0]) == nil)
     }
@@ -274,7 +276,7 @@ struct JobServiceTests {
         try await JobService(
             engine: engine, models: engine, store: service.store,
             limits: .init(pictureBytes: allowed)
-        ).pruneNow()
+        ).removeExpired()
         #expect(try await bytes() <= allowed)
         let left = try await service.store.jobs(JobQuery()).compactMap(\.requestID)
         #expect(!left.isEmpty && left == Array(["s3", "s2", "s1"].prefix(left.count)))
@@ -282,7 +284,7 @@ struct JobServiceTests {
 
     @Test("a job whose time is over is cancelled, waiting or running, and says so")
     func deadline() async throws {
-        let service = try service(.init(running: 1, patience: 0))
+        let service = try service(.init(running: 1, storageTimeout: 0))
         engine.gate.withLock { $0 = false }
         let ended = Mutex(0)
         var jobs: [Job] = []
@@ -310,7 +312,7 @@ struct JobServiceTests {
 
     @Test("the service's own limit counts where a client asks for more, and changes while it runs")
     func changedLimits() async throws {
-        let service = try service(.init(seconds: 1000, patience: 0))
+        let service = try service(.init(seconds: 1000, storageTimeout: 0))
         func seconds(_ asked: Double?) async throws -> Double? {
             let job = try await service.submit(
                 try engine.request(), model: "example", Submission(isDetached: true, seconds: asked)

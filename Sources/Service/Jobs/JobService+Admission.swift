@@ -1,0 +1,128 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+public import Engine
+import Foundation
+import Logging
+import Parameters
+
+extension JobService {
+    /// Accepts a request: from here on it is not lost.
+    ///
+    /// - Parameters:
+    ///   - request: What to generate.
+    ///   - model: The model that generates.
+    ///   - submission: Further particulars.
+    ///   - onEnd: Called when the job is final, or is not accepted.
+    /// - Returns: The job; with an idempotency key that was used before, the job of that time.
+    /// - Throws: `GenerationError` of code `busy` or `storage`, `JobStoreError` of code `keyReused`.
+    public func submit(
+        _ request: ImageRequest, model: String, _ submission: Submission = Submission(),
+        onEnd: @escaping @Sendable () -> Void = {}
+    ) async throws -> Job {
+        do {
+            let job = try await accept(request, model, submission)
+            if let live = index[job.id] { live.whenEnded(onEnd) } else { onEnd() }
+            return job
+        } catch {
+            onEnd()
+            throw error
+        }
+    }
+
+    private func accept(
+        _ request: ImageRequest, _ model: String, _ submission: Submission
+    ) async throws -> Job {
+        var submission = submission
+        submission.seconds = submission.seconds(atMost: limits.seconds)
+        let submitted = submission
+        guard index.reserve(limit: limits.unfinished) else {
+            throw GenerationError(
+                .busy, "\(limits.unfinished) jobs are waiting already; try again in a moment.")
+        }
+        defer { index.release() }
+        let (job, isNew) = try await retryingWhileFull {
+            try await self.store.insert(request, model: model, submitted)
+        }
+        // A client that names its call comes back for it.
+        let isDetached = submission.isDetached || submission.idempotencyKey != nil
+        if isNew {
+            enqueue(LiveJob(job, earlier: [], isDetached: isDetached))
+        } else if isDetached {
+            index[job.id]?.detach()
+        }
+        return job
+    }
+
+    /// Continues with the jobs that were not final when the process before this one ended.
+    public func resume() async throws {
+        let jobs = try await store.unfinished()
+        for job in jobs where index[job.id] == nil {
+            enqueue(LiveJob(job, earlier: images(of: job), isDetached: true))
+        }
+        if !jobs.isEmpty {
+            logger.info("jobs resumed", metadata: ["count": "\(jobs.count)"])
+        }
+    }
+
+    private func enqueue(_ job: LiveJob) {
+        index.insert(
+            job, id: job.id, requestID: job.requestID, priority: job.request.priority)
+        if let deadline = job.deadline { startTimer(of: job, deadline) }
+        startCanceller()
+        startNext()
+    }
+
+    private func startTimer(of job: LiveJob, _ deadline: Date) {
+        timers[job.id] = Task { [clock, weak self] in
+            try await clock.sleep(for: .seconds(max(0, deadline.timeIntervalSinceNow)))
+            job.setOverdue()
+            await self?.cancelNow(job.id)
+        }
+    }
+
+    /// Starts waiting jobs, as many as may run, and reports the places of the others.
+    func startNext() {
+        while let job = index.startNext(limit: limits.running) {
+            runs[job.id] = Task { await self.run(job) }
+        }
+        for (place, job) in index.waiting.enumerated() {
+            job.publish(.queued(position: place))
+        }
+    }
+
+    // MARK: - Cancelling
+
+    /// Cancels a job within one step. Returns whether there was one that was not final.
+    @discardableResult
+    public func cancel(_ id: String) async -> Bool {
+        guard let job = index.find(id) else { return false }
+        await cancelNow(job.id)
+        return true
+    }
+
+    /// Cancels all jobs that are not final.
+    public func cancelAll() async {
+        for id in index.ids { await cancelNow(id) }
+    }
+
+    private func cancelNow(_ id: String) async {
+        if let run = runs[id] {
+            run.cancel()
+        } else if let job = index.withdraw(id) {
+            await finish(job, .failure(CancellationError()))
+        }
+    }
+
+    /// Cancels jobs whose last watcher leaves, for as long as the service exists.
+    private func startCanceller() {
+        guard canceller == nil else { return }
+        canceller = Task { [unwatched, weak self] in
+            await withDiscardingTaskGroup { group in
+                for await id in unwatched {
+                    // Writing the end of one job must not delay the next.
+                    group.addTask { [weak self] in await self?.cancelNow(id) }
+                }
+            }
+        }
+    }
+}

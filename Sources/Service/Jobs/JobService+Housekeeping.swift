@@ -1,0 +1,73 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Foundation
+import Imaging
+import Logging
+
+extension JobService {
+    /// Removes old jobs at most once a minute; called when a job ends.
+    func cleanUp() async {
+        guard .now - lastCleanUp > .seconds(60) else { return }
+        lastCleanUp = .now
+        do {
+            try await removeExpired()
+        } catch {
+            logger.warning("old jobs were not removed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Removes final jobs that are older, or whose images take more space, than the limits allow.
+    package func removeExpired() async throws {
+        let ids = try await store.expired(
+            before: limits.age.map { Date(timeIntervalSinceNow: -$0) },
+            pictureBytes: limits.pictureBytes)
+        if !ids.isEmpty { _ = try await store.remove(ids) }
+    }
+
+    /// Removes a final job and its images. Returns whether there was one.
+    public func remove(_ id: String) async throws -> Bool {
+        try await store.remove([id]) > 0
+    }
+
+    /// The stored images of a job, as the engine delivered them.
+    nonisolated func images(of job: Job) -> [GeneratedImage] {
+        job.pictures.compactMap { picture in
+            guard let png = file(of: picture),
+                let image = try? ImageDecoder.decode(png).flattened()
+            else { return nil }
+            var generated = GeneratedImage(
+                index: picture.index, seed: picture.seed, image: image,
+                pixelDigest: picture.pixelDigest, promptTruncated: picture.promptTruncated,
+                seconds: picture.seconds)
+            generated.png = png
+            generated.loras = picture.loras
+            return generated
+        }
+    }
+
+    /// Repeats what fails because the disk is full, until it succeeds or `storageTimeout` has passed.
+    ///
+    /// The system reports no event when space becomes free.
+    nonisolated func retryingWhileFull<Value: Sendable>(
+        _ body: @Sendable () async throws -> Value
+    ) async throws -> Value {
+        let pause = Duration.milliseconds(250)
+        var waited = Duration.zero
+        while true {
+            do {
+                return try await body()
+            } catch let error as JobStoreError where error.code == .full {
+                guard waited < storageTimeout else {
+                    throw GenerationError(.storage, error.message)
+                }
+            } catch let error as ImagingError where error.code == .diskFull {
+                guard waited < storageTimeout else { throw GenerationError(.storage, "\(error)") }
+            } catch let error as JobStoreError where error.code == .unusable {
+                throw GenerationError(.storage, error.message)
+            }
+            try await clock.sleep(for: pause)
+            waited += pause
+        }
+    }
+}

@@ -1,0 +1,169 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+package import Engine
+package import Foundation
+import GRDB
+import Imaging
+import Parameters
+
+extension JobStore {
+    /// Adds a queued job, or finds the one that has the same owner and idempotency key.
+    ///
+    /// - Returns: the job, and whether it is new.
+    /// - Throws: `JobStoreError` of code `keyReused`, `full` or `unusable`.
+    package func insert(
+        _ request: ImageRequest, model: String, _ submission: Submission
+    ) async throws -> (job: Job, isNew: Bool) {
+        let text = try JobRow.json(request)
+        let source = try request.source.map {
+            (
+                image: Data(try ImageEncoder.encode($0.image)),
+                mask: try $0.mask.map { Data(try ImageEncoder.encode($0)) }
+            )
+        }
+        let now = Date()
+        let id = Self.newID()
+        let deadline = submission.seconds.map { now.timeIntervalSince1970 + $0 }
+        return try await write { db in
+            if let key = submission.idempotencyKey,
+                let row = try Row.fetchOne(
+                    db, sql: "SELECT * FROM job WHERE owner = ? AND idempotencyKey = ?",
+                    arguments: [submission.owner ?? "", key])
+            {
+                guard row["fingerprint"] == submission.fingerprint else {
+                    throw JobStoreError(
+                        code: .keyReused,
+                        message: "The idempotency key was used for a different request before;"
+                            + " send a new key with a new request.")
+                }
+                return (try JobRow.job(row, db, withSource: true), false)
+            }
+            try db.execute(
+                sql: """
+                    INSERT INTO job (id, model, request, prompt, state, requestID, owner,
+                        idempotencyKey, fingerprint, created, deadline)
+                    VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [
+                    id, model, text, request.prompt, submission.requestID, submission.owner ?? "",
+                    submission.idempotencyKey, submission.fingerprint, now.timeIntervalSince1970,
+                    deadline,
+                ])
+            if let source {
+                try db.execute(
+                    sql: "INSERT INTO source (job, image, mask) VALUES (?, ?, ?)",
+                    arguments: [db.lastInsertedRowID, source.image, source.mask])
+            }
+            return (
+                Job(
+                    id: id, model: model, request: request, state: .queued,
+                    requestID: submission.requestID, owner: submission.owner,
+                    created: Date(timeIntervalSince1970: now.timeIntervalSince1970),
+                    deadline: deadline.map(Date.init(timeIntervalSince1970:)), attempts: 0,
+                    pictures: []), true
+            )
+        }
+    }
+
+    /// Notes that work on a job begins.
+    package func start(_ id: String) async throws {
+        try await write { db in
+            try db.execute(
+                sql: """
+                    UPDATE job SET state = 'running', started = ?, attempts = attempts + 1
+                    WHERE id = ? AND state IN ('queued', 'running')
+                    """, arguments: [Date().timeIntervalSince1970, id])
+        }
+    }
+
+    /// Keeps a finished picture; the file must lie in the store already.
+    package func add(_ picture: Job.Picture, to id: String) async throws {
+        let (seconds, loras) = (try JobRow.json(picture.seconds), try JobRow.json(picture.loras))
+        try await write { db in
+            try db.execute(
+                sql: """
+                    INSERT OR REPLACE INTO picture
+                    SELECT number, ?, ?, ?, ?, ?, ?, ?, ? FROM job WHERE id = ?
+                    """,
+                arguments: [
+                    picture.index, String(picture.seed), picture.pixelDigest, picture.file,
+                    picture.fileSize, picture.promptTruncated, seconds, loras, id,
+                ])
+        }
+    }
+
+    /// Gives a job its final state; one that has one already keeps it.
+    ///
+    /// `isGivenUp` says that its workers ended so often that it is not tried again.
+    package func finish(
+        _ id: String, _ state: Job.State, failure: String? = nil, isGivenUp: Bool = false
+    ) async throws {
+        try await write { db in
+            try db.execute(
+                sql: """
+                    UPDATE job SET state = ?, finished = ?, failure = ?, givenUp = ?
+                    WHERE id = ? AND state IN ('queued', 'running')
+                    """,
+                arguments: [
+                    state.rawValue, Date().timeIntervalSince1970, failure, isGivenUp, id,
+                ])
+        }
+    }
+
+    /// Removes final jobs, and files that no job has any longer; returns how many jobs went.
+    package func remove(_ ids: [String]) async throws -> Int {
+        let (count, orphans) = try await write { db -> (Int, [String]) in
+            var (count, candidates) = (0, Set<String>())
+            for id in ids {
+                let files = try String.fetchAll(
+                    db,
+                    sql: """
+                        SELECT file FROM picture JOIN job ON job.number = picture.job
+                        WHERE job.id = ? AND job.state NOT IN ('queued', 'running')
+                        """, arguments: [id])
+                try db.execute(
+                    sql: "DELETE FROM job WHERE id = ? AND state NOT IN ('queued', 'running')",
+                    arguments: [id])
+                count += db.changesCount
+                candidates.formUnion(files)
+            }
+            let orphans = try candidates.filter { file in
+                try Row.fetchOne(
+                    db, sql: "SELECT 1 FROM picture WHERE file = ?", arguments: [file]) == nil
+            }
+            return (count, Array(orphans))
+        }
+        for file in orphans { files.remove(file) }
+        return count
+    }
+
+    /// Final jobs that are older than allowed, or whose pictures are more than allowed: the oldest.
+    package func expired(before date: Date?, pictureBytes: Int) async throws -> [String] {
+        try await read { db in
+            var ids =
+                try date.map {
+                    try String.fetchAll(
+                        db,
+                        sql: "SELECT id FROM job WHERE finished < ? ORDER BY number",
+                        arguments: [$0.timeIntervalSince1970])
+                } ?? []
+            let known = Set(ids)
+            var total =
+                try Int.fetchOne(db, sql: "SELECT SUM(fileSize) FROM picture") ?? 0
+            guard total > pictureBytes else { return ids }
+            let rows = try Row.fetchCursor(
+                db,
+                sql: """
+                    SELECT job.id AS id, SUM(fileSize) AS bytes FROM picture
+                    JOIN job ON job.number = picture.job
+                    WHERE job.finished IS NOT NULL GROUP BY job.number ORDER BY job.number
+                    """)
+            while total > pictureBytes, let row = try rows.next() {
+                let (id, bytes): (String, Int) = (row["id"], row["bytes"])
+                total -= bytes
+                if !known.contains(id) { ids.append(id) }
+            }
+            return ids
+        }
+    }
+}

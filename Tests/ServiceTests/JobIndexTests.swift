@@ -1,0 +1,65 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+import Service
+import Testing
+
+/// Admission and order of jobs, without tasks, files or clocks.
+@Suite struct JobIndexTests {
+    private func index(_ ids: String...) -> JobIndex<String> {
+        var index = JobIndex<String>()
+        for id in ids { index.insert(id.uppercased(), id: id, priority: .normal) }
+        return index
+    }
+
+    @Test("places are counted with the jobs that are being accepted")
+    func admission() {
+        var index = index("a", "b")
+        #expect(!index.reserve(limit: 2))
+        #expect(index.reserve(limit: 4) && index.reserve(limit: 4) && !index.reserve(limit: 4))
+        index.insert("C", id: "c", priority: .normal)
+        index.release()
+        #expect(!index.reserve(limit: 4), "an accepted job takes the place that it reserved")
+        index.release()
+        #expect(index.reserve(limit: 4))
+    }
+
+    @Test("jobs start by priority and age, as many as may run")
+    func order() {
+        var index = index("a", "b")
+        index.insert("H", id: "h", priority: .high)
+        #expect(index.waiting == ["H", "A", "B"])
+        #expect(index.startNext(limit: 2) == "H" && index.startNext(limit: 2) == "A")
+        #expect(index.startNext(limit: 2) == nil)
+        #expect(Set(index.running) == ["H", "A"] && index.waiting == ["B"])
+        #expect(index.all.last == "B" && index.all.count == 3)
+        index.remove("h")
+        #expect(index.startNext(limit: 2) == "B" && index.startNext(limit: 3) == nil)
+    }
+
+    @Test("a job that waits can be withdrawn, one that runs cannot")
+    func withdrawing() {
+        var index = index("a", "b")
+        #expect(index.startNext(limit: 1) == "A")
+        #expect(index.withdraw("a") == nil && index.withdraw("x") == nil)
+        #expect(index.withdraw("b") == "B" && index.withdraw("b") == nil)
+        #expect(index["b"] == "B", "it is there until its end is written down")
+        #expect(index.startNext(limit: 5) == nil)
+        index.remove("b")
+        #expect(index["b"] == nil && index.ids == ["a"])
+    }
+
+    @Test("a client's name for a call stands for its newest job")
+    func names() {
+        var index = JobIndex<Int>()
+        index.insert(1, id: "job-1", requestID: "call", priority: .normal)
+        index.insert(2, id: "job-2", requestID: "call", priority: .normal)
+        index.insert(9, id: "job-2", requestID: "other", priority: .normal)
+        #expect(index.find("call") == 2 && index.find("job-1") == 1 && index.find("other") == nil)
+        index.remove("job-2")
+        #expect(index.find("call") == 1)
+        index.remove("job-1")
+        index.remove("job-1")
+        #expect(index.find("call") == nil && index.all.isEmpty)
+    }
+}
