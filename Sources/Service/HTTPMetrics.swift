@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Synchronization
 import Telemetry
 
 /// Requests as clients see them, in numbers.
@@ -13,6 +14,8 @@ package final class HTTPMetrics: Sendable {
     private let requests: Counter
     private let duration: Histogram
     private let inFlight: Gauge
+    /// Set when the last request in flight ends, where a task waits for that.
+    private let idle = Mutex<(count: Int, promise: Promise<Void>?)>((0, nil))
 
     init(_ registry: MetricRegistry) {
         requests = registry.counter(
@@ -31,11 +34,33 @@ package final class HTTPMetrics: Sendable {
     }
 
     /// Requests in flight.
-    package var requestsInFlight: Int { Int(inFlight.value()) }
+    package var requestsInFlight: Int { idle.withLock { $0.count } }
+
+    /// Waits until no request is in flight, for a limited time.
+    package func waitUntilIdle(atMost limit: Duration) async {
+        let promise = idle.withLock { idle -> Promise<Void>? in
+            guard idle.count > 0 else { return nil }
+            let promise = idle.promise ?? Promise()
+            idle.promise = promise
+            return promise
+        }
+        _ = await promise?.wait(atMost: limit)
+    }
+
+    private func addInFlight(_ change: Int) {
+        let promise = idle.withLock { idle -> Promise<Void>? in
+            idle.count += change
+            inFlight.set(Double(idle.count))
+            guard idle.count == 0 else { return nil }
+            defer { idle.promise = nil }
+            return idle.promise
+        }
+        promise?.fulfil(())
+    }
 
     /// A request to this path begins.
     package func begin(path: String) {
-        if !Self.watchers.contains(path) { inFlight.add(1) }
+        if !Self.watchers.contains(path) { addInFlight(1) }
     }
 
     /// A request to this path has ended.
@@ -48,6 +73,6 @@ package final class HTTPMetrics: Sendable {
         requests.add(1, route, known ? method : "other", "\(status)", code)
         duration.observe(seconds, route, model, "\(status)")
         // Last, so that nobody sees a quiet service whose counts are not complete.
-        if !Self.watchers.contains(path) { inFlight.add(-1) }
+        if !Self.watchers.contains(path) { addInFlight(-1) }
     }
 }

@@ -94,7 +94,7 @@ package func serve(
 /// Resumes the jobs of an earlier process as soon as a model is loaded.
 private func resume(_ jobs: any JobQueue, _ logger: Logger) async {
     do {
-        while await jobs.models.isEmpty { try await Task.sleep(for: .milliseconds(100)) }
+        try await jobs.waitForModels()
         try await jobs.resume()
     } catch is CancellationError {
     } catch {
@@ -126,12 +126,7 @@ private func attend(
         }
         tasks.addTask {
             for await _ in stopping { break }
-            let end = ContinuousClock.now + grace
-            while !Task.isCancelled, ContinuousClock.now < end,
-                gateway.log.metrics.requestsInFlight > 0
-            {
-                try? await Task.sleep(for: .milliseconds(20))
-            }
+            await gateway.log.metrics.waitUntilIdle(atMost: grace)
         }
         // A second signal, or nothing left to wait for.
         await tasks.next()

@@ -32,6 +32,10 @@ actor Replica {
     /// Why no further start makes sense.
     private var failure: LaunchError?
     private var isEnded = false
+    /// Set when the replica is ended; cuts pauses short.
+    private let ending = Promise<Void>()
+    /// Waits for the end of the current worker's process.
+    private var watch: Task<Void, Never>?
     /// Whether a worker was ready once.
     private var hasBeenUp = false
     /// Workers in a row that ended without having been healthy.
@@ -64,7 +68,7 @@ actor Replica {
             if let failure { throw failure }
             let worker = try await (start ?? begin()).value
             guard let end = worker.process.end else { return worker }
-            noteEnd(of: worker, end)
+            replace(worker, end)
         }
     }
 
@@ -82,10 +86,10 @@ actor Replica {
                 let pause = settings.pause(after: failures)
                 if pause > .zero {
                     logger.info("starting again in \(pause)")
-                    try await rest(pause)
+                    _ = await ending.wait(atMost: pause)
                 }
                 let worker = try await startOnce()
-                noteStart(of: worker)
+                watch(worker)
                 return worker
             } catch let error as LaunchError {
                 failures += 1
@@ -106,14 +110,6 @@ actor Replica {
         }
     }
 
-    /// Waits, but not for long once the model is terminated.
-    private func rest(_ pause: Duration) async throws {
-        let end = ContinuousClock.now + pause
-        while !isEnded, ContinuousClock.now < end {
-            try await Task.sleep(for: min(.milliseconds(50), end - ContinuousClock.now))
-        }
-    }
-
     /// Starts a process and waits until its model is loaded.
     private func startOnce() async throws -> Worker {
         if isEnded { throw LaunchError(.cancelled, "the model was terminated while it loaded.") }
@@ -126,16 +122,10 @@ actor Replica {
         loading = (process, client)
         defer { loading = nil }
         let deadline = ContinuousClock.now + settings.startTimeout
-        var patience = Duration.milliseconds(10)
+        guard await process.waitUntilReady(atMost: settings.startTimeout) else {
+            throw notLoaded(process)
+        }
         while true {
-            if let end = await process.waitForEnd(atMost: patience) {
-                sockets.remove(socket)
-                if isEnded {
-                    throw LaunchError(.cancelled, "the model was terminated while it loaded.")
-                }
-                throw LaunchError(end, saying: process.lastWords)
-            }
-            // Until it listens, and while it is too busy to answer, it is asked again.
             let status = try? await client.status(within: .seconds(5))
             if let status, status.state == .ready, !isEnded, let model = status.model {
                 logger.info(
@@ -143,30 +133,38 @@ actor Replica {
                 let gigabytes = (Double(status.memoryBytes) / 1e7).rounded() / 100
                 logger.info(
                     "Model '\(model.id)' loaded successfully with \(gigabytes) GB memory usage")
-                process.noteReady()
+                process.logLines()
                 return Worker(process: process, client: client, model: model)
             }
-            if ContinuousClock.now > deadline {
-                process.send(SIGKILL)
-                throw LaunchError(
-                    .failed, "the model was not loaded after \(settings.startTimeout).")
+            // It has ended, or is too busy to answer and is asked again.
+            if let end = await process.waitForEnd(atMost: .milliseconds(200)) {
+                sockets.remove(socket)
+                if isEnded {
+                    throw LaunchError(.cancelled, "the model was terminated while it loaded.")
+                }
+                throw LaunchError(end, saying: process.lastWords)
             }
-            patience = min(patience * 2, .milliseconds(200))
+            if ContinuousClock.now > deadline { throw notLoaded(process) }
         }
     }
 
-    private func noteStart(of worker: Worker) {
+    private func notLoaded(_ process: WorkerProcess) -> LaunchError {
+        process.send(SIGKILL)
+        return LaunchError(.failed, "the model was not loaded after \(settings.startTimeout).")
+    }
+
+    private func watch(_ worker: Worker) {
         current = worker
         hasBeenUp = true
         up.store(true, ordering: .relaxed)
-        Task {
+        watch = Task {
             let end = await worker.process.waitForEnd()
-            self.noteEnd(of: worker, end)
+            self.replace(worker, end)
         }
     }
 
     /// Replaces a worker that has died, once.
-    private func noteEnd(of worker: Worker, _ end: ProcessEnd) {
+    private func replace(_ worker: Worker, _ end: ProcessEnd) {
         sockets.remove(worker.client.socket)
         guard current === worker, !isEnded else { return }
         forget()
@@ -197,6 +195,7 @@ actor Replica {
     /// Ends for good: what runs may finish within the grace.
     func end(grace: Duration) async {
         isEnded = true
+        ending.fulfil(())
         let worker = current.map { ($0.process, $0.client) }
         let loading = loading
         forget()
@@ -214,8 +213,7 @@ actor Replica {
     ) async {
         if grace > .zero {
             try? await client.drain(within: .seconds(2))
-            // Not as part of a task that may have been cancelled.
-            _ = await Task { await process.waitForEnd(atMost: grace) }.value
+            _ = await withoutCancellation { await process.waitForEnd(atMost: grace) }
         }
         process.send(SIGKILL)
         _ = await process.waitForEnd()

@@ -46,6 +46,10 @@ package actor WorkerPool: ImageGenerating, ModelListing {
     /// The newest count; each waits for the one before.
     var lastCount: Task<Void, Never>?
     private var serials = 0
+    /// Unload models without requests, by the serial number of the launch.
+    private var idleTimers: [Int: Task<Void, any Error>] = [:]
+    /// Set when the first model is loaded.
+    private let firstModel = Promise<Void>()
     /// Bytes of models that are on their way out.
     var leavingBytes = 0
 
@@ -70,6 +74,13 @@ package actor WorkerPool: ImageGenerating, ModelListing {
 
     /// The models that were loaded; the one that was launched first is the default.
     package var models: [ModelDescription] { served.compactMap(\.model) }
+
+    /// Waits until a model is loaded for the first time.
+    ///
+    /// - Throws: `CancellationError`.
+    package nonisolated func waitForModels() async throws {
+        guard await firstModel.wait() != nil else { throw CancellationError() }
+    }
 
     /// Launches a model and waits until all its workers are ready.
     ///
@@ -104,6 +115,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
             }
             model.id = id
             served[index].model = model
+            firstModel.fulfil(())
             metrics?.modelLoaded(
                 model, seconds: (ContinuousClock.now - start) / .seconds(1),
                 loras: launch.loras.count)
@@ -172,6 +184,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
     /// Terminates all models; the pool is of no use afterwards.
     package func shutdown(grace: Duration = .seconds(5)) async {
         counting?.cancel()
+        for timer in idleTimers.values { timer.cancel() }
         await countPasses()
         let all = served
         served = []
@@ -181,6 +194,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
 
     private func remove(at index: Int, grace: Duration) async {
         let entry = served.remove(at: index)
+        idleTimers.removeValue(forKey: entry.serial)?.cancel()
         leavingBytes += entry.bytes
         await countPasses(of: [entry])
         await Self.end(entry.replicas, grace: grace)
@@ -315,6 +329,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
         let replica = replicas.min { rank($0) < rank($1) } ?? replicas[0]
         served[entry].requests[replica.name, default: 0] += 1
         served[entry].arrivals += 1
+        idleTimers.removeValue(forKey: served[entry].serial)?.cancel()
         return Place(
             serial: served[entry].serial, replica: replica,
             before: requests[replica.name, default: 0])
@@ -340,13 +355,15 @@ package actor WorkerPool: ImageGenerating, ModelListing {
         guard let idle = settings.idleUnload, served[entry].requests.values.allSatisfy({ $0 == 0 })
         else { return }
         let (serial, arrivals) = (served[entry].serial, served[entry].arrivals)
-        Task {
+        idleTimers[serial]?.cancel()
+        idleTimers[serial] = Task { [weak self] in
             try await Task.sleep(for: idle)
-            await self.unload(serial, after: arrivals)
+            await self?.unload(serial, after: arrivals)
         }
     }
 
     private func unload(_ serial: Int, after arrivals: Int) async {
+        idleTimers[serial] = nil
         guard let entry = served.firstIndex(where: { $0.serial == serial }),
             served[entry].arrivals == arrivals
         else { return }

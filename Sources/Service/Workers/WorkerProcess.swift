@@ -7,7 +7,6 @@ import Synchronization
 final class WorkerProcess: Sendable {
     private struct State {
         var end: ProcessEnd?
-        var waiters: [CheckedContinuation<ProcessEnd, Never>] = []
         /// The newest lines, until it is ready.
         var held: [String] = []
         var isReady = false
@@ -15,6 +14,10 @@ final class WorkerProcess: Sendable {
 
     /// Its number.
     let pid: pid_t
+    /// Set when the process has ended.
+    private let ended = Promise<ProcessEnd>()
+    /// Set when the process writes `WorkerServer.readyLine`, or has ended.
+    private let ready = Promise<Void>()
     private let state = Mutex(State())
     private let log: @Sendable (String) -> Void
 
@@ -38,24 +41,22 @@ final class WorkerProcess: Sendable {
     /// How it ended, or `nil` while it runs.
     var end: ProcessEnd? { state.withLock { $0.end } }
 
-    /// Waits until it ends.
+    /// Waits until it ends, also in a cancelled task.
     func waitForEnd() async -> ProcessEnd {
-        await withCheckedContinuation { continuation in
-            let end = state.withLock { state in
-                if state.end == nil { state.waiters.append(continuation) }
-                return state.end
-            }
-            if let end { continuation.resume(returning: end) }
-        }
+        if let end = await ended.wait() { return end }
+        return await withoutCancellation { await self.waitForEnd() }
     }
 
-    /// Waits until it ends, for a while.
+    /// Waits until it ends, for a limited time. Returns `nil` where it still runs.
     func waitForEnd(atMost limit: Duration) async -> ProcessEnd? {
-        let deadline = ContinuousClock.now + limit
-        while end == nil, ContinuousClock.now < deadline, !Task.isCancelled {
-            try? await Task.sleep(for: .milliseconds(10))
-        }
-        return end
+        await ended.wait(atMost: limit)
+    }
+
+    /// Waits until it reports that it is ready, or ends.
+    ///
+    /// - Returns: Whether that was within the time.
+    func waitUntilReady(atMost limit: Duration) async -> Bool {
+        await ready.wait(atMost: limit) != nil
     }
 
     /// Sends a signal, unless it has ended.
@@ -64,8 +65,8 @@ final class WorkerProcess: Sendable {
         state.withLock { if $0.end == nil { kill(pid, signal) } }
     }
 
-    /// From now on its lines are told as they come.
-    func noteReady() {
+    /// Logs its lines from now on as they arrive, and those that were held.
+    func logLines() {
         let held = state.withLock { state in
             state.isReady = true
             defer { state.held = [] }
@@ -85,16 +86,16 @@ final class WorkerProcess: Sendable {
         var information = siginfo_t()
         // It stays a zombie, so that nobody else gets its number before the lock is held.
         while waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT) != 0, errno == EINTR {}
-        let (end, waiters) = state.withLock { state in
+        let end = state.withLock { state in
             var status: Int32 = 0
             while waitpid(pid, &status, 0) < 0, errno == EINTR {}
             let end = ProcessEnd(waitStatus: status)
             state.end = end
-            defer { state.waiters = [] }
-            return (end, state.waiters)
+            return end
         }
         close(child.input)
-        for waiter in waiters { waiter.resume(returning: end) }
+        ended.fulfil(end)
+        ready.fulfil(())
     }
 
     private func readLines(_ descriptor: Int32) {
@@ -106,19 +107,20 @@ final class WorkerProcess: Sendable {
             guard count > 0 else { break }
             rest += chunk[..<count]
             while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-                note(rest[..<end])
+                receive(rest[..<end])
                 rest.removeSubrange(...end)
             }
             if rest.count > 1 << 16 {
-                note(rest[...])
+                receive(rest[...])
                 rest = []
             }
         }
-        if !rest.isEmpty { note(rest[...]) }
+        if !rest.isEmpty { receive(rest[...]) }
     }
 
-    private func note(_ bytes: ArraySlice<UInt8>) {
+    private func receive(_ bytes: ArraySlice<UInt8>) {
         let line = String(decoding: bytes, as: UTF8.self)
+        if line == WorkerServer.readyLine { return ready.fulfil(()) }
         let isReady = state.withLock { state in
             if !state.isReady { state.held = state.held.suffix(99) + [line] }
             return state.isReady

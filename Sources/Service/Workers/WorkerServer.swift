@@ -25,6 +25,7 @@ package final class WorkerServer: Sendable {
     private struct State {
         var engine: InferenceEngine?
         var loaded = 0.0
+        var isListening = false
         var isDraining = false
         var passes = PassTotals()
         /// Those that were not told yet.
@@ -35,9 +36,18 @@ package final class WorkerServer: Sendable {
     /// Silence after which a stream tells the engine's pulse.
     private let heartbeat: Duration
 
-    /// A server whose model is still to come.
-    package init(heartbeat: Duration = .milliseconds(500)) {
+    /// Called once, when the server listens and its model is loaded.
+    private let onReady: @Sendable () -> Void
+
+    /// The line that a worker writes to standard output when it is ready.
+    package static let readyLine = "inkstone: worker ready"
+
+    /// A server whose model is not loaded yet.
+    package init(
+        heartbeat: Duration = .milliseconds(500), onReady: @escaping @Sendable () -> Void = {}
+    ) {
         self.heartbeat = heartbeat
+        self.onReady = onReady
     }
 
     /// Notes what share of the weights is loaded.
@@ -47,10 +57,20 @@ package final class WorkerServer: Sendable {
 
     /// Puts the loaded engine in place.
     package func finishLoading(_ engine: InferenceEngine) {
-        state.withLock {
-            $0.loaded = 1
-            $0.engine = engine
+        let isReady = state.withLock { state in
+            state.loaded = 1
+            state.engine = engine
+            return state.isListening
         }
+        if isReady { onReady() }
+    }
+
+    private func beginListening() {
+        let isReady = state.withLock { state in
+            state.isListening = true
+            return state.engine != nil
+        }
+        if isReady { onReady() }
     }
 
     /// Counts a pass.
@@ -69,6 +89,7 @@ package final class WorkerServer: Sendable {
             router: makeRouter(drain),
             configuration: .init(
                 address: .unixDomainSocket(path: socket), serverName: "inkstone-worker"),
+            onServerRunning: { _ in self.beginListening() },
             logger: logger)
         let group = ServiceGroup(
             configuration: .init(

@@ -69,7 +69,9 @@ struct WorkerCommand: AsyncParsableCommand {
         let device = try options.makeBackend(for: folder)
         var logger = Logger(label: "inkstone.worker")
         logger.logLevel = .warning
-        let server = WorkerServer()
+        let server = WorkerServer {
+            FileHandle.standardOutput.write(Data("\(WorkerServer.readyLine)\n".utf8))
+        }
         DispatchQueue.global(qos: .userInitiated).async {
             do {
                 server.finishLoading(try makeEngine(folder, device, for: server))
