@@ -236,7 +236,10 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "FleetTests",
-            dependencies: ["Basics", "Engine", "Fleet", "Imaging", "Parameters", "Service"],
+            dependencies: [
+                "Basics", "Engine", "Fleet", "Imaging", "Parameters", "Service",
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "TelemetryTests",

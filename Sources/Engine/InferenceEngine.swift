@@ -23,7 +23,7 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
     /// The one thread that works: a pipeline takes one call at a time.
     private let queue = DispatchQueue(label: "inkstone.engine", qos: .userInitiated)
     private let state = Mutex(State())
-    private let beats = Atomic(0)
+    private let heartbeats = Atomic(0)
 
     private struct State {
         /// Requests that wait.
@@ -85,9 +85,9 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
         state.withLock { ($0.running, $0.waiting.count) }
     }
 
-    /// Grows with every unit of work and every layer: an engine that has requests and whose pulse
-    /// stands still hangs.
-    package var pulse: Int { beats.load(ordering: .relaxed) }
+    /// Grows with every unit of work and every layer; an engine that has requests and whose heartbeat
+    /// does not change hangs.
+    package var heartbeat: Int { heartbeats.load(ordering: .relaxed) }
 
     /// Queues a request; see `ImageGenerating`.
     public func events(for request: ImageRequest, model: String) -> JobEventStream {
@@ -152,7 +152,7 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
 
     /// Moves waiting requests to the scheduler, as many as may share the device.
     private func admit(to scheduler: StepScheduler) {
-        beats.wrappingAdd(1, ordering: .relaxed)
+        heartbeats.wrappingAdd(1, ordering: .relaxed)
         let tickets = state.withLock { state in
             var tickets: [Ticket] = []
             while state.running < limits.running, let next = state.waiting.popFirst() {

@@ -77,7 +77,7 @@ package final class StepScheduler {
 
     /// Called between the layers of a longer work.
     private func interrupt() {
-        // Also while a newcomer is served: the engine's pulse is taken here.
+        // Also while a new request is served: the engine counts its heartbeat here.
         intake(self)
         guard !isInterrupting else { return }
         guard jobs.contains(where: { !$0.hasStarted && !$0.isCancelled() }) else { return }

@@ -1,9 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// What happens to a job as messages: frames of the workers' protocol, cut where they are too long.
+/// Events of a job as messages: frames of the workers' protocol, cut where they are too long.
 ///
-/// In front of each part: the attempt that it tells of, the frame's number, the part's number and how
-/// many there are, as four 32-bit big-endian numbers.
+/// Each part is preceded by its attempt, the number of the frame, the number of the part and the
+/// number of parts, as four 32-bit big-endian numbers.
 package enum EventParts {
     /// Cuts a frame.
     package static func cut(
@@ -21,17 +21,17 @@ package enum EventParts {
         }
     }
 
-    /// Puts frames together again; one that lacks a part is left out, as the next one tells more.
+    /// Joins the parts of frames; a frame that lacks a part is dropped, as the next one is newer.
     package struct Joiner: Sendable {
         private var current: (attempt: Int, number: Int)?
         private var parts: [[UInt8]] = []
 
         package init() {}
 
-        /// Takes the next message.
+        /// Appends the next message.
         ///
-        /// - Returns: a frame that is whole now, and its attempt.
-        package mutating func take(_ message: [UInt8]) -> (frame: [UInt8], attempt: Int)? {
+        /// - Returns: The frame that it completes, and its attempt.
+        package mutating func append(_ message: [UInt8]) -> (frame: [UInt8], attempt: Int)? {
             guard message.count >= 16 else { return nil }
             func value(_ index: Int) -> Int {
                 message[(4 * index)..<(4 * index + 4)].reduce(0) { $0 << 8 | Int($1) }

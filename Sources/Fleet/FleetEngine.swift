@@ -4,32 +4,43 @@ package import Engine
 import Foundation
 package import Service
 
-/// What draws for a worker of a fleet: an engine in this process, or the workers of a gateway.
+/// What generates for a worker of a fleet: an engine in this process, or the workers of a gateway.
 package struct FleetEngine: Sendable {
-    /// The one model that it draws.
+    /// Its model.
     package var model: ModelDescription
-    /// Draws.
+    /// Generates.
     package var generator: any ImageGenerating
     /// LoRA files that requests may name.
     package var loras: LoRARegistry
     /// Jobs at once.
     package var capacity: Int
-    /// Grows for as long as work goes on; `nil` where somebody else watches that.
-    package var pulse: (@Sendable () -> Int)?
-    /// What it says of itself.
+    /// Grows for as long as work goes on; `nil` where the pool watches its workers itself.
+    package var heartbeat: (@Sendable () -> Int)?
+    /// Its status.
     package var status: @Sendable () async -> WorkerStatus
+
+    /// A generator of one model.
+    package init(
+        model: ModelDescription, generator: any ImageGenerating, loras: LoRARegistry,
+        capacity: Int, heartbeat: (@Sendable () -> Int)? = nil,
+        status: @escaping @Sendable () async -> WorkerStatus
+    ) {
+        self.model = model
+        self.generator = generator
+        self.loras = loras
+        self.capacity = capacity
+        self.heartbeat = heartbeat
+        self.status = status
+    }
 
     /// An engine in this process.
     package init(
         _ engine: InferenceEngine, capacity: Int,
         status: @escaping @Sendable () async -> WorkerStatus
     ) {
-        model = engine.description
-        generator = engine
-        loras = engine.loras
-        self.capacity = capacity
-        pulse = { engine.pulse }
-        self.status = status
+        self.init(
+            model: engine.description, generator: engine, loras: engine.loras, capacity: capacity,
+            heartbeat: { engine.heartbeat }, status: status)
     }
 
     /// A model of a gateway's own workers.
@@ -38,11 +49,7 @@ package struct FleetEngine: Sendable {
     package init(
         _ model: ModelDescription, of pool: WorkerPool, loras: LoRARegistry, capacity: Int
     ) {
-        self.model = model
-        generator = pool
-        self.loras = loras
-        self.capacity = capacity
-        status = {
+        self.init(model: model, generator: pool, loras: loras, capacity: capacity) {
             let report = await pool.report().first { $0.id == model.id }
             let workers = report?.replicas.compactMap(\.status) ?? []
             var sum = WorkerStatus(

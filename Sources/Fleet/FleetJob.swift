@@ -52,7 +52,7 @@ package struct FleetJob: Sendable, Codable, Equatable {
     package var started: Double?
     package var finished: Double?
     package var deadline: Double?
-    /// How often work on it began; whoever works knows by this number whether it is still his.
+    /// How often work on it began; a worker whose attempt is not the newest may change nothing.
     package var attempts = 0
     package var failure: String?
     /// Whether `failure` says that its time was over.
@@ -60,9 +60,9 @@ package struct FleetJob: Sendable, Codable, Equatable {
     /// Whether it is not tried again because its workers ended; absent in jobs of older versions.
     package var isGivenUp: Bool?
     package var pictures: [Picture] = []
-    /// Who works on it, or did last.
+    /// The worker that has it, or had it last.
     package var worker: String?
-    /// Who accepted it.
+    /// The gateway that accepted it.
     package var gateway: String?
 
     /// A job that waits.
@@ -97,15 +97,15 @@ package struct FleetJob: Sendable, Codable, Equatable {
             })
     }
 
-    /// Pictures from the first on that need not be drawn again.
+    /// Images from the first on that need not be generated again.
     package var leading: Int {
         let done = Set(pictures.map(\.index))
         return (0..<request.count).first { !done.contains($0) } ?? request.count
     }
 
-    // MARK: - What may happen to it
+    // MARK: - Changes
 
-    /// Work begins; `nil` where none may.
+    /// The job with a further attempt, or `nil` where it is final or has no attempts left.
     package func begun(by worker: String, at now: Double, limit: Int) -> FleetJob? {
         guard !state.isFinal, attempts < limit else { return nil }
         var job = self
@@ -116,7 +116,7 @@ package struct FleetJob: Sendable, Codable, Equatable {
         return job
     }
 
-    /// A picture is there; `nil` where it is another's turn, or the picture was there already.
+    /// The job with a further image, or `nil` where the attempt is an old one or the image is there.
     package func adding(_ picture: Picture, attempt: Int, at now: Double) -> FleetJob? {
         guard state == .running, attempts == attempt,
             !pictures.contains(where: { $0.index == picture.index })
@@ -130,7 +130,7 @@ package struct FleetJob: Sendable, Codable, Equatable {
         return job
     }
 
-    /// It ends without all pictures; `nil` where it has ended already.
+    /// The job that ended without all images, or `nil` where it has ended already.
     package func ended(
         _ state: Job.State, _ failure: String? = nil, isOverdue: Bool = false,
         isGivenUp: Bool = false, at now: Double
@@ -145,8 +145,8 @@ package struct FleetJob: Sendable, Codable, Equatable {
         return job
     }
 
-    /// A worker gives it back without a fault of its own: the attempt does not count.
-    package func givenBack(attempt: Int) -> FleetJob? {
+    /// A worker returns it to the queue for a reason outside of the job: the attempt does not count.
+    package func returned(attempt: Int) -> FleetJob? {
         guard state == .running, attempts == attempt else { return nil }
         var job = self
         job.state = .queued

@@ -2,7 +2,7 @@
 
 /// How a fleet keeps and repeats its work.
 package struct FleetSettings: Sendable {
-    /// Seconds without a sign of life after which a job goes to another worker.
+    /// Seconds without a heartbeat after which a job goes to another worker.
     package var window = 15.0
     /// How often work on a job may begin before it is given up.
     package var attempts = 4
@@ -16,14 +16,14 @@ package struct FleetSettings: Sendable {
     package var pictureBytes = 4 << 30
     /// Seconds after which a job is cancelled that is not final; a client may ask for less.
     package var seconds: Double?
-    /// Seconds between two signs of life of a worker; after `presenceAge` without one it is gone.
+    /// Seconds between two heartbeats of a worker; after `presenceAge` without one it counts as gone.
     package var presence = 2.0
-    /// Seconds that a sign of life holds.
+    /// Seconds that a heartbeat is valid.
     package var presenceAge = 8.0
     /// Seconds that an engine may stand still before its job is left to another worker.
     package var hangTimeout = 300.0
     /// Seconds that a worker keeps trying to store a result while NATS is away.
-    package var patience = 900.0
+    package var storageTimeout = 900.0
     /// Servers that keep a copy of each stream and bucket.
     package var replicas = 1
 

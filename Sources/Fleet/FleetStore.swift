@@ -54,19 +54,12 @@
 
         // MARK: - Jobs
 
-        /// A job as it is at one moment.
-        package struct Revision: Sendable, Equatable {
-            package var job: FleetJob
-            /// Grows with every change.
-            package var revision: UInt64
-        }
-
         /// A job as it is now.
-        package func job(_ id: String) async throws -> Revision? {
+        package func job(_ id: String) async throws -> JobRevision? {
             guard FleetNames.token(id) == id, !id.isEmpty,
                 let (bytes, revision) = try await jobs.value(of: id)
             else { return nil }
-            return Revision(job: try FleetJob.decode(bytes), revision: revision)
+            return JobRevision(job: try FleetJob.decode(bytes), revision: revision)
         }
 
         /// Changes a job, however many others do so at the same time.
@@ -79,28 +72,28 @@
         /// - Returns: the job as it is now, and whether it was changed; `nil` where there is none.
         /// - Throws: `NATSError`, `DecodingError` for a job of another version.
         package func change(
-            _ id: String, base: FleetJob? = nil, known: Revision? = nil,
+            _ id: String, base: FleetJob? = nil, known: JobRevision? = nil,
             _ change: (FleetJob) -> FleetJob?
-        ) async throws -> (now: Revision, isChanged: Bool)? {
+        ) async throws -> (now: JobRevision, isChanged: Bool)? {
             var guess = known
             while true {
                 var known = guess
                 if known == nil { known = try await job(id) }
                 guard let old = known?.job ?? base else { return nil }
                 guard let new = change(old) else {
-                    // What was said of an old state need not hold for the present one.
+                    // A decision on an old state need not hold for the present one.
                     guard guess == nil else {
                         guess = nil
                         continue
                     }
-                    return (Revision(job: old, revision: known?.revision ?? 0), false)
+                    return (JobRevision(job: old, revision: known?.revision ?? 0), false)
                 }
                 do {
                     let revision = try await jobs.set(
                         id, try new.encoded, after: known?.revision ?? 0)
-                    return (Revision(job: new, revision: revision), true)
+                    return (JobRevision(job: new, revision: revision), true)
                 } catch let error as NATSError where error.code == .conflict {
-                    // Somebody else was first: what he made of it is looked at.
+                    // Another change was first: the decision is made again on its result.
                     guess = nil
                 }
             }
@@ -108,8 +101,8 @@
 
         // MARK: - Files
 
-        /// Keeps a file under its digest.
-        package func keep(_ bytes: [UInt8]) async throws -> StoredFile {
+        /// Stores a file under its digest.
+        package func store(_ bytes: [UInt8]) async throws -> StoredFile {
             let file = StoredFile(digest: SHA256.hexadecimal(bytes), size: bytes.count)
             for (number, part) in file.parts(of: NATSConnection.messageLimit).enumerated() {
                 try await connection.store(
@@ -123,7 +116,7 @@
             try await read(named: file.digest)
         }
 
-        /// The bytes of a file whose length nobody told.
+        /// The bytes of a file of unknown length.
         package func read(named name: String) async throws -> [UInt8]? {
             guard name.utf8.count == 64, FleetNames.token(name) == name else { return nil }
             var bytes: [UInt8] = []

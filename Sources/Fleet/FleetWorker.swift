@@ -9,25 +9,25 @@
 
     import Foundation
 
-    /// A worker of a fleet: takes jobs of its model, draws them, and stores what becomes of them.
+    /// A worker of a fleet: fetches jobs of its model, runs them and stores their images.
     ///
-    /// Two workers may draw one job, when the first was cut off: each change of a job names the attempt
-    /// that it belongs to, and only the newest attempt may change anything.
+    /// Two workers may run one job, when the first has lost its connection: each change of a job names
+    /// the attempt that it belongs to, and only the newest attempt may change anything.
     package final class FleetWorker: Sendable {
         /// A job that this worker has.
         struct Held {
             var message: NATSMessage
             /// As this worker has written it last.
-            var known: FleetStore.Revision
+            var known: JobRevision
             var task: Task<Void, Never>?
         }
 
         struct State {
             var held: [String: Held] = [:]
-            /// Messages that are looked at.
+            /// Messages that are being examined.
             var arriving = 0
-            var turns = Turns()
-            /// What it said of itself last.
+            var scheduler = FairScheduler()
+            /// Its last reported status.
             var status: WorkerStatus?
             var isDraining = false
             var finished = 0
@@ -43,21 +43,29 @@
         /// Unique in the fleet.
         package let name: String
         let state: Mutex<State>
+        /// Notified when a place becomes free, a fetch begins or ends, or the worker is drained.
+        let changes = ChangeSignal()
         /// All workers of the fleet.
-        let signs: WorkerSigns
+        let heartbeats: WorkerHeartbeats
+        let clock: any Clock<Duration>
 
         /// A worker over a loaded engine.
         ///
         /// - Parameters:
-        ///   - engine: draws.
-        ///   - store: where jobs are.
-        ///   - logger: told what happens to jobs.
-        package init(engine: FleetEngine, store: FleetStore, logger: Logger) {
+        ///   - engine: Generates.
+        ///   - store: The queue of the fleet.
+        ///   - clock: Measures pauses.
+        ///   - logger: Receives what happens to jobs.
+        package init(
+            engine: FleetEngine, store: FleetStore,
+            clock: any Clock<Duration> = ContinuousClock(), logger: Logger
+        ) {
             self.engine = engine
             self.store = store
             settings = store.settings
             state = Mutex(State(window: store.settings.window))
-            signs = WorkerSigns(store)
+            self.clock = clock
+            heartbeats = WorkerHeartbeats(store)
             host = ProcessInfo.processInfo.hostName
             name =
                 FleetNames.token(host) + "-\(ProcessInfo.processInfo.processIdentifier)-"
@@ -69,15 +77,21 @@
 
         var model: ModelDescription { engine.model }
 
-        /// Takes no more jobs; `run` returns when those that it has are done, or given back after the
-        /// grace.
-        package func drain() { state.withLock { $0.isDraining = true } }
+        /// Fetches no more jobs; `run` returns when those that it has are done, or returned to the queue
+        /// after the grace.
+        package func drain() { changeState { $0.isDraining = true } }
 
         var isDraining: Bool { state.withLock { $0.isDraining } }
 
-        /// Works until it is drained.
+        /// Changes the state and wakes the tasks that wait for a change.
+        func changeState<Value>(_ change: (inout State) -> sending Value) -> sending Value {
+            defer { changes.notify() }
+            return state.withLock { change(&$0) }
+        }
+
+        /// Runs jobs until the worker is drained.
         ///
-        /// - Parameter grace: what the jobs in work may take when it is drained.
+        /// - Parameter grace: Time that the jobs in work may take when it is drained.
         /// - Throws: `NATSError` when its queue cannot be joined.
         package func run(grace: Duration) async throws {
             var consumers: [Priority: PullConsumer] = [:]
@@ -96,42 +110,45 @@
             state.withLock { $0.window = window }
             let cancels = try store.connection.subscribe(FleetNames.cancel("*")) {
                 [weak self] subject, _ in
-                self?.stop(String(subject.split(separator: ".").last ?? ""))
+                self?.cancel(String(subject.split(separator: ".").last ?? ""))
             }
-            let signs = Task { await self.tellOfLife() }
+            let heartbeat = Task { await self.sendHeartbeats() }
             logger.info("takes jobs", metadata: ["model": "\(model.id)"])
             await withTaskGroup(of: Void.self) { group in
                 for (priority, consumer) in consumers {
-                    group.addTask { await self.take(priority, from: consumer) }
+                    group.addTask { await self.fetch(priority, from: consumer) }
                 }
             }
-            await finish(grace)
-            signs.cancel()
-            await signs.value
+            await finish(within: grace)
+            heartbeat.cancel()
+            await heartbeat.value
             withExtendedLifetime(cancels) {}
             try? await store.workers.remove(name)
         }
 
-        private func finish(_ grace: Duration) async {
+        /// Waits for the jobs that it has, and returns those that are not done to the queue.
+        private func finish(within grace: Duration) async {
             let end = ContinuousClock.now + grace
-            while state.withLock({ !$0.held.isEmpty }), ContinuousClock.now < end {
-                try? await Task.sleep(for: .milliseconds(20))
+            while !Task.isCancelled, ContinuousClock.now < end {
+                let change = changes.next
+                if state.withLock({ $0.held.isEmpty }) { break }
+                _ = await change.wait(atMost: end - ContinuousClock.now, clock: clock)
             }
             let left = state.withLock { $0.held }
             for (id, held) in left {
                 held.task?.cancel()
                 await held.task?.value
                 let attempt = held.known.job.attempts
-                _ = try? await store.change(id) { $0.givenBack(attempt: attempt) }
-                held.message.giveBack()
+                _ = try? await store.change(id) { $0.returned(attempt: attempt) }
+                held.message.returnToQueue()
                 logger.info("gave a job back", metadata: ["job": "\(id)"])
             }
         }
 
-        /// Tells who it is and how it does, until it is cancelled.
-        private func tellOfLife() async {
-            var tellModel = ContinuousClock.now
-            var isUnheard = false
+        /// Writes heartbeats at equal intervals until it is cancelled.
+        private func sendHeartbeats() async {
+            var modelIsDue = ContinuousClock.now
+            var isFailing = false
             while !Task.isCancelled {
                 var status = await engine.status()
                 let (held, finished, lost, isDraining) = state.withLock { state in
@@ -139,27 +156,27 @@
                     return (state.held.count, state.finished, state.lost, state.isDraining)
                 }
                 if isDraining { status.state = .draining }
-                let sign = WorkerSign(
+                let heartbeat = WorkerHeartbeat(
                     name: name, host: host, version: version, status: status, jobs: held,
                     capacity: engine.capacity,
                     loras: engine.loras.offers,
                     finished: finished, lost: lost)
                 do {
-                    if ContinuousClock.now >= tellModel {
+                    if ContinuousClock.now >= modelIsDue {
                         // Known for an hour after the last worker has gone.
                         try await store.models.set(
                             FleetNames.token(model.id), [UInt8](try JSONEncoder().encode(model)))
-                        tellModel = .now + .seconds(300)
+                        modelIsDue = .now + .seconds(300)
                     }
-                    try await store.workers.set(name, [UInt8](try JSONEncoder().encode(sign)))
-                    isUnheard = false
+                    try await store.workers.set(name, [UInt8](try JSONEncoder().encode(heartbeat)))
+                    isFailing = false
                 } catch {
-                    if !isUnheard {
+                    if !isFailing {
                         logger.warning("no sign of life", metadata: ["error": "\(error)"])
                     }
-                    isUnheard = true
+                    isFailing = true
                 }
-                try? await Task.sleep(for: .seconds(settings.presence))
+                try? await clock.sleep(for: .seconds(settings.presence))
             }
         }
 
@@ -167,18 +184,15 @@
         func persist<Value: Sendable>(
             _ body: @Sendable () async throws -> Value
         ) async throws -> Value {
-            let end = ContinuousClock.now + .seconds(settings.patience)
-            while true {
-                do {
-                    return try await body()
-                } catch let error as NATSError {
-                    // A server that starts answers before its streams are there.
-                    guard [.unreachable, .failed, .notFound].contains(error.code),
-                        ContinuousClock.now < end
-                    else { throw error }
-                    try await Task.sleep(for: .milliseconds(200))
-                }
-            }
+            var policy = RetryPolicy(
+                pause: .milliseconds(200), limit: .seconds(settings.storageTimeout))
+            policy.clock = clock
+            // A server that starts answers before its streams are there.
+            return try await policy.run(
+                while: { error in
+                    let codes: [NATSError.Code] = [.unreachable, .failed, .notFound]
+                    return (error as? NATSError).map { codes.contains($0.code) } ?? false
+                }, body)
         }
     }
 #endif

@@ -8,7 +8,7 @@
     /// A job that is not final, as far as this gateway has followed it.
     final class FollowedJob: Sendable {
         let live: LiveJob
-        /// What the bucket says of it, in order.
+        /// The job as the bucket has it, after each change.
         let updates: AsyncStream<FleetJob>
         private let feed: AsyncStream<FleetJob>.Continuation
         private let state: Mutex<State>
@@ -18,6 +18,8 @@
             var joiner = EventParts.Joiner()
             var meter: JobMeter?
             var subscription: NATSSubscription?
+            /// Delivers the updates; it ends when they do.
+            var task: Task<Void, Never>?
         }
 
         init(_ job: FleetJob, isDetached: Bool, meter: JobMeter?) {
@@ -31,23 +33,28 @@
             state.withLock { $0.subscription = subscription }
         }
 
-        /// Notes what the bucket says.
-        func note(_ job: FleetJob) {
+        /// Keeps the task that delivers the updates.
+        func attach(_ task: Task<Void, Never>) {
+            state.withLock { $0.task = task }
+        }
+
+        /// Records the job as the bucket has it.
+        func update(_ job: FleetJob) {
             state.withLock { $0.attempt = max($0.attempt, job.attempts) }
             feed.yield(job)
         }
 
-        /// Takes a message of the worker; those of an attempt that was given up are left aside.
+        /// Receives a message of the worker; those of an earlier attempt are ignored.
         func receive(_ message: [UInt8]) {
             let frame: [UInt8]? = state.withLock { state in
-                guard let (frame, attempt) = state.joiner.take(message), attempt >= state.attempt
+                guard let (frame, attempt) = state.joiner.append(message), attempt >= state.attempt
                 else { return nil }
                 state.attempt = attempt
                 return frame
             }
             guard let frame, let events = try? EventBytes.decode(frame) else { return }
             for event in events {
-                // Pictures come from the store alone.
+                // Images come from the store alone.
                 if case .image = event { continue }
                 publish(event)
             }
@@ -59,12 +66,12 @@
             state.withLock { $0.meter }?.record(event)
         }
 
-        /// Nothing more happens.
+        /// Ends the job for the watchers.
         func end(_ result: Result<Void, any Error>) {
             live.end(result)
             feed.finish()
             let (meter, subscription) = state.withLock { state in
-                defer { (state.meter, state.subscription) = (nil, nil) }
+                defer { (state.meter, state.subscription, state.task) = (nil, nil, nil) }
                 return (state.meter, state.subscription)
             }
             switch result {
@@ -72,7 +79,7 @@
             case .failure(is CancellationError): meter?.end(.cancelled)
             case .failure(let error): meter?.end(.failed(error))
             }
-            // Ended outside of the lock: it waits for a message that is on its way.
+            // Released outside of the lock: it waits for a message that is being delivered.
             withExtendedLifetime(subscription) {}
         }
     }

@@ -69,7 +69,7 @@ struct FleetFormatTests {
 
     @Test func presenceOfAWorker() throws {
         let worker = try JSONDecoder().decode(
-            WorkerSign.self, from: Data(bytes("fleet-worker.json")))
+            WorkerHeartbeat.self, from: Data(bytes("fleet-worker.json")))
         #expect(worker.name == "host-1-2" && worker.host == "host" && worker.version == "0.1.0")
         #expect(worker.jobs == 3 && worker.capacity == 4 && worker.finished == 9)
         #expect(worker.lost == 1 && worker.has(["pixel"]) && worker.isReady(for: ["pixel"]))
@@ -83,7 +83,7 @@ struct FleetFormatTests {
         var frames: [[UInt8]] = []
         while !rest.isEmpty {
             let count = rest.prefix(4).reduce(0) { $0 << 8 | Int($1) }
-            if let (frame, attempt) = joiner.take(Array(rest.dropFirst(4).prefix(count))) {
+            if let (frame, attempt) = joiner.append(Array(rest.dropFirst(4).prefix(count))) {
                 #expect(attempt == 2)
                 frames.append(frame)
             }

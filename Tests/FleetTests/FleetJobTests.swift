@@ -37,7 +37,7 @@ struct FleetJobTests {
         let first = try #require(try job().begun(by: "a", at: 1, limit: 4))
         let second = try #require(first.begun(by: "b", at: 2, limit: 4))
         #expect(second.adding(picture(0), attempt: 1, at: 3) == nil)
-        #expect(second.givenBack(attempt: 1) == nil)
+        #expect(second.returned(attempt: 1) == nil)
         let done = try #require(second.adding(picture(0), attempt: 2, at: 3))
         #expect(done.adding(picture(0), attempt: 2, at: 4) == nil, "a picture is there once")
     }
@@ -49,10 +49,10 @@ struct FleetJobTests {
         #expect(ended.adding(picture(0), attempt: 0, at: 2) == nil)
     }
 
-    @Test func attemptsEndButGivingBackIsNone() throws {
+    @Test func attemptsEndButReturningIsNone() throws {
         let begun = try #require(try job().begun(by: "a", at: 1, limit: 1))
         #expect(begun.begun(by: "b", at: 2, limit: 1) == nil)
-        let back = try #require(begun.givenBack(attempt: 1))
+        let back = try #require(begun.returned(attempt: 1))
         #expect(back.state == .queued && back.attempts == 0)
         #expect(back.begun(by: "b", at: 2, limit: 1) != nil)
     }

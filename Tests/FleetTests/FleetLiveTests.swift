@@ -6,7 +6,6 @@ import Parameters
     import Basics
     import Engine
     import Fleet
-    import Foundation
     import Service
     import Testing
 
@@ -30,7 +29,7 @@ import Parameters
             let limit = NATSConnection.messageLimit
             for count in [0, 1, limit, limit + 1, 2 * limit, 3 * limit - 1] {
                 let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-                let file = try await server.store.keep(bytes)
+                let file = try await server.store.store(bytes)
                 #expect(try await server.store.read(file) == bytes, "\(count) bytes")
                 if count > 0 { #expect(try await server.store.read(named: file.digest) == bytes) }
             }
@@ -81,7 +80,7 @@ import Parameters
             let again = try #require(try await second.next(within: 3))
             for _ in 0..<3 {
                 try await Task.sleep(for: .milliseconds(500))
-                again.keepAlive()
+                again.extendDeadline()
             }
             #expect(try await first.next(within: 0.2) == nil, "who works keeps it")
             again.acknowledge()
@@ -110,47 +109,6 @@ import Parameters
                 Issue.record("changes are not told in order")
                 return
             }
-        }
-    }
-
-    /// A nats-server of a test's own.
-    private struct LiveServer {
-        static let program = ["/usr/sbin/nats-server", "/usr/bin/nats-server"].first {
-            FileManager.default.isExecutableFile(atPath: $0)
-        }
-
-        let store: FleetStore
-        private let process = Process()
-        private let folder = FileManager.default.temporaryDirectory
-            .appending(path: "inkstone-nats-\(UUID().uuidString)")
-
-        init() async throws {
-            let port = Int.random(in: 20_000..<30_000)
-            process.executableURL = URL(filePath: Self.program ?? "")
-            process.arguments = [
-                "-a", "127.0.0.1", "-p", "\(port)", "-js", "-sd", folder.path,
-            ]
-            process.standardError = FileHandle.nullDevice
-            try process.run()
-            let address = try NATSAddress("nats://127.0.0.1:\(port)")
-            let end = ContinuousClock.now + .seconds(10)
-            while true {
-                do {
-                    store = try await FleetStore(
-                        NATSConnection(address, name: "test"), FleetSettings())
-                    return
-                } catch let error as NATSError {
-                    guard ContinuousClock.now < end else { throw error }
-                    try await Task.sleep(for: .milliseconds(50))
-                }
-            }
-        }
-
-        func stop() {
-            store.close()
-            process.terminate()
-            process.waitUntilExit()
-            try? FileManager.default.removeItem(at: folder)
         }
     }
 #endif

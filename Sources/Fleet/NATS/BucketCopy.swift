@@ -1,40 +1,39 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 #if Fleet
+    import Service
     import Synchronization
 
     import Foundation
 
     /// The values of a bucket, which NATS keeps up to date.
     final class BucketCopy<Value: Decodable & Sendable>: Sendable {
-        /// A value, and when it was told.
+        /// A value, and when it arrived.
         typealias Entry = (value: Value, seen: ContinuousClock.Instant)
 
         private let entries = Mutex<[String: Entry]>([:])
+        private let tasks = OwnedTasks()
 
-        /// Follows the bucket for as long as this object lives.
+        /// Follows the bucket for as long as this object exists.
         init(_ bucket: Bucket) {
-            Task { [weak self] in
-                for await change in bucket.changes() {
-                    guard let self else { break }
-                    note(change)
-                }
+            tasks.start { [weak self] in
+                for await change in bucket.changes() { self?.apply(change) }
             }
         }
 
-        /// All values that are known now.
+        /// All values.
         var all: [Entry] { entries.withLock { Array($0.values) } }
 
-        /// Forgets what is not wanted any longer.
-        func keep(where isWanted: (Entry) -> Bool) {
-            entries.withLock { entries in entries = entries.filter { isWanted($0.value) } }
+        /// Removes all values that satisfy the predicate.
+        func removeAll(where isRemoved: (Entry) -> Bool) {
+            entries.withLock { entries in entries = entries.filter { !isRemoved($0.value) } }
         }
 
-        private func note(_ change: Bucket.Change) {
+        private func apply(_ change: Bucket.Change) {
             entries.withLock { entries in
                 switch change {
                 case .value(let key, let bytes, _):
-                    // Of another version: what cannot be read is left out.
+                    // A value of another version that cannot be read is left out.
                     guard let value = try? JSONDecoder().decode(Value.self, from: Data(bytes))
                     else {
                         return

@@ -108,7 +108,7 @@
         ) throws -> UInt64 {
             var options = jsPubOptions()
             jsPubOptions_Init(&options)
-            options.MaxWait = Self.patience
+            options.MaxWait = Self.timeout
             if let revision {
                 if revision == 0 {
                     options.ExpectNoMessage = true
@@ -181,7 +181,7 @@
         }
 
         /// Removes all messages of a subject.
-        package func forget(_ subject: String, in stream: String) async throws {
+        package func purge(_ subject: String, in stream: String) async throws {
             try await blocking {
                 try subject.withCString { subject in
                     var options = jsOptions()

@@ -21,7 +21,7 @@
         /// Bytes of the largest message that is sent; below the server's usual limit of 1 MiB.
         package static let messageLimit = 512 << 10
         /// Milliseconds that a call waits for the server's answer.
-        static let patience: Int64 = 2000
+        static let timeout: Int64 = 2000
 
         let connection: OpaquePointer
         let context: OpaquePointer
@@ -65,7 +65,7 @@
             var stream: OpaquePointer?
             var choices = jsOptions()
             jsOptions_Init(&choices)
-            choices.Wait = Self.patience
+            choices.Wait = Self.timeout
             try check(natsConnection_JetStream(&stream, opened, &choices), "asking for JetStream")
             guard let stream else { throw NATSError(NATS_NO_MEMORY, while: "connecting") }
             context = stream
@@ -80,7 +80,7 @@
                 natsOptions_SetServers(options, &servers, Int32(servers.count)),
                 "reading \(address.shown)")
             natsOptions_SetName(options, name)
-            natsOptions_SetTimeout(options, patience)
+            natsOptions_SetTimeout(options, timeout)
             if address.isEncrypted {
                 try check(natsOptions_SetSecure(options, true), "asking for TLS")
             }
@@ -141,7 +141,7 @@
 
         /// Sends what was published and closes.
         package func close() {
-            natsConnection_FlushTimeout(connection, Self.patience)
+            natsConnection_FlushTimeout(connection, Self.timeout)
             natsConnection_Close(connection)
         }
 

@@ -3,20 +3,20 @@
 #if Fleet
     import CNATS
 
-    /// A message of a work queue, which its receiver must answer for.
+    /// A message of a work queue, which its receiver must answer.
     ///
     /// Unchecked: the pointer never changes, and the client's calls on a message lock it.
     package final class NATSMessage: @unchecked Sendable {
         private let message: OpaquePointer
 
-        /// Takes the message over.
+        /// Owns the message from now on.
         init(_ message: OpaquePointer) {
             self.message = message
         }
 
         deinit { natsMsg_Destroy(message) }
 
-        /// What it says.
+        /// Its content.
         package var bytes: [UInt8] { Self.bytes(of: message) }
 
         static func bytes(of message: OpaquePointer) -> [UInt8] {
@@ -36,14 +36,14 @@
         // Answers may be lost with the connection: the message then comes again, and its receiver finds
         // that its work is done.
 
-        /// Done: it never comes again.
+        /// Removes the message from the queue: its work is done.
         package func acknowledge() { _ = natsMsg_Ack(message, nil) }
 
-        /// Still at it: the time to answer begins anew.
-        package func keepAlive() { _ = natsMsg_InProgress(message, nil) }
+        /// Extends the time to answer: work goes on.
+        package func extendDeadline() { _ = natsMsg_InProgress(message, nil) }
 
-        /// Given back: another receiver gets it, after some milliseconds.
-        package func giveBack(after milliseconds: Int64 = 0) {
+        /// Returns the message to the queue: another receiver gets it, after some milliseconds.
+        package func returnToQueue(after milliseconds: Int64 = 0) {
             _ =
                 milliseconds > 0
                 ? natsMsg_NakWithDelay(message, milliseconds, nil) : natsMsg_Nak(message, nil)

@@ -68,7 +68,6 @@ extension JobService {
         index.insert(
             job, id: job.id, requestID: job.requestID, priority: job.request.priority)
         if let deadline = job.deadline { startTimer(of: job, deadline) }
-        startCanceller()
         startNext()
     }
 
@@ -105,24 +104,12 @@ extension JobService {
         for id in index.ids { await cancelNow(id) }
     }
 
-    private func cancelNow(_ id: String) async {
+    /// Cancels the run of a job, or takes it out of the queue.
+    func cancelNow(_ id: String) async {
         if let run = runs[id] {
             run.cancel()
         } else if let job = index.withdraw(id) {
             await finish(job, .failure(CancellationError()))
-        }
-    }
-
-    /// Cancels jobs whose last watcher leaves, for as long as the service exists.
-    private func startCanceller() {
-        guard canceller == nil else { return }
-        canceller = Task { [unwatched, weak self] in
-            await withDiscardingTaskGroup { group in
-                for await id in unwatched {
-                    // Writing the end of one job must not delay the next.
-                    group.addTask { [weak self] in await self?.cancelNow(id) }
-                }
-            }
         }
     }
 }

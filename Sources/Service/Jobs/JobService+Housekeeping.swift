@@ -49,25 +49,27 @@ extension JobService {
     /// Repeats what fails because the disk is full, until it succeeds or `storageTimeout` has passed.
     ///
     /// The system reports no event when space becomes free.
+    ///
+    /// - Throws: `GenerationError` of code `storage`, or what else `body` throws.
     nonisolated func retryingWhileFull<Value: Sendable>(
         _ body: @Sendable () async throws -> Value
     ) async throws -> Value {
-        let pause = Duration.milliseconds(250)
-        var waited = Duration.zero
-        while true {
-            do {
-                return try await body()
-            } catch let error as JobStoreError where error.code == .full {
-                guard waited < storageTimeout else {
-                    throw GenerationError(.storage, error.message)
-                }
-            } catch let error as ImagingError where error.code == .diskFull {
-                guard waited < storageTimeout else { throw GenerationError(.storage, "\(error)") }
-            } catch let error as JobStoreError where error.code == .unusable {
-                throw GenerationError(.storage, error.message)
-            }
-            try await clock.sleep(for: pause)
-            waited += pause
+        var policy = RetryPolicy(pause: .milliseconds(250), limit: storageTimeout)
+        policy.clock = clock
+        do {
+            return try await policy.run(while: Self.isFull, body)
+        } catch let error as JobStoreError where error.code != .keyReused {
+            throw GenerationError(.storage, error.message)
+        } catch let error as ImagingError where error.code == .diskFull {
+            throw GenerationError(.storage, "\(error)")
+        }
+    }
+
+    private static func isFull(_ error: any Error) -> Bool {
+        switch error {
+        case let error as JobStoreError: error.code == .full
+        case let error as ImagingError: error.code == .diskFull
+        default: false
         }
     }
 }

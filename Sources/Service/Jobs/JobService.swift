@@ -52,9 +52,7 @@ public actor JobService: JobQueue {
     /// Timers of jobs with a deadline.
     var timers: [String: Task<Void, any Error>] = [:]
     /// Cancels jobs whose last watcher has left.
-    var canceller: Task<Void, Never>?
-    nonisolated let unwatched: AsyncStream<String>
-    nonisolated let reportUnwatched: AsyncStream<String>.Continuation
+    lazy var canceller = CancellationQueue { [weak self] id in await self?.cancelNow(id) }
     var lastCleanUp = ContinuousClock.now
 
     /// A service over an engine and the list of its models; `resume` continues with the jobs that an
@@ -71,12 +69,9 @@ public actor JobService: JobQueue {
         storageTimeout = .seconds(limits.storageTimeout)
         self.clock = clock
         self.logger = logger
-        (unwatched, reportUnwatched) = AsyncStream.makeStream()
     }
 
     deinit {
-        reportUnwatched.finish()
-        canceller?.cancel()
         for timer in timers.values { timer.cancel() }
     }
 
@@ -123,7 +118,7 @@ public actor JobService: JobQueue {
     }
 
     private func watch(_ job: LiveJob) -> JobEventStream {
-        job.watch { [reportUnwatched] in reportUnwatched.yield(job.id) }
+        job.watch { [canceller] in canceller.add(job.id) }
     }
 
     // MARK: - Answers

@@ -31,12 +31,13 @@ final class Worker: Sendable {
         self.model = model
     }
 
-    /// Whether it has proved itself, so that its death says nothing about the next one.
+    /// Whether it has finished a request or run for some time, so that its end does not predict that of
+    /// the next one.
     func isHealthy(after age: Duration) -> Bool {
         hasFinished.load(ordering: .relaxed) || ContinuousClock.now - readySince >= age
     }
 
-    /// Runs a request and kills the process if it stops giving signs of life.
+    /// Runs a request, and kills the process if it makes no progress for `hangTimeout`.
     ///
     /// - Throws: `GenerationError` or `CancellationError` as the worker says; `WorkerLost` when it
     ///   went away.
@@ -46,23 +47,23 @@ final class Worker: Sendable {
     ) async throws {
         let frame = try WorkerFrame.encode(
             WorkerCall(request), payload: WorkerCall.pixels(of: request))
-        let life = SignsOfLife()
+        let heartbeat = Heartbeat()
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 defer { group.cancelAll() }
                 group.addTask { [client] in
                     try await client.run(frame) { message, pixels in
-                        if case .alive(let pulse) = message {
-                            life.note(pulse: pulse)
+                        if case .alive(let count) = message {
+                            heartbeat.record(count)
                         } else if let event = try message.event(pixels: pixels) {
-                            life.note()
+                            heartbeat.record()
                             onEvent(event)
                         }
                     }
                 }
                 group.addTask { [process] in
-                    while life.silence < hangTimeout {
-                        try await Task.sleep(for: hangTimeout - life.silence + .milliseconds(10))
+                    while heartbeat.age < hangTimeout {
+                        try await Task.sleep(for: hangTimeout - heartbeat.age + .milliseconds(10))
                     }
                     process.send(SIGKILL)
                     throw WorkerLost("it gave no sign of life for \(hangTimeout)")
@@ -84,19 +85,20 @@ final class Worker: Sendable {
     }
 }
 
-/// When a worker was last seen to move.
-private final class SignsOfLife: Sendable {
-    private let last = Mutex((time: ContinuousClock.now, pulse: -1))
+/// When a worker last reported progress.
+private final class Heartbeat: Sendable {
+    private let last = Mutex((time: ContinuousClock.now, count: -1))
 
-    /// How long ago that was.
-    var silence: Duration { ContinuousClock.now - last.withLock { $0.time } }
+    /// Time since the last progress.
+    var age: Duration { ContinuousClock.now - last.withLock { $0.time } }
 
-    func note() {
+    /// Records an event, which is progress.
+    func record() {
         last.withLock { $0.time = .now }
     }
 
-    /// A heartbeat counts if its engine has moved.
-    func note(pulse: Int) {
-        last.withLock { if $0.pulse != pulse { $0 = (.now, pulse) } }
+    /// Records a heartbeat, which is progress if the engine's count has changed.
+    func record(_ count: Int) {
+        last.withLock { if $0.count != count { $0 = (.now, count) } }
     }
 }

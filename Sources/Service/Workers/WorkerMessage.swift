@@ -4,7 +4,7 @@ import Engine
 import Imaging
 import NIOCore
 
-/// What a worker tells about a request, as the header of a frame; pictures follow as pixels.
+/// A worker's message about a request, as the header of a frame; images follow as pixels.
 enum WorkerMessage: Codable, Equatable {
     case queued(position: Int)
     case started
@@ -13,7 +13,7 @@ enum WorkerMessage: Codable, Equatable {
     case preview(image: Int, step: Int, width: Int, height: Int)
     /// The payload is `[height, width, 3]`.
     case image(Picture)
-    /// The engine's pulse, when nothing else was told for a while.
+    /// A heartbeat: the engine's count, at equal intervals.
     case alive(pulse: Int)
     /// The last picture was sent.
     case done
@@ -32,7 +32,7 @@ enum WorkerMessage: Codable, Equatable {
         var loras: [LoRANote]
     }
 
-    /// How a failure is told.
+    /// The message that ends a request that failed.
     init(_ error: any Error) {
         switch error {
         case is CancellationError: self = .cancelled
@@ -69,7 +69,7 @@ enum WorkerMessage: Codable, Equatable {
         }
     }
 
-    /// The event that was told, or `nil` for a message that is none.
+    /// The event of the message, or `nil` for one without an event.
     func event(pixels: [UInt8]) throws -> JobEvent? {
         switch self {
         case .queued(let position): .queued(position: position)

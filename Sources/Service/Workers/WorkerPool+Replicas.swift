@@ -20,6 +20,7 @@ extension WorkerPool {
         served[index].lastNumber += added.count
         served[index].replicas += added
         shares.add(added.count)
+        changes.notify()
         do {
             try await Self.startAll(added)
         } catch {
@@ -71,6 +72,7 @@ extension WorkerPool {
         var leaving = served[index]
         leaving.replicas = [replica]
         served[index].replicas.remove(at: position)
+        changes.notify()
         leavingBytes += leaving.bytes
         await countPasses(of: [leaving])
         await replica.end(grace: grace)

@@ -48,6 +48,8 @@ package actor WorkerPool: ImageGenerating, ModelListing {
     private var serials = 0
     /// Unload models without requests, by the serial number of the launch.
     private var idleTimers: [Int: Task<Void, any Error>] = [:]
+    /// Notified when a model is loaded or terminated, or gets more or fewer workers.
+    package nonisolated let changes = ChangeSignal()
     /// Set when the first model is loaded.
     private let firstModel = Promise<Void>()
     /// Bytes of models that are on their way out.
@@ -116,6 +118,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
             model.id = id
             served[index].model = model
             firstModel.fulfil(())
+            changes.notify()
             metrics?.modelLoaded(
                 model, seconds: (ContinuousClock.now - start) / .seconds(1),
                 loras: launch.loras.count)
@@ -195,6 +198,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
     private func remove(at index: Int, grace: Duration) async {
         let entry = served.remove(at: index)
         idleTimers.removeValue(forKey: entry.serial)?.cancel()
+        changes.notify()
         leavingBytes += entry.bytes
         await countPasses(of: [entry])
         await Self.end(entry.replicas, grace: grace)

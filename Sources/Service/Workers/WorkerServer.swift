@@ -28,12 +28,12 @@ package final class WorkerServer: Sendable {
         var isListening = false
         var isDraining = false
         var passes = PassTotals()
-        /// Those that were not told yet.
+        /// Passes that were not reported yet.
         var recent: [PassReport] = []
     }
 
     private let state = Mutex(State())
-    /// Silence after which a stream tells the engine's pulse.
+    /// Interval of heartbeats in a stream.
     private let heartbeat: Duration
 
     /// Called once, when the server listens and its model is loaded.
@@ -222,7 +222,7 @@ package final class WorkerServer: Sendable {
                 while true {
                     try await Task.sleep(for: heartbeat)
                     feed.yield(
-                        try WorkerFrame.encode(WorkerMessage.alive(pulse: engine.pulse)))
+                        try WorkerFrame.encode(WorkerMessage.alive(pulse: engine.heartbeat)))
                 }
             }
             for await frame in frames { try await write(frame) }

@@ -23,22 +23,23 @@
             let name =
                 ProcessInfo.processInfo.hostName
                 + "-\(ProcessInfo.processInfo.processIdentifier)"
-            let board = FleetBoard(store, gateway: name)
+            let presence = WorkerPresence(store, gateway: name)
             let pool = try WorkerPool(
                 settings: workers.settings(models: max(1, launches.count)),
                 metrics: telemetry.engine, logger: logger)
-            let crew = FleetCrew(
+            let group = WorkerGroup(
                 pool, store: store, loraFolder: dataOptions.loraFolder, jobs: settings.running,
                 logger: logger)
             let meter = EngineMeter(telemetry.engine)
             let gateway = Gateway(
                 jobs: FleetQueue(
-                    store, board: board, meter: meter, gateway: name, logger: logger),
-                meter: meter, pool: pool, reports: board, reporters: [board, pool], keys: keys,
-                configuration: try configuration(board, gateway: name), telemetry: telemetry,
+                    store, presence: presence, meter: meter, gateway: name, logger: logger),
+                meter: meter, pool: pool, reports: presence, reporters: [presence, pool],
+                keys: keys,
+                configuration: try configuration(presence, gateway: name), telemetry: telemetry,
                 logger: logger)
-            let following = Task { await crew.run() }
-            // A model that cannot be loaded is told, and the gateway serves the others' workers.
+            await group.start()
+            // A model that cannot be loaded is logged; the gateway serves the workers of the others.
             let loading = Task { [logger] in
                 for launch in launches {
                     do { try await load(launch, by: pool) } catch {
@@ -55,21 +56,20 @@
                 throw error
             }
             loading.cancel()
-            await crew.end()
-            await following.value
+            await group.end()
             await pool.shutdown()
             store.close()
             Foundation.exit(EXIT_SUCCESS)
         }
 
         private func configuration(
-            _ board: FleetBoard, gateway: String
+            _ presence: WorkerPresence, gateway: String
         ) throws -> GatewayConfiguration {
             var configuration = try gatewayConfiguration()
             // The queue has a limit of its own.
             configuration.capacity = nil
             configuration.metricLabels = [.init("gateway", gateway)]
-            configuration.loras.elsewhere = { board.offers }
+            configuration.loras.elsewhere = { presence.offers }
             return configuration
         }
     }

@@ -7,9 +7,9 @@
 
     package import Foundation
 
-    /// A gateway's own workers as workers of the fleet: whatever models its pool has, when they come and
-    /// go.
-    package actor FleetCrew {
+    /// A gateway's own workers as workers of the fleet; follows the models of its pool as they are
+    /// launched and terminated.
+    package actor WorkerGroup {
         private struct Member {
             let worker: FleetWorker
             let replicas: Int
@@ -22,16 +22,17 @@
         private let jobs: Int
         private let logger: Logger
         private var members: [String: Member] = [:]
-        /// Those whose place another one has, until they have done their jobs.
+        /// Members that were replaced or have lost their model, until their jobs are done.
         private var leaving: [Task<Void, Never>] = []
+        private var follower: Task<Void, Never>?
         private var isEnding = false
 
         /// - Parameters:
-        ///   - pool: the workers.
-        ///   - store: where jobs are.
-        ///   - loraFolder: files that requests may name, beside those of the models.
-        ///   - jobs: of each worker at once.
-        ///   - logger: told what happens to jobs.
+        ///   - pool: The workers.
+        ///   - store: The queue of the fleet.
+        ///   - loraFolder: Folder of files that requests may name, beside those of the models.
+        ///   - jobs: Jobs of each worker at once.
+        ///   - logger: Receives what happens to jobs.
         package init(
             _ pool: WorkerPool, store: FleetStore, loraFolder: URL?, jobs: Int, logger: Logger
         ) {
@@ -42,27 +43,36 @@
             self.logger = logger
         }
 
-        /// Follows the pool's models until `end`.
-        package func run() async {
-            while !isEnding {
-                let (models, launched) = (await pool.models, await pool.launched)
-                for (id, member) in members {
-                    let now = launched.first { $0.id == id && $0.isLoaded }
-                    guard now?.replicas != member.replicas else { continue }
-                    // It ends with its jobs; another one takes its place.
-                    members[id] = nil
-                    member.worker.drain()
-                    leaving.append(member.task)
+        /// Begins to follow the pool's models, until `end`.
+        package func start() {
+            guard follower == nil, !isEnding else { return }
+            follower = Task {
+                while !Task.isCancelled {
+                    let change = pool.changes.next
+                    await update()
+                    _ = await change.wait()
                 }
-                for model in models where members[model.id] == nil && !isEnding {
-                    guard let place = launched.first(where: { $0.id == model.id }) else { continue }
-                    begin(model, place.folder, place.replicas)
-                }
-                try? await Task.sleep(for: .milliseconds(250))
             }
         }
 
-        private func begin(_ model: ModelDescription, _ folder: URL, _ replicas: Int) {
+        /// Gives each loaded model of the pool a member, and drains those whose model has changed.
+        private func update() async {
+            let (models, launched) = (await pool.models, await pool.launched)
+            for (id, member) in members {
+                let now = launched.first { $0.id == id && $0.isLoaded }
+                guard now?.replicas != member.replicas else { continue }
+                // It ends with its jobs; another one replaces it.
+                members[id] = nil
+                member.worker.drain()
+                leaving.append(member.task)
+            }
+            for model in models where members[model.id] == nil && !isEnding {
+                guard let place = launched.first(where: { $0.id == model.id }) else { continue }
+                add(model, place.folder, place.replicas)
+            }
+        }
+
+        private func add(_ model: ModelDescription, _ folder: URL, _ replicas: Int) {
             let engine = FleetEngine(
                 model, of: pool, loras: LoRARegistry(folder: loraFolder, models: [folder]),
                 capacity: jobs * replicas)
@@ -80,6 +90,8 @@
         /// Ends after the jobs that its workers have.
         package func end() async {
             isEnding = true
+            follower?.cancel()
+            await follower?.value
             for member in members.values { member.worker.drain() }
             for task in leaving + members.values.map(\.task) { await task.value }
             (leaving, members) = ([], [:])

@@ -4,10 +4,10 @@
     import Engine
     import Service
 
-    /// The workers of a fleet that gave a sign of life lately.
-    package final class WorkerSigns: Sendable {
+    /// The workers of a fleet with a recent heartbeat.
+    package final class WorkerHeartbeats: Sendable {
         private let store: FleetStore
-        private let copy: BucketCopy<WorkerSign>
+        private let copy: BucketCopy<WorkerHeartbeat>
 
         /// Follows the bucket for as long as this object lives.
         init(_ store: FleetStore) {
@@ -15,16 +15,16 @@
             copy = BucketCopy(store.workers)
         }
 
-        /// Workers that live, by name.
-        package var all: [WorkerSign] {
+        /// Workers with a recent heartbeat, by name.
+        package var all: [WorkerHeartbeat] {
             let oldest = ContinuousClock.now - .seconds(store.settings.presenceAge)
-            // A server that restarts tells of nobody: silence counts from the last word before.
-            if store.connection.isUp { copy.keep { $0.seen > oldest } }
+            // A server that restarts reports nothing: the age counts from the last heartbeat before.
+            if store.connection.isUp { copy.removeAll { $0.seen <= oldest } }
             return copy.all.map(\.value).sorted { $0.name < $1.name }
         }
 
         /// Other workers of a model.
-        func others(than name: String, of model: String) -> [WorkerSign] {
+        func others(than name: String, of model: String) -> [WorkerHeartbeat] {
             all.filter { $0.name != name && $0.status.model?.id == model }
         }
     }

@@ -8,12 +8,12 @@ import Synchronization
 import Testing
 
 /// Events that share messages.
-struct EventCourierTests {
+struct EventPublisherTests {
     private final class Post: Sendable {
         let messages = Mutex<[[JobEvent]]>([])
 
-        func courier(_ pause: Duration) -> EventCourier {
-            EventCourier(pause: pause) { bytes, number in
+        func publisher(_ pause: Duration) -> EventPublisher {
+            EventPublisher(pause: pause) { bytes, number in
                 self.messages.withLock { messages in
                     #expect(number == messages.count)
                     messages.append((try? EventBytes.decode(bytes)) ?? [])
@@ -30,31 +30,33 @@ struct EventCourierTests {
 
     @Test func theFirstPreviewComesAtOnceAndTheRestTogether() throws {
         let post = Post()
-        let courier = post.courier(.seconds(60))
+        let publisher = post.publisher(.seconds(60))
         let picture = try RGBImage(width: 1, height: 1, pixels: [1, 2, 3])
-        courier.tell(.started)
+        publisher.publish(.started)
         #expect(post.counts == [1])
-        courier.tell(step(1))
+        publisher.publish(step(1))
         #expect(post.counts == [1])
-        courier.tell(.preview(image: 0, step: 1, picture))
+        publisher.publish(.preview(image: 0, step: 1, picture))
         #expect(post.counts == [1, 2])
         for number in 2...4 {
-            courier.tell(step(number))
-            courier.tell(.preview(image: 0, step: number, picture))
+            publisher.publish(step(number))
+            publisher.publish(.preview(image: 0, step: number, picture))
         }
-        courier.flush()
-        courier.flush()
+        publisher.flush()
+        publisher.flush()
         #expect(post.counts == [1, 2, 6])
-        let told = post.messages.withLock { $0.flatMap(\.self) }
-        let steps = told.compactMap { if case .step(_, let step, _, _) = $0 { step } else { nil } }
+        let published = post.messages.withLock { $0.flatMap(\.self) }
+        let steps = published.compactMap {
+            if case .step(_, let step, _, _) = $0 { step } else { nil }
+        }
         #expect(steps == [1, 2, 3, 4], "none is lost, and their order stays")
     }
 
     @Test(.timeLimit(.minutes(1))) func nothingWaitsForTheNext() async throws {
         let post = Post()
-        let courier = post.courier(.milliseconds(10))
-        courier.tell(.started)
-        courier.tell(step(1))
+        let publisher = post.publisher(.milliseconds(10))
+        publisher.publish(.started)
+        publisher.publish(step(1))
         while post.counts.count < 2 { try await Task.sleep(for: .milliseconds(1)) }
         #expect(post.counts == [1, 1])
     }

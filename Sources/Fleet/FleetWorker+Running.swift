@@ -8,49 +8,50 @@
     import Synchronization
 
     extension FleetWorker {
-        /// Somebody has cancelled a job.
-        func stop(_ id: String) {
+        /// Cancels the run of a job.
+        func cancel(_ id: String) {
             state.withLock { $0.held[id]?.task }?.cancel()
         }
 
-        func work(_ job: FleetJob) async {
+        /// Runs a job to its end and answers for its message.
+        func run(_ job: FleetJob) async {
             let keeper = Task { await self.keepAlive(job) }
             let failure: (any Error)?
             do {
-                try await draw(job)
+                try await generate(job)
                 failure = nil
             } catch {
                 failure = error
             }
-            // What a cancelled task does is cancelled; a new one can tell.
-            await Task { await self.conclude(job, failure) }.value
+            await withoutCancellation { await self.finish(job, failure) }
             keeper.cancel()
         }
 
-        /// Says that work goes on for as long as it does, and notices when it is no longer wanted.
+        /// Extends the message's deadline while the engine moves, and cancels a job that has ended elsewhere.
         private func keepAlive(_ job: FleetJob) async {
-            var (pulse, moved) = (engine.pulse?(), ContinuousClock.now)
+            var (heartbeat, moved) = (engine.heartbeat?(), ContinuousClock.now)
             while true {
-                do { try await Task.sleep(for: .seconds(state.withLock { $0.window } / 3)) } catch {
+                do { try await clock.sleep(for: .seconds(state.withLock { $0.window } / 3)) } catch
+                {
                     return
                 }
-                let now = engine.pulse?()
-                if now == nil || now != pulse { (pulse, moved) = (now, .now) }
+                let now = engine.heartbeat?()
+                if now == nil || now != heartbeat { (heartbeat, moved) = (now, .now) }
                 guard ContinuousClock.now - moved < .seconds(settings.hangTimeout) else {
                     logger.error("the engine stands still", metadata: ["job": "\(job.id)"])
                     return
                 }
-                state.withLock { $0.held[job.id]?.message }?.keepAlive()
-                // The word to cancel may have been lost.
+                state.withLock { $0.held[job.id]?.message }?.extendDeadline()
+                // The message that cancels it may have been lost.
                 if let now = try? await store.job(job.id)?.job,
                     now.state != .running || now.attempts != job.attempts
                 {
-                    stop(job.id)
+                    cancel(job.id)
                 }
             }
         }
 
-        private func draw(_ job: FleetJob) async throws {
+        private func generate(_ job: FleetJob) async throws {
             let done = job.leading
             guard done < job.request.count else { return }
             var request = job.request
@@ -58,27 +59,27 @@
                 let source = try await persist { try await self.store.source(of: job) }
                 request = request.with(source: source)
             }
-            let courier = courier(for: job)
-            courier.tell(.started)
+            let publisher = publisher(for: job)
+            publisher.publish(.started)
             let events = engine.generator.events(
                 for: request.dropping(first: done), model: model.id)
             for try await event in events.numbered(from: done) {
                 switch event {
                 case .queued, .started: break
-                case .step, .preview: courier.tell(event)
+                case .step, .preview: publisher.publish(event)
                 case .image(let image):
-                    // The picture is told of by the bucket, and comes after its steps.
-                    courier.flush()
-                    try await keep(image, of: job, request)
+                    // The bucket reports the image, which follows its steps.
+                    publisher.flush()
+                    try await store(image, of: job, request)
                 }
             }
         }
 
-        /// Brings what happens to whoever listens; nobody waits for it.
-        private func courier(for job: FleetJob) -> EventCourier {
+        /// Publishes the events of a job to the gateways that listen.
+        private func publisher(for job: FleetJob) -> EventPublisher {
             let (connection, subject) = (store.connection, FleetNames.events(job.id))
             let attempt = job.attempts
-            return EventCourier { bytes, number in
+            return EventPublisher(clock: clock) { bytes, number in
                 for part in EventParts.cut(
                     bytes, attempt: attempt, number: number, limit: NATSConnection.messageLimit)
                 {
@@ -87,14 +88,14 @@
             }
         }
 
-        /// Stores a finished picture, and the job with it.
-        private func keep(
+        /// Stores a finished image, and the job with it.
+        private func store(
             _ image: GeneratedImage, of job: FleetJob, _ request: ImageRequest
         ) async throws {
             let png = try image.file(of: request, model: model)
             let before = state.withLock { $0.held[job.id]?.known }
             let outcome = try await persist {
-                let file = try await self.store.keep(png)
+                let file = try await self.store.store(png)
                 let picture = FleetJob.Picture(
                     index: image.index, seed: image.seed, pixelDigest: image.pixelDigest,
                     file: file, promptTruncated: image.promptTruncated, seconds: image.seconds,
@@ -109,31 +110,31 @@
             guard isKept, known.job.attempts == job.attempts else { throw Superseded() }
         }
 
-        /// Another worker has the job now, or nobody wants it any longer.
+        /// Another worker has the job now, or it has ended.
         private struct Superseded: Error {}
 
-        /// What becomes of the message of a job that this worker has no longer.
+        /// The answer to the message of a job that has ended for this worker.
         private enum Answer {
             /// The job is final.
             case done
             /// Another worker should try.
             case again
-            /// Another one has it, and answers for it.
+            /// Another worker has the job and answers its message.
             case none
         }
 
-        /// Answers for the message of a job that is over for this worker.
-        private func conclude(_ job: FleetJob, _ failure: (any Error)?) async {
+        /// Answers the message of a job that has ended for this worker.
+        private func finish(_ job: FleetJob, _ failure: (any Error)?) async {
             let answer = await answer(for: job, failure)
-            let message = state.withLock { state in
-                // When the worker is drained, the rest is given back together.
+            let message = changeState { state in
+                // A worker that is drained returns the rest of its jobs together.
                 if answer == .none, state.isDraining { return nil as NATSMessage? }
                 if failure == nil { state.finished += 1 }
                 return state.held.removeValue(forKey: job.id)?.message
             }
             switch answer {
             case .done: message?.acknowledge()
-            case .again: message?.giveBack(after: 500)
+            case .again: message?.returnToQueue(after: 500)
             case .none: break
             }
         }
@@ -142,19 +143,19 @@
             switch failure {
             case nil: return .done
             case is Superseded, is CancellationError:
-                // Whoever cancelled it has written so; or it is given back when this worker ends.
+                // The cancellation is in the bucket; else the job is returned when this worker ends.
                 let known = try? await persist { try await self.store.job(job.id)?.job }
                 if known.flatMap({ $0 })?.state.isFinal == true { return .done }
                 if !isDraining { state.withLock { $0.lost += 1 } }
                 return .none
             case let error as GenerationError where [.notLoaded, .busy].contains(error.code):
-                // The gateway's own workers went, or have enough: no fault of the job.
+                // The gateway's own workers have ended, or are busy: not a failed attempt.
                 _ = try? await persist {
-                    try await self.store.change(job.id) { $0.givenBack(attempt: job.attempts) }
+                    try await self.store.change(job.id) { $0.returned(attempt: job.attempts) }
                 }
                 return .again
             case let error as GenerationError where error.code == .workerLost:
-                // The next one who takes it counts a further attempt, or gives it up.
+                // The next worker counts a further attempt, or gives the job up.
                 return .again
             case .some(let error):
                 _ = try? await persist {

@@ -8,30 +8,30 @@ import Parameters
     package import Telemetry
     import Synchronization
 
-    /// What a gateway knows of the fleet's workers and models, from their signs of life.
-    package final class FleetBoard: ModelListing, ModelReporting, MetricReporting {
+    /// The workers and models of a fleet as a gateway knows them by their heartbeats.
+    package final class WorkerPresence: ModelListing, ModelReporting, MetricReporting {
         private let store: FleetStore
         private let gateway: String
-        private let signs: WorkerSigns
+        private let heartbeats: WorkerHeartbeats
         private let known: BucketCopy<ModelDescription>
-        /// LoRA files that some worker had lately.
+        /// LoRA files that a worker offered within the hour.
         private let loras = Mutex<
             [String: (offer: LoRAScale, seen: ContinuousClock.Instant)]
         >([:])
         private let counts = Mutex<@Sendable () async -> (queued: Int, running: Int)>({ (0, 0) })
 
-        /// Follows the buckets for as long as the process lives.
+        /// Follows the buckets for as long as this object exists.
         package init(_ store: FleetStore, gateway: String) {
             self.store = store
             self.gateway = gateway
-            signs = WorkerSigns(store)
+            heartbeats = WorkerHeartbeats(store)
             known = BucketCopy(store.models)
         }
 
-        /// Workers that gave a sign of life lately, by name.
-        package var workers: [WorkerSign] { signs.all }
+        /// Workers with a recent heartbeat, by name.
+        package var workers: [WorkerHeartbeat] { heartbeats.all }
 
-        /// LoRA files that requests may name: a worker that has one may just be starting again.
+        /// LoRA files that requests may name; a worker that has one may be restarting.
         package var offers: [LoRAScale] {
             let (workers, now) = (workers, ContinuousClock.now)
             return loras.withLock { loras in
@@ -44,7 +44,7 @@ import Parameters
 
         // MARK: - Models
 
-        /// Models of the workers that live, and those that had some within the hour.
+        /// Models with a worker, and those that had one within the hour.
         package var models: [ModelDescription] {
             get async {
                 let live = Set(workers.compactMap { $0.status.model?.id })
@@ -74,19 +74,19 @@ import Parameters
 
         // MARK: - Figures
 
-        /// Who knows how many jobs of the fleet wait and are in work.
+        /// Sets the source of the numbers of jobs that wait and that a worker has.
         func setCounts(_ ask: @escaping @Sendable () async -> (queued: Int, running: Int)) {
             counts.withLock { $0 = ask }
         }
 
-        /// What is known of the fleet, with labels for the gateway that tells and the workers.
+        /// Metrics of the fleet, with labels for this gateway and the workers.
         package func families() async -> [MetricFamily] {
             let workers = workers
             let (queued, running) = await counts.withLock { $0 }()
             let here = MetricFamily.Label("gateway", gateway)
             func family(
                 _ name: String, _ help: String, _ kind: MetricFamily.Kind = .gauge,
-                _ value: (WorkerSign) -> Double
+                _ value: (WorkerHeartbeat) -> Double
             ) -> MetricFamily {
                 MetricFamily(
                     "inkstone_fleet_worker_" + name, help, kind: kind,

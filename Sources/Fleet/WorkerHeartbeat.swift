@@ -3,8 +3,8 @@
 package import Parameters
 package import Service
 
-/// A worker's sign of life: what it is, what it has loaded, what it does.
-package struct WorkerSign: Sendable, Codable, Equatable {
+/// A worker's heartbeat: its name, what it has loaded, and its load.
+package struct WorkerHeartbeat: Sendable, Codable, Equatable {
     /// Unique in the fleet: host, process and a random part.
     package var name: String
     package var host: String

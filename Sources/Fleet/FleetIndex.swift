@@ -1,0 +1,230 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Engine
+package import Service
+
+/// A job as the bucket has it at one moment.
+package struct JobRevision: Sendable, Equatable {
+    package var job: FleetJob
+    /// Grows with every change.
+    package var revision: UInt64
+
+    package init(job: FleetJob, revision: UInt64) {
+        self.job = job
+        self.revision = revision
+    }
+}
+
+/// All jobs of a fleet as a gateway knows them: by id, age, deadline, name and place in the queue.
+///
+/// A plain value without connections, tasks or clocks. Each change costs the logarithm of the number
+/// of jobs in comparisons; nothing walks all of them.
+package struct FleetIndex: Sendable {
+    /// A job's place by a time, the earliest first.
+    private struct TimeKey: Comparable, Sendable {
+        var time: Double
+        var id: String
+
+        static func < (first: TimeKey, second: TimeKey) -> Bool {
+            (first.time, first.id) < (second.time, second.id)
+        }
+    }
+
+    /// A job's place in the queue of its model, the next one first.
+    private struct QueueKey: Comparable, Sendable {
+        var priority: Priority
+        var age: TimeKey
+
+        static func < (first: QueueKey, second: QueueKey) -> Bool {
+            first.priority == second.priority
+                ? first.age < second.age : first.priority > second.priority
+        }
+    }
+
+    /// The gateway that has this index.
+    private let gateway: String
+    private var entries: [String: JobRevision] = [:]
+    private var byAge = SortedArray<TimeKey>()
+    /// Jobs that are not final.
+    private var open: Set<String> = []
+    private var queues: [String: SortedArray<QueueKey>] = [:]
+    /// Jobs that are not final and have a deadline.
+    private var deadlines = SortedArray<TimeKey>()
+    /// Final jobs by the time of their end.
+    private var finished = SortedArray<TimeKey>()
+    /// The newest job of each client's name for a call.
+    private var named: [String: String] = [:]
+    /// How many jobs have each image file.
+    private var fileUses: [String: Int] = [:]
+    /// Jobs with an owner that other gateways accepted within the last minute, the oldest first.
+    private var foreign: [(owner: String, created: Double)] = []
+
+    /// An index without jobs.
+    ///
+    /// - Parameter gateway: The gateway that has it; jobs of others are foreign.
+    package init(gateway: String) {
+        self.gateway = gateway
+    }
+
+    // MARK: - Changes
+
+    /// Records a job as the bucket has it.
+    ///
+    /// - Parameters:
+    ///   - job: The job.
+    ///   - revision: Its revision; an older one than the known one is ignored.
+    ///   - now: Unix seconds.
+    /// - Returns: Whether it was newer, and whether places in its model's queue may have changed.
+    @discardableResult
+    package mutating func update(
+        _ job: FleetJob, revision: UInt64, at now: Double
+    ) -> (isNew: Bool, changesPlaces: Bool) {
+        let known = entries[job.id]
+        if let known, known.revision >= revision { return (false, false) }
+        if let known {
+            removeKeys(of: known.job)
+        } else if let owner = job.owner, job.gateway != gateway, job.created > now - 60 {
+            foreign.removeAll { $0.created < now - 60 }
+            foreign.append((owner, job.created))
+        }
+        entries[job.id] = JobRevision(job: job, revision: revision)
+        insertKeys(of: job)
+        return (true, known?.job.state == .queued || job.state == .queued)
+    }
+
+    /// Removes a job. Returns the job, if it was there.
+    @discardableResult
+    package mutating func remove(_ id: String) -> FleetJob? {
+        guard let job = entries.removeValue(forKey: id)?.job else { return nil }
+        removeKeys(of: job)
+        if let name = job.requestID, named[name] == id { named[name] = nil }
+        return job
+    }
+
+    /// Removes jobs that ended before a time.
+    package mutating func removeFinished(before time: Double) {
+        while let first = finished.elements.first, first.time < time { remove(first.id) }
+    }
+
+    private mutating func insertKeys(of job: FleetJob) {
+        let age = TimeKey(time: job.created, id: job.id)
+        byAge.insert(age)
+        if let name = job.requestID {
+            let older = named[name].flatMap { entries[$0]?.job.created } ?? 0
+            if job.created >= older { named[name] = job.id }
+        }
+        for image in job.pictures { fileUses[image.file.digest, default: 0] += 1 }
+        guard !job.state.isFinal else {
+            if let time = job.finished { finished.insert(TimeKey(time: time, id: job.id)) }
+            return
+        }
+        open.insert(job.id)
+        if let deadline = job.deadline { deadlines.insert(TimeKey(time: deadline, id: job.id)) }
+        if job.state == .queued {
+            queues[job.model, default: SortedArray()].insert(
+                QueueKey(priority: job.request.priority, age: age))
+        }
+    }
+
+    private mutating func removeKeys(of job: FleetJob) {
+        let age = TimeKey(time: job.created, id: job.id)
+        byAge.remove(age)
+        open.remove(job.id)
+        if let deadline = job.deadline { deadlines.remove(TimeKey(time: deadline, id: job.id)) }
+        if let time = job.finished { finished.remove(TimeKey(time: time, id: job.id)) }
+        if job.state == .queued {
+            queues[job.model]?.remove(QueueKey(priority: job.request.priority, age: age))
+        }
+        for image in job.pictures {
+            let uses = (fileUses[image.file.digest] ?? 0) - 1
+            fileUses[image.file.digest] = uses > 0 ? uses : nil
+        }
+    }
+
+    // MARK: - Queries
+
+    /// The job of an id.
+    package subscript(id: String) -> JobRevision? { entries[id] }
+
+    /// The job of an id, or the newest one of a client's name for a call.
+    package func find(_ name: String) -> FleetJob? {
+        (entries[name] ?? named[name].flatMap { entries[$0] })?.job
+    }
+
+    /// Number of jobs that are not final.
+    package var openCount: Int { open.count }
+
+    /// Jobs that wait, and jobs that a worker has.
+    package var counts: (queued: Int, running: Int) {
+        let queued = queues.values.reduce(0) { $0 + $1.elements.count }
+        return (queued, open.count - queued)
+    }
+
+    /// Jobs that a worker has.
+    package var running: [FleetJob] {
+        open.compactMap { entries[$0]?.job }.filter { $0.state == .running }
+    }
+
+    /// Jobs of all models that wait, the next one first.
+    package var waiting: [FleetJob] {
+        queues.values.flatMap(\.elements).sorted().compactMap { entries[$0.age.id]?.job }
+    }
+
+    /// Ids of a model's jobs that wait, the next one first.
+    package func waitingIDs(of model: String) -> [String] {
+        queues[model]?.elements.map(\.age.id) ?? []
+    }
+
+    /// Jobs of the same model that begin before a job that begins to wait.
+    package func place(of job: FleetJob) -> Int {
+        let age = TimeKey(time: job.created, id: job.id)
+        return queues[job.model]?.position(of: QueueKey(priority: job.request.priority, age: age))
+            ?? 0
+    }
+
+    /// Jobs whose deadline has passed.
+    package func overdue(at now: Double) -> [FleetJob] {
+        deadlines.elements.prefix { $0.time <= now }.compactMap { entries[$0.id]?.job }
+    }
+
+    /// Unix seconds of the next deadline, or of the next job that is kept no longer.
+    ///
+    /// - Parameter age: Seconds that final jobs are kept; for ever if 0.
+    package func nextDue(keeping age: Double) -> Double? {
+        let expiry = age > 0 ? finished.elements.first.map { $0.time + age } : nil
+        return [deadlines.elements.first?.time, expiry].compactMap(\.self).min()
+    }
+
+    /// Whether a job has an image file.
+    package func uses(file digest: String) -> Bool { fileUses[digest] != nil }
+
+    /// The jobs of a query, the newest first.
+    package func jobs(_ query: JobQuery) -> [FleetJob] {
+        let text = query.text?.lowercased()
+        func isMatch(_ job: FleetJob) -> Bool {
+            (query.states.isEmpty || query.states.contains(job.state))
+                && (query.owner == nil || query.owner == job.owner)
+                && text.map { job.request.prompt.lowercased().contains($0) } ?? true
+                && (query.isGivenUp == nil || query.isGivenUp == (job.isGivenUp ?? false))
+        }
+        var end = byAge.elements.count
+        if let before = query.before.flatMap({ entries[$0]?.job }) {
+            end = byAge.position(of: TimeKey(time: before.created, id: before.id))
+        }
+        return byAge.elements[..<end].reversed().lazy.compactMap { entries[$0.id]?.job }
+            .filter(isMatch).prefix(query.limit).map(\.self)
+    }
+
+    /// An owner's jobs at other gateways.
+    package func elsewhere(_ owner: String, at now: Double) -> KeyUsage.Elsewhere {
+        KeyUsage.Elsewhere(
+            running: open.count {
+                guard let job = entries[$0]?.job else { return false }
+                return job.owner == owner && job.gateway != gateway
+            },
+            recent: foreign.compactMap { job in
+                guard job.owner == owner, now - job.created < 60 else { return nil }
+                return .seconds(max(0, now - job.created))
+            })
+    }
+}

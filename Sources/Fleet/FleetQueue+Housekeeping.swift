@@ -1,0 +1,55 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if Fleet
+    import Engine
+    import Service
+
+    extension FleetQueue {
+        @discardableResult
+        package func cancel(_ id: String) async -> Bool {
+            guard let job = try? await find(id), !job.state.isFinal else { return false }
+            return await end(job, nil, isOverdue: false)
+        }
+
+        private func end(_ job: FleetJob, _ failure: String?, isOverdue: Bool) async -> Bool {
+            let store = store
+            let outcome = try? await store.change(job.id, base: job) {
+                $0.ended(.cancelled, failure, isOverdue: isOverdue, at: FleetStore.now)
+            }
+            guard let outcome, outcome.isChanged else { return false }
+            try? store.connection.publish(FleetNames.cancel(job.id))
+            return true
+        }
+
+        package func remove(_ id: String) async throws -> Bool {
+            guard let job = try await find(id), job.state.isFinal else { return false }
+            let store = store
+            index.remove(job.id)
+            // Equal images share a file: one that another job has stays.
+            let files = job.pictures.map(\.file.digest).filter { !index.uses(file: $0) }
+            try await reaching {
+                try await store.jobs.remove(job.id)
+                for file in files {
+                    try await store.connection.purge(
+                        "inkstone.pictures.\(file).*", in: FleetNames.pictures)
+                }
+            }
+            return true
+        }
+
+        /// Ends overdue jobs and removes those that NATS no longer keeps.
+        ///
+        /// - Returns: How long nothing is due, and a promise that is set when something is due earlier.
+        func cleanUp() async -> (wake: Promise<Void>, pause: Duration) {
+            let wake = Promise<Void>()
+            earlierDeadline = wake
+            for job in index.overdue(at: FleetStore.now) {
+                _ = await end(job, Self.overdue, isOverdue: true)
+            }
+            if settings.age > 0 { index.removeFinished(before: FleetStore.now - settings.age) }
+            // Not at once: a job that could not be ended is still due, and changes arrive by the bucket.
+            let due = index.nextDue(keeping: settings.age).map { max(1, $0 - FleetStore.now) }
+            return (wake, .seconds(min(due ?? 3600, 3600)))
+        }
+    }
+#endif

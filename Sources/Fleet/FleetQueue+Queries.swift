@@ -1,0 +1,53 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+#if Fleet
+    import Engine
+    package import Service
+
+    extension FleetQueue {
+        package func progress(_ id: String) async -> JobProgress? {
+            guard let job = try? await find(id), !job.state.isFinal else { return nil }
+            return follow(job, isDetached: true, isCounted: false).live.progress
+        }
+
+        package var unfinished: [(id: String, progress: JobProgress)] {
+            let running = index.running
+            return (running + index.waiting).enumerated().map { place, job in
+                if let known = followed[job.id] { return (job.id, known.live.progress) }
+                let live = LiveJob(job.job(), earlier: [], isDetached: true)
+                live.publish(
+                    job.state == .queued ? .queued(position: place - running.count) : .started)
+                return (job.id, live.progress)
+            }
+        }
+
+        package func job(_ id: String) async throws -> (job: Job, progress: JobProgress?)? {
+            guard let job = try await find(id) else { return nil }
+            let source = try await reaching { try await self.store.source(of: job) }
+            let progress =
+                job.state.isFinal
+                ? nil : follow(job, isDetached: true, isCounted: false).live.progress
+            return (job.job(source: source), progress)
+        }
+
+        package func jobs(_ query: JobQuery) async throws -> [Job] {
+            try requireCopy()
+            return index.jobs(query).map { $0.job() }
+        }
+
+        package func picture(_ number: Int, of id: String) async throws -> [UInt8]? {
+            guard let image = try await find(id)?.pictures.first(where: { $0.index == number })
+            else { return nil }
+            return try await reaching { try await self.store.read(image.file) }
+        }
+
+        package nonisolated func file(named name: String) async throws -> [UInt8]? {
+            try await reaching { try await self.store.read(named: name) }
+        }
+
+        /// An owner's jobs at other gateways; they are known here when they have been accepted there.
+        package func elsewhere(_ owner: String) -> KeyUsage.Elsewhere {
+            index.elsewhere(owner, at: FleetStore.now)
+        }
+    }
+#endif
