@@ -28,7 +28,9 @@ package struct PriorityQueue<Element: Sendable>: Sendable {
     /// All elements, the next one first.
     package var elements: [Element] { entries.map(\.element) }
 
-    /// Adds an element. Returns the number of elements ahead of it.
+    /// Adds an element.
+    ///
+    /// Returns the number of elements ahead of it.
     @discardableResult
     package mutating func append(_ element: Element, _ priority: Priority) -> Int {
         let index = entries.firstIndex { $0.priority < priority } ?? entries.count
@@ -51,7 +53,9 @@ package struct PriorityQueue<Element: Sendable>: Sendable {
         return entries.remove(at: oldest).element
     }
 
-    /// Removes all elements that satisfy the predicate. Returns whether there were any.
+    /// Removes all elements that satisfy the predicate.
+    ///
+    /// Returns whether there were any.
     @discardableResult
     package mutating func removeAll(where isRemoved: (Element) -> Bool) -> Bool {
         let before = entries.count

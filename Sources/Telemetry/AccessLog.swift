@@ -21,7 +21,7 @@ public final class AccessLog: Sendable {
         self.format = format
     }
 
-    /// Whether there is a file that can be moved away and opened anew.
+    /// Whether it writes to a file that can be moved and reopened.
     package var isFile: Bool { file.path != nil }
 
     /// Lines that could not be written.
@@ -35,7 +35,7 @@ public final class AccessLog: Sendable {
         }
     }
 
-    /// Opens the file anew under its name.
+    /// Reopens the file under its name.
     ///
     /// - Throws: `LogFileError`; lines then go on to the old file.
     package func reopen() throws(LogFileError) { try file.reopen() }

@@ -8,19 +8,19 @@ package final class Gauge: Sendable {
         values = LabeledValues(name, help, labels: labels, initial: 0)
     }
 
-    /// Sets the value; what is no number is left out.
+    /// Sets the value; NaN and infinities are ignored.
     package func set(_ value: Double, _ labels: String...) {
         guard value.isFinite else { return }
         values.update(labels) { $0 = value }
     }
 
-    /// Adds to the value; what is no number is left out.
+    /// Adds to the value; NaN and infinities are ignored.
     package func add(_ amount: Double, _ labels: String...) {
         guard amount.isFinite else { return }
         values.update(labels) { $0 += amount }
     }
 
-    /// Forgets every value whose first label is this one.
+    /// Removes all values with this first label.
     package func remove(_ first: String) { values.remove(first) }
 
     /// The value of these label values.

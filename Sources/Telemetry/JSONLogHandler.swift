@@ -29,7 +29,7 @@ package struct JSONLogHandler: LogHandler {
     package func log(event: LogEvent) {
         var fields = metadata.merging(event.metadata ?? [:]) { $1 }.mapValues { "\($0)" }
         if let error = event.error { fields["error"] = "\(error)" }
-        // Our own names win: whoever reads the log relies on them.
+        // The handler's own names take precedence, as readers of the log rely on them.
         fields["time"] = UTCTime(Date().timeIntervalSince1970).iso8601
         fields["level"] = event.level.rawValue
         fields["label"] = label

@@ -21,7 +21,7 @@ final class LabeledValues<Value: Sendable>: Sendable {
         self.help = help
         self.labels = labels
         self.initial = initial
-        // Without labels there is one value, and it is told from the start.
+        // Without labels there is one value, which is exported from the start.
         values = Mutex(labels.isEmpty ? [[]: initial] : [:])
     }
 

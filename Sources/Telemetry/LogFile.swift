@@ -33,7 +33,7 @@ package final class LogFile: Sendable {
     /// Lines that could not be written.
     package var lostLines: Int { state.withLock { $0.lostLines } }
 
-    /// Appends a line; the text brings no line break of its own.
+    /// Appends a line; the text contains no line break.
     package func write(_ line: String) {
         let bytes = Array((line + "\n").utf8)
         state.withLock { state in
@@ -57,7 +57,7 @@ package final class LogFile: Sendable {
         }
     }
 
-    /// Opens the file anew under its name, after somebody moved the old one away.
+    /// Reopens the file under its name, after the old one was moved.
     ///
     /// - Throws: `LogFileError`; lines then go on to the old file.
     package func reopen() throws(LogFileError) {

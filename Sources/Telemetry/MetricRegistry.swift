@@ -40,7 +40,7 @@ package final class MetricRegistry: Sendable {
         return histogram
     }
 
-    /// Metrics that are read when somebody asks for them.
+    /// Metrics that are read on demand.
     package func collect(_ source: @escaping @Sendable () -> [MetricFamily]) {
         state.withLock { $0.sources.append(source) }
     }

@@ -4,7 +4,7 @@ import Foundation
 
 /// What the system knows about this process, under the names that all exporters use.
 package enum ProcessMetrics {
-    /// Reads everything; what the system does not tell is left out.
+    /// All metrics of the process; those that the system does not report are left out.
     package static func families() -> [MetricFamily] {
         var families = [
             gauge(
@@ -45,7 +45,7 @@ package enum ProcessMetrics {
         MetricFamily(name, help, kind: .gauge, samples: [.init([], value)])
     }
 
-    /// The system's figure where it is told, else when this was first asked for.
+    /// The system's figure if it reports one, else the time of the first call.
     private static let startTime: Double = systemStartTime() ?? Date().timeIntervalSince1970
 
     /// Boot time plus the clock ticks until the process began; `proc(5)`, field 22 of `stat`.
@@ -78,7 +78,7 @@ package enum ProcessMetrics {
         return count - 3
     }
 
-    /// A file of `/proc`, whose length the system does not tell beforehand.
+    /// A file of `/proc`, whose length the system does not report in advance.
     private static func file(_ path: String) -> String? {
         guard let file = FileHandle(forReadingAtPath: path) else { return nil }
         defer { try? file.close() }

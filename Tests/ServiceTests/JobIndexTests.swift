@@ -15,13 +15,15 @@ import Testing
     @Test("places are counted with the jobs that are being accepted")
     func admission() {
         var index = index("a", "b")
-        #expect(!index.reserve(limit: 2))
-        #expect(index.reserve(limit: 4) && index.reserve(limit: 4) && !index.reserve(limit: 4))
+        #expect(index.reserve(limit: 2) == false)
+        let places = (0..<3).map { _ in index.reserve(limit: 4) }
+        #expect(places == [true, true, false])
         index.insert("C", id: "c", priority: .normal)
         index.release()
-        #expect(!index.reserve(limit: 4), "an accepted job takes the place that it reserved")
+        #expect(
+            index.reserve(limit: 4) == false, "an accepted job takes the place that it reserved")
         index.release()
-        #expect(index.reserve(limit: 4))
+        #expect(index.reserve(limit: 4) == true)
     }
 
     @Test("jobs start by priority and age, as many as may run")

@@ -325,9 +325,9 @@ struct JobServiceTests {
         #expect(isNear(try await seconds(nil), 1000))
         #expect(isNear(try await seconds(5000), 1000))
         #expect(isNear(try await seconds(7), 7))
-        await service.adopt(.init(seconds: 50))
+        await service.updateLimits(.init(seconds: 50))
         #expect(isNear(try await seconds(nil), 50))
-        await service.adopt(.init())
+        await service.updateLimits(.init())
         #expect(try await seconds(nil) == nil)
     }
 }

@@ -26,14 +26,14 @@ import Testing
         let times = PictureTimes()
         #expect(times.isEmpty(model: "m"))
         #expect(times.seconds(for: try request(16, 4), model: "m") == nil)
-        for _ in 0..<8 { times.note(timings(1, 2), try request(16, 2), model: "m") }
-        for _ in 0..<8 { times.note(timings(10, 2), try request(64, 2), model: "m") }
+        for _ in 0..<8 { times.record(timings(1, 2), try request(16, 2), model: "m") }
+        for _ in 0..<8 { times.record(timings(10, 2), try request(64, 2), model: "m") }
         #expect(!times.isEmpty(model: "m"))
         #expect(times.seconds(for: try request(16, 4), model: "m") == 4)
         #expect(times.seconds(for: try request(64, 4), model: "m") == 40)
         // Three quarters as wide as the wide ones: three quarters of their time.
         #expect(times.seconds(for: try request(48, 4), model: "m") == 30)
-        for _ in 0..<5 { times.note(timings(3, 2), try request(16, 2), model: "m") }
+        for _ in 0..<5 { times.record(timings(3, 2), try request(16, 2), model: "m") }
         #expect(times.seconds(for: try request(16, 4), model: "m") == 12)
         #expect(times.seconds(for: try request(16, 4), model: "other") == nil)
     }
@@ -41,7 +41,7 @@ import Testing
     @Test("pictures without steps teach nothing")
     func empty() throws {
         let times = PictureTimes()
-        times.note(timings(1, 0), try request(16, 2), model: "m")
+        times.record(timings(1, 0), try request(16, 2), model: "m")
         #expect(times.isEmpty(model: "m"))
     }
 }

@@ -9,11 +9,11 @@
     ///
     /// Unchecked: the pointer never changes; the C client locks what is behind it.
     package final class Bucket: @unchecked Sendable {
-        /// What happened to a key.
+        /// A change of a key.
         package enum Change: Sendable {
             case value(key: String, [UInt8], revision: UInt64)
             case removed(key: String)
-            /// All that was there when the watch began has been told.
+            /// All values that existed when the watch began have been reported.
             case caughtUp
         }
 
@@ -21,20 +21,20 @@
         private let connection: NATSConnection
         private let store: OpaquePointer
 
-        /// Opens a bucket, or makes it.
+        /// Opens a bucket, or makes it if it is missing.
         ///
         /// - Parameters:
         ///   - connection: to the server.
         ///   - name: of the bucket.
-        ///   - age: seconds after which a value goes; for ever if 0.
-        ///   - replicas: servers that keep a copy each.
+        ///   - age: Seconds after which a value expires; never if 0.
+        ///   - replicas: Replicas of the bucket.
         /// - Throws: `NATSError`.
         package init(
             _ connection: NATSConnection, _ name: String, age: Double, replicas: Int = 1
         ) throws {
             self.connection = connection
             self.name = name
-            // Says in words what the next call tells by a mere failure.
+            // Throws a described error where the next call would only fail.
             let isThere = try connection.state(of: "KV_\(name)") != nil
             var made: OpaquePointer?
             var status = isThere ? js_KeyValue(&made, connection.context, name) : NATS_NOT_FOUND
@@ -106,19 +106,19 @@
 
         // MARK: - Watching
 
-        /// All values, and then every change, in order; after an interruption all values come again.
+        /// All values, and then every change, in order; after an interruption all values are repeated.
         package func changes() -> AsyncStream<Change> {
             AsyncStream { continuation in
                 let watch = Watch()
                 continuation.onTermination = { _ in watch.end() }
-                connection.whenBack { [weak watch] in watch?.renew() }
-                // A thread of its own: it waits most of the time.
+                connection.onReconnect { [weak watch] in watch?.renew() }
+                // A separate thread, since it blocks most of the time.
                 let thread = DispatchQueue(label: "inkstone.nats.\(name)", qos: .userInitiated)
                 thread.async { self.follow(watch) { continuation.yield($0) } }
             }
         }
 
-        /// What others tell a watch.
+        /// The state of a watch that other threads change.
         private final class Watch: Sendable {
             private let ended = Atomic(false)
             private let renewals = Atomic(0)
@@ -129,7 +129,7 @@
             func renew() { renewals.add(1, ordering: .relaxed) }
         }
 
-        private func follow(_ watch: Watch, _ tell: (Change) -> Void) {
+        private func follow(_ watch: Watch, _ report: (Change) -> Void) {
             while !watch.isEnded {
                 let renewal = watch.renewal
                 var watcher: OpaquePointer?
@@ -156,7 +156,7 @@
                     guard status == NATS_OK else { break }
                     silence = 0
                     if let entry { seen = max(seen, kvEntry_Revision(entry)) }
-                    tell(entry.map(Self.change) ?? .caughtUp)
+                    report(entry.map(Self.change) ?? .caughtUp)
                     kvEntry_Destroy(entry)
                 }
                 kvWatcher_Stop(watcher)

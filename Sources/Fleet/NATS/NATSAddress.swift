@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Where NATS is and how to show who one is, as its users know it from other clients.
+/// Servers and credentials of NATS, in the form that other clients use.
 package struct NATSAddress: Sendable, Equatable {
     /// Addresses that begin with `nats://` or `tls://`, with user and password where there are any.
     package var servers: [String]

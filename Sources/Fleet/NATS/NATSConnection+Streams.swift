@@ -11,21 +11,21 @@
         import Darwin
     #endif
 
-    /// A stream as it is made where there is none; one that is there is used as it is.
+    /// The configuration of a stream that is missing; an existing one is used as it is.
     package struct StreamPlan: Sendable {
         var name: String
         var subject: String
-        /// Whether a message goes when its receiver has acknowledged it.
+        /// Whether a message is removed when its receiver has acknowledged it.
         var isWorkQueue = false
         /// Seconds that messages are kept; for ever if 0.
         var age = 0.0
-        /// Bytes that all messages may take, the oldest go first; no limit if 0.
+        /// Bytes of all messages, the oldest of which are removed first; no limit if 0.
         var bytes = 0
         /// Whether only the newest message of a subject is kept.
         var keepsNewest = false
         /// Seconds in which a message id that came before is recognised.
         var duplicates = 120.0
-        /// Servers that keep a copy each.
+        /// Replicas of the stream.
         var replicas = 1
     }
 
@@ -39,7 +39,7 @@
         }
 
         private func make(_ plan: StreamPlan) throws {
-            // One that is there is not made again: the server would look for its room first.
+            // An existing one is not made again: the server would check its space first.
             if try state(of: plan.name) != nil { return }
             let made = Result { try add(plan) }
             // Another program may have made it meanwhile.
@@ -134,12 +134,12 @@
         package func newest(
             of subject: String, in stream: String
         ) async throws -> (bytes: [UInt8], revision: UInt64)? {
-            // Bytes as they are, from whichever server has them.
+            // As bytes, from any server of the cluster.
             if let found = try? await blocking({ try self.newestDirectly(subject, stream) }) {
                 return found
             }
             do {
-                // As text, but from the one that has everything.
+                // As text, but from the leader, which has all messages.
                 return try await blocking { try self.newestNow(subject, stream) }
             } catch let error as NATSError where error.code == .notFound {
                 return nil
@@ -175,7 +175,7 @@
             return (NATSMessage.bytes(of: message), natsMsg_GetSequence(message))
         }
 
-        /// Messages of a stream that are not done, or `nil` where there is no such stream.
+        /// Unacknowledged messages of a stream, or `nil` where there is no such stream.
         package func depth(of stream: String) async throws -> Int? {
             try await blocking { try self.state(of: stream).map { Int($0.Msgs) } }
         }

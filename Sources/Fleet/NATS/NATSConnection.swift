@@ -13,7 +13,7 @@
         import Darwin
     #endif
 
-    /// A connection to NATS that comes back by itself.
+    /// A connection to NATS that reconnects automatically.
     ///
     /// Unchecked: the pointers never change and live as long as this object; the C client locks what is
     /// behind them.
@@ -26,11 +26,11 @@
         let connection: OpaquePointer
         let context: OpaquePointer
         private let watchers: Watchers
-        /// Calls of the client block: they get threads of their own.
+        /// Threads for blocking calls of the client.
         private let queue = DispatchQueue(
             label: "inkstone.nats", qos: .userInitiated, attributes: .concurrent)
 
-        /// Who wants to know that the connection came back.
+        /// Functions that are called when the connection is restored.
         private final class Watchers: Sendable {
             let all = Mutex<[@Sendable () -> Void]>([])
         }
@@ -50,7 +50,7 @@
                 { _, closure in
                     guard let closure else { return }
                     let watchers = Unmanaged<Watchers>.fromOpaque(closure).takeUnretainedValue()
-                    for tell in watchers.all.withLock({ $0 }) { tell() }
+                    for report in watchers.all.withLock({ $0 }) { report() }
                 }, closure)
             var opened: OpaquePointer?
             let status = natsConnection_Connect(&opened, options)
@@ -103,14 +103,14 @@
             natsOptions_SetCustomReconnectDelay(
                 options,
                 { _, attempts, _ in
-                    // Doubles up to 4 s; the random part keeps a fleet from coming all at once.
+                    // Doubles up to 4 s; the random part spreads the reconnects of a fleet.
                     let pause = Int64(50) << Int64(min(max(attempts, 1), 6))
                     return pause + Int64.random(in: 0...pause / 4)
                 }, nil)
-            // Little is kept for later: what cannot be sent is refused, and whoever asked knows.
+            // Little is buffered: a message that cannot be sent is refused, and its sender learns of it.
             natsOptions_SetReconnectBufSize(options, 64 << 10)
             natsOptions_SetFailRequestsOnDisconnect(options, true)
-            // A peer that is gone without a word is noticed after 10 s.
+            // A peer that vanishes is noticed after 10 s.
             natsOptions_SetPingInterval(options, 5000)
             natsOptions_SetMaxPingsOut(options, 2)
             natsOptions_UseGlobalMessageDelivery(options, true)
@@ -125,12 +125,12 @@
         /// Whether the server is there, as far as the client knows.
         package var isUp: Bool { natsConnection_Status(connection) == NATS_CONN_STATUS_CONNECTED }
 
-        /// Calls something whenever the connection came back.
-        package func whenBack(_ tell: @escaping @Sendable () -> Void) {
-            watchers.all.withLock { $0.append(tell) }
+        /// Calls a function whenever the connection is restored.
+        package func onReconnect(_ report: @escaping @Sendable () -> Void) {
+            watchers.all.withLock { $0.append(report) }
         }
 
-        /// Runs a call that blocks on a thread that may.
+        /// Runs a blocking call on a thread that may block.
         func blocking<Value: Sendable>(
             _ body: @escaping @Sendable () throws -> Value
         ) async throws -> Value {
@@ -145,9 +145,9 @@
             natsConnection_Close(connection)
         }
 
-        // MARK: - Messages that are not kept
+        // MARK: - Messages that are not stored
 
-        /// Sends a message to whoever listens now.
+        /// Sends a message to the current subscribers.
         package func publish(_ subject: String, _ bytes: [UInt8] = []) throws(NATSError) {
             let status = bytes.withUnsafeBytes {
                 natsConnection_Publish(connection, subject, $0.baseAddress, Int32($0.count))
@@ -155,7 +155,7 @@
             try check(status, "sending to \(subject)")
         }
 
-        /// Listens until the subscription goes.
+        /// Subscribes until the subscription is released.
         package func subscribe(
             _ subject: String,
             _ receive: @escaping @Sendable (_ subject: String, _ bytes: [UInt8]) -> Void
@@ -194,7 +194,7 @@
         }
     }
 
-    /// Interest in a subject, for as long as this object lives.
+    /// A subscription to a subject, for as long as this object exists.
     ///
     /// Unchecked: the pointer never changes.
     package final class NATSSubscription: @unchecked Sendable {

@@ -11,7 +11,7 @@
             case unreachable
             /// There is no such message, key, stream or bucket.
             case notFound
-            /// Somebody else wrote first.
+            /// Another client wrote first.
             case conflict
             /// User, password, token or credentials are wrong, or may not do this.
             case denied

@@ -3,23 +3,23 @@
 #if Fleet
     import CNATS
 
-    /// One of those who share a work queue: each message goes to one of them.
+    /// A consumer of a work queue: each message is delivered to one of all consumers.
     ///
     /// Unchecked: the pointer never changes, and one task at a time fetches.
     package final class PullConsumer: @unchecked Sendable {
         private let connection: NATSConnection
         private let subscription: OpaquePointer
-        /// Seconds after which a message goes to another one if its receiver says nothing.
+        /// Seconds after which an unanswered message is delivered again.
         package let window: Double
         private static let name = "workers"
 
-        /// Joins those who share a queue.
+        /// Joins the consumers of a queue.
         ///
         /// - Parameters:
         ///   - connection: to the server.
         ///   - stream: the queue.
         ///   - subject: of its messages.
-        ///   - window: what the first one of all asks for holds for all.
+        ///   - window: Seconds to answer a message; the value of the first consumer holds for all.
         /// - Throws: `NATSError`.
         package init(
             _ connection: NATSConnection, stream: String, subject: String, window: Double
@@ -40,7 +40,7 @@
             self.window = known > 0 ? Double(known) / 1e9 : window
         }
 
-        // With a window a list of those who share is made, without one there must be one.
+        // With a window the consumer is made, without one it must exist.
         private static func join(
             _ connection: NATSConnection, _ stream: String, _ subject: String, _ window: Double?
         ) throws -> OpaquePointer {
@@ -59,7 +59,7 @@
                     }
                     options.Config.AckPolicy = js_AckExplicit
                     options.Config.AckWait = NATSConnection.nanoseconds(window)
-                    // Attempts are counted by those who work: a message given back is no attempt.
+                    // Workers count attempts: a message that was returned is not one.
                     options.Config.MaxDeliver = -1
                     options.Config.MaxAckPending = 100_000
                     options.Config.MaxWaiting = 10_000
@@ -74,11 +74,11 @@
 
         deinit { natsSubscription_Destroy(subscription) }
 
-        /// Takes the next message.
+        /// Fetches the next message.
         ///
-        /// - Parameter seconds: how long to wait; well above 0.01, as the server gives up a moment earlier and
-        ///   what it says later is taken for the answer to the next question.
-        /// - Returns: the message, or `nil` if none came in time.
+        /// - Parameter seconds: Time to wait; well above 0.01, as the server ends the wait a little earlier and
+        ///   a later answer is taken for that of the next fetch.
+        /// - Returns: The message, or `nil` if none arrived in time.
         /// - Throws: `NATSError`.
         package func next(within seconds: Double) async throws -> NATSMessage? {
             do {
@@ -95,7 +95,7 @@
             request.Expires = NATSConnection.nanoseconds(seconds)
             var list = natsMsgList()
             let status = natsSubscription_FetchRequest(&list, subscription, &request)
-            // Nothing came: the usual end of a wait.
+            // No message: the usual end of a wait.
             if status == NATS_TIMEOUT, connection.isUp { return nil }
             try check(status, "taking a message")
             defer { natsMsgList_Destroy(&list) }

@@ -81,7 +81,7 @@ extension PageController {
         let query = JobQuery(states: [.succeeded], limit: Self.storedJobs)
         for job in try await requests.jobs.jobs(query).reversed() where job.model == model {
             for image in job.pictures {
-                requests.meter.times.note(image.seconds, job.request, model: model)
+                requests.meter.times.record(image.seconds, job.request, model: model)
             }
         }
     }

@@ -132,7 +132,7 @@ package struct Gateway: Sendable {
     /// of jobs' duration and storage.
     package func apply(_ changed: GatewayConfiguration) async {
         state.setOriginPolicy(OriginPolicy(changed))
-        await jobs.adopt(changed.jobs)
+        await jobs.updateLimits(changed.jobs)
     }
 
     /// Refuses new requests for images; those in progress continue.

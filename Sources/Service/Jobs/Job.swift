@@ -3,7 +3,7 @@
 public import Engine
 public import Foundation
 
-/// A request and what became of it.
+/// A request and its state.
 public struct Job: Sendable, Equatable, Identifiable {
     /// Where a job stands.
     ///
@@ -15,11 +15,11 @@ public struct Job: Sendable, Equatable, Identifiable {
         public var isFinal: Bool { self != .queued && self != .running }
     }
 
-    /// A finished picture of a job.
+    /// A finished image of a job.
     public struct Picture: Sendable, Equatable {
-        /// Which of the job's pictures, from 0.
+        /// Index among the job's images, from 0.
         public var index: Int
-        /// The seed it was drawn from.
+        /// The seed that it was generated from.
         public var seed: UInt64
         /// SHA-256 of its pixels.
         public var pixelDigest: String
@@ -49,17 +49,17 @@ public struct Job: Sendable, Equatable, Identifiable {
         }
     }
 
-    /// Its name, the same for ever: `job-` and 20 letters and digits.
+    /// Its permanent name: `job-` and 20 letters and digits.
     public var id: String
-    /// The model that draws it.
+    /// The model that generates.
     public var model: String
-    /// What is drawn.
+    /// What is generated.
     public var request: ImageRequest
     /// Where it stands.
     public var state: State
     /// The id under which the client knows the call, if any.
     public var requestID: String?
-    /// Who asked for it: the name of an API key.
+    /// The name of the API key that submitted it.
     public var owner: String?
     /// When it was accepted.
     public var created: Date
@@ -75,10 +75,10 @@ public struct Job: Sendable, Equatable, Identifiable {
     public var failure: String?
     /// Whether its workers ended so often that it is not tried again.
     public var isGivenUp: Bool
-    /// Pictures that are there, by index.
+    /// Finished images, by index.
     public var pictures: [Picture]
 
-    /// A job of the given story.
+    /// A job with the given properties.
     package init(
         id: String, model: String, request: ImageRequest, state: State, requestID: String? = nil,
         owner: String? = nil, created: Date, started: Date? = nil, finished: Date? = nil,
@@ -102,17 +102,17 @@ public struct Job: Sendable, Equatable, Identifiable {
     }
 }
 
-/// What a client says about a job beside what to draw.
+/// A client's particulars of a job beside the request.
 public struct Submission: Sendable, Equatable {
     /// The id under which the client knows the call.
     public var requestID: String?
-    /// Who asks: the name of an API key.
+    /// The name of the API key that submits it.
     public var owner: String?
     /// Two submissions of an owner with the same key are one job.
     public var idempotencyKey: String?
-    /// What the client sent, in short; the same key with another content is an error.
+    /// A digest of what the client sent; the same key with another content is an error.
     public var fingerprint: String?
-    /// Goes on when nobody watches it.
+    /// Whether it continues without watchers.
     public var isDetached: Bool
     /// Seconds after which it is cancelled.
     public var seconds: Double?
@@ -165,7 +165,7 @@ public struct JobQuery: Sendable, Equatable {
     }
 }
 
-/// Why the job store cannot do what was asked.
+/// Why an operation of the job store failed.
 public struct JobStoreError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Coarse reason; switch on this.
     public enum Code: Sendable, Equatable {

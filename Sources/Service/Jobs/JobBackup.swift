@@ -5,12 +5,12 @@ import GRDB
 
 /// A copy of a data folder that a server may be using at the same time.
 public enum JobBackup {
-    /// Copies jobs, pictures and keys into a new folder, which can serve as a data folder itself.
+    /// Copies jobs, images and keys into a new folder, which can serve as a data folder itself.
     ///
-    /// The database is copied as it is at one moment. Pictures never change, so they are linked where
-    /// both folders are on one disk. A copy that fails leaves nothing behind.
+    /// The database is copied as it is at one moment. Image files never change, so they are linked where
+    /// both folders are on one disk. A copy that fails is removed.
     ///
-    /// - Returns: how many picture files the copy has.
+    /// - Returns: The number of image files in the copy.
     /// - Throws: `JobStoreError` of code `unusable` or `full`.
     public static func copy(_ folder: URL, to target: URL) throws -> Int {
         let files = FileManager.default
@@ -55,7 +55,7 @@ public enum JobBackup {
         }
     }
 
-    /// - Returns: the names of all pictures that the copy knows.
+    /// - Returns: The names of all image files that the copy refers to.
     private static func copyDatabase(_ source: URL, to target: URL) throws -> Set<String> {
         var configuration = Configuration()
         configuration.busyMode = .timeout(10)
@@ -75,7 +75,7 @@ public enum JobBackup {
         for name in names {
             let path = "\(name.prefix(2))/\(name).png"
             let (old, new) = (source.appending(path: path), target.appending(path: path))
-            // Removed since by the server's own housekeeping.
+            // Removed meanwhile by the server's housekeeping.
             guard files.fileExists(atPath: old.path) else { continue }
             try files.createDirectory(
                 at: new.deletingLastPathComponent(), withIntermediateDirectories: true)

@@ -2,68 +2,68 @@
 
 package import Engine
 
-/// Takes requests as jobs, has them drawn, and answers for what becomes of them.
+/// Accepts requests as jobs, runs them, and stores their results.
 ///
-/// `JobService` keeps them in SQLite and draws on this machine; a fleet keeps them in NATS and draws
-/// on many.
+/// `JobService` keeps jobs in SQLite and runs them on this machine; `FleetQueue` keeps them in NATS and
+/// runs them on many.
 package protocol JobQueue: ImageGenerating, ModelListing {
-    /// Whether jobs can be accepted and looked up at all now.
+    /// Whether jobs can be accepted and queried now.
     var isReachable: Bool { get async }
 
     /// Changes how long jobs may take and what is kept of them; how much is taken on stays.
-    func adopt(_ changed: JobService.Limits) async
+    func updateLimits(_ changed: JobService.Limits) async
 
     /// Accepts a request: from here on it is not lost.
     ///
     /// - Parameters:
-    ///   - request: what to draw.
-    ///   - model: what draws it.
-    ///   - submission: what else is known of it.
-    ///   - onEnd: called when the job is final, or is not accepted.
-    /// - Returns: the job; with an idempotency key that was used before, the job of then.
+    ///   - request: What to generate.
+    ///   - model: The model that generates.
+    ///   - submission: Further particulars.
+    ///   - onEnd: Called when the job is final, or is not accepted.
+    /// - Returns: The job; with an idempotency key that was used before, the job of that time.
     /// - Throws: `GenerationError`, `JobStoreError` of code `keyReused`.
     func submit(
         _ request: ImageRequest, model: String, _ submission: Submission,
         onEnd: @escaping @Sendable () -> Void
     ) async throws -> Job
 
-    /// What happens to a job from now on, after what has happened in short; or `nil` for none.
+    /// The newest events of a job so far, and then all as they happen; `nil` where there is no such job.
     func watch(_ id: String) async throws -> JobEventStream?
 
-    /// How far a job is that is not final, by its id or the client's request id.
+    /// The progress of a job that is not final, by its id or the client's request id.
     func progress(_ id: String) async -> JobProgress?
 
-    /// The jobs that are not final: those in work first, then those that wait.
+    /// The jobs that are not final: those that run first, then those that wait.
     var unfinished: [(id: String, progress: JobProgress)] { get async }
 
-    /// Cancels a job within one step; returns whether there was one that could be.
+    /// Cancels a job within one step. Returns whether there was one that was not final.
     @discardableResult
     func cancel(_ id: String) async -> Bool
 
-    /// Removes a final job and its pictures; returns whether there was one.
+    /// Removes a final job and its images. Returns whether there was one.
     func remove(_ id: String) async throws -> Bool
 
-    /// A job with what is known of its progress, by its id or the client's request id.
+    /// A job with its progress, by its id or the client's request id.
     func job(_ id: String) async throws -> (job: Job, progress: JobProgress?)?
 
     /// The jobs of a query, the newest first.
     func jobs(_ query: JobQuery) async throws -> [Job]
 
-    /// The PNG file of a job's picture as soon as it is there, or `nil`.
+    /// The PNG file of a job's image as soon as it is finished, or `nil`.
     func picture(_ index: Int, of id: String) async throws -> [UInt8]?
 
     /// The PNG file of that name, if it is kept.
     func file(named name: String) async throws -> [UInt8]?
 
-    /// What an owner has at other gateways of the same queue.
+    /// An owner's jobs at other gateways of the same queue.
     func elsewhere(_ owner: String) async -> KeyUsage.Elsewhere
 
-    /// Takes up the jobs that were not final when the process before this one ended.
+    /// Continues with the jobs that were not final when the process before this one ended.
     func resume() async throws
 }
 
 extension JobQueue {
-    /// There are no other gateways.
+    /// Empty: there are no other gateways.
     package func elsewhere(_ owner: String) async -> KeyUsage.Elsewhere { KeyUsage.Elsewhere() }
 
     /// Runs a request as a job that is cancelled when the iteration ends early.

@@ -2,10 +2,10 @@
 
 import GRDB
 
-/// The tables of the job store, and how an older store becomes the present one.
+/// The tables of the job store, and the migrations from older stores.
 ///
-/// A published migration is never changed: a new one is added. A store that knows more migrations
-/// than this program was written by a newer one and is left alone.
+/// A published migration is never changed: a new one is added. A store with migrations that this program
+/// does not know was written by a newer one and is not opened.
 enum JobSchema {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()

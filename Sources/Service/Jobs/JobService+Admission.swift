@@ -91,7 +91,9 @@ extension JobService {
 
     // MARK: - Cancelling
 
-    /// Cancels a job within one step. Returns whether there was one that was not final.
+    /// Cancels a job within one step.
+    ///
+    /// Returns whether there was one that was not final.
     @discardableResult
     public func cancel(_ id: String) async -> Bool {
         guard let job = index.find(id) else { return false }

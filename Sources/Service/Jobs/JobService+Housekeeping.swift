@@ -25,7 +25,9 @@ extension JobService {
         if !ids.isEmpty { _ = try await store.remove(ids) }
     }
 
-    /// Removes a final job and its images. Returns whether there was one.
+    /// Removes a final job and its images.
+    ///
+    /// Returns whether there was one.
     public func remove(_ id: String) async throws -> Bool {
         try await store.remove([id]) > 0
     }

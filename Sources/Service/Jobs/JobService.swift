@@ -76,7 +76,7 @@ public actor JobService: JobQueue {
     }
 
     /// Changes how long jobs may take and what is kept of them; how much is accepted stays.
-    public func adopt(_ changed: Limits) {
+    public func updateLimits(_ changed: Limits) {
         limits.age = changed.age
         limits.pictureBytes = changed.pictureBytes
         limits.seconds = changed.seconds

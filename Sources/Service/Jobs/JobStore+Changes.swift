@@ -65,7 +65,7 @@ extension JobStore {
         }
     }
 
-    /// Notes that work on a job begins.
+    /// Records that a job has started.
     package func start(_ id: String) async throws {
         try await write { db in
             try db.execute(
@@ -76,7 +76,7 @@ extension JobStore {
         }
     }
 
-    /// Keeps a finished picture; the file must lie in the store already.
+    /// Adds a finished image, whose file must be stored already.
     package func add(_ picture: Job.Picture, to id: String) async throws {
         let (seconds, loras) = (try JobRow.json(picture.seconds), try JobRow.json(picture.loras))
         try await write { db in
@@ -92,7 +92,7 @@ extension JobStore {
         }
     }
 
-    /// Gives a job its final state; one that has one already keeps it.
+    /// Sets a job's final state, unless it has one.
     ///
     /// `isGivenUp` says that its workers ended so often that it is not tried again.
     package func finish(
@@ -110,7 +110,9 @@ extension JobStore {
         }
     }
 
-    /// Removes final jobs, and files that no job has any longer; returns how many jobs went.
+    /// Removes final jobs, and files that no other job has.
+    ///
+    /// Returns the number of removed jobs.
     package func remove(_ ids: [String]) async throws -> Int {
         let (count, orphans) = try await write { db -> (Int, [String]) in
             var (count, candidates) = (0, Set<String>())
@@ -137,7 +139,7 @@ extension JobStore {
         return count
     }
 
-    /// Final jobs that are older than allowed, or whose pictures are more than allowed: the oldest.
+    /// Final jobs that are older than allowed, and the oldest of those whose images exceed the limit.
     package func expired(before date: Date?, pictureBytes: Int) async throws -> [String] {
         try await read { db in
             var ids =

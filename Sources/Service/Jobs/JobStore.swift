@@ -12,13 +12,13 @@ import ModelFiles
     import Darwin
 #endif
 
-/// Jobs as rows of an SQLite database, and their pictures as files beside it.
+/// Jobs as rows of an SQLite database, and their images as files beside it.
 ///
 /// A job that was accepted survives the end of the process, however it ends.
 public final class JobStore: Sendable {
-    /// The folder of everything.
+    /// The data folder.
     public let folder: URL
-    /// The pictures.
+    /// The image files.
     package let files: PictureFiles
     let database: DatabasePool
     /// Keeps other servers out of the folder.
@@ -28,8 +28,8 @@ public final class JobStore: Sendable {
 
     /// Opens the store in a folder, which is made if it is missing.
     ///
-    /// A damaged database is set aside and a new one begun: the service goes on, and what was in
-    /// the old one can still be looked at.
+    /// A damaged database is renamed and a new one begun: the service continues, and the old one can
+    /// be examined.
     ///
     /// - Throws: `JobStoreError` of code `unusable`, `inUse` or `newer`.
     public init(folder: URL) throws {

@@ -6,15 +6,15 @@ public import Imaging
 import Parameters
 import Synchronization
 
-/// How far a job is.
+/// The progress of a job.
 public struct JobProgress: Sendable, Equatable {
     /// Others that begin before it; `nil` once it has begun.
     public var place: Int?
-    /// Steps done, of all pictures together.
+    /// Steps done, of all images together.
     public var stepsDone: Int
-    /// Steps to do, of all pictures together.
+    /// Steps of all images together.
     public var steps: Int
-    /// Pictures done.
+    /// Finished images.
     public var pictures: Int
     /// The newest preview.
     public var preview: RGBImage?
@@ -25,7 +25,7 @@ public struct JobProgress: Sendable, Equatable {
     public var share: Double { steps == 0 ? 0 : Double(stepsDone) / Double(steps) }
 }
 
-/// A job that is not final yet: what has happened so far, and who watches.
+/// A job that is not final: its events so far, and its watchers.
 package final class LiveJob: Sendable {
     package let id: String
     let request: ImageRequest
@@ -33,7 +33,7 @@ package final class LiveJob: Sendable {
     package let requestID: String?
     /// When it is cancelled if it is not final by then.
     let deadline: Date?
-    /// Pictures that an earlier run of the program finished.
+    /// Images that an earlier run of the program finished.
     let earlier: [GeneratedImage]
     private let state: Mutex<State>
 
@@ -52,12 +52,12 @@ package final class LiveJob: Sendable {
         var watchers: [Int: JobEventStream.Feed] = [:]
         var nextWatcher = 0
         var isOverdue = false
-        /// Told of the end, however it comes.
+        /// Called at the end, whatever it is.
         var listeners: [@Sendable () -> Void] = []
         var end: Result<Void, any Error>?
     }
 
-    /// A job of which nothing is known but what is stored.
+    /// A job as it is stored.
     package init(_ job: Job, earlier: [GeneratedImage], isDetached: Bool) {
         id = job.id
         request = job.request
@@ -73,9 +73,9 @@ package final class LiveJob: Sendable {
         self.state = Mutex(state)
     }
 
-    /// What happened so far, in short, and then everything that happens.
+    /// The newest events so far, and then all events as they happen.
     ///
-    /// `onAbandoned` is called when nobody watches any longer a job that nobody else waits for.
+    /// `onAbandoned` is called when the last watcher of a job leaves that is not detached.
     package func watch(onAbandoned: @escaping @Sendable () -> Void) -> JobEventStream {
         let (stream, feed) = JobEventStream.makeStream()
         let number = state.withLock { state -> Int? in
@@ -111,29 +111,29 @@ package final class LiveJob: Sendable {
         return stream
     }
 
-    /// Whether its time was over.
+    /// Whether its deadline has passed.
     var isOverdue: Bool { state.withLock { $0.isOverdue } }
 
-    /// Notes that its time is over.
+    /// Records that its deadline has passed.
     func setOverdue() {
         state.withLock { $0.isOverdue = true }
     }
 
-    /// Calls something when the job has ended, at once if it has.
-    package func whenEnded(_ tell: @escaping @Sendable () -> Void) {
+    /// Calls a function when the job has ended, at once if it has.
+    package func whenEnded(_ listener: @escaping @Sendable () -> Void) {
         let hasEnded = state.withLock { state in
-            if state.end == nil { state.listeners.append(tell) }
+            if state.end == nil { state.listeners.append(listener) }
             return state.end != nil
         }
-        if hasEnded { tell() }
+        if hasEnded { listener() }
     }
 
-    /// Lets the job go on when nobody watches it.
+    /// Lets the job continue without watchers.
     package func detach() {
         state.withLock { $0.isDetached = true }
     }
 
-    /// Tells all watchers what happened.
+    /// Sends an event to all watchers.
     package func publish(_ event: JobEvent) {
         state.withLock { state in
             switch event {
@@ -160,13 +160,13 @@ package final class LiveJob: Sendable {
         }
     }
 
-    /// A picture that is there.
+    /// A finished image.
     package func image(_ index: Int) -> GeneratedImage? { state.withLock { $0.images[index] } }
 
-    /// Pictures that are there.
+    /// Number of finished images.
     package var imageCount: Int { state.withLock { $0.images.count } }
 
-    /// Nothing more happens.
+    /// Ends the job for all watchers.
     package func end(_ result: Result<Void, any Error>) {
         let (watchers, listeners) = state.withLock { state in
             state.end = state.end ?? result
@@ -174,7 +174,7 @@ package final class LiveJob: Sendable {
             return (Array(state.watchers.values), state.listeners)
         }
         for watcher in watchers { finish(watcher) }
-        for tell in listeners { tell() }
+        for listener in listeners { listener() }
     }
 
     private func finish(_ watcher: JobEventStream.Feed) {
@@ -184,7 +184,7 @@ package final class LiveJob: Sendable {
         }
     }
 
-    /// How far it is.
+    /// Its progress.
     package var progress: JobProgress {
         state.withLock { state in
             let total = request.steps * request.count

@@ -5,9 +5,9 @@ import Engine
 package import Foundation
 import Imaging
 
-/// Picture files under the SHA-256 of their bytes: `ab/abcdef….png`.
+/// Image files under the SHA-256 of their bytes: `ab/abcdef….png`.
 ///
-/// A file appears whole or not at all, is never changed, and equal pictures share one.
+/// A file is complete or absent, is never changed, and equal images share one.
 package struct PictureFiles: Sendable {
     private let folder: URL
 
@@ -25,7 +25,7 @@ package struct PictureFiles: Sendable {
         }
     }
 
-    /// Where a file lies; `nil` for what is no name of ours.
+    /// The URL of a file, or `nil` where the name is not a digest.
     private func url(_ name: String) -> URL? {
         guard name.utf8.count == 64,
             name.utf8.allSatisfy({
@@ -36,7 +36,9 @@ package struct PictureFiles: Sendable {
         return folder.appending(path: "\(name.prefix(2))/\(name).png")
     }
 
-    /// Keeps a file and returns its name.
+    /// Stores a file.
+    ///
+    /// Returns its name.
     package func store(_ bytes: [UInt8]) throws -> String {
         let name = SHA256.hexadecimal(bytes)
         guard let url = url(name) else { return name }
@@ -54,7 +56,7 @@ package struct PictureFiles: Sendable {
         return name
     }
 
-    /// The bytes of a file, or `nil` if it is not there or not what its name says.
+    /// The bytes of a file, or `nil` if it is missing or does not match its name.
     package func read(_ name: String) -> [UInt8]? {
         guard let url = url(name), let data = try? Data(contentsOf: url) else { return nil }
         let bytes = [UInt8](data)

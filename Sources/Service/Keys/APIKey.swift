@@ -7,7 +7,7 @@ public import Foundation
 public struct APIKey: Sendable, Codable, Equatable {
     /// What a holder may do.
     public enum Scope: String, Sendable, Codable, CaseIterable {
-        /// Draw, and see one's own jobs.
+        /// Generate images, and see the key's own jobs.
         case generate
         /// Everything: everybody's jobs, too.
         case admin
@@ -15,7 +15,7 @@ public struct APIKey: Sendable, Codable, Equatable {
 
     /// Its name; the owner of the jobs made with it.
     public var name: String
-    /// What its holder may do.
+    /// The permissions of the key.
     public var scope: Scope
     /// Requests for pictures that may be in progress at once; any number if `nil`.
     public var concurrency: Int?

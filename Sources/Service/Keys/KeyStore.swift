@@ -17,7 +17,7 @@ public final class KeyStore: Sendable {
         var checked: ContinuousClock.Instant?
     }
 
-    /// Tells one version of the file from the next.
+    /// Identifies a version of the file.
     private struct Stamp: Equatable {
         var modified: Date
         var size: Int
@@ -43,7 +43,7 @@ public final class KeyStore: Sendable {
         }
     }
 
-    /// Whether nobody has to show a key.
+    /// Whether there are no keys, and requests need none.
     public var isEmpty: Bool { keys.isEmpty }
 
     /// The key that this text is, if it is one.

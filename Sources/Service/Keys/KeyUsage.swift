@@ -2,17 +2,17 @@
 
 import Synchronization
 
-/// How much the holders of keys have in progress, and how often they asked within a minute.
+/// Requests in progress and requests of the last minute, by API key.
 package final class KeyUsage: Sendable {
-    /// Why a request has to wait.
+    /// Why a request is refused for now.
     package enum Refusal: Sendable, Equatable {
-        /// So many are in progress.
+        /// The number of requests in progress has reached this limit.
         case concurrency(Int)
-        /// So many were asked for; seconds until the next may come.
+        /// The number of requests within a minute has reached this limit; seconds until the next is accepted.
         case rate(Int, wait: Int)
     }
 
-    /// What a key's holder has at other gateways.
+    /// Requests of a key at other gateways.
     package struct Elsewhere: Sendable, Equatable {
         /// Requests in progress.
         package var running: Int
@@ -34,7 +34,7 @@ package final class KeyUsage: Sendable {
 
     package init() {}
 
-    /// Notes that a request begins, unless the key's limits forbid it.
+    /// Records that a request begins, unless the key's limits forbid it.
     package func begin(
         _ key: APIKey, elsewhere: Elsewhere = Elsewhere(), now: ContinuousClock.Instant = .now
     ) -> Refusal? {
@@ -59,7 +59,7 @@ package final class KeyUsage: Sendable {
         }
     }
 
-    /// Notes that a request has ended.
+    /// Records that a request has ended.
     package func end(_ key: APIKey) {
         accounts.withLock { $0[key.name, default: Account()].running -= 1 }
     }

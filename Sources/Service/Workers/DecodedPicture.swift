@@ -29,10 +29,10 @@ package struct DecodedPicture: Codable {
         return try WorkerFrame.encode(header, payload: picture.image.pixels + (picture.alpha ?? []))
     }
 
-    /// In front of what a process says of a file that is no picture.
+    /// Precedes the error of a file that cannot be decoded.
     private static let mark = "[picture] "
 
-    /// Reads a picture file that somebody sent and writes what it shows, for another process.
+    /// Decodes an uploaded image file and writes its pixels, for another process.
     ///
     /// - Throws: `UnreadablePicture`, or what writing throws.
     package static func decode(_ source: URL, to target: URL) throws {
@@ -46,12 +46,12 @@ package struct DecodedPicture: Codable {
         try Data(Array(try frame(of: picture).readableBytesView)).write(to: target)
     }
 
-    /// What such a process said of the file, if it said anything.
+    /// The error that such a process wrote about the file, if any.
     static func refusal(in words: String) -> String? {
         words.firstRange(of: mark).map { String(words[$0.upperBound...]) }
     }
 
-    /// What such a process wrote.
+    /// The image that such a process wrote.
     static func read(_ target: URL) throws -> DecodedImage {
         var buffer = ByteBuffer(bytes: try Data(contentsOf: target))
         guard let frame = try WorkerFrame.take(from: &buffer) else {
@@ -75,16 +75,16 @@ package struct DecodedPicture: Codable {
 }
 
 extension ImageLimits {
-    /// What strangers may send: a small file can hold a picture that takes gigabytes.
+    /// Limits of uploads: a small file can hold an image of gigabytes.
     package static let upload = ImageLimits(maximumPixels: 4096 * 4096)
 }
 
-/// A file that no picture can be read from, in one sentence.
+/// Why a file cannot be decoded, in one sentence.
 package struct UnreadablePicture: Error, Sendable, CustomStringConvertible {
     package let description: String
 
-    /// Native code that did not come back.
+    /// The decoder took too long or crashed.
     static let tooMuch = UnreadablePicture(
         description: "The picture cannot be read: reading it took too long or ended the worker;"
-            + " save it anew as PNG and send that.")
+            + " save it as PNG again and send that.")
 }

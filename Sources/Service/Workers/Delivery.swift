@@ -4,10 +4,10 @@ package import Engine
 import Parameters
 import Synchronization
 
-/// What of a request has been delivered, over all workers that it is run on.
+/// The images of a request that were delivered, over all workers that have run it.
 ///
-/// A picture depends on its request and seed alone, so a second worker draws the same one: what came
-/// before is left out, and nobody sees a picture twice.
+/// An image depends on its request and seed alone, so a second worker generates the same one: images
+/// that were delivered are left out, and no client receives one twice.
 package final class Delivery: Sendable {
     private let request: ImageRequest
     private let delivered = Mutex<Set<Int>>([])
@@ -17,12 +17,12 @@ package final class Delivery: Sendable {
         self.request = request
     }
 
-    /// Whether every picture was delivered.
+    /// Whether every image was delivered.
     package var isComplete: Bool { delivered.withLock { $0.count == request.count } }
 
-    /// Pictures from the first on that need not be drawn again.
+    /// Images from the first on that need not be generated again.
     package var leading: Int {
-        // Seeds that no request may begin with: the worker draws all and some are left out.
+        // Seeds that no request may begin with: the worker generates all, and some are left out.
         guard request.seed <= UInt64(Int64.max) - UInt64(request.count) else { return 0 }
         return delivered.withLock { delivered in
             (0..<request.count).first { !delivered.contains($0) } ?? request.count

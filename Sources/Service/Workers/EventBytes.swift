@@ -3,7 +3,7 @@
 package import Engine
 import NIOCore
 
-/// Events as the frames that workers send, for other ways than a socket.
+/// Events as the frames of the workers' protocol, for other transports than a socket.
 package enum EventBytes {
     /// An event as a frame.
     package static func encode(_ event: JobEvent) throws -> [UInt8] {

@@ -4,7 +4,7 @@
 package struct LaunchError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Coarse reason; switch on this.
     package enum Code: Sendable, Equatable {
-        /// An option makes no sense.
+        /// An option is invalid.
         case usage
         /// A file is damaged or of another kind.
         case badFile
@@ -42,11 +42,11 @@ package struct LaunchError: Error, Sendable, Equatable, CustomStringConvertible 
         self.wasKilled = wasKilled
     }
 
-    /// What a worker's end says that never became ready.
+    /// The error of a worker that ended before it was ready.
     ///
     /// - Parameters:
     ///   - end: how it ended; a worker's exit statuses are those of the command line.
-    ///   - words: what it said last.
+    ///   - words: Its last line.
     init(_ end: ProcessEnd, saying words: String?) {
         let prefix = "inkstone: "
         let words = words.map { $0.hasPrefix(prefix) ? String($0.dropFirst(prefix.count)) : $0 }
@@ -57,7 +57,7 @@ package struct LaunchError: Error, Sendable, Equatable, CustomStringConvertible 
         case .status(66): self.init(.notFound, message)
         case .status(75): self.init(.noMemory, message)
         case .status: self.init(.failed, message)
-        // Whatever it said before, it did not choose to end.
+        // Its last line does not explain the signal.
         case .signal:
             self.init(
                 .failed, "the worker ended with \(end) before it was ready.", wasKilled: true)

@@ -2,13 +2,13 @@
 
 import Foundation
 
-/// Ends a worker whose gateway is gone, however it went.
+/// Ends a worker when its gateway has ended, in whatever way.
 ///
 /// The gateway holds the other end of the worker's standard input and never writes to it: when the
 /// gateway ends, by kill -9 too, the system closes that end. (A signal at the parent's death would
 /// come when the thread that started the worker ends, which may be long before the process does.)
 package enum ParentWatch {
-    /// Begins to watch; takes the socket and its folder along when this process ends.
+    /// Begins to watch; removes the socket and its folder when this process ends.
     package static func begin(socket: String) {
         Thread.detachNewThread {
             var byte: UInt8 = 0

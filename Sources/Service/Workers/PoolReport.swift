@@ -2,13 +2,13 @@
 
 package import Engine
 
-/// A launched model, for whoever lists and measures.
+/// A launched model with its workers, for lists and metrics.
 package struct ModelReport: Sendable {
     /// Name for requests.
     package var id: String
     /// The model, once it was loaded.
     package var model: ModelDescription?
-    /// Bytes that are set aside for it.
+    /// Bytes of memory that are reserved for it.
     package var reservedBytes: Int
     /// Its workers.
     package var replicas: [ReplicaReport]
@@ -33,9 +33,9 @@ package struct ReplicaReport: Sendable {
     package var pid: Int32?
     /// Workers that died and were replaced.
     package var restarts: Int
-    /// Requests that the pool has given it.
+    /// Requests that the pool has assigned to it.
     package var requests: Int
-    /// What the worker says of itself, if it answers.
+    /// The worker's status, if it answers.
     package var status: WorkerStatus?
 
     package init(

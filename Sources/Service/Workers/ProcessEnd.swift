@@ -2,12 +2,12 @@
 
 /// How a process ended.
 package enum ProcessEnd: Sendable, Equatable, CustomStringConvertible {
-    /// By itself, with an exit status.
+    /// By exiting, with a status.
     case status(Int32)
     /// By a signal.
     case signal(Int32)
 
-    /// Reads what `waitpid` says.
+    /// Decodes the status of `waitpid`.
     init(waitStatus: Int32) {
         let signal = waitStatus & 0x7f
         self = signal == 0 ? .status((waitStatus >> 8) & 0xff) : .signal(signal)

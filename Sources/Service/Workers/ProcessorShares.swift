@@ -5,7 +5,7 @@ import Synchronization
 
 /// How many threads a worker computes with: all processors if it is alone, else its share.
 ///
-/// Pictures do not depend on it. A worker keeps the share that it was started with.
+/// Images do not depend on it. A worker keeps the share that it was started with.
 final class ProcessorShares: Sendable {
     private let workers: Mutex<Int>
     private let expected: Int
@@ -15,7 +15,7 @@ final class ProcessorShares: Sendable {
         workers = Mutex(0)
     }
 
-    /// Notes that there are more workers, or fewer.
+    /// Records that there are more workers, or fewer.
     func add(_ count: Int) { workers.withLock { $0 += count } }
 
     /// Threads of a worker that starts now.

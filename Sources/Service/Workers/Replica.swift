@@ -10,7 +10,7 @@ import Synchronization
     import Glibc
 #endif
 
-/// One place for a worker: starts it, watches it, and starts the next one when it has died.
+/// A place for a worker: starts it, watches it, and replaces it when it has ended.
 actor Replica {
     /// Model and number, for the log.
     nonisolated let name: String
@@ -40,7 +40,7 @@ actor Replica {
     private var hasBeenUp = false
     /// Workers in a row that ended without having been healthy.
     private var failures = 0
-    /// Workers that died and were replaced.
+    /// Workers that ended and were replaced.
     private var restarts = 0
 
     init(
@@ -94,7 +94,7 @@ actor Replica {
             } catch let error as LaunchError {
                 failures += 1
                 if error.isFinal { failure = error }
-                // A first start that ends by itself would do so again.
+                // A first start that exits would exit again.
                 let isHopeless = error.isFinal || !(hasBeenUp || error.wasKilled)
                 guard !isHopeless, attempt < settings.startAttempts else {
                     start = nil
@@ -163,11 +163,11 @@ actor Replica {
         }
     }
 
-    /// Replaces a worker that has died, once.
+    /// Replaces a worker that has ended, once.
     private func replace(_ worker: Worker, _ end: ProcessEnd) {
         sockets.remove(worker.client.socket)
         guard current === worker, !isEnded else { return }
-        forget()
+        removeWorker()
         failures = worker.isHealthy(after: settings.healthyAfter) ? 1 : failures + 1
         restarts += 1
         logger.warning(
@@ -175,7 +175,7 @@ actor Replica {
         begin()
     }
 
-    private func forget() {
+    private func removeWorker() {
         current = nil
         start = nil
         up.store(false, ordering: .relaxed)
@@ -183,23 +183,23 @@ actor Replica {
 
     // MARK: - Ends
 
-    /// Lets the worker finish what it has; the next request starts another one.
+    /// Ends the worker after its requests; the next request starts another one.
     func unload() async {
         guard let worker = current else { return }
-        forget()
+        removeWorker()
         failures = 0
         logger.info("unloaded: it had no requests")
         await drain(worker.process, worker.client, grace: settings.hangTimeout)
     }
 
-    /// Ends for good: what runs may finish within the grace.
+    /// Ends permanently: requests may finish within the grace.
     func end(grace: Duration) async {
         isEnded = true
         ending.fulfil(())
         let worker = current.map { ($0.process, $0.client) }
         let loading = loading
-        forget()
-        // Nothing is lost with a model that is half loaded.
+        removeWorker()
+        // A worker that still loads has no requests.
         loading?.process.send(SIGKILL)
         if let worker { await drain(worker.0, worker.1, grace: grace) }
         if let loading {
@@ -222,8 +222,8 @@ actor Replica {
 
     // MARK: - Report
 
-    /// Passes of the worker that nobody has counted yet.
-    func takePasses() async -> [PassReport] {
+    /// Passes of the worker that have not been counted.
+    func uncountedPasses() async -> [PassReport] {
         guard let worker = current,
             let passes = try? await worker.client.passes(
                 after: worker.countedPasses, within: .seconds(2))
@@ -232,7 +232,7 @@ actor Replica {
         return passes
     }
 
-    /// How it is, asked of the worker itself.
+    /// The state of the replica, with the worker's own status.
     func report(requests: Int) async -> ReplicaReport {
         let worker = current
         let process = worker?.process ?? loading?.process

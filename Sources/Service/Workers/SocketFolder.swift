@@ -3,12 +3,12 @@
 import Foundation
 import Synchronization
 
-/// A folder for the workers' sockets that nobody else may look into.
+/// A folder for the workers' sockets that no other user may read.
 final class SocketFolder: Sendable {
     let path: String
     private let count = Atomic(0)
 
-    /// Makes a folder of mode 0700 with a name of its own.
+    /// Makes a folder of mode 0700 with a unique name.
     ///
     /// - Throws: `LaunchError`.
     init(in parent: URL) throws(LaunchError) {
@@ -26,12 +26,12 @@ final class SocketFolder: Sendable {
         path = String(cString: made)
     }
 
-    /// A path that no worker had before: a dead one cannot be mistaken for its successor.
+    /// A path that no worker had before, so that a successor is not mistaken for a worker that has ended.
     func next() -> String {
         "\(path)/worker-\(count.wrappingAdd(1, ordering: .relaxed).newValue)"
     }
 
-    /// Removes a dead worker's socket.
+    /// Removes the socket of a worker that has ended.
     func remove(_ socket: String) { unlink(socket) }
 
     /// Removes the folder with the sockets of workers that were killed.

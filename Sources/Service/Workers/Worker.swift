@@ -40,7 +40,7 @@ final class Worker: Sendable {
     /// Runs a request, and kills the process if it makes no progress for `hangTimeout`.
     ///
     /// - Throws: `GenerationError` or `CancellationError` as the worker says; `WorkerLost` when it
-    ///   went away.
+    ///   ended.
     func run(
         _ request: ImageRequest, hangTimeout: Duration,
         onEvent: @escaping @Sendable (JobEvent) -> Void

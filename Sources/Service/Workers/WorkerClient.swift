@@ -7,7 +7,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// The worker went away before it had answered.
+/// The worker ended, or closed the connection, before it had answered.
 struct WorkerLost: Error, CustomStringConvertible {
     let description: String
 
@@ -16,15 +16,15 @@ struct WorkerLost: Error, CustomStringConvertible {
     }
 }
 
-/// A gateway's side of the conversation: HTTP over a Unix socket, a connection for each call.
+/// A gateway's side of the protocol: HTTP over a Unix socket, a connection for each call.
 ///
 /// Connecting to a Unix socket takes microseconds, so none is kept; and a call that is cancelled
-/// closes its connection, which is how the worker learns of it.
+/// closes its connection, which cancels the request in the worker.
 struct WorkerClient: Sendable {
     /// Path of the worker's socket.
     let socket: String
 
-    /// Asks how it is.
+    /// The worker's status.
     func status(within limit: Duration) async throws -> WorkerStatus {
         try await ask(.GET, "/status", within: limit)
     }
@@ -47,14 +47,14 @@ struct WorkerClient: Sendable {
         }
     }
 
-    /// Asks it to end after its last request.
+    /// Requests that the worker end after its last request.
     func drain(within limit: Duration) async throws {
         try await within(limit) {
             try await exchange(.POST, "/drain") { _ in }
         }
     }
 
-    /// Has a picture file read.
+    /// Decodes an image file in the worker.
     ///
     /// - Throws: `UnreadablePicture`; `WorkerLost` and errors of the connection when there is no answer.
     func decode(_ file: [UInt8], within limit: Duration) async throws -> DecodedImage {
@@ -79,9 +79,9 @@ struct WorkerClient: Sendable {
     ///
     /// - Parameters:
     ///   - request: a frame with a `WorkerCall`.
-    ///   - onMessage: told every message but the last, with its bytes.
+    ///   - onMessage: Receives every message but the last, with its bytes.
     /// - Throws: `GenerationError` or `CancellationError` as the worker says, `WorkerLost` and errors
-    ///   of the connection when it says no end.
+    ///   of the connection when the answer is incomplete.
     func run(
         _ request: ByteBuffer, onMessage: (WorkerMessage, [UInt8]) throws -> Void
     ) async throws {
@@ -156,7 +156,7 @@ struct WorkerClient: Sendable {
     }
 }
 
-/// The worker answered, but not with what was asked for.
+/// The worker refused a request.
 private struct WorkerRefusal: Error, CustomStringConvertible {
     let status: HTTPResponseStatus
     let text: String

@@ -9,7 +9,7 @@ package import NIOCore
 package struct WorkerFrame: Sendable, Equatable {
     /// The JSON text.
     package var header: [UInt8]
-    /// What would be too large for JSON.
+    /// Bytes that would be too large for JSON.
     package var payload: [UInt8]
 
     /// Bytes of the longest header.
@@ -33,7 +33,7 @@ package struct WorkerFrame: Sendable, Equatable {
         return buffer
     }
 
-    /// Takes the next frame of a buffer, if it is there as a whole.
+    /// Removes the next frame from a buffer, if it is complete.
     ///
     /// - Throws: `WorkerFrameError` for lengths that no frame has.
     package static func take(from buffer: inout ByteBuffer) throws -> WorkerFrame? {

@@ -5,7 +5,7 @@ import Foundation
 package import Imaging
 
 extension WorkerPool {
-    /// Reads a picture file in a worker, where a crash of native code does least harm.
+    /// Decodes an image file in a worker, where a crash of native code does least harm.
     ///
     /// Where there is no worker, a process is started for it.
     ///
@@ -52,7 +52,7 @@ extension WorkerPool {
         } catch is WorkerLost {
             throw UnreadablePicture.tooMuch
         } catch let error as LaunchError {
-            // It says what is wrong with a picture, and nothing where it was ended.
+            // It writes what is wrong with the image, and nothing where it was killed.
             guard let words = DecodedPicture.refusal(in: error.message) else {
                 throw UnreadablePicture.tooMuch
             }

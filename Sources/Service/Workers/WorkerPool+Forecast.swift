@@ -4,8 +4,8 @@ package import Engine
 import Foundation
 import ModelFiles
 
-/// Tokenizers and plans of launched models, which this process reads itself so that nobody waits
-/// for a worker that computes.
+/// Tokenizers and memory plans of launched models, read by this process so that a forecast does not
+/// wait for a busy worker.
 actor ForecasterCache {
     private var tasks: [URL: Task<RequestForecaster, any Error>] = [:]
 
@@ -34,7 +34,7 @@ extension WorkerPool: RequestForecasting {
     }
 }
 
-/// Something that runs models in processes of their own and knows how they are.
+/// Reports on models that run in separate processes.
 package protocol ModelReporting: Sendable {
     /// What is launched, asked of all workers.
     func report() async -> [ModelReport]

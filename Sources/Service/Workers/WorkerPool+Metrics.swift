@@ -4,26 +4,28 @@ import Engine
 package import Telemetry
 import ZImage
 
-/// Something that has figures of its own beside the counted events.
+/// A source of metrics that are read on demand.
 package protocol MetricReporting: Sendable {
-    /// What it says of itself now, for `/metrics`.
+    /// The metrics now.
     func families() async -> [MetricFamily]
 }
 
 extension WorkerPool: MetricReporting {
-    /// Counts what the workers have done since they were asked last.
+    /// Counts the passes of the workers since the last call.
     func countPasses() async { await countPasses(of: served) }
 
-    /// The same of some models, also of those that are on their way out.
+    /// Counts the passes of some models, also of models that are being terminated.
     func countPasses(of models: [Served]) async {
         guard let metrics else { return }
         let earlier = lastCount
         let count = Task {
-            // What somebody else has asked for and not counted yet would be missing.
+            // Passes that an earlier call has received and not counted yet would be missing.
             await earlier?.value
             for entry in models {
                 for replica in entry.replicas {
-                    for pass in await replica.takePasses() { metrics.count(pass, model: entry.id) }
+                    for pass in await replica.uncountedPasses() {
+                        metrics.count(pass, model: entry.id)
+                    }
                 }
             }
         }
@@ -31,7 +33,7 @@ extension WorkerPool: MetricReporting {
         await count.value
     }
 
-    /// What workers say of themselves, for `/metrics`; the passes are counted up to this moment.
+    /// Metrics of the workers; the passes are counted up to this moment.
     package func families() async -> [MetricFamily] {
         await countPasses()
         return Self.families(of: await report())

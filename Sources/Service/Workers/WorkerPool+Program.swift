@@ -7,8 +7,8 @@
 #endif
 
 extension WorkerPool {
-    /// Runs a command of this program in a process of its own, so that what it takes and how it ends
-    /// does not touch the service.
+    /// Runs a command of this program in a separate process, so that its memory and its end do not affect
+    /// the service.
     ///
     /// A cancelled task ends the process.
     ///

@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension WorkerPool {
-    /// Gives a model more workers and waits until they are ready.
+    /// Adds workers to a model and waits until they are ready.
     ///
     /// - Parameters:
     ///   - count: how many more.
@@ -16,7 +16,7 @@ extension WorkerPool {
         let added = (1...max(1, count)).map {
             replica(entry.lastNumber + $0, of: id, entry.launch)
         }
-        // Their memory is theirs from now on; requests prefer workers that are up.
+        // Their memory is reserved from now on; requests prefer workers that are up.
         served[index].lastNumber += added.count
         served[index].replicas += added
         shares.add(added.count)
@@ -24,18 +24,18 @@ extension WorkerPool {
         do {
             try await Self.startAll(added)
         } catch {
-            for replica in added { await take(replica, serial: entry.serial, grace: .zero) }
+            for replica in added { await remove(replica, serial: entry.serial, grace: .zero) }
             throw error
         }
         return added.map(\.name)
     }
 
-    /// Takes a worker away from a model: it gets no more requests, and ends after those that it has.
+    /// Removes a worker from a model: it gets no more requests, and ends after those that it has.
     ///
     /// - Parameters:
     ///   - number: the worker's, as in its name.
     ///   - id: the model's name for requests.
-    ///   - grace: what its requests may take; afterwards they are run again on another worker.
+    ///   - grace: Time for its requests; afterwards they are run again on another worker.
     /// - Returns: how many are left.
     /// - Throws: `LaunchError` where there is no such worker, and for the last one.
     @discardableResult
@@ -54,7 +54,7 @@ extension WorkerPool {
             )
         }
         let left = entry.replicas.count - 1
-        await take(replica, serial: entry.serial, grace: grace)
+        await remove(replica, serial: entry.serial, grace: grace)
         return left
     }
 
@@ -65,7 +65,7 @@ extension WorkerPool {
         return index
     }
 
-    private func take(_ replica: Replica, serial: Int, grace: Duration) async {
+    private func remove(_ replica: Replica, serial: Int, grace: Duration) async {
         guard let index = served.firstIndex(where: { $0.serial == serial }),
             let position = served[index].replicas.firstIndex(where: { $0 === replica })
         else { return }

@@ -9,8 +9,8 @@ import ZImage
 
 /// Launches models, each in processes of its own, and runs requests on them.
 ///
-/// A worker that dies is replaced; its requests are run again on the next one, and what their
-/// clients notice is a delay.
+/// A worker that ends is replaced; its requests are run again on the next one, and their clients
+/// observe a delay.
 package actor WorkerPool: ImageGenerating, ModelListing {
     /// A model and its workers.
     struct Served {
@@ -26,13 +26,13 @@ package actor WorkerPool: ImageGenerating, ModelListing {
         var lastNumber: Int
         /// Known once the model was loaded.
         var model: ModelDescription?
-        /// Requests that ever came: unloading checks that none came meanwhile.
+        /// All requests so far: unloading checks that none has arrived meanwhile.
         var arrivals = 0
         /// Memory of all workers.
         var bytes: Int { workerBytes * replicas.count }
     }
 
-    /// What requests take, told without asking a worker.
+    /// Forecasts of requests, made without asking a worker.
     let forecasters = ForecasterCache()
     let settings: WorkerSettings
     let metrics: EngineMetrics?
@@ -52,14 +52,14 @@ package actor WorkerPool: ImageGenerating, ModelListing {
     package nonisolated let changes = ChangeSignal()
     /// Set when the first model is loaded.
     private let firstModel = Promise<Void>()
-    /// Bytes of models that are on their way out.
+    /// Bytes of models that are being terminated.
     var leavingBytes = 0
 
     /// A pool without models.
     ///
     /// - Parameters:
     ///   - settings: how workers are started and watched.
-    ///   - metrics: told what models are loaded and what their workers do.
+    ///   - metrics: Count loaded models and the passes of their workers.
     ///   - logger: receives what happens to them.
     /// - Throws: `LaunchError` where no folder for sockets can be made.
     package init(
@@ -122,7 +122,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
             metrics?.modelLoaded(
                 model, seconds: (ContinuousClock.now - start) / .seconds(1),
                 loras: launch.loras.count)
-            countPassesFromNowOn()
+            startCounting()
             planUnloading(index)
             return model
         } catch {
@@ -173,7 +173,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
     ///
     /// - Parameters:
     ///   - id: its name for requests.
-    ///   - grace: what its requests may take; afterwards they fail.
+    ///   - grace: Time for its requests; afterwards they fail.
     /// - Throws: `LaunchError` when there is no such model.
     package func terminate(_ id: String, grace: Duration = .seconds(30)) async throws {
         guard let index = served.firstIndex(where: { $0.id == id }) else {
@@ -184,7 +184,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
         logger.info("model '\(id)' terminated")
     }
 
-    /// Terminates all models; the pool is of no use afterwards.
+    /// Terminates all models; the pool cannot be used afterwards.
     package func shutdown(grace: Duration = .seconds(5)) async {
         counting?.cancel()
         for timer in idleTimers.values { timer.cancel() }
@@ -206,11 +206,11 @@ package actor WorkerPool: ImageGenerating, ModelListing {
         shares.add(-entry.replicas.count)
     }
 
-    private func countPassesFromNowOn() {
+    private func startCounting() {
         guard metrics != nil, counting == nil else { return }
         counting = Task { [weak self] in
             while !Task.isCancelled {
-                // What a worker has not told when it dies is not counted: a second at most.
+                // Passes of the last second before a worker's end are not counted.
                 try? await Task.sleep(for: .seconds(1))
                 await self?.countPasses()
             }
@@ -245,7 +245,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
 
     /// Runs a request as `ImageGenerating` says.
     ///
-    /// A request that loses its worker is told to be queued again.
+    /// A request that loses its worker is reported as queued again.
     package nonisolated func events(for request: ImageRequest, model: String) -> JobEventStream {
         JobEventStream { feed in
             try await self.run(request, model: model) { feed.yield($0) }

@@ -3,7 +3,7 @@
 import Foundation
 import Synchronization
 
-/// A process that was started here: its end, its lines on standard error, and signals to it.
+/// A child process: its end, its lines on standard output and error, and signals to it.
 final class WorkerProcess: Sendable {
     private struct State {
         var end: ProcessEnd?
@@ -28,7 +28,7 @@ final class WorkerProcess: Sendable {
     /// - Parameters:
     ///   - program: path of the program.
     ///   - arguments: the words behind the program's name.
-    ///   - log: told the lines of its standard output and error, once it is ready.
+    ///   - log: Receives the lines of its standard output and error, once it is ready.
     /// - Throws: `LaunchError`.
     init(program: String, arguments: [String], log: @escaping @Sendable (String) -> Void) throws {
         self.log = log
@@ -47,7 +47,9 @@ final class WorkerProcess: Sendable {
         return await withoutCancellation { await self.waitForEnd() }
     }
 
-    /// Waits until it ends, for a limited time. Returns `nil` where it still runs.
+    /// Waits until it ends, for a limited time.
+    ///
+    /// Returns `nil` where it still runs.
     func waitForEnd(atMost limit: Duration) async -> ProcessEnd? {
         await ended.wait(atMost: limit)
     }
@@ -75,7 +77,7 @@ final class WorkerProcess: Sendable {
         held.forEach(log)
     }
 
-    /// What it said last before it was ready.
+    /// The last line that it wrote before it was ready.
     var lastWords: String? { state.withLock { $0.held.last } }
 
     // MARK: - Watching
@@ -84,7 +86,7 @@ final class WorkerProcess: Sendable {
         readLines(child.errors)
         close(child.errors)
         var information = siginfo_t()
-        // It stays a zombie, so that nobody else gets its number before the lock is held.
+        // It stays a zombie, so that no other process gets its number before the lock is held.
         while waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT) != 0, errno == EINTR {}
         let end = state.withLock { state in
             var status: Int32 = 0
@@ -171,7 +173,7 @@ final class WorkerProcess: Sendable {
             }
             posix_spawnattr_init(&attributes)
             defer { posix_spawnattr_destroy(&attributes) }
-            // What this process ignores or blocks is its own matter.
+            // Ignored and blocked signals of this process are not inherited.
             var (all, none) = (sigset_t(), sigset_t())
             sigfillset(&all)
             sigemptyset(&none)

@@ -10,13 +10,13 @@ import NIOCore
 import ServiceLifecycle
 import Synchronization
 
-/// A worker's side of the conversation: one model, served to one gateway over a Unix socket.
+/// A worker's side of the protocol: one model, served to one gateway over a Unix socket.
 ///
 /// * `GET /status`: a `WorkerStatus`, also while the model loads.
 /// * `POST /run`: the body is a frame with a `WorkerCall`; the answer is a stream of frames with
-///   `WorkerMessage`s, the last of which is `done`, `cancelled` or `failed`. Whoever closes the
+///   `WorkerMessage`s, the last of which is `done`, `cancelled` or `failed`. Closing the
 ///   connection cancels the request.
-/// * `POST /decode`: the body is a picture file; the answer a frame with a `DecodedPicture` and pixels,
+/// * `POST /decode`: the body is an image file; the answer a frame with a `DecodedPicture` and pixels,
 ///   or 400 with a sentence.
 /// * `POST /passes`: the body is how many passes the gateway has counted, the answer the `PassReport`s
 ///   after them.
@@ -50,12 +50,12 @@ package final class WorkerServer: Sendable {
         self.onReady = onReady
     }
 
-    /// Notes what share of the weights is loaded.
-    package func noteLoading(_ share: Double) {
+    /// Records the share of the weights that is loaded.
+    package func recordLoading(_ share: Double) {
         state.withLock { $0.loaded = share }
     }
 
-    /// Puts the loaded engine in place.
+    /// Sets the loaded engine.
     package func finishLoading(_ engine: InferenceEngine) {
         let isReady = state.withLock { state in
             state.loaded = 1
@@ -74,10 +74,10 @@ package final class WorkerServer: Sendable {
     }
 
     /// Counts a pass.
-    package func notePass(_ pass: PassReport) {
+    package func record(_ pass: PassReport) {
         state.withLock {
             $0.passes.add(pass)
-            // A gateway asks every second; without one nobody misses them.
+            // A gateway asks every second; without one they are not needed.
             if $0.recent.count < 1 << 16 { $0.recent.append(pass) }
         }
     }
@@ -134,7 +134,7 @@ package final class WorkerServer: Sendable {
 
     private func status() throws -> Response { try Self.json(currentStatus) }
 
-    /// What it says about itself now.
+    /// Its status now.
     package var currentStatus: WorkerStatus {
         let state = state.withLock { $0 }
         let load = state.engine?.load ?? (running: 0, waiting: 0)
@@ -147,7 +147,7 @@ package final class WorkerServer: Sendable {
             model: state.engine?.description)
     }
 
-    /// Native code reads what a stranger sent: here, where a crash costs a worker and not the gateway.
+    /// Native code decodes untrusted files here, where a crash ends a worker and not the gateway.
     private func decode(_ request: Request) async throws -> Response {
         var request = request
         let body = try await request.collectBody(upTo: DecodedPicture.fileLimit)

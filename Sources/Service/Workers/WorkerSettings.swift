@@ -2,7 +2,7 @@
 
 package import Foundation
 
-/// How a pool starts, watches and gives up workers.
+/// How a pool starts, watches and replaces workers.
 package struct WorkerSettings: Sendable {
     /// The program whose `worker` command is run.
     package var program: String
@@ -14,11 +14,11 @@ package struct WorkerSettings: Sendable {
     package var memoryBudget: Int?
     /// Time without requests after which a model's workers end; the next request starts them.
     package var idleUnload: Duration?
-    /// Time without a sign of life after which a worker that has requests is killed.
+    /// Time without progress after which a worker that has requests is killed.
     package var hangTimeout = Duration.seconds(300)
     /// The longest time that loading may take.
     package var startTimeout = Duration.seconds(1800)
-    /// Tries to start a worker before those who wait for it are told.
+    /// Attempts to start a worker before the requests that wait for it fail.
     package var startAttempts = 5
     /// How often a request is run again that lost its worker.
     package var reruns = 3
@@ -26,13 +26,13 @@ package struct WorkerSettings: Sendable {
     package var firstPause = Duration.milliseconds(250)
     /// The longest pause between two starts.
     package var longestPause = Duration.seconds(30)
-    /// A worker that lived so long, or finished a request, was healthy: pauses begin anew.
+    /// A worker that ran for so long, or finished a request, was healthy: the next pause is the first.
     package var healthyAfter = Duration.seconds(10)
 
     /// Runs this program.
     package init() {
         #if os(Linux)
-            // The very file that runs, also after another version was put in its place.
+            // The file of the running program, also after another version has replaced it.
             program = "/proc/self/exe"
         #else
             program = Bundle.main.executablePath ?? CommandLine.arguments[0]

@@ -3,19 +3,19 @@
 package import Engine
 package import ZImage
 
-/// What a worker says about itself.
+/// A worker's status.
 package struct WorkerStatus: Sendable, Codable, Equatable {
-    /// What it can do now.
+    /// Whether it accepts requests.
     package enum State: String, Sendable, Codable {
-        /// Its model is not there yet.
+        /// Its model is loading.
         case loading
-        /// It takes requests.
+        /// It accepts requests.
         case ready
-        /// It ends what it has and takes no more.
+        /// It finishes its requests and accepts no more.
         case draining
     }
 
-    /// What it can do now.
+    /// Whether it accepts requests.
     package var state: State
     /// Its process.
     package var pid: Int32
@@ -27,9 +27,9 @@ package struct WorkerStatus: Sendable, Codable, Equatable {
     package var running: Int
     /// Requests that wait in it.
     package var waiting: Int
-    /// What its device has done.
+    /// The passes of its device.
     package var passes: PassTotals
-    /// What its prompt cache has done, if it has one.
+    /// Figures of its prompt cache, if it has one.
     package var promptCache: PromptCacheInfo?
     /// LoRA files that it has in memory.
     package var loadedLoRAs: [String] = []

@@ -90,11 +90,11 @@ struct WorkerCommand: AsyncParsableCommand {
         let pipeline = try Pipeline(
             model: folder, device: device, loras: try lora.map(LoRAOption.parse),
             promptCache: caches.promptCache, weightCache: caches.weightCache,
-            progress: { server.noteLoading($0) })
+            progress: { server.recordLoading($0) })
         return InferenceEngine(
             pipeline: pipeline, limits: scheduling.limits,
             loras: LoRARegistry(
                 folder: loraFolder.map { URL(filePath: $0) }, models: [folder.url]),
-            onPass: { server.notePass($0) })
+            onPass: { server.record($0) })
     }
 }

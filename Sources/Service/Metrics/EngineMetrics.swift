@@ -4,7 +4,7 @@ package import Engine
 import Imaging
 import Telemetry
 
-/// What the engine does, in numbers; `Docs/metrics.md` explains each of them.
+/// Metrics of the engine; `Docs/metrics.md` explains each of them.
 package final class EngineMetrics: Sendable {
     /// How a request to the engine ended.
     package enum Outcome: String, CaseIterable, Sendable {
@@ -46,9 +46,9 @@ package final class EngineMetrics: Sendable {
         }
     }
 
-    /// The one device there is.
+    /// The only device.
     private static let device = "cpu"
-    /// From a step of the embedded model to a picture of a large one on a slow machine.
+    /// From a step of the embedded model to an image of a large one on a slow machine.
     private static let secondsBuckets = [
         0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120,
         300, 600, 1200, 3600,
@@ -108,7 +108,7 @@ package final class EngineMetrics: Sendable {
         loras = gauge("lora_loaded", "LoRA files merged into the model.", "model")
     }
 
-    /// Notes that a model was loaded.
+    /// Records that a model was loaded.
     ///
     /// - Parameters:
     ///   - model: the model.
@@ -119,17 +119,17 @@ package final class EngineMetrics: Sendable {
         modelInfo.set(1, model.id, model.precision, model.kernels)
         parameters.set(Double(model.parameterCount), model.id)
         loras.set(Double(files), model.id)
-        // A counter that begins at 0 tells the first picture; one that begins at 1 hides it.
+        // A counter that begins at 0 shows the first image; one that begins at 1 hides it.
         for counter in [images, pixels, evaluations, tokens] { counter.show(model.id) }
         for outcome in Outcome.allCases { generations.show(model.id, outcome.rawValue) }
     }
 
-    /// Notes that a model is gone; what was counted stays.
+    /// Records that a model was terminated; its counters stay.
     package func modelTerminated(_ id: String) {
         for gauge in [modelLoad, modelInfo, parameters, loras] { gauge.remove(id) }
     }
 
-    /// Notes a pass through a model's transformer.
+    /// Records a pass through a model's transformer.
     package func count(_ pass: PassReport, model: String) {
         step.observe(pass.seconds, model)
         batch.observe(Double(pass.images), model)
@@ -138,8 +138,8 @@ package final class EngineMetrics: Sendable {
         busy.add(pass.seconds, Self.device)
     }
 
-    /// Notes a finished picture.
-    func finished(_ image: GeneratedImage, model: String) {
+    /// Records a finished image.
+    func record(_ image: GeneratedImage, model: String) {
         images.add(1, model)
         pixels.add(Double(image.image.width * image.image.height), model)
         textEncode.observe(image.seconds.text, model)

@@ -5,8 +5,7 @@ import Parameters
 
 /// An estimate of when a place in the queue becomes free: the base of `Retry-After`.
 ///
-/// Work is counted in pixels times evaluations. What a unit takes is learned from finished
-/// pictures.
+/// Work is counted in pixels times evaluations. The time of a unit is learned from finished images.
 package struct QueueEstimate: Sendable {
     /// Seconds a unit takes, of late.
     private var secondsPerUnit: Double?
@@ -15,23 +14,23 @@ package struct QueueEstimate: Sendable {
 
     package init() {}
 
-    /// Units of one step of a picture; guidance evaluates twice.
+    /// Units of one step of an image; guidance evaluates twice.
     static func unitsPerStep(_ request: ImageRequest) -> Double {
         Double(request.size.width * request.size.height) * (request.guidanceScale > 0 ? 2 : 1)
     }
 
-    /// Work on a request begins.
+    /// A request has started.
     mutating func begin(_ id: Int, units: Double) { left[id] = units }
 
-    /// Some of it is done.
+    /// A part of the request is done.
     mutating func progress(_ id: Int, units: Double) {
         if let rest = left[id] { left[id] = max(0, rest - units) }
     }
 
-    /// Nothing of it is left, or nobody waits for it.
+    /// The request has ended.
     mutating func end(_ id: Int) { left[id] = nil }
 
-    /// A picture of so many units took so long, all stages.
+    /// An image of so many units took so long, all stages.
     mutating func learn(units: Double, seconds: Double) {
         guard units > 0, seconds > 0 else { return }
         let value = seconds / units

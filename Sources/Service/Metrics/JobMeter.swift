@@ -69,8 +69,8 @@ package final class JobMeter: Sendable {
                 state.hasPreview = true
                 metrics.firstPreview.observe(seconds(to: now), model)
             case .image(let image):
-                metrics.finished(image, model: model)
-                times.note(image.seconds, request, model: model)
+                metrics.record(image, model: model)
+                times.record(image.seconds, request, model: model)
                 let units = unitsPerStep * Double(image.seconds.steps.count)
                 estimate { estimate, _ in
                     estimate.learn(units: units, seconds: image.seconds.total)

@@ -1,9 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Parameters
-
 #if Fleet
     package import Engine
+    package import Parameters
     package import Service
     package import Telemetry
     import Synchronization

@@ -4,9 +4,9 @@ package import Engine
 import Parameters
 import Synchronization
 
-/// What finished pictures took, for telling what the next one will take.
+/// Times of finished images, for estimates of the next ones.
 package final class PictureTimes: Sendable {
-    /// One finished picture.
+    /// One finished image.
     private struct Sample {
         var pixels: Double
         /// Passes through the transformer; guidance makes two of a step.
@@ -15,16 +15,16 @@ package final class PictureTimes: Sendable {
         var rest: Double
     }
 
-    /// The newest of each model.
+    /// Newest samples that are kept of each model.
     private static let kept = 64
-    /// So many that are nearest in size say what a picture takes.
+    /// Number of samples nearest in size that an estimate uses.
     private static let asked = 5
     private let samples = Mutex<[String: [Sample]]>([:])
 
     package init() {}
 
-    /// Notes what a picture took.
-    package func note(_ seconds: Timings, _ request: ImageRequest, model: String) {
+    /// Records the times of an image.
+    package func record(_ seconds: Timings, _ request: ImageRequest, model: String) {
         guard !seconds.steps.isEmpty, seconds.total > 0 else { return }
         let rest = min(seconds.total, seconds.text + seconds.decode)
         let sample = Sample(
@@ -37,18 +37,18 @@ package final class PictureTimes: Sendable {
         }
     }
 
-    /// Whether nothing is known of a model.
+    /// Whether there are no samples of a model.
     package func isEmpty(model: String) -> Bool {
         samples.withLock { $0[model, default: []].isEmpty }
     }
 
-    /// Seconds of work on a request, by the finished pictures that are nearest to it in size.
+    /// Seconds of work on a request, by the finished images that are nearest to it in size.
     ///
     /// - Parameters:
-    ///   - request: what is asked; its picture to start from is left aside.
-    ///   - model: the model that draws it.
-    ///   - share: the part of the schedule that is run.
-    /// - Returns: `nil` before the model's first picture.
+    ///   - request: The request; its source image is ignored.
+    ///   - model: The model that generates.
+    ///   - share: The share of the schedule that is run.
+    /// - Returns: `nil` before the model's first image.
     package func seconds(
         for request: ImageRequest, model: String, share: Double = 1
     ) -> Double? {

@@ -66,7 +66,7 @@
         private static func outcome(of job: FleetJob) -> Result<Void, any Error> {
             switch job.state {
             case .cancelled where job.isOverdue:
-                .failure(GenerationError(.deadline, job.failure ?? overdue))
+                .failure(GenerationError(.deadline, job.failure ?? FleetJob.overdue))
             case .cancelled: .failure(CancellationError())
             case .failed:
                 .failure(

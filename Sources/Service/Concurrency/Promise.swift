@@ -31,7 +31,9 @@ package final class Promise<Value: Sendable>: Sendable {
         for waiter in waiters.values { waiter.resume(returning: value) }
     }
 
-    /// Waits for the value. Returns `nil` if the task is cancelled before it is set.
+    /// Waits for the value.
+    ///
+    /// Returns `nil` if the task is cancelled before it is set.
     package func wait() async -> Value? {
         let number = state.withLock { state in
             state.nextWaiter += 1
@@ -53,7 +55,9 @@ package final class Promise<Value: Sendable>: Sendable {
         }
     }
 
-    /// Waits for the value for a limited time. Returns `nil` if it is not set by then.
+    /// Waits for the value for a limited time.
+    ///
+    /// Returns `nil` if it is not set by then.
     package func wait(
         atMost limit: Duration, clock: any Clock<Duration> = ContinuousClock()
     ) async -> Value? {

@@ -2,13 +2,13 @@
 
 public import Telemetry
 
-/// Everything that a service publishes about itself.
+/// Metrics and access log of a service.
 public final class ServiceTelemetry: Sendable {
     /// Every metric.
     package let registry: MetricRegistry
-    /// What the engine does.
+    /// Metrics of the engine.
     package let engine: EngineMetrics
-    /// What clients see.
+    /// Metrics of requests.
     package let http: HTTPMetrics
     /// Where requests are logged, beside the program's own log.
     package let accessLog: AccessLog?

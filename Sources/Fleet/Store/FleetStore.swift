@@ -7,13 +7,13 @@
 
     import Foundation
 
-    /// Everything that a fleet keeps in NATS.
+    /// The streams and buckets of a fleet.
     package final class FleetStore: Sendable {
         package let connection: NATSConnection
         package let jobs, keys, workers, models: Bucket
         let settings: FleetSettings
 
-        /// Opens what is there and makes what is missing.
+        /// Opens the streams and buckets, and makes those that are missing.
         package init(_ connection: NATSConnection, _ settings: FleetSettings) async throws {
             self.connection = connection
             self.settings = settings
@@ -62,13 +62,13 @@
             return JobRevision(job: try FleetJob.decode(bytes), revision: revision)
         }
 
-        /// Changes a job, however many others do so at the same time.
+        /// Changes a job by compare-and-swap, repeated until no other change interferes.
         ///
         /// - Parameters:
         ///   - id: of the job.
         ///   - base: the job where the bucket has none yet.
         ///   - known: the job as it was last, which saves asking for it.
-        ///   - change: what it becomes, `nil` to leave it.
+        ///   - change: Returns the changed job, or `nil` to leave it.
         /// - Returns: the job as it is now, and whether it was changed; `nil` where there is none.
         /// - Throws: `NATSError`, `DecodingError` for a job of another version.
         package func change(

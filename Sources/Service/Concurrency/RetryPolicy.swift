@@ -24,6 +24,7 @@ package struct RetryPolicy: Sendable {
     /// - Parameters:
     ///   - isTransient: Whether another try may succeed.
     ///   - body: What to run.
+    /// - Returns: The value of `body`.
     /// - Throws: The first error that is not transient, the first one after the limit, or
     ///   `CancellationError`.
     package func run<Value: Sendable>(

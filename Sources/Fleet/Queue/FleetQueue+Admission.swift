@@ -112,8 +112,9 @@
             var fingerprint: String?
         }
 
-        /// Claims an idempotency key for a job. Returns the id of the job that the key stands for: the
-        /// given one if the key is new.
+        /// Claims an idempotency key for a job.
+        ///
+        /// Returns the id of the job that the key stands for: the given one if the key is new.
         private nonisolated func claim(
             _ key: String, _ submission: Submission, _ id: String
         ) async throws -> String {

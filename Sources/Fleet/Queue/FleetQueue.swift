@@ -10,9 +10,6 @@
     /// Every gateway sees every job: it holds a copy of the bucket of jobs, which NATS keeps up to date, and
     /// listens to the events of those jobs that clients ask it about.
     package actor FleetQueue: JobQueue {
-        /// The failure of a job whose deadline has passed.
-        static let overdue = "The request was cancelled: its time was over."
-
         let store: FleetStore
         let presence: WorkerPresence
         let meter: EngineMeter
@@ -62,7 +59,7 @@
 
         package var models: [ModelDescription] { get async { await presence.models } }
 
-        package func adopt(_ changed: JobService.Limits) {
+        package func updateLimits(_ changed: JobService.Limits) {
             settings.seconds = changed.seconds
         }
 

@@ -3,10 +3,10 @@
 import Synchronization
 import Telemetry
 
-/// Requests as clients see them, in numbers.
+/// Metrics of requests as clients see them.
 package final class HTTPMetrics: Sendable {
-    /// Routes that watch the service; they are not counted as in flight, so that whoever reads
-    /// the number does not change it.
+    /// Routes for monitoring; they are not counted as in flight, so that reading the number does not
+    /// change it.
     package static let watchers: Set<String> = [
         "/metrics", "/livez", "/readyz", "/health", "/version",
     ]
@@ -68,11 +68,11 @@ package final class HTTPMetrics: Sendable {
         path: String, route: String, method: String, status: Int, code: String, model: String,
         seconds: Double
     ) {
-        // Methods are a client's words; only those that are served become labels.
+        // Methods come from clients; only those that are served become labels.
         let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(method)
         requests.add(1, route, known ? method : "other", "\(status)", code)
         duration.observe(seconds, route, model, "\(status)")
-        // Last, so that nobody sees a quiet service whose counts are not complete.
+        // Last, so that an idle service has complete counts.
         if !Self.watchers.contains(path) { addInFlight(-1) }
     }
 }

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// How a fleet keeps and repeats its work.
+/// Limits, times and replication of a fleet.
 package struct FleetSettings: Sendable {
     /// Seconds without a heartbeat after which a job goes to another worker.
     package var window = 15.0
@@ -10,9 +10,9 @@ package struct FleetSettings: Sendable {
     package var unfinished = 1000
     /// Jobs that a worker has at once.
     package var running = 4
-    /// Seconds that jobs and pictures are kept.
+    /// Seconds that jobs and images are kept.
     package var age = 7.0 * 86400
-    /// Bytes of pictures that are kept; the oldest go first.
+    /// Bytes of images that are kept; the oldest are removed first.
     package var pictureBytes = 4 << 30
     /// Seconds after which a job is cancelled that is not final; a client may ask for less.
     package var seconds: Double?
@@ -20,11 +20,11 @@ package struct FleetSettings: Sendable {
     package var presence = 2.0
     /// Seconds that a heartbeat is valid.
     package var presenceAge = 8.0
-    /// Seconds that an engine may stand still before its job is left to another worker.
+    /// Seconds that an engine may make no progress before its job is left to another worker.
     package var hangTimeout = 300.0
     /// Seconds that a worker keeps trying to store a result while NATS is away.
     package var storageTimeout = 900.0
-    /// Servers that keep a copy of each stream and bucket.
+    /// Replicas of each stream and bucket.
     package var replicas = 1
 
     package init() {}

@@ -44,7 +44,7 @@
             let wake = Promise<Void>()
             earlierDeadline = wake
             for job in index.overdue(at: FleetStore.now) {
-                _ = await end(job, Self.overdue, isOverdue: true)
+                _ = await end(job, FleetJob.overdue, isOverdue: true)
             }
             if settings.age > 0 { index.removeFinished(before: FleetStore.now - settings.age) }
             // Not at once: a job that could not be ended is still due, and changes arrive by the bucket.

@@ -61,7 +61,9 @@ import Parameters
 
         private var others: [WorkerHeartbeat] { heartbeats.others(than: name, of: model.id) }
 
-        /// Begins work on the job of a message, if there is any to do. Returns whether it has begun.
+        /// Begins work on the job of a message, if there is any to do.
+        ///
+        /// Returns whether it has begun.
         private func accept(_ message: NATSMessage) async -> Bool {
             guard let received = try? FleetJob.decode(message.bytes) else {
                 logger.error("a message in the queue is no job; it is thrown away")
@@ -132,7 +134,7 @@ import Parameters
             let outcome = try await store.change(received.id, base: received) { job in
                 if let deadline = job.deadline, deadline <= now {
                     return job.ended(
-                        .cancelled, FleetQueue.overdue, isOverdue: true, at: now)
+                        .cancelled, FleetJob.overdue, isOverdue: true, at: now)
                 }
                 return job.begun(by: name, at: now, limit: limit)
                     ?? job.ended(.failed, Self.givenUp(job), isGivenUp: true, at: now)

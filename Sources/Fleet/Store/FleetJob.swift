@@ -6,16 +6,16 @@ import Imaging
 import Parameters
 package import Service
 
-/// A job as the bucket keeps it and as queues carry it, with everything but its pixels.
+/// A job as the bucket and the queues contain it: all of it but pixels.
 package struct FleetJob: Sendable, Codable, Equatable {
-    /// A picture to start from: its files are in the stream of pictures.
+    /// The source image, whose files are in the stream of image files.
     package struct Source: Sendable, Codable, Equatable {
         package var image: StoredFile
         package var mask: StoredFile?
         package var strength: Double
     }
 
-    /// A finished picture.
+    /// A finished image.
     package struct Picture: Sendable, Codable, Equatable {
         package var index: Int
         package var seed: UInt64
@@ -39,9 +39,12 @@ package struct FleetJob: Sendable, Codable, Equatable {
         }
     }
 
+    /// The failure of a job whose deadline has passed.
+    static let overdue = "The request was cancelled: its time was over."
+
     package var id: String
     package var model: String
-    /// Without its source, whose place `source` has.
+    /// The request without its source, which `source` replaces.
     package var request: ImageRequest
     package var source: Source?
     package var state = Job.State.queued
@@ -78,7 +81,7 @@ package struct FleetJob: Sendable, Codable, Equatable {
         self.created = created
     }
 
-    /// Returns the job as the gateway's other parts know jobs, with the pixels of its source if given.
+    /// The job as other queues describe it, with the pixels of its source if given.
     package func job(source pixels: ImageRequest.Source? = nil) -> Job {
         var whole = request
         if source != nil { whole = request.with(source: pixels) }
@@ -169,7 +172,19 @@ package struct FleetJob: Sendable, Codable, Equatable {
     }
 }
 
-/// A file in the stream of pictures.
+/// A job as the bucket has it at one moment.
+package struct JobRevision: Sendable, Equatable {
+    package var job: FleetJob
+    /// Grows with every change.
+    package var revision: UInt64
+
+    package init(job: FleetJob, revision: UInt64) {
+        self.job = job
+        self.revision = revision
+    }
+}
+
+/// A file in the stream of image files.
 package struct StoredFile: Sendable, Codable, Equatable {
     /// SHA-256 of its bytes.
     package var digest: String
@@ -181,7 +196,7 @@ package struct StoredFile: Sendable, Codable, Equatable {
         self.size = size
     }
 
-    /// Where its parts begin and end.
+    /// The ranges of its parts.
     package func parts(of limit: Int) -> [Range<Int>] {
         stride(from: 0, to: max(size, 1), by: limit).map { $0..<min(size, $0 + limit) }
     }

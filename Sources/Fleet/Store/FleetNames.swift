@@ -3,21 +3,21 @@
 import Basics
 package import Engine
 
-/// What everything of a fleet is called in NATS.
+/// Names of a fleet's streams, buckets and subjects in NATS.
 package enum FleetNames {
     /// Bucket of jobs: the newest state of each.
     package static let jobs = "inkstone-jobs"
     /// Bucket of idempotency keys.
     package static let keys = "inkstone-keys"
-    /// Bucket of workers that live.
+    /// Bucket of heartbeats.
     package static let workers = "inkstone-workers"
-    /// Bucket of models that some worker had lately.
+    /// Bucket of models that a worker had within the hour.
     package static let models = "inkstone-models"
-    /// Stream of picture files.
+    /// Stream of image files.
     package static let pictures = "inkstone-pictures"
     /// Stream of jobs that were given up.
     package static let dead = "inkstone-dead"
-    /// Stream of the jobs of a model and priority that nobody has done yet.
+    /// Stream of the unfinished jobs of a model and priority.
     package static func queue(_ model: String, _ priority: Priority) -> String {
         "inkstone-queue-\(token(model))-\(priority.rawValue)"
     }
@@ -27,13 +27,13 @@ package enum FleetNames {
         "inkstone.queue.\(token(model)).\(priority.rawValue)"
     }
 
-    /// Subject of what happens to a job.
+    /// Subject of the events of a job.
     package static func events(_ job: String) -> String { "inkstone.events.\(job)" }
 
     /// Subject on which a job is cancelled; `*` is every job.
     package static func cancel(_ job: String) -> String { "inkstone.cancel.\(job)" }
 
-    /// Subject of a part of a picture file.
+    /// Subject of a part of an image file.
     package static func part(_ digest: String, _ number: Int) -> String {
         "inkstone.pictures.\(digest).\(number)"
     }
@@ -41,8 +41,8 @@ package enum FleetNames {
     /// Subject of a model's jobs that were given up.
     package static func dead(_ model: String) -> String { "inkstone.dead.\(token(model))" }
 
-    /// A name as a word of subjects, streams and keys: bytes that none of them allows are `=` and two
-    /// hexadecimal digits.
+    /// A name as a token of subjects, streams and keys: other bytes than letters, digits, `-` and `_` are
+    /// `=` and two hexadecimal digits.
     package static func token(_ name: String) -> String {
         var text = ""
         for byte in name.utf8 {

@@ -2,7 +2,7 @@
 
 import Synchronization
 
-/// When a request was handed to the engine, begun and ended, for whoever logs it.
+/// When a request was handed to the engine, started and ended, for its log line.
 package final class JobReport: Sendable {
     /// The moments so far.
     package struct Moments: Sendable {
@@ -13,7 +13,7 @@ package final class JobReport: Sendable {
 
     private let state = Mutex(Moments())
 
-    /// Nothing happened yet.
+    /// A report without moments.
     package init() {}
 
     /// The moments so far.

@@ -1,19 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Engine
+import Parameters
 package import Service
-
-/// A job as the bucket has it at one moment.
-package struct JobRevision: Sendable, Equatable {
-    package var job: FleetJob
-    /// Grows with every change.
-    package var revision: UInt64
-
-    package init(job: FleetJob, revision: UInt64) {
-        self.job = job
-        self.revision = revision
-    }
-}
 
 /// All jobs of a fleet as a gateway knows them: by id, age, deadline, name and place in the queue.
 ///
@@ -92,7 +81,9 @@ package struct FleetIndex: Sendable {
         return (true, known?.job.state == .queued || job.state == .queued)
     }
 
-    /// Removes a job. Returns the job, if it was there.
+    /// Removes a job.
+    ///
+    /// Returns the job, if it was there.
     @discardableResult
     package mutating func remove(_ id: String) -> FleetJob? {
         guard let job = entries.removeValue(forKey: id)?.job else { return nil }
@@ -187,9 +178,10 @@ package struct FleetIndex: Sendable {
         deadlines.elements.prefix { $0.time <= now }.compactMap { entries[$0.id]?.job }
     }
 
-    /// Unix seconds of the next deadline, or of the next job that is kept no longer.
+    /// The time at which something is due next.
     ///
     /// - Parameter age: Seconds that final jobs are kept; for ever if 0.
+    /// - Returns: Unix seconds of the next deadline, or of the next job that is kept no longer.
     package func nextDue(keeping age: Double) -> Double? {
         let expiry = age > 0 ? finished.elements.first.map { $0.time + age } : nil
         return [deadlines.elements.first?.time, expiry].compactMap(\.self).min()
