@@ -21,7 +21,7 @@ let package = Package(
     products: [
         .library(
             name: "ZImage", targets: ["ZImage", "Imaging", "ModelFiles", "Parameters", "Tensors"]),
-        .library(name: "Engine", targets: ["Engine"]),
+        .library(name: "Engine", targets: ["Engine", "Catalog"]),
         .executable(name: "inkstone", targets: ["inkstone"]),
         .executable(name: "imgbench", targets: ["imgbench"]),
     ],
@@ -83,9 +83,13 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "Catalog", dependencies: ["Imaging", "ModelFiles", "Parameters", "ZImage"],
+            swiftSettings: settings
+        ),
+        .target(
             name: "Engine",
             dependencies: [
-                "Basics", "Imaging", "ModelFiles", "Parameters", "Tensors", "ZImage",
+                "Basics", "Catalog", "Imaging", "ModelFiles", "Parameters", "Tensors", "ZImage",
             ],
             swiftSettings: settings
         ),
@@ -112,16 +116,8 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "Basics", "CPage",
-                "Hub",
-                "Engine",
-                "Imaging",
-                "ModelFiles",
-                "Parameters",
-                "Service",
-                "Telemetry",
-                "Tensors",
-                "ZImage",
+                "Basics", "CPage", "Catalog", "Engine", "Hub", "Imaging", "ModelFiles",
+                "Parameters", "Service", "Telemetry", "Tensors", "ZImage",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -136,26 +132,17 @@ let package = Package(
         .target(
             name: "Fleet",
             dependencies: [
-                "Basics", "Engine", "Imaging", "Parameters", "Service", "Telemetry",
-                .target(name: "CNATS", condition: .when(traits: ["Fleet"])),
+                "Basics", "Catalog", "Engine", "Imaging", "Parameters", "Service", "Telemetry",
                 .product(name: "Logging", package: "swift-log"),
+                .target(name: "CNATS", condition: .when(traits: ["Fleet"])),
             ],
             swiftSettings: settings
         ),
         .executableTarget(
             name: "inkstone",
             dependencies: [
-                "Hub",
-                "Engine",
-                "Fleet",
-                "Gateway",
-                "Imaging",
-                "ModelFiles",
-                "Parameters",
-                "Service",
-                "Telemetry",
-                "Tensors",
-                "ZImage",
+                "Catalog", "Engine", "Fleet", "Gateway", "Hub", "Imaging", "ModelFiles",
+                "Parameters", "Service", "Telemetry", "Tensors", "ZImage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
@@ -218,17 +205,20 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "CatalogTests", dependencies: ["Catalog", "ModelFiles"], swiftSettings: settings
+        ),
+        .testTarget(
             name: "EngineTests",
-            dependencies: ["Engine", "ZImage", "ModelFiles", "Imaging", "Parameters", "Tensors"],
+            dependencies: [
+                "Catalog", "Engine", "Imaging", "ModelFiles", "Parameters", "Tensors", "ZImage",
+            ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "ServiceTests",
             dependencies: [
-                "Basics", "Engine", "Imaging", "inkstone", "ModelFiles", "Parameters", "Service",
-                "Telemetry",
-                "Tensors",
-                "ZImage",
+                "Basics", "Catalog", "Engine", "Imaging", "ModelFiles", "Parameters", "Service",
+                "Telemetry", "Tensors", "ZImage", "inkstone",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -237,7 +227,7 @@ let package = Package(
         .testTarget(
             name: "FleetTests",
             dependencies: [
-                "Basics", "Engine", "Fleet", "Imaging", "Parameters", "Service",
+                "Basics", "Catalog", "Engine", "Fleet", "Imaging", "Parameters", "Service",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
@@ -260,15 +250,8 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
-                "Basics",
-                "Engine",
-                "Gateway",
-                "Imaging",
-                "Parameters",
-                "Service",
-                "Telemetry",
-                "Transfers",
-                .product(name: "HTTPTypes", package: "swift-http-types"),
+                "Basics", "Catalog", "Engine", "Gateway", "Imaging", "Parameters", "Service",
+                "Telemetry", "Transfers", .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+public import Catalog
 import Dispatch
 import ModelFiles
 import Synchronization

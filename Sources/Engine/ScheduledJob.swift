@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Basics
+package import Catalog
 import Imaging
 import Parameters
 import Tensors

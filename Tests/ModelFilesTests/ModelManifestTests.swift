@@ -12,7 +12,7 @@ import Testing
 
     private func read(_ text: String, latentChannels: Int = 2) throws -> ModelManifest {
         try ModelManifest(
-            contentsOf: folder.write(text, to: ModelManifest.fileName),
+            ManifestFile(contentsOf: folder.write(text, to: ManifestFile.name)),
             fallback: ModelManifest(kind: .turbo, id: "folder", latentChannels: latentChannels),
             latentChannels: latentChannels)
     }

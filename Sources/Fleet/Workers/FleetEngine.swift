@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import Catalog
 package import Engine
 import Foundation
 package import Service

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Catalog
 import Engine
 import Foundation
 import HTTPTypes

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Engine
+import Catalog
 import Parameters
 
 /// A prompt with `<lora:NAME:SCALE>` in it, as users of A1111 write: the text without, and the files.

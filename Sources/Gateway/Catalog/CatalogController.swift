@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Catalog
 import Engine
 import Foundation
 import HTTPTypes
@@ -66,10 +67,9 @@ struct CatalogController: Controller {
     private func listCatalog(_: Request, _ context: GatewayContext) async throws -> Response {
         try context.requireAdmin()
         let launched = await launchedFolders()
-        let own = locator.userRoot
         return .json([
-            "models": locator.all().map {
-                CatalogModel($0, isLaunched: launched.contains($0.standardizedPath), own: own)
+            "models": locator.entries.map {
+                CatalogModel($0, isLaunched: launched.contains($0.folder.canonicalPath))
             }
         ])
     }
@@ -77,27 +77,25 @@ struct CatalogController: Controller {
     @Sendable
     private func showModel(_: Request, _ context: GatewayContext) async throws -> Response {
         try context.requireAdmin()
-        let folder = try catalogFolder(context)
-        let launched = await launchedFolders().contains(folder.standardizedPath)
-        return .json(
-            CatalogModel(
-                folder, isLaunched: launched, own: locator.userRoot, inFull: true))
+        let entry = try catalogEntry(context)
+        let launched = await launchedFolders().contains(entry.folder.canonicalPath)
+        return .json(CatalogModel(entry, isLaunched: launched, inFull: true))
     }
 
     /// Folders of the models that run.
     private func launchedFolders() async -> Set<String> {
-        Set(await pool?.launched.map(\.folder.standardizedPath) ?? [])
+        Set(await pool?.launched.map(\.folder.canonicalPath) ?? [])
     }
 
-    /// The folder of the model that the path names.
-    private func catalogFolder(_ context: GatewayContext) throws -> URL {
+    /// The model of the path.
+    private func catalogEntry(_ context: GatewayContext) throws -> CatalogEntry {
         let raw = try context.parameters.require("name")
         let name = raw.removingPercentEncoding ?? raw
-        let folders = locator.all()
-        guard let folder = folders.first(where: { $0.lastPathComponent == name }) else {
-            throw APIError.noSuchModel(name, known: folders.map(\.lastPathComponent))
+        let entries = locator.entries
+        guard let entry = entries.first(where: { $0.name == name }) else {
+            throw APIError.noSuchModel(name, known: entries.map(\.name))
         }
-        return folder
+        return entry
     }
 
     // MARK: - Pulling and removing
@@ -161,16 +159,14 @@ struct CatalogController: Controller {
     @Sendable
     private func removeModel(_: Request, _ context: GatewayContext) async throws -> Response {
         try context.requireAdmin()
-        let folder = try catalogFolder(context)
-        let name = folder.lastPathComponent
-        guard let root = locator.userRoot,
-            CatalogModel.isRemovable(folder, own: root)
-        else {
+        let entry = try catalogEntry(context)
+        let name = entry.name
+        guard let root = locator.userRoot, entry.isRemovable else {
             throw APIError(
                 .conflict, code: "model_not_removable",
                 "'\(name)' is not in the folder of models that can be added and removed.")
         }
-        guard await !launchedFolders().contains(folder.standardizedPath),
+        guard await !launchedFolders().contains(entry.folder.canonicalPath),
             !tasks.isBusy(name)
         else {
             throw APIError(
@@ -188,7 +184,7 @@ struct CatalogController: Controller {
         _ request: Request, _ context: GatewayContext
     ) async throws -> Response {
         try context.requireAdmin()
-        let folder = try catalogFolder(context)
+        let folder = try catalogEntry(context).folder
         var request = request
         let body = try await request.readBody(upTo: limits.bodyBytes)
         let fields = body.isEmpty ? RequestFields([:]) : try RequestFields(json: body)
@@ -236,9 +232,4 @@ extension APIError {
                 error.description, retryAfter: RetryAfter.catalogFailed)
         }
     }
-}
-
-extension URL {
-    /// The path without links and dots, for comparisons.
-    var standardizedPath: String { resolvingSymlinksInPath().standardizedFileURL.path }
 }

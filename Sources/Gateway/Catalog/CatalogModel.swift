@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Catalog
 import Engine
 import Foundation
 import ModelFiles
@@ -45,13 +46,13 @@ struct CatalogModel: Encodable {
         case activationBytes = "activation_bytes"
     }
 
-    init(_ folder: URL, isLaunched: Bool, own: URL?, inFull: Bool = false) {
-        name = folder.lastPathComponent
+    init(_ entry: CatalogEntry, isLaunched: Bool, inFull: Bool = false) {
+        name = entry.name
         launched = isLaunched
-        removable = Self.isRemovable(folder, own: own)
-        bytes = Self.size(of: folder)
+        removable = entry.isRemovable
+        bytes = entry.byteCount
         do {
-            let model = try ModelDirectory(url: folder)
+            let model = try entry.open()
             let manifest = model.manifest
             (id, title, license) = (manifest.id, manifest.name, manifest.license)
             let defaults = manifest.defaults
@@ -71,23 +72,5 @@ struct CatalogModel: Encodable {
             usable = false
             self.error = "\(error)"
         }
-    }
-
-    /// Whether a model is stored in the folder of added models, and is not the embedded one.
-    static func isRemovable(_ folder: URL, own: URL?) -> Bool {
-        folder.lastPathComponent != ModelLocator.embeddedModel
-            && folder.deletingLastPathComponent().standardizedPath == own?.standardizedPath
-    }
-
-    private static func size(of folder: URL) -> Int {
-        let keys: Set<URLResourceKey> = [.fileSizeKey, .isRegularFileKey]
-        let files = FileManager.default.enumerator(
-            at: folder, includingPropertiesForKeys: Array(keys))
-        var total = 0
-        for case let file as URL in files ?? .init() {
-            let values = try? file.resourceValues(forKeys: keys)
-            if values?.isRegularFile == true { total += values?.fileSize ?? 0 }
-        }
-        return total
     }
 }

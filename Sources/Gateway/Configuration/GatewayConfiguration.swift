@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-public import Engine
+public import Catalog
 public import Foundation
 public import Service
 package import Telemetry

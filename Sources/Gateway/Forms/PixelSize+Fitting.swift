@@ -1,6 +1,5 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Engine
 import Imaging
 import Parameters
 

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Engine
+import Catalog
 import Foundation
 import HTTPTypes
 import Hummingbird

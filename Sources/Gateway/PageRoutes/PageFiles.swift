@@ -2,7 +2,6 @@
 
 import Basics
 import CPage
-import Engine
 import HTTPTypes
 import Hummingbird
 

@@ -1,7 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Basics
-import Engine
 import HTTPTypes
 import Hummingbird
 import Service

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Catalog
 import Engine
 import Foundation
 import HTTPTypes
@@ -204,7 +205,7 @@ extension XinferenceController {
     /// Names of the models whose files are on this machine.
     private func catalog(_ context: GatewayContext) throws -> [String] {
         guard try context.parameters.require("type") == "image" else { return [] }
-        return configuration.locator.all().map(\.lastPathComponent)
+        return configuration.locator.entries.map(\.name)
     }
 
     private func named(_ context: GatewayContext) throws -> String {

@@ -1,42 +1,38 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-public import Foundation
+import Foundation
 import Parameters
 
 extension ModelManifest {
-    /// Name of the file beside `model_index.json`.
-    public static let fileName = "inkstone.json"
-
     private static let sides = 16...8192
     private static let stepCounts = 1...1000
     private static let guidances = 0.0...100.0
 
-    /// The manifest of a model's folder, or what suits its kind.
+    /// Reads the manifest of a model's folder; without a file it depends on the kind of the model.
     init(of url: URL, kind: ModelKind, latentChannels: Int) throws(CheckpointError) {
         let fallback = ModelManifest(
             kind: kind, id: Self.identifier(of: url), latentChannels: latentChannels)
-        let file = url.appending(path: Self.fileName)
-        guard FileKind(file) == .file else {
+        guard let file = try ManifestFile(in: url) else {
             self = fallback
             return
         }
-        try self.init(contentsOf: file, fallback: fallback, latentChannels: latentChannels)
+        try self.init(file, fallback: fallback, latentChannels: latentChannels)
     }
 
-    /// Reads an `inkstone.json`; fields that it lacks come from `fallback`.
+    /// Reads the manifest of a file; absent fields come from `fallback`.
     ///
-    /// A file that gives its own defaults but no sizes or presets gets one of each, from the
-    /// defaults: those of `fallback` are for another size of picture.
+    /// A file with its own defaults but without sizes or presets gets one of each, from the defaults:
+    /// those of `fallback` are for another image size.
     ///
     /// - Parameters:
-    ///   - url: the file.
-    ///   - fallback: what a folder without the file would get.
-    ///   - latentChannels: how many rows the preview's factors must have.
+    ///   - file: the file.
+    ///   - fallback: the manifest of a folder without the file.
+    ///   - latentChannels: the number of rows that the preview's factors must have.
     /// - Throws: `CheckpointError` of code `badConfig` that names the field.
     public init(
-        contentsOf url: URL, fallback: ModelManifest, latentChannels: Int
+        _ file: ManifestFile, fallback: ModelManifest, latentChannels: Int
     ) throws(CheckpointError) {
-        let reader = try ConfigReader(contentsOf: url)
+        let reader = file.reader
         self = fallback
         if let text = try reader.text("id", atMost: 100) {
             guard Self.isIdentifier(text) else {

@@ -143,7 +143,7 @@ public final class ModelDirectory: Sendable {
     /// Whether a folder looks like a model: it has an index or manifest, or files of weights.
     public static func isModel(_ folder: URL) -> Bool {
         guard FileKind(folder) == .folder else { return false }
-        let marks = [ModelLayout.indexName, ModelManifest.fileName]
+        let marks = [ModelLayout.indexName, ManifestFile.name]
         if marks.contains(where: { FileKind(folder.appending(path: $0)) == .file }) { return true }
         return (try? ModelParts.weightFiles(in: folder).isEmpty) == false
     }

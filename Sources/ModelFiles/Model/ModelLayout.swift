@@ -32,7 +32,7 @@ enum ModelLayout {
                     names.contains(part)
                         && FileKind(url.appending(path: "\(part)/config.json")) == .file
                 }
-            if names.contains(ModelManifest.fileName) { return false }
+            if names.contains(ManifestFile.name) { return false }
             guard !isPart, !names.contains("snapshots"),
                 !(try ModelParts.weightFiles(in: url)).isEmpty
             else { throw noIndex(path, names) }

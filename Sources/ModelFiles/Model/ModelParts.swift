@@ -31,9 +31,7 @@ struct ModelParts: Sendable {
 
     /// Reads `files` and `kind` from `inkstone.json`, if it exists.
     private mutating func readManifest(_ folder: URL) throws(CheckpointError) {
-        let url = folder.appending(path: ModelManifest.fileName)
-        guard FileKind(url) == .file else { return }
-        let reader = try ConfigReader(contentsOf: url)
+        guard let reader = try ManifestFile(in: folder)?.reader else { return }
         if let text = try reader.string("kind") {
             guard let kind = ModelKind(name: text) else {
                 throw reader.bad("kind", .string(text), expected: "'turbo' or 'base'")

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
+import Catalog
 import Engine
 import Foundation
 import ModelFiles
@@ -101,23 +102,23 @@ struct DoctorCommand: ParsableCommand {
 
     private var models: [Finding] {
         let locator = ModelLocator()
-        let folders = locator.all()
-        guard !folders.isEmpty else {
+        let entries = locator.entries
+        guard !entries.isEmpty else {
             let roots = locator.roots.map(\.path).joined(separator: ", ")
             return [Finding(isGood: false, text: "models: none found in \(roots)")]
         }
-        return folders.map { folder in
+        return entries.map { entry in
             do {
-                let model = try ModelDirectory(url: folder)
+                let model = try entry.open()
                 try model.checkTensors()
                 let precision = try PrecisionChoice.auto.resolved(for: model)
                 let plan = try MemoryPlan(model: model, precision: precision)
                 return Finding(
                     isGood: true,
                     text: "model \(model.manifest.id): complete, \(plan.residentBytes.asBytes) in"
-                        + " \(precision.rawValue), \(folder.path)")
+                        + " \(precision.rawValue), \(entry.folder.path)")
             } catch {
-                return Finding(isGood: false, text: "model \(folder.lastPathComponent): \(error)")
+                return Finding(isGood: false, text: "model \(entry.name): \(error)")
             }
         }
     }

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 public import ArgumentParser
+import Catalog
 import Engine
 import Foundation
 public import Hub

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
+import Catalog
 import Engine
 import Foundation
 import ModelFiles
@@ -26,22 +27,22 @@ struct ModelsCommand: ParsableCommand {
 
         func run() throws {
             let locator = ModelLocator()
-            let folders = locator.all()
-            if folders.isEmpty {
+            let entries = locator.entries
+            if entries.isEmpty {
                 complain(
                     "No models found in \(locator.roots.map(\.path).joined(separator: ", ")); put a"
                         + " model folder into one of these.")
             }
-            let rows = folders.map { folder -> [String] in
+            let rows = entries.map { entry -> [String] in
                 do {
-                    let model = try ModelDirectory(url: folder)
+                    let model = try entry.open()
                     let defaults = model.manifest.defaults
                     return [
                         model.manifest.id, "\(defaults.size)",
-                        "\(defaults.steps) steps", folder.path,
+                        "\(defaults.steps) steps", entry.folder.path,
                     ]
                 } catch {
-                    return [folder.lastPathComponent, "unusable", "", "\(error)"]
+                    return [entry.name, "unusable", "", "\(error)"]
                 }
             }
             let widths = (0..<3).map { column in rows.map { $0[column].count }.max() ?? 0 }

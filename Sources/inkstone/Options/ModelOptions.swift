@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 public import ArgumentParser
+import Catalog
 public import Engine
 import Foundation
 import ModelFiles

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
+import Catalog
 import Engine
 import Foundation
 import Gateway

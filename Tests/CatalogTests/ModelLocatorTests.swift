@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Engine
+import Catalog
 import Foundation
 import ModelFiles
 import Testing
@@ -17,7 +17,7 @@ struct ModelLocatorTests {
         let locator = ModelLocator(environment: ["INKSTONE_MODELS": Self.models.path])
         let folder = try locator.locate("emoji-nano")
         #expect(folder.lastPathComponent == "emoji-nano")
-        #expect(locator.all().map(\.lastPathComponent).contains("emoji-nano"))
+        #expect(locator.entries.map(\.name).contains("emoji-nano"))
     }
 
     @Test("by path, whether it exists or not")

@@ -5,11 +5,11 @@ import Imaging
 import ModelFiles
 import ZImage
 
-/// What a LoRA file says about itself.
+/// Size and thumbnail of a LoRA file.
 public struct LoRAFacts: Sendable {
-    /// Size of all tensors.
+    /// Number of bytes of all tensors.
     public let bytes: Int
-    /// A small picture that the file carries, as a PNG file.
+    /// The thumbnail in the file's metadata, as a PNG file.
     public let thumbnail: [UInt8]?
 
     /// Longest side of a thumbnail.
@@ -22,7 +22,7 @@ public struct LoRAFacts: Sendable {
         thumbnail = Self.thumbnail(file.metadata)
     }
 
-    /// Strangers made the picture: it is decoded and written anew.
+    /// Decodes the untrusted image and encodes it again.
     private static func thumbnail(_ metadata: [String: String]) -> [UInt8]? {
         guard let text = metadata["modelspec.thumbnail"] ?? metadata["thumbnail"],
             text.hasPrefix("data:image/"), text.utf8.count < 4 << 20,
@@ -40,25 +40,25 @@ public struct LoRAFacts: Sendable {
         return small.flatMap { try? ImageEncoder.encode($0) }
     }
 
-    /// Which of a file's keys found a layer.
+    /// The result of matching a file's keys with a model's layers.
     public struct Match: Sendable, Equatable {
-        /// Weights that it changes.
+        /// Number of weights that the file changes.
         public var matched: Int
-        /// Keys of no layer.
+        /// Keys that match no layer.
         public var unmatched: [String]
-        /// Keys that change nothing.
+        /// Keys without an effect.
         public var unused: [String]
-        /// What the user should know, if anything.
+        /// A warning for the user, if any.
         public var warning: String?
     }
 
-    /// Why a file is of no use.
+    /// The reason why a file cannot be used.
     public struct Refusal: Error, Sendable, Equatable {
         /// One sentence or two.
         public let message: String
     }
 
-    /// Holds a file against models; one of them must be able to use it.
+    /// Matches a file with models, at least one of which must be able to use it.
     ///
     /// - Throws: `Refusal`.
     public static func match(_ url: URL, with models: [URL]) throws(Refusal) -> Match {
@@ -77,7 +77,7 @@ public struct LoRAFacts: Sendable {
             if let failure { throw failure }
             return Match(matched: 0, unmatched: [], unused: [], warning: nil)
         } catch {
-            // The file has a hidden name while it is checked.
+            // The file has a temporary name while it is checked.
             let message = "\(error)".replacing(url.path, with: "the file")
                 .replacing(url.lastPathComponent, with: "that was sent")
             throw Refusal(message: message)

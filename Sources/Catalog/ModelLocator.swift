@@ -3,18 +3,18 @@
 public import Foundation
 import ModelFiles
 
-/// Finds models by name: in folders of the user, and the ones that come with the program.
+/// Finds models by name in the folders of the user and of the program.
 public struct ModelLocator: Sendable {
-    /// Name of the model that comes with the program.
+    /// Name of the built-in model.
     public static let embeddedModel = "emoji-nano"
 
-    /// Folders that hold one folder a model, in order of preference.
+    /// Folders of model folders, in order of precedence.
     public let roots: [URL]
 
-    /// The folder that models of the user's own are put into; `nil` where there is no home.
+    /// The folder of the user's models, where new ones are installed; `nil` without a home folder.
     public let userRoot: URL?
 
-    /// Looks in `INKSTONE_MODELS`, in the user's data folder, and beside the program.
+    /// Creates a locator of `INKSTONE_MODELS`, the user's data folder, and the program's folders.
     public init(environment: [String: String] = ProcessInfo.processInfo.environment) {
         var roots: [URL] = []
         if let path = environment["INKSTONE_MODELS"], !path.isEmpty {
@@ -31,7 +31,7 @@ public struct ModelLocator: Sendable {
             let folder = program.deletingLastPathComponent()
             roots.append(
                 folder.deletingLastPathComponent().appending(path: "share/inkstone/models"))
-            // Built from a checkout: Models is beside the build folder.
+            // Built from a checkout: Models is a sibling of the build folder.
             var parent = folder
             for _ in 0..<6 {
                 roots.append(parent.appending(path: "Models"))
@@ -49,9 +49,9 @@ public struct ModelLocator: Sendable {
         return CommandLine.arguments.first.map { URL(filePath: $0) }
     }
 
-    /// The folder of a model that is named, or given as a path.
+    /// The folder of a model, given by name or path.
     ///
-    /// - Throws: `CheckpointError` of code `notFound` that lists the models there are.
+    /// - Throws: `CheckpointError` of code `notFound` that lists the known models.
     public func locate(_ model: String) throws -> URL {
         let path = URL(filePath: model)
         if model.contains("/") || FileManager.default.fileExists(atPath: path.path) {
@@ -59,9 +59,9 @@ public struct ModelLocator: Sendable {
         }
         for root in roots {
             let folder = root.appending(path: model)
-            if isModel(folder) { return folder }
+            if ModelDirectory.isModel(folder) { return folder }
         }
-        let known = all().map(\.lastPathComponent)
+        let known = entries.map(\.name)
         throw CheckpointError(
             code: .notFound,
             message: "there is no model '\(model)'.",
@@ -70,22 +70,19 @@ public struct ModelLocator: Sendable {
                 : "Known models are \(known.joined(separator: ", ")); or give a folder's path.")
     }
 
-    /// Folders of all models, each name once.
-    public func all() -> [URL] {
+    /// All models, each name once, in order of the folders.
+    public var entries: [CatalogEntry] {
         var seen: Set<String> = []
-        var found: [URL] = []
+        var found: [CatalogEntry] = []
         for root in roots {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: root.path)) ?? []
             for name in names.sorted() where !name.hasPrefix(".") && !seen.contains(name) {
                 let folder = root.appending(path: name)
-                if isModel(folder) {
-                    seen.insert(name)
-                    found.append(folder)
-                }
+                guard ModelDirectory.isModel(folder) else { continue }
+                seen.insert(name)
+                found.append(CatalogEntry(folder, userRoot: userRoot))
             }
         }
         return found
     }
-
-    private func isModel(_ folder: URL) -> Bool { ModelDirectory.isModel(folder) }
 }

@@ -5,48 +5,48 @@ import ModelFiles
 public import Parameters
 import Synchronization
 
-/// LoRA files that requests may name: those of the data folder, and those that come with models.
+/// The LoRA files that requests may use: those of the data folder and those of models.
 ///
-/// The folders are read anew at every question, so that a file is there as soon as somebody puts it
-/// there. A name that both have is the data folder's.
+/// The folders are read on every access, so that added files are found at once. Files of the data
+/// folder hide those of models with the same name.
 public struct LoRARegistry: Sendable {
-    /// A file.
+    /// A LoRA file.
     public struct Entry: Sendable, Equatable {
         /// Name for requests.
         public var name: String
         /// The file.
         public var url: URL
-        /// Strength where a request names none.
+        /// Default scale.
         public var scale: Double
-        /// Whether it lies in the data folder.
+        /// Whether the file is in the data folder.
         public var isOwn: Bool
     }
 
-    /// Where files are added; `nil` where none may be.
+    /// The folder to which files are added; `nil` if none can be added.
     public let folder: URL?
     private let modelFolders: ModelFolders
-    /// Files of machines that draw for this one.
+    /// Files of the fleet's workers on other machines.
     public var elsewhere: (@Sendable () -> [LoRAScale])?
 
     private static let ending = ".safetensors"
 
-    /// Files of a folder and of models.
+    /// Creates a registry of the files of a folder and of models.
     public init(folder: URL? = nil, models: [URL] = []) {
         self.folder = folder
         modelFolders = ModelFolders(models)
     }
 
-    /// Folders of models, each of which may have a folder `loras`.
+    /// Folders of models; each may contain a folder `loras`.
     public var models: [URL] { modelFolders.all }
 
-    /// Offers the files of these models from now on; all copies of the registry do.
+    /// Replaces the folders of models, for all copies of the registry.
     public func offer(models: [URL]) { modelFolders.all = models }
 
     /// All files, sorted by name.
     public var entries: [Entry] {
         var byName: [String: Entry] = [:]
         for model in models {
-            let scales = Self.scales(in: model)
+            let scales = (try? ManifestFile(in: model))?.loraScales ?? [:]
             for entry in Self.list(model.appending(path: "loras"), isOwn: false)
             where byName[entry.name] == nil {
                 var entry = entry
@@ -60,7 +60,7 @@ public struct LoRARegistry: Sendable {
         return byName.values.sorted { $0.name < $1.name }
     }
 
-    /// What requests may name: the files here, and those of machines that draw for this one.
+    /// Names and default scales of all files, here and on the fleet's workers.
     public var offers: [LoRAScale] {
         let own = entries.map { LoRAScale($0.name, scale: $0.scale) }
         let known = Set(own.map(\.name))
@@ -68,9 +68,9 @@ public struct LoRARegistry: Sendable {
         return (own + others).sorted { $0.name < $1.name }
     }
 
-    /// The name that a request names, and its strength.
+    /// The default scale of a file.
     ///
-    /// - Throws: `RequestError` that lists the names there are.
+    /// - Throws: `RequestError` that lists the known names.
     public func offer(_ name: String) throws(RequestError) -> LoRAScale {
         let offers = offers
         guard let offer = offers.first(where: { $0.name == name }) else {
@@ -81,7 +81,7 @@ public struct LoRARegistry: Sendable {
 
     /// The file of a name.
     ///
-    /// - Throws: `RequestError` that lists the names there are.
+    /// - Throws: `RequestError` that lists the known names.
     public func find(_ name: String) throws(RequestError) -> Entry {
         let entries = entries
         if let entry = entries.first(where: { $0.name == name }) { return entry }
@@ -97,9 +97,9 @@ public struct LoRARegistry: Sendable {
                     : "this server has \(names.prefix(20).joined(separator: ", "))."))
     }
 
-    /// Where a file of that name goes.
+    /// The URL for a new file.
     ///
-    /// - Throws: `RequestError` for a name that is none, and where files cannot be added.
+    /// - Throws: `RequestError` for an invalid name, and if files cannot be added.
     public func destination(_ name: String) throws(RequestError) -> URL {
         guard LoRAScale.isName(name) else {
             throw RequestError(
@@ -123,27 +123,9 @@ public struct LoRARegistry: Sendable {
             return Entry(name: name, url: folder.appending(path: file), scale: 1, isOwn: isOwn)
         }
     }
-
-    /// Strengths that a model's `inkstone.json` gives its files:
-    /// `"loras": [{"name": "pixel", "scale": 0.8}]`.
-    private static func scales(in model: URL) -> [String: Double] {
-        struct Manifest: Decodable {
-            struct Row: Decodable {
-                var name: String
-                var scale: Double?
-            }
-            var loras: [Row]?
-        }
-        guard let data = try? Data(contentsOf: model.appending(path: "inkstone.json")),
-            let manifest = try? JSONDecoder().decode(Manifest.self, from: data)
-        else { return [:] }
-        return Dictionary(
-            (manifest.loras ?? []).compactMap { row in row.scale.map { (row.name, $0) } },
-            uniquingKeysWith: { first, _ in first })
-    }
 }
 
-/// Models come and go while a service runs.
+/// Shared folders of models, which change while a service runs.
 private final class ModelFolders: Sendable {
     private let folders: Mutex<[URL]>
 
