@@ -37,10 +37,8 @@ function readArrows(line,    parts, count, i, target, name) {
             layerName[target, i] = parts[i]
         }
         layerCount[target] = count
-    } else if (parts[1] == "pending") {
-        for (i = 2; i <= count; i++) pending[parts[i]] = 1
     } else {
-        fault("Scripts/arrows.txt: '" parts[1] "' is not one of system, standard-members, c-module, target, layers, pending")
+        fault("Scripts/arrows.txt: '" parts[1] "' is not one of system, standard-members, c-module, target, layers")
     }
 }
 
@@ -293,8 +291,7 @@ function checkFolders(    pair, parts, target, i, folders) {
     }
     for (target in folders) {
         if (folders[target] == 1 || target in layered) continue
-        if (target in pending) print "pending: the folders of " target " have no order yet"
-        else fault("Scripts/arrows.txt: no layers for the folders of " target)
+        fault("Scripts/arrows.txt: no layers for the folders of " target)
     }
     for (target in layered) {
         for (i = 3; i <= layerCount[target]; i++) {
