@@ -38,82 +38,95 @@ extension CPUBackend {
 
     /// See `Backend`.
     public func makeWeights(_ source: MatrixSource, precision: Precision) -> CPUWeights {
-        let lanes = self.lanes
-        let panel = 2 * lanes
-        guard let first = source.parts.first else { preconditionFailure("matrix without parts") }
-        let depth = first.depth
-        var taps = first.taps
+        let parts = packableParts(of: source, precision)
+        let isGated = source.layout == .gated
+        precondition(!isGated || source.bias == nil, "gated")
+        let (rows, columns) = isGated ? gatedRows(parts) : stackedRows(parts)
+        let (depth, taps) = (parts[0].depth, parts[0].taps)
+        let bytes = ink_panel_bytes(rows.count, depth, taps, precision.kernelValue)
+        let panels = UnsafeMutableRawPointer.allocate(byteCount: max(64, bytes), alignment: 64)
+        pack(rows, of: parts[0], precision, into: panels)
+        // Rows may be in mapped files, which must stay mapped until they are packed.
+        withExtendedLifetime(parts) {}
+        var bias: UnsafeMutablePointer<Float>?
+        if let numbers = source.bias {
+            let memory = UnsafeMutablePointer<Float>.allocate(capacity: rows.count)
+            memory.initialize(repeating: 0, count: rows.count)
+            for (index, number) in numbers.enumerated() { memory[index] = number }
+            bias = memory
+        }
+        let matrix = ink_matrix(
+            panels: panels, bias: bias, columns: columns, depth: depth, taps: taps,
+            precision: precision.kernelValue)
+        return CPUWeights(
+            panels: panels, bytes: bytes, bias: bias, matrix: matrix, isGated: isGated)
+    }
+
+    /// The parts of a matrix in the form that is packed: transformed for Winograd, or of one type.
+    private func packableParts(of source: MatrixSource, _ precision: Precision) -> [StoredRows] {
+        let parts = source.parts
+        guard let first = parts.first else { preconditionFailure("matrix without parts") }
+        let (depth, taps) = (first.depth, first.taps)
         precondition(
-            depth > 0 && source.parts.allSatisfy { $0.depth == depth && $0.taps == taps }, "depths")
+            depth > 0 && parts.allSatisfy { $0.depth == depth && $0.taps == taps }, "depths")
         precondition(
             precision != .int8 || (taps == 1 && depth <= Int(INK_INT8_MAX_DEPTH)),
             "int8 weights of depth \(depth) with \(taps) taps")
-        // Parts of different types are rare (a merged LoRA beside stored rows) and converted to f32.
-        var parts = source.parts
         if source.layout == .winograd3x3, taps == 9, depth >= Self.winogradDepth {
-            parts = parts.map(\.winogradWeights)
-            taps = Int(INK_WINOGRAD_TAPS)
-        } else if parts.contains(where: { $0.dtype != first.dtype }) {
-            parts = parts.map { StoredRows($0.floats(), rows: $0.rows, depth: depth, taps: taps) }
+            return parts.map(\.winogradWeights)
         }
-        let dtype = parts[0].dtype
-        let width = dtype.byteWidth
+        // Parts of different types are rare (a merged LoRA beside stored rows) and converted to f32.
+        guard parts.contains(where: { $0.dtype != first.dtype }) else { return parts }
+        return parts.map { StoredRows($0.floats(), rows: $0.rows, depth: depth, taps: taps) }
+    }
 
-        func row(_ part: StoredRows, _ index: Int) -> UnsafeRawPointer? {
-            guard index < part.rows else { return nil }
-            return part.bytes.baseAddress.map { $0 + index * depth * taps * width }
-        }
+    /// Pointers to all rows, padded with `nil` to whole panels, and the number of columns.
+    private func stackedRows(_ parts: [StoredRows]) -> ([UnsafeRawPointer?], columns: Int) {
+        var rows = parts.flatMap { part in (0..<part.rows).map { part.row($0) } }
+        let columns = rows.count
+        while !rows.count.isMultiple(of: 2 * lanes) { rows.append(nil) }
+        return (rows, columns)
+    }
+
+    /// Pointers to the rows of two parts, `lanes` of each in turn, and the number of columns.
+    private func gatedRows(_ parts: [StoredRows]) -> ([UnsafeRawPointer?], columns: Int) {
+        precondition(parts.count == 2 && parts[0].rows == parts[1].rows, "gated")
         var rows: [UnsafeRawPointer?] = []
-        var bias = source.bias
-        let isGated = source.layout == .gated
-        let columns: Int
-        if isGated {
-            precondition(parts.count == 2 && parts[0].rows == parts[1].rows && bias == nil, "gated")
-            for start in stride(from: 0, to: parts[0].rows, by: lanes) {
-                for part in parts {
-                    for lane in 0..<lanes { rows.append(row(part, start + lane)) }
-                }
-            }
-            columns = 2 * parts[0].rows
-        } else {
+        for start in stride(from: 0, to: parts[0].rows, by: lanes) {
             for part in parts {
-                for index in 0..<part.rows { rows.append(row(part, index)) }
+                for lane in 0..<lanes { rows.append(part.row(start + lane)) }
             }
-            columns = rows.count
-            while !rows.count.isMultiple(of: panel) { rows.append(nil) }
         }
-        let bytes = ink_panel_bytes(rows.count, depth, taps, precision.kernelValue)
-        let panels = UnsafeMutableRawPointer.allocate(byteCount: max(64, bytes), alignment: 64)
+        return (rows, 2 * parts[0].rows)
+    }
+
+    /// Packs rows of the form of `part` into panels.
+    private func pack(
+        _ rows: [UnsafeRawPointer?], of part: StoredRows, _ precision: Precision,
+        into panels: UnsafeMutableRawPointer
+    ) {
         rows.withUnsafeBufferPointer { pointers in
             guard let start = pointers.baseAddress else { return }
             var pack = ink_pack(
-                rows: start, row_count: pointers.count, source: dtype.kernelSource, depth: depth,
-                taps: taps, panel_width: panel, precision: precision.kernelValue,
-                destination: panels)
+                rows: start, row_count: pointers.count, source: part.dtype.kernelSource,
+                depth: part.depth, taps: part.taps, panel_width: 2 * lanes,
+                precision: precision.kernelValue, destination: panels)
             if precision == .int8 {
                 kernels.pointee.pack_int8(threadPool, &pack)
             } else {
                 ink_pack_rows(threadPool, &pack)
             }
         }
-        // Rows may be in mapped files, which must stay mapped until they are packed.
-        withExtendedLifetime(parts) {}
-        var storedBias: UnsafeMutablePointer<Float>?
-        if bias != nil {
-            bias?.append(contentsOf: repeatElement(0, count: rows.count - columns))
-            let memory = UnsafeMutablePointer<Float>.allocate(capacity: rows.count)
-            for (index, number) in (bias ?? []).enumerated() { memory[index] = number }
-            storedBias = memory
-        }
-        let matrix = ink_matrix(
-            panels: panels, bias: storedBias, columns: columns, depth: depth, taps: taps,
-            precision: precision.kernelValue)
-        return CPUWeights(
-            panels: panels, bytes: bytes, bias: storedBias, matrix: matrix, isGated: isGated)
     }
 }
 
 extension StoredRows {
+    /// The elements of a row; `nil` past the last one.
+    fileprivate func row(_ index: Int) -> UnsafeRawPointer? {
+        guard index < rows else { return nil }
+        return bytes.baseAddress.map { $0 + index * depth * taps * dtype.byteWidth }
+    }
+
     /// 3 x 3 kernels transformed for Winograd's F(2x2, 3x3): 4 x 4 weights each.
     fileprivate var winogradWeights: StoredRows {
         let kernels = floats()
