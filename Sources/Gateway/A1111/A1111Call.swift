@@ -8,10 +8,10 @@ import Imaging
 import Parameters
 
 extension ImageRequest.Draft {
-    /// Reads the fields of `txt2img` and `img2img`; what a client leaves out is the model's default.
+    /// Reads the fields of `txt2img` and `img2img`; absent fields have the model's defaults.
     ///
-    /// Pictures of a call: `batch_size` times `n_iter`. Fields that only other samplers or models
-    /// know are ignored; those that would change what is drawn here are refused.
+    /// Images of a call: `batch_size` times `n_iter`. Fields that apply to other samplers or models only are
+    /// ignored; unsupported fields that would change the image are refused.
     ///
     /// - Throws: `APIError` that names the field.
     init(a1111 fields: RequestFields, registry: LoRARegistry) throws(APIError) {
@@ -38,9 +38,9 @@ extension ImageRequest.Draft {
     }
 }
 
-/// The picture of an `img2img` call.
-enum A1111Picture {
-    /// What `resize_mode` makes of a picture: 0 stretches it, 1 cuts it to the shape asked for.
+/// The source image of an `img2img` call.
+enum A1111Source {
+    /// Applies `resize_mode` to an image: 0 stretches it, 1 crops it to the requested aspect ratio.
     static func fit(
         _ image: DecodedImage, _ draft: ImageRequest.Draft, mode: Int64
     ) throws(APIError) -> RGBImage {

@@ -115,7 +115,7 @@ struct A1111Controller: Controller {
         let mode = try fields.integer("resize_mode") ?? 0
         draft.strength = try fields.number("denoising_strength") ?? 0.75
         return ImageRequest.Source(
-            image: try A1111Picture.fit(decoded, draft, mode: mode),
+            image: try A1111Source.fit(decoded, draft, mode: mode),
             mask: try await mask(fields, draft, mode: mode))
     }
 
@@ -125,7 +125,7 @@ struct A1111Controller: Controller {
     ) async throws(APIError) -> RGBImage? {
         guard let text = try fields.string("mask"), !text.isEmpty else { return nil }
         let decoded = try await reader.image(base64: text, field: "mask")
-        let mask = try A1111Picture.fit(decoded, draft, mode: mode)
+        let mask = try A1111Source.fit(decoded, draft, mode: mode)
         guard try fields.integer("inpainting_mask_invert") ?? 0 != 0 else { return mask }
         do {
             return try RGBImage(
@@ -190,7 +190,7 @@ struct A1111Controller: Controller {
             if request.uri.queryParameters["skip_current_image"] != "true",
                 let preview = progress.preview
             {
-                let file = try PictureFile.encode(preview, as: .png, quality: 95)
+                let file = try ImageFile.encode(preview, as: .png, quality: 95)
                 answer.current_image = Data(file).base64EncodedString()
             }
             break

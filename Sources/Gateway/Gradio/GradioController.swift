@@ -113,8 +113,8 @@ struct GradioController: Controller {
                             "msg": "progress", "event_id": id,
                             "progress_data": [progress.progress(image: image, step: step)],
                         ], of: event)
-                case .preview(let image, _, let picture):
-                    let bytes = try PictureFile.encode(picture, as: .png, quality: 95)
+                case .preview(let image, _, let preview):
+                    let bytes = try ImageFile.encode(preview, as: .png, quality: 95)
                     let name = "previews/\(SHA256.hexadecimal(bytes)).png"
                     files.store(.init(bytes: bytes, type: ImageFormat.png.mimeType), name: name)
                     guard let data = progress.preview(image: image, path: name) else { continue }

@@ -8,7 +8,7 @@ extension ImageRequest.Draft {
     /// Our field names by the names that clients of the JSON dialects use.
     static let clientNames = ["count": "n", "width": "size", "height": "size"]
 
-    /// Reads the parameters that all JSON dialects share, with everybody's aliases.
+    /// Reads the parameters that all JSON dialects share, with the aliases of every client.
     ///
     /// - Throws: `APIError` that names a field of the wrong type or a size that cannot be read.
     init(_ fields: RequestFields) throws(APIError) {
@@ -17,7 +17,7 @@ extension ImageRequest.Draft {
         priority = try Self.priority(fields)
     }
 
-    /// Who goes first.
+    /// The priority of the request, or `nil` if absent.
     static func priority(_ fields: RequestFields) throws(APIError) -> Priority? {
         guard let text = try fields.string("priority"), !text.isEmpty else { return nil }
         guard let priority = Priority(rawValue: text) else {
@@ -28,12 +28,12 @@ extension ImageRequest.Draft {
         return priority
     }
 
-    /// One prompt; an array is taken when it holds exactly one.
+    /// The prompt; an array is accepted if it has exactly one.
     private static func prompt(_ fields: RequestFields) throws(APIError) -> String {
         guard let (name, value) = fields.first("prompt") else {
             throw APIError(
                 .badRequest, code: "missing_required_parameter", parameter: "prompt",
-                "prompt is required: a string that says what to draw.")
+                "prompt is required: a string that describes the image.")
         }
         switch value {
         case .string(let text): return text
@@ -77,7 +77,7 @@ extension SamplingParameters.Draft {
         return try fields.number("cfg_scale", "true_cfg_scale").map { max(0, $0 - 1) }
     }
 
-    /// A seed; clients that send a list for several pictures mean the first one to count on from.
+    /// The seed; a list, which some clients send for several images, is accepted if it has exactly one.
     private static func seed(_ fields: RequestFields) throws(APIError) -> Int64? {
         if let (name, value) = fields.first("seed"), case .array(let values) = value {
             guard case .integer(let first)? = values.first, values.count == 1 else {

@@ -1,14 +1,14 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Makes a client's JSON safe for the decoder.
+/// Prepares a client's JSON for the decoder.
 enum JSONScreen {
-    /// Objects and arrays inside each other; more is an attack on the stack, not a request.
+    /// Nested objects and arrays; more is an attack on the stack, not a request.
     static let maximumDepth = 32
 
     /// Replaces escapes of unpaired surrogates by U+FFFD, and drops a byte order mark.
     ///
     /// Clients that cut text at a fixed length send half of an emoji as `\ud83d`. JSON allows the
-    /// escape, the decoder refuses the whole document, and the user loses a good prompt.
+    /// escape, but the decoder would refuse the whole document.
     ///
     /// - Returns: `nil` when the document is nested deeper than `maximumDepth`.
     static func screened(_ document: [UInt8]) -> [UInt8]? {

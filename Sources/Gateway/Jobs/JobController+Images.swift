@@ -34,7 +34,7 @@ extension JobController {
             func side(_ length: Int) -> Int { max(1, length * Self.thumbnailSide / longer) }
             let small = try image.resized(width: side(image.width), height: side(image.height))
             response = .bytes(
-                try PictureFile.encode(small, as: .webp, quality: 82),
+                try ImageFile.encode(small, as: .webp, quality: 82),
                 type: ImageFormat.webp.mimeType)
         }
         response.headers[.cacheControl] = "private, max-age=31536000, immutable"
@@ -53,7 +53,7 @@ extension JobController {
                 .notFound, code: "image_not_found", "The job did not start from an image.")
         }
         return .bytes(
-            try PictureFile.encode(source.image, as: .png, quality: 95),
+            try ImageFile.encode(source.image, as: .png, quality: 95),
             type: ImageFormat.png.mimeType)
     }
 

@@ -193,7 +193,7 @@ struct JobController: Controller {
         var file = png
         if format != .png {
             let decoded = try ImageDecoder.decode(png)
-            file = try PictureFile.encode(
+            file = try ImageFile.encode(
                 decoded.flattened(), as: format, quality: 95, metadata: decoded.metadata)
         }
         var response = Response.bytes(file, type: format.mimeType)

@@ -166,7 +166,7 @@ struct OpenAIController: Controller {
                     frame.index = index
                     // Clients draw partial images over each other, so that all have the final size.
                     let size = call.request.size
-                    let file = try PictureFile.encode(
+                    let file = try ImageFile.encode(
                         image.resized(width: size.width, height: size.height),
                         as: output.format, quality: output.quality)
                     frame.b64JSON = Data(file).base64EncodedString()

@@ -8,18 +8,18 @@ import Telemetry
 
 /// A request that has been read and checked, ready for the engine.
 struct ImageCall {
-    /// What to draw.
+    /// The checked request.
     let request: ImageRequest
-    /// The model that draws it.
+    /// The model that generates its images.
     let model: ModelDescription
 
-    /// A request that was made for a model.
+    /// A request that is checked for a model already.
     init(request: ImageRequest, model: ModelDescription) {
         self.request = request
         self.model = model
     }
 
-    /// Share of the schedule that redraws a whole picture, where the client is silent.
+    /// Strength of image-to-image without a mask, if the client does not send one.
     static let standardStrength = 0.6
 
     /// Chooses the model and applies its defaults and limits.

@@ -6,12 +6,12 @@ import HTTPTypes
 import Parameters
 
 extension RequestFields {
-    /// The LoRA files that a request names, or `nil` where it is silent.
+    /// The LoRA files that a request names, or `nil` if it has no such field.
     ///
     /// `loras` is an array of objects `{"name": .., "scale": ..}` or of texts `NAME:SCALE`; in forms it
     /// is the same as a text, or `NAME:SCALE, NAME`. Without a scale a file has the registry's.
     ///
-    /// - Throws: `APIError` for another shape, and for names of no file.
+    /// - Throws: `APIError` for another format, and for unknown names.
     func loras(of registry: LoRARegistry) throws(APIError) -> [LoRAScale]? {
         guard let (field, value) = first("loras", "lora") else { return nil }
         let wanted = "an array of objects such as {\"name\": \"pixel\", \"scale\": 0.8}"
@@ -62,7 +62,7 @@ extension RequestFields {
 }
 
 extension LoRARegistry {
-    /// A file by its name, with its own scale where none is given.
+    /// A file by its name, with the file's own scale if `scale` is `nil`.
     ///
     /// - Throws: `APIError` 400 that lists the names there are.
     func choice(_ name: String, scale: Double?) throws(APIError) -> LoRAScale {

@@ -3,12 +3,12 @@
 import Engine
 import NIOCore
 
-/// What `queued` says.
+/// The data of `queued`.
 private struct QueuedData: Encodable {
     var position: Int
 }
 
-/// What `step` says.
+/// The data of `step`.
 private struct StepData: Encodable {
     var image: Int
     var step: Int
@@ -16,19 +16,18 @@ private struct StepData: Encodable {
     var seconds: Double
 }
 
-/// What `preview` says.
+/// The data of `preview`.
 private struct PreviewData: Encodable {
     var image: Int
     var step: Int
     var url: String
 }
 
-/// What `started` and `done` say.
+/// The data of `started` and `done`.
 struct NoData: Encodable {}
 
 extension EventStream {
-    /// What happens before a picture is there, in the words of the page and of jobs; `nil` for the
-    /// picture itself, which each of them tells in its own way.
+    /// The frame of an event before an image, as the page and the jobs have it; `nil` for the image itself.
     static func progress(_ event: JobEvent) throws -> ByteBuffer? {
         switch event {
         case .queued(let position):
@@ -37,10 +36,10 @@ extension EventStream {
             frame("started", NoData())
         case .step(let image, let step, let steps, let seconds):
             frame("step", StepData(image: image, step: step, steps: steps, seconds: seconds))
-        case .preview(let image, let step, let picture):
+        case .preview(let image, let step, let preview):
             frame(
                 "preview",
-                PreviewData(image: image, step: step, url: try PictureFile.dataURL(picture)))
+                PreviewData(image: image, step: step, url: try ImageFile.dataURL(preview)))
         case .image:
             nil
         }

@@ -9,7 +9,7 @@ import Parameters
 import Testing
 
 @Suite("Images of jobs", .timeLimit(.minutes(1)))
-struct JobPictureRouteTests {
+struct JobImageRouteTests {
     private func finish(
         _ body: String, _ client: TestClient
     ) async throws -> [String: Any] {

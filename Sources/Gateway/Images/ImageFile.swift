@@ -4,9 +4,9 @@ import Engine
 import Foundation
 import Imaging
 
-/// Makes files of pictures.
-enum PictureFile {
-    /// A file without metadata.
+/// Encodes images as files.
+enum ImageFile {
+    /// An image file, without metadata unless given.
     static func encode(
         _ image: RGBImage, as format: ImageFormat, quality: Int, metadata: ImageMetadata = .init()
     ) throws -> [UInt8] {
@@ -14,7 +14,7 @@ enum PictureFile {
             image, as: ImageEncoding(format: format, quality: quality), metadata: metadata)
     }
 
-    /// A small picture as a data URL.
+    /// A small image as a data URL.
     static func dataURL(_ image: RGBImage) throws -> String {
         // Below this size PNG is the smaller of the two and has no blocks to show when enlarged.
         let format: ImageFormat = image.width * image.height <= 64 * 64 ? .png : .jpeg
