@@ -106,7 +106,7 @@ import Testing
             waiting.add(.event(.preview(image: 1, step: step, preview)))
         }
         waiting.add(.keepAlive)
-        let names = waiting.takeAll().map { item in
+        let names = waiting.drain().map { item in
             switch item {
             case .keepAlive: "alive"
             case .event(.step(_, let step, _, _)): "step \(step)"
@@ -116,6 +116,6 @@ import Testing
         }
         #expect(
             names == ["alive", "step 1", "step 2", "step 3", "preview 0 of 3", "preview 1 of 3"])
-        #expect(waiting.takeAll().isEmpty)
+        #expect(waiting.drain().isEmpty)
     }
 }

@@ -3,34 +3,34 @@
 package import Engine
 import Synchronization
 
-/// Carries a request's events to a client that may read slowly or go away.
+/// Delivers the events of a request to a client that may read slowly or disconnect.
 ///
-/// The engine's stream is drained at once; what the client has not taken yet waits here, so that a
-/// stalled client stalls nobody else.
+/// The engine's stream is drained at once; undelivered events are buffered here, so that a stalled client does
+/// not stall other requests.
 package enum EventRelay {
-    /// What is delivered.
+    /// An item for delivery.
     package enum Item: Sendable {
-        /// Something happened.
+        /// An event of the request.
         case event(JobEvent)
-        /// Nothing happened for a while; the connection wants a sign of life.
+        /// No event for a while: the connection needs a keep-alive.
         case keepAlive
     }
 
-    /// Which previews a client gets.
+    /// The previews that a client gets.
     package enum Previews: Sendable {
-        /// Of those that wait, only the newest of each picture: a slow client costs a bounded
-        /// amount of memory and is never behind. Nothing but previews is ever dropped.
+        /// Of the buffered previews, only the newest of each image: a slow client needs a bounded
+        /// amount of memory and is never behind. Other events are never dropped.
         case newest
-        /// Those that the function picks, all of them: it must pick few.
+        /// Those that the function selects, all of them: it must select few.
         case picked(@Sendable (_ image: Int, _ step: Int) -> Bool)
     }
 
-    /// Delivers everything until the last event.
+    /// Delivers all events.
     ///
     /// Cancelling the task, or throwing from `deliver`, ends the iteration of `events` and with it
     /// the work behind them.
     ///
-    /// - Throws: what the events end with, what `deliver` throws, or `CancellationError`.
+    /// - Throws: the error of the events or of `deliver`, or `CancellationError`.
     package static func run(
         _ events: JobEventStream,
         previews: Previews = .newest,
@@ -55,9 +55,9 @@ package enum EventRelay {
                 }
             }
             for await _ in bell {
-                for item in waiting.takeAll() { try await deliver(item) }
+                for item in waiting.drain() { try await deliver(item) }
             }
-            for item in waiting.takeAll() { try await deliver(item) }
+            for item in waiting.drain() { try await deliver(item) }
             // The first task to end is the one that drains the events: the clock never ends.
             try await group.next()
             group.cancelAll()
@@ -65,18 +65,18 @@ package enum EventRelay {
     }
 }
 
-/// What waits for delivery.
+/// The buffer of undelivered items.
 package final class WaitingEvents: Sendable {
     private let items = Mutex<[EventRelay.Item]>([])
     private let previews: EventRelay.Previews
 
-    /// Nothing waits.
+    /// An empty buffer.
     package init(_ previews: EventRelay.Previews = .newest) {
         self.previews = previews
     }
 
-    /// Appends an item, unless it is a preview that the client does not get or a keep-alive while
-    /// anything else waits.
+    /// Appends an item, unless it is a preview that the client does not get, or a keep-alive while the buffer
+    /// is not empty.
     package func add(_ item: EventRelay.Item) {
         items.withLock { items in
             switch item {
@@ -98,8 +98,8 @@ package final class WaitingEvents: Sendable {
         }
     }
 
-    /// Everything that waits, in order.
-    package func takeAll() -> [EventRelay.Item] {
+    /// Removes and returns all items, in order.
+    package func drain() -> [EventRelay.Item] {
         items.withLock { items in
             defer { items.removeAll() }
             return items

@@ -6,7 +6,7 @@ import Hummingbird
 import NIOCore
 
 /// Server-sent events: `event:` and `data:` fields and comments, never `id:` or `retry:`, which
-/// the OpenAI libraries take for an event without data.
+/// the OpenAI libraries treat as an event without data.
 enum EventStream {
     /// One event whose data is one line of JSON.
     static func frame(_ name: String, _ value: some Encodable) -> ByteBuffer {
@@ -16,13 +16,13 @@ enum EventStream {
         return buffer
     }
 
-    /// A comment that every client skips.
+    /// A comment, which every client ignores.
     static var keepAlive: ByteBuffer { ByteBuffer(string: ": keep-alive\n\n") }
 
-    /// Headers of a stream that no cache or proxy may hold back.
+    /// Headers of a stream, which caches and proxies must not buffer.
     ///
-    /// The connection is not used again: noticing that the client went away takes its inbound
-    /// side, on which the next request would have come.
+    /// The connection is not reused: detecting the client's disconnect consumes its inbound side, on which
+    /// the next request would arrive.
     static var headers: HTTPFields {
         [
             .contentType: "text/event-stream; charset=utf-8",
@@ -32,22 +32,22 @@ enum EventStream {
         ]
     }
 
-    /// Answers with a stream of what happens to a request.
+    /// Answers with the events of a request.
     ///
-    /// A refusal before the first event becomes an ordinary error answer, which clients know how
-    /// to wait for; a later failure becomes an event.
+    /// An error before the first event becomes an ordinary error answer, after which clients can retry; a later
+    /// error becomes an event.
     ///
     /// - Parameters:
-    ///   - request: whose connection is watched: when it closes, the work is cancelled.
-    ///   - events: what happens.
-    ///   - isAccepted: whether the answer is a stream even if nothing but a failure is to be told.
-    ///   - previews: which previews the client gets.
+    ///   - request: the request; when its connection closes, the work is cancelled.
+    ///   - events: the events.
+    ///   - isAccepted: whether the answer is a stream even if an error is its only event.
+    ///   - previews: the previews that the client gets.
     ///   - interval: silence after which a comment is sent.
-    ///   - translate: the frame that says an event in the dialect, `nil` to leave it out.
-    ///   - fail: the frame that ends the stream after a failure.
-    ///   - end: the frame after the last event, where the dialect has one.
+    ///   - translate: the frame of an event in the dialect, `nil` to omit it.
+    ///   - fail: the frame that ends the stream after an error.
+    ///   - end: the frame after the last event, if the dialect has one.
     /// - Returns: the answer; its body runs the request.
-    /// - Throws: what the events throw instead of a first event.
+    /// - Throws: the error of the events before the first one.
     static func response(
         to request: Request,
         events: JobEventStream,
