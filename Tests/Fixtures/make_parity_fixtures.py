@@ -101,7 +101,7 @@ FIXTURES = {
     },
     "deep": {
         "summary": "Three layers, two refiners, one head, two resnets a VAE block and 1x1 quant "
-                   "convolutions; two latent channels, so the noise is no multiple of 16 numbers; "
+                   "convolutions; two latent channels, so the noise is not a multiple of 16 numbers; "
                    "special tokens inside a prompt.",
         "config": TinyConfig(
             seed=5, dim=16, heads=1, axes=(8, 4, 4), layers=3, refiners=2, channels=2,
@@ -213,7 +213,7 @@ def select(tensors, keep):
     late = {k for k in tensors if k.startswith("transformer_out.") and int(k.split(".")[1]) > 1}
     if "trace.final_layer" in tensors:
         # Without pads: before a pad token replaces them their rows mean nothing, and after the
-        # final layer nobody reads them.
+        # final layer they are not used.
         tensors = dict(tensors)
         rows = tensors["latents"][0, 0].numel() // 4
         tensors["trace.x_embedded"] = tensors["trace.x_embedded"][:rows]

@@ -222,7 +222,7 @@ def prompts():
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--train", action="store_true", help="train merges-50k.bin anew")
+    arguments.add_argument("--train", action="store_true", help="train merges-50k.bin again")
     arguments.add_argument("--show", nargs=2, metavar=("KIND", "NUMBER"), help="strings, bytes or marks, and which")
     options = arguments.parse_args()
     if options.train or not (HERE / "merges-50k.bin").exists():

@@ -75,7 +75,7 @@ def openai_checks(base, key):
     check("openai edits", edits)
 
     def mask():
-        # Transparent where the picture is drawn anew: on the right.
+        # Transparent where the image is generated again: on the right.
         image = Image.new("RGBA", (128, 128), (0, 0, 0, 255))
         image.paste((0, 0, 0, 0), (64, 0, 128, 128))
         file = io.BytesIO()
@@ -111,7 +111,7 @@ def openai_checks(base, key):
     check("openai asynchronous", lambda: asyncio.run(many()))
 
     def cancelled():
-        """A call that somebody cancels is not repeated by the client."""
+        """A cancelled call is not repeated by the client."""
         stop = threading.Timer(0.4, lambda: urllib.request.urlopen(urllib.request.Request(
             base + "/v1/models/emoji-nano/requests/cancel-me/abort", b"{}",
             {"Authorization": f"Bearer {key}"})).read())

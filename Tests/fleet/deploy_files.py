@@ -54,7 +54,7 @@ def events(base, job):
 
 
 def check_stream(fleet, base):
-    """The story of a job comes while it happens."""
+    """The events of a job arrive while it runs."""
     job = submit(fleet, {"prompt": "a house", "seed": 9, "steps": 50, "n": 4}, "story", lambda: base)
     told, at, state = [], None, None
     begin = time.monotonic()
@@ -202,7 +202,7 @@ def deploy(program):
         for node, name in [(gateway, "gateway"), (worker, "worker")]:
             node.words = [program, *(changes.get(word, word) for word in services[name]["command"])]
         fleet.start()
-        check("gateways are ready for whoever asks without a key", fleet.status(base, "/livez") == 200)
+        check("gateways report readiness without a key", fleet.status(base, "/livez") == 200)
         status, _, body = fleet.ask(
             base, "/v1/images/generations", {"prompt": "a star", "seed": 1, "steps": 4},
             authorization=f"Bearer {key}", host="localhost")
@@ -214,7 +214,7 @@ def deploy(program):
             return json.loads(subprocess.run(fleet.network.command("nats", *words), text=True,
                                              capture_output=True, check=True).stdout)
 
-        check("NATS tells on its monitoring port that it is well", monitor("/healthz")["status"] == "ok")
+        check("NATS reports on its monitoring port that it is healthy", monitor("/healthz")["status"] == "ok")
         # What KEDA asks for is called like what there is.
         [trigger] = [document["spec"]["triggers"][0]["metadata"] for document in kubernetes
                      if document["kind"] == "ScaledObject"]

@@ -48,7 +48,7 @@ def first(program):
         check("metrics name gateway and worker", 'inkstone_fleet_worker_jobs_finished_total{gateway="' in text
               and 'worker="' in text)
         status, _, body = fleet.ask(base, f"/api/jobs/{job}/events")
-        check("the story is told", status == 200 and b"event: image" in body and b"event: done" in body)
+        check("events are streamed", status == 200 and b"event: image" in body and b"event: done" in body)
         check.failed and fleet.show()
 
 
@@ -172,7 +172,7 @@ def outage(program, seconds=60):
             status, headers, _ = fleet.ask(choose(), "/api/jobs", requests[0], timeout=30)
             answers.append((status, headers.get("retry-after"), time.monotonic() - begin))
             time.sleep(1)
-        check("clients are told 503 and when to come back", all(
+        check("clients receive 503 with Retry-After", all(
             status == 503 and retry for status, retry, _ in answers), answers[:3])
         print(f"     slowest refusal {max(took for _, _, took in answers):.2f} s")
         fleet.nats.start()
@@ -201,7 +201,7 @@ def drain(program):
         begin = time.monotonic()
         fleet.workers[0].kill(signal.SIGTERM)
         answer = look(fleet, job, lambda: two)
-        check("a worker that is told to end finishes its job first", answer["state"] == "succeeded",
+        check("a worker finishes its job after SIGTERM", answer["state"] == "succeeded",
               f"{answer['state']} after {time.monotonic() - begin:.1f} s, exit {fleet.workers[0].process.returncode}")
         check("and ends with status 0", fleet.workers[0].process.returncode == 0)
 

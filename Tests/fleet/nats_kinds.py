@@ -29,7 +29,7 @@ def leader(fleet):
 def missing(fleet):
     """What some server lacks of what the others have; nothing once all are alike.
 
-    Asked of those that lead: /healthz of 2.9 calls queues that nobody uses not current for ever.
+    The leaders are asked: /healthz of 2.9 reports unused queues as not current for ever.
     """
     led = leader(fleet)
     if led is None:
@@ -49,14 +49,14 @@ def missing(fleet):
 
 
 def differing(fleet, final):
-    """Jobs of which a gateway tells something else than when they ended, with what it says."""
+    """Jobs for which a gateway reports another state than at their end, with that state."""
     return [(node.name, job, (now or {}).get("state"))
             for node, base in zip(fleet.gateways, fleet.bases) for job, then in final.items()
             if (now := look(fleet, job, lambda: base)) != then]
 
 
 def check_the_same(fleet, final, seconds=60):
-    """All gateways tell what was told when each job ended, those that lag behind after some seconds."""
+    """All gateways report the state in which each job ended, those that lag behind after some seconds."""
     begin = time.monotonic()
     while (other := differing(fleet, final)) and time.monotonic() - begin < seconds:
         time.sleep(0.5)

@@ -33,7 +33,7 @@ def lora(program):
             names = [row["name"] for row in json.loads(fleet.ask(base, "/api/loras")[2])["loras"]]
         check("a gateway offers what its workers have", "mine" in names and known.stem in names, names)
         status, _, body = fleet.ask(base, "/api/jobs", jobs[0] | {"loras": ["nobodys"]})
-        check("a file that nobody has is refused", status == 400, body[:200])
+        check("a file that no worker has is refused", status == 400, body[:200])
         ids = [submit(fleet, job, f"lora-{n}", lambda: base) for n, job in enumerate(jobs)]
         done = wait_for(fleet, ids, lambda: base, 120)
         check("all are drawn", [done[job]["state"] for job in ids] == ["succeeded"] * len(ids))
@@ -44,7 +44,7 @@ def lora(program):
         first = submit(fleet, {"prompt": "a fish", "seed": 1, "steps": 4, "loras": [known.stem]}, "w-0",
                        lambda: base)
         wait_for(fleet, [first], lambda: base, 60)
-        time.sleep(2.5)  # until its next sign of life
+        time.sleep(2.5)  # until its next heartbeat
         warm = who(fleet, first)
         ids = []
         for n in range(12):
@@ -132,7 +132,7 @@ def keys(program):
             time.sleep(0.5)
         check("three a minute, through two gateways", [a[0] for a in answers] == [202] * 3 + [429]
               and answers[3][1] == "rate_limit_exceeded" and 50 <= int(answers[3][2]) <= 60, answers)
-        check("who may not go first is told", send(two, 0, priority="high")[:2] == (403, "priority_not_allowed"))
+        check("a priority above the key's limit is refused", send(two, 0, priority="high")[:2] == (403, "priority_not_allowed"))
         check("who may goes first", send(root, 0, priority="high", steps=1, n=1)[0] == 202)
         if check.failed:
             fleet.show()

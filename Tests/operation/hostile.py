@@ -59,7 +59,7 @@ def chunk(kind, data):
 
 
 def picture(rng):
-    """A picture file that lies about itself, or is damaged."""
+    """An image file with a false header, or a damaged one."""
     width, height = rng.choice([(1, 1), (8, 8), (2 ** 31 - 1, 2 ** 31 - 1), (50000, 50000), (0, 5)])
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     rows = zlib.compress(bytes(min(width * 3 + 1, 25) * min(height, 8)))

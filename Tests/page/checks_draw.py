@@ -32,7 +32,7 @@ def pixels(file):
 
 
 def shown_job(page, server):
-    """The job of the picture in the frame, as the API tells it, and the picture's number."""
+    """The job of the image in the frame, as the API reports it, and the number of the image."""
     path = page.run("document.getElementById('picture').dataset.path")
     parts = path.strip("/").split("/")
     return server.ask(f"api/jobs/{parts[2]}"), int(parts[4])
@@ -244,7 +244,7 @@ def lora_files(bench):
 
 
 def mask(bench):
-    """A part of a picture is painted over and drawn anew; the rest stays."""
+    """A part of an image is masked and generated again; the rest stays."""
     page = bench.page()
     with tempfile.TemporaryDirectory(prefix="inkstone-mask-") as folder:
         source = pathlib.Path(folder, "source.png")
@@ -295,7 +295,7 @@ def known_loras(server):
 
 
 def typing(bench):
-    """Typing while previews arrive: no letter is lost; gaps between frames are told."""
+    """Typing while previews arrive: no letter is lost; gaps between frames are reported."""
     page = bench.page()
     long_job(page, steps=200)
     page.run("""(() => {

@@ -161,7 +161,7 @@ def parameters(bench):
         page.wait(RUNNING)
         page.wait(DONE)
         seeds.append(shown_job(page, bench.server)[0]["seed"])
-    assert seeds[0] != seeds[1], "the seed was not chosen anew"
+    assert seeds[0] != seeds[1], "the seed was not chosen again"
     page.click("#dice")
     assert int(value("seed")) != seeds[1]
     page.click("#again")

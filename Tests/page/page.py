@@ -49,7 +49,7 @@ class Bench:
         return page
 
     def complaints(self):
-        """What a page's console must not say; servers that are gone on purpose are told there."""
+        """What a page's console must not report; failed requests to stopped servers are expected there."""
         found = []
         for page in self.pages:
             for text in page.errors:

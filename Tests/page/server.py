@@ -41,7 +41,7 @@ class Server:
         raise SystemExit("the server does not start")
 
     def kill(self):
-        """As a crash: nothing is told, nothing is finished."""
+        """As in a crash: clients are not notified, requests are not finished."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Part of Inkstone. Licence: see LICENSE.
-"""Compare the engine with the reference on a checkpoint that nobody has seen before.
+"""Compare the engine with the reference on a new random checkpoint.
 
     compare_with_reference.py --seed 12 [--inkstone .build/release/inkstone] [--keep DIR]
 
@@ -100,7 +100,7 @@ def compare(reference, trace, limit):
     good, worst = True, 0.0
     for name, expected in reference.items():
         if name.startswith("trace."):
-            continue  # stages inside the transformer are no part of the engine's trace
+            continue  # the engine's trace has no stages inside the transformer
         if name not in trace:
             print(f"  {name:24s} MISSING")
             good = False

@@ -97,7 +97,7 @@ class Generator:
         starts = list(range(0, count - 15, 16))
         for start in starts:
             self._transform(values, start)
-        if count % 16:  # the last 16 are drawn anew
+        if count % 16:  # the last 16 are drawn again
             values[-16:] = uniform(16)
             self._transform(values, count - 16)
         return values

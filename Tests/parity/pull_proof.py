@@ -46,7 +46,7 @@ class Hub(http.server.ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, *_):
-        """A client that was killed is no news."""
+        """A killed client is expected."""
 
     def next_fault(self, name):
         with self.lock:
@@ -170,7 +170,7 @@ def state_of(folder, versions):
     for number, files in enumerate(versions):
         if there == {n: d for n, d in files.items() if n != "README.md"}:
             return number
-    return f"files {sorted(there)} that are no version of the model"
+    return f"files {sorted(there)} that do not form a version of the model"
 
 
 def main():
