@@ -20,17 +20,17 @@ struct Download: Sendable {
             path: "\(target.lastPathComponent).\(file.digest.digits.prefix(12)).part")
     }
 
-    /// Wrong content that is accepted from the hub, before it counts as broken.
+    /// How often wrong content is fetched again before the hub counts as broken.
     private static let wrongLimit = 2
 
-    /// Runs until the file is there.
+    /// Runs until the file is complete and its checksum is verified.
     ///
     /// - Throws: `HubError`, or `CancellationError`.
     func run() async throws {
         let part = try PartFile(Self.part(of: target, file), for: file)
         onBytes(part.size)
-        var attempts = Attempts(client.patience)
-        // Only bytes that never were there before count as progress: a hub may fail for ever.
+        var attempts = Attempts(client.retryPolicy)
+        // Only new bytes count as progress: a hub may fail for ever.
         var most = part.size
         var wrong = 0
         while true {

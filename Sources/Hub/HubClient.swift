@@ -3,23 +3,23 @@
 import Foundation
 import Transfers
 
-/// Asks a hub, as often as it takes.
+/// Sends requests to a hub, with retries.
 ///
-/// Hubs answer 429 and 5xx when they are busy: such answers, and connections that break, are tried
-/// again after the time that the hub asks for, or after 1, 2, 4 … seconds.
+/// Hubs answer 429 and 5xx when they are busy: such responses, and broken connections, are retried
+/// after the delay that the hub requests in `Retry-After`, or after 1, 2, 4 … seconds.
 struct HubClient: Sendable {
     let hub: HubEndpoint
     let client: TransferClient
-    /// How patient it is.
-    let patience: Patience
+    /// How often and after which delays requests are retried.
+    let retryPolicy: RetryPolicy
 
-    /// How often and how long to try.
-    struct Patience: Sendable {
-        /// Failures in a row without a byte between them.
+    /// Limits of retries.
+    struct RetryPolicy: Sendable {
+        /// Largest number of consecutive failures without a byte between them.
         var failures = 6
-        /// Longest pause that is accepted, in seconds.
+        /// Longest delay that is accepted, in seconds.
         var longestPause = 120.0
-        /// The first pause, in seconds; each following one is twice as long.
+        /// The first delay, in seconds; each following one is twice as long.
         var firstPause = 1.0
         /// Seconds without a byte after which a connection counts as broken.
         var silence = 60.0
@@ -36,9 +36,9 @@ struct HubClient: Sendable {
         return TransferClient(settings)
     }
 
-    // MARK: Questions
+    // MARK: Queries
 
-    /// The commit that a revision is at the moment, so that all files are of one state.
+    /// The commit that a revision refers to now, so that all files are of one state.
     func commit(_ repository: String, _ revision: String) async throws -> String {
         guard let address = hub.revisionAddress(repository, revision) else { return revision }
         return try RemoteListing.commit(try await answer(address, repository, revision).body)
@@ -64,8 +64,8 @@ struct HubClient: Sendable {
         return files
     }
 
-    /// The same page of this hub: mirrors pass on the links of whom they mirror, and the token is for
-    /// nobody else.
+    /// The same page on this hub: mirrors pass on the links of the original hub, and the token must not
+    /// be sent to another host.
     private func own(_ link: String) -> String {
         if link.hasPrefix(hub.address + "/") { return link }
         let parts = URLComponents(string: link)
@@ -76,7 +76,7 @@ struct HubClient: Sendable {
     private func answer(
         _ address: String, _ repository: String, _ revision: String
     ) async throws -> (body: Data, links: [String]) {
-        var attempts = Attempts(patience)
+        var attempts = Attempts(retryPolicy)
         while true {
             do {
                 let response = try await send(address)
@@ -89,15 +89,15 @@ struct HubClient: Sendable {
         }
     }
 
-    /// Sends a request; a status that says to come back later is an error of its own.
+    /// Sends a request; a status that requests a retry throws `Busy`.
     func send(_ address: String, from offset: Int = 0) async throws -> TransferResponse {
         var request = TransferRequest(address)
         request.headers = ["User-Agent": "inkstone", "Accept-Encoding": "identity"]
         if let token = hub.token { request.headers.add("Authorization", "Bearer \(token)") }
         if offset > 0 { request.headers.add("Range", "bytes=\(offset)-") }
         request.redirectLimit = 10
-        // The body may take as long as it likes, as long as bytes come.
-        request.silenceTimeout = .seconds(patience.silence)
+        // The duration of the body is not limited as long as bytes arrive.
+        request.silenceTimeout = .seconds(retryPolicy.silence)
         let response = try await client.send(request)
         if [408, 429].contains(response.status) || response.status >= 500 {
             throw Busy(
@@ -107,14 +107,14 @@ struct HubClient: Sendable {
         return response
     }
 
-    /// Refuses answers that no patience will change.
+    /// Throws for responses that a retry does not change.
     func check(_ response: TransferResponse, _ what: String) throws(HubError) {
         switch response.status {
         case 200, 206: return
         case 401, 403:
             throw HubError(
                 .denied,
-                "\(hub.address) does not give \(what) to \(hub.token == nil ? "everybody" : "this token")"
+                "\(hub.address) does not provide \(what) \(hub.token == nil ? "without a token" : "with this token")"
                     + " (status \(response.status)): accept the model's terms there, and set"
                     + " --token or \(hub.kind.tokenVariable).")
         case 404, 410:
@@ -128,13 +128,13 @@ struct HubClient: Sendable {
     }
 }
 
-/// The hub asks to come back later.
+/// The hub requests a retry.
 struct Busy: Error {
     let status: Int
-    /// Seconds, where it says how many.
+    /// The delay in seconds, if the hub states one.
     let pause: Double?
 
-    /// What a `Retry-After` header asks for: seconds, or a date.
+    /// The delay of a `Retry-After` header in seconds; the header holds seconds or a date.
     static func seconds(_ text: String) -> Double? {
         if let seconds = Double(text) { return seconds.isFinite ? max(0, seconds) : nil }
         let format = DateFormatter()
@@ -145,14 +145,14 @@ struct Busy: Error {
     }
 }
 
-/// Counts failures in a row, and waits between them.
+/// Counts consecutive failures, and waits between them.
 struct Attempts {
-    private let patience: HubClient.Patience
+    private let policy: HubClient.RetryPolicy
     private var failures = 0
 
-    init(_ patience: HubClient.Patience) { self.patience = patience }
+    init(_ policy: HubClient.RetryPolicy) { self.policy = policy }
 
-    /// Bytes came: what failed before does not count any longer.
+    /// Resets the count: bytes have arrived.
     mutating func succeeded() { failures = 0 }
 
     /// Waits before the next attempt.
@@ -162,8 +162,8 @@ struct Attempts {
         if error is HubError || error is CancellationError { throw error }
         failures += 1
         let busy = error as? Busy
-        let pause = busy?.pause ?? min(30, patience.firstPause * Double(1 << min(failures - 1, 10)))
-        guard failures < patience.failures, pause <= patience.longestPause else {
+        let pause = busy?.pause ?? min(30, policy.firstPause * Double(1 << min(failures - 1, 10)))
+        guard failures < policy.failures, pause <= policy.longestPause else {
             throw HubError(.network, Self.text(error, busy, address, failures))
         }
         try await Task.sleep(for: .seconds(pause))
@@ -172,12 +172,13 @@ struct Attempts {
     private static func text(
         _ error: any Error, _ busy: Busy?, _ address: String, _ failures: Int
     ) -> String {
-        let again = "; run the same command again to go on where it stopped."
+        let again = "; run the same command again to resume."
         guard let busy else {
             return "\(address) cannot be read, tried \(failures) times: \(error)\(again)"
         }
-        let wish = busy.pause.map { ", and asks for \(Int($0.rounded(.up))) s of patience" } ?? ""
+        let delay =
+            busy.pause.map { ", and requests a delay of \(Int($0.rounded(.up))) s" } ?? ""
         return "\(address) is busy, tried \(failures) times: it answers with status"
-            + " \(busy.status)\(wish)\(again)"
+            + " \(busy.status)\(delay)\(again)"
     }
 }

@@ -62,7 +62,7 @@ public struct HubEndpoint: Sendable, Equatable {
 
     // MARK: Addresses
 
-    /// Where the revision's commit is told; `nil` where a hub has no such thing.
+    /// The address that reports the commit of a revision; `nil` if the hub has none.
     func revisionAddress(_ repository: String, _ revision: String) -> String? {
         kind == .huggingFace
             ? "\(address)/api/models/\(repository)/revision/\(Self.escaped(revision))" : nil

@@ -8,15 +8,15 @@ public struct HubError: Error, Sendable, CustomStringConvertible {
         case usage
         /// The hub has no such repository, revision or file.
         case notFound
-        /// The hub wants a token, or another one.
+        /// The hub requires a token, or a different one.
         case denied
-        /// The hub could not be reached, or gave up in the middle.
+        /// The hub could not be reached, or the transfer was interrupted.
         case network
-        /// What came is not what the hub announced.
+        /// The content received is not what the hub announced.
         case corrupt
         /// The repository holds nothing that this program can run.
         case unsupported
-        /// The disk is full, or may not be written to.
+        /// The disk is full, or not writable.
         case disk
         /// Another process fetches the same model.
         case busy

@@ -13,17 +13,17 @@ import Transfers
 public struct ModelPull: Sendable {
     /// How far a pull is.
     public struct Progress: Sendable {
-        /// Bytes that are there.
+        /// Bytes that have arrived.
         public var bytes: Int
         /// Bytes of all files.
         public var total: Int
-        /// Files that are there and proved.
+        /// Files that are complete and verified.
         public var files: Int
         /// All files.
         public var fileCount: Int
     }
 
-    /// What came of a pull.
+    /// The result of a pull.
     public struct Outcome: Sendable {
         /// The model's folder.
         public var folder: URL
@@ -33,7 +33,7 @@ public struct ModelPull: Sendable {
         public var bytes: Int
         /// Files.
         public var files: Int
-        /// Whether everything was there already.
+        /// Whether everything was present already.
         public var wasThere: Bool
     }
 
@@ -48,7 +48,7 @@ public struct ModelPull: Sendable {
     public let repository: String
     /// Branch, tag or commit; `nil` is the hub's newest.
     public var revision: String?
-    /// Paths of the files to take, with `*` for anything; empty takes the whole model.
+    /// Paths of the files to fetch, with `*` as wildcard; empty fetches the whole model.
     public var patterns: [String] = []
     /// Name of the model's folder.
     public let name: String
@@ -59,7 +59,7 @@ public struct ModelPull: Sendable {
     /// Whether files of another repository may already be in the folder.
     public var adds = false
 
-    var patience = HubClient.Patience()
+    var retryPolicy = HubClient.RetryPolicy()
 
     private static let smallFile = 1 << 20
 
@@ -79,14 +79,14 @@ public struct ModelPull: Sendable {
         guard parts.count == 2, parts.allSatisfy({ Self.isName(String($0)) }) else {
             throw HubError(
                 .usage,
-                "'\(repository)' is no repository, expected OWNER/NAME or one of"
+                "'\(repository)' is not a repository, expected OWNER/NAME or one of"
                     + " \(Self.aliases.keys.sorted().joined(separator: ", ")).")
         }
         let name = name ?? String(parts[1])
         guard Self.isName(name) else {
             throw HubError(
                 .usage,
-                "'\(name)' is no name for a model, expected letters, digits, '.', '_' and '-'.")
+                "'\(name)' is not a name for a model, expected letters, digits, '.', '_' and '-'.")
         }
         self.hub = hub
         self.repository = full
@@ -94,11 +94,11 @@ public struct ModelPull: Sendable {
         self.root = root
     }
 
-    /// Changes how often and how long it tries; tests have less time than people.
-    package mutating func setPatience(failures: Int, firstPause: Double, silence: Double) {
-        patience.failures = failures
-        patience.firstPause = firstPause
-        patience.silence = silence
+    /// Sets the limits of retries, for tests.
+    package mutating func setRetryPolicy(failures: Int, firstPause: Double, silence: Double) {
+        retryPolicy.failures = failures
+        retryPolicy.firstPause = firstPause
+        retryPolicy.silence = silence
     }
 
     static func isName(_ text: String) -> Bool {
@@ -109,14 +109,14 @@ public struct ModelPull: Sendable {
 
     private var folder: URL { root.appending(path: name) }
     private var staging: URL { root.appending(path: ".\(name).pull") }
-    /// The version before, while another takes its place.
+    /// The previous version, while it is replaced.
     private var aside: URL { root.appending(path: ".\(name).old") }
 
     // MARK: Running
 
     /// Fetches what is missing.
     ///
-    /// - Parameter onProgress: told how far it is, often and from several threads.
+    /// - Parameter onProgress: receives the progress, often and from several threads.
     /// - Returns: the folder, and what is in it.
     /// - Throws: `HubError`, `CheckpointError` for a model that this program cannot run, or
     ///   `CancellationError`.
@@ -126,7 +126,7 @@ public struct ModelPull: Sendable {
         let http = HubClient.makeClient(connections: connections)
         do {
             let outcome = try await run(
-                HubClient(hub: hub, client: http, patience: patience), onProgress)
+                HubClient(hub: hub, client: http, retryPolicy: retryPolicy), onProgress)
             await http.shutDown()
             return outcome
         } catch {
@@ -207,10 +207,10 @@ public struct ModelPull: Sendable {
     private func lockFolder() throws(HubError) -> FileLock {
         try makeFolder(root)
         let url = root.appending(path: ".\(name).lock")
-        do { return try FileLock(url, patience: 1) } catch {
+        do { return try FileLock(url, timeout: 1) } catch {
             guard error == .busy else { throw PartFile.failure(url) }
             throw HubError(
-                .busy, "another process fetches '\(name)' just now; wait for it to end.")
+                .busy, "another process is fetching '\(name)'; wait until it has finished.")
         }
     }
 
@@ -290,7 +290,8 @@ public struct ModelPull: Sendable {
         }
     }
 
-    /// A file has its name only once its checksum was right; its size tells whether somebody cut it.
+    /// A file gets its name when its checksum has been verified; its size shows whether it was truncated
+    /// afterwards.
     private static func isThere(_ file: RemoteFile, in folder: URL) -> Bool {
         let path = folder.appending(path: file.path).path
         let size = (try? FileManager.default.attributesOfItem(atPath: path))?[.size]
@@ -367,7 +368,7 @@ private final class Counter: Sendable {
     }
 
     func set(_ file: String, _ bytes: Int) {
-        // Told within the lock, so that nobody hears an older state after a newer one.
+        // Reported within the lock, so that an older state never follows a newer one.
         state.withLock { state in
             state.progress.bytes += bytes - state.bytes[file, default: 0]
             state.bytes[file] = bytes

@@ -12,7 +12,7 @@ public enum ModelRemoval {
     /// - Throws: `HubError` of code `usage`, `notFound` or `disk`.
     public static func remove(_ name: String, from root: URL) throws(HubError) {
         guard ModelPull.isName(name) else {
-            throw HubError(.usage, "'\(name)' is no model's name.")
+            throw HubError(.usage, "'\(name)' is not the name of a model.")
         }
         let manager = FileManager.default
         let folder = root.appending(path: name)
@@ -22,7 +22,7 @@ public enum ModelRemoval {
         let aside = root.appending(path: ".\(name).removed")
         do {
             try? manager.removeItem(at: aside)
-            // In one step: nobody finds half a model.
+            // In one step: a partial model is never visible.
             try manager.moveItem(at: folder, to: aside)
             try manager.removeItem(at: aside)
         } catch {

@@ -28,7 +28,7 @@ struct RemoteFile: Sendable, Equatable, Codable {
 
     private static let sizeLimit = 1 << 44
 
-    /// Checks what a hub said about a file: nothing of it is trusted.
+    /// Validates the entry of a hub, which is not trusted.
     ///
     /// - Throws: `HubError` of code `corrupt`.
     init(path: String, size: Int, sha256: String?, gitBlob: String?) throws(HubError) {
@@ -38,7 +38,8 @@ struct RemoteFile: Sendable, Equatable, Codable {
             path.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F && $0 != "\\" })
         else {
             throw HubError(
-                .corrupt, "the hub lists a file \(path.debugDescription), which is no usable path.")
+                .corrupt,
+                "the hub lists a file \(path.debugDescription), which is not a valid path.")
         }
         guard (0...Self.sizeLimit).contains(size) else {
             throw HubError(.corrupt, "the hub gives '\(path)' a size of \(size) bytes.")

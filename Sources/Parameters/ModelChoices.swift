@@ -62,7 +62,7 @@ public struct ModelLimits: Sendable, Codable, Equatable {
     /// LoRA files of one request.
     public var maximumLoRAs: Int
 
-    /// Limits of the given values; the others are those of a server that was told nothing else.
+    /// Limits of the given values; the others are the defaults of a server.
     public init(
         maximumWidth: Int = 2048, maximumHeight: Int = 2048, maximumSteps: Int = 200,
         maximumCount: Int = 10, maximumPromptLength: Int = 32_000, sizeMultiple: Int = 16,

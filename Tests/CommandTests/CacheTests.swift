@@ -38,7 +38,7 @@ import Testing
             ["generate", "a cat", "--cache-dir", "cache", "--threads", "1"] + Program.small,
             in: folder, environment: ["INKSTONE_CACHE_MINIMUM": "0"])
         #expect(result.status == 0)
-        #expect(result.errors.contains("packed anew at every start"))
+        #expect(result.errors.contains("packed again at every start"))
     }
 
     @Test("a number that is none is refused")

@@ -161,7 +161,8 @@ import Testing
             says: "'emoji-nano' comes with the program; only your own models can be removed."),
         Case(
             "models", "pull", "nope", status: 64,
-            says: "'nope' is no repository, expected OWNER/NAME or one of z-image, z-image-turbo."),
+            says: "'nope' is not a repository, expected OWNER/NAME or one of z-image,"
+                + " z-image-turbo."),
         Case(
             "models", "show", "./empty", status: 65,
             says: "'{folder}/empty' has no model_index.json: it is empty. Use a model folder in the"

@@ -48,7 +48,7 @@ import Testing
             FakeHub.repository,
             from: HubEndpoint(kind, address: hub.address, token: token, environment: [:]),
             into: root)
-        pull.setPatience(failures: 4, firstPause: 0.01, silence: 5)
+        pull.setRetryPolicy(failures: 4, firstPause: 0.01, silence: 5)
         change(&pull)
         return pull
     }
@@ -233,7 +233,8 @@ import Testing
         try await hub.close()
     }
 
-    @Test("a hub that stays busy, or asks for too much patience") func patience() async throws {
+    @Test("a hub that stays busy, or requests a delay that is too long") func busyHub() async throws
+    {
         let hub = try await hub()
         hub.state.withLock {
             $0.faults[Self.weights] = [FakeHub.Fault](

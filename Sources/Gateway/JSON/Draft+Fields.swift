@@ -8,7 +8,7 @@ extension ImageRequest.Draft {
     /// Our field names by the names that clients of the JSON dialects use.
     static let clientNames = ["count": "n", "width": "size", "height": "size"]
 
-    /// Reads the parameters that all JSON dialects share, with the aliases of every client.
+    /// Reads the parameters that all JSON dialects share, with the aliases of all dialects.
     ///
     /// - Throws: `APIError` that names a field of the wrong type or a size that cannot be read.
     init(_ fields: RequestFields) throws(APIError) {

@@ -99,7 +99,7 @@ struct QuantizedTensors {
     private func mark(of module: String) throws(CheckpointError) -> Mark? {
         guard let tensor = tensors[module + ".comfy_quant"] else { return nil }
         guard tensor.dtype == .u8, tensor.bytes.count <= 1 << 16 else {
-            throw bad(module, "comfy_quant is no short text")
+            throw bad(module, "comfy_quant is not a short text")
         }
         let source = "'\(module).comfy_quant' in \(source)"
         return try Self.mark(

@@ -48,7 +48,7 @@ final class AtomicFile {
         }
     }
 
-    /// Reserves room on the disk, so that what is written there later cannot fail for want of it.
+    /// Reserves disk space, so that later writes to the range cannot fail for lack of space.
     func reserve(_ range: Range<Int>) throws(CheckpointError) {
         #if !canImport(Darwin)
             let result = posix_fallocate(

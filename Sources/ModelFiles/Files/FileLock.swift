@@ -22,15 +22,15 @@ package final class FileLock: Sendable {
 
     private let descriptor: Int32
 
-    /// Waits for the lock, `patience` seconds at most.
+    /// Waits for the lock, at most `timeout` seconds.
     ///
-    /// A holder that has just ended, or a process that is being started, may have it for a moment.
+    /// A process that is starting or ending may hold it for a moment.
     ///
     /// - Throws: `Failure`.
-    package init(_ url: URL, patience: Double) throws(Failure) {
+    package init(_ url: URL, timeout: Double) throws(Failure) {
         descriptor = open(url.path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .unusable(errno) }
-        for _ in 0..<max(1, Int(patience * 10)) {
+        for _ in 0..<max(1, Int(timeout * 10)) {
             if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return }
             guard errno == EWOULDBLOCK || errno == EINTR else { throw .unusable(errno) }
             usleep(100_000)

@@ -39,7 +39,7 @@ public struct ModelManifest: Sendable, Equatable {
     public var presets: [ModelPreset]
     /// Example prompts by language code.
     public var examples: [String: [String]]
-    /// How latents become a small picture; `nil` where nobody knows.
+    /// How a preview is computed from latents; `nil` if unknown.
     public var preview: Preview?
     /// The largest request.
     public var limits: ModelLimits

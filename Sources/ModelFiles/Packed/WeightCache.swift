@@ -99,9 +99,9 @@ public struct WeightCache: Sendable {
         let name = "\(component)-" + hash(of: key).hexadecimal(digits: 16) + Self.suffix
         let url = folder.appending(path: name)
         if let file = opened(url, key) { return WeightCacheSession(.reading(file)) }
-        guard makeFolder(), let lock = try? FileLock(lockURL(name), patience: 600) else {
+        guard makeFolder(), let lock = try? FileLock(lockURL(name), timeout: 600) else {
             warn(
-                "weights are packed anew at every start: \(folder.path.quoted) cannot be used;"
+                "weights are packed again at every start: \(folder.path.quoted) cannot be used;"
                     + " choose another folder with INKSTONE_CACHE.")
             return nil
         }
@@ -113,7 +113,7 @@ public struct WeightCache: Sendable {
             return WeightCacheSession(
                 .writing(try PackedFileWriter(url: url, key: key, limit: limit), lock))
         } catch {
-            warn("weights are packed anew at every start: \(error.description)")
+            warn("weights are packed again at every start: \(error.description)")
             return nil
         }
     }
@@ -155,7 +155,7 @@ public struct WeightCache: Sendable {
     private func makeRoom(for bytes: Int, except url: URL) -> Bool {
         guard bytes <= limit else {
             warn(
-                "weights are packed anew at every start: they take \(bytes / 1_000_000) MB, and the"
+                "weights are packed again at every start: they take \(bytes / 1_000_000) MB, and the"
                     + " cache in \(folder.path.quoted) may have \(limit / 1_000_000) MB.")
             return false
         }
@@ -174,7 +174,7 @@ public struct WeightCache: Sendable {
         let free = Int(system.f_bavail) * Int(system.f_frsize)
         guard free > bytes + bytes / 20 else {
             warn(
-                "weights are packed anew at every start: the cache in \(folder.path.quoted) needs"
+                "weights are packed again at every start: the cache in \(folder.path.quoted) needs"
                     + " \(bytes / 1_000_000) MB, and the disk has \(free / 1_000_000) MB free.")
             return false
         }

@@ -67,7 +67,7 @@ public final class JobStore: Sendable {
 
     private static func lock(_ folder: URL) throws(JobStoreError) -> FileLock {
         do {
-            return try FileLock(folder.appending(path: "lock"), patience: 2)
+            return try FileLock(folder.appending(path: "lock"), timeout: 2)
         } catch .unusable(let number) {
             throw JobStoreError(
                 code: .unusable,
