@@ -21,7 +21,7 @@ let package = Package(
     products: [
         .library(
             name: "ZImage", targets: ["ZImage", "Imaging", "ModelFiles", "Parameters", "Tensors"]),
-        .library(name: "Engine", targets: ["Engine", "Catalog"]),
+        .library(name: "Engine", targets: ["Engine", "Catalog", "Parameters"]),
         .executable(name: "inkstone", targets: ["inkstone"]),
         .executable(name: "imgbench", targets: ["imgbench"]),
     ],
@@ -172,6 +172,10 @@ let package = Package(
         .executableTarget(
             name: "FirstPicture", dependencies: ["Imaging", "ZImage"],
             path: "Examples/FirstPicture", swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "SharedEngine", dependencies: ["Engine", "Imaging", "ZImage"],
+            path: "Examples/SharedEngine", swiftSettings: settings
         ),
         .testTarget(name: "BasicsTests", dependencies: ["Basics"], swiftSettings: settings),
         .testTarget(
