@@ -14,7 +14,7 @@ import Testing
         return (result.status, result.errors)
     }
 
-    @Test("a bad configuration is told with its line")
+    @Test("an invalid configuration is reported with its line")
     func refusals() async throws {
         for (text, words) in [
             (

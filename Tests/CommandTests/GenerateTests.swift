@@ -161,7 +161,7 @@ import Testing
         arguments: [ImageFormat.png, .jpeg, .webp])
     func source(format: ImageFormat) async throws {
         let folder = try TemporaryFolder()
-        // Formats are told by content: the name says nothing.
+        // Formats are detected by content, not by name.
         try TestPicture.write(to: folder.path("source"), as: format)
         let weak = try await Program.generate("--image", "source", "--strength", "0.5", in: folder)
         let full = try await Program.generate("--image", "source", "--strength", "1", in: folder)

@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-/// `--help` word by word; `INKSTONE_UPDATE_SNAPSHOTS=1` writes the files anew.
+/// `--help` word by word; `INKSTONE_UPDATE_SNAPSHOTS=1` writes the files again.
 @Suite struct HelpTests {
     private static let snapshots = Program.repository.appending(
         path: "Tests/CommandTests/Snapshots")

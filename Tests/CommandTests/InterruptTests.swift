@@ -34,7 +34,7 @@ import Testing
         let folder = try TemporaryFolder()
         let (process, terminal) = try Self.start(Self.long, in: folder)
         #expect(terminal.read(seconds: 60) { $0.contains("Sampling") }, "\(terminal.text)")
-        // What was written while this test waited for its turn is no step after the signal.
+        // Output written before this test ran does not count as a step after the signal.
         terminal.drain()
         let before = try #require(terminal.step)
         process.interrupt()
@@ -50,7 +50,7 @@ import Testing
         #expect(try folder.contents().isEmpty)
     }
 
-    @Test("the progress line tells steps and time left, and is gone in the end")
+    @Test("the progress line shows steps and remaining time, and is erased at the end")
     func progress() async throws {
         let folder = try TemporaryFolder()
         let (process, terminal) = try Self.start(

@@ -212,7 +212,7 @@ import Testing
         #expect(merged != none)
     }
 
-    @Test("inspect tells formats, ranks and keys")
+    @Test("inspect reports formats, ranks and keys")
     func inspect() async throws {
         let folder = try TemporaryFolder()
         try Self.write(

@@ -54,7 +54,7 @@ enum Program {
     static func run(
         _ arguments: [String], in folder: TemporaryFolder, environment: [String: String] = [:]
     ) async throws -> Result {
-        // Files, not pipes: a pipe that nobody reads would stop the program.
+        // Files, not pipes: a full pipe would block the program.
         let streams = try TemporaryFolder()
         let (output, errors) = (
             streams.url.appending(path: "out"), streams.url.appending(path: "err")

@@ -5,7 +5,7 @@ import Testing
 
 /// The server as a process: signals, logs, and the figures of a real engine.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct ServeTests {
-    @Test("SIGHUP opens the access log anew, SIGTERM ends the program well")
+    @Test("SIGHUP reopens the access log, SIGTERM ends the program")
     func signals() throws {
         let folder = try TemporaryFolder()
         let server = try RunningServer(

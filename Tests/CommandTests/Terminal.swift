@@ -25,7 +25,7 @@ final class Terminal {
         program = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
-    /// Makes the program's end usable and tells its path.
+    /// Unlocks the program's side and returns its path.
     private static func unlock(_ screen: Int32) throws -> String {
         #if canImport(Glibc)
             // TIOCSPTLCK and TIOCGPTN of <asm-generic/ioctls.h>: the C library's own functions for

@@ -86,7 +86,7 @@ struct CatalogRouteTests {
                 let answer = try await client.post("/api/catalog", body)
                 #expect(answer.status == status, "\(body)")
             }
-            #expect(try await client.post("/api/catalog/unknown/quantize", "").status == .notFound)
+            #expect(try await client.post("/api/catalog/none/quantize", "").status == .notFound)
             let wrong = try await client.post(
                 "/api/catalog/good/quantize", #"{"precision": "fp4"}"#)
             #expect(wrong.status == .badRequest)

@@ -93,7 +93,7 @@ import Testing
     }
 
     @Test(
-        "a text without a line of three pairs is no parameters",
+        "a text without a line of three pairs has no parameters",
         arguments: ["", "a cat", "a cat\nSteps: 8, Seed: 7", "a: b, c", "\n\n"]
     )
     func refusesPrompts(text: String) {

@@ -130,7 +130,7 @@ import Testing
         }
     }
 
-    @Test("transparency lies over a colour in proportion")
+    @Test("transparent pixels are blended over a colour")
     func flattens() throws {
         let image = try RGBImage(width: 3, height: 1, pixels: [200, 0, 0, 200, 0, 0, 200, 0, 0])
         let decoded = try DecodedImage(image: image, alpha: [255, 0, 51], format: .png)

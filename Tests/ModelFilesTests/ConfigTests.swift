@@ -160,7 +160,7 @@ struct BadField: Sendable, CustomTestStringConvertible {
 
     @Test("absent text encoder fields have the class's values") func textEncoderDefaults() throws {
         #expect(try TextEncoderConfig(contentsOf: file("{}")) == TextEncoderConfig())
-        // An unused window is no window; a null head count means as many as queries.
+        // An unused window is ignored; a null head count means as many as queries.
         let config = try TextEncoderConfig(
             contentsOf: file(
                 """

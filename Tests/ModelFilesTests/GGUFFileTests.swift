@@ -70,7 +70,7 @@ import Testing
         }
     }
 
-    @Test("lies about sizes are found") func lies() throws {
+    @Test("false sizes are detected") func falseSizes() throws {
         var shape = Self.sample
         shape.tensors[0].shape = [1 << 30, 1 << 30]
         #expect(try failure { try open(shape) }.message.contains("plain"))

@@ -141,7 +141,7 @@ struct WeightCacheTests {
     }
 
     @Test(
-        "a damaged file is ignored and made anew",
+        "a damaged file is ignored and created again",
         arguments: ["empty", "short", "half", "no header", "table", "first byte", "last byte"])
     func damaged(_ damage: String) throws {
         let folder = try TemporaryFolder()

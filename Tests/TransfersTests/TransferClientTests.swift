@@ -114,7 +114,7 @@ struct TransferClientTests {
         }
     }
 
-    @Test("what would add lines to a head, or is no web address, is refused")
+    @Test("values that would add lines to a head, and invalid addresses, are refused")
     func malformed() async throws {
         try await withServer { _ in
             Server.answer("")

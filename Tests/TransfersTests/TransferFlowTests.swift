@@ -40,7 +40,7 @@ struct TransferFlowTests {
         try await server.close()
     }
 
-    @Test("a response that nobody reads closes its connection") func release() async throws {
+    @Test("a response that is not read closes its connection") func release() async throws {
         let server = try await ScriptedServer { _ in Self.hanging }
         let client = TransferClient()
         #expect(try await client.send(TransferRequest(server.address)).status == 200)
@@ -140,26 +140,26 @@ private final class RecordingDelegate: TransferDelegate {
         for await _ in ended.stream { break }
     }
 
-    private func note(_ event: String) { events.withLock { $0.append(event) } }
+    private func record(_ event: String) { events.withLock { $0.append(event) } }
 
-    func transferWillSend() { note("send") }
+    func transferWillSend() { record("send") }
 
-    func transferDidReceive(_ head: TransferHead) { note("head \(head.status)") }
+    func transferDidReceive(_ head: TransferHead) { record("head \(head.status)") }
 
     func transferDidReceive(_ bytes: UnsafeRawBufferPointer) -> TransferFlow {
         guard events.withLock({ $0.contains("pause") }) else {
-            note("pause")
+            record("pause")
             // The test sets it right after the start.
             while onPause.withLock({ $0 == nil }) {}
             onPause.withLock { $0 }?()
             return .pause
         }
-        note(String(decoding: bytes, as: UTF8.self))
+        record(String(decoding: bytes, as: UTF8.self))
         return .proceed
     }
 
     func transferDidEnd(_ error: TransferError?) {
-        note(error.map(\.description) ?? "end")
+        record(error.map(\.description) ?? "end")
         ended.continuation.finish()
     }
 }

@@ -20,8 +20,8 @@ struct GenerateCommand: ParsableCommand {
               inkstone generate "蓝色背景上的红苹果" --seed 7 --count 4 --output apple.webp
               inkstone generate "a cat" --image sketch.png --strength 0.7
 
-            The same seed, sizes and settings give the same picture. 'inkstone models show' \
-            tells a model's defaults.
+            The same seed, sizes and settings give the same image. 'inkstone models show' \
+            prints the defaults of a model.
             """)
 
     @Argument(help: "Prompt in Chinese or English, in quotation marks.")

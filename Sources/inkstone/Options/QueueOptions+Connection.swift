@@ -7,16 +7,16 @@
     import Logging
 
     extension QueueOptions {
-        /// Time in which a NATS server that is just starting may come.
-        private static let patience = Duration.seconds(60)
+        /// How long a NATS server that is starting is waited for.
+        private static let timeout = Duration.seconds(60)
 
-        /// Connects and opens what the fleet keeps; waits for a server that starts.
+        /// Connects and opens the fleet's store; waits for a server that is starting.
         ///
         /// - Parameters:
-        ///   - role: who connects, for the server's lists.
+        ///   - role: `gateway` or `worker`, for the server's list of connections.
         ///   - settings: of the fleet.
-        ///   - logger: told when the server is not there yet.
-        /// - Returns: what the fleet keeps.
+        ///   - logger: reports that the server is not reachable yet.
+        /// - Returns: the fleet's store.
         /// - Throws: `CommandError`.
         func open(
             as role: String, _ settings: FleetSettings, _ logger: Logger
@@ -29,7 +29,7 @@
             address.authorities = queueCa
             address.certificate = queueCertificate
             address.key = queueKey
-            let end = ContinuousClock.now + Self.patience
+            let end = ContinuousClock.now + Self.timeout
             let name =
                 "inkstone-\(role)-\(ProcessInfo.processInfo.hostName)"
                 + "-\(ProcessInfo.processInfo.processIdentifier)"

@@ -28,33 +28,34 @@ struct QueueOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Servers of NATS that keep a copy of each job and picture, set by who comes first.",
+            "Replicas of each job and image in a NATS cluster, set by the first program to connect.",
             valueName: "count"))
     var queueReplicas = 1
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Time without a sign of life after which a job goes to another worker.",
+            "Time without a heartbeat after which a job goes to another worker.",
             valueName: "seconds"))
     var queueWindow = FleetSettings().window
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "How often work on a job may begin before it is given up.", valueName: "count"))
+            "Attempts at a job before it is given up.", valueName: "count"))
     var queueAttempts = FleetSettings().attempts
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Jobs of the whole fleet that may be unfinished; more are told to come back.",
+            "Unfinished jobs of the whole fleet; more are rejected with Retry-After.",
             valueName: "count"))
     var queueLimit = FleetSettings().unfinished
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Jobs of a fleet that each worker has at once.", valueName: "count"))
+        help: ArgumentHelp(
+            "Jobs of a fleet that each worker runs concurrently.", valueName: "count"))
     var jobs = FleetSettings().running
 
     mutating func validate() throws {

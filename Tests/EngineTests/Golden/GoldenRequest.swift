@@ -22,7 +22,7 @@ struct GoldenRequest: Sendable {
     var loras: [(name: String, scale: Double)] = []
     /// Width and height of the source image, and its strength; `nil` is text to image.
     var source: (width: Int, height: Int, strength: Double)?
-    /// Width and height of the mask; `nil` is no mask.
+    /// Width and height of the mask; `nil` without one.
     var mask: (width: Int, height: Int)?
     /// Whether the slow portable kernels run this one too.
     var isPortable = false
