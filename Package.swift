@@ -174,7 +174,7 @@ let package = Package(
             path: "Examples/FirstPicture", swiftSettings: settings
         ),
         .executableTarget(
-            name: "SharedEngine", dependencies: ["Engine", "Imaging", "ZImage"],
+            name: "SharedEngine", dependencies: ["Engine", "Imaging", "Parameters", "ZImage"],
             path: "Examples/SharedEngine", swiftSettings: settings
         ),
         .testTarget(name: "BasicsTests", dependencies: ["Basics"], swiftSettings: settings),

@@ -3,6 +3,7 @@
 import Engine
 import Foundation
 import Imaging
+import Parameters
 import ZImage
 
 /// Generates an image of each prompt it is given, all at once; run it from the root of a checkout.

@@ -310,6 +310,31 @@ struct JobServiceTests {
         #expect(next.images.count == 1, "the place is free again")
     }
 
+    @Test("the deadline of a waiting job, and a cancelled caller, end it in the store too")
+    func waitingEnds() async throws {
+        let service = try service(.init(running: 1, storageTimeout: 0))
+        engine.gate.withLock { $0 = false }
+        func submit(_ seconds: Double?) async throws -> Job {
+            try await service.submit(
+                try engine.request(), model: "example",
+                Submission(isDetached: true, seconds: seconds))
+        }
+        let first = try await submit(nil)
+        let overdue = try await submit(0.01)
+        let cancelled = try await submit(nil)
+        let over = try await wait(for: .cancelled, of: overdue.id, in: service)
+        #expect(over.failure == "The request was cancelled: its time was over.")
+        let caller = Task {
+            while !Task.isCancelled { await Task.yield() }
+            await service.cancel(cancelled.id)
+        }
+        caller.cancel()
+        await caller.value
+        #expect(try await service.store.job(cancelled.id)?.state == .cancelled)
+        engine.gate.withLock { $0 = true }
+        _ = try await wait(for: .succeeded, of: first.id, in: service)
+    }
+
     @Test("the service's own limit counts where a client asks for more, and changes while it runs")
     func changedLimits() async throws {
         let service = try service(.init(seconds: 1000, storageTimeout: 0))

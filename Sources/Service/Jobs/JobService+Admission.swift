@@ -111,7 +111,9 @@ extension JobService {
         if let run = runs[id] {
             run.cancel()
         } else if let job = index.withdraw(id) {
-            await finish(job, .failure(CancellationError()))
+            // The caller may be cancelled itself, as a timer is by the end of its job: the end is
+            // written down all the same.
+            await withoutCancellation { await self.finish(job, .failure(CancellationError())) }
         }
     }
 }

@@ -63,8 +63,9 @@ struct GoldenAnswerTests {
         let (answers, result) = AsyncStream<[(name: String, text: String)]>.makeStream()
         let calls = try scenario.calls()
         let (known, models) = (captured, Self.root.appending(path: "Models"))
+        let generator = try generator(scenario)
         try await withGateway(
-            try generator(scenario), keys: keys,
+            generator, forecaster: generator, keys: keys,
             configure: {
                 $0.loras = LoRARegistry(models: [models.appending(path: "emoji-nano")])
                 $0.locator = ModelLocator(
