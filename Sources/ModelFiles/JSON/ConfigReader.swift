@@ -72,12 +72,12 @@ struct ConfigReader {
     /// A whole number in `range`, or `nil` if absent.
     func integer(_ key: String, in range: ClosedRange<Int>) throws(CheckpointError) -> Int? {
         guard let value = self[key] else { return nil }
-        guard case .integer(let number) = value, range.contains(number) else {
+        guard case .integer(let number) = value, range.contains(Int(number)) else {
             throw bad(
                 key, value,
                 expected: "a whole number from \(range.lowerBound) to \(range.upperBound)")
         }
-        return number
+        return Int(number)
     }
 
     /// A number in `range`, or `nil` if absent.
@@ -125,12 +125,12 @@ struct ConfigReader {
         guard let elements = try array(key, count: count) else { return nil }
         var numbers: [Int] = []
         for element in elements {
-            guard case .integer(let number) = element, range.contains(number) else {
+            guard case .integer(let number) = element, range.contains(Int(number)) else {
                 throw bad(
                     key, .array(elements),
                     expected: "whole numbers from \(range.lowerBound) to \(range.upperBound)")
             }
-            numbers.append(number)
+            numbers.append(Int(number))
         }
         return numbers
     }

@@ -94,14 +94,14 @@ extension ModelManifest {
         for element in list {
             guard case .array(let pair) = element, pair.count == 2,
                 case .integer(let width) = pair[0], case .integer(let height) = pair[1],
-                isSide(width), isSide(height)
+                isSide(Int(width)), isSide(Int(height))
             else {
                 throw reader.bad(
                     "sizes[\(sizes.count)]", element,
                     expected: "[width, height] in multiples of 16 from \(sides.lowerBound) to"
                         + " \(sides.upperBound)")
             }
-            sizes.append(PixelSize(width: width, height: height))
+            sizes.append(PixelSize(width: Int(width), height: Int(height)))
         }
         return sizes
     }
@@ -235,7 +235,7 @@ extension ConfigReader {
     ) throws(CheckpointError) -> Int? {
         guard let side = try integer(key, in: range) else { return nil }
         guard ModelManifest.isSide(side) else {
-            throw bad(key, .integer(side), expected: "a multiple of 16")
+            throw bad(key, .integer(Int64(side)), expected: "a multiple of 16")
         }
         return side
     }

@@ -117,7 +117,7 @@ struct SafetensorsHeader {
         _ scanner: inout JSONScanner
     ) throws(JSONSyntaxError) -> [String: String] {
         var texts: [String: String] = [:]
-        if scanner.take(word: "null") { return texts }
+        if scanner.consume(word: "null") { return texts }
         try scanner.object { (scanner, key) throws(JSONSyntaxError) in
             guard texts.updateValue(try scanner.string(), forKey: key) == nil else {
                 throw scanner.failure("the metadata key \(key.quoted) comes twice")
@@ -229,7 +229,7 @@ private struct RawEntry {
             guard case .integer(let count) = try scanner.number(), count >= 0 else {
                 throw scanner.failure("expected a whole number that is not negative")
             }
-            counts.append(count)
+            counts.append(Int(count))
         }
         return counts
     }

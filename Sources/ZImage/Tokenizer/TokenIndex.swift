@@ -19,8 +19,8 @@ struct TokenIndex {
     /// Adds a token; returns `false` if its text exists already.
     mutating func insert(_ text: [UInt8], id: Int32) -> Bool {
         if entries.count * 2 >= slots.count { grow() }
-        let hash = Self.hash(text)
-        let slot = slot(text, hash)
+        let hash = Self.hash(text[...])
+        let slot = slot(text[...], hash)
         guard slots[slot].entry < 0 else { return false }
         slots[slot] = (hash, Int32(entries.count))
         entries.append((arena.count, text.count, id))
@@ -29,20 +29,20 @@ struct TokenIndex {
     }
 
     /// Returns the id of a token.
-    func find(_ text: [UInt8]) -> Int32? {
+    func find(_ text: ArraySlice<UInt8>) -> Int32? {
         let entry = slots[slot(text, Self.hash(text))].entry
         return entry < 0 ? nil : entries[Int(entry)].id
     }
 
     /// Returns the slot of a text, or the free slot where it can be inserted.
-    private func slot(_ text: [UInt8], _ hash: UInt32) -> Int {
+    private func slot(_ text: ArraySlice<UInt8>, _ hash: UInt32) -> Int {
         let mask = slots.count - 1
         var slot = Int(hash) & mask
         while slots[slot].entry >= 0 {
             if slots[slot].hash == hash {
                 let entry = entries[Int(slots[slot].entry)]
                 if entry.count == text.count,
-                    text.indices.allSatisfy({ arena[entry.start + $0] == text[$0] })
+                    arena[entry.start..<(entry.start + entry.count)].elementsEqual(text)
                 {
                     break
                 }
@@ -64,7 +64,7 @@ struct TokenIndex {
     }
 
     /// FNV-1a, folded to 32 bits.
-    private static func hash(_ text: [UInt8]) -> UInt32 {
+    private static func hash(_ text: ArraySlice<UInt8>) -> UInt32 {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         for byte in text { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
         return UInt32(truncatingIfNeeded: hash ^ hash >> 32)

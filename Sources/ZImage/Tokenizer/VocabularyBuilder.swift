@@ -19,9 +19,12 @@ struct VocabularyBuilder {
 
     /// Reads the older pair of files.
     init(vocabulary: [UInt8], merges text: [UInt8]) throws(TokenizerError) {
-        var scanner = JSONScanner(vocabulary, file: "vocab.json")
-        try readVocabulary(&scanner, file: "vocab.json")
-        try scanner.end()
+        let file = "vocab.json"
+        try Self.scan(vocabulary, file) { bytes in
+            var scanner = JSONScanner(bytes)
+            try readVocabulary(&scanner, file: file)
+            try scanner.expectEnd()
+        }
         try readMerges(lines: text)
     }
 
@@ -43,13 +46,7 @@ struct VocabularyBuilder {
     /// Reads the newer file, which contains everything.
     init(tokenizer bytes: [UInt8]) throws(TokenizerError) {
         let file = "tokenizer.json"
-        var scanner = JSONScanner(bytes, file: file)
-        var parts: [String: Range<Int>] = [:]
-        try scanner.members { (scanner) throws(TokenizerError) in
-            let name = String(decoding: scanner.text, as: UTF8.self)
-            parts[name] = try scanner.skip()
-        }
-        try scanner.end()
+        let (parts, model) = try Self.scan(bytes, file) { try Self.parts($0) }
 
         func component(_ name: String) throws(TokenizerError) -> TokenizerComponent? {
             try parts[name].flatMap { (range) throws(TokenizerError) in
@@ -59,10 +56,10 @@ struct VocabularyBuilder {
         composes = try TokenizerComponent.composes(component("normalizer"))
         try TokenizerComponent.checkSplit(component("pre_tokenizer"))
         try TokenizerComponent.checkAddsNothing(component("post_processor"))
-        guard let model = parts["model"] else {
+        guard let model else {
             throw .malformed("\(file) has no model, expected a BPE model.")
         }
-        try readModel(bytes, at: model.lowerBound, file: file)
+        try Self.scan(bytes, file) { try readModel(model, of: $0, file: file) }
         if let range = parts["added_tokens"] {
             let records = try Self.decode(
                 [AddedTokenRecord].self,
@@ -78,23 +75,17 @@ struct VocabularyBuilder {
         }
     }
 
-    /// Reads the `model` object.
+    /// Reads the `model` object, given the positions of its members.
     private mutating func readModel(
-        _ bytes: [UInt8],
-        at position: Int,
+        _ parts: Parts,
+        of bytes: UnsafeRawBufferPointer,
         file: String
-    ) throws(TokenizerError) {
-        var parts: [String: Range<Int>] = [:]
-        var scanner = JSONScanner(bytes, file: file, position: position)
-        try scanner.members { (scanner) throws(TokenizerError) in
-            let name = String(decoding: scanner.text, as: UTF8.self)
-            parts[name] = try scanner.skip()
-        }
+    ) throws {
         func text(_ name: String) -> String? {
             parts[name].map { String(decoding: bytes[$0], as: UTF8.self) }
         }
         guard text("type") == "\"BPE\"" else {
-            throw .unsupported(
+            throw TokenizerError.unsupported(
                 "\(file) has a model of type \(text("type") ?? "none"), expected BPE."
             )
         }
@@ -105,43 +96,48 @@ struct VocabularyBuilder {
         ]
         for (name, values) in inert.sorted(by: { $0.key < $1.key }) {
             guard let found = text(name), !values.contains(found) else { continue }
-            throw .unsupported("\(file) has a model with \(name) \(found), expected none.")
+            throw TokenizerError.unsupported(
+                "\(file) has a model with \(name) \(found), expected none."
+            )
         }
         guard let vocabulary = parts["vocab"], let list = parts["merges"] else {
-            throw .malformed("\(file) has a model without vocab or merges, expected both.")
+            throw TokenizerError.malformed(
+                "\(file) has a model without vocab or merges, expected both."
+            )
         }
-        scanner = JSONScanner(bytes, file: file, position: vocabulary.lowerBound)
+        var scanner = JSONScanner(bytes, offset: vocabulary.lowerBound)
         try readVocabulary(&scanner, file: file)
-        scanner = JSONScanner(bytes, file: file, position: list.lowerBound)
+        scanner = JSONScanner(bytes, offset: list.lowerBound)
         try readMerges(&scanner, file: file)
     }
 
     /// Reads the array of merges: strings with a space between, or pairs.
-    private mutating func readMerges(
-        _ scanner: inout JSONScanner,
-        file: String
-    ) throws(TokenizerError) {
+    private mutating func readMerges(_ scanner: inout JSONScanner, file: String) throws {
         merges = MergeTable(capacity: index.count)
         var rank = 0
-        var left: [UInt8] = []
-        try scanner.elements { (scanner) throws(TokenizerError) in
+        // Both tokens, one after the other; its storage is used again.
+        var tokens: [UInt8] = []
+        try scanner.openArray()
+        while try scanner.nextElement() {
+            tokens.removeAll(keepingCapacity: true)
             if scanner.peek() == UInt8(ascii: "[") {
                 var count = 0
-                try scanner.elements { (scanner) throws(TokenizerError) in
-                    if count == 1 {
-                        // Copied, so that the scanner keeps its own storage.
-                        left.removeAll(keepingCapacity: true)
-                        left += scanner.text
-                    }
-                    try scanner.string()
+                var middle = 0
+                try scanner.openArray()
+                while try scanner.nextElement() {
+                    try scanner.readText()
+                    if count < 2 { tokens += scanner.text }
+                    if count == 0 { middle = tokens.count }
                     count += 1
                 }
                 guard count == 2 else {
-                    throw .malformed("\(file) has merge \(rank) of \(count) parts, expected two.")
+                    throw TokenizerError.malformed(
+                        "\(file) has merge \(rank) of \(count) parts, expected two."
+                    )
                 }
-                try addMerge(left, scanner.text, rank: rank, file: file)
+                try addMerge(tokens, splitAt: middle, rank: rank, file: file)
             } else {
-                try scanner.string()
+                try scanner.readText()
                 try addMerge(joined: scanner.text[...], rank: rank, file: file)
             }
             rank += 1
@@ -180,7 +176,8 @@ struct VocabularyBuilder {
         }
         for (number, text) in tokens.enumerated() where isAdded[number] {
             let id = try Self.checked(number, text, name)
-            guard !text.isEmpty, added[text] == nil, index.find(text) == nil, reserve(id) else {
+            guard !text.isEmpty, added[text] == nil, index.find(text[...]) == nil, reserve(id)
+            else {
                 throw .malformed("\(name) has the token '\(Self.shown(text))' twice.")
             }
             added[text] = id
@@ -194,18 +191,17 @@ struct VocabularyBuilder {
     // MARK: - Shared by all files
 
     /// Reads an object of ids by token.
-    private mutating func readVocabulary(
-        _ scanner: inout JSONScanner,
-        file: String
-    ) throws(TokenizerError) {
-        try scanner.members { (scanner) throws(TokenizerError) in
-            let number = try scanner.integer()
-            let id = try Self.checked(number, scanner.text, file)
+    private mutating func readVocabulary(_ scanner: inout JSONScanner, file: String) throws {
+        try scanner.openObject()
+        while try scanner.nextKey() {
+            let id = try Self.checked(Int(try scanner.integer()), scanner.text, file)
             guard index.insert(scanner.text, id: id) else {
-                throw .malformed("\(file) has the token '\(Self.shown(scanner.text))' twice.")
+                throw TokenizerError.malformed(
+                    "\(file) has the token '\(Self.shown(scanner.text))' twice."
+                )
             }
             guard reserve(id) else {
-                throw .malformed(
+                throw TokenizerError.malformed(
                     "\(file) gives id \(id) to '\(Self.shown(scanner.text))' and to another token."
                 )
             }
@@ -224,25 +220,30 @@ struct VocabularyBuilder {
                     + "expected two tokens with one space between."
             )
         }
-        try addMerge(Array(parts[0]), Array(parts[1]), rank: rank, file: file)
+        try addMerge(Array(parts[0] + parts[1]), splitAt: parts[0].count, rank: rank, file: file)
     }
 
     private mutating func addMerge(
-        _ left: [UInt8],
-        _ right: [UInt8],
+        _ tokens: [UInt8],
+        splitAt middle: Int,
         rank: Int,
         file: String
     ) throws(TokenizerError) {
-        func id(_ text: [UInt8]) throws(TokenizerError) -> Int32 {
+        func id(_ text: ArraySlice<UInt8>) throws(TokenizerError) -> Int32 {
             guard let id = index.find(text) else {
                 throw .malformed(
-                    "\(file) has merge \(rank) with '\(Self.shown(text))', "
+                    "\(file) has merge \(rank) with '\(Self.shown(Array(text)))', "
                         + "expected a token of the vocabulary."
                 )
             }
             return id
         }
-        try merges.insert(id(left), id(right), rank: rank, result: id(left + right))
+        try merges.insert(
+            id(tokens[..<middle]),
+            id(tokens[middle...]),
+            rank: rank,
+            result: id(tokens[...])
+        )
     }
 
     /// Adds the tokens that `tokenizer_config.json` lists in `added_tokens_decoder`.
@@ -270,7 +271,7 @@ struct VocabularyBuilder {
         try record.check(file: file)
         let text = Array(record.content.utf8)
         let id = try Self.checked(number, text, file)
-        if let known = added[text] ?? index.find(text) {
+        if let known = added[text] ?? index.find(text[...]) {
             guard known == id else {
                 throw .malformed(
                     "\(file) gives id \(id) to '\(record.content)', which has id \(known) already."
@@ -290,7 +291,7 @@ struct VocabularyBuilder {
         var byteIds: [Int32] = []
         for byte in UInt8.min...UInt8.max {
             let symbol = ByteAlphabet.symbol(byte)
-            guard let id = index.find(symbol) else {
+            guard let id = index.find(symbol[...]) else {
                 throw .malformed(
                     "The vocabulary has no token '\(Self.shown(symbol))' for byte \(byte), "
                         + "expected one for each of the 256."
@@ -340,35 +341,5 @@ struct VocabularyBuilder {
     private static func shown(_ text: [UInt8]) -> String {
         let text = String(decoding: text.prefix(60), as: UTF8.self)
         return text.debugDescription.dropFirst().dropLast() + ""
-    }
-
-    private static func decode<T: Decodable>(
-        _ type: T.Type,
-        _ bytes: ArraySlice<UInt8>,
-        _ place: String
-    ) throws(TokenizerError) -> T {
-        do {
-            return try JSONDecoder().decode(type, from: Data(bytes))
-        } catch let error as DecodingError {
-            throw .malformed("\(place) cannot be read: \(reason(error)).")
-        } catch {
-            throw .malformed("\(place) cannot be read: \(error.localizedDescription).")
-        }
-    }
-
-    /// Returns the reason of a decoding error as a clause.
-    private static func reason(_ error: DecodingError) -> String {
-        func path(_ context: DecodingError.Context) -> String {
-            let names = context.codingPath.map { $0.intValue.map(String.init) ?? $0.stringValue }
-            return names.isEmpty ? "" : " in " + names.joined(separator: ".")
-        }
-        switch error {
-        case .keyNotFound(let key, let context):
-            return "expected '\(key.stringValue)'\(path(context)), found none"
-        case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
-            return "expected \(type)\(path(context)), found something else"
-        default:
-            return "expected JSON, found bytes that are not"
-        }
     }
 }

@@ -94,7 +94,12 @@ import ZImage
                 "found the end"
             ),
             Case("an array", ["tokenizer.json": "[1, 2]"], .malformed, "expected '{'"),
-            Case("something after", ["tokenizer.json": whole + "x"], .malformed, "end of the file"),
+            Case(
+                "something after",
+                ["tokenizer.json": whole + "x"],
+                .malformed,
+                "expected the end, found 'x'"
+            ),
             Case(
                 "no model",
                 ["tokenizer.json": #"{"pre_tokenizer": \#(TestVocabulary.split)}"#],
@@ -175,7 +180,7 @@ import ZImage
                     )
                 ],
                 .malformed,
-                "tokenizer.json, normalizer"
+                "expected at most 64 levels of nesting"
             ),
             Case("no template tokens", pair(config: "{}"), .malformed, "<|im_start|>"),
             Case(
