@@ -44,6 +44,9 @@ struct JSONReaderTests {
         #expect(try parse("-9223372036854775809") == .number(-0x1p63))
         #expect(try parse("1.0") == .number(1))
         #expect(try parse("1e-05") == .number(0.00001))
+        #expect(
+            try parse("[8.0,1e3,-0.0,0.5,1e20]", Self.lenient)
+                == .array([.integer(8), .integer(1000), .integer(0), .number(0.5), .number(1e20)]))
         #expect(try parse("4.9e-324") == .number(.leastNonzeroMagnitude))
         #expect(error("1e999")?.reason == "a number is out of range")
         #expect(error(String(repeating: "1", count: 1025)) != nil)
@@ -207,7 +210,7 @@ struct JSONReaderTests {
             let other = try? JSONSerialization.jsonObject(
                 with: Data(bytes), options: .fragmentsAllowed)
             #expect(other != nil, "\(String(decoding: bytes, as: UTF8.self)) \(value)")
-            #expect(try JSONValue(bytes, options: Self.lenient) == value)
+            #expect(throws: Never.self) { try JSONValue(bytes, options: Self.lenient) }
         }
         #expect(accepted > 100)
     }

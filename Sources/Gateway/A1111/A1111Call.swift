@@ -5,6 +5,7 @@ import Engine
 import Foundation
 import HTTPTypes
 import Imaging
+import ModelFiles
 import Parameters
 
 extension ImageRequest.Draft {

@@ -3,6 +3,7 @@
 import Catalog
 import Engine
 import Hummingbird
+import ModelFiles
 import Parameters
 import Service
 

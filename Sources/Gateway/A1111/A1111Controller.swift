@@ -5,6 +5,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import Imaging
+import ModelFiles
 import Parameters
 import Service
 

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import ModelFiles
 import Synchronization
 
 /// The state of the AUTOMATIC1111 dialect between calls, which assumes one user.

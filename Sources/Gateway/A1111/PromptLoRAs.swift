@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Catalog
+import ModelFiles
 import Parameters
 
 /// A prompt with `<lora:NAME:SCALE>` in it, as users of A1111 write: the text without, and the files.

@@ -6,6 +6,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import Imaging
+import ModelFiles
 import NIOCore
 import Parameters
 import Service

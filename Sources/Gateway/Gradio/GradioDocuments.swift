@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Engine
+import ModelFiles
 import Parameters
 
 /// The description of the one function that Gradio's clients can call.

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import ModelFiles
 import Synchronization
 
 /// The message queues of Gradio's clients.

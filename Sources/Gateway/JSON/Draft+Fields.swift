@@ -2,6 +2,7 @@
 
 import Engine
 import HTTPTypes
+import ModelFiles
 import Parameters
 
 extension ImageRequest.Draft {

@@ -2,6 +2,7 @@
 
 import Foundation
 import HTTPTypes
+import ModelFiles
 
 /// The fields of a client's JSON object, read with errors that name the field.
 ///
@@ -55,18 +56,15 @@ struct RequestFields {
     private static func object(
         _ document: [UInt8], name: String
     ) throws(APIError) -> [String: JSONValue] {
-        guard let screened = JSONScreen.screened(document) else {
-            throw APIError(
-                .badRequest, code: "invalid_json",
-                "\(name) must nest at most \(JSONScreen.maximumDepth) levels of JSON.")
-        }
         let value: JSONValue
         do {
-            value = try JSONDecoder().decode(JSONValue.self, from: Data(screened))
+            value = try JSONValue(client: document)
         } catch {
             throw APIError(
                 .badRequest, code: "invalid_json",
-                "\(name) must be a JSON object, and is not valid JSON.")
+                error.kind == .nesting
+                    ? "\(name) must nest at most \(JSONValue.maximumDepth) levels of JSON."
+                    : "\(name) must be a JSON object, and is not valid JSON.")
         }
         guard case .object(let fields) = value else {
             throw APIError(

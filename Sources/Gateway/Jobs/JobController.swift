@@ -5,6 +5,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import Imaging
+import ModelFiles
 import NIOCore
 import Parameters
 import Service

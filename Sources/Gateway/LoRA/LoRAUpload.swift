@@ -4,6 +4,7 @@ import Catalog
 import Foundation
 import HTTPTypes
 import Hummingbird
+import ModelFiles
 import NIOCore
 import Parameters
 import Service

@@ -3,6 +3,7 @@
 import HTTPTypes
 import Hummingbird
 import Imaging
+import ModelFiles
 import NIOCore
 import Parameters
 import Service

@@ -3,6 +3,7 @@
 import Catalog
 import Engine
 import Imaging
+import ModelFiles
 import Parameters
 import Telemetry
 

@@ -3,6 +3,7 @@
 import Catalog
 import Foundation
 import HTTPTypes
+import ModelFiles
 import Parameters
 
 extension RequestFields {
@@ -22,8 +23,7 @@ extension RequestFields {
         case .string(let text):
             if text.hasPrefix("[") {
                 guard
-                    let parsed = try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8)),
-                    case .array(let values) = parsed
+                    case .array(let values)? = try? JSONValue(client: Array(text.utf8))
                 else { throw wrong(field, wanted, value) }
                 rows = values
             } else {

@@ -4,6 +4,7 @@ import Catalog
 import Engine
 import Foundation
 import HTTPTypes
+import ModelFiles
 import Service
 
 /// The body of a launch as Xinference's clients send it; options of other engines are ignored.

@@ -4,6 +4,7 @@ import Engine
 import Foundation
 import HTTPTypes
 import Hummingbird
+import ModelFiles
 import Service
 
 // What Xinference's clients call beside the image routes, which they share with OpenAI's, and beside

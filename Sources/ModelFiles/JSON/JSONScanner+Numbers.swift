@@ -33,6 +33,7 @@ extension JSONScanner {
         guard let value = Double(text), value.isFinite else {
             throw failure("a number is out of range")
         }
+        if options.isLenient, let whole = Int64(exactly: value) { return .integer(whole) }
         return .number(value)
     }
 

@@ -14,8 +14,10 @@ package struct JSONScanner {
     package struct Options: Sendable {
         /// Deepest nesting of arrays and objects.
         package var depthLimit: Int
-        /// Whether common mistakes of clients are accepted: the escape of an unpaired surrogate, which
-        /// is read as U+FFFD, and a comma after the last element or member.
+        /// Whether common mistakes of clients are accepted.
+        ///
+        /// The escape of an unpaired surrogate is read as U+FFFD, a comma may follow the last element or
+        /// member, the first of equal keys counts, and a whole number such as 8.0 is an integer.
         package var isLenient: Bool
 
         /// Options for strict reading, unless given otherwise.
