@@ -10,12 +10,13 @@ public typealias CPUPipeline = Pipeline<CPUBackend>
 extension Pipeline where Device == CPUBackend {
     /// Loads the model in a folder, with the fastest kernels of this processor and all its threads.
     ///
-    /// Products are in int8 for a large model where the processor has instructions for it, else in
-    /// bf16 where it has those, else in f32. For another choice make the device yourself and use ``init(model:device:loras:progress:)``.
+    /// Products are in int8 for a large model if the processor has instructions for it, else in bf16 if
+    /// it has instructions for that, else in f32. For another precision, create the device and use
+    /// ``init(model:device:loras:promptCache:weightCache:loraCapacity:progress:)``.
     ///
     /// - Parameters:
     ///   - url: a folder in the diffusers layout.
-    ///   - loras: merged into the weights.
+    ///   - loras: LoRA files to merge into the weights.
     /// - Throws: `CheckpointError`, `TokenizerError`, `MemoryError`, `BackendError`.
     public convenience init(modelAt url: URL, loras: [LoRA] = []) throws {
         let model = try ModelDirectory(url: url)

@@ -6,42 +6,42 @@ public import ModelFiles
 import Parameters
 public import Tensors
 
-/// A loaded model that turns prompts into pictures.
+/// A loaded model that generates images from prompts.
 ///
-/// `generate` makes one picture; `begin`, `step` and `finish` are its parts, with which a scheduler
-/// runs many pictures in one batch. One call at a time.
+/// `generate` generates one image; `begin`, `step` and `finish` are its parts, with which a scheduler
+/// runs several images in one batch. Calls must not overlap.
 public final class Pipeline<Device: Backend>: Sendable {
-    /// A LoRA file and its strength.
+    /// A LoRA file and its scale.
     public typealias LoRA = LoRASource
 
     /// The folder it was loaded from.
     public let model: ModelDirectory
     /// The device it runs on.
     public let device: Device
-    /// What it takes in memory.
+    /// The memory that it needs.
     public let memory: MemoryPlan
-    /// Which keys of the files that were merged found their layer.
+    /// Which keys of the merged LoRA files matched a layer.
     public let loraReports: [LoRAReport]
-    /// Where the packed weights of each component are.
+    /// Where the packed weights of each component are stored.
     package let weightOrigins: [String: WeightOrigin]
     let tokenizer: QwenTokenizer
     private let textEncoder: TextEncoder<Device>
     private let transformer: Transformer<Device>
     private let autoencoder: Autoencoder<Device>
-    /// Decodes previews, where the model has files for it.
+    /// Decodes previews, if the model has files for it.
     private let previewDecoder: TinyDecoder<Device>?
-    /// What was made of recent prompts, or `nil` where every prompt is read anew.
+    /// A cache of encoded prompts; `nil` if every prompt is encoded again.
     public let promptCache: PromptCache<Device>?
-    /// What a caption depends on beside the prompt.
+    /// Everything on which a caption depends except the prompt.
     private let identity: [String]
-    /// The model's own weights, and where they come from.
+    /// Loaders of the model's own weights.
     let textWeights: WeightLoader<Device>
     let imageWeights: WeightLoader<Device>
     let loraTargets: LoRATargets
-    /// Files that pictures asked for.
+    /// LoRA files of recent images.
     let loraCache: LoRACache<Device>
 
-    /// Names of the files that are in memory, without folder and ending.
+    /// Names of the LoRA files in memory, without folder and extension.
     public var loadedLoRAs: [String] {
         loraCache.paths.map { LoRASource.name(of: $0.split(separator: "/").last ?? "") }.sorted()
     }
@@ -49,15 +49,15 @@ public final class Pipeline<Device: Backend>: Sendable {
     /// Checks every file of a model and loads it.
     ///
     /// - Parameters:
-    ///   - model: the folder.
-    ///   - device: where it runs.
-    ///   - loras: merged into the weights.
-    ///   - promptCache: keeps what is made of prompts; may be shared with other pipelines on the
-    ///     same device, and `nil` reads every prompt anew.
-    ///   - weightCache: keeps packed weights on the disk; `nil` packs them at every start. Weights
-    ///     with LoRA files merged are not kept.
-    ///   - loraCapacity: bytes of LoRA files that are kept for later pictures.
-    ///   - progress: told the share that is loaded.
+    ///   - model: the model's files.
+    ///   - device: runs the model.
+    ///   - loras: LoRA files to merge into the weights.
+    ///   - promptCache: caches encoded prompts; can be shared by pipelines on the same device. `nil`
+    ///     encodes every prompt again.
+    ///   - weightCache: caches packed weights on disk; `nil` packs them at every start. Weights with
+    ///     merged LoRA files are not cached.
+    ///   - loraCapacity: bytes of LoRA files that are cached for later images.
+    ///   - progress: receives the fraction that is loaded.
     /// - Throws: `CheckpointError`, `TokenizerError`, `MemoryError`.
     public init(
         model: ModelDirectory, device: Device, loras: [LoRA] = [],
@@ -93,7 +93,7 @@ public final class Pipeline<Device: Backend>: Sendable {
         (textEncoder, origins["text_encoder"]) = try text.load(
             "text_encoder", cache: weightCache
         ) { loader in
-            // Pages of a cache file are the system's to take: such weights may stay mapped.
+            // The system can evict pages of a cache file: such weights can stay mapped.
             try TextEncoder(
                 config: model.textEncoderConfig, loader: loader,
                 residency: fits || loader.session != nil ? .resident : .streamed)
@@ -117,15 +117,15 @@ public final class Pipeline<Device: Backend>: Sendable {
         weightOrigins = origins
     }
 
-    // MARK: - One picture
+    // MARK: - Generation
 
-    /// Makes one picture.
+    /// Generates one image.
     ///
     /// - Parameters:
-    ///   - input: what to make.
-    ///   - onStep: told the number of steps done; throw to stop.
-    /// - Returns: the picture.
-    /// - Throws: `NumericError`, `PipelineError`, and what `onStep` throws.
+    ///   - input: prompt, size and other parameters.
+    ///   - onStep: receives the number of finished steps; throw to stop.
+    /// - Returns: the image.
+    /// - Throws: `NumericError`, `PipelineError`, and errors of `onStep`.
     public func generate(
         _ input: PipelineInput, onStep: (Int) throws -> Void = { _ in }
     ) throws -> RGBImage {
@@ -137,12 +137,12 @@ public final class Pipeline<Device: Backend>: Sendable {
         return try finish(&generations[0])
     }
 
-    /// Encodes the prompts and draws the noise of a picture.
+    /// Encodes the prompts of an image and draws its noise.
     ///
     /// - Parameters:
-    ///   - input: what to make.
-    ///   - sibling: a picture of the same prompts, whose captions serve this one too.
-    /// - Returns: the picture before its first step.
+    ///   - input: prompt, size and other parameters.
+    ///   - sibling: an image of the same prompts, whose captions are used again.
+    /// - Returns: the state before the first step.
     /// - Throws: `NumericError`, `PipelineError`, `MemoryError`.
     package func begin(
         _ input: PipelineInput, sibling: Generation<Device>? = nil
@@ -154,20 +154,7 @@ public final class Pipeline<Device: Backend>: Sendable {
         let guidance = Guidance(
             scale: Float(input.guidanceScale), normalization: Float(input.cfgNormalization),
             truncation: Float(input.cfgTruncation))
-        let loras: LoRAStack<Device>
-        let reports: [LoRAReport]
-        let positive: Prompt
-        let negative: Prompt?
-        if let sibling, trace == nil {
-            (positive, negative) = (sibling.positive, sibling.negative)
-            (loras, reports) = (sibling.loras, sibling.loraReports)
-        } else {
-            (loras, reports) = try stack(of: input.loras)
-            positive = try read(input.prompt, loras, "pos", &trace)
-            negative =
-                guidance.scale > 0
-                ? try read(input.negativePrompt, loras, "neg", &trace) : nil
-        }
+        let prompts = try prompts(of: input, guidance, sibling, &trace)
 
         let scale = model.autoencoderConfig.scale
         let (height, width) = (input.size.height / scale, input.size.width / scale)
@@ -176,7 +163,7 @@ public final class Pipeline<Device: Backend>: Sendable {
             config: model.schedulerConfig)
         trace?.record("sigmas", .f32(schedule.sigmas, shape: [schedule.sigmas.count]))
         if input.source != nil {
-            schedule = schedule.tail(strength: input.strength ?? Self.usualStrength)
+            schedule = schedule.tail(strength: input.strength ?? Self.defaultStrength)
         }
         let channels = model.transformerConfig.inChannels
         let count = channels * height * width
@@ -188,14 +175,7 @@ public final class Pipeline<Device: Backend>: Sendable {
             // The reference draws this noise in the type of the text features.
             for index in noise.indices { noise[index] = noise[index].roundedToBF16 }
         }
-        let inpainting = try input.mask.flatMap { mask in
-            try source.map { source in
-                Inpainting(
-                    mask: try Inpainting.mask(
-                        mask, width: input.size.width, height: input.size.height, scale: scale),
-                    source: source.numbers, noise: noise)
-            }
-        }
+        let inpainting = try inpainting(input, source: source, noise: noise)
         if let source, let sigma = schedule.sigmas.first {
             for index in noise.indices {
                 noise[index] = sigma * noise[index] + (1 - sigma) * source.numbers[index]
@@ -204,18 +184,18 @@ public final class Pipeline<Device: Backend>: Sendable {
         let latents = Planes(noise, channels: channels, height: height, width: width)
         trace?.record("latents.init", .f32(noise, shape: [1, channels, height, width]))
         return Generation(
-            latents: latents, schedule: schedule, guidance: guidance, positive: positive,
-            negative: negative, loras: loras, loraReports: reports, inpainting: inpainting,
-            trace: trace, inputSeconds: inputSeconds)
+            latents: latents, schedule: schedule, guidance: guidance, positive: prompts.positive,
+            negative: prompts.negative, loras: prompts.loras, loraReports: prompts.reports,
+            inpainting: inpainting, trace: trace, inputSeconds: inputSeconds)
     }
 
-    /// Moves all pictures one step on, in one pass over the weights.
+    /// Advances all images by one step, in one pass over the weights.
     ///
     /// - Parameters:
-    ///   - generations: the pictures.
-    ///   - pause: called between blocks; may work on other pictures.
-    /// - Throws: `NumericError` with the step and, as `sequence`, the index of the picture; then no
-    ///   picture has moved.
+    ///   - generations: the images.
+    ///   - pause: called between blocks; can work on other images.
+    /// - Throws: `NumericError` with the step and, as `sequence`, the index of the image; no image is
+    ///   advanced in this case.
     package func step(
         _ generations: inout [Generation<Device>], pause: () -> Void = {}
     ) throws(NumericError) {
@@ -239,7 +219,7 @@ public final class Pipeline<Device: Backend>: Sendable {
         }
     }
 
-    /// Decodes a finished picture; `pause` is called between layers and may work on other pictures.
+    /// Decodes a finished image; `pause` is called between layers and can work on other images.
     package func finish(
         _ generation: inout Generation<Device>, pause: () -> Void = {}
     ) throws -> RGBImage {
@@ -252,8 +232,9 @@ public final class Pipeline<Device: Backend>: Sendable {
         return image
     }
 
-    /// A picture of what the last step predicts: of the full size where the model has a small decoder,
-    /// else one pixel a latent pixel.
+    /// Returns a preview of the finished image as predicted in the last step.
+    ///
+    /// It has the full size if the model has a preview decoder, else one pixel for each latent pixel.
     package func preview(_ generation: Generation<Device>) -> RGBImage? {
         if let previewDecoder, let latents = generation.prediction {
             var planes = previewDecoder.decode(latents)
@@ -286,65 +267,42 @@ public final class Pipeline<Device: Backend>: Sendable {
 
     // MARK: - Parts
 
-    /// Strength where a source image comes without one.
-    private static var usualStrength: Double { 0.6 }
-
-    private func check(_ input: PipelineInput) throws(PipelineError) {
-        for (name, side) in [("width", input.size.width), ("height", input.size.height)] {
-            guard side >= 16, side <= 8192, side.isMultiple(of: 2 * model.autoencoderConfig.scale)
-            else {
-                throw PipelineError(
-                    message: "\(name) must be a multiple of"
-                        + " \(2 * model.autoencoderConfig.scale) up to 8192, got \(side).")
-            }
-        }
-        guard input.steps >= 1 else {
-            throw PipelineError(message: "steps must be at least 1, got \(input.steps).")
-        }
-        if input.mask != nil, input.source == nil {
-            throw PipelineError(
-                message: "a mask needs a picture that it is for, got none.")
-        }
-        guard input.loras.count >= input.parameters.loras.count else {
-            throw PipelineError(
-                message: "each LoRA that the parameters name needs its file in 'loras', got"
-                    + " \(input.loras.count) files for \(input.parameters.loras.count) names.")
-        }
-        if input.source != nil {
-            let strength = input.strength ?? Self.usualStrength
-            guard strength > 0, strength <= 1,
-                Double(input.steps) * strength >= 1
-            else {
-                throw PipelineError(
-                    message: "strength must leave at least one of \(input.steps) steps and be at"
-                        + " most 1, got \(strength).")
-            }
-        }
-        if let noise = input.noise {
-            let scale = model.autoencoderConfig.scale
-            let count =
-                model.transformerConfig.inChannels * (input.size.height / scale)
-                * (input.size.width / scale)
-            guard noise.count == count else {
-                throw PipelineError(
-                    message: "initial latents must have \(count) numbers for"
-                        + " \(input.size.width)x\(input.size.height), got \(noise.count).")
-            }
-        }
-    }
-
-    /// Refuses a picture that would not fit, before anything is allocated for it.
-    private func checkMemory(_ input: PipelineInput) throws(MemoryError) {
-        let needed = memory.activationBytes(width: input.size.width, height: input.size.height)
-        let available = MemoryPlan.availableBytes ?? .max
-        guard needed <= available else {
-            throw MemoryError(
-                needed: needed, available: available,
-                purpose: "a picture of \(input.size.width)x\(input.size.height)")
-        }
-    }
-
     private typealias Prompt = Generation<Device>.Prompt
+
+    /// What images of the same prompts share.
+    private struct Prompts {
+        let positive: Prompt
+        let negative: Prompt?
+        let loras: LoRAStack<Device>
+        let reports: [LoRAReport]
+    }
+
+    private func prompts(
+        of input: PipelineInput, _ guidance: Guidance, _ sibling: Generation<Device>?,
+        _ trace: inout Trace?
+    ) throws -> Prompts {
+        if let sibling, trace == nil {
+            return Prompts(
+                positive: sibling.positive, negative: sibling.negative, loras: sibling.loras,
+                reports: sibling.loraReports)
+        }
+        let (loras, reports) = try stack(of: input.loras)
+        let positive = try read(input.prompt, loras, "pos", &trace)
+        let negative =
+            guidance.scale > 0 ? try read(input.negativePrompt, loras, "neg", &trace) : nil
+        return Prompts(positive: positive, negative: negative, loras: loras, reports: reports)
+    }
+
+    private func inpainting(
+        _ input: PipelineInput, source: Planes?, noise: [Float]
+    ) throws -> Inpainting? {
+        guard let mask = input.mask, let source else { return nil }
+        let (width, height) = (input.size.width, input.size.height)
+        return Inpainting(
+            mask: try Inpainting.mask(
+                mask, width: width, height: height, scale: model.autoencoderConfig.scale),
+            source: source.numbers, noise: noise)
+    }
 
     private func read(
         _ prompt: String, _ loras: LoRAStack<Device>, _ tag: String, _ trace: inout Trace?
@@ -374,14 +332,6 @@ public final class Pipeline<Device: Backend>: Sendable {
         return autoencoder.sample(
             moments: moments, noise: generator.normals(moments.numbers.count / 2))
     }
-}
-
-/// An input that the pipeline cannot work on.
-public struct PipelineError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// One sentence: what was expected and what came.
-    public let message: String
-    /// The message.
-    public var description: String { message }
 }
 
 extension Float {

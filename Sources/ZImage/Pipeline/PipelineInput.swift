@@ -3,33 +3,32 @@
 public import Imaging
 public import Parameters
 
-/// What one image is made from: its parameters, and the pixels and files that they speak of.
+/// The input of a pipeline: sampling parameters, and the pixels and files that they refer to.
 ///
-/// The parameters are read and set as if they were its own: `input.steps` is `input.parameters.steps`.
+/// Sampling parameters can be read and set directly: `input.steps` is `input.parameters.steps`.
 @dynamicMemberLookup
 public struct PipelineInput: Sendable {
-    /// What the image is sampled from.
+    /// The sampling parameters.
     ///
-    /// Both sides of its size are multiples of 16; the strength is 0.6 where there is a source and none
-    /// is given.
+    /// Width and height are multiples of 16; the strength of a source image is 0.6 if none is given.
     public var parameters: SamplingParameters
     /// An image to start from.
     public var source: RGBImage?
-    /// White where `source` is sampled again, black where it is kept; of any size.
+    /// White where the image is generated, black where `source` is kept; of any size.
     public var mask: RGBImage?
-    /// The files of the parameters' LoRAs, and others; added beside the weights, in this order.
+    /// The files of the parameters' LoRAs, and others, in the order in which they are added.
     public var loras: [LoRASource] = []
-    /// Initial noise `[C, height / 8, width / 8]` instead of the seed's.
+    /// Initial noise `[C, height / 8, width / 8]` in place of the seed's.
     package var noise: [Float]?
-    /// Whether to keep tensors for a parity check.
+    /// Whether to record tensors for a parity check.
     package var keepsTrace = false
 
-    /// An image of the given parameters.
+    /// Creates an input with the given sampling parameters.
     public init(_ parameters: SamplingParameters) {
         self.parameters = parameters
     }
 
-    /// An image of `prompt`.
+    /// Creates an input for the given prompt and size.
     public init(
         prompt: String, width: Int, height: Int, steps: Int, guidanceScale: Double = 0,
         seed: UInt64 = 0

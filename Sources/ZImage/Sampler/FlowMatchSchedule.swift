@@ -10,15 +10,15 @@ package import ModelFiles
     import Darwin
 #endif
 
-/// The noise levels of a run, from 1 (noise) to 0 (picture).
+/// The noise levels of a run, from 1 (noise) to 0 (image).
 ///
 /// - Source: diffusers 0.42.1, `FlowMatchEulerDiscreteScheduler.set_timesteps` with the sigmas that
 ///   the pipelines pass: 1 down to 1/N, shifted once.
 package struct FlowMatchSchedule: Sendable, Equatable {
-    /// One level a step, then the final 0.
+    /// One level for each step, then the final 0.
     package let sigmas: [Float]
 
-    /// Levels for `steps` evaluations on `imageTokens` tokens (without padding).
+    /// Creates the levels for `steps` evaluations on `imageTokens` tokens (without padding).
     ///
     /// Every operation is in f32 and in the reference's order: the model multiplies times by 1000 and
     /// takes their cosines, so that one unit in the last place here is 5e-5 there.
@@ -33,8 +33,8 @@ package struct FlowMatchSchedule: Sendable, Equatable {
             } + [0]
     }
 
-    /// 1 down to 1/count, from both ends towards the middle with one rounding each, as
-    /// `torch.linspace` counts; equal to it for every count up to 100.
+    /// Returns 1 down to 1/count, from both ends to the middle with one rounding each, as
+    /// `torch.linspace` does; equal to it for every count up to 100.
     private static func ramp(_ count: Int) -> [Float] {
         let end = Float(1 / Double(count))
         guard count > 1 else { return [1] }
@@ -59,14 +59,14 @@ package struct FlowMatchSchedule: Sendable, Equatable {
     /// Evaluations of the transformer.
     package var steps: Int { sigmas.count - 1 }
 
-    /// The last `strength` of the schedule, for image-to-image.
+    /// Returns the last part of the schedule, a fraction of `strength`, for image-to-image.
     package func tail(strength: Double) -> FlowMatchSchedule {
         let keep = min(Double(steps) * strength, Double(steps))
         let start = Int(max(Double(steps) - keep, 0))
         return FlowMatchSchedule(sigmas: Array(sigmas[start...]))
     }
 
-    /// What the transformer is told at `step`: 0 at noise, towards 1 at the picture.
+    /// Returns the transformer's time at `step`: 0 at noise, towards 1 at the image.
     package func time(_ step: Int) -> Float {
         (1000 - sigmas[step] * 1000) / 1000
     }

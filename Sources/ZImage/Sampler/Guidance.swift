@@ -9,19 +9,19 @@ package struct Guidance: Sendable, Equatable {
     /// Guidance stops at times above this.
     package var truncation: Float
 
-    /// Guidance of the given strength.
+    /// Creates guidance of the given scale.
     package init(scale: Float, normalization: Float = 0, truncation: Float = 1) {
         self.scale = scale
         self.normalization = normalization
         self.truncation = truncation
     }
 
-    /// Whether a step at `time` needs the negative branch.
+    /// Returns whether a step at `time` needs the negative branch.
     package func applies(at time: Float) -> Bool {
         scale > 0 && !(truncation <= 1 && time > truncation)
     }
 
-    /// Combines both branches.
+    /// Returns the guided output of both branches.
     package func combine(positive: [Float], negative: [Float]) -> [Float] {
         var guided = zip(positive, negative).map { $0 + scale * ($0 - $1) }
         guard normalization > 0 else { return guided }

@@ -1,0 +1,78 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import ModelFiles
+import Parameters
+import Tensors
+
+extension Pipeline {
+    /// Strength of a source image if none is given.
+    static var defaultStrength: Double { 0.6 }
+
+    /// Checks an input against the limits of the model.
+    ///
+    /// - Throws: `PipelineError`.
+    func check(_ input: PipelineInput) throws(PipelineError) {
+        for (name, side) in [("width", input.size.width), ("height", input.size.height)] {
+            guard side >= 16, side <= 8192, side.isMultiple(of: 2 * model.autoencoderConfig.scale)
+            else {
+                throw PipelineError(
+                    message: "\(name) must be a multiple of"
+                        + " \(2 * model.autoencoderConfig.scale) up to 8192, got \(side).")
+            }
+        }
+        guard input.steps >= 1 else {
+            throw PipelineError(message: "steps must be at least 1, got \(input.steps).")
+        }
+        if input.mask != nil, input.source == nil {
+            throw PipelineError(
+                message: "a mask needs a source image, got none.")
+        }
+        guard input.loras.count >= input.parameters.loras.count else {
+            throw PipelineError(
+                message: "each LoRA that the parameters name needs its file in 'loras', got"
+                    + " \(input.loras.count) files for \(input.parameters.loras.count) names.")
+        }
+        if input.source != nil {
+            let strength = input.strength ?? Self.defaultStrength
+            guard strength > 0, strength <= 1,
+                Double(input.steps) * strength >= 1
+            else {
+                throw PipelineError(
+                    message: "strength must leave at least one of \(input.steps) steps and be at"
+                        + " most 1, got \(strength).")
+            }
+        }
+        if let noise = input.noise {
+            let scale = model.autoencoderConfig.scale
+            let count =
+                model.transformerConfig.inChannels * (input.size.height / scale)
+                * (input.size.width / scale)
+            guard noise.count == count else {
+                throw PipelineError(
+                    message: "initial latents must have \(count) numbers for"
+                        + " \(input.size.width)x\(input.size.height), got \(noise.count).")
+            }
+        }
+    }
+
+    /// Checks that an image fits in memory, before anything is allocated for it.
+    ///
+    /// - Throws: `MemoryError`.
+    func checkMemory(_ input: PipelineInput) throws(MemoryError) {
+        let needed = memory.activationBytes(width: input.size.width, height: input.size.height)
+        let available = MemoryPlan.availableBytes ?? .max
+        guard needed <= available else {
+            throw MemoryError(
+                needed: needed, available: available,
+                purpose: "an image of \(input.size.width)x\(input.size.height)")
+        }
+    }
+}
+
+/// An invalid input of a pipeline.
+public struct PipelineError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// One sentence: what was expected and what was found.
+    public let message: String
+    /// The message.
+    public var description: String { message }
+}
