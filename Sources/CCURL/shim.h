@@ -2,7 +2,9 @@
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <time.h>
 
 static inline CURLcode ccurl_initialize(void) { return curl_global_init(CURL_GLOBAL_ALL); }
 
@@ -121,4 +123,15 @@ static inline int ccurl_local_port(curl_socket_t socket) {
     if (address.ss_family == AF_INET) return ntohs(((struct sockaddr_in *)&address)->sin_port);
     if (address.ss_family == AF_INET6) return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
     return -1;
+}
+
+// Waits for descriptors as poll does, with a time in nanoseconds where the system can; without end if negative.
+static inline int ccurl_poll(struct pollfd *polled, nfds_t count, long long nanoseconds) {
+#ifdef __linux__
+    struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+    return ppoll(polled, count, nanoseconds < 0 ? NULL : &time, NULL);
+#else
+    long long milliseconds = nanoseconds / 1000000 + (nanoseconds % 1000000 > 0);
+    return poll(polled, count, nanoseconds < 0 ? -1 : milliseconds > 3600000 ? 3600000 : (int)milliseconds);
+#endif
 }

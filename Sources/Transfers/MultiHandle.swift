@@ -116,8 +116,9 @@ final class MultiHandle {
             polled += sockets.map { pollfd(fd: $0.key, events: $0.value, revents: 0) }
         }
         let due = ([libraryDue, timeoutCheck] + watches.map(\.due)).compactMap(\.self).min()
-        let timeout = due.map { min(($0 - .now).milliseconds, 3_600_000) } ?? -1
-        guard poll(&polled, nfds_t(polled.count), Int32(timeout)) > 0 else { return }
+        guard
+            ccurl_poll(&polled, nfds_t(polled.count), due.map { ($0 - .now).nanoseconds } ?? -1) > 0
+        else { return }
         let ready = polled.dropFirst().filter { $0.revents != 0 }
         for entry in ready where sockets[entry.fd] != nil {
             var mask: Int32 = 0

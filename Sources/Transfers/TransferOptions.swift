@@ -82,10 +82,13 @@ struct TransferOptions {
 
 extension Duration {
     /// Whole milliseconds, rounded up; 0 for negative durations.
-    var milliseconds: Int {
+    var milliseconds: Int { Int((nanoseconds + 999_999) / 1_000_000) }
+
+    /// Whole nanoseconds; 0 for negative durations, the largest number for those of centuries.
+    var nanoseconds: Int64 {
+        guard self > .zero else { return 0 }
         let (seconds, attoseconds) = components
-        let milliseconds =
-            Int(seconds) * 1000 + Int((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
-        return Swift.max(0, milliseconds)
+        let (product, isTooLarge) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        return isTooLarge ? .max - 1_000_000_000 : product + attoseconds / 1_000_000_000
     }
 }

@@ -32,7 +32,7 @@ package struct TransferRequest: Sendable {
 
     /// Why it cannot be sent; `nil` where it can.
     ///
-    /// A line break or another control character would let a value add header fields of its own.
+    /// A line break or another control character would let a value add further header fields.
     var fault: String? {
         func hasControls(_ text: String) -> Bool {
             text.utf8.contains { $0 < 0x20 && $0 != 0x09 || $0 == 0x7F }

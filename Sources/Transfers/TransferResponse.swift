@@ -46,7 +46,7 @@ package struct TransferResponse: Sendable {
             package mutating func next() async throws -> [UInt8]? { try await source.next() }
         }
 
-        /// Cancels the transfer when its body can no longer be read.
+        /// Cancels the transfer when the body is released before its end.
         fileprivate final class Source: Sendable {
             private let buffer: ResponseBuffer
             private let transfer: Transfer

@@ -12,7 +12,7 @@ import Transfers
 
 /// Sends the requests of a test to a server that listens on a port of this machine.
 struct TestClient: Sendable {
-    /// One for all tests: each has a server of its own, but no thread of its own.
+    /// One client for all tests: each test has a server, but not a thread.
     private static let transfers = TransferClient()
 
     /// Where the server listens.

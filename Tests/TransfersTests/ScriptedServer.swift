@@ -31,7 +31,7 @@ final class ScriptedServer: Sendable {
         var sentBytes = 0
     }
 
-    /// A thread of its own: what another test does there does not delay the script.
+    /// A separate thread: the work of other tests does not delay the script.
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let channel: any Channel
     let state: StateBox

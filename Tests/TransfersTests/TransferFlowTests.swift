@@ -40,7 +40,7 @@ struct TransferFlowTests {
         try await server.close()
     }
 
-    @Test("a response that is not read closes its connection") func release() async throws {
+    @Test("a response that is released unread closes its connection") func release() async throws {
         let server = try await ScriptedServer { _ in Self.hanging }
         let client = TransferClient()
         #expect(try await client.send(TransferRequest(server.address)).status == 200)
@@ -130,7 +130,7 @@ struct TransferFlowTests {
     }
 }
 
-/// Notes what happens, and pauses at the first bytes.
+/// Records what happens, and pauses at the first bytes.
 private final class RecordingDelegate: TransferDelegate {
     let events = Mutex<[String]>([])
     let onPause = Mutex<(@Sendable () -> Void)?>(nil)
