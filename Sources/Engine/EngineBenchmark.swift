@@ -5,25 +5,25 @@ import Parameters
 package import Tensors
 package import ZImage
 
-/// Times the parts of a model, each a few times after a run that warms caches.
+/// Benchmarks of the parts of a model, with several runs each after a warm-up run.
 package struct EngineBenchmark {
     private let device: CPUBackend
     private let model: ModelDirectory
     private let repetitions: Int
 
-    /// A benchmark of a model on a device.
+    /// Creates a benchmark of a model on a device.
     package init(device: CPUBackend, model: ModelDirectory, repetitions: Int) {
         self.device = device
         self.model = model
         self.repetitions = repetitions
     }
 
-    /// Multiply-adds on registers alone, in operations per second: the best of five loops.
+    /// Peak throughput of multiply-adds on registers, in operations per second: the best of five loops.
     package static func peak(of device: CPUBackend, _ precision: Precision) -> Double {
         (0..<5).map { _ in device.measurePeak(precision: precision, seconds: 0.1) }.max() ?? 0
     }
 
-    /// The products of a block, and its attention, one by one.
+    /// The matrix products of a block, and its attention, separately.
     package func kernels(tokens: Int) throws -> [TimedRuns] {
         let config = model.transformerConfig
         let (dim, wide) = (config.dim, try model.feedForwardWidth())
@@ -81,7 +81,7 @@ package struct EngineBenchmark {
         return try time("block of \(tokens) tokens", operations) { try block.run() }
     }
 
-    /// One block without and with a LoRA of some rank on all its layers, in turns.
+    /// One block without and with a LoRA adapter of a rank on all its layers, alternately.
     package func lora(tokens: Int, rank: Int) throws -> [TimedRuns] {
         let block = try TimedBlock(
             "layers.0", of: model, device: device, tokens: tokens, loraRank: rank)
@@ -113,7 +113,7 @@ package struct EngineBenchmark {
         return try time("step of \(width)x\(height)", operations) { try step.run() }
     }
 
-    /// A prompt of `tokens` tokens through the text encoder.
+    /// The text encoder with a prompt of `tokens` tokens.
     package func text(tokens: Int) throws -> TimedRuns {
         let config = model.textEncoderConfig
         let plan = try MemoryPlan(model: model, precision: device.precision)
@@ -129,7 +129,7 @@ package struct EngineBenchmark {
         }
     }
 
-    /// A picture of the given size from its latents.
+    /// Decoding of an image of the given size from its latents.
     package func decoder(width: Int, height: Int) throws -> TimedRuns {
         let config = model.autoencoderConfig
         let autoencoder = try Autoencoder(
@@ -144,7 +144,7 @@ package struct EngineBenchmark {
         ) { _ = try autoencoder.decode(latents) }
     }
 
-    /// Whole pictures, each of a prompt of its own.
+    /// Complete images, each with another prompt.
     package func image(
         _ pipeline: Pipeline<CPUBackend>, width: Int, height: Int, steps: Int
     ) throws -> TimedRuns {
@@ -164,7 +164,7 @@ package struct EngineBenchmark {
         }
     }
 
-    /// Refuses a part whose weights would not fit, before they are made.
+    /// Rejects a part whose weights would not fit into memory, before they are created.
     private func checkMemory(_ parameters: Int, _ name: String) throws {
         let needed = parameters * device.precision.bytesPerWeight
         let available = MemoryPlan.availableBytes ?? .max

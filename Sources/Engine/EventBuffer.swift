@@ -40,7 +40,7 @@ final class EventBuffer: Sendable {
             return event
         }
 
-        /// Ends the stream; the observers are told before anything else follows.
+        /// Ends the stream; the observers are notified before anything else follows.
         mutating func end(_ reason: JobEventStream.End) {
             end = reason
             for observer in observers { observer.onEnd(reason) }

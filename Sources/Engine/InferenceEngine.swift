@@ -7,21 +7,21 @@ import Synchronization
 public import Tensors
 public import ZImage
 
-/// Runs requests on one pipeline and reports what happens to them.
+/// Runs requests on one pipeline and reports their events.
 ///
-/// Requests share the device step by step (see `StepScheduler`); every picture is the same, to the
-/// bit, as it would be alone.
+/// Requests share the device step by step (see `StepScheduler`); every image is bit-identical to one
+/// generated alone.
 public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
-    /// The pipeline that does the work.
+    /// The pipeline.
     public let pipeline: Pipeline<CPUBackend>
-    /// What clients may know about the model.
+    /// The model's description for clients.
     public let description: ModelDescription
-    /// How much it takes on at once.
+    /// Limits of running and waiting requests.
     public let limits: SchedulerLimits
-    /// Files that requests may name.
+    /// LoRA files that requests may use.
     public let loras: LoRARegistry
     private let onPass: (@Sendable (PassReport) -> Void)?
-    /// The one thread that works: a pipeline takes one call at a time.
+    /// Serializes all work: a pipeline accepts one call at a time.
     private let queue = DispatchQueue(label: "inkstone.engine", qos: .userInitiated)
     private let state = Mutex(State())
     private let heartbeats = Atomic(0)
@@ -31,10 +31,10 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
         var waiting = PriorityQueue<Ticket>()
         /// Requests that share the device.
         var running = 0
-        /// Whether the thread is at work.
+        /// Whether the work queue is busy.
         var isAwake = false
 
-        /// How many must end or begin before the request at `index` of the waiting ones begins.
+        /// Number of requests that must end or begin before the waiting one at `index` begins.
         func place(_ index: Int, _ limits: SchedulerLimits) -> Int {
             max(0, index + 1 + running - limits.running)
         }
@@ -52,13 +52,13 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
         }
     }
 
-    /// An engine over a loaded pipeline.
+    /// Creates an engine with a loaded pipeline.
     ///
     /// - Parameters:
     ///   - pipeline: a loaded model.
-    ///   - limits: how much it takes on at once.
-    ///   - loras: files that requests may name; those of the model's folder if not given.
-    ///   - onPass: told about every pass, on the thread that works.
+    ///   - limits: limits of running and waiting requests.
+    ///   - loras: LoRA files that requests may use; those of the model's folder by default.
+    ///   - onPass: called after every pass, on the work queue.
     public init(
         pipeline: Pipeline<CPUBackend>, limits: SchedulerLimits = SchedulerLimits(),
         loras: LoRARegistry? = nil, onPass: (@Sendable (PassReport) -> Void)? = nil
@@ -70,15 +70,15 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
         description = ModelDescription(pipeline: pipeline)
     }
 
-    /// The one model that is loaded.
+    /// The loaded model.
     public var models: [ModelDescription] {
         get async { [description] }
     }
 
-    /// What the prompt cache has done and holds, or `nil` where it is off.
+    /// Statistics of the prompt cache, or `nil` if it is disabled.
     public var promptCacheInfo: PromptCacheInfo? { pipeline.promptCache?.info }
 
-    /// LoRA files that are in memory.
+    /// Statistics of LoRA files in memory.
     package var loadedLoRAs: [String] { pipeline.loadedLoRAs }
 
     /// Requests that share the device, and requests that wait.
@@ -86,8 +86,8 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
         state.withLock { ($0.running, $0.waiting.count) }
     }
 
-    /// Grows with every unit of work and every layer; an engine that has requests and whose heartbeat
-    /// does not change hangs.
+    /// Incremented by every unit of work and every layer; an engine with requests and a constant
+    /// heartbeat hangs.
     package var heartbeat: Int { heartbeats.load(ordering: .relaxed) }
 
     /// Queues a request; see `ImageGenerating`.
@@ -104,7 +104,7 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
             let total = state.running + state.waiting.count
             guard total < limits.running + limits.waiting else { return (false, false) }
             let index = state.waiting.append(ticket, request.priority)
-            // Within the lock, so that no other event overtakes it.
+            // While locked, so that no other event overtakes it.
             feed.yield(.queued(position: state.place(index, limits)))
             if index < state.waiting.count - 1 { reportPlaces(state) }
             defer { state.isAwake = true }
@@ -123,7 +123,7 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
         return stream
     }
 
-    /// Marks a request as cancelled; one that waits leaves the queue at once.
+    /// Marks a request as cancelled; a waiting one is removed from the queue at once.
     private func cancel(_ ticket: Ticket) {
         ticket.cancelled.store(true, ordering: .relaxed)
         state.withLock { state in
@@ -137,7 +137,7 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
         }
     }
 
-    /// Works until nothing is left to do.
+    /// Works until there is no more work.
     private func work() {
         let scheduler = StepScheduler(
             pipeline: pipeline, passTokens: limits.passTokens, onPass: onPass
@@ -178,15 +178,15 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
 
     // MARK: - Synchronous runs
 
-    /// What parity checks add to a request.
+    /// Options of parity checks.
     package struct RunOptions: Sendable {
         /// Initial noise instead of the seed's.
         package var noise: [Float]?
-        /// Called with the tensors of each picture.
+        /// Called with the tensors of each image.
         package var onTrace: (@Sendable (Trace) -> Void)?
-        /// Files beside those that the request names.
+        /// LoRA files in addition to those of the request.
         package var loras: [LoRASource] = []
-        /// Whether previews are made.
+        /// Whether previews are generated.
         package var previews = true
 
         package init() {}
@@ -195,10 +195,10 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
     /// Runs a request on the calling thread, while nothing else uses the pipeline.
     ///
     /// - Parameters:
-    ///   - request: what to draw.
-    ///   - options: what a parity check adds.
-    ///   - isCancelled: asked before every step.
-    ///   - onEvent: told what happens.
+    ///   - request: the request.
+    ///   - options: options of a parity check.
+    ///   - isCancelled: called before every step.
+    ///   - onEvent: called with each event.
     /// - Throws: `GenerationError` or `CancellationError`.
     package func run(
         _ request: ImageRequest, options: RunOptions = RunOptions(),

@@ -2,40 +2,40 @@
 
 public import Imaging
 
-/// What happens to a request, in order, on its way to pictures.
+/// The events of a request, in order.
 public enum JobEvent: Sendable {
-    /// The request waits; `position` others are before it.
+    /// The request waits; `position` others are ahead of it.
     case queued(position: Int)
     /// Work on it has begun.
     case started
-    /// Step `step` (from 1) of `steps` of picture `image` (from 0) took `seconds`.
+    /// Step `step` (from 1) of `steps` of image `image` (from 0) took `seconds`.
     case step(image: Int, step: Int, steps: Int, seconds: Double)
-    /// A small picture of what step `step` predicts.
+    /// A preview of the prediction of step `step`.
     case preview(image: Int, step: Int, RGBImage)
-    /// A finished picture.
+    /// A finished image.
     case image(GeneratedImage)
 }
 
-/// One finished picture.
+/// One finished image.
 public struct GeneratedImage: Sendable {
-    /// Which of the request's pictures this is, from 0.
+    /// Index among the request's images, from 0.
     public var index: Int
-    /// The seed it was drawn from.
+    /// The seed of its noise.
     public var seed: UInt64
     /// The pixels.
     public var image: RGBImage
     /// SHA-256 of the pixels in lower-case hexadecimal.
     public var pixelDigest: String
-    /// Whether the prompt was longer than the model reads.
+    /// Whether the prompt exceeded the model's token limit.
     public var promptTruncated: Bool
-    /// Where the time went.
+    /// Durations of the stages.
     public var seconds: Timings
-    /// What the request's LoRA files did.
+    /// Effects of the request's LoRA files.
     public var loras: [LoRANote] = []
-    /// The picture as a PNG file that says how it was made, once somebody has written one.
+    /// The image as a PNG file with its generation parameters, once it has been encoded.
     public var png: [UInt8]?
 
-    /// A picture of the given pixels and story.
+    /// Creates an image of the given pixels and facts.
     public init(
         index: Int, seed: UInt64, image: RGBImage, pixelDigest: String, promptTruncated: Bool,
         seconds: Timings
@@ -49,15 +49,15 @@ public struct GeneratedImage: Sendable {
     }
 }
 
-/// Seconds that the stages of one picture took.
+/// Durations of the stages of one image, in seconds.
 public struct Timings: Sendable, Codable, Equatable {
-    /// Encoding of the prompts and of a picture to start from; next to 0 for prompts known already.
+    /// Encoding of the prompts and of a source image; near 0 for cached prompts.
     public var text: Double
     /// Each step.
     public var steps: [Double]
     /// Decoding of the latents.
     public var decode: Double
-    /// Work on this picture: its share of all stages.
+    /// Work on this image: its share of all stages.
     public var total: Double
 
     /// Timings of the given stages.
@@ -94,7 +94,7 @@ extension ModelListing {
     public func waitForModels() async throws {}
 }
 
-/// Why an accepted request produced no picture.
+/// The reason why an accepted request produced no image.
 public struct GenerationError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Coarse reason; switch on this.
     public enum Code: String, Sendable, Equatable, Codable {
@@ -102,17 +102,17 @@ public struct GenerationError: Error, Sendable, Equatable, CustomStringConvertib
         case numeric
         /// Not enough memory, or too many requests waiting.
         case busy
-        /// The process that drew ended, again and again.
+        /// The worker process crashed repeatedly.
         case workerLost
         /// The model is not loaded.
         case notLoaded
-        /// Its time was over before it was done.
+        /// Its deadline passed.
         case deadline
         /// A LoRA file cannot be used.
         case lora
-        /// There is no room on the disk, or it cannot be written to.
+        /// The disk is full or not writable.
         case storage
-        /// The queue of a fleet cannot be reached; it may pass.
+        /// The queue of a fleet cannot be reached, possibly temporarily.
         case queueUnreachable
         /// Anything else.
         case internalFailure

@@ -1,18 +1,18 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// What a LoRA file did to a picture.
+/// The effect of a LoRA file on an image.
 public struct LoRANote: Sendable, Codable, Equatable {
     /// Name of the file.
     public var name: String
-    /// Strength.
+    /// Scale.
     public var scale: Double
-    /// Weights that were changed.
+    /// Number of changed weights.
     public var matched: Int
-    /// Keys that belong to no layer of the model.
+    /// Number of keys that match no layer of the model.
     public var unmatched: Int
-    /// Keys that belong to a layer and changed nothing.
+    /// Number of keys that match a layer but have no effect.
     public var unused: Int
-    /// What the user should know, if anything.
+    /// A warning for the user, if any.
     public var warning: String?
 
     /// All fields.

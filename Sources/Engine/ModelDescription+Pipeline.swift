@@ -7,19 +7,19 @@ public import Tensors
 public import ZImage
 
 extension ModelDescription {
-    /// What a loaded pipeline tells its clients.
+    /// The description of a loaded pipeline for clients.
     public init(pipeline: Pipeline<CPUBackend>) {
         self.init(
             model: pipeline.model, parameterCount: pipeline.memory.parameterCount,
             precision: pipeline.device.precision, kernels: pipeline.device.kernelsName)
     }
 
-    /// What a model folder says about itself, for kernels and a precision that were chosen.
+    /// The description of a model folder, with the selected kernels and precision.
     package init(
         model: ModelDirectory, parameterCount: Int, precision: Precision, kernels: String
     ) {
         let manifest = model.manifest
-        // Positions beyond the rotary tables are unknown to the model.
+        // The rotary tables limit the positions.
         let unit = 2 * model.autoencoderConfig.scale
         let lengths = model.transformerConfig.axesLengths
         var limits = manifest.limits

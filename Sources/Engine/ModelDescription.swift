@@ -2,20 +2,20 @@
 
 public import Parameters
 
-/// What clients may know about a loaded model: its name, defaults, limits and examples.
+/// The description of a loaded model for clients: its name, defaults, limits and examples.
 ///
-/// This is the one place that knows defaults and limits; dialects, the page and the command line all
-/// read it and let `ImageRequest.init(_:for:)` apply it.
+/// This is the only source of defaults and limits; dialects, the page and the command line read it,
+/// and `ImageRequest.init(_:for:)` applies it.
 public struct ModelDescription: Sendable, Codable, Equatable {
     /// Identifier by which requests name the model.
     public var id: String
-    /// Name for people.
+    /// Display name.
     public var name: String
     /// One or two sentences by language code.
     public var summary: [String: String]
     /// Licence of the weights.
     public var license: String
-    /// Values used where a request is silent.
+    /// Default values of requests.
     public var defaults: ModelDefaults
     /// The largest request that is accepted.
     public var limits: ModelLimits
@@ -25,7 +25,7 @@ public struct ModelDescription: Sendable, Codable, Equatable {
     public var presets: [ModelPreset]
     /// Example prompts by language code.
     public var examples: [String: [String]]
-    /// Numbers in all parts together.
+    /// Number of parameters of all components.
     public var parameterCount: Int
     /// Precision of the products: `f32`, `bf16` or `int8`.
     public var precision: String

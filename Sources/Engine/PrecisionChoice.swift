@@ -6,17 +6,17 @@ import ZImage
 
 /// A precision, or the best for a model on this machine.
 public enum PrecisionChoice: String, Sendable, CaseIterable {
-    /// int8 for models of more than a thousand million parameters where the processor has
-    /// instructions for it, else bf16 where it has those, else f32.
+    /// int8 for models of more than 10^9 parameters if the processor has instructions for it, else bf16
+    /// if it has those, else f32.
     case auto
-    /// f32 products.
+    /// f32 matrix products.
     case f32
     /// bf16 factors, f32 sums.
     case bf16
     /// Rotated 8-bit factors, exact sums.
     case int8
 
-    /// What the choice means for a model on this processor.
+    /// The precision of the choice for a model on this processor.
     public func resolved(for model: ModelDirectory) throws -> Precision {
         switch self {
         case .auto:

@@ -1,10 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Who goes first among requests that wait; it changes nothing of the pictures.
+/// The order among waiting requests; it does not affect the images.
 public enum Priority: String, Sendable, Codable, CaseIterable, Comparable {
     case low, normal, high
 
-    /// Whether `first` gives way to `second`.
+    /// Whether `first` is lower than `second`.
     public static func < (first: Priority, second: Priority) -> Bool {
         first.rank < second.rank
     }

@@ -5,17 +5,17 @@ import Parameters
 package import Tensors
 import ZImage
 
-/// What a request will take, as far as a model's small files tell it.
+/// The expected tokens and memory of a request, from a model's small files.
 public struct RequestForecast: Sendable, Equatable {
-    /// Tokens of the prompt with the words that the model's template puts around it.
+    /// Number of tokens of the prompt, with the model's template.
     public var promptTokens: Int
-    /// The same of the negative prompt; 0 without guidance.
+    /// Number of tokens of the negative prompt; 0 without guidance.
     public var negativeTokens: Int
-    /// Tokens that the model reads of each; the rest has no effect.
+    /// Maximum number of tokens of each; the rest is truncated.
     public var tokenLimit: Int
     /// Bytes of weights, for all requests together.
     public var weightBytes: Int
-    /// Bytes of activations, roughly.
+    /// Approximate bytes of activations.
     public var activationBytes: Int
 
     /// All fields.
@@ -31,19 +31,19 @@ public struct RequestForecast: Sendable, Equatable {
     }
 }
 
-/// A generator that knows beforehand what a request takes.
+/// A generator that forecasts requests.
 public protocol RequestForecasting: Sendable {
-    /// What a request will take, or `nil` while its model is not there.
+    /// The forecast of a request, or `nil` while its model is not loaded.
     func forecast(of request: ImageRequest, model: String) async throws -> RequestForecast?
 }
 
-/// Forecasts for one model; needs its tokenizer and its plan, but none of its weights.
+/// Forecasts for one model, from its tokenizer and memory plan, without its weights.
 package struct RequestForecaster: Sendable {
     private static let tokenLimit = 512
     private let tokenizer: QwenTokenizer
     private let memory: MemoryPlan
 
-    /// Reads the tokenizer and the heads of the weight files.
+    /// Reads the tokenizer and the headers of the weight files.
     ///
     /// - Throws: `CheckpointError`, `TokenizerError`.
     package init(model: ModelDirectory, precision: Precision) throws {
@@ -51,7 +51,7 @@ package struct RequestForecaster: Sendable {
         memory = try MemoryPlan(model: model, precision: precision)
     }
 
-    /// What a request will take.
+    /// The forecast of a request.
     package func forecast(of request: ImageRequest) -> RequestForecast {
         let isGuided = request.guidanceScale > 0
         func tokens(_ text: String) -> Int {

@@ -7,9 +7,9 @@ import Parameters
 import Tensors
 package import ZImage
 
-/// A request on the device: its pictures on their way, and what it has been served so far.
+/// A running request: its images in progress, and the number of tokens that it was served.
 package final class ScheduledJob {
-    /// One picture between its first step and its last.
+    /// One image between its first step and its last.
     final class Lane {
         let image: Int
         var generation: Generation<CPUBackend>
@@ -23,21 +23,21 @@ package final class ScheduledJob {
     }
 
     let request: ImageRequest
-    /// Files that the request may name.
+    /// LoRA files that the request may use.
     let loras: LoRARegistry
     let options: InferenceEngine.RunOptions
     let isCancelled: () -> Bool
     let onEvent: (JobEvent) -> Void
-    /// Told once how it ended: nothing is a success.
+    /// Called once at the end; without an error on success.
     let onEnd: ((any Error)?) -> Void
 
-    /// Pictures under way, in order.
+    /// Images in progress, in order.
     var lanes: [Lane] = []
-    /// The next picture to begin.
+    /// Index of the next image to begin.
     var nextImage = 0
-    /// Pictures delivered.
+    /// Number of delivered images.
     var delivered = 0
-    /// Tokens it was served, counted from where the others were when it came.
+    /// Number of tokens served, starting from that of the least served request at its arrival.
     var service = 0
 
     package init(
@@ -57,7 +57,7 @@ package final class ScheduledJob {
     var hasStarted: Bool { nextImage > 0 }
     var isDelivered: Bool { delivered == request.count }
 
-    /// Reads the prompts of the next picture and draws its noise.
+    /// Encodes the prompts of the next image and draws its noise.
     func openLane(on pipeline: Pipeline<CPUBackend>) throws {
         let lane = Lane(
             image: nextImage,
@@ -66,7 +66,7 @@ package final class ScheduledJob {
         lanes.append(lane)
     }
 
-    /// Tells what step a lane has done.
+    /// Reports a finished step of a lane.
     func reportStep(of lane: Lane, on pipeline: Pipeline<CPUBackend>, seconds: Double) {
         let generation = lane.generation
         onEvent(
@@ -78,7 +78,7 @@ package final class ScheduledJob {
         }
     }
 
-    /// Hands over a decoded picture and closes its lane.
+    /// Delivers a decoded image and closes its lane.
     func deliver(_ image: RGBImage, of lane: Lane, decodeSeconds: Double) {
         lanes.removeAll { $0 === lane }
         delivered += 1
@@ -111,7 +111,7 @@ package final class ScheduledJob {
 }
 
 extension LoRANote {
-    /// A report in short.
+    /// The summary of a report.
     package init(_ report: LoRAReport) {
         self.init(
             name: LoRASource.name(of: report.name[...]), scale: report.scale,

@@ -1,15 +1,15 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// How much an engine takes on at once.
+/// Limits of running and waiting requests, and of a pass.
 public struct SchedulerLimits: Sendable, Equatable {
     /// Requests that share the device; the others wait.
     public var running: Int
-    /// Requests that may wait; more are refused as busy.
+    /// Maximum number of waiting requests; more are rejected as busy.
     public var waiting: Int
-    /// Tokens of one pass through the transformer; a picture that is larger alone passes alone.
+    /// Tokens of one pass through the transformer; a larger image is processed alone.
     ///
-    /// More tokens in a pass serve more pictures a second, until the kernels are busy; fewer let
-    /// everybody's next step come sooner.
+    /// More tokens per pass increase the throughput until the kernels are saturated; fewer reduce the
+    /// latency of each step.
     public var passTokens: Int
 
     /// Limits of the given sizes.
@@ -20,13 +20,13 @@ public struct SchedulerLimits: Sendable, Equatable {
     }
 }
 
-/// One pass through the transformer, for whoever counts them.
+/// Statistics of one pass through the transformer.
 public struct PassReport: Sendable, Equatable, Codable {
-    /// Pictures that moved one step on.
+    /// Number of images that advanced by a step.
     public var images: Int
     /// Tokens of all their sequences.
     public var tokens: Int
-    /// What it took, without the passes that came between its layers.
+    /// Its duration, without passes that interrupted it between layers.
     public var seconds: Double
 
     /// A pass of the given size.

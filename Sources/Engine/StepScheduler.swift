@@ -4,28 +4,28 @@ import Parameters
 package import Tensors
 package import ZImage
 
-/// Decides, step by step, which pictures share the next pass through the transformer.
+/// Decides, step by step, which images share the next pass through the transformer.
 ///
-/// * A newcomer's first step comes at once: it is done alone, between two layers of whatever runs.
-/// * Afterwards everybody gets the same number of tokens a second. A pass serves those who were
-///   served least, as many as fit; pictures of any size, schedule and guidance share it, and come
-///   and go between passes.
-/// * A finished picture is decoded before the next pass.
+/// * The first step of a new request runs at once and alone, between two layers of the current pass.
+/// * Afterwards all requests get the same number of tokens per second. A pass serves the least served
+///   ones, as many as fit; images of any size, schedule and guidance share it, and join and leave
+///   between passes.
+/// * A finished image is decoded before the next pass.
 ///
-/// Every picture is the same, to the bit, as it would be alone. Belongs to one thread.
+/// Every image is bit-identical to one generated alone. Not thread-safe.
 package final class StepScheduler {
     private typealias Lane = ScheduledJob.Lane
 
     private let pipeline: Pipeline<CPUBackend>
     private let passTokens: Int
     private let onPass: ((PassReport) -> Void)?
-    /// Asked for newcomers, which it adds, before every unit of work and between layers.
+    /// Called before every unit of work and between layers, to add new requests.
     private let intake: (StepScheduler) -> Void
-    /// In the order of arrival.
+    /// All jobs, in the order of arrival.
     private var jobs: [ScheduledJob] = []
-    /// Whether a newcomer is served while another pass waits between two layers.
+    /// Whether a new request is served while another pass waits between two layers.
     private var isInterrupting = false
-    /// Seconds that newcomers took between the layers of the pass or decoder that is under way.
+    /// Seconds of new requests between the layers of the current pass or decoder.
     private var interruptedSeconds = 0.0
 
     package init(
@@ -40,7 +40,7 @@ package final class StepScheduler {
     }
 
     package func add(_ job: ScheduledJob) {
-        // Where the least served stands: a newcomer neither catches up on the past nor waits for it.
+        // The count of the least served: a new request neither catches up nor waits.
         job.service = jobs.lazy.filter(\.hasStarted).map(\.service).min() ?? 0
         jobs.append(job)
     }
@@ -56,9 +56,9 @@ package final class StepScheduler {
         return servePass()
     }
 
-    // MARK: - Newcomers
+    // MARK: - New requests
 
-    /// The first steps of requests that have none yet, in a pass of their own.
+    /// Runs the first steps of new requests, in a separate pass.
     private func serveNewcomers() -> Bool {
         var chosen: [(job: ScheduledJob, lane: Lane)] = []
         var tokens = 0
@@ -75,7 +75,7 @@ package final class StepScheduler {
         return true
     }
 
-    /// Called between the layers of a longer work.
+    /// Called between the layers of a pass or decoder.
     private func interrupt() {
         // Also while a new request is served: the engine counts its heartbeat here.
         intake(self)
@@ -127,9 +127,9 @@ package final class StepScheduler {
         return true
     }
 
-    /// Moves the chosen lanes one step on.
+    /// Advances the selected lanes by a step.
     ///
-    /// If one of them fails, its job ends and the others go on.
+    /// If one of them fails, its job ends and the others continue.
     private func run(_ chosen: [(job: ScheduledJob, lane: Lane)]) {
         var generations = chosen.map(\.lane.generation)
         let tokens = generations.reduce(0) { $0 + $1.tokens }
@@ -200,7 +200,7 @@ package final class StepScheduler {
 }
 
 extension GenerationError {
-    /// What clients are told of an error of the pipeline; a cancellation stays one.
+    /// The error for clients of an error of the pipeline; a cancellation is preserved.
     static func wrapping(_ error: any Error) -> any Error {
         switch error {
         case is CancellationError, is GenerationError: error

@@ -1,10 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// How long something took, several times.
+/// Durations of several runs of a benchmark.
 package struct TimedRuns: Sendable, Equatable {
-    /// What was done.
+    /// Name of the benchmark.
     package let name: String
-    /// Operations of one run, two a multiply-add.
+    /// Operations of one run; a multiply-add counts as two.
     package let operations: Int
     /// Seconds of each run, shortest first; never empty.
     package let seconds: [Double]
@@ -17,17 +17,17 @@ package struct TimedRuns: Sendable, Equatable {
         self.seconds = seconds.sorted()
     }
 
-    /// Seconds of the run in the middle.
+    /// Median, in seconds.
     package var median: Double {
         let middle = seconds.count / 2
         return seconds.count.isMultiple(of: 2)
             ? (seconds[middle - 1] + seconds[middle]) / 2 : seconds[middle]
     }
 
-    /// Billions of operations a second in the run in the middle.
+    /// Billions of operations per second in the median run.
     package var rate: Double { Double(operations) / median / 1e9 }
 
-    /// Several things done one after the other: the sums, and runs of as many as all have.
+    /// Sums consecutive benchmarks, for the smallest number of runs.
     package static func total(_ parts: [TimedRuns], name: String) -> TimedRuns {
         let runs = parts.map(\.seconds.count).min() ?? 0
         return TimedRuns(

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Which files of a repository are needed.
+/// Selects the files of a repository to download.
 enum FileSelection {
     private static let folders = ["scheduler", "text_encoder", "tokenizer", "transformer", "vae"]
     private static let weightFolders: Set = ["text_encoder", "transformer", "vae"]
@@ -15,9 +15,9 @@ enum FileSelection {
     ///
     /// - Parameters:
     ///   - files: all files of the repository.
-    ///   - patterns: paths in which `*` stands for anything; empty takes the whole model.
+    ///   - patterns: paths with `*` as wildcard; empty selects the whole model.
     ///   - repository: its name, for messages.
-    /// - Returns: the needed files, the small ones first.
+    /// - Returns: the selected files, the small ones first.
     /// - Throws: `HubError` of code `notFound` for a pattern without a file, `unsupported` for a
     ///   repository without a model.
     static func choose(
@@ -49,7 +49,7 @@ enum FileSelection {
                     + " \(listed(weights(files))).")
         }
         var chosen: Set = ["model_index.json"]
-        // What the model is like, and under which terms it may be used.
+        // Manifest and licence.
         chosen.formUnion(
             paths.filter { ["inkstone.json", "LICENSE", "LICENSE.txt", "LICENSE.md"].contains($0) })
         for folder in folders {
@@ -68,7 +68,7 @@ enum FileSelection {
         return chosen
     }
 
-    /// The weights that the loader would take: a file with the usual name, in parts or whole, else all.
+    /// The weights that the loader uses: shards or file with the usual name, else all.
     private static func weightNames(_ names: [String]) -> [String] {
         for stem in stems where names.contains(stem + indexSuffix) {
             return names.filter {
@@ -90,7 +90,7 @@ enum FileSelection {
         return names.count > 12 ? "\(shown) and \(names.count - 12) more" : shown
     }
 
-    /// Whether a path fits a pattern in which `*` stands for anything, slashes too.
+    /// Whether a path matches a pattern, in which `*` also matches slashes.
     static func matches(_ path: String, _ pattern: String) -> Bool {
         let parts = pattern.split(separator: "*", omittingEmptySubsequences: false).map(String.init)
         guard parts.count > 1 else { return path == pattern }

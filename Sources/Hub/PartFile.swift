@@ -11,9 +11,9 @@ import Foundation
     import Darwin
 #endif
 
-/// A file on its way: bytes are appended and hashed; what is there already is hashed first.
+/// A partially downloaded file: appended bytes are hashed, after those of earlier attempts.
 final class PartFile {
-    /// Bytes that are there.
+    /// Number of downloaded bytes.
     private(set) var size = 0
 
     private let url: URL
@@ -58,7 +58,7 @@ final class PartFile {
         bytes.withUnsafeBytes { hash.update($0) }
     }
 
-    /// Forgets all bytes.
+    /// Discards all bytes.
     func restart() throws(HubError) {
         guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, SEEK_SET) == 0 else {
             throw Self.failure(url)
@@ -80,12 +80,12 @@ final class PartFile {
         size += bytes.count
     }
 
-    /// Whether the bytes are those that the hub promised.
+    /// Whether size and checksum match the announcement.
     var isIntact: Bool {
         size == file.size && hash.digest.hexadecimal == file.digest.digits
     }
 
-    /// Brings the bytes to the disk and gives the file its name.
+    /// Synchronizes and renames the file.
     func commit(as name: URL) throws(HubError) {
         guard fsync(descriptor) == 0, rename(url.path, name.path) == 0 else {
             throw Self.failure(name)

@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// Where a model's files came from; kept beside them.
+/// The origin of a model's files, stored beside them.
 struct PullRecord: Codable, Equatable {
     /// Name of the file.
     static let fileName = ".inkstone-pull.json"
@@ -11,14 +11,14 @@ struct PullRecord: Codable, Equatable {
     var hub: String
     /// Repository.
     var repository: String
-    /// The revision that was asked for.
+    /// The requested revision.
     var revision: String
-    /// What the revision was then.
+    /// The commit of the revision at that time.
     var commit: String
-    /// Every file, as the hub announced it.
+    /// All files, as announced by the hub.
     var files: [RemoteFile]
 
-    /// The record in a folder, or `nil` where there is none that can be read.
+    /// Reads the record of a folder; `nil` if it is missing or damaged.
     init?(in folder: URL) {
         guard let data = try? Data(contentsOf: folder.appending(path: Self.fileName)),
             let record = try? JSONDecoder().decode(PullRecord.self, from: data)

@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// What hubs answer when they are asked for the files of a repository.
+/// Parses the file lists of hubs.
 enum RemoteListing {
     /// An entry of Hugging Face's tree.
     private struct Entry: Decodable {
@@ -17,7 +17,7 @@ enum RemoteListing {
         let lfs: Large?
     }
 
-    /// ModelScope's answer.
+    /// The response of ModelScope.
     private struct Answer: Decodable {
         struct Body: Decodable {
             struct File: Decodable {
@@ -64,12 +64,12 @@ enum RemoteListing {
         return files
     }
 
-    /// Git's own files and those of desktops are in many repositories; nothing here needs them.
+    /// Hidden files, such as those of Git, are ignored.
     private static func isHidden(_ path: String) -> Bool {
         path.split(separator: "/").contains { $0.hasPrefix(".") && !$0.allSatisfy { $0 == "." } }
     }
 
-    /// The commit that a revision is.
+    /// The commit of a revision.
     static func commit(_ body: Data) throws(HubError) -> String {
         let sha = try decoded(Revision.self, body).sha
         guard (1...100).contains(sha.count),

@@ -13,10 +13,10 @@ final class LabeledValues<Value: Sendable>: Sendable {
     private let values: Mutex<[[String]: Value]>
 
     init(_ name: String, _ help: String, labels: [String], initial: Value) {
-        precondition(Self.isName(name), "'\(name)' is no name of a metric")
+        precondition(Self.isName(name), "'\(name)' is not a metric name")
         precondition(
             labels.allSatisfy { Self.isName($0) && $0 != "le" && !$0.contains(":") },
-            "'\(labels)' are no names of labels")
+            "'\(labels)' are not label names")
         self.name = name
         self.help = help
         self.labels = labels

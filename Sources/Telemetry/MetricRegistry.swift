@@ -5,7 +5,7 @@ import Synchronization
 /// The metrics of a process.
 ///
 /// Written here because swift-metrics is an interface without an exporter, and it leaves the
-/// buckets of histograms to whoever exports them.
+/// buckets of histograms for exporters.
 package final class MetricRegistry: Sendable {
     private struct State {
         var sources: [@Sendable () -> [MetricFamily]] = []

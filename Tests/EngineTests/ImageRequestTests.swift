@@ -45,7 +45,7 @@ struct ImageRequestTests {
     }
 
     @Test(
-        "each limit is named with what was expected and what came",
+        "each limit is reported with the expected and the received value",
         arguments: [
             ("width", "multiple of 16 between 16 and 512, got 100"),
             ("height", "multiple of 16 between 16 and 256, got 272"),

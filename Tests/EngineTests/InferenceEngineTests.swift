@@ -10,7 +10,7 @@ import Testing
 import ZImage
 
 /// Requests on the embedded model: order of events, cancellation, the limit of the queue.
-@Suite("The engine tells what happens to requests")
+@Suite("The engine reports the events of requests")
 struct InferenceEngineTests {
     private static let model = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
@@ -136,14 +136,14 @@ struct InferenceEngineTests {
         #expect(codes == [nil, nil, .busy])
     }
 
-    @Test("a request that nobody waits for gives up its place", .timeLimit(.minutes(1)))
+    @Test("a request without a reader is removed from the queue", .timeLimit(.minutes(1)))
     func abandoned() async throws {
         let engine = try engine(SchedulerLimits(running: 1, waiting: 1))
         let running = engine.events(for: try request(engine, steps: 40), model: "emoji-nano")
         let abandoned = Task {
             for try await _ in engine.events(for: try request(engine), model: "emoji-nano") {}
         }
-        // It waits once its place is told; then its reader goes.
+        // It waits once its place is reported; then its reader leaves.
         var iterator = running.makeAsyncIterator()
         _ = try await iterator.next()
         abandoned.cancel()

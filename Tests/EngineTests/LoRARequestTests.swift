@@ -156,7 +156,7 @@ struct LoRARequestTests {
         }
     }
 
-    @Test("strength 0 is no LoRA, and the next request knows nothing of the one before")
+    @Test("scale 0 has no effect, and requests do not affect each other")
     func traces() async throws {
         let folder = try Folder()
         let engine = try engine(folder, .bf16)
@@ -216,7 +216,7 @@ struct LoRARequestTests {
     }
 
     @Test(
-        "names that are no names are refused",
+        "invalid names are rejected",
         arguments: [
             "", "../thin", "a/b", ".hidden", "a\\b", "a\u{0}", "x<y", "a:b",
             String(repeating: "x", count: 129),

@@ -141,7 +141,7 @@ struct StepSchedulerTests {
         #expect(story.events.contains("a end") && story.events.contains("b end"))
     }
 
-    @Test("with one picture a pass, everybody gets the same number of tokens")
+    @Test("with one image per pass, all requests get the same number of tokens")
     func fairShares() throws {
         let engine = try engine()
         let story = Story()

@@ -24,7 +24,7 @@ import Testing
         #expect(try #require(file.tensor(named: "é \"q\"")).floats() == [1, -2, 0.5, .infinity])
         #expect(try #require(file.tensor(named: "ids")).int32s() == [-1, 0, 151_643])
         #expect(try #require(file.tensor(named: "u8")).int32s() == [1, 2, 255])
-        // 1 + 2^-8 lies halfway between two bf16 numbers; the even one is 1.
+        // 1 + 2^-8 is halfway between two bf16 numbers; the even one is 1.
         #expect(try #require(file.tensor(named: "bf")).floats() == [1, -3])
         #expect(try #require(file.tensor(named: "scalar")).shape == [])
         #expect(try #require(file.tensor(named: "none")).shape == [0, 4])

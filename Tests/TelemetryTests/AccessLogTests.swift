@@ -84,14 +84,14 @@ import Testing
         try AccessLog(path: path).write(entry(code: "fourth"))
         let both = try String(contentsOfFile: path, encoding: .utf8)
         #expect(both.split(separator: "\n").count == 2)
-        // Where the file cannot be opened anew, the old one stays.
+        // If the file cannot be reopened, the old one stays open.
         try FileManager.default.removeItem(at: folder)
         #expect(throws: LogFileError.self) { try log.reopen() }
         log.write(entry())
         #expect(log.lostLines == 0)
     }
 
-    @Test("a file that cannot be opened is told in one sentence")
+    @Test("a file that cannot be opened is reported in one sentence")
     func cannotOpen() {
         let error = #expect(throws: LogFileError.self) {
             try AccessLog(path: "/no/such/folder/access.log")

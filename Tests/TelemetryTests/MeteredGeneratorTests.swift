@@ -151,7 +151,7 @@ import Testing
         #expect(read.value("inkstone_engine_busy_seconds_total", ["device": "cpu"]) == 0.75)
     }
 
-    @Test("a loaded model tells itself, and its counters begin at 0")
+    @Test("a loaded model is exported, and its counters begin at 0")
     func modelLoaded() throws {
         telemetry.engine.modelLoaded(generator.model, seconds: 1.5, loras: 2)
         let (read, tiny) = (try read(), ["model": "tiny"])

@@ -124,7 +124,7 @@ import Testing
         }
     }
 
-    @Test("the process tells what it uses, under the names that everybody knows")
+    @Test("resources of the process are exported under the usual names")
     func process() throws {
         let registry = MetricRegistry()
         registry.collect(ProcessMetrics.families)

@@ -6,7 +6,7 @@ import Imaging
 import Parameters
 import Synchronization
 
-/// A generator that does what a test tells it to, event by event.
+/// A generator whose events are scripted by a test.
 final class ScriptedGenerator: ImageGenerating {
     let model: ModelDescription
     private let open = Mutex<[JobEventStream.Feed]>([])
