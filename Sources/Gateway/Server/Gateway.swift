@@ -101,13 +101,18 @@ package struct Gateway: Sendable {
         let files = ImageFileStore()
         let keepAlive = configuration.keepAliveInterval
         let version = configuration.version
+        let address = "\(configuration.host):\(configuration.port)"
         return [
             OpenAIController(
                 requests: requests, reader: reader, files: files, port: configuration.port,
                 keepAlive: keepAlive),
-            XinferenceController(
+            ModelController(
+                jobs: requests.jobs, pool: pool, launchDefaults: configuration.launch,
+                locator: configuration.locator, loras: requests.loras, limits: requests.limits,
+                address: address),
+            ClusterController(
                 jobs: requests.jobs, pool: pool, state: requests.state, keys: keys,
-                configuration: configuration),
+                host: configuration.host, address: address, version: version),
             A1111Controller(requests: requests, reader: reader, version: version),
             GradioController(requests: requests, files: files, keepAlive: keepAlive),
             JobController(requests: requests, reader: reader, keepAlive: keepAlive),

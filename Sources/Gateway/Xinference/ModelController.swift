@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Catalog
 import Engine
 import Foundation
 import HTTPTypes
@@ -79,10 +80,27 @@ private struct ModelPath {
     }
 }
 
-extension XinferenceController {
+/// The models, for the clients of OpenAI and of Xinference, which launch and terminate them as well.
+struct ModelController: Controller {
+    let jobs: any JobQueue
+    /// Workers of this machine; without them the models are fixed.
+    let pool: WorkerPool?
+    /// How the models of the command line run.
+    let launchDefaults: ModelLaunch?
+    /// Finds the files of models.
+    let locator: ModelLocator
+    /// LoRA files that requests may name.
+    let loras: LoRARegistry
+    let limits: RequestLimits
+    /// Host and port of the service.
+    let address: String
+    /// Errors of launches that no client waited for.
+    let failedLaunches = FailedLaunches()
+
     /// `GET /v1/models` and `GET /v1/models/{id}`, and the routes by which Xinference's clients manage
     /// models; an id may contain slashes.
-    func addModelRoutes(to table: inout RouteTable) {
+    func addRoutes(to table: inout RouteTable) {
+        addLifecycleRoutes(to: &table)
         table.add(
             "/v1/models",
             [
@@ -136,5 +154,14 @@ extension XinferenceController {
             throw APIError.noSuchModel(id, known: models.map(\.id))
         }
         return model
+    }
+
+    /// Cancels a request by its id; has no effect on a finished or unknown one.
+    func abort(_ id: String, _ context: GatewayContext) async throws -> Response {
+        var wasRunning = false
+        if let (job, _) = try await jobs.job(id), context.maySee(job) {
+            wasRunning = await jobs.cancel(job.id)
+        }
+        return .json(["msg": wasRunning ? "DONE" : "NO_OP"])
     }
 }

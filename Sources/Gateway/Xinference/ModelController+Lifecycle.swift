@@ -13,6 +13,7 @@ import Synchronization
 // DELETE /v1/models/{uid}          terminates it, with the scope admin
 // POST   /v1/models/{uid}/cancel   the same while it loads
 // GET    /v1/models/{uid}/progress, /v1/models/{uid}/replicas
+// POST   /v1/models/{uid}/requests/{id}/abort cancels a request
 // POST   /v1/models/{uid}/replicas            more workers, with the scope admin: {"replica": 1}
 // DELETE /v1/models/{uid}/replicas/{number}   one worker less, with the scope admin
 // GET    /v1/model_registrations/{type}, /v1/model_registrations/{type}/{name}: models with files here
@@ -55,7 +56,7 @@ final class FailedLaunches: Sendable {
     }
 }
 
-extension XinferenceController {
+extension ModelController {
     /// The routes in the comment above that do not begin with `/v1/models`.
     func addLifecycleRoutes(to table: inout RouteTable) {
         table.add("/v1/model_registrations/:type", [.get: registrations])
@@ -70,7 +71,7 @@ extension XinferenceController {
         try context.requireAdmin()
         var request = request
         let fields = try RequestFields(
-            json: try await request.readBody(upTo: configuration.maximumBodyBytes))
+            json: try await request.readBody(upTo: limits.bodyBytes))
         // Launching a model that runs already is not an error: the client wants to use it.
         func isThere(_ id: String) async -> Bool {
             await jobs.models.contains { $0.id == id }
@@ -80,7 +81,7 @@ extension XinferenceController {
         {
             return .json(["model_uid": name])
         }
-        let wanted = try LaunchFields(fields, defaults: configuration.launch)
+        let wanted = try LaunchFields(fields, defaults: launchDefaults)
         let id = try wanted.uid ?? ModelDirectory(url: wanted.launch.folder).manifest.id
         if wanted.uid == nil, await isThere(id) { return .json(["model_uid": id]) }
         guard let pool else {
@@ -122,7 +123,7 @@ extension XinferenceController {
 
     /// Offers the LoRA files in the folders of the launched models.
     private func offerLoRAs(of pool: WorkerPool) async {
-        configuration.loras.offer(models: await pool.launched.map(\.folder))
+        loras.offer(models: await pool.launched.map(\.folder))
     }
 
     // MARK: - Replicas
@@ -133,7 +134,7 @@ extension XinferenceController {
     ) async throws -> Response {
         try context.requireAdmin()
         var request = request
-        let body = try await request.readBody(upTo: configuration.maximumBodyBytes)
+        let body = try await request.readBody(upTo: limits.bodyBytes)
         let count = body.isEmpty ? 1 : try RequestFields(json: body).integer("replica") ?? 1
         guard (1...64).contains(count) else {
             throw APIError.invalid("replica", "replica must be between 1 and 64, got \(count).")
@@ -205,7 +206,7 @@ extension XinferenceController {
     /// Names of the models whose files are on this machine.
     private func catalog(_ context: GatewayContext) throws -> [String] {
         guard try context.parameters.require("type") == "image" else { return [] }
-        return configuration.locator.entries.map(\.name)
+        return locator.entries.map(\.name)
     }
 
     private func named(_ context: GatewayContext) throws -> String {

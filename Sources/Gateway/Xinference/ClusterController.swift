@@ -7,12 +7,10 @@ import Hummingbird
 import ModelFiles
 import Service
 
-// What Xinference's clients call beside the image routes, which they share with OpenAI's, and beside
-// models (see the other files of this folder).
+// The routes of Xinference's clients beside those of images and models.
 //
 // GET  /v1/cluster/auth                      whether a key is needed
 // GET  /v1/requests/{id}/progress            how far the call of that request_id is
-// POST /v1/models/{uid}/requests/{id}/abort  stops it
 // GET  /status, /v1/address, /v1/cluster/info, /v1/cluster/version, /v1/cluster/devices
 
 /// How far a call is.
@@ -51,28 +49,26 @@ private struct NodeRow: Encodable {
     }
 }
 
-/// The routes of Xinference beside those of images, and `/v1/models` for the clients of OpenAI too.
-struct XinferenceController: Controller {
+/// The service as Xinference's clients see it: a cluster of one node, and the progress of their requests.
+struct ClusterController: Controller {
     let jobs: any JobQueue
-    /// Workers of this machine; without them the models are fixed.
     let pool: WorkerPool?
     let state: ServiceState
     let keys: KeyStore?
-    let configuration: GatewayConfiguration
-    /// Errors of launches that no client waited for.
-    let failedLaunches = FailedLaunches()
+    /// The host that the service listens on.
+    let host: String
+    /// Host and port of the service.
+    let address: String
+    let version: String
 
-    /// The routes in the comments of this folder.
+    /// The routes in the comment above.
     func addRoutes(to table: inout RouteTable) {
-        addModelRoutes(to: &table)
-        addLifecycleRoutes(to: &table)
         table.add(
             "/v1/cluster/auth", [.get: { _, _ in .json(["auth": keys?.isEmpty == false]) }])
         table.add("/v1/requests/:id/progress", [.get: requestProgress])
         table.add("/status", [.get: status])
         table.add("/v1/address", [.get: { _, _ in .json(address) }])
         table.add("/v1/cluster/info", [.get: { _, _ in .json(nodes) }])
-        let version = configuration.version
         table.add(
             "/v1/cluster/version",
             [.get: { _, _ in .json(["version": version, "full-revisionid": version]) }])
@@ -80,11 +76,8 @@ struct XinferenceController: Controller {
         table.add("/v1/supervisor", [.get: { _, _ in .json(["supervisor_ip": address]) }])
     }
 
-    /// Host and port of the service.
-    var address: String { "\(configuration.host):\(configuration.port)" }
-
     private var nodes: [NodeRow] {
-        ["Supervisor", "Worker"].map { NodeRow(nodeType: $0, ipAddress: configuration.host) }
+        ["Supervisor", "Worker"].map { NodeRow(nodeType: $0, ipAddress: host) }
     }
 
     @Sendable
@@ -118,14 +111,5 @@ struct XinferenceController: Controller {
                 progress: job.state.isFinal ? 1 : progress?.share ?? 0,
                 elapsedSeconds: max(0, end.timeIntervalSince(job.started ?? job.created)),
                 etaSeconds: job.state.isFinal ? 0 : progress?.secondsLeft))
-    }
-
-    /// Stops a call; a second time, or for an unknown one, there is nothing to do.
-    func abort(_ id: String, _ context: GatewayContext) async throws -> Response {
-        var wasRunning = false
-        if let (job, _) = try await jobs.job(id), context.maySee(job) {
-            wasRunning = await jobs.cancel(job.id)
-        }
-        return .json(["msg": wasRunning ? "DONE" : "NO_OP"])
     }
 }
