@@ -1,15 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Counts observations by size, with their exact number and sum.
+/// A metric of observations counted in buckets, with their exact number and sum.
 package final class Histogram: Sendable {
-    /// What was observed under one combination of labels.
-    struct Observations: Sendable {
-        /// By bucket, not cumulative; the last one has no bound.
-        var counts: [UInt64]
-        var sum = 0.0
-    }
-
-    private let bounds: [Double]
     private let values: LabeledValues<Observations>
 
     init(_ name: String, _ help: String, buckets: [Double], labels: [String]) {
@@ -17,42 +9,25 @@ package final class Histogram: Sendable {
             zip(buckets, buckets.dropFirst()).allSatisfy { $0 < $1 }
                 && buckets.allSatisfy(\.isFinite),
             "the buckets of '\(name)' must be numbers in ascending order")
-        bounds = buckets
         values = LabeledValues(
-            name, help, labels: labels,
-            initial: Observations(counts: Array(repeating: 0, count: buckets.count + 1)))
+            name, help, labels: labels, initial: Observations(bounds: buckets))
     }
 
-    /// Counts an observation; what is no number is left out.
+    /// Counts an observation; a value that is not finite is discarded.
     package func observe(_ value: Double, _ labels: String...) {
         guard value.isFinite else { return }
-        let bucket = bounds.firstIndex { value <= $0 } ?? bounds.count
-        values.update(labels) {
-            $0.counts[bucket] += 1
-            $0.sum += value
-        }
+        values.update(labels) { $0.count(value) }
     }
 
-    /// Observations under these label values.
-    package func count(_ labels: String...) -> Int {
-        Int(values[labels].counts.reduce(0, +))
-    }
+    /// Returns the number of observations with these label values.
+    package func count(_ labels: String...) -> Int { Int(values[labels].total) }
 
-    /// Their sum.
+    /// Returns the sum of the observations with these label values.
     package func sum(_ labels: String...) -> Double { values[labels].sum }
 
     var family: MetricFamily {
-        var samples: [MetricFamily.Sample] = []
-        for (labels, observed) in values.all {
-            var total: UInt64 = 0
-            for (bound, count) in zip(bounds + [.infinity], observed.counts) {
-                total += count
-                let bucket = MetricFamily.Label("le", MetricsText.number(bound))
-                samples.append(.init(suffix: "_bucket", labels + [bucket], Double(total)))
-            }
-            samples.append(.init(suffix: "_sum", labels, observed.sum))
-            samples.append(.init(suffix: "_count", labels, Double(total)))
-        }
-        return MetricFamily(values.name, values.help, kind: .histogram, samples: samples)
+        MetricFamily(
+            values.name, values.help, kind: .histogram,
+            samples: values.all.flatMap { $0.value.samples(labels: $0.labels) })
     }
 }

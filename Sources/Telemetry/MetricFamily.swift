@@ -13,7 +13,7 @@ package struct MetricFamily: Sendable, Equatable {
     }
 
     /// A name and its value.
-    package struct Label: Sendable, Equatable {
+    package struct Label: Sendable, Hashable {
         package var name: String
         package var value: String
 

@@ -4,8 +4,8 @@ import Synchronization
 
 /// The metrics of a process.
 ///
-/// Written here because swift-metrics is an interface without an exporter, and it leaves the
-/// buckets of histograms for exporters.
+/// swift-metrics is an interface without an exporter and has no buckets; ``LibraryMetrics`` adds what
+/// libraries record through it.
 package final class MetricRegistry: Sendable {
     private struct State {
         var sources: [@Sendable () -> [MetricFamily]] = []
@@ -43,6 +43,11 @@ package final class MetricRegistry: Sendable {
     /// Metrics that are read on demand.
     package func collect(_ source: @escaping @Sendable () -> [MetricFamily]) {
         state.withLock { $0.sources.append(source) }
+    }
+
+    /// Reserves a name for metrics that `collect` adds; returns false if it is taken.
+    func reserve(_ name: String) -> Bool {
+        state.withLock { $0.names.insert(name).inserted }
     }
 
     private func add(_ name: String, _ source: @escaping @Sendable () -> MetricFamily) {

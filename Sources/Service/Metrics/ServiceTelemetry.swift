@@ -8,6 +8,8 @@ public final class ServiceTelemetry: Sendable {
     package let registry: MetricRegistry
     /// Metrics of the engine.
     package let engine: EngineMetrics
+    /// Metrics that libraries record through swift-metrics, exported with those of the registry.
+    private let libraries: LibraryMetrics
     /// Metrics of requests.
     package let http: HTTPMetrics
     /// Where requests are logged, beside the program's own log.
@@ -16,6 +18,7 @@ public final class ServiceTelemetry: Sendable {
     /// The telemetry of a program of this version.
     public init(version: String, accessLog: AccessLog? = nil) {
         registry = MetricRegistry()
+        libraries = LibraryMetrics(registry)
         self.accessLog = accessLog
         registry.gauge(
             "inkstone_build_info", "The program; always 1.", labels: ["version"]
@@ -34,4 +37,7 @@ public final class ServiceTelemetry: Sendable {
             }
         }
     }
+
+    /// Exports the metrics of libraries in this process here; the first call of a process counts.
+    public func exportLibraryMetrics() { libraries.install() }
 }

@@ -99,6 +99,7 @@ struct ServeCommand: AsyncParsableCommand {
         let telemetry = ServiceTelemetry(
             version: version,
             accessLog: try accessLog.map { try AccessLog(path: $0, format: accessLogFormat) })
+        telemetry.exportLibraryMetrics()
         var logger = logFormat.logger
         logger.logLevel = .info
         #if Fleet
