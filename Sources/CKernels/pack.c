@@ -24,7 +24,7 @@ float ink_f32_from_bf16(uint16_t x) {
     return out;
 }
 
-static float f32_from_f16(uint16_t h) {
+float ink_f32_from_f16(uint16_t h) {
     uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
     uint32_t exponent = (h >> 10) & 0x1fu, mantissa = h & 0x3ffu;
     uint32_t bits;
@@ -54,7 +54,7 @@ static float read_one(const char *source, ink_source type) {
     switch (type) {
     case INK_SOURCE_F32: memcpy(&single, source, 4); return single;
     case INK_SOURCE_BF16: memcpy(&half, source, 2); return ink_f32_from_bf16(half);
-    case INK_SOURCE_F16: memcpy(&half, source, 2); return f32_from_f16(half);
+    case INK_SOURCE_F16: memcpy(&half, source, 2); return ink_f32_from_f16(half);
     case INK_SOURCE_F64: memcpy(&wide, source, 8); return (float)wide;
     }
     return 0;

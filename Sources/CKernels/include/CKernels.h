@@ -319,6 +319,7 @@ void ink_winograd_weights(const float *_Nonnull kernels, size_t count, float *_N
 void ink_to_f32(const void *_Nonnull source, ink_source type, size_t count, float *_Nonnull out);
 uint16_t ink_bf16_from_f32(float x);
 float ink_f32_from_bf16(uint16_t x);
+float ink_f32_from_f16(uint16_t x);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Tensors
+
 /// Decodes blocks of 32 or 256 numbers with their own scales, as in GGUF files.
 ///
 /// - Source: ggml, `ggml-quants.c`, the functions `dequantize_row_*`.

@@ -178,24 +178,3 @@ public struct StoredTensor: @unchecked Sendable {
             remedy: "Use an unquantised file.")
     }
 }
-
-extension Float {
-    /// Creates a number from the bits of a binary16.
-    ///
-    /// `Float16` is not available on all platforms.
-    init(halfBits bits: UInt16) {
-        let sign = UInt32(bits & 0x8000) << 16
-        let exponent = UInt32(bits >> 10) & 0x1F
-        let fraction = UInt32(bits & 0x3FF)
-        switch exponent {
-        case 0:
-            // Denormal: the fraction counts units of 2^-24, exactly representable here.
-            let magnitude = Float(fraction) * 0x1p-24
-            self = sign == 0 ? magnitude : -magnitude
-        case 0x1F:
-            self = Float(bitPattern: sign | 0x7F80_0000 | fraction << 13)
-        default:
-            self = Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
-        }
-    }
-}
