@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 
 /// Reads and writes image files; writes are atomic.
@@ -77,45 +78,14 @@ public enum ImageFile {
                 return try writeDirectly(bytes, to: path)
             }
         }
-        let folder = folder(of: target)
-        let name = UInt64.random(in: .min ... .max)
-        let temporary = "\(folder)/.inkstone-\(String(name, radix: 36)).tmp"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else { throw failure(errno, doing: "write", path) }
-        do throws(ImagingError) {
-            try fill(descriptor, with: bytes, mode: mode, path: path)
-            guard rename(temporary, target) == 0 else { throw failure(errno, doing: "write", path) }
-        } catch {
-            unlink(temporary)
-            throw error
+        let file = try AtomicFile<ImagingError>(
+            target, in: folder(of: target), prefix: ".inkstone-", permissions: 0o666
+        ) { failure($0, doing: "write", path) }
+        if let mode { try file.setPermissions(mode) }
+        try bytes.withUnsafeBufferPointer { buffer throws(ImagingError) in
+            try file.write(UnsafeRawBufferPointer(buffer), at: 0)
         }
-        // The rename must be durable as well; a file system without fsync on folders is accepted.
-        let folderDescriptor = open(folder, O_RDONLY | O_CLOEXEC)
-        if folderDescriptor >= 0 {
-            fsync(folderDescriptor)
-            close(folderDescriptor)
-        }
-    }
-
-    /// Writes all bytes, synchronizes and closes the file, on failure as well.
-    private static func fill(
-        _ descriptor: Int32,
-        with bytes: [UInt8],
-        mode: mode_t?,
-        path: String
-    ) throws(ImagingError) {
-        do throws(ImagingError) {
-            if let mode, fchmod(descriptor, mode) != 0 {
-                throw failure(errno, doing: "write", path)
-            }
-            try writeAll(bytes, to: descriptor, path: path)
-            guard fsync(descriptor) == 0 else { throw failure(errno, doing: "write", path) }
-        } catch {
-            close(descriptor)
-            throw error
-        }
-        // Network file systems report a full disk only here.
-        guard close(descriptor) == 0 else { throw failure(errno, doing: "write", path) }
+        try file.commit()
     }
 
     private static func writeDirectly(_ bytes: [UInt8], to path: String) throws(ImagingError) {

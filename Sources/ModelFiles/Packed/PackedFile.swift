@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 package import Foundation
 package import Tensors
 
@@ -64,7 +65,7 @@ package struct PackedFile: Sendable {
 
 /// Writes a file of packed weights, matrix by matrix, atomically.
 package final class PackedFileWriter {
-    private let file: AtomicFile
+    private let file: CheckpointFile
     private var table: PackedTable
     private var end = PackedTable.page
     private let limit: Int
@@ -73,7 +74,7 @@ package final class PackedFileWriter {
     ///
     /// - Throws: `CheckpointError` of code `writeFailed`, here and below.
     package init(url: URL, key: String, limit: Int) throws(CheckpointError) {
-        file = try AtomicFile(url)
+        file = try CheckpointFile(url)
         self.limit = limit
         table = PackedTable(key: key)
     }
@@ -95,7 +96,7 @@ package final class PackedFileWriter {
         guard end <= limit else {
             throw CheckpointError(
                 code: .writeFailed,
-                message: "\(file.url.path.quoted) would be larger than \(limit) bytes, all that the"
+                message: "\(file.path.quoted) would be larger than \(limit) bytes, all that the"
                     + " cache may have.")
         }
         try file.reserve(start..<end)

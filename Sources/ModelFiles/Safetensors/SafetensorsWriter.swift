@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 public import Foundation
 public import Tensors
 
@@ -33,7 +34,7 @@ public struct SafetensorsWriter: ~Copyable {
         }
     }
 
-    private let file: AtomicFile
+    private let file: CheckpointFile
     /// The range of each tensor that is not written yet, counted from the start of the file.
     private var remaining: [String: Range<Int>]
 
@@ -44,7 +45,7 @@ public struct SafetensorsWriter: ~Copyable {
         to url: URL, tensors: [Declaration], metadata: [String: String] = [:]
     ) throws(CheckpointError) {
         let layout = try SafetensorsLayout(tensors, metadata: metadata, path: url.path.quoted)
-        let file = try AtomicFile(url)
+        let file = try CheckpointFile(url)
         try file.extend(to: layout.fileSize)
         try layout.header.withUnsafeBufferPointer { buffer throws(CheckpointError) in
             try file.write(UnsafeRawBufferPointer(buffer), at: 0)
@@ -89,7 +90,7 @@ public struct SafetensorsWriter: ~Copyable {
         guard short.isEmpty else {
             throw CheckpointError(
                 code: .writeFailed,
-                message: "\(file.url.path.quoted) is not complete, bytes are missing in"
+                message: "\(file.path.quoted) is not complete, bytes are missing in"
                     + " \(short.listed()).")
         }
         try file.commit()
