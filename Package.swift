@@ -63,7 +63,7 @@ let package = Package(
         .systemLibrary(
             name: "CWebP", pkgConfig: "libwebpmux", providers: [.apt(["libwebp-dev"])]),
         .target(name: "Basics", dependencies: ["CCrypto"], swiftSettings: settings),
-        .target(name: "Parameters", swiftSettings: settings),
+        .target(name: "Parameters", dependencies: ["Basics"], swiftSettings: settings),
         .target(name: "Transfers", dependencies: ["CCURL"], swiftSettings: settings),
         .target(name: "Tensors", dependencies: ["CKernels"], swiftSettings: settings),
         .target(
@@ -80,7 +80,7 @@ let package = Package(
         ),
         .target(
             name: "ZImage",
-            dependencies: ["Parameters", "Tensors", "ModelFiles", "Imaging"],
+            dependencies: ["Basics", "Imaging", "ModelFiles", "Parameters", "Tensors"],
             swiftSettings: settings
         ),
         .target(
@@ -146,7 +146,7 @@ let package = Package(
         .executableTarget(
             name: "inkstone",
             dependencies: [
-                "Catalog", "Engine", "Fleet", "Gateway", "Hub", "Imaging", "ModelFiles",
+                "Basics", "Catalog", "Engine", "Fleet", "Gateway", "Hub", "Imaging", "ModelFiles",
                 "Parameters", "Service", "Telemetry", "Tensors", "ZImage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

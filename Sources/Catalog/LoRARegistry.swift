@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 public import Foundation
 import ModelFiles
 public import Parameters
@@ -91,7 +92,7 @@ public struct LoRARegistry: Sendable {
     private func unknown(_ name: String, _ names: [String]) -> RequestError {
         RequestError(
             field: "loras",
-            message: "there is no LoRA \(LoRAScale.quoted(name)); "
+            message: "there is no LoRA \(name.quoted); "
                 + (names.isEmpty
                     ? "put its file into the folder 'loras' of the data folder."
                     : "this server has \(names.prefix(20).joined(separator: ", "))."))
@@ -105,7 +106,7 @@ public struct LoRARegistry: Sendable {
             throw RequestError(
                 field: "name",
                 message: "name must be a file name of 1 to 128 characters without / \\ < > : and"
-                    + " without a dot at its beginning, got \(LoRAScale.quoted(name)).")
+                    + " without a dot at its beginning, got \(name.quoted).")
         }
         guard let folder else {
             throw RequestError(

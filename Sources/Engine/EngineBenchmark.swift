@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 package import ModelFiles
 import Parameters
 package import Tensors
@@ -171,8 +172,8 @@ package struct EngineBenchmark {
         guard needed <= available - available / 10 else {
             throw GenerationError(
                 .busy,
-                "\(name) needs about \(needed / 1_000_000) MB of memory, but only"
-                    + " \(available / 1_000_000) MB are free; close other programs, or use a smaller"
+                "\(name) needs about \(needed.megabyteText) of memory, but only"
+                    + " \(available.megabyteText) are free; close other programs, or use a smaller"
                     + " precision.")
         }
     }

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 public import Foundation
 import ModelFiles
 import Synchronization
@@ -102,9 +103,7 @@ public struct ModelPull: Sendable {
     }
 
     static func isName(_ text: String) -> Bool {
-        let signs: Set<Character> = [".", "_", "-"]
-        return (1...96).contains(text.count) && text.first != "." && text.first != "-"
-            && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber) || signs.contains($0) }
+        text.isPlainName(atMost: 96, notBeginningWith: ".-")
     }
 
     private var folder: URL { root.appending(path: name) }
@@ -309,11 +308,10 @@ public struct ModelPull: Sendable {
         let system = try? manager.attributesOfFileSystem(forPath: root.path)
         guard let free = (system?[.systemFreeSize] as? NSNumber)?.intValue else { return }
         guard needed + needed / 100 <= free else {
-            func gigabytes(_ bytes: Int) -> String { "\((Double(bytes) / 1e8).rounded() / 10) GB" }
             throw HubError(
                 .disk,
-                "\(repository) needs \(gigabytes(needed)) more in '\(root.path)', and the disk has"
-                    + " \(gigabytes(free)) free; free some space, or choose another folder with"
+                "\(repository) needs \(needed.gigabyteText) more in '\(root.path)', and the disk has"
+                    + " \(free.gigabyteText) free; free some space, or choose another folder with"
                     + " INKSTONE_MODELS.")
         }
     }

@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
+
 /// A LoRA file, named without its folder and ending, and the scale that it is applied with.
 public struct LoRAScale: Sendable, Codable, Equatable {
     /// Name of the file without `.safetensors`.
@@ -18,18 +20,7 @@ public struct LoRAScale: Sendable, Codable, Equatable {
         let scalars = text.unicodeScalars
         return (1...128).contains(scalars.count) && scalars.first != "."
             && scalars.allSatisfy {
-                $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) && $0 != "/" && $0 != "\\"
-                    && $0 != "<" && $0 != ">" && $0 != ":" && $0.value != 0x2028
-                    && $0.value != 0x2029
+                !$0.breaksLine && $0 != "/" && $0 != "\\" && $0 != "<" && $0 != ">" && $0 != ":"
             }
-    }
-
-    /// Returns a name in quotation marks as error messages show it: at most 80 characters, control
-    /// characters as spaces.
-    public static func quoted(_ name: String) -> String {
-        let scalars = name.unicodeScalars.prefix(80).map {
-            $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? " " : String($0)
-        }
-        return "'\(scalars.joined())'"
     }
 }

@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
+
 extension SamplingParameters {
     /// The parameters that a client stated; `nil` stands for the model's default.
     public struct Draft: Sendable, Equatable {
@@ -104,12 +106,12 @@ extension SamplingParameters {
                 throw RequestError(
                     field: "loras",
                     message: "loras must name files of this server without their folder and ending,"
-                        + " got \(LoRAScale.quoted(lora.name)).")
+                        + " got \(lora.name.quoted).")
             }
             guard (-10.0...10.0).contains(lora.scale) else {
                 throw RequestError(
                     field: "loras",
-                    message: "the scale of LoRA \(LoRAScale.quoted(lora.name)) must be between -10"
+                    message: "the scale of LoRA \(lora.name.quoted) must be between -10"
                         + " and 10, got \(lora.scale).")
             }
         }

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 
 /// The result folders of `imgbench`, one for each run.
@@ -56,11 +57,6 @@ struct BenchmarkFolder: Sendable {
 
     /// Whether a text is one component of a path, and not a hidden one.
     private static func isName(_ text: String) -> Bool {
-        let marks = Set("._-".unicodeScalars)
-        return !text.isEmpty && text.utf8.count <= 200 && !text.hasPrefix(".")
-            && text.unicodeScalars.allSatisfy {
-                $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0))
-                    || marks.contains($0)
-            }
+        text.isPlainName(atMost: 200, notBeginningWith: ".")
     }
 }

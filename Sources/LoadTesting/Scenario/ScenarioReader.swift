@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 import Yams
 
@@ -32,7 +33,9 @@ extension Scenario {
         guard try root.integer("version", in: 1...1) != nil else {
             throw YAMLMap.error(root.node, "the scenario must begin with version: 1.")
         }
-        guard let name = try root.string("name"), Self.isName(name) else {
+        guard let name = try root.string("name"),
+            name.isPlainName(atMost: 80, notBeginningWith: ".")
+        else {
             throw YAMLMap.error(
                 root["name"] ?? root.node,
                 "name must be letters, digits, '-', '_' and '.', as it becomes a folder's name.")
@@ -84,14 +87,6 @@ extension Scenario {
         limits.determinismTolerance =
             try audit.integer("determinism_tolerance", in: 0...255) ?? limits.determinismTolerance
         probes = try audit.flag("probes") ?? probes
-    }
-
-    private static func isName(_ text: String) -> Bool {
-        !text.isEmpty && text.utf8.count <= 80 && !text.hasPrefix(".")
-            && text.unicodeScalars.allSatisfy {
-                $0.isASCII
-                    && ($0.properties.isAlphabetic || "0123456789-_.".unicodeScalars.contains($0))
-            }
     }
 }
 

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 
 /// The checkpoint file of a component's folder.

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Tensors
 
 /// Combines the weights of a quantised safetensors file with their scales.

@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
+
 extension TensorStore {
     /// The tensors of one component, with the names of diffusers and transformers.
     ///

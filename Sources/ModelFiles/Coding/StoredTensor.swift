@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 public import Tensors
 
 /// A tensor in a file, which it keeps mapped.

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 public import Foundation
 
 /// The pipeline and components of a model folder, as in `model_index.json`.

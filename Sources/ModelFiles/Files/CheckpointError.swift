@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
+
 /// An error of reading or writing a checkpoint.
 ///
 /// The command line exits with 66 for `notFound` and with 65 for the other codes of reading.
@@ -44,49 +46,14 @@ public struct CheckpointError: Error, Sendable, CustomStringConvertible {
         code: Code, message: String, remedy: String? = nil, cause: (any Error)? = nil
     ) {
         self.code = code
-        self.message = Self.singleLine(message)
-        self.remedy = remedy.map(Self.singleLine)
+        self.message = message.onOneLine
+        self.remedy = remedy.map(\.onOneLine)
         self.cause = cause
     }
 
     /// The message and, if there is one, the remedy.
     public var description: String {
         [message, remedy].compactMap(\.self).joined(separator: " ")
-    }
-
-    private static func singleLine(_ text: String) -> String {
-        var line = String.UnicodeScalarView()
-        for scalar in text.unicodeScalars {
-            line.append(breaksLine(scalar) ? " " : scalar)
-        }
-        return String(line)
-    }
-
-    fileprivate static func breaksLine(_ scalar: Unicode.Scalar) -> Bool {
-        scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
-            || scalar.value == 0x2028 || scalar.value == 0x2029
-    }
-}
-
-extension String {
-    /// The text in single quotes, for a message: control characters escaped, long text truncated.
-    ///
-    /// Names come from untrusted files and must not break a log line.
-    var quoted: String {
-        let limit = 200
-        var shown = "'"
-        for (count, scalar) in unicodeScalars.enumerated() {
-            if count == limit {
-                shown += "…"
-                break
-            }
-            if CheckpointError.breaksLine(scalar) {
-                shown += "\\u{\(String(scalar.value, radix: 16))}"
-            } else {
-                shown.unicodeScalars.append(scalar)
-            }
-        }
-        return shown + "'"
     }
 }
 

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 
 /// Reads typed fields of a JSON object; errors name file, field, value and expectation.

@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
+
 /// A value of a JSON document, of any shape: a wrong type can be named instead of failing to decode.
 package enum JSONValue: Sendable, Equatable {
     /// `null`.

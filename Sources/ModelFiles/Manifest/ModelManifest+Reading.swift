@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 import Parameters
 
@@ -208,14 +209,7 @@ extension ModelManifest {
     }
 
     static func isIdentifier(_ text: String) -> Bool {
-        guard let first = text.unicodeScalars.first, isAlphanumeric(first) else { return false }
-        return text.unicodeScalars.allSatisfy {
-            isAlphanumeric($0) || "._-".unicodeScalars.contains($0)
-        }
-    }
-
-    private static func isAlphanumeric(_ scalar: Unicode.Scalar) -> Bool {
-        scalar.isASCII && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil)
+        text.isPlainName(atMost: .max, notBeginningWith: "._-")
     }
 }
 

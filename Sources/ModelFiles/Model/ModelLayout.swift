@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 
 /// The diffusers folder layout: required files, and errors for missing ones.

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 
 /// The locations of a model's components: folders of the diffusers layout, or files of weights.

@@ -155,8 +155,8 @@ public struct WeightCache: Sendable {
     private func makeRoom(for bytes: Int, except url: URL) -> Bool {
         guard bytes <= limit else {
             warn(
-                "weights are packed again at every start: they take \(bytes / 1_000_000) MB, and the"
-                    + " cache in \(folder.path.quoted) may have \(limit / 1_000_000) MB.")
+                "weights are packed again at every start: they take \(bytes.megabyteText), and the"
+                    + " cache in \(folder.path.quoted) may have \(limit.megabyteText).")
             return false
         }
         var entries = entries
@@ -175,7 +175,7 @@ public struct WeightCache: Sendable {
         guard free > bytes + bytes / 20 else {
             warn(
                 "weights are packed again at every start: the cache in \(folder.path.quoted) needs"
-                    + " \(bytes / 1_000_000) MB, and the disk has \(free / 1_000_000) MB free.")
+                    + " \(bytes.megabyteText), and the disk has \(free.megabyteText) free.")
             return false
         }
         return true

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 public import Foundation
 
 /// A safetensors file, mapped into memory while it or one of its tensors is in use.

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Tensors
 
 /// The validated header of a safetensors file.

@@ -62,9 +62,7 @@ public final class KeyStore: Sendable {
         _ name: String, scope: APIKey.Scope, concurrency: Int? = nil, perMinute: Int? = nil,
         priority: Priority? = nil
     ) throws -> String {
-        guard (1...64).contains(name.count),
-            name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) })
-        else {
+        guard name.isPlainName(atMost: 64, notBeginningWith: "") else {
             throw KeyError(
                 code: .name,
                 message: "A key's name must be 1 to 64 letters, digits, '-', '_' or '.', got"

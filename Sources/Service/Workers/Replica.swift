@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Engine
 import Logging
 import Synchronization
@@ -130,9 +131,9 @@ actor Replica {
             if let status, status.state == .ready, !isEnded, let model = status.model {
                 logger.info(
                     "Worker address: unix:\(socket)", metadata: ["pid": "\(process.pid)"])
-                let gigabytes = (Double(status.memoryBytes) / 1e7).rounded() / 100
                 logger.info(
-                    "Model '\(model.id)' loaded successfully with \(gigabytes) GB memory usage")
+                    "Model '\(model.id)' loaded successfully with \(status.memoryBytes.preciseGigabyteText) memory usage"
+                )
                 process.logLines()
                 return Worker(process: process, client: client, model: model)
             }

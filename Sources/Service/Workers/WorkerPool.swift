@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 package import Engine
 package import Foundation
 import Imaging
@@ -160,12 +161,11 @@ package actor WorkerPool: ImageGenerating, ModelListing {
         guard let budget = settings.memoryBudget else { return }
         let free = max(0, budget - leavingBytes - served.reduce(0) { $0 + $1.bytes })
         guard bytes * max(1, replicas) > free else { return }
-        func gigabytes(_ bytes: Int) -> String { "\((Double(bytes) / 1e7).rounded() / 100) GB" }
         let workers = replicas == 1 ? "" : " for each of \(replicas) workers"
         throw LaunchError(
             .overBudget,
-            "the model '\(id)' needs about \(gigabytes(bytes)) of memory\(workers), but of the budget"
-                + " of \(gigabytes(budget)) only \(gigabytes(free)) are left; terminate another"
+            "the model '\(id)' needs about \(bytes.preciseGigabyteText) of memory\(workers), but of the budget"
+                + " of \(budget.preciseGigabyteText) only \(free.preciseGigabyteText) are left; terminate another"
                 + " model, or raise --memory-budget.")
     }
 

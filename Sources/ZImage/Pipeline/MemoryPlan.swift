@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 public import ModelFiles
 import Parameters
@@ -132,12 +133,8 @@ public struct MemoryError: Error, Sendable, CustomStringConvertible {
 
     /// One sentence with both figures and what to do.
     public var description: String {
-        func gigabytes(_ bytes: Int) -> String {
-            let tenths = (bytes + 50_000_000) / 100_000_000
-            return "\(tenths / 10).\(tenths % 10) GB"
-        }
-        return "\(purpose) needs about \(gigabytes(needed)) of memory, but only"
-            + " \(gigabytes(available)) are free; close other programs, choose a smaller size, or"
+        return "\(purpose) needs about \(needed.gigabyteText) of memory, but only"
+            + " \(available.gigabyteText) are free; close other programs, choose a smaller size, or"
             + " use --precision bf16."
     }
 }

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
+import Basics
 import Catalog
 import Engine
 import Foundation
@@ -63,7 +64,7 @@ struct DoctorCommand: ParsableCommand {
         }
         return Finding(
             isGood: free > 1_000_000_000,
-            text: "memory: \(free.asBytes) free; the embedded model needs less than 1 GB,"
+            text: "memory: \(free.byteText) free; the embedded model needs less than 1 GB,"
                 + " Z-Image-Turbo in bf16 about 15 GB")
     }
 
@@ -76,7 +77,7 @@ struct DoctorCommand: ParsableCommand {
         }
         return Finding(
             isGood: free.intValue > 1_000_000_000,
-            text: "disk: \(free.intValue.asBytes) free in \(folder); an image takes about 2 MB, a"
+            text: "disk: \(free.intValue.byteText) free in \(folder); an image takes about 2 MB, a"
                 + " Z-Image-Turbo folder about 33 GB")
     }
 
@@ -115,7 +116,7 @@ struct DoctorCommand: ParsableCommand {
                 let plan = try MemoryPlan(model: model, precision: precision)
                 return Finding(
                     isGood: true,
-                    text: "model \(model.manifest.id): complete, \(plan.residentBytes.asBytes) in"
+                    text: "model \(model.manifest.id): complete, \(plan.residentBytes.byteText) in"
                         + " \(precision.rawValue), \(entry.folder.path)")
             } catch {
                 return Finding(isGood: false, text: "model \(entry.name): \(error)")

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 import ModelFiles
 import Tensors
@@ -61,7 +62,7 @@ struct LoRAInspection: Encodable {
 
     /// The report as text.
     var text: String {
-        var lines = ["\(name): \(bytes.asBytes), changes \(matched) weights of \(model)"]
+        var lines = ["\(name): \(bytes.byteText), changes \(matched) weights of \(model)"]
         for row in kinds {
             let rank = row.kind.rank > 0 ? " of rank \(row.kind.rank)" : ""
             lines.append("  \(row.weights) by \(row.kind.format)\(rank) in \(row.kind.dtype)")

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
+import Basics
 import Catalog
 import Engine
 import Foundation
@@ -60,7 +61,7 @@ extension ModelsCommand {
             let (files, bytes) = cache.contents
             print(
                 "\(folder.manifest.id) in \(device.precision.rawValue): \(cache.folder.path) holds"
-                    + " \(files) \(files == 1 ? "file" : "files"), \(bytes.asBytes)")
+                    + " \(files) \(files == 1 ? "file" : "files"), \(bytes.byteText)")
         }
     }
 

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 public import ArgumentParser
+import Basics
 import Catalog
 import Engine
 import Foundation
@@ -91,7 +92,7 @@ extension ModelsCommand {
             print(
                 outcome.wasThere
                     ? "\(outcome.folder.path) is complete already, at \(outcome.commit)"
-                    : "\(outcome.folder.path): \(outcome.files) files, \(outcome.bytes.asBytes), at"
+                    : "\(outcome.folder.path): \(outcome.files) files, \(outcome.bytes.byteText), at"
                         + " \(outcome.commit)")
             do { _ = try ModelDirectory(url: outcome.folder) } catch {
                 // A model may be fetched in several parts.

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
+import Basics
 import Catalog
 import Engine
 import Foundation
@@ -88,9 +89,9 @@ struct ModelsCommand: ParsableCommand {
                 ("precision", "\(description.precision) with kernels \(description.kernels)"),
                 (
                     "memory",
-                    "\(plan.residentBytes.asBytes) of weights, or \(plan.streamedBytes.asBytes)"
+                    "\(plan.residentBytes.byteText) of weights, or \(plan.streamedBytes.byteText)"
                         + " when the text encoder is streamed from its files, and about"
-                        + " \(plan.activationBytes.asBytes) more while generating at the default size"
+                        + " \(plan.activationBytes.byteText) more while generating at the default size"
                 ),
                 ("cache", CacheOptions.summary ?? ""),
                 (

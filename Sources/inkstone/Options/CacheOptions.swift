@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
+import Basics
 import Foundation
 import ModelFiles
 import Tensors
@@ -63,6 +64,6 @@ struct CacheOptions: ParsableArguments {
         guard let cache = weightCache() else { return nil }
         let (files, bytes) = cache.contents
         return "\(cache.folder.path), \(files) \(files == 1 ? "file" : "files") of packed weights,"
-            + " \(bytes.asBytes) of at most \(cache.limit.asBytes)"
+            + " \(bytes.byteText) of at most \(cache.limit.byteText)"
     }
 }

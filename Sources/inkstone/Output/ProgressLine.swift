@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 
 /// A progress line on a terminal that is overwritten by each update.
@@ -27,8 +28,8 @@ final class ProgressLine {
         let left =
             perSecond > 0 ? ", \(Self.text(Double(total - bytes) / perSecond)) left" : ""
         write(
-            "\(label) \(Self.bar(bytes, of: total)) \(bytes.asBytes) of \(total.asBytes),"
-                + " \(Int(perSecond).asBytes)/s\(left)")
+            "\(label) \(Self.bar(bytes, of: total)) \(bytes.byteText) of \(total.byteText),"
+                + " \(Int(perSecond).byteText)/s\(left)")
     }
 
     private static func bar(_ done: Int, of total: Int) -> String {
