@@ -83,25 +83,6 @@ extension CPUBackend {
             bias: fullRank == nil ? source.bias.map { makeVector(spread($0)) } : nil)
     }
 
-    /// Returns the output feature of each column of the panels; -1 for padding.
-    private func panelOrder(parts: [Int], isGated: Bool) -> [Int] {
-        var order: [Int] = []
-        if isGated {
-            precondition(parts.count == 2 && parts[0] == parts[1], "gated")
-            for start in stride(from: 0, to: parts[0], by: lanes) {
-                for part in 0..<2 {
-                    for index in start..<(start + lanes) {
-                        order.append(index < parts[0] ? part * parts[0] + index : -1)
-                    }
-                }
-            }
-        } else {
-            order = Array(0..<parts.reduce(0, +))
-            while !order.count.isMultiple(of: 2 * lanes) { order.append(-1) }
-        }
-        return order
-    }
-
     /// Returns the precision of an adapter's products: for int8, bf16 if native, else f32.
     private func adapterPrecision(_ precision: Precision) -> Precision {
         precision == .int8 ? (kernels.pointee.native_bf16 != 0 ? .bf16 : .f32) : precision

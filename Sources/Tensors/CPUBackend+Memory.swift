@@ -38,78 +38,20 @@ extension CPUBackend {
 
     /// See `Backend`.
     public func makeWeights(_ source: MatrixSource, precision: Precision) -> CPUWeights {
-        let parts = packableParts(of: source, precision)
-        let isGated = source.layout == .gated
-        precondition(!isGated || source.bias == nil, "gated")
-        let (rows, columns) = isGated ? gatedRows(parts) : stackedRows(parts)
+        let parts = packable(source, precision: precision)
         let (depth, taps) = (parts[0].depth, parts[0].taps)
-        let bytes = ink_panel_bytes(rows.count, depth, taps, precision.kernelValue)
+        let isGated = source.layout == .gated
+        let order = panelOrder(parts: parts.map(\.rows), isGated: isGated)
+        let features = parts.flatMap(\.rowPointers)
+        precondition(
+            source.bias == nil || (!isGated && source.bias?.count == features.count), "bias")
+        let bytes = ink_panel_bytes(order.count, depth, taps, precision.kernelValue)
         let panels = UnsafeMutableRawPointer.allocate(byteCount: max(64, bytes), alignment: 64)
-        pack(rows, of: parts[0], precision, into: panels)
-        // Rows may be in mapped files, which must stay mapped until they are packed.
-        withExtendedLifetime(parts) {}
-        var bias: UnsafeMutablePointer<Float>?
-        if let numbers = source.bias {
-            let memory = UnsafeMutablePointer<Float>.allocate(capacity: rows.count)
-            memory.initialize(repeating: 0, count: rows.count)
-            for (index, number) in numbers.enumerated() { memory[index] = number }
-            bias = memory
-        }
-        let matrix = ink_matrix(
-            panels: panels, bias: bias, columns: columns, depth: depth, taps: taps,
-            precision: precision.kernelValue)
-        return CPUWeights(
-            panels: panels, bytes: bytes, bias: bias, matrix: matrix, isGated: isGated)
-    }
-
-    /// The parts of a matrix in the form that is packed: transformed for Winograd, or of one type.
-    private func packableParts(of source: MatrixSource, _ precision: Precision) -> [StoredRows] {
-        let parts = source.parts
-        guard let first = parts.first else { preconditionFailure("matrix without parts") }
-        let (depth, taps) = (first.depth, first.taps)
-        precondition(
-            depth > 0 && parts.allSatisfy { $0.depth == depth && $0.taps == taps }, "depths")
-        precondition(
-            precision != .int8 || (taps == 1 && depth <= Int(INK_INT8_MAX_DEPTH)),
-            "int8 weights of depth \(depth) with \(taps) taps")
-        if source.layout == .winograd3x3, taps == 9, depth >= Self.winogradDepth {
-            return parts.map(\.winogradWeights)
-        }
-        // Parts of different types are rare (a merged LoRA beside stored rows) and converted to f32.
-        guard parts.contains(where: { $0.dtype != first.dtype }) else { return parts }
-        return parts.map { StoredRows($0.floats(), rows: $0.rows, depth: depth, taps: taps) }
-    }
-
-    /// Pointers to all rows, padded with `nil` to whole panels, and the number of columns.
-    private func stackedRows(_ parts: [StoredRows]) -> ([UnsafeRawPointer?], columns: Int) {
-        var rows = parts.flatMap { part in (0..<part.rows).map { part.row($0) } }
-        let columns = rows.count
-        while !rows.count.isMultiple(of: 2 * lanes) { rows.append(nil) }
-        return (rows, columns)
-    }
-
-    /// Pointers to the rows of two parts, `lanes` of each in turn, and the number of columns.
-    private func gatedRows(_ parts: [StoredRows]) -> ([UnsafeRawPointer?], columns: Int) {
-        precondition(parts.count == 2 && parts[0].rows == parts[1].rows, "gated")
-        var rows: [UnsafeRawPointer?] = []
-        for start in stride(from: 0, to: parts[0].rows, by: lanes) {
-            for part in parts {
-                for lane in 0..<lanes { rows.append(part.row(start + lane)) }
-            }
-        }
-        return (rows, 2 * parts[0].rows)
-    }
-
-    /// Packs rows of the form of `part` into panels.
-    private func pack(
-        _ rows: [UnsafeRawPointer?], of part: StoredRows, _ precision: Precision,
-        into panels: UnsafeMutableRawPointer
-    ) {
-        rows.withUnsafeBufferPointer { pointers in
-            guard let start = pointers.baseAddress else { return }
+        order.map { $0 < 0 ? nil : features[$0] }.withUnsafeBufferPointer { rows in
+            guard let start = rows.baseAddress else { return }
             var pack = ink_pack(
-                rows: start, row_count: pointers.count, source: part.dtype.kernelSource,
-                depth: part.depth, taps: part.taps, panel_width: 2 * lanes,
+                rows: start, row_count: rows.count, source: parts[0].dtype.kernelSource,
+                depth: depth, taps: taps, panel_width: 2 * lanes,
                 precision: precision.kernelValue, destination: panels)
             if precision == .int8 {
                 kernels.pointee.pack_int8(threadPool, &pack)
@@ -117,14 +59,68 @@ extension CPUBackend {
                 ink_pack_rows(threadPool, &pack)
             }
         }
+        // Rows may be in mapped files, which must stay mapped until they are packed.
+        withExtendedLifetime(parts) {}
+        let bias = source.bias.map { bias in
+            let memory = UnsafeMutablePointer<Float>.allocate(capacity: order.count)
+            for (column, feature) in order.enumerated() {
+                memory[column] = feature < 0 ? 0 : bias[feature]
+            }
+            return memory
+        }
+        let matrix = ink_matrix(
+            panels: panels, bias: bias, columns: features.count, depth: depth, taps: taps,
+            precision: precision.kernelValue)
+        return CPUWeights(
+            panels: panels, bytes: bytes, bias: bias, matrix: matrix, isGated: isGated)
+    }
+
+    /// Returns the parts of a matrix in one element type, transformed if they are for Winograd.
+    private func packable(_ source: MatrixSource, precision: Precision) -> [StoredRows] {
+        guard let first = source.parts.first else { preconditionFailure("matrix without parts") }
+        let (depth, taps) = (first.depth, first.taps)
+        precondition(
+            depth > 0 && source.parts.allSatisfy { $0.depth == depth && $0.taps == taps }, "depths")
+        precondition(
+            precision != .int8 || (taps == 1 && depth <= Int(INK_INT8_MAX_DEPTH)),
+            "int8 weights of depth \(depth) with \(taps) taps")
+        if source.layout == .winograd3x3, taps == 9, depth >= Self.winogradDepth {
+            return source.parts.map(\.winogradWeights)
+        }
+        guard source.parts.contains(where: { $0.dtype != first.dtype }) else { return source.parts }
+        // Parts of different types are rare: a merged LoRA beside stored rows.
+        return source.parts.map {
+            StoredRows($0.floats(), rows: $0.rows, depth: depth, taps: taps)
+        }
+    }
+
+    /// Returns the output feature of each column of the panels; -1 for padding.
+    ///
+    /// In a gated matrix, each panel has `lanes` columns of the first part, then `lanes` of the second.
+    func panelOrder(parts: [Int], isGated: Bool) -> [Int] {
+        var order: [Int] = []
+        if isGated {
+            precondition(parts.count == 2 && parts[0] == parts[1], "gated")
+            for start in stride(from: 0, to: parts[0], by: lanes) {
+                for part in 0..<2 {
+                    for index in start..<(start + lanes) {
+                        order.append(index < parts[0] ? part * parts[0] + index : -1)
+                    }
+                }
+            }
+        } else {
+            order = Array(0..<parts.reduce(0, +))
+            while !order.count.isMultiple(of: 2 * lanes) { order.append(-1) }
+        }
+        return order
     }
 }
 
 extension StoredRows {
-    /// The elements of a row; `nil` past the last one.
-    fileprivate func row(_ index: Int) -> UnsafeRawPointer? {
-        guard index < rows else { return nil }
-        return bytes.baseAddress.map { $0 + index * depth * taps * dtype.byteWidth }
+    /// The address of each row.
+    fileprivate var rowPointers: [UnsafeRawPointer?] {
+        let bytes = depth * taps * dtype.byteWidth
+        return (0..<rows).map { row in self.bytes.baseAddress.map { $0 + row * bytes } }
     }
 
     /// 3 x 3 kernels transformed for Winograd's F(2x2, 3x3): 4 x 4 weights each.
