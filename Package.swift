@@ -84,7 +84,8 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
-            name: "Catalog", dependencies: ["Imaging", "ModelFiles", "Parameters", "ZImage"],
+            name: "Catalog",
+            dependencies: ["Basics", "Imaging", "ModelFiles", "Parameters", "ZImage"],
             swiftSettings: settings
         ),
         .target(
