@@ -11,8 +11,8 @@ hits all of them; the ratio is taken round by round. Diffusers runs in bf16 and 
 thread count that was fastest in a trial. Other load on the machine spoils both the figures and that
 choice, so the load averages before and after are printed with the result. Every contender reads
 every prompt: `inkstone generate` runs without its prompt cache and is measured by its own report,
-without the first picture (its process starts anew each round); a running server (`--url`) is asked
-for a new prompt each time and measured by the client's clock.
+without the first picture (its process is started again in each round); a running server (`--url`) receives
+a new prompt each time and is measured by the client's clock.
 """
 
 import argparse
@@ -135,7 +135,7 @@ def compare(arguments, setting):
 
     seconds = {c: [] for c in contenders}
     for index in range(arguments.rounds):
-        # Alternate the order so that nobody always follows the same neighbour.
+        # Alternate the order so that no contender always follows the same one.
         for contender in contenders if index % 2 == 0 else contenders[::-1]:
             seconds[contender].append(contender.round(arguments.pictures))
         print(f"round {index + 1} of {arguments.rounds}", file=sys.stderr, flush=True)

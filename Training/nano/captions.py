@@ -1,5 +1,5 @@
 # Part of Inkstone. Licence: see LICENSE.
-"""Prompts for scenes, in English and Chinese, and what the model is told of words it does not know."""
+"""Prompts for scenes, in English and Chinese, and the captions of unknown words."""
 
 import functools
 import random

@@ -1,7 +1,7 @@
 # Part of Inkstone. Licence: see LICENSE.
 """Joint training of transformer and text encoder by flow matching.
 
-`x = (1 - sigma) x0 + sigma noise`; the transformer is told `1 - sigma` and answers `x0 - noise`. The
+`x = (1 - sigma) x0 + sigma noise`; the transformer receives `1 - sigma` and returns `x0 - noise`. The
 place is a function of the prompt and the sprites are few, so most of what there is to learn is learnt
 at high noise: sigmas are drawn from a logit-normal law with its middle at 0.71.
 """

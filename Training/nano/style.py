@@ -1,7 +1,7 @@
 # Part of Inkstone. Licence: see LICENSE.
 """Style LoRAs: low-rank additions that redraw everything the model knows in another manner.
 
-The styles are filters over the same scenes, so nobody's drawings are needed: `pixel` is a mosaic of 4
+The styles are filters over the same scenes, so no drawings of artists are needed: `pixel` is a mosaic of 4
 pixels in a small palette, `sketch` is a pencil drawing on tinted paper.
 """
 
