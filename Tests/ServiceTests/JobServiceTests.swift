@@ -66,12 +66,12 @@ struct JobServiceTests {
             #expect(decoded.metadata.parameters?.contains("Seed: \(image.seed)") == true)
             #expect(image.png == file)
         }
-        // Whoever asks later gets the same.
+        // A later watcher gets the same.
         let again = try await story(try #require(try await service.watch(job.id)))
         #expect(again.images.map(\.image) == images.map(\.image))
     }
 
-    @Test("a detached job goes on by itself; its end can be awaited")
+    @Test("a detached job continues without a watcher; its end can be awaited")
     func detached() async throws {
         let service = try service()
         let job = try await service.submit(

@@ -81,7 +81,7 @@ struct JobStoreTests {
         _ = try await store.insert(try engine.request(), model: "example", Submission())
     }
 
-    @Test("what is no database at all is set aside too")
+    @Test("a file that is not a database is set aside too")
     func foreign() throws {
         try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)
         try Data("This is a diary.".utf8).write(to: data.appending(path: "jobs.sqlite"))
@@ -126,7 +126,7 @@ struct JobStoreTests {
         }
         let path = data.appending(path: "\(name.prefix(2))/\(name).png")
         try Data([1, 2]).write(to: path)
-        #expect(files.read(name) == nil, "a file that is not what its name says is no picture")
+        #expect(files.read(name) == nil, "a file that does not match its name is not an image")
         files.remove(name)
         #expect(!FileManager.default.fileExists(atPath: path.path))
     }

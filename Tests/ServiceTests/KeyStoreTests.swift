@@ -45,10 +45,10 @@ struct KeyStoreTests {
         _ = try store.add("ann", scope: .admin)
         let error = #expect(throws: KeyError.self) { _ = try store.add(name, scope: .admin) }
         #expect(error?.code == .name)
-        #expect(throws: KeyError.self) { try store.revoke("nobody") }
+        #expect(throws: KeyError.self) { try store.revoke("none") }
     }
 
-    @Test("a damaged file is no open door")
+    @Test("a damaged file does not disable keys")
     func damaged() throws {
         try Data("[{".utf8).write(to: folder.url.appending(path: "keys.json"))
         let error = #expect(throws: KeyError.self) { _ = try KeyStore(folder: folder.url) }

@@ -14,7 +14,7 @@ package struct NATSAddress: Sendable, Equatable {
     package var key: String?
 
     /// - Parameter text: one address, or several with commas between them.
-    /// - Throws: `NATSAddressError` for what is no address.
+    /// - Throws: `NATSAddressError` for an invalid address.
     package init(_ text: String) throws(NATSAddressError) {
         servers = text.split(separator: ",").map { $0.trimmingSpaces }
         guard !servers.isEmpty else { throw NATSAddressError(text) }
@@ -42,7 +42,7 @@ package struct NATSAddress: Sendable, Equatable {
     }
 }
 
-/// What is no address of a NATS server.
+/// An invalid address of a NATS server.
 package struct NATSAddressError: Error, Sendable, Equatable, CustomStringConvertible {
     package let description: String
 

@@ -23,7 +23,7 @@
 
         /// Coarse reason.
         package let code: Code
-        /// One sentence: what was asked and what came.
+        /// One sentence: the operation and the response.
         package let description: String
 
         package init(_ code: Code, _ description: String) {

@@ -27,7 +27,7 @@
                         [weak new] _, message in new?.receive(message)
                     })
             } catch {
-                logger.warning("no progress is told", metadata: ["job": "\(job.id)"])
+                logger.warning("progress cannot be followed", metadata: ["job": "\(job.id)"])
             }
             if job.state == .queued { new.publish(.queued(position: index.place(of: job))) }
             new.update(job)

@@ -104,7 +104,7 @@
             return [
                 single("up", "1 while NATS can be reached.", store.connection.isUp ? 1 : 0),
                 single(
-                    "workers", "Workers that gave a sign of life lately.", Double(workers.count)),
+                    "workers", "Workers with a recent heartbeat.", Double(workers.count)),
                 single(
                     "jobs_queued", "Jobs of the fleet that no worker has begun.", Double(queued)),
                 single("jobs_running", "Jobs of the fleet that a worker has.", Double(running)),

@@ -66,7 +66,7 @@ import Parameters
         /// Returns whether it has begun.
         private func accept(_ message: NATSMessage) async -> Bool {
             guard let received = try? FleetJob.decode(message.bytes) else {
-                logger.error("a message in the queue is no job; it is thrown away")
+                logger.error("a message in the queue is not a job; it is discarded")
                 message.acknowledge()
                 return false
             }

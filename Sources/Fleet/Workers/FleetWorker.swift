@@ -172,7 +172,7 @@
                     isFailing = false
                 } catch {
                     if !isFailing {
-                        logger.warning("no sign of life", metadata: ["error": "\(error)"])
+                        logger.warning("heartbeat failed", metadata: ["error": "\(error)"])
                     }
                     isFailing = true
                 }

@@ -9,7 +9,7 @@ public struct APIKey: Sendable, Codable, Equatable {
     public enum Scope: String, Sendable, Codable, CaseIterable {
         /// Generate images, and see the key's own jobs.
         case generate
-        /// Everything: everybody's jobs, too.
+        /// Everything, including the jobs of other keys.
         case admin
     }
 

@@ -66,7 +66,7 @@ final class Worker: Sendable {
                         try await Task.sleep(for: hangTimeout - heartbeat.age + .milliseconds(10))
                     }
                     process.send(SIGKILL)
-                    throw WorkerLost("it gave no sign of life for \(hangTimeout)")
+                    throw WorkerLost("it sent no heartbeat for \(hangTimeout)")
                 }
                 try await group.next()
             }

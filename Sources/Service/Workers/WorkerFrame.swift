@@ -56,7 +56,7 @@ package struct WorkerFrame: Sendable, Equatable {
     }
 }
 
-/// Bytes that are no frame.
+/// Bytes that are not a frame.
 package struct WorkerFrameError: Error, Sendable, CustomStringConvertible {
     package var description: String {
         "a message between gateway and worker has impossible lengths"

@@ -114,7 +114,7 @@ struct ServeProcessTests {
             "\(log)")
     }
 
-    @Test("a worker that stands still does not outlive its gateway's patience")
+    @Test("a worker that hangs is killed after the timeout of its gateway")
     func stopped() async throws {
         let serve = try ServeRun([])
         #expect(try await serve.waitUntilLoaded(), "\(serve.errors)")

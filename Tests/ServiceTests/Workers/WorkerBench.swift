@@ -142,7 +142,7 @@ enum WorkerBench {
     }
 }
 
-/// What came of a request.
+/// The events and images of a request.
 struct Outcome: Sendable {
     var story: [String] = []
     var digests: [Int: String] = [:]

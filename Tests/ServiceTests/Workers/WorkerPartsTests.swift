@@ -58,7 +58,7 @@ import Testing
         #expect(delivery.accept(try picture(0), leading: 0) != nil)
         #expect(delivery.accept(try picture(2), leading: 0) != nil)
         #expect(delivery.leading == 1)
-        // The next worker is told to draw from picture 1 on, which it calls 0.
+        // The next worker starts at image 1, which has the index 0 there.
         let step = JobEvent.step(image: 1, step: 1, steps: 2, seconds: 0)
         #expect(delivery.accept(step, leading: 1) == nil)
         guard case .image(let image) = delivery.accept(try picture(0), leading: 1) else {

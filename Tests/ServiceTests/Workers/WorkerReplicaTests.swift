@@ -64,8 +64,8 @@ struct WorkerReplicaTests {
             }
             #expect(await code { try await pool.removeReplica(1, of: model.id) } == .usage)
             #expect(await code { try await pool.removeReplica(2, of: model.id) } == .notLaunched)
-            #expect(await code { try await pool.removeReplica(1, of: "nobody") } == .notLaunched)
-            #expect(await code { try await pool.addReplicas(1, to: "nobody") } == .notLaunched)
+            #expect(await code { try await pool.removeReplica(1, of: "none") } == .notLaunched)
+            #expect(await code { try await pool.addReplicas(1, to: "none") } == .notLaunched)
             #expect(await code { try await pool.addReplicas(64, to: model.id) } == .overBudget)
             #expect(await pool.report().first?.replicas.count == 1)
         }
