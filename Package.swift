@@ -22,6 +22,7 @@ let package = Package(
         .library(
             name: "ZImage", targets: ["ZImage", "Imaging", "ModelFiles", "Parameters", "Tensors"]),
         .library(name: "Engine", targets: ["Engine", "Catalog", "Parameters"]),
+        .library(name: "LoadTesting", targets: ["LoadTesting"]),
         .executable(name: "inkstone", targets: ["inkstone"]),
         .executable(name: "imgbench", targets: ["imgbench"]),
     ],

@@ -3,16 +3,16 @@
 import ArgumentParser
 import LoadTesting
 
-/// `imgbench audit`: the twenty checks on a run.
+/// `imgbench audit`: the twenty checks of a run.
 struct AuditCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "audit", abstract: "Check whether the figures of a run can be true.",
-        discussion: "Ends with 4 when a check fails: such a result is not to be published.")
+        commandName: "audit", abstract: "Check whether the figures of a run are plausible.",
+        discussion: "Exits with status 4 when a check fails; such a result must not be published.")
 
     @Argument(help: ArgumentHelp("Result folder of a run.", valueName: "run"))
     var folder: String
 
-    @Flag(help: "Only what did not pass.")
+    @Flag(help: "Print only checks that did not pass.")
     var quiet = false
 
     @Flag(help: "Print JSON instead of text.")
@@ -20,7 +20,7 @@ struct AuditCommand: ParsableCommand {
 
     func run() throws {
         let reporter = try Reading.reporter(folder)
-        try Reading.orEnd { try reporter.write([.json]) }
+        try Reading.orExit { try reporter.write([.json]) }
         if json {
             print(try Reading.json(reporter.audit), terminator: "")
         } else {

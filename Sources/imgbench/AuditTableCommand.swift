@@ -8,11 +8,11 @@ import LoadTesting
 struct AuditTableCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "audit-table",
-        abstract: "Check whether somebody's published table can be true.",
+        abstract: "Check whether a published table is plausible.",
         discussion: """
-            Needs columns for users, throughput and mean latency, whose titles name a unit (ms or \
-            s). What is claimed around the table is read too: a throughput, a deviation, how long \
-            a level was held. Ends with 4 when a check fails.
+            The table must have columns for users, throughput and mean latency; the title of a \
+            latency names its unit (ms or s). Claims in the text around the table are read too: a \
+            throughput, a deviation, the hold of a level. Exits with status 4 when a check fails.
             """)
 
     @Argument(help: "Table in Markdown, CSV or JSON.")
@@ -20,27 +20,27 @@ struct AuditTableCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Device: \(DevicePeaks.all.map(\.name).joined(separator: ", ")). H100-SXM and RTX-4090 if not given.",
+            "Device: \(DevicePeaks.all.map(\.name).joined(separator: ", ")). Default: H100-SXM and RTX-4090.",
             valueName: "name"))
     var device: String?
 
-    @Option(help: ArgumentHelp("How many of them.", valueName: "n"))
+    @Option(help: ArgumentHelp("Number of devices.", valueName: "n"))
     var devices = 1
 
     @Option(
         help: ArgumentHelp(
-            "Size of the images; 1024x1024 and 512x512 if not given.", valueName: "WxH"))
+            "Size of the images. Default: 1024x1024 and 512x512.", valueName: "WxH"))
     var size: String?
 
-    @Option(help: ArgumentHelp("Evaluations of an image.", valueName: "n"))
+    @Option(help: ArgumentHelp("Steps of an image.", valueName: "n"))
     var steps = 8
 
     @Option(
-        help: ArgumentHelp("How long a level was held, for instance 2m.", valueName: "time"),
+        help: ArgumentHelp("Hold of a level, for instance 2m.", valueName: "time"),
         transform: RunOptions.duration)
     var hold: Double?
 
-    @Option(help: ArgumentHelp("Megabytes a second of the link.", valueName: "MB/s"))
+    @Option(help: ArgumentHelp("Capacity of the link in megabytes a second.", valueName: "MB/s"))
     var link: Double?
 
     @Flag(help: "Print JSON instead of text.")
@@ -49,7 +49,7 @@ struct AuditTableCommand: ParsableCommand {
     func validate() throws {
         if let device, DevicePeaks.named(device) == nil {
             throw ValidationError(
-                "--device is \(device), expected one of \(DevicePeaks.all.map(\.name).joined(separator: ", "))."
+                "--device must be one of \(DevicePeaks.all.map(\.name).joined(separator: ", ")), got \(device)."
             )
         }
         guard (1...100_000).contains(devices) else {
@@ -63,27 +63,27 @@ struct AuditTableCommand: ParsableCommand {
                 throw ValidationError("\(name) must be above 0, got \(value).")
             }
         }
-        _ = try sides()
+        _ = try pixels()
     }
 
-    private func sides() throws -> (width: Int, height: Int)? {
+    /// The size of the images in pixels, if it was given.
+    private func pixels() throws -> (width: Int, height: Int)? {
         guard let size else { return nil }
-        let sides = size.lowercased().split(separator: "x").compactMap { Int($0) }
-        guard sides.count == 2,
-            sides.allSatisfy({ (16...16_384).contains($0) && $0.isMultiple(of: 16) })
+        guard let pixels = ScenarioUnits.size(size.lowercased()),
+            pixels.width.isMultiple(of: 16), pixels.height.isMultiple(of: 16)
         else {
             throw ValidationError(
                 "--size must be two multiples of 16 such as 1024x1024, got \(size).")
         }
-        return (sides[0], sides[1])
+        return (pixels.width, pixels.height)
     }
 
     func run() throws {
         var audit = TableAudit(
-            try Reading.orEnd { try PublishedTable(contentsOf: URL(filePath: table)) })
+            try Reading.orExit { try PublishedTable(contentsOf: URL(filePath: table)) })
         audit.device = device.flatMap(DevicePeaks.named)
         audit.devices = devices
-        audit.size = try sides()
+        audit.size = try pixels()
         audit.steps = steps
         audit.hold = hold ?? audit.hold
         audit.linkBytesPerSecond = link.map { $0 * 1e6 }

@@ -8,10 +8,11 @@ import LoadTesting
 struct CompareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
-        abstract: "Say what became faster or slower from one run to another.",
+        abstract: "Compare two runs: what became faster or slower.",
         discussion: """
-            Runs of the same plan are compared request by request. faster and slower are said only \
-            where the 95 % interval excludes no change and the change exceeds the practical limit.
+            Runs of the same plan are compared request by request. The verdicts faster and slower \
+            require that the 95 % interval of the ratio excludes 1 and that the change exceeds the \
+            practical limit.
             """)
 
     @Argument(help: "Result folder of the base.")
@@ -20,10 +21,12 @@ struct CompareCommand: ParsableCommand {
     @Argument(help: "Result folder of the new run.")
     var new: String
 
-    @Option(help: ArgumentHelp("Least change that counts.", valueName: "percent"))
+    @Option(help: ArgumentHelp("Smallest relevant change.", valueName: "percent"))
     var practical = "2%"
 
-    @Option(help: ArgumentHelp("Also write a page with both side by side.", valueName: "file.html"))
+    @Option(
+        help: ArgumentHelp(
+            "Also write an HTML page with both runs side by side.", valueName: "file.html"))
     var html: String?
 
     @Flag(help: "Print JSON instead of a table.")
@@ -41,7 +44,7 @@ struct CompareCommand: ParsableCommand {
 
     func run() throws {
         let runs = try [base, new].map { path in
-            try Reading.orEnd {
+            try Reading.orExit {
                 var evidence = try RunEvidence(ResultFolder(path: path))
                 evidence.compute()
                 return evidence
@@ -51,7 +54,7 @@ struct CompareCommand: ParsableCommand {
         print(
             json ? try Reading.json(page.comparison) : page.comparison.markdown, terminator: "")
         if let html {
-            try Reading.orEnd {
+            try Reading.orExit {
                 try ResultFolder.write(Data(page.html.utf8), to: URL(filePath: html))
             }
         }

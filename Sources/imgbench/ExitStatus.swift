@@ -2,14 +2,14 @@
 
 import ArgumentParser
 
-/// How the program ends.
+/// Exit statuses of the program.
 enum ExitStatus {
-    /// The run could not be made.
+    /// The command could not be performed.
     static let couldNotRun = ExitCode(1)
     /// An objective was missed.
     static let objectiveMissed = ExitCode(3)
     /// The audit failed.
     static let auditFailed = ExitCode(4)
-    /// Interrupted; what was measured is there, marked partial.
+    /// Interrupted; the result folder is marked partial.
     static let interrupted = ExitCode(130)
 }

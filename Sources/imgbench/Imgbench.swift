@@ -2,11 +2,12 @@
 
 import ArgumentParser
 
+/// The command line of the load tester.
 @main
 struct Imgbench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "imgbench",
-        abstract: "Measures image servers under load, and says whether the figures can be true.",
+        abstract: "Measure image servers under load, and audit the figures.",
         subcommands: [
             RunCommand.self, SweepCommand.self, PlanCommand.self, AuditCommand.self,
             AuditTableCommand.self, ReportCommand.self, CompareCommand.self, KneeCommand.self,

@@ -3,10 +3,10 @@
 import ArgumentParser
 import LoadTesting
 
-/// `imgbench knee`: where a server saturates.
+/// `imgbench knee`: the saturation point of a server.
 struct KneeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "knee", abstract: "Say where a server saturates, by six methods.")
+        commandName: "knee", abstract: "Find the saturation point of a server by six methods.")
 
     @Argument(
         help: ArgumentHelp(
@@ -20,9 +20,9 @@ struct KneeCommand: ParsableCommand {
     func run() throws {
         let reporter = try Reading.reporter(folder)
         guard let knee = reporter.summary.knee else {
-            Perform.tell(
-                "\(folder) has \(reporter.evidence.closed.count) closed levels with images; expected at least"
-                    + " 3, so sweep concurrency first.")
+            Perform.printError(
+                "\(folder) has \(reporter.evidence.closed.count) closed levels with images, expected at least"
+                    + " 3; run imgbench sweep concurrency first.")
             throw ExitStatus.couldNotRun
         }
         print(json ? try Reading.json(knee) : knee.text, terminator: "")

@@ -3,24 +3,25 @@
 import ArgumentParser
 import LoadTesting
 
-/// `imgbench mock`: a server whose figures are known.
+/// `imgbench mock`: a mock server with known figures.
 struct MockCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mock",
-        abstract: "Serve the dialects with fixed times, and with faults if wanted.")
+        abstract: "Run a mock server with fixed service times, and optionally with faults.")
 
     @Option(help: ArgumentHelp("Port on 127.0.0.1; 0 lets the system choose.", valueName: "port"))
     var port = 9996
 
     @Option(
-        help: ArgumentHelp("Time of an image on a free device.", valueName: "time"),
+        help: ArgumentHelp(
+            "Service time of an image on an idle device, for instance 100ms.", valueName: "time"),
         transform: RunOptions.duration)
     var latency = 0.1
 
-    @Option(help: ArgumentHelp("Identical devices.", valueName: "count"))
+    @Option(help: ArgumentHelp("Number of identical devices.", valueName: "count"))
     var devices = 1
 
-    @Option(help: ArgumentHelp("Images that a device works on at once.", valueName: "count"))
+    @Option(help: ArgumentHelp("Maximum number of images in a batch.", valueName: "count"))
     var batch = 1
 
     @Option(
@@ -28,25 +29,35 @@ struct MockCommand: AsyncParsableCommand {
             "A batch of b takes latency times 1 + cost (b - 1).", valueName: "cost"))
     var batchCost = 0.25
 
-    @Option(help: ArgumentHelp("Most requests that wait; more get 429.", valueName: "count"))
+    @Option(
+        help: ArgumentHelp(
+            "Maximum number of waiting requests; further ones get 429.", valueName: "count"))
     var queueLimit = 10_000
 
-    @Option(help: ArgumentHelp("File that gets a line for every request.", valueName: "file"))
+    @Option(help: ArgumentHelp("Access log to write.", valueName: "file"))
     var accessLog: String?
 
     @Option(
-        help: "A deliberate fault; may be given several times.",
+        help: ArgumentHelp("A deliberate fault; may be repeated.", valueName: "fault"),
         completion: .list(MockFault.allCases.map(\.rawValue)))
     var fault: [MockFault] = []
 
-    @Flag(help: "Say in the metrics that there is a cache of prompts.")
+    @Flag(help: "Declare a prompt cache in the metrics.")
     var declareCache = false
 
     mutating func validate() throws {
-        guard devices >= 1, batch >= 1, batchCost >= 0, latency > 0 else {
-            throw ValidationError(
-                "--devices and --batch must be at least 1, --batch-cost at least 0, --latency above 0."
-            )
+        for (name, value) in [("--devices", devices), ("--batch", batch)] where value < 1 {
+            throw ValidationError("\(name) must be at least 1, got \(value).")
+        }
+        guard batchCost >= 0, batchCost.isFinite else {
+            throw ValidationError("--batch-cost must be at least 0, got \(batchCost).")
+        }
+        guard latency > 0 else { throw ValidationError("--latency must be above 0.") }
+        guard (0...65_535).contains(port) else {
+            throw ValidationError("--port must be in 0...65535, got \(port).")
+        }
+        guard queueLimit >= 0 else {
+            throw ValidationError("--queue-limit must be at least 0, got \(queueLimit).")
         }
     }
 
@@ -65,12 +76,10 @@ struct MockCommand: AsyncParsableCommand {
         do {
             server = try await MockServer(settings)
         } catch {
-            Perform.tell("the mock server cannot start: \(error)")
+            Perform.printError("The mock server cannot start on port \(port): \(error)")
             throw ExitStatus.couldNotRun
         }
         print("\(server.url)  at most \(settings.capacity) images a second")
         try await server.wait()
     }
 }
-
-extension MockFault: ExpressibleByArgument {}

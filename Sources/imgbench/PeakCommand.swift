@@ -6,27 +6,27 @@ import Foundation
 import LoadTesting
 import Tensors
 
-/// `imgbench peak`: what this machine can do at most.
+/// `imgbench peak`: the peak rates of this machine.
 struct PeakCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "peak",
-        abstract: "Measure floating point operations and bytes a second of this machine.",
+        abstract: "Measure the peak operations and the memory bandwidth of this machine.",
         discussion: """
-            A scenario takes the figures as device: { name: measured, operations: ..., \
+            In a scenario the figures are written as device: { name: measured, operations: ..., \
             bandwidth: ... }.
             """)
 
-    /// What was measured.
+    /// The result of the measurement.
     private struct Peak: Encodable {
         var kernels: String
         var threads: Int
         /// Operations a second, two a multiply-add, by precision.
         var operations: [String: Double]
-        /// Bytes a second that all processors together read and write.
+        /// Bytes a second read and written by all processors together.
         var bandwidth: Double
     }
 
-    @Flag(help: "One JSON object.")
+    @Flag(help: "Print JSON instead of text.")
     var json = false
 
     func run() throws {
@@ -54,11 +54,11 @@ struct PeakCommand: ParsableCommand {
         print("kernels \(peak.kernels), \(peak.threads) threads")
     }
 
-    /// Copies buffers that no cache holds, one a processor.
+    /// Measures copies of buffers that exceed the caches, one for each processor.
     private static func bandwidth() -> Double {
         let processors = ProcessInfo.processInfo.activeProcessorCount
         let bytes = 128 << 20
-        // Touched once, so that no page is missing when it counts.
+        // Touched once, so that no page fault is measured.
         let buffers = (0..<(2 * processors)).map { number in
             let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes, alignment: 64)
             buffer.initializeMemory(as: UInt8.self, repeating: UInt8(truncatingIfNeeded: number))
@@ -74,7 +74,7 @@ struct PeakCommand: ParsableCommand {
         return Double(2 * bytes * processors) / seconds
     }
 
-    /// Each is used by one thread at a time.
+    /// A buffer that one thread uses at a time.
     private struct SendableBuffer: @unchecked Sendable {
         let buffer: UnsafeMutableRawBufferPointer
     }

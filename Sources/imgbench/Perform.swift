@@ -4,16 +4,16 @@ import ArgumentParser
 import Foundation
 import LoadTesting
 
-/// Runs a plan, shows it, and computes what is to be told of it.
+/// Runs a plan, shows its progress, and writes the report.
 enum Perform {
     static func run(
-        _ plan: RunPlan, scenarioText: String, out: String, sweep: Manifest.Sweep? = nil
+        _ plan: RunPlan, scenarioText: String? = nil, out: String, sweep: Manifest.Sweep? = nil
     ) async throws {
         let interrupt = Interrupt()
         interrupt.watchSignals()
         let view = LiveView.standard()
         let run = LoadRun(
-            plan: plan, scenarioText: scenarioText, runs: out, sweep: sweep,
+            plan: plan, resultsIn: out, scenarioText: scenarioText, sweep: sweep,
             arguments: CommandLine.arguments, interrupt: interrupt, observer: view)
         let drawing = Task { await view.run() }
         defer { drawing.cancel() }
@@ -22,15 +22,15 @@ enum Perform {
             drawing.cancel()
             try finish(run.folder, manifest)
         } catch let error as RunError {
-            tell(error.description)
+            printError(error.description)
             throw ExitStatus.couldNotRun
         } catch let error as ResultError {
-            tell(error.description)
+            printError(error.description)
             throw ExitStatus.couldNotRun
         }
     }
 
-    /// Statistics, audit and report of what was measured, and the exit status that follows.
+    /// Writes statistics, audit and report, and throws the exit status that follows from them.
     private static func finish(_ folder: ResultFolder, _ manifest: Manifest) throws {
         let reporter = try RunReporter(folder)
         try reporter.write()
@@ -50,27 +50,28 @@ enum Perform {
         }
     }
 
-    static func tell(_ sentence: String) {
+    /// Prints an error message.
+    static func printError(_ sentence: String) {
         FileHandle.standardError.write(Data("imgbench: \(sentence)\n".utf8))
     }
 
     /// Reads a scenario file.
     static func scenario(_ file: String) throws -> (Scenario, String) {
         guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
-            tell(
-                "\(file) cannot be read; name a scenario file such as Benchmarks/scenarios/openai.yaml."
-            )
+            printError(
+                "\(file) cannot be read; expected a scenario file such as"
+                    + " Benchmarks/scenarios/openai.yaml.")
             throw ExitStatus.couldNotRun
         }
         do {
             return (try Scenario(yaml: text), text)
         } catch {
-            tell("\(file): \(error)")
+            printError("\(file): \(error)")
             throw ExitStatus.couldNotRun
         }
     }
 
-    /// Makes the plan, reading trace files from beside the scenario.
+    /// Plans a scenario, reading trace files relative to the scenario file.
     static func plan(_ scenario: Scenario, beside file: String? = nil) throws -> RunPlan {
         do {
             return try RunPlan(scenario) { name in
@@ -79,7 +80,7 @@ enum Perform {
                 return try PlanFile.read(url)
             }
         } catch {
-            tell(String(describing: error))
+            printError(String(describing: error))
             throw ExitStatus.couldNotRun
         }
     }

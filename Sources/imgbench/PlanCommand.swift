@@ -4,15 +4,17 @@ import ArgumentParser
 import Foundation
 import LoadTesting
 
-/// `imgbench plan`: what a run would send.
+/// `imgbench plan`: the requests of a run.
 struct PlanCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "plan", abstract: "Write the list of requests of a scenario, without load.")
+        commandName: "plan",
+        abstract: "Write the requests that a scenario would send, without sending them.")
 
     @Argument(help: "Scenario file.")
     var scenario: String
 
-    @Option(help: ArgumentHelp("File of JSON lines; - is standard output.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("File to write as JSON lines; - is standard output.", valueName: "file"))
     var out = "-"
 
     @Option(help: ArgumentHelp("Seed of prompts, sizes, seeds and arrivals.", valueName: "number"))
@@ -25,7 +27,7 @@ struct PlanCommand: ParsableCommand {
         if out == "-" {
             FileHandle.standardOutput.write(data)
         } else {
-            try ResultFolder.write(data, to: URL(filePath: out))
+            try Reading.orExit { try ResultFolder.write(data, to: URL(filePath: out)) }
         }
     }
 }

@@ -3,24 +3,24 @@
 import ArgumentParser
 import LoadTesting
 
-/// What the commands that work on results share.
+/// Shared by the commands that read results.
 enum Reading {
-    /// A run with everything computed.
+    /// Reads a run and computes its figures.
     static func reporter(_ path: String) throws -> RunReporter {
-        try orEnd { try RunReporter(ResultFolder(path: path)) }
+        try orExit { try RunReporter(ResultFolder(path: path)) }
     }
 
-    /// Ends the program with one sentence when a result cannot be read or written.
-    static func orEnd<T>(_ work: () throws -> T) throws -> T {
+    /// Prints the error and exits when a result cannot be read or written.
+    static func orExit<T>(_ work: () throws -> T) throws -> T {
         do {
             return try work()
         } catch let error as ResultError {
-            Perform.tell(error.description)
+            Perform.printError(error.description)
             throw ExitStatus.couldNotRun
         }
     }
 
-    /// A value as the result folder has it.
+    /// Encodes a value as in result folders.
     static func json(_ value: some Encodable) throws -> String {
         String(decoding: try RecordCoding.document(value), as: UTF8.self)
     }

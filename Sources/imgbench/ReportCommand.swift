@@ -4,12 +4,11 @@ import ArgumentParser
 import Foundation
 import LoadTesting
 
-extension RunReporter.Format: ExpressibleByArgument {}
-
-/// `imgbench report`: writes a run's report anew, without measuring anything.
+/// `imgbench report`: writes the report of a run again, without measuring.
 struct ReportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "report", abstract: "Write a run's page and tables anew from its records.")
+        commandName: "report",
+        abstract: "Write the report and the tables of a run again from its records.")
 
     @Argument(help: ArgumentHelp("Result folder of a run.", valueName: "run"))
     var folder: String
@@ -17,7 +16,7 @@ struct ReportCommand: ParsableCommand {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "What to write, with commas between; all if not given.", valueName: "html,md,csv,json"))
+            "Files to write, separated by commas. Default: all.", valueName: "html,md,csv,json"))
     var format: String?
 
     private func formats() throws -> Set<RunReporter.Format> {
@@ -25,7 +24,7 @@ struct ReportCommand: ParsableCommand {
         return Set(
             try format.split(separator: ",").map { word in
                 guard let format = RunReporter.Format(rawValue: String(word)) else {
-                    throw ValidationError("--format is \(word), expected html, md, csv or json.")
+                    throw ValidationError("--format must be html, md, csv or json, got \(word).")
                 }
                 return format
             })
@@ -35,7 +34,7 @@ struct ReportCommand: ParsableCommand {
 
     func run() throws {
         let reporter = try Reading.reporter(folder)
-        try Reading.orEnd { try reporter.write(try formats()) }
+        try Reading.orExit { try reporter.write(try formats()) }
         print(reporter.markdown, terminator: "")
         if try formats().contains(.html) { print("\n\(reporter.folder.reportFile.path)") }
     }

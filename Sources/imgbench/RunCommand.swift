@@ -15,7 +15,7 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .singleValue,
-        help: ArgumentHelp("Only these levels, for instance closed-008,closed-016."))
+        help: ArgumentHelp("Run only these levels, for instance closed-008,closed-016."))
     var only: [String] = []
 
     func run() async throws {
@@ -27,7 +27,7 @@ struct RunCommand: AsyncParsableCommand {
             let known = Set(plan.visits.map(\.visit.level))
             if let unknown = names.first(where: { !known.contains($0) }) {
                 throw ValidationError(
-                    "There is no level '\(unknown)'; there are"
+                    "The scenario has no level '\(unknown)'; expected one of"
                         + " \(known.sorted().joined(separator: ", ")).")
             }
             plan.visits.removeAll { !names.contains($0.visit.level) }

@@ -4,20 +4,23 @@ import ArgumentParser
 import Foundation
 import LoadTesting
 
-/// What `run` and `sweep` share.
+/// Options of `run` and `sweep`.
 struct RunOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Address of the server.", valueName: "url"))
+    @Option(help: ArgumentHelp("Base URL of the server.", valueName: "url"))
     var target: String?
 
-    @Option(help: ArgumentHelp("Folder in which the result folder is made.", valueName: "folder"))
+    @Option(
+        help: ArgumentHelp("Folder in which the result folder is created.", valueName: "folder"))
     var out = "runs"
 
-    @Option(help: ArgumentHelp("Seed of prompts, sizes, seeds and arrivals.", valueName: "number"))
+    @Option(
+        help: ArgumentHelp("Seed of prompts, sizes, image seeds and arrivals.", valueName: "number")
+    )
     var seed: UInt64?
 
     @Option(
         name: .customLong("repeat"),
-        help: ArgumentHelp("Visits of each level.", valueName: "count"))
+        help: ArgumentHelp("Number of visits of each level.", valueName: "count"))
     var repeats: Int?
 
     @Option(help: "Order of the levels: ascending, shuffled or updown.")
@@ -30,13 +33,13 @@ struct RunOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Longest measured time; the hold is made longer where 200 images need it.",
+            "Maximum measured time; the hold is extended to 200 images.",
             valueName: "time"),
         transform: Self.duration)
     var maxHold: Double?
 
     @Option(
-        help: ArgumentHelp("Shortest time of settling.", valueName: "time"),
+        help: ArgumentHelp("Minimum time before a level is measured.", valueName: "time"),
         transform: Self.duration)
     var settle: Double?
 
@@ -44,32 +47,32 @@ struct RunOptions: ParsableArguments {
         help: ArgumentHelp("Pause between levels.", valueName: "time"), transform: Self.duration)
     var cooldown: Double?
 
-    @Option(help: ArgumentHelp("File that the server logs requests to.", valueName: "file"))
+    @Option(help: ArgumentHelp("Access log of the server, on this machine.", valueName: "file"))
     var accessLog: String?
 
-    @Option(help: ArgumentHelp("Path or address of the metrics.", valueName: "path"))
+    @Option(help: ArgumentHelp("Path or URL of the metrics.", valueName: "path"))
     var metrics: String?
 
     @Option(
         help: ArgumentHelp(
-            "The server's process: auto, none, a process id, or port:9997.", valueName: "process"))
+            "Process of the server: auto, none, a process id, or port:9997.", valueName: "process"))
     var process: String?
 
     @Option(
         help: ArgumentHelp(
-            "The device that draws: measured, H100-SXM, RTX-4090, ...", valueName: "name"))
+            "Device of the server: measured, H100-SXM, RTX-4090, ...", valueName: "name"))
     var device: String?
 
-    @Option(help: ArgumentHelp("Identical devices.", valueName: "count"))
+    @Option(help: ArgumentHelp("Number of identical devices.", valueName: "count"))
     var devices: Int?
 
     @Option(
         help: ArgumentHelp(
-            "Most operations a second of a device, for instance 236GFLOP/s; imgbench peak measures"
-                + " this machine's.", valueName: "rate"),
+            "Peak operations a second of a device, for instance 236GFLOP/s; imgbench peak measures"
+                + " them.", valueName: "rate"),
         transform: { text in
             guard let rate = ScenarioUnits.operations(text) else {
-                throw ValidationError("Give a rate such as 236GFLOP/s, not '\(text)'.")
+                throw ValidationError("Expected a rate such as 236GFLOP/s, got '\(text)'.")
             }
             return rate
         })
@@ -77,22 +80,22 @@ struct RunOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Bytes a second of a device's memory, for instance 10.5GB/s.", valueName: "rate"),
+            "Memory bandwidth of a device, for instance 10.5GB/s.", valueName: "rate"),
         transform: { text in
             guard let rate = ScenarioUnits.bandwidth(text) else {
-                throw ValidationError("Give a rate such as 10.5GB/s, not '\(text)'.")
+                throw ValidationError("Expected a rate such as 10.5GB/s, got '\(text)'.")
             }
             return rate
         })
     var bandwidth: Double?
 
-    @Flag(help: "Leave out the audit's own requests.")
+    @Flag(help: "Do not send the audit's own requests.")
     var noProbes = false
 
     static func duration(_ text: String) throws -> Double {
         guard let seconds = ScenarioUnits.duration(text) else {
             throw ValidationError(
-                "Give a time with its unit, for instance 30s or 2m, not '\(text)'.")
+                "Expected a time with its unit, for instance 30s or 2m, got '\(text)'.")
         }
         return seconds
     }
@@ -111,7 +114,7 @@ struct RunOptions: ParsableArguments {
         if let process { _ = try Self.process(process) }
     }
 
-    /// What was given takes the place of what the scenario says.
+    /// Overrides the scenario with the options given.
     func apply(to scenario: inout Scenario) throws {
         if let target { scenario.target.url = target }
         if let seed { scenario.seed = seed }
@@ -138,18 +141,10 @@ struct RunOptions: ParsableArguments {
     }
 
     private static func process(_ text: String) throws -> Scenario.ProcessChoice {
-        switch text {
-        case "auto": return .automatic
-        case "none": return .none
-        default:
-            if text.hasPrefix("port:"), let port = Int(text.dropFirst(5)) { return .port(port) }
-            guard let id = Int(text) else {
-                throw ValidationError(
-                    "--process must be auto, none, a process id or port:9997, got '\(text)'.")
-            }
-            return .id(id)
+        guard let choice = Scenario.ProcessChoice(text: text) else {
+            throw ValidationError(
+                "--process must be auto, none, a process id or port:9997, got '\(text)'.")
         }
+        return choice
     }
 }
-
-extension Scenario.Order: ExpressibleByArgument {}

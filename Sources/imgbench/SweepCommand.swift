@@ -3,7 +3,7 @@
 import ArgumentParser
 import LoadTesting
 
-/// `imgbench sweep`: a run that varies one thing, without a scenario file.
+/// `imgbench sweep`: a run that varies one parameter, without a scenario file.
 struct SweepCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sweep", abstract: "Vary users, size, steps or precision.")
@@ -16,29 +16,29 @@ struct SweepCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Values: users, sizes (512x512) or steps, with commas between.", valueName: "list"))
+            "Values: users, sizes (512x512) or steps, separated by commas.", valueName: "list"))
     var levels: String?
 
     @Option(
         help: ArgumentHelp(
-            "Numbers of users of a resolution sweep, with commas between.", valueName: "list"))
+            "Numbers of users of a resolution sweep, separated by commas.", valueName: "list"))
     var users = "1"
 
     @Option(
         help: ArgumentHelp(
-            "Images of each value; sweeps of resolution, steps and precision.",
+            "Number of images of each value; not for concurrency.",
             valueName: "count"))
     var prompts = 16
 
     @Option(
         help: ArgumentHelp(
-            "Server in full precision that draws the reference of a step sweep.",
+            "Server in full precision for the reference of a step sweep.",
             valueName: "url"))
     var reference: String?
 
     @Option(
         help: ArgumentHelp(
-            "Steps of the reference: what the model was made for.", valueName: "count"))
+            "Steps of the reference: those that the model was trained for.", valueName: "count"))
     var referenceSteps = 8
 
     @Option(
@@ -54,7 +54,7 @@ struct SweepCommand: AsyncParsableCommand {
         if kind == .precision {
             guard try servers().count >= 2 else {
                 throw ValidationError(
-                    "A precision sweep needs --server twice or more: name=url, the reference first."
+                    "A precision sweep requires --server at least twice: name=url, the reference first."
                 )
             }
         }
@@ -80,13 +80,14 @@ struct SweepCommand: AsyncParsableCommand {
             plan = SweepPlan.precision(scenario, servers: try servers(), prompts: prompts)
         }
         try await Perform.run(
-            plan, scenarioText: ScenarioText.describe(plan.scenario), out: options.out, sweep: kind)
+            plan, out: options.out, sweep: kind)
     }
 
     private func numbers(_ list: String) throws -> [Int] {
         try list.split(separator: ",", omittingEmptySubsequences: false).map { text in
             guard let number = Int(text), (1...10_000).contains(number) else {
-                throw ValidationError("Give whole numbers with commas between, not '\(list)'.")
+                throw ValidationError(
+                    "Expected whole numbers from 1 to 10000 separated by commas, got '\(list)'.")
             }
             return number
         }
@@ -96,7 +97,7 @@ struct SweepCommand: AsyncParsableCommand {
         guard let levels else { return SweepPlan.sizes }
         return try levels.split(separator: ",").map { text in
             guard let size = ScenarioUnits.size(String(text)) else {
-                throw ValidationError("Give sizes such as 512x512,832x1216, not '\(levels)'.")
+                throw ValidationError("Expected sizes such as 512x512,832x1216, got '\(levels)'.")
             }
             return size
         }
@@ -109,14 +110,10 @@ struct SweepCommand: AsyncParsableCommand {
                 parts[0].allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber) })
             else {
                 throw ValidationError(
-                    "--server must be a name and an address, for instance"
+                    "--server must be a name and a URL, for instance"
                         + " bf16=http://127.0.0.1:9998, got '\(text)'.")
             }
             return (parts[0], parts[1])
         }
     }
-}
-
-extension Manifest.Sweep: ExpressibleByArgument {
-    init?(argument: String) { self.init(rawValue: argument) }
 }

@@ -24,13 +24,13 @@ import Testing
         #expect(comparison.rows.allSatisfy { $0.ratio.value == 1 })
     }
 
-    @Test("5 % slower is slower in at least 95 of 100, an equal one in at most 5")
+    @Test("a slowdown of 5 % is detected in at least 95 of 100 runs, in equal runs in at most 5")
     func slower() {
         var slower = 0
         var faster = 0
         var different = 0
         for seed in 0..<100 {
-            // Another seed each: nothing of the service times is shared.
+            // Different seeds, so that the service times are independent.
             let base = Self.run(seed: 100 + UInt64(seed))
             let worse = Self.run(seed: 4000 + UInt64(seed), service: 0.42, plan: "other")
             let same = Self.run(seed: 9000 + UInt64(seed), plan: "other")
@@ -62,12 +62,12 @@ import Testing
             RunComparison(base: base, new: new).rows.first { $0.metric == .endToEnd })
         #expect(row.method == "paired" && row.verdict == .slower)
         #expect(row.ratio.value.map { abs($0 - 1.05) < 0.001 } == true)
-        // Pairs leave no scatter: a limit above the change takes the word away.
+        // A practical limit above the change.
         let lax = RunComparison(base: base, new: new, practical: 0.06)
         #expect(lax.rows.first { $0.metric == .endToEnd }?.verdict == .noDifference)
     }
 
-    @Test("levels of one run only are named, and few samples give no word")
+    @Test("levels of only one run are listed, and few samples have no verdict")
     func unmatched() {
         let base = SimulatedRun.evidence(users: [1, 2], hold: 20)
         let new = SimulatedRun.evidence(users: [2, 4], hold: 20)
@@ -82,7 +82,7 @@ import Testing
             })
     }
 
-    @Test("the page has both runs and needs nothing else")
+    @Test("the page has both runs and is self-contained")
     func page() {
         let base = SimulatedRun.evidence(users: [1, 2, 4], hold: 20)
         let html = ComparisonPage(base: base, new: base).html

@@ -5,7 +5,7 @@ import LoadTesting
 import Testing
 
 @Suite struct EvidenceTests {
-    @Test("a line of our log, in both forms, and one of nginx")
+    @Test("lines of inkstone serve in both formats, and of nginx")
     func logLines() throws {
         let combined = try #require(
             AccessLogLine(
@@ -28,7 +28,7 @@ import Testing
     }
 
     @Test(
-        "what is no line of a log is left out",
+        "malformed lines of a log are skipped",
         arguments: [
             "", "garbage", "{", "{}",
             #"1.2.3.4 - - [x] "GET / HTTP/1.1" 200 5 "-" "x" rt=1.0 id=-"#,
@@ -105,7 +105,7 @@ import Testing
         return try work(ResultFolder(url))
     }
 
-    @Test("a result folder gives the same audit as the records in memory, and every file")
+    @Test("a result folder has every file and the same audit as the records in memory")
     func folder() throws {
         let run = SimulatedRun.evidence(users: [1, 2, 4, 8], hold: 40)
         try Self.withFolder { folder in
@@ -126,7 +126,7 @@ import Testing
             let summary = try RunSummary.read(folder)
             #expect(summary == reporter.summary)
             #expect(summary.levels.map(\.users) == [1, 2, 4, 8])
-            // What is read again has figures, a headline and the same verdict.
+            // Read again, it has figures, a headline and the same verdict.
             let again = try RunReporter(folder)
             #expect(again.evidence.headline == summary.headline)
             #expect(again.audit == reporter.audit)
@@ -134,7 +134,7 @@ import Testing
         }
     }
 
-    @Test("a run that was killed anywhere can be reported, marked partial")
+    @Test("a run that was killed at any point is reported as partial")
     func killed() throws {
         let run = SimulatedRun.evidence(users: [1, 2, 4], hold: 20)
         try Self.withFolder { folder in
@@ -146,7 +146,7 @@ import Testing
             let last = folder.level(run.levels[2].visit)
             try FileManager.default.removeItem(at: last.resultFile)
             try FileManager.default.removeItem(at: last.seriesFile)
-            // Half of a line, as a crash leaves it.
+            // An incomplete line, as after a crash.
             let lines = try Data(contentsOf: last.requestsFile)
             try lines.prefix(lines.count / 2).write(to: last.requestsFile)
             let reporter = try RunReporter(folder)
@@ -164,7 +164,7 @@ import Testing
         }
     }
 
-    @Test("a folder that is no result is refused in one sentence")
+    @Test("a folder that is not a result is refused in one sentence")
     func noResult() throws {
         try Self.withFolder { folder in
             let error = #expect(throws: ResultError.self) { try RunReporter(folder) }

@@ -4,7 +4,7 @@ import Foundation
 import LoadTesting
 import Testing
 
-/// Every fault of the mock server trips its check, and a server without faults trips none.
+/// Every fault of the mock server fails its check, and a server without faults passes all.
 @Suite(.serialized) struct FaultTests {
     /// Audits a run against a server with these faults.
     private func audit(
@@ -29,9 +29,9 @@ import Testing
         try #require(report.checks.first { $0.id == id }).verdict
     }
 
-    @Test func aServerWithoutFaultsFailsNoCheckOfIts() async throws {
+    @Test func aServerWithoutFaultsPassesEveryCheck() async throws {
         let report = try await audit([], service: 0.14, hold: 2, probes: true) {
-            // What else runs on the machine is no fault of the server.
+            // Other load on the machine is not a fault of the server.
             $0.limits.logDeviation = 0.5
             $0.limits.metricsDeviation = 0.5
         }
@@ -51,44 +51,44 @@ import Testing
         (.fewerSteps, .a13), (.busy, .a14), (.clockStep, .a18),
         (.timedPreview, .a16),
     ])
-    func aFaultTripsItsCheck(_ fault: MockFault, _ id: CheckID) async throws {
+    func aFaultFailsItsCheck(_ fault: MockFault, _ id: CheckID) async throws {
         #expect(try verdict(id, await audit([fault])) == .fail)
     }
 
-    @Test func durationsThatAreNotTheClientsAreSeen() async throws {
-        // A log in milliseconds and a client agree on nothing shorter than an eighth of a second.
+    @Test func wrongDurationsAreDetected() async throws {
+        // Times below 125 ms are not compared with a log in milliseconds.
         #expect(try verdict(.a5, await audit([.durationSum], service: 0.15)) == .fail)
     }
 
-    @Test func aLogThatStopsItsClockEarlyIsSeen() async throws {
+    @Test func tooShortTimesInTheLogAreDetected() async throws {
         #expect(try verdict(.a4, await audit([.earlyClock], service: 0.15)) == .fail)
     }
 
-    @Test func equalImagesAreSeen() async throws {
+    @Test func equalImagesAreDetected() async throws {
         let report = try await audit([.duplicate]) { $0.request.keywords["n"] = ["1"] }
         #expect(try verdict(.a6, report) == .fail)
     }
 
-    @Test func otherPixelsForTheSameRequestAreSeen() async throws {
+    @Test func otherPixelsForTheSameRequestAreDetected() async throws {
         #expect(try verdict(.a7, await audit([.random], hold: 0.6, probes: true)) == .fail)
     }
 
-    @Test func aCacheThatNobodyDeclaredIsSeen() async throws {
+    @Test func anUndeclaredCacheIsDetected() async throws {
         #expect(try verdict(.a8, await audit([.silentCache], hold: 0.6, probes: true)) == .fail)
     }
 
-    @Test func aModelThatCannotFitIsSeen() async throws {
-        // The test's own process stands for the server's; it holds no 6 billion weights.
+    @Test func aModelThatCannotFitIsDetected() async throws {
+        // The process of the test stands for that of the server; it does not hold 6 billion weights.
         #expect(try verdict(.a17, await audit([.hugeModel], hold: 1.6)) == .fail)
     }
 
-    @Test func aServerThatIsSlowOnlyAloneIsSeen() async throws {
+    @Test func aServerThatIsSlowOnlyForOneUserIsDetected() async throws {
         let report = try await audit(
             [.lazyAlone], levels: [.closed(users: [1, 4])], hold: 1)
         #expect(try verdict(.a2, report) == .fail)
     }
 
-    @Test func droppedArrivalsAreSeen() async throws {
+    @Test func droppedArrivalsAreDetected() async throws {
         let report = try await audit(
             [], service: 0.1, devices: 1,
             levels: [
@@ -97,7 +97,7 @@ import Testing
         #expect(try verdict(.a9, report) == .fail)
     }
 
-    @Test func moreThanTheLinkCarriesIsSeen() async throws {
+    @Test func moreThanTheLinkCanTransferIsDetected() async throws {
         #expect(try verdict(.a19, await audit([]) { $0.link = 1000 }) == .fail)
     }
 }

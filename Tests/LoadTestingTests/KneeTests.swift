@@ -4,7 +4,7 @@ import LoadTesting
 import Testing
 
 @Suite struct KneeTests {
-    /// The published column: methods do not see its factor of ten.
+    /// The published column; the methods are insensitive to its factor of ten.
     static let published = [
         (1, 5.4, 1.832), (4, 19.1, 2.095), (8, 37.6, 2.138), (16, 62.3, 2.561), (32, 78.9, 4.087),
     ]
@@ -29,7 +29,7 @@ import Testing
         #expect(fit.refusal == "5 levels, expected at least 6")
     }
 
-    @Test("the law of scalability gives back the parameters that made the data")
+    @Test("the law of scalability finds the parameters of synthetic data")
     func scalabilityExact() throws {
         let points = [1, 2, 4, 8, 12, 16, 24, 32].map { n in
             let users = Double(n)
@@ -44,9 +44,9 @@ import Testing
         #expect(fit.peak.map { abs($0 - 21.447610589527216) < 1e-3 } == true)
     }
 
-    @Test("parameters stay at zero or above, and a bad fit is refused")
+    @Test("parameters are not negative, and a bad fit is refused")
     func bounds() throws {
-        // Rates that rise faster than users do: nothing is shared, the bound holds.
+        // Rates that rise faster than the users: contention and crosstalk are at their bound.
         let superlinear = [1, 2, 4, 8, 16, 32].map {
             LoadPoint(users: $0, throughput: Double($0 * $0), endToEnd: 1)
         }
@@ -109,7 +109,7 @@ import Testing
         #expect(KneeMethods.objectives(points, ServiceObjectives()).users == nil)
     }
 
-    @Test("slices drawn anew say how sure the knee is")
+    @Test("resampled slices give the confidence of the knee")
     func shares() {
         let points = Self.machine(devices: 8, service: 0.5, levels: [1, 2, 4, 8, 12, 16, 24, 32])
         var slices: [Int: [KneeAnalysis.Slice]] = [:]

@@ -36,7 +36,7 @@ import Testing
         scenario.probes = false
         change(&scenario)
         let run = LoadRun(
-            plan: try RunPlan(scenario), scenarioText: "version: 1\n", runs: root.path,
+            plan: try RunPlan(scenario), resultsIn: root.path, scenarioText: "version: 1\n",
             arguments: ["imgbench", "test"], interrupt: interrupt)
         do {
             let manifest = try await run.run()
@@ -64,7 +64,7 @@ import Testing
     }
 
     @Test(arguments: Dialect.allCases)
-    func everyDialectGivesImages(_ dialect: Dialect) async throws {
+    func everyDialectReturnsImages(_ dialect: Dialect) async throws {
         var settings = MockSettings()
         settings.serviceTime = 0.1
         settings.devices = 2
@@ -86,7 +86,7 @@ import Testing
                 record.times.planned, record.times.send, record.times.headOut, record.times.headIn,
                 record.times.firstByte, record.times.image, record.times.end,
             ].compactMap(\.self)
-            // Of jobs, the first bytes are the first call's, the image the last one's.
+            // With jobs, the first bytes are those of the first call and the image that of the last.
             #expect(times == times.sorted())
             let expected = [Dialect.openAI, .xinference].contains(dialect) ? 0 : 2
             if dialect != .a1111 { #expect(record.times.previews.count >= expected) }
@@ -108,7 +108,7 @@ import Testing
         let held = try #require(try level.result().held)
         let records = try level.requests().filter { held.contains($0.times.end ?? .max) }
         let rate = Double(records.count) / held.seconds
-        // Never more than 40 a second, but for one of each device at the window's edge.
+        // Never more than 40 a second, plus one image of each device at the edge of the window.
         #expect(rate <= settings.capacity + 2 / held.seconds)
         #expect(!records.isEmpty)
         let series = level.series()
@@ -137,7 +137,7 @@ import Testing
         #expect(greatest == 32)
     }
 
-    @Test func openLoopsKeepTheirPlanAndCountWhatTheyDrop() async throws {
+    @Test func openLoopsFollowTheirPlanAndCountDroppedArrivals() async throws {
         var settings = MockSettings()
         settings.serviceTime = 0.1
         let (folder, manifest, _) = try await Self.run(
@@ -153,7 +153,7 @@ import Testing
         let records = try level.requests().filter { $0.purpose == .load }
         let start = try #require(try level.result().phases["settle"]?.start)
         for record in records {
-            // Planned each 25 ms, whatever the server did.
+            // Planned every 25 ms, independent of the server.
             let place = Double(record.times.planned - start) / 25e6
             #expect(abs(place - place.rounded()) < 1e-3)
             #expect(Int(place.rounded()) == record.sequence + 1)
@@ -205,7 +205,7 @@ import Testing
     }
 
     @Test(arguments: [0.1, 0.4, 0.9])
-    func anInterruptLeavesAReadableResult(_ seconds: Double) async throws {
+    func aResultIsReadableAfterAnInterrupt(_ seconds: Double) async throws {
         var settings = MockSettings()
         settings.serviceTime = 0.3
         let interrupt = Interrupt()
@@ -228,7 +228,7 @@ import Testing
         #expect(records.count { $0.error == .abortedByTester } == result.accounting.inFlightAtCut)
     }
 
-    @Test func aServerThatIsNotThereIsSaid() async throws {
+    @Test func anUnreachableServerIsReported() async throws {
         var mix = RequestMix(prompt: "x", sizes: [Weighted(.init(width: 64, height: 64))])
         mix.timeout = 1
         let scenario = Scenario(
@@ -238,8 +238,7 @@ import Testing
         defer { try? FileManager.default.removeItem(at: root) }
         let interrupt = Interrupt()
         let run = LoadRun(
-            plan: try RunPlan(scenario), scenarioText: "", runs: root.path, arguments: [],
-            interrupt: interrupt)
+            plan: try RunPlan(scenario), resultsIn: root.path, interrupt: interrupt)
         let error = await #expect(throws: RunError.self) { try await run.run() }
         #expect(error?.description.contains("http://127.0.0.1:1 cannot be reached") == true)
     }

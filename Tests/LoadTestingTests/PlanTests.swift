@@ -18,7 +18,7 @@ struct PlanTests {
             levels: [.closed(users: [1, 8])])
     }
 
-    @Test func theSameSeedGivesTheSamePlan() throws {
+    @Test func equalSeedsHaveEqualPlans() throws {
         var other = scenario()
         other.seed = 2
         let first = try RunPlan(scenario()).requests()
@@ -37,7 +37,7 @@ struct PlanTests {
         #expect(seeds.count { $0 > 0x3FFF_FFFF } > seeds.count * 2 / 5)
     }
 
-    @Test func wordsComeBackOnlyWhenAllWereUsed() throws {
+    @Test func wordsRepeatOnlyAfterAllWereUsed() throws {
         let template = try PromptTemplate(
             "{a} {{b}}", keywords: ["a": ["1", "2", "3", "4"]], seed: 5)
         let prompts = (0..<8).map { template.prompt($0, salt: 3) }
@@ -54,7 +54,7 @@ struct PlanTests {
     }
 
     @Test(arguments: LoadModel.Arrivals.allCases)
-    func theLastArrivalIsWhereTheRateSays(_ arrivals: LoadModel.Arrivals) {
+    func theLastArrivalFollowsFromTheRate(_ arrivals: LoadModel.Arrivals) {
         let times = ArrivalTimes.draw(arrivals, rate: 50, shape: 2, count: 500, seed: 1)
         #expect(times == times.sorted())
         #expect(abs(Double(times[499]) - 10e9) < 10)
@@ -77,11 +77,11 @@ struct PlanTests {
             plan.visits.map { "\($0.visit.level) \($0.visit.visit)" } == [
                 "closed-001 1", "closed-008 1", "closed-008 2", "closed-001 2",
             ])
-        // A second visit asks for other images.
+        // A second visit requests other images.
         #expect(plan.parameters(plan.visits[0], 0) != plan.parameters(plan.visits[3], 0))
     }
 
-    @Test func sweepsAskForTheSameImagesAtEachValue() {
+    @Test func sweepsRequestTheSameImagesAtEachValue() {
         let plan = SweepPlan.steps(
             scenario(), steps: [1, 4], prompts: 16, reference: nil, referenceSteps: 8)
         #expect(plan.visits.map(\.visit.level) == ["reference", "steps-01", "steps-04"])
@@ -94,15 +94,15 @@ struct PlanTests {
     }
 
     @Test func settlingEndsWhenTimesNoLongerMove() {
-        // Users who end together, 150 ms each time.
+        // Users that finish together, every 150 ms.
         #expect(SteadyProbe.isSteady([Double](repeating: 150, count: 20), inFlight: 2))
         #expect(!SteadyProbe.isSteady([Double](repeating: 150, count: 19), inFlight: 2))
-        // A queue that still fills: each round is a tenth longer.
+        // A growing queue: each round is a tenth longer.
         let filling = (0..<10).flatMap { round in
             [Double](repeating: 100 + 10 * Double(round), count: 8)
         }
         #expect(!SteadyProbe.isSteady(filling, inFlight: 8))
-        // Times that scatter by a fifth without a trend.
+        // Times with a variation of a fifth without a trend.
         var generator = SplitMix64(seed: 4)
         let scattered = (0..<80).map { _ in Double.random(in: 80...120, using: &generator) }
         #expect(SteadyProbe.isSteady(scattered, inFlight: 8))

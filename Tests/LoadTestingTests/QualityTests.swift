@@ -6,7 +6,7 @@ import LoadTesting
 import Testing
 
 @Suite struct QualityTests {
-    /// An image of smooth shades with seeded noise on it.
+    /// A smooth image with seeded noise.
     static func image(width: Int = 192, height: Int = 192, noise: Int, seed: UInt64 = 1) throws
         -> RGBImage
     {
@@ -39,7 +39,7 @@ import Testing
         _ = try RecordCoding.document(summary)
     }
 
-    @Test("every measure grows worse with more noise")
+    @Test("every metric gets worse with more noise")
     func order() throws {
         let reference = try Self.image(noise: 0)
         let qualities = try [4, 16, 48].map {
@@ -61,7 +61,7 @@ import Testing
     }
 
     @Test(
-        "CIEDE2000 gives the published differences",
+        "CIEDE2000 has the published differences",
         arguments: [
             ((50.0, 2.6772, -79.7751), (50.0, 0.0, -82.7485), 2.0425),
             ((50, 3.1571, -77.2803), (50, 0, -82.7485), 2.8615),
@@ -90,7 +90,7 @@ import Testing
         }
     }
 
-    @Test("a blank image is seen")
+    @Test("a blank image is detected")
     func sanity() throws {
         let blank = ImageSanity(try RGBImage(width: 32, height: 32, filledWith: (255, 255, 255)))
         #expect(blank.clipped == 1 && blank.standardDeviation == 0 && blank.entropy == 0)
@@ -98,7 +98,7 @@ import Testing
         #expect(lively.entropy > 5 && lively.standardDeviation > 30)
     }
 
-    @Test("a sweep of steps is compared with its eight evaluations, pair by pair")
+    @Test("a sweep of steps is compared with its reference of 8 steps, pair by pair")
     func sweep() throws {
         try EvidenceTests.withFolder { folder in
             var levels: [LevelEvidence] = []
@@ -139,7 +139,7 @@ import Testing
             #expect(report.levels[3].quality?.identical == 6)
             #expect(report.levels[1].quality?.n == 6)
             #expect(report.levels.map { $0.next == nil } == [true, false, false, false, true])
-            #expect(report.markdown.contains("not beauty"))
+            #expect(report.markdown.contains("not a judgement of quality"))
             manifest.sweep = .concurrency
             #expect(
                 try QualityReport(folder, RunEvidence(manifest: manifest, levels: levels)) == nil)
@@ -164,7 +164,7 @@ import Testing
         }
     }
 
-    @Test("the fit over tokens finds what made the times")
+    @Test("the fit over tokens finds the parameters of synthetic times")
     func tokens() throws {
         let sizes = [256.0, 576, 1024, 2304, 4096].map {
             TokenFit.Size(size: "\($0)", tokens: $0, seconds: 0.01 + 2e-5 * $0 + 3e-9 * $0 * $0)

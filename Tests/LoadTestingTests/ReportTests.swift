@@ -5,8 +5,8 @@ import LoadTesting
 import Testing
 
 @Suite struct ReportTests {
-    /// One of each layer; `INKSTONE_UPDATE_SNAPSHOTS=1` writes the file anew.
-    @Test("the drawing is the golden file, byte by byte")
+    /// One of each layer; `INKSTONE_UPDATE_SNAPSHOTS=1` replaces the file.
+    @Test("the plot equals the golden file, byte by byte")
     func golden() throws {
         let plot = Plot(
             title: "All <layers> & \"signs\"", x: PlotAxis("users", around: [1, 2, 4, 8]),
@@ -36,7 +36,7 @@ import Testing
         #expect(plot.svg + "\n" == (try String(contentsOf: file, encoding: .utf8)))
     }
 
-    @Test("the drawing is well-formed and has no number that is none")
+    @Test("the plot is well-formed and has no NaN")
     func wellFormed() {
         let hostile = Plot(
             title: "&<>\u{1}", x: PlotAxis("<", around: [.nan, .infinity, 3]),
@@ -51,7 +51,7 @@ import Testing
         #expect(!hostile.svg.lowercased().contains("nan") && !hostile.svg.contains("inf"))
     }
 
-    @Test("marks are round numbers around the values")
+    @Test("ticks are round numbers around the values")
     func axes() {
         let axis = PlotAxis("x", around: [0, 87])
         #expect(axis.ticks.map(\.text) == ["0", "20", "40", "60", "80", "100"])
@@ -71,7 +71,7 @@ import Testing
         }
     }
 
-    @Test("the page needs no network, is well-formed and in its order")
+    @Test("the page is self-contained, well-formed and in order")
     func html() throws {
         let html = try Self.page(Self.run).html
         #expect(html.firstMatch(of: /(src|href)="(https?:|\/)/) == nil)
@@ -103,7 +103,7 @@ import Testing
         #expect(html.contains("banner fail") && html.contains("must not be published"))
     }
 
-    @Test("what a server says cannot break the page")
+    @Test("text of a server cannot break the page")
     func hostile() throws {
         var run = Self.run
         run.manifest.target.model = "<script>alert(1)</script>"
@@ -113,7 +113,7 @@ import Testing
         #expect(!html.contains("<script") && !html.contains("<img src=x"))
     }
 
-    @Test("the table says n, interval or its reason, device, size, evaluations, precision, commit")
+    @Test("the table has n, interval or reason, device, size, steps, precision and commit")
     func markdown() throws {
         let reporter = try Self.page(Self.run).reporter
         let lines = reporter.markdown.split(separator: "\n").map(String.init)
@@ -134,7 +134,7 @@ import Testing
         #expect(csv.count == 5 && csv.allSatisfy { $0.count == csv[0].count })
     }
 
-    @Test("repeats have a mean over visits, and drift is said")
+    @Test("repeats have a mean over visits, and drift is reported")
     func repeats() throws {
         var run = SimulatedRun.evidence(users: [4], hold: 40)
         var second = Simulation(

@@ -22,7 +22,7 @@ struct ResultFolderTests {
             server: ServerTimings(queue: 0.25, steps: [0.5, 0.125]))
     }
 
-    @Test func recordsComeBackAsTheyWere() throws {
+    @Test func recordsAreReadAsWritten() throws {
         defer { try? FileManager.default.removeItem(at: folder.url) }
         let level = folder.level(
             LevelVisit(level: "closed-001", visit: 1, load: LoadModel(kind: .closed, users: 1)))
@@ -44,7 +44,7 @@ struct ResultFolderTests {
         #expect(try level.requests() == [record(0)])
     }
 
-    @Test func seriesLinesComeBack() throws {
+    @Test func seriesLinesAreReadAsWritten() throws {
         var bin = SeriesBin(second: 7, phase: .hold)
         bin.inFlight = 1.5
         bin.valid = 3
@@ -52,7 +52,7 @@ struct ResultFolderTests {
         #expect(SeriesBin(line: bin.line) == bin)
     }
 
-    @Test func aFolderWithoutManifestSaysSo() {
+    @Test func aFolderWithoutManifestIsRefused() {
         #expect(throws: ResultError.self) { try folder.manifest() }
     }
 }

@@ -4,7 +4,7 @@ import Foundation
 import LoadTesting
 import Testing
 
-/// A fault for each check that must trip it, and a clean run that must not.
+/// A fault for each check, which must detect it, and a clean run, which must pass.
 @Suite struct RunAuditTests {
     static let clean = SimulatedRun.evidence()
 
@@ -38,7 +38,7 @@ import Testing
 
     // MARK: - A1, A2, A9, A16
 
-    @Test("A1: a user who waits for two answers, and times that run backwards")
+    @Test("A1: a user with two open requests, and times that run backwards")
     func littlesLaw() {
         #expect(
             Self.verdict(.a1) { run in
@@ -66,7 +66,7 @@ import Testing
     @Test("A2: more than the unloaded time allows")
     func asymptoticBound() {
         let check = Self.verdict(.a2) { run in
-            // The level of one user is a third slower than one of many has it.
+            // One user is served a third more slowly than each of many.
             let slow = Simulation(users: 1, service: 1.3, hold: 60, seed: 5, level: "closed-001")
             run.levels[0] = slow.evidence()
         }
@@ -129,7 +129,7 @@ import Testing
             }?.verdict == .notApplicable)
     }
 
-    @Test("A4: a server that stops its clock early, and one whose clock goes slow")
+    @Test("A4: a server that logs too short times, and one with a slow clock")
     func logTimes() {
         #expect(
             Self.verdict(.a4) { run in
@@ -143,12 +143,12 @@ import Testing
             Self.verdict(.a4) { $0.levels[2].log?[100].requestSeconds -= 0.1 }?.verdict == .fail)
     }
 
-    @Test("A4: times too short for a log in milliseconds are not judged")
+    @Test("A4: times too short for a log in milliseconds are not compared")
     func shortTimes() throws {
         let run = SimulatedRun.evidence(users: [1, 2], hold: 20) { $0.service = 0.02 }
         let check = try #require(RunAudit(run).report()[.a4])
         #expect(check.verdict == .notApplicable)
-        #expect(check.reason?.contains("the log's clock ticks in milliseconds") == true)
+        #expect(check.reason?.contains("the log has a resolution of milliseconds") == true)
     }
 
     @Test("A18: a clock that was stepped")
@@ -159,7 +159,7 @@ import Testing
             }
         }
         #expect(check?.verdict == .fail)
-        // A constant offset is none of its business.
+        // A constant offset is allowed.
         let constant = Self.verdict(.a18) { run in
             for index in run.levels[1].log?.indices ?? 0..<0 {
                 run.levels[1].log?[index].time? += 3600
@@ -213,13 +213,13 @@ import Testing
             let check = Self.verdict(.a13) { run in
                 Self.metrics(&run, 2) { $0.name == name ? ($0.value * factor).rounded() : $0.value }
             }
-            // Tokens depend on prompts, so only what no prompt explains is a fault.
+            // Tokens depend on prompts, so only a deviation beyond every prompt is a fault.
             let isExplained = name.contains("tokens") && factor == 1.001
             #expect(check?.verdict == (isExplained ? .pass : .fail), "\(name) x \(factor)")
         }
     }
 
-    @Test("A14: a device that is busy for longer than there is time")
+    @Test("A14: a device that is busy for longer than the time that passed")
     func deviceTime() {
         let check = Self.verdict(.a14) { run in
             Self.metrics(&run, 3) { $0.name.contains("busy") ? $0.value * 1.1 : $0.value }
@@ -273,7 +273,7 @@ import Testing
 
     // MARK: - Tester, roofline, memory, wire, claims
 
-    @Test("A10: a tester that needs too much, or was late")
+    @Test("A10: a tester that uses too much processor time, or was late")
     func testerHealth() {
         #expect(
             Self.verdict(.a10) { $0.levels[3].result?.resources.testerCores = 0.3 }?.verdict
@@ -283,7 +283,7 @@ import Testing
         #expect(
             Self.verdict(.a10) { $0.levels[3].result?.resources.testerResidentSlope = 100 }?.verdict
                 == .warn)
-        // On another machine the processor time is its own.
+        // On another machine the processor time does not matter.
         #expect(
             Self.verdict(.a10) { run in
                 run.levels[3].result?.resources.testerCores = 0.3
@@ -305,12 +305,12 @@ import Testing
             Self.verdict(.a17) { $0.manifest.target.precision = nil }?.verdict == .notApplicable)
     }
 
-    @Test("A19: more bytes than the link carries")
+    @Test("A19: more bytes than the link can transfer")
     func wire() {
         #expect(Self.verdict(.a19) { $0.manifest.linkBytesPerSecond = 1000 }?.verdict == .fail)
     }
 
-    @Test("A15: a rate that no count gives")
+    @Test("A15: a rate that is not a whole count")
     func resolution() {
         #expect(
             Self.verdict(.a15) { $0.levels[0].result?.figures?.errorRate.value = 0.0001 }?.verdict
@@ -322,7 +322,7 @@ import Testing
             }?.verdict == .fail)
     }
 
-    @Test("A20: a headline that is not the table's")
+    @Test("A20: a headline that is not in the table")
     func headline() throws {
         let honest = try #require(Headline(Self.clean))
         #expect(Self.verdict(.a20) { $0.headline = honest }?.verdict == .pass)

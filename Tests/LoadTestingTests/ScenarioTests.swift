@@ -70,14 +70,14 @@ struct ScenarioTests {
         ("slo: { errors: 0.5 }", "errors must be a share"),
         ("repeat: none", "repeat must be a whole number from 1 to 100, found 'none'"),
     ])
-    func mistakesAreNamedWithTheirPlace(_ more: String, _ message: String) {
+    func errorsNameLineAndColumn(_ more: String, _ message: String) {
         let error = #expect(throws: ScenarioError.self) { try Scenario(yaml: text(more: more)) }
         #expect(error?.description.contains(message) == true, "\(error?.description ?? "")")
     }
 
     private func text(more: String) -> String { text("- closed: { users: [1, 2] }", more) }
 
-    @Test func aSlotWithoutWordsIsNamed() {
+    @Test func aSlotWithoutWordsIsReported() {
         let broken = text().replacingOccurrences(of: "{style}", with: "{stile}")
         let error = #expect(throws: ScenarioError.self) { try Scenario(yaml: broken) }
         #expect(error?.description.contains("request.keywords has no 'stile'") == true)
@@ -111,7 +111,53 @@ struct ScenarioTests {
         scenario.device.name = "measured"
         scenario.device.operations = 236.5e9
         scenario.device.bandwidth = 10.5e9
-        #expect(try Scenario(yaml: ScenarioText.describe(scenario)) == scenario)
+        #expect(try Scenario(yaml: scenario.yaml) == scenario)
+    }
+
+    @Test func everyPartOfAScenarioReadsBack() throws {
+        var mix = RequestMix(prompt: "line\n\ttwo", sizes: [Weighted(.init(width: 64, height: 64))])
+        mix.negativePrompt = "blurred"
+        mix.loras = [Weighted(nil, weight: 2), Weighted(.init(name: "ink: wash", scale: 0.5))]
+        mix.partialImages = 2
+        mix.format = "webp"
+        var target = Scenario.Target(url: "https://example.org:1")
+        target.dialect = .jobs
+        target.model = "m"
+        target.accessLog = "/tmp/access.log"
+        target.ready = "/healthz"
+        target.process = .port(9)
+        var scenario = Scenario(
+            name: "all", target: target, request: mix,
+            levels: [
+                .single, .closed(users: [2]), .offline(batches: [8, 16]), .trace(file: "a b.jsonl"),
+                .open(
+                    arrivals: .gamma, rates: [.absolute(2.5), .absolute(4)], shape: 2,
+                    maximumInFlight: 32),
+                .open(
+                    arrivals: .poisson, rates: [.ofKnee(0.5)], shape: nil, maximumInFlight: 256),
+            ])
+        scenario.settle.minimum = 1
+        scenario.order = .updown
+        scenario.repeats = 2
+        scenario.probes = false
+        scenario.link = 125e6
+        scenario.objectives.endToEndP95 = 5
+        scenario.objectives.errors = 0.5
+        scenario.limits.logDeviation = 0.25
+        scenario.limits.duplicatesFail = false
+        scenario.limits.determinismTolerance = 3
+        #expect(try Scenario(yaml: scenario.yaml) == scenario)
+        for process in [Scenario.ProcessChoice.automatic, .none, .id(17)] {
+            scenario.target.process = process
+            #expect(try Scenario(yaml: scenario.yaml).target.process == process)
+        }
+    }
+
+    @Test func aScenarioFileThatCannotBeReadIsReported() {
+        let error = #expect(throws: ScenarioError.self) {
+            try Scenario(contentsOf: URL(filePath: "/nowhere/x.yaml"))
+        }
+        #expect(error?.description == "/nowhere/x.yaml cannot be read; expected a scenario file.")
     }
 
     @Test func shippedScenariosAreRead() throws {
@@ -123,8 +169,7 @@ struct ScenarioTests {
         #expect(files.count >= 6)
         var dialects: Set<Dialect> = []
         for file in files {
-            let scenario = try Scenario(
-                yaml: String(contentsOf: file, encoding: .utf8), environment: [:])
+            let scenario = try Scenario(contentsOf: file, environment: [:])
             #expect(scenario.name == file.deletingPathExtension().lastPathComponent)
             dialects.insert(scenario.target.dialect)
         }

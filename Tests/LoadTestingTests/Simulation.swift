@@ -3,7 +3,7 @@
 import Foundation
 import LoadTesting
 
-/// A closed loop against m devices with one queue, on a virtual clock: what it must give is known.
+/// A closed loop against m devices with one queue, on a virtual clock, with known results.
 ///
 /// With N users and N >= m the devices are always busy: X = m / S and, by Little's law,
 /// R = N S / m. Below, X = N / S and R = S.
@@ -21,7 +21,7 @@ struct Simulation {
     var seed: UInt64 = 1
     var level = "closed-004"
     var visit = 1
-    /// Virtual nanoseconds of the begin of settling.
+    /// Virtual nanoseconds of the start of settling.
     var start: Int64 = 1_000_000_000
     var width = 128
     var height = 128
@@ -33,18 +33,18 @@ struct Simulation {
     var trueThroughput: Double { Double(min(users, devices)) / service }
     var trueEndToEnd: Double { Double(users) / trueThroughput }
 
-    /// When it is measured.
+    /// The hold.
     var held: TimeRange {
         TimeRange(start: start + nanoseconds(settle), end: start + nanoseconds(settle + hold))
     }
 
     private func nanoseconds(_ seconds: Double) -> Int64 { Int64((seconds * 1e9).rounded()) }
 
-    /// The requests of settle and hold, in the order in which they ended.
+    /// The requests of settle and hold, in order of completion.
     func records() -> [LoadRequestRecord] {
         var generator = SplitMix64(seed: seed)
         var free = [Double](repeating: 0, count: devices)
-        // All users begin within the first service time, as real ones do.
+        // All users start within the first service time, as real ones do.
         var next = (0..<users).map { (time: Double($0) / Double(users) * service, user: $0) }
         var records: [LoadRequestRecord] = []
         let shape = 1 / (spread * spread)
@@ -101,7 +101,7 @@ struct Simulation {
                 decode: 0.1 * work, run: work, total: began - sent + work))
     }
 
-    /// The whole level as its folder would hold it.
+    /// The level as read from its folder.
     func evidence() -> LevelEvidence {
         let records = records()
         let visit = LevelVisit(
@@ -208,7 +208,7 @@ struct Simulation {
     }
 }
 
-/// A run of several simulated levels, clean in every respect.
+/// A run of several simulated levels without faults.
 enum SimulatedRun {
     static func manifest(_ levels: [LevelVisit]) -> Manifest {
         var target = TargetFacts(
@@ -260,7 +260,7 @@ enum SimulatedRun {
         return run
     }
 
-    /// Repeated requests with the same pixels, and pairs of equal and new ones that take the same.
+    /// Repeated requests with the same pixels, and pairs of equal and new ones with equal times.
     private static func probes(of levels: [LevelEvidence], start: Int64) -> LevelEvidence {
         let visit = LevelVisit(level: "probes", visit: 1, load: LoadModel(kind: .probes))
         var records: [LoadRequestRecord] = []

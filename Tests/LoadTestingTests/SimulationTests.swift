@@ -3,7 +3,7 @@
 import LoadTesting
 import Testing
 
-/// Runs whose true throughput and times are known from closed formulas.
+/// Runs whose throughput and times are known from closed formulas.
 @Suite struct SimulationTests {
     /// 400 runs, because of 100 one in eight sets would miss 93 by chance at a true 95 %.
     @Test(
@@ -28,7 +28,7 @@ import Testing
         #expect(100 * endToEnd >= 93 * runs, "R: \(endToEnd) of \(runs)")
     }
 
-    @Test("in flight is the number of users, and Little's law leaves nothing over")
+    @Test("the number in flight is that of the users, and Little's law holds exactly")
     func littlesLaw() throws {
         for users in [1, 4, 32] {
             let evidence = Simulation(users: users, hold: 120, level: "closed").evidence()

@@ -38,9 +38,9 @@ import Testing
         }
     }
 
-    @Test("the mean's interval counts correlated samples for less")
+    @Test("the interval of the mean accounts for correlation")
     func meanCoverage() {
-        // Each value keeps 0.7 of the one before it: n values are worth about n / 5.7.
+        // AR(1) with coefficient 0.7: the effective size is about n / 5.7.
         let covered = (0..<200).count { seed in
             var last = 0.0
             let values = Self.normals(400, seed: 5000 + UInt64(seed)).map { noise in
@@ -54,14 +54,14 @@ import Testing
         #expect(independent > 200 && independent <= 400)
     }
 
-    @Test("values that never change have an interval without width")
+    @Test("constant values have an interval of width 0")
     func constant() {
         let estimate = SampleStatistics.meanEstimate([Double](repeating: 0.1, count: 50))
         #expect(estimate.value.map { abs($0 - 0.1) < 1e-12 } == true)
         #expect(estimate.effectiveN == 50)
     }
 
-    @Test("an error rate has Wilson's interval, none has the rule of three")
+    @Test("an error rate has Wilson's interval, or that of the rule of three")
     func proportions() {
         let some = Proportion.estimate(3, of: 100)
         #expect(abs((some.low ?? 0) - 0.010254524024038925) < 1e-12)
@@ -85,7 +85,7 @@ import Testing
         #expect(Throughput.estimate(completions: even, from: 1, to: 1).value == nil)
     }
 
-    @Test("MSER-5 cuts a start-up and nothing else")
+    @Test("MSER-5 cuts a warm-up and nothing else")
     func startUp() {
         let noise = Self.normals(300, seed: 9).map { 100 + $0 }
         let settled = SteadyState.mser5(noise) ?? 300
@@ -98,7 +98,7 @@ import Testing
         #expect(SteadyState.mser5(rising) == nil)
     }
 
-    @Test("a drift counts only when it is more than scatter")
+    @Test("a drift must be significant")
     func drift() throws {
         let noise = Self.normals(24, seed: 4)
         let flat = noise.enumerated().map { (5 * Double($0.offset), 10 + $0.element) }
@@ -128,7 +128,7 @@ import Testing
         #expect(again == whole)
     }
 
-    @Test("no estimate leaves with NaN or infinity")
+    @Test("no estimate contains NaN or infinity")
     func finite() throws {
         let hostile = [
             Estimate(.nan, low: .infinity, high: -.infinity, n: 1),
@@ -143,7 +143,7 @@ import Testing
         }
     }
 
-    @Test("a bootstrap is the same for the same seed, and covers the truth")
+    @Test("a bootstrap is the same for the same seed, and covers the true value")
     func bootstrap() {
         let values = Self.normals(200, seed: 3).map { 5 + $0 }
         #expect(Bootstrap.mean(values, seed: 7) == Bootstrap.mean(values, seed: 7))

@@ -4,7 +4,7 @@ import Foundation
 import LoadTesting
 import Testing
 
-/// Every figure of the worked example, which was computed by hand.
+/// Every figure of an example that was computed by hand.
 @Suite struct TableAuditTests {
     static let file = URL(filePath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent()
@@ -20,7 +20,7 @@ import Testing
         return check.findings.map(\.text).joined(separator: "\n")
     }
 
-    @Test("the table is read with all that is claimed")
+    @Test("the table is read with its claims")
     func reading() throws {
         let table = try PublishedTable(contentsOf: Self.file)
         #expect(table.rows.map(\.users) == [1, 4, 8, 16, 32])
@@ -52,7 +52,7 @@ import Testing
         #expect(readings.contains("10, 40, 80, 160, 320 were in flight"))
     }
 
-    @Test("A2: the crossing is far from the bend, and fits it after the factor")
+    @Test("A2: the crossing is far from the knee, and fits it after the factor")
     func asymptoticBound() throws {
         let text = try Self.text(.a2)
         #expect(text.contains("R(1) X_max = 145 users, but the curve bends between 16 and 32"))
@@ -62,7 +62,7 @@ import Testing
         #expect(try Self.report()[.a2]?.verdict == .fail)
     }
 
-    @Test("A11 and A12: what the rate would take")
+    @Test("A11 and A12: the operations of the rate")
     func roofline() throws {
         let rate = try Self.text(.a11)
         for figure in [
@@ -81,7 +81,7 @@ import Testing
         #expect(try Self.report()[.a12]?.verdict == .pass)
     }
 
-    @Test("A15: which error rates can be")
+    @Test("A15: which error rates are possible")
     func resolution() throws {
         let check = try #require(try Self.report()[.a15])
         let text = check.findings.map(\.text).joined(separator: "\n")
@@ -97,7 +97,7 @@ import Testing
         #expect(check.findings.map(\.verdict) == [.pass, .pass, .fail, .pass, .pass, .warn])
     }
 
-    @Test("A16: a first preview that does not feel the load")
+    @Test("A16: a first preview that does not depend on the load")
     func stages() throws {
         let text = try Self.text(.a16)
         for figure in [
@@ -108,7 +108,7 @@ import Testing
         #expect(try Self.report()[.a16]?.verdict == .warn)
     }
 
-    @Test("A17: weights and rows against the memory told")
+    @Test("A17: weights and rows against the memory reported")
     func memory() throws {
         let text = try Self.text(.a17)
         for figure in [
@@ -119,7 +119,7 @@ import Testing
         #expect(try Self.report()[.a17]?.verdict == .warn)
     }
 
-    @Test("A20: the title's number follows from nothing")
+    @Test("A20: the number of the title does not follow from the table")
     func title() throws {
         let text = try Self.text(.a20)
         for figure in [
@@ -129,7 +129,7 @@ import Testing
         #expect(try Self.report()[.a20]?.verdict == .fail)
     }
 
-    @Test("what a reader misses is listed")
+    @Test("missing facts are listed")
     func missing() throws {
         let report = try Self.report()
         #expect(!report.hasPassed)
@@ -143,7 +143,7 @@ import Testing
         #expect(report[.a19]?.verdict == .notApplicable)
     }
 
-    /// The table as it could be: throughput at its bound, one point everywhere else.
+    /// A plausible table: throughput at its bound.
     static let honest = """
         # Load test: QPS 7.83
 
@@ -155,7 +155,7 @@ import Testing
         | 32 | 7.82 | 4087 | 2912 | 1.7 | 44.9 |
         """
 
-    @Test("a table without a fault passes every check that it has the numbers for")
+    @Test("a plausible table passes every check that it has the numbers for")
     func clean() throws {
         var audit = TableAudit(try PublishedTable(markdown: Self.honest))
         audit.hold = 120
@@ -199,7 +199,7 @@ import Testing
     }
 
     @Test(
-        "what is no table is refused in one sentence",
+        "an invalid table is refused in one sentence",
         arguments: [
             ("no table at all", "Expected a table with a title row"),
             ("| a | b |\n| 1 | 2 |", "The table has no column for users"),

@@ -6,7 +6,7 @@ import LoadTesting
 import Testing
 
 struct WireTests {
-    @Test func eventsComeOutWhereverTheStreamIsCut() {
+    @Test func eventsAreParsedFromAnyChunks() {
         let stream = Array(
             ": ping\n\nevent: a\ndata: {\"x\": 1}\n\ndata: one\r\ndata: two\r\n\r\nid: 7\rdata:three\r\r"
                 .utf8)
@@ -35,14 +35,14 @@ struct WireTests {
         #expect(cut.text("short") == Array("short".utf8))
     }
 
-    @Test func aLongStringWithOtherEscapesStays() {
+    @Test func aLongStringWithOtherEscapesIsRetained() {
         let text = #"{"a":""# + String(repeating: #"\""#, count: 2000) + #""}"#
         #expect(CutJSON(Array(text.utf8)).document == Array(text.utf8))
     }
 
     @Test(arguments: ImageFormat.allCases)
-    func headersSayFormatAndSize(_ format: ImageFormat) throws {
-        let image = try MockImage.draw("x", width: 80, height: 48)
+    func headersHaveFormatAndSize(_ format: ImageFormat) throws {
+        let image = try MockImage.generate("x", width: 80, height: 48)
         let file = try ImageEncoder.encode(image, as: ImageEncoding(format: format))
         let header = try #require(ImageBytes.file(file).header)
         #expect((header.format, header.width, header.height) == (format.rawValue, 80, 48))
@@ -52,27 +52,27 @@ struct WireTests {
         #expect(ImageBytes.file(Array(file.prefix(9))).header == nil)
     }
 
-    @Test func imagesAreCheckedAsAWhole() throws {
+    @Test func imagesAreChecked() throws {
         let wanted = RequestParameters(prompt: "", width: 64, height: 64, steps: 1, seed: 1)
         func check(_ image: RGBImage, _ format: ImageFormat = .png) throws -> ErrorClass? {
             ImageCheck.check(
                 try ImageEncoder.encode(image, as: ImageEncoding(format: format)), wanted: wanted
             ).error
         }
-        #expect(try check(MockImage.draw("a", width: 64, height: 64)) == nil)
-        #expect(try check(MockImage.draw("a", width: 80, height: 64)) == .wrongSize)
-        #expect(try check(MockImage.draw("a", width: 64, height: 64), .webp) == .wrongFormat)
+        #expect(try check(MockImage.generate("a", width: 64, height: 64)) == nil)
+        #expect(try check(MockImage.generate("a", width: 80, height: 64)) == .wrongSize)
+        #expect(try check(MockImage.generate("a", width: 64, height: 64), .webp) == .wrongFormat)
         let grey = try RGBImage(width: 64, height: 64, filledWith: (red: 9, green: 9, blue: 9))
         #expect(try check(grey) == .blank)
         #expect(ImageCheck.check([1, 2, 3], wanted: wanted).error == .decode)
     }
 
-    @Test func differenceHashesAreNearForNearImages() throws {
-        let first = try MockImage.draw("a", width: 144, height: 128)
+    @Test func differenceHashesOfSimilarImagesAreSimilar() throws {
+        let first = try MockImage.generate("a", width: 144, height: 128)
         var pixels = first.pixels
         pixels[100] ^= 1
         let near = try RGBImage(width: 144, height: 128, pixels: pixels)
-        let far = try MockImage.draw("b", width: 144, height: 128)
+        let far = try MockImage.generate("b", width: 144, height: 128)
         func bits(_ one: RGBImage, _ two: RGBImage) throws -> Int {
             let a = try #require(UInt64(ImageCheck.differenceHash(one), radix: 16))
             let b = try #require(UInt64(ImageCheck.differenceHash(two), radix: 16))

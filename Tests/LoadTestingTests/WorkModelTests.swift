@@ -14,8 +14,8 @@ import Testing
         arguments: [
             (256, "3.67"), (512, "12.90"), (768, "29.57"), (1024, "55.61"), (1536, "147.40"),
         ])
-    func evaluation(side: Int, expected: String) {
-        let work = WorkModel.zImageTurbo.evaluation(width: side, height: side)
+    func evaluation(edge: Int, expected: String) {
+        let work = WorkModel.zImageTurbo.evaluation(width: edge, height: edge)
         #expect(Self.tera(work.total, 2) == expected)
     }
 
@@ -38,7 +38,7 @@ import Testing
         #expect(Self.tera(model.operations(width: 512, height: 512, steps: 8), 1) == "106.2")
     }
 
-    @Test("models by the names that servers tell")
+    @Test("models by the names that servers report")
     func names() {
         #expect(WorkModel.named("emoji-nano") == .emojiNano)
         #expect(WorkModel.named("Tongyi-MAI/Z-Image-Turbo") == .zImageTurbo)

@@ -1,7 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// What a check says.
-package enum Verdict: String, Codable, Sendable, Comparable, CaseIterable {
+/// The result of a check.
+public enum Verdict: String, Codable, Sendable, Comparable, CaseIterable {
+    /// The check lacks the data that it needs.
     case notApplicable = "n/a"
     case pass
     case warn
@@ -9,20 +10,22 @@ package enum Verdict: String, Codable, Sendable, Comparable, CaseIterable {
 
     private var rank: Int { Verdict.allCases.firstIndex(of: self) ?? 0 }
 
-    package static func < (left: Verdict, right: Verdict) -> Bool { left.rank < right.rank }
+    /// Orders verdicts from not applicable to fail.
+    public static func < (left: Verdict, right: Verdict) -> Bool { left.rank < right.rank }
 }
 
-/// One thing that a check looked at, with the numbers it used.
-package struct AuditFinding: Codable, Sendable, Equatable {
-    package var verdict: Verdict
+/// One comparison of a check, with the numbers that it used.
+public struct AuditFinding: Codable, Sendable, Equatable {
+    /// The result of the comparison.
+    public var verdict: Verdict
     /// The level's key, absent for the run as a whole.
-    package var level: String?
+    public var level: String?
     /// One sentence.
-    package var text: String
-    /// Every number behind the verdict, limits among them.
-    package var numbers: [String: Double]
+    public var text: String
+    /// The numbers behind the verdict, including limits.
+    public var numbers: [String: Double]
 
-    /// Keeps only finite numbers.
+    /// Retains only finite numbers.
     package init(
         _ verdict: Verdict, level: String? = nil, _ text: String, numbers: [String: Double] = [:]
     ) {
@@ -33,14 +36,14 @@ package struct AuditFinding: Codable, Sendable, Equatable {
     }
 }
 
-/// The name of a check of the audit.
-package enum CheckID: String, Codable, Sendable, CaseIterable {
+/// The identifier of a check of the audit.
+public enum CheckID: String, Codable, Sendable, CaseIterable {
     case a1 = "A1", a2 = "A2", a3 = "A3", a4 = "A4", a5 = "A5", a6 = "A6", a7 = "A7", a8 = "A8"
     case a9 = "A9", a10 = "A10", a11 = "A11", a12 = "A12", a13 = "A13", a14 = "A14", a15 = "A15"
     case a16 = "A16", a17 = "A17", a18 = "A18", a19 = "A19", a20 = "A20"
 
-    /// What it is about, in few words.
-    package var title: String {
+    /// Short title of the check.
+    public var title: String {
         switch self {
         case .a1: "Little's law"
         case .a2: "asymptotic bound"
@@ -66,17 +69,20 @@ package enum CheckID: String, Codable, Sendable, CaseIterable {
     }
 }
 
-/// A check of the audit and what came of it.
-package struct AuditCheck: Codable, Sendable, Equatable {
-    package var id: CheckID
-    package var title: String
-    /// The worst of the findings.
-    package var verdict: Verdict
-    /// Why it does not apply; absent where it does.
-    package var reason: String?
-    package var findings: [AuditFinding]
+/// A check of the audit and its findings.
+public struct AuditCheck: Codable, Sendable, Equatable {
+    /// Identifier of the check.
+    public var id: CheckID
+    /// Short title of the check.
+    public var title: String
+    /// The worst verdict of the findings.
+    public var verdict: Verdict
+    /// Why the check does not apply; absent if it does.
+    public var reason: String?
+    /// What was compared.
+    public var findings: [AuditFinding]
 
-    /// A check with findings; without any it does not apply, for this reason.
+    /// Creates a check; without findings it does not apply, for this reason.
     package init(_ id: CheckID, _ findings: [AuditFinding], otherwise reason: String) {
         self.id = id
         title = id.title
@@ -87,16 +93,20 @@ package struct AuditCheck: Codable, Sendable, Equatable {
 }
 
 /// All checks of a run or a table: `audit.json`.
-package struct AuditReport: Codable, Sendable, Equatable {
-    package static let currentSchemaVersion = 1
+public struct AuditReport: Codable, Sendable, Equatable {
+    /// Version of the layout of this file.
+    public static let currentSchemaVersion = 1
 
-    package var schemaVersion = AuditReport.currentSchemaVersion
-    /// The run's name, or the table's file.
-    package var subject: String
-    package var verdict: Verdict
-    package var checks: [AuditCheck]
-    /// What a reader would need and does not find; tables only.
-    package var missing: [String] = []
+    /// Version of the layout of the file that was read.
+    public var schemaVersion = AuditReport.currentSchemaVersion
+    /// Name of the run, or of the table's file.
+    public var subject: String
+    /// The worst verdict of the checks.
+    public var verdict: Verdict
+    /// The checks, in order.
+    public var checks: [AuditCheck]
+    /// Facts that a reader needs and that are missing; tables only.
+    public var missing: [String] = []
 
     package init(subject: String, checks: [AuditCheck], missing: [String] = []) {
         self.subject = subject
@@ -105,9 +115,9 @@ package struct AuditReport: Codable, Sendable, Equatable {
         verdict = checks.map(\.verdict).max() ?? .notApplicable
     }
 
-    /// The check of a name.
-    package subscript(id: CheckID) -> AuditCheck? { checks.first { $0.id == id } }
+    /// The check of an identifier.
+    public subscript(id: CheckID) -> AuditCheck? { checks.first { $0.id == id } }
 
-    /// Whether a result may be published.
-    package var hasPassed: Bool { verdict != .fail }
+    /// Whether no check failed; a result that fails must not be published.
+    public var hasPassed: Bool { verdict != .fail }
 }

@@ -1,10 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension AuditReport {
-    /// The checks for a terminal: a line each, then what was found.
+    /// The checks as text for a terminal: one a line, followed by its findings.
     ///
-    /// If `isVerbose`, also the findings of checks that passed.
-    package func text(isVerbose: Bool = true) -> String {
+    /// If `isVerbose`, the findings of checks that passed are included.
+    public func text(isVerbose: Bool = true) -> String {
         var text = "audit of \(subject): \(verdict.rawValue.uppercased())\n"
         for check in checks {
             let id = check.id.rawValue + String(repeating: " ", count: 4 - check.id.rawValue.count)

@@ -1,16 +1,16 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-package import Foundation
+public import Foundation
 
 extension PublishedTable {
     /// Reads a table from Markdown, CSV or JSON, by the file's extension.
     ///
     /// Text before and after a Markdown table, and comment lines (`#`) of a CSV file, are searched
-    /// for what is claimed. JSON is an object with `title` and `rows`, an array of objects whose
-    /// names are column titles.
+    /// for claims. JSON is an object with `title` and `rows`, an array of objects whose names are
+    /// column titles.
     ///
-    /// - Throws: `ResultError` that says which column or cell is missing or wrong.
-    package init(contentsOf file: URL) throws {
+    /// - Throws: `ResultError` that names the missing or invalid column or cell.
+    public init(contentsOf file: URL) throws {
         guard let text = try? String(contentsOf: file, encoding: .utf8) else {
             throw ResultError(
                 "Cannot read \(file.path): expected a table in Markdown, CSV or JSON.")
@@ -25,7 +25,8 @@ extension PublishedTable {
         }
     }
 
-    package init(markdown text: String) throws {
+    /// Reads a table from Markdown.
+    public init(markdown text: String) throws {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         let isRow = { (line: Substring) in line.drop(while: \.isWhitespace).first == "|" }
         let cells = lines.filter(isRow).map { line in
@@ -42,7 +43,8 @@ extension PublishedTable {
             prose: lines.filter { !isRow($0) }.joined(separator: "\n"))
     }
 
-    package init(csv text: String) throws {
+    /// Reads a table from CSV.
+    public init(csv text: String) throws {
         let lines = text.split(whereSeparator: \.isNewline)
         let isComment = { (line: Substring) in line.hasPrefix("#") }
         try self.init(
@@ -54,7 +56,8 @@ extension PublishedTable {
             prose: lines.filter(isComment).map { $0.dropFirst() }.joined(separator: "\n"))
     }
 
-    package init(json text: String) throws {
+    /// Reads a table from JSON.
+    public init(json text: String) throws {
         guard
             let object = try? JSONSerialization.jsonObject(with: Data(text.utf8))
                 as? [String: Any],
@@ -70,7 +73,7 @@ extension PublishedTable {
             grid: [names] + rows.map { row in names.map { "\(row[$0] ?? "")" } }, prose: prose)
     }
 
-    /// What a column holds, by words of its title; the first that fits.
+    /// The meaning of a column, by words of its title; the first match applies.
     private enum Column: CaseIterable {
         case firstPreview, errors, memory, bytes, endToEnd, throughput, users
 
@@ -152,7 +155,7 @@ extension PublishedTable {
             "Column \(title) has no unit; name it ms or s, for instance \"mean latency (ms)\".")
     }
 
-    /// Looks for a throughput, a deviation and a holding time in words.
+    /// Searches prose for a throughput, a deviation and a hold.
     private mutating func readClaims(_ prose: String) {
         for match in prose.matches(
             of: /(?i)\b(?:QPS|throughput|img\/s|req\/s)\D{0,12}?(\d+(?:\.\d+)?)/)

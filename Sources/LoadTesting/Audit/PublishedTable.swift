@@ -1,14 +1,16 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// A table of a load test as somebody published it, with what was said around it.
-package struct PublishedTable: Sendable, Equatable {
+/// A published table of a load test, with the claims in the text around it.
+public struct PublishedTable: Sendable, Equatable {
     /// A number as printed, with its decimals.
-    package struct Printed: Sendable, Equatable {
-        package var value: Double
-        package var decimals: Int
+    public struct Printed: Sendable, Equatable {
+        /// The number.
+        public var value: Double
+        /// Number of decimals printed.
+        public var decimals: Int
 
-        /// Reads digits with an optional point; `nil` for anything else.
-        package init?(_ text: String) {
+        /// Parses a number; `nil` for anything else.
+        public init?(_ text: String) {
             guard let value = Double(text), value.isFinite else { return nil }
             self.value = value
             decimals = text.split(separator: ".").dropFirst().first?.count ?? 0
@@ -16,37 +18,41 @@ package struct PublishedTable: Sendable, Equatable {
     }
 
     /// A level.
-    package struct Row: Sendable, Equatable {
-        package var users: Int
+    public struct Row: Sendable, Equatable {
+        /// Number of users.
+        public var users: Int
         /// Images a second.
-        package var throughput: Printed
-        /// Seconds.
-        package var endToEnd: Double
-        /// Seconds.
-        package var firstPreview: Double?
-        /// Percent.
-        package var errors: Printed?
+        public var throughput: Printed
+        /// Mean latency in seconds.
+        public var endToEnd: Double
+        /// Mean time to the first preview in seconds.
+        public var firstPreview: Double?
+        /// Failed requests in percent.
+        public var errors: Printed?
         /// Gigabytes.
-        package var memory: Double?
-        /// Bytes of an answer.
-        package var answerBytes: Double?
+        public var memory: Double?
+        /// Bytes of a response.
+        public var answerBytes: Double?
     }
 
-    /// A number that a headline claims to be the throughput.
-    package struct Claim: Sendable, Equatable {
-        package var value: Double
+    /// A throughput claimed by the text around the table.
+    public struct Claim: Sendable, Equatable {
+        /// Images a second.
+        public var value: Double
         /// The words around it.
-        package var text: String
+        public var text: String
     }
 
-    package var rows: [Row]
-    package var claims: [Claim] = []
-    /// A deviation that is claimed not to be exceeded, as a share.
-    package var claimedDeviation: Double?
+    /// The levels, sorted by users.
+    public var rows: [Row]
+    /// The throughputs claimed.
+    public var claims: [Claim] = []
+    /// The maximum deviation claimed, as a share.
+    public var claimedDeviation: Double?
     /// Seconds that each level was held.
-    package var hold: Double?
-    /// Columns that the table has, in its own words.
-    package var columns: [String] = []
+    public var hold: Double?
+    /// The column titles.
+    public var columns: [String] = []
 
     package init(rows: [Row]) { self.rows = rows.sorted { $0.users < $1.users } }
 }

@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension RunAudit {
-    /// A call of the client and the line of the server's log with its id.
+    /// A call of the client and the line of the server's log with the same id.
     struct Pair {
         let call: WireCall
         let line: AccessLogLine
@@ -11,7 +11,7 @@ extension RunAudit {
         }
     }
 
-    /// Joins a level's calls with its log.
+    /// Joins the calls of a level with the log by id.
     static func join(
         _ level: LevelEvidence, _ log: [AccessLogLine], where isWanted: (LoadRequestRecord) -> Bool
     ) -> [Pair] {
@@ -21,7 +21,7 @@ extension RunAudit {
         }
     }
 
-    /// A3: every call has its line, and every line its call.
+    /// A3: each call has one line in the log, and each line a call.
     var logCounts: AuditCheck {
         let findings = everything.compactMap { level -> AuditFinding? in
             guard let log = level.log else { return nil }
@@ -35,7 +35,7 @@ extension RunAudit {
     }
 
     private func counts(_ level: LevelEvidence, _ log: [AccessLogLine]) -> AuditFinding {
-        // A call that never got on a connection leaves no line.
+        // A call without a connection leaves no line.
         let calls = level.records.flatMap { record in
             record.error == .connect || record.error == .tls || record.error == .timeoutConnect
                 ? [] : record.calls
@@ -75,20 +75,20 @@ extension RunAudit {
             ])
     }
 
-    /// Whether status and length are the same on both sides.
+    /// Whether status and length agree on both sides.
     private static func agrees(_ pair: Pair) -> Bool {
-        // A call that was given up has no status of its own, or less of the body.
+        // A cancelled call has no status, or only a part of the body.
         guard let status = pair.call.status, pair.call.end != nil else { return true }
         guard pair.line.code != "request_cancelled", pair.line.status != 499 else { return true }
         guard status == pair.line.status else { return false }
         let more = pair.line.bytes - pair.call.bodyBytes
         if more == 0 { return true }
-        // nginx counts the chunks' framing with the body: a few bytes for each.
+        // nginx counts the framing of chunks with the body: a few bytes for each.
         return pair.line.code == nil && more > 0
             && Double(more) <= 64 + 0.02 * Double(pair.call.bodyBytes)
     }
 
-    /// A4: the client's times are those of the log.
+    /// A4: the client's times agree with those of the log.
     var logTimes: AuditCheck {
         let findings = levels.compactMap { level -> AuditFinding? in
             guard let log = level.log, let figures = level.figures else { return nil }
@@ -100,7 +100,7 @@ extension RunAudit {
         return AuditCheck(.a4, findings, otherwise: noLog)
     }
 
-    /// Below this mean a log in whole milliseconds cannot show a deviation of 0.8 %.
+    /// Below this mean, a log in whole milliseconds cannot resolve a deviation of 0.8 %.
     static let comparableMs = 125.0
 
     private func times(_ level: LevelEvidence, _ pairs: [Pair], meanMs: Double) -> AuditFinding? {
@@ -132,8 +132,8 @@ extension RunAudit {
         guard meanMs >= Self.comparableMs else {
             return AuditFinding(
                 .notApplicable, level: level.key,
-                "mean E2E is \(Self.ms(meanMs)), below \(Figures.decimals(Self.comparableMs, 0)) ms: the log's "
-                    + "clock ticks in milliseconds (\(text))", numbers: numbers)
+                "mean E2E is \(Self.ms(meanMs)), below \(Figures.decimals(Self.comparableMs, 0)) ms: the log has "
+                    + "a resolution of milliseconds (\(text))", numbers: numbers)
         }
         let isBad = abs(deviation) >= limit || early > 0 || late > 0
         return AuditFinding(
@@ -142,7 +142,7 @@ extension RunAudit {
                 + (late > 0 ? "; \(late) ended more than 50 ms + 2 % after" : ""), numbers: numbers)
     }
 
-    /// A18: one constant offset brings the server's intervals inside the client's.
+    /// A18: with one constant clock offset, the server's intervals lie inside the client's.
     var clocks: AuditCheck {
         let findings = levels.compactMap { level -> AuditFinding? in
             guard let log = level.log, let anchor = level.result?.begin else { return nil }
@@ -156,7 +156,7 @@ extension RunAudit {
                     Double(anchor.unixMicroseconds) / 1e6
                         + Double(moment - anchor.monotonic) / 1e9
                 }
-                // The offset to add to the server's clock.
+                // Bounds of the offset to add to the server's clock.
                 low = max(low, unix(pair.call.send) - (time - pair.line.requestSeconds))
                 high = min(high, unix(end) - time)
                 count += 1

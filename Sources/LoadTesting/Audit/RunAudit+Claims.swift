@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension RunAudit {
-    /// A15: the stored rates are whole counts over the stored sample, and those of the records.
+    /// A15: the stored rates are whole counts over the sample, and equal those of the records.
     var rateResolution: AuditCheck {
         let findings = levels.compactMap { level -> AuditFinding? in
             guard let now = level.figures else { return nil }
@@ -36,7 +36,7 @@ extension RunAudit {
         return AuditCheck(.a15, findings, otherwise: "no level was held")
     }
 
-    /// A20: the headline's numbers are the table's.
+    /// A20: the numbers of the headline agree with the table.
     var headline: AuditCheck {
         guard let headline = evidence.headline ?? Headline(evidence),
             let level = evidence.levels.first(where: { $0.key == headline.level }),

@@ -3,7 +3,7 @@
 import Foundation
 
 extension RunAudit {
-    /// A6: different requests give different pixels.
+    /// A6: different requests return different pixels.
     var duplicates: AuditCheck {
         let images = levels.flatMap(\.load).filter { $0.image?.pixelDigest != nil }
         guard !images.isEmpty else {
@@ -37,7 +37,7 @@ extension RunAudit {
             ], otherwise: "")
     }
 
-    /// Images whose hash another image with other pixels has.
+    /// The number of images that share a difference hash with an image of other pixels.
     private func nearDuplicates(_ images: [LoadRequestRecord]) -> Int {
         Dictionary(grouping: images.filter { $0.image?.differenceHash != nil }) {
             $0.image?.differenceHash ?? ""
@@ -46,7 +46,7 @@ extension RunAudit {
         }
     }
 
-    /// A7: the same request gives the same pixels later.
+    /// A7: a repeated request returns the same pixels.
     var determinism: AuditCheck {
         let originals = Dictionary(
             levels.flatMap(\.records).map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
@@ -82,7 +82,7 @@ extension RunAudit {
     /// A8: equal requests are not served faster than new ones, unless a cache is declared.
     var cacheTiming: AuditCheck {
         let records = everything.flatMap(\.records)
-        // The first of the equal ones is as new as any.
+        // The first of the equal requests is a new one.
         let identical = records.filter { $0.purpose == .cacheIdentical && $0.isValid }
             .sorted { $0.times.send < $1.times.send }.dropFirst().compactMap(\.endToEndMs)
         let unique = records.filter { $0.purpose == .cacheUnique && $0.isValid }
@@ -117,7 +117,7 @@ extension RunAudit {
             ], otherwise: "")
     }
 
-    /// The probability that `first` has a mean so far below that of `second` by chance.
+    /// The p-value of Welch's one-sided test that the mean of `first` is below that of `second`.
     ///
     /// - Source: Welch, "The generalization of Student's problem", Biometrika 34, 1947.
     static func welchProbability(_ first: [Double], below second: [Double]) -> Double {

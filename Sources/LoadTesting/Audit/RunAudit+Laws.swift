@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension RunAudit {
-    /// A1: the time-integral of what is open equals the sum of the durations.
+    /// A1: the time integral of the open requests equals the sum of their durations.
     var littlesLaw: AuditCheck {
         let findings = levels.flatMap { level -> [AuditFinding] in
             guard let figures = level.figures else { return [] }
@@ -11,7 +11,7 @@ extension RunAudit {
         return AuditCheck(.a1, findings, otherwise: "no level was held")
     }
 
-    /// The step function, the durations and the stored series are three ways to the same number.
+    /// Compares the step function, the durations and the stored series.
     private func identity(_ level: LevelEvidence, _ figures: LevelFigures) -> AuditFinding {
         let window = figures.window
         let load = level.load
@@ -21,7 +21,7 @@ extension RunAudit {
         let durations = load.reduce(0.0) { sum, record in
             let end = min(record.times.end ?? horizon, window.end)
             let start = max(record.times.send, window.start)
-            // Not held at zero: a time that runs backwards must show.
+            // Not clamped to zero: a clock that runs backwards must show.
             let isOutside = record.times.send >= window.end || end <= window.start
             return isOutside && end >= record.times.send ? sum : sum + Double(end - start) / 1e9
         }
@@ -55,7 +55,7 @@ extension RunAudit {
             numbers: numbers)
     }
 
-    /// X R against what was in flight; only the window's edges may make a difference.
+    /// Compares X R with the requests in flight; only the edges of the window may differ.
     private func residual(_ level: LevelEvidence, _ figures: LevelFigures) -> AuditFinding? {
         guard let residual = figures.littleResidual, figures.endToEndCompleted.n >= 10 else {
             return nil
@@ -70,7 +70,7 @@ extension RunAudit {
             numbers: ["residual": residual, "in_flight": figures.inFlight, "limit": limit])
     }
 
-    /// One user of a closed loop has one request open, never two.
+    /// A user of a closed loop has one open request, never two.
     private func overlaps(_ level: LevelEvidence) -> [AuditFinding] {
         guard level.users != nil else { return [] }
         var count = 0
@@ -88,7 +88,7 @@ extension RunAudit {
         ]
     }
 
-    /// A2: nobody is served faster under load than alone.
+    /// A2: requests are not served faster under load than alone.
     var asymptoticBound: AuditCheck {
         let closed = evidence.closed
         guard let first = closed.first, first.users == 1,
@@ -116,13 +116,13 @@ extension RunAudit {
             findings.append(
                 AuditFinding(
                     off > 3 ? .fail : .pass,
-                    "R(1) X_max = \(Figures.decimals(crossing, 1)) users, the curve bends at \(knee)",
+                    "R(1) X_max = \(Figures.decimals(crossing, 1)) users, the knee of the curve is at \(knee)",
                     numbers: ["n_star": crossing, "knee": Double(knee), "off": off, "limit": 3]))
         }
         return AuditCheck(.a2, findings, otherwise: "no throughput")
     }
 
-    /// A9: the tester asked when it should, and as often.
+    /// A9: the tester sent requests as scheduled, and all of them.
     var coordinatedOmission: AuditCheck {
         let findings = levels.flatMap { level -> [AuditFinding] in
             guard let figures = level.figures else { return [] }
@@ -164,7 +164,7 @@ extension RunAudit {
         return AuditCheck(.a9, findings, otherwise: "no level was held")
     }
 
-    /// A16: no preview comes before its request's first step has ended on the server.
+    /// A16: no preview is received before its request's first step has ended on the server.
     var stageLaw: AuditCheck {
         let findings = levels.compactMap { level -> AuditFinding? in
             let pairs = level.load.compactMap { record -> Double? in
@@ -174,7 +174,7 @@ extension RunAudit {
                 return preview - 1000 * ((server.queue ?? 0) + (server.text ?? 0) + step)
             }
             guard let least = pairs.min() else { return nil }
-            // Both clocks tick in milliseconds at worst.
+            // The resolution of both clocks is a millisecond or better.
             let early = pairs.count { $0 < -1 }
             return AuditFinding(
                 early > 0 ? .fail : .pass, level: level.key,
@@ -186,6 +186,6 @@ extension RunAudit {
         }
         return AuditCheck(
             .a16, findings,
-            otherwise: "no previews, or the server tells no times of its steps")
+            otherwise: "no previews, or the server does not report the times of its steps")
     }
 }

@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension RunAudit {
-    /// A5: what the server counted between two quiet points is what the client saw.
+    /// A5: the counts of the server between two quiet moments agree with those of the client.
     var engineMetrics: AuditCheck {
         let findings = levels.flatMap { level -> [AuditFinding] in
             guard let metrics = level.metrics, !level.isPartial else { return [] }
@@ -11,7 +11,7 @@ extension RunAudit {
             .a5, findings, otherwise: "the server's metrics were not read, or no level is complete")
     }
 
-    /// Calls by path and status.
+    /// Compares the calls by path and status.
     private func requests(_ level: LevelEvidence, _ metrics: MetricsDifference) -> [AuditFinding] {
         let name = "inkstone_requests_total"
         let calls = level.load.flatMap(\.calls).filter { $0.method == "POST" && $0.status != nil }
@@ -37,23 +37,24 @@ extension RunAudit {
         }
     }
 
+    /// Compares the number of images.
     private func images(_ level: LevelEvidence, _ metrics: MetricsDifference) -> [AuditFinding] {
         guard let gain = metrics.gain("inkstone_images_total") else { return [] }
-        // An image that came but is not valid was made all the same.
-        let came = level.load.count { $0.image != nil }
-        let lost = level.load.count - came
-        // Of a request that failed on the way the image may have been made.
-        let fits = gain >= Double(came) && gain <= Double(came + lost)
+        // An image that was received but is not valid was generated too.
+        let received = level.load.count { $0.image != nil }
+        let lost = level.load.count - received
+        // The image of a request that failed in transit may have been generated.
+        let fits = gain >= Double(received) && gain <= Double(received + lost)
         return [
             AuditFinding(
                 fits ? .pass : .fail, level: level.key,
-                "images: client \(came), server \(Figures.decimals(gain, 0))"
+                "images: client \(received), server \(Figures.decimals(gain, 0))"
                     + (lost > 0 ? " (\(lost) requests without an image)" : ""),
-                numbers: ["client": Double(came), "server": gain, "lost": Double(lost)])
+                numbers: ["client": Double(received), "server": gain, "lost": Double(lost)])
         ]
     }
 
-    /// Means from `_sum / _count`; percentiles of a scraped histogram carry its buckets' width.
+    /// Compares means from `_sum / _count`; percentiles of a histogram have the resolution of its buckets.
     private func means(_ level: LevelEvidence, _ metrics: MetricsDifference) -> [AuditFinding] {
         let good = level.load.filter { $0.calls.contains { $0.end != nil } }
         var result: [AuditFinding] = []
@@ -72,9 +73,9 @@ extension RunAudit {
         }
         if let server = metrics.histogram("inkstone_time_to_first_preview_seconds") {
             let times = level.load.compactMap { $0.firstPreviewMs.map { $0 / 1000 } }
-            // The client sees the preview encoded and sent: some ms later, at every level. A dialect
-            // that picks a few previews shows none of the first step, so later still.
-            let isPicked = level.load.contains { record in
+            // The client receives the preview after encoding and sending, some ms later at every level.
+            // A dialect that selects a few previews skips that of the first step, so later still.
+            let isSelected = level.load.contains { record in
                 record.dialect != .jobs
                     && record.parameters.partialImages + 1 < record.parameters.steps
             }
@@ -82,7 +83,7 @@ extension RunAudit {
                 result.append(
                     compare(
                         "TTFP", times, server, level, isExact: false, slackMs: 10,
-                        mayBeLater: isPicked))
+                        mayBeLater: isSelected))
             }
         }
         if let server = metrics.histogram("inkstone_queue_time_seconds") {
@@ -122,24 +123,24 @@ extension RunAudit {
             countsDiffer || !isClose ? .fail : .pass, level: level.key, text, numbers: numbers)
     }
 
-    /// A13: the work that was asked for is the work that was counted.
+    /// A13: the work requested agrees with the work counted.
     var workLedger: AuditCheck {
         let findings = levels.flatMap { level -> [AuditFinding] in
             guard let metrics = level.metrics, !level.isPartial else { return [] }
-            let came = level.load.filter { $0.image != nil }
-            let lost = level.load.count - came.count
-            let steps = came.reduce(0) { $0 + $1.parameters.steps }
-            let pixels = came.reduce(0) { $0 + $1.parameters.width * $1.parameters.height }
+            let received = level.load.filter { $0.image != nil }
+            let lost = level.load.count - received.count
+            let steps = received.reduce(0) { $0 + $1.parameters.steps }
+            let pixels = received.reduce(0) { $0 + $1.parameters.width * $1.parameters.height }
             return [
                 ledger(
                     "evaluations", "inkstone_denoise_evaluations_total", steps, metrics, level, lost
                 ),
                 ledger("pixels", "inkstone_pixels_total", pixels, metrics, level, lost),
-                tokens(came, metrics, level, lost),
+                tokens(received, metrics, level, lost),
             ].compactMap(\.self)
         }
         return AuditCheck(
-            .a13, findings, otherwise: "the server counts no work, or no level is complete")
+            .a13, findings, otherwise: "the server does not count work, or no level is complete")
     }
 
     private func ledger(
@@ -147,7 +148,7 @@ extension RunAudit {
         _ level: LevelEvidence, _ lost: Int
     ) -> AuditFinding? {
         guard let done = metrics.gain(name) else { return nil }
-        // Requests that failed may have been worked on; never may less be done than was delivered.
+        // Failed requests may have been worked on; less work than delivered is never valid.
         let fits = lost == 0 ? done == Double(asked) : done >= Double(asked)
         return AuditFinding(
             fits ? .pass : .fail, level: level.key,
@@ -156,10 +157,10 @@ extension RunAudit {
             numbers: ["asked": Double(asked), "counted": done, "lost": Double(lost)])
     }
 
-    /// Tokens depend on the prompt's length, which only the server knows: between the padded
-    /// minimum and the padded maximum of a caption.
+    /// Checks that the tokens lie between the minimum and the maximum of the padded captions; the
+    /// lengths of the prompts in tokens are known to the server only.
     private func tokens(
-        _ came: [LoadRequestRecord], _ metrics: MetricsDifference, _ level: LevelEvidence,
+        _ received: [LoadRequestRecord], _ metrics: MetricsDifference, _ level: LevelEvidence,
         _ lost: Int
     ) -> AuditFinding? {
         guard model != nil, let done = metrics.gain("inkstone_denoise_tokens_total") else {
@@ -167,7 +168,7 @@ extension RunAudit {
         }
         var least = 0.0
         var most = 0.0
-        for record in came {
+        for record in received {
             let request = record.parameters
             let passes = Double(request.steps) * (request.guidance > 0 ? 2 : 1)
             let image = Double(
@@ -183,7 +184,7 @@ extension RunAudit {
             numbers: ["counted": done, "least": least, "most": most])
     }
 
-    /// A14: a device is not busy for longer than there is time.
+    /// A14: a device is not busy for longer than the time that passed.
     var deviceTime: AuditCheck {
         let name = "inkstone_engine_busy_seconds_total"
         let findings = levels.flatMap { level -> [AuditFinding] in
@@ -201,6 +202,6 @@ extension RunAudit {
                     numbers: ["busy_s": busy, "window_s": length, "share": share, "limit": 1.01])
             }
         }
-        return AuditCheck(.a14, findings, otherwise: "the server tells no device time")
+        return AuditCheck(.a14, findings, otherwise: "the server does not report device time")
     }
 }

@@ -2,10 +2,10 @@
 
 extension RunAudit {
     private var noPeak: String {
-        "the model's sizes or the device's peak are not known (device in the scenario)"
+        "the sizes of the model or the peak of the device are unknown (device in the scenario)"
     }
 
-    /// A11: the rate needs no more arithmetic than the devices have.
+    /// A11: the rate does not need more operations than the devices have.
     var rooflineRate: AuditCheck {
         let findings = levels.compactMap { level -> AuditFinding? in
             guard let share = level.figures?.peakShare, let rate = level.figures?.throughput.value
@@ -19,7 +19,7 @@ extension RunAudit {
         return AuditCheck(.a11, findings, otherwise: noPeak)
     }
 
-    /// A12: no image was faster than its arithmetic, nor than reading the weights.
+    /// A12: no image was faster than its operations at peak, nor than reading the weights.
     var rooflineLatency: AuditCheck {
         let target = manifest.target
         guard let model, let operations = target.peakOperations, operations > 0 else {
@@ -60,25 +60,25 @@ extension RunAudit {
         }
     }
 
-    /// A17: the memory that is told holds at least the weights.
+    /// A17: the memory reported is at least that of the weights.
     var memoryInventory: AuditCheck {
         let target = manifest.target
         guard let parameters = target.parameters, let bytes = Self.bytesPerWeight(target.precision)
         else {
             return AuditCheck(
-                .a17, [], otherwise: "the server does not tell its weights and their precision")
+                .a17, [], otherwise: "the server does not report its weights and their precision")
         }
         let inventory = parameters * bytes / 1_048_576
         var findings = levels.compactMap { level -> AuditFinding? in
             guard
-                let told = level.result?.resources.deviceMemoryMax
+                let reported = level.result?.resources.deviceMemoryMax
                     ?? level.result?.resources.serverProportionalMax
             else { return nil }
             return AuditFinding(
-                told < inventory ? .fail : .pass, level: level.key,
-                "\(Figures.grouped(told)) MiB told, weights in \(target.precision ?? "-") are "
+                reported < inventory ? .fail : .pass, level: level.key,
+                "\(Figures.grouped(reported)) MiB reported, weights in \(target.precision ?? "-") are "
                     + "\(Figures.significant(inventory, 3)) MiB",
-                numbers: ["told_mib": told, "inventory_mib": inventory])
+                numbers: ["told_mib": reported, "inventory_mib": inventory])
         }
         let grown = evidence.closed.compactMap { users, level, _ in
             (level.result?.resources.deviceMemoryMax).map { (users, $0) }
@@ -94,7 +94,7 @@ extension RunAudit {
         return AuditCheck(.a17, findings, otherwise: "no memory was read")
     }
 
-    /// A19: the answers fit through the link.
+    /// A19: the responses fit through the link.
     var wireBudget: AuditCheck {
         guard let link = manifest.linkBytesPerSecond else {
             return AuditCheck(.a19, [], otherwise: "the scenario names no link speed")
@@ -109,10 +109,10 @@ extension RunAudit {
                 "\(Figures.significant(needed / 1e6, 3)) MB/s of \(Figures.significant(link / 1e6, 3)) MB/s",
                 numbers: ["needed": needed, "link": link])
         }
-        return AuditCheck(.a19, findings, otherwise: "no answers")
+        return AuditCheck(.a19, findings, otherwise: "no responses")
     }
 
-    /// A10: the tester was not in its own way.
+    /// A10: the tester did not disturb the measurement.
     var testerHealth: AuditCheck {
         let findings = levels.compactMap { level -> AuditFinding? in
             guard let resources = level.result?.resources,

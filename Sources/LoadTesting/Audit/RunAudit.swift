@@ -1,14 +1,15 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The twenty checks on a run's own records.
-package struct RunAudit: Sendable {
-    package let evidence: RunEvidence
+/// The twenty checks of a run on its own records.
+public struct RunAudit: Sendable {
+    /// The run.
+    public let evidence: RunEvidence
 
-    /// Takes evidence whose figures are computed.
-    package init(_ evidence: RunEvidence) { self.evidence = evidence }
+    /// Creates the audit of a run whose figures are computed (``RunEvidence/compute()``).
+    public init(_ evidence: RunEvidence) { self.evidence = evidence }
 
     /// Runs all checks.
-    package func report() -> AuditReport {
+    public func report() -> AuditReport {
         AuditReport(
             subject: evidence.manifest.run,
             checks: [
@@ -19,11 +20,11 @@ package struct RunAudit: Sendable {
             ])
     }
 
-    // MARK: - What checks share
+    // MARK: - Shared by the checks
 
     var manifest: Manifest { evidence.manifest }
     var levels: [LevelEvidence] { evidence.levels }
-    /// Levels and the audit's own requests.
+    /// The levels and the audit's own requests.
     var everything: [LevelEvidence] { levels + (evidence.probes.map { [$0] } ?? []) }
     var model: WorkModel? { manifest.target.model.flatMap(WorkModel.named) }
 

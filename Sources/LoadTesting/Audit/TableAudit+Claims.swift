@@ -3,10 +3,10 @@
 import Foundation
 
 extension TableAudit {
-    /// A15: a printed share must be k / n for some whole k.
+    /// A15: a printed share must be k / n for a whole number k.
     var rateResolution: AuditCheck {
         guard let hold else {
-            return AuditCheck(.a15, [], otherwise: "how long a level was held is not known")
+            return AuditCheck(.a15, [], otherwise: "the hold of the levels is unknown")
         }
         var findings: [AuditFinding] = []
         for row in table.rows {
@@ -47,7 +47,7 @@ extension TableAudit {
         return AuditCheck(.a15, findings, otherwise: "the table has no error rates")
     }
 
-    /// The whole numbers of `n` that print as a percentage, failed ones being a part of n.
+    /// The whole numbers k up to `n` for which k / n is printed as this percentage.
     static func counts(
         _ percent: PublishedTable.Printed, of n: Int
     ) -> ClosedRange<Int>? {
@@ -70,7 +70,7 @@ extension TableAudit {
         counts.count == 1 ? "\(counts.lowerBound)" : "\(counts.lowerBound)-\(counts.upperBound)"
     }
 
-    /// A20: a headline must appear in the table or follow from it.
+    /// A20: a headline must be in the table or follow from it.
     var titleAgainstTable: AuditCheck {
         let findings = table.claims.map { claim in
             let value = claim.value
@@ -123,7 +123,7 @@ extension TableAudit {
             : "\(Figures.decimals(1 / ratio, 1))x above the table's \(Figures.significant(best, 3))"
     }
 
-    /// What a reader needs to trust a table and does not find in it.
+    /// The facts that a reader needs and that the table does not have.
     var missing: [String] {
         let titles = table.columns.joined(separator: " ").lowercased()
         let has = { (words: [String]) in words.contains { titles.contains($0) } }
@@ -145,7 +145,7 @@ extension TableAudit {
         return result
     }
 
-    /// Doublings up to the highest level, and the middle of the last one, where it saturates.
+    /// The doublings up to the highest level, and three quarters of it, that the table does not have.
     private var missingLevels: [Int] {
         guard let last = table.rows.last?.users, last >= 4 else { return [] }
         var wanted: [Int] = []

@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension TableAudit {
-    /// A1: in flight = X R cannot exceed the users.
+    /// A1: X R, the number in flight, cannot exceed the users.
     var littlesLaw: AuditCheck {
         var findings = table.rows.map { row in
             let inFlight = row.throughput.value * row.endToEnd
@@ -26,7 +26,7 @@ extension TableAudit {
         return AuditCheck(.a1, findings, otherwise: "no levels")
     }
 
-    /// One factor on all rows has more than one explanation; none is chosen.
+    /// Lists the explanations of a factor that all rows share; none is preferred.
     private func readings(of factor: Double) -> [AuditFinding] {
         let ratios = table.rows.map { $0.throughput.value / bound($0) }
         let range =
@@ -37,7 +37,7 @@ extension TableAudit {
         var result = [
             AuditFinding(
                 .fail,
-                "The factor is \(range) on every row: that is no noise, two columns disagree by "
+                "The factor is \(range) on every row: that is not noise, two columns disagree by "
                     + "\(Figures.significant(whole, 2)).", numbers: ["factor": factor]),
             AuditFinding(
                 .fail,
@@ -63,7 +63,7 @@ extension TableAudit {
         return result
     }
 
-    /// A2: nobody is served faster under load than alone, and the bend is where the bounds cross.
+    /// A2: requests are not served faster under load than alone, and the knee is where the bounds cross.
     var asymptoticBound: AuditCheck {
         guard let first = table.rows.first, first.users == 1 else {
             return AuditCheck(.a2, [], otherwise: "the table has no level of one user")
@@ -108,11 +108,13 @@ extension TableAudit {
         return AuditFinding(off > 3 ? .fail : .pass, text + ".", numbers: numbers)
     }
 
-    /// A16: a shared device stretches what comes before the first preview and what comes after.
+    /// A16: sharing a device delays the time before the first preview as much as the time after it.
     var stageLaw: AuditCheck {
         guard let first = table.rows.first, let last = table.rows.last, first.users < last.users,
             let early = first.firstPreview, let late = last.firstPreview
-        else { return AuditCheck(.a16, [], otherwise: "no times to the first preview") }
+        else {
+            return AuditCheck(.a16, [], otherwise: "the table has no times to the first preview")
+        }
         let rise = late / early - 1
         let rest = (first.endToEnd - early, last.endToEnd - late)
         guard rest.0 > 0, rest.1 > 0 else {

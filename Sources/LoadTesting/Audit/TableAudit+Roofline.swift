@@ -12,12 +12,12 @@ extension TableAudit {
             : "\(digits) \(device.name) in BF16\(eight)"
     }
 
-    /// A11: what the claimed rate would take.
+    /// A11: the rate does not need more operations than the devices have.
     var rooflineRate: AuditCheck {
         var findings: [AuditFinding] = []
         for (place, size) in sizes.enumerated() {
             let work = work(size)
-            // A second size is there to compare with; its last digit says nothing.
+            // The second size is only for comparison: two digits.
             let digits = place == 0 ? 3 : 2
             let rates =
                 [(bestThroughput, "the table's best")]
@@ -31,7 +31,7 @@ extension TableAudit {
                 let verdict: Verdict = least > 1 ? .fail : least > 0.75 ? .warn : .pass
                 findings.append(
                     AuditFinding(
-                        // Without a size or a device a title's rate is only a question.
+                        // Without a size or a device, the rate of a title cannot fail.
                         self.size == nil || device == nil
                             ? (whose == "the title's" ? min(verdict, .warn) : verdict) : verdict,
                         "At \(Self.name(size)) (\(Figures.decimals(work / 1e12, 0)) TFLOP an image) "
@@ -49,7 +49,7 @@ extension TableAudit {
         return AuditCheck(.a11, findings, otherwise: "no levels")
     }
 
-    /// A single image that already uses much of the device leaves little for batches.
+    /// Compares the speed-up with what one image alone leaves of the device.
     private var scaling: AuditFinding? {
         guard let first = table.rows.first, first.users == 1, table.rows.count > 1,
             let size = sizes.first, let peak = candidates.first
@@ -57,20 +57,20 @@ extension TableAudit {
         let share = work(size) / first.endToEnd / (Double(devices) * peak.bf16)
         let claimed = bestThroughput / first.throughput.value
         let atBound = bestBound / bound(first)
-        let room = 1 / share
-        let tooMuch = min(claimed, atBound) > 1.1 * room
+        let headroom = 1 / share
+        let tooMuch = min(claimed, atBound) > 1.1 * headroom
         return AuditFinding(
             tooMuch ? .warn : .pass,
             "One image alone at \(Self.name(size)) is at \(Figures.decimals(100 * share, 0)) % of \(devices == 1 ? "one" : "\(devices)") "
-                + "\(peak.name): at most \(Figures.decimals(room, 0))x is left for batches, the table "
+                + "\(peak.name): at most \(Figures.decimals(headroom, 0))x is left for batches, the table "
                 + "claims \(Figures.decimals(claimed, 1))x from N=1 to \(table.rows.last?.users ?? 1) "
                 + "(\(Figures.decimals(atBound, 1))x at its bounds)"
                 + (tooMuch
                     ? ": there are several devices, or N=1 does not measure the device." : "."),
-            numbers: ["share": share, "room": room, "claimed": claimed, "at_bound": atBound])
+            numbers: ["share": share, "room": headroom, "claimed": claimed, "at_bound": atBound])
     }
 
-    /// A12: no image is faster than the arithmetic, nor than reading the weights for each step.
+    /// A12: no image is faster than its operations at peak, nor than reading the weights in each step.
     var rooflineLatency: AuditCheck {
         guard let fastest = table.rows.min(by: { $0.endToEnd < $1.endToEnd }),
             let size = sizes.first
@@ -81,7 +81,7 @@ extension TableAudit {
         let reading = candidates.map {
             Double(steps) * weights / $0.bandwidth / Double(devices) / fastest.endToEnd
         }
-        // With no device named the claim stands as long as one of them could do it.
+        // Without a named device, the check passes if one of the candidates suffices.
         let least = zip(shares, reading).map(max).min() ?? 0
         return AuditCheck(
             .a12,
@@ -100,30 +100,30 @@ extension TableAudit {
             ], otherwise: "")
     }
 
-    /// A17: the weights must fit in the memory that is told.
+    /// A17: the weights must fit in the memory reported.
     var memoryInventory: AuditCheck {
         let rows = table.rows.filter { $0.memory != nil }
-        guard let first = rows.first, let last = rows.last, let told = first.memory,
+        guard let first = rows.first, let last = rows.last, let reported = first.memory,
             let grown = last.memory
         else { return AuditCheck(.a17, [], otherwise: "the table has no memory") }
         guard !model.parameters.isEmpty else {
-            return AuditCheck(.a17, [], otherwise: "the model's weights are not known")
+            return AuditCheck(.a17, [], otherwise: "the weights of the model are unknown")
         }
         let parts = model.parameters.map { 2 * $0 / 1e9 }
         let inventory = parts.reduce(0, +)
         var findings = [
             AuditFinding(
-                inventory > told ? .warn : .pass,
+                inventory > reported ? .warn : .pass,
                 "BF16 weights alone are \(parts.map { Figures.decimals($0, 1) }.joined(separator: " + ")) = "
-                    + "\(Figures.decimals(inventory, 1)) GB, the table has \(Figures.decimals(told, 1)) GB"
-                    + (inventory > told
-                        ? ": something is quantized, offloaded or not counted, and it is not said."
+                    + "\(Figures.decimals(inventory, 1)) GB, the table has \(Figures.decimals(reported, 1)) GB"
+                    + (inventory > reported
+                        ? ": weights are quantized, offloaded or not counted, which the table does not state."
                         : "."),
-                numbers: ["inventory_gb": inventory, "reported_gb": told])
+                numbers: ["inventory_gb": inventory, "reported_gb": reported])
         ]
         let more = last.users - first.users
         if more > 0, let size = sizes.first {
-            let each = (grown - told) * 1000 / Double(more)
+            let each = (grown - reported) * 1000 / Double(more)
             let tokens = Double(
                 WorkModel.imageTokens(width: size.width, height: size.height) + 64)
             let row = 2 * tokens * Double(model.transformer.dim) / 1e6
@@ -133,7 +133,7 @@ extension TableAudit {
             findings.append(
                 AuditFinding(
                     tight ? .warn : .pass,
-                    "\(Figures.decimals(grown - told, 1)) GB for \(more) more requests is "
+                    "\(Figures.decimals(grown - reported, 1)) GB for \(more) more requests is "
                         + "\(Figures.decimals(each, 0)) MB each; one more \(Self.name(size)) row of a batch "
                         + "needs about \(Figures.decimals(row, 0)) MB for the residual stream, "
                         + "\(Figures.decimals(3 * row, 0)) MB for q, k, v and \(Figures.decimals(halves, 0)) MB "
@@ -149,10 +149,10 @@ extension TableAudit {
         return AuditCheck(.a17, findings, otherwise: "")
     }
 
-    /// A19: the answers must fit through the link.
+    /// A19: the responses must fit through the link.
     var wireBudget: AuditCheck {
         guard let link = linkBytesPerSecond else {
-            return AuditCheck(.a19, [], otherwise: "the link's speed is not known")
+            return AuditCheck(.a19, [], otherwise: "the capacity of the link is unknown")
         }
         let findings = table.rows.compactMap { row in
             row.answerBytes.map { bytes in
@@ -164,6 +164,6 @@ extension TableAudit {
                     numbers: ["needed": needed, "link": link])
             }
         }
-        return AuditCheck(.a19, findings, otherwise: "the table has no bytes of an answer")
+        return AuditCheck(.a19, findings, otherwise: "the table has no bytes of a response")
     }
 }

@@ -2,29 +2,34 @@
 
 /// The checks that need only a published table.
 ///
-/// What the table does not name is not guessed: the roofline is then computed for every size and
-/// device that is known, and a finding fails only when all of them say so.
-package struct TableAudit: Sendable {
-    package let table: PublishedTable
-    /// The device, where it is known.
-    package var device: DevicePeaks?
-    package var devices = 1
-    /// The image's size, where it is known.
-    package var size: (width: Int, height: Int)?
-    package var steps = 8
-    package var model = WorkModel.zImageTurbo
+/// Facts that the table does not have are not guessed: the roofline is then computed for common sizes
+/// and devices, and a finding fails only if it fails for all of them.
+public struct TableAudit: Sendable {
+    /// The table.
+    public let table: PublishedTable
+    /// The device, if known.
+    public var device: DevicePeaks?
+    /// Number of devices.
+    public var devices = 1
+    /// Size of the images in pixels, if known.
+    public var size: (width: Int, height: Int)?
+    /// Steps of an image.
+    public var steps = 8
+    /// The model.
+    public var model = WorkModel.zImageTurbo
     /// Seconds that each level was held.
-    package var hold: Double?
-    /// Bytes a second that the link carries.
-    package var linkBytesPerSecond: Double?
+    public var hold: Double?
+    /// Capacity of the link in bytes a second, if known.
+    public var linkBytesPerSecond: Double?
 
-    package init(_ table: PublishedTable) {
+    /// Creates the audit of a table.
+    public init(_ table: PublishedTable) {
         self.table = table
         hold = table.hold
     }
 
-    /// Runs all checks.
-    package func report(subject: String) -> AuditReport {
+    /// Runs all checks; `subject` names the table in the report.
+    public func report(subject: String) -> AuditReport {
         AuditReport(
             subject: subject,
             checks: [
@@ -35,17 +40,17 @@ package struct TableAudit: Sendable {
             missing: missing)
     }
 
-    // MARK: - What others build on
+    // MARK: - Shared by the checks
 
     typealias Row = PublishedTable.Row
 
-    /// N / R, the most that so many users can be served.
+    /// N / R, the upper bound of the throughput of N users.
     func bound(_ row: Row) -> Double { Double(row.users) / row.endToEnd }
 
     var bestThroughput: Double { table.rows.map(\.throughput.value).max() ?? 0 }
     var bestBound: Double { table.rows.map(bound).max() ?? 0 }
 
-    /// The factor that all rows share between X and its bound, where they share one.
+    /// The factor between X and its bound that all rows share, if they do.
     var commonFactor: Double? {
         let factors = table.rows.map { $0.throughput.value / bound($0) }
         guard factors.count >= 2, let least = factors.min(), let most = factors.max(),
@@ -55,16 +60,16 @@ package struct TableAudit: Sendable {
         return mean > 1.10 || mean < 0.90 ? mean : nil
     }
 
-    /// Images that a level can complete at its bound.
+    /// The number of images that a level completes at its bound.
     ///
-    /// One user completes whole images only; of many, the started ones add up.
+    /// Rounded down for one user, who completes whole images only.
     func imagesAtBound(_ row: Row) -> Int? {
         guard let hold else { return nil }
         let images = bound(row) * hold
         return Int(row.users == 1 ? images.rounded(.down) : images.rounded())
     }
 
-    /// The sizes to compute with: the one that is known, else two common ones.
+    /// The sizes to compute with: the known one, or two common ones.
     var sizes: [(width: Int, height: Int)] { size.map { [$0] } ?? [(1024, 1024), (512, 512)] }
 
     /// The devices to compute with.

@@ -1,25 +1,27 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Two runs side by side as one HTML file.
-package struct ComparisonPage: Sendable {
-    package let comparison: RunComparison
+/// A comparison of two runs as one HTML file.
+public struct ComparisonPage: Sendable {
+    /// The comparison.
+    public let comparison: RunComparison
     let base: RunEvidence
     let new: RunEvidence
 
-    package init(base: RunEvidence, new: RunEvidence, practical: Double = 0.02) {
+    /// Compares two runs whose figures are computed; see ``RunComparison``.
+    public init(base: RunEvidence, new: RunEvidence, practical: Double = 0.02) {
         comparison = RunComparison(base: base, new: new, practical: practical)
         self.base = base
         self.new = new
     }
 
-    /// A name that tells the two apart.
+    /// Name of a run, with its server.
     private func name(_ run: RunEvidence) -> String {
         let target = run.manifest.target
         return [run.manifest.name, target.server ?? target.url].joined(separator: ", ")
     }
 
-    /// The whole page.
-    package var html: String {
+    /// The page.
+    public var html: String {
         var out = Markup()
         out.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
         out.raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">")
@@ -92,7 +94,7 @@ package struct ComparisonPage: Sendable {
                 out.raw(
                     "<tr><th>level</th><th>metric</th><th class=\"num\">base</th><th class=\"num\">new</th>"
                         + "<th class=\"num\">ratio (95 %)</th><th>verdict</th></tr>")
-                // The same cells as in the Markdown, so that the two cannot differ.
+                // The cells of the Markdown table, so that the two agree.
                 for line in comparison.markdown.split(separator: "\n").dropFirst(2)
                 where line.hasPrefix("| ") {
                     let cells = line.dropFirst(2).dropLast(2).split(separator: " | ").map(

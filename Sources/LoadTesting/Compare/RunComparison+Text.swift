@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension RunComparison {
-    /// The table as Markdown, with what was compared under it.
-    package var markdown: String {
+    /// The table as Markdown, with an explanation.
+    public var markdown: String {
         var text =
             "| level | metric | base | new | ratio (95 %) | verdict |\n|---|---|---:|---:|---:|---|\n"
         for row in rows {
@@ -14,15 +14,15 @@ extension RunComparison {
         return text
     }
 
-    /// How the words came about.
-    package var explanation: String {
+    /// The runs compared, and the meaning of the verdicts.
+    public var explanation: String {
         var parts = ["Base: \(base). New: \(new)."]
         parts.append(
             isPaired
-                ? "Both followed the same plan: times are compared pair by pair."
+                ? "Both have the same plan: times are compared pair by pair."
                 : "The plans differ: times are compared by their means, resampled in blocks.")
         parts.append(
-            "A word is given only where the interval excludes 1 and the change exceeds "
+            "Faster and slower require an interval that excludes 1 and a change of more than "
                 + "\(Figures.significant(100 * practical, 2)) %.")
         if !unmatched.isEmpty {
             parts.append("Only in one of them: \(unmatched.joined(separator: ", ")).")

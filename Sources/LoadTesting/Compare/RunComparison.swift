@@ -2,8 +2,8 @@
 
 import Foundation
 
-/// What a comparison of two runs says; never without an interval.
-package enum ComparisonVerdict: String, Sendable, Codable {
+/// The verdict of a comparison, based on an interval.
+public enum ComparisonVerdict: String, Sendable, Codable {
     case faster
     case slower
     case noDifference = "no difference shown"
@@ -11,43 +11,53 @@ package enum ComparisonVerdict: String, Sendable, Codable {
     case unknown = "too few samples"
 }
 
-/// A new run against a base, level by level.
-package struct RunComparison: Sendable, Equatable, Codable {
-    package enum Metric: String, Sendable, Codable, CaseIterable {
+/// A comparison of a new run with a base, level by level.
+public struct RunComparison: Sendable, Equatable, Codable {
+    /// What is compared.
+    public enum Metric: String, Sendable, Codable, CaseIterable {
         case endToEnd = "E2E"
         case firstPreview = "TTFP"
         case throughput = "X"
 
-        /// Whether more of it is faster.
+        /// Whether a greater value is faster.
         var growsWithSpeed: Bool { self == .throughput }
-        package var unit: String { self == .throughput ? "img/s" : "ms" }
+        /// Unit of the metric.
+        public var unit: String { self == .throughput ? "img/s" : "ms" }
     }
 
     /// A metric of a level.
-    package struct Row: Sendable, Equatable, Codable {
-        package var level: String
-        package var metric: Metric
-        package var base: Estimate
-        package var new: Estimate
-        /// New over base, with its interval.
-        package var ratio: Estimate
-        /// How it was computed: `paired` or `blocks`.
-        package var method: String
-        package var verdict: ComparisonVerdict
+    public struct Row: Sendable, Equatable, Codable {
+        /// The level's key.
+        public var level: String
+        /// The metric.
+        public var metric: Metric
+        /// The estimate of the base.
+        public var base: Estimate
+        /// The estimate of the new run.
+        public var new: Estimate
+        /// New divided by base, with its interval.
+        public var ratio: Estimate
+        /// How the ratio was computed: `paired`, `blocks` or `intervals`.
+        public var method: String
+        /// What the ratio shows.
+        public var verdict: ComparisonVerdict
     }
 
-    package var base: String
-    package var new: String
-    /// Whether both ran the same plan.
-    package var isPaired: Bool
-    /// The least change that counts, as a share.
-    package var practical: Double
-    package var rows: [Row]
-    /// Levels that only one of them has.
-    package var unmatched: [String]
+    /// Name of the base.
+    public var base: String
+    /// Name of the new run.
+    public var new: String
+    /// Whether both have the same plan.
+    public var isPaired: Bool
+    /// The smallest relevant change, as a share.
+    public var practical: Double
+    /// The rows: each metric of each level.
+    public var rows: [Row]
+    /// Levels of only one of the runs.
+    public var unmatched: [String]
 
-    /// Compares runs whose figures are computed.
-    package init(base: RunEvidence, new: RunEvidence, practical: Double = 0.02) {
+    /// Compares runs whose figures are computed (``RunEvidence/compute()``).
+    public init(base: RunEvidence, new: RunEvidence, practical: Double = 0.02) {
         self.base = base.manifest.run
         self.new = new.manifest.run
         self.practical = practical
@@ -67,7 +77,7 @@ package struct RunComparison: Sendable, Equatable, Codable {
         }
     }
 
-    /// The word for a ratio: only an interval without 1 and a change that matters give one.
+    /// The verdict for a ratio: faster and slower require an interval without 1 and a relevant change.
     static func verdict(
         _ ratio: Estimate, growsWithSpeed: Bool, practical: Double
     ) -> ComparisonVerdict {
@@ -120,7 +130,7 @@ package struct RunComparison: Sendable, Equatable, Codable {
             verdict: verdict(ratio, growsWithSpeed: metric.growsWithSpeed, practical: practical))
     }
 
-    /// Logarithms of new over base for requests of the same place in the plan, in its order.
+    /// The logarithms of new over base for requests at the same position of the plan, in its order.
     private static func logRatios(
         _ base: [(LoadRequestRecord, Double)], _ new: [(LoadRequestRecord, Double)]
     ) -> [Double] {
@@ -134,7 +144,7 @@ package struct RunComparison: Sendable, Equatable, Codable {
         }
     }
 
-    /// The geometric mean of ratios; blocks, because neighbours waited in the same queue.
+    /// The geometric mean of ratios, resampled in blocks because neighbours shared a queue.
     private static func geometric(_ logs: [Double]) -> Estimate {
         var generator = SplitMix64(seed: 1)
         let means = (0..<Bootstrap.resamples).map { _ in

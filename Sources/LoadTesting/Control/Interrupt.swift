@@ -4,20 +4,23 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// Whether the run is to end early: SIGINT and SIGTERM, or a caller's wish.
-package final class Interrupt: Sendable {
+/// A request to end a run early, from the caller or from SIGINT and SIGTERM.
+public final class Interrupt: Sendable {
     private let flag = Mutex(false)
     // Unsafe: set once in `watchSignals`, before the run begins.
     nonisolated(unsafe) private var sources: [any DispatchSourceSignal] = []
 
-    package init() {}
+    /// Creates an interrupt that is not set.
+    public init() {}
 
-    package var isSet: Bool { flag.withLock { $0 } }
+    /// Whether the run is to end.
+    public var isSet: Bool { flag.withLock { $0 } }
 
-    package func set() { flag.withLock { $0 = true } }
+    /// Requests the end of the run.
+    public func set() { flag.withLock { $0 = true } }
 
-    /// Makes the signals set it; a second one ends the program at once.
-    package func watchSignals() {
+    /// Sets the interrupt on SIGINT and SIGTERM; a second signal exits with status 130.
+    public func watchSignals() {
         sources = [SIGINT, SIGTERM].map { number -> any DispatchSourceSignal in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())

@@ -2,10 +2,10 @@
 
 import Foundation
 
-/// Planned moments, kept by a thread of its own that sleeps in the kernel: timers of event loops
-/// and of the concurrency runtime are a millisecond late and more.
+/// Emits planned moments from a dedicated thread that sleeps in the kernel: timers of event loops
+/// and of the concurrency runtime are late by a millisecond and more.
 enum Pacer {
-    /// A stream of the indices of `times`, each as its moment comes.
+    /// A stream that yields the index of each of `times` when it is reached.
     ///
     /// The times are nanoseconds of the clock, ascending; `isOver` ends the stream early.
     static func moments(
@@ -17,7 +17,7 @@ enum Pacer {
                     while true {
                         let left = time - clock.now
                         if left <= 0 || isOver() { break }
-                        // Long waits are cut so that the end is noticed.
+                        // Long waits are split so that the end is noticed.
                         let pause = min(left, 100_000_000)
                         var length = timespec(tv_sec: 0, tv_nsec: Int(pause))
                         nanosleep(&length, nil)

@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// The one monotonic clock of a run.
+/// The monotonic clock of a run.
 package struct RunClock: Sendable {
     private let origin = ContinuousClock.now
 
@@ -14,7 +14,7 @@ package struct RunClock: Sendable {
         return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
     }
 
-    /// This moment here and in UTC.
+    /// The current moment on this clock and in UTC.
     package var anchor: ClockAnchor {
         ClockAnchor(
             monotonic: now, unixMicroseconds: Int64(Date().timeIntervalSince1970 * 1_000_000))

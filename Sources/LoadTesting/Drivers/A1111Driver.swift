@@ -2,10 +2,10 @@
 
 /// `POST /sdapi/v1/txt2img`, and while it runs `GET /sdapi/v1/progress`.
 ///
-/// The progress has no request's id, so previews are only told of a request that is alone: with
-/// more users they could be anybody's.
+/// The progress has no request id, so previews are only recorded for a request that is alone: with
+/// several users they could belong to any request.
 struct A1111Driver: Driver {
-    /// Time between two looks at the progress; previews are no finer than this.
+    /// Interval of the polling, and so the resolution of the preview times.
     static let pollInterval = Duration.milliseconds(25)
 
     private struct Body: Encodable {
@@ -23,13 +23,14 @@ struct A1111Driver: Driver {
         var save_images = false
     }
 
-    private struct Answer: Decodable { var images: [String]? }
+    private struct Response: Decodable { var images: [String]? }
 
     private struct Progress: Decodable { var current_image: String? }
 
     let http: HTTPTester
 
-    func draw(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome {
+    func generate(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome
+    {
         var prompt = parameters.prompt
         if let lora = parameters.lora { prompt += " <lora:\(lora):\(parameters.loraScale ?? 1)>" }
         let body = Body(
@@ -47,18 +48,18 @@ struct A1111Driver: Driver {
         outcome.times.previews = await watcher.value.filter { $0 < exchange.end ?? .max }
         guard outcome.error == nil else { return outcome }
         let json = CutJSON(exchange.body)
-        guard let text = json.decode(Answer.self)?.images?.first else {
+        guard let text = json.decode(Response.self)?.images?.first else {
             outcome.fail(
                 .decode,
-                "the answer has no images[0]: "
+                "the response has no images[0]: "
                     + String(decoding: json.document.prefix(300), as: UTF8.self))
             return outcome
         }
-        outcome.take(ImageBytes(text: json.text(text)), at: exchange.end, parameters)
+        outcome.finish(with: ImageBytes(text: json.text(text)), at: exchange.end, parameters)
         return outcome
     }
 
-    /// The times at which a new preview was seen.
+    /// Polls the progress; returns the times at which a new preview appeared.
     private func watch(_ id: String, atMost count: Int) async -> [Int64] {
         var last: [UInt8]?
         var times: [Int64] = []

@@ -2,15 +2,15 @@
 
 import Foundation
 
-/// A JSON document without its long strings, so that an image in base64 costs one scan and no
-/// decoding while the load runs.
+/// A JSON document without its long strings, so that an image in base64 costs one scan and is not
+/// decoded while the load runs.
 package struct CutJSON: Sendable {
-    /// The document; a long string is replaced by `@` and its place in `strings`.
+    /// The document; a long string is replaced by `@` and its index in `strings`.
     package let document: [UInt8]
     /// The long strings, in order, without quotes.
     package let strings: [[UInt8]]
 
-    /// Strings of more bytes than this are cut out, unless they have escapes other than `\/`.
+    /// Longer strings are cut out, unless they contain escapes other than `\/`.
     private static let longest = 1024
 
     package init(_ bytes: [UInt8]) {
@@ -35,12 +35,12 @@ package struct CutJSON: Sendable {
         self.strings = strings
     }
 
-    /// Reads the document.
+    /// Decodes the document; `nil` when it is malformed.
     func decode<T: Decodable>(_ type: T.Type) -> T? {
         try? JSONDecoder().decode(type, from: Data(document))
     }
 
-    /// The bytes of a string of the document: the long one that it stands for, or its own.
+    /// The bytes of a string of the document: the long string that it replaces, or its own.
     package func text(_ string: String) -> [UInt8] {
         if string.first == "@", let index = Int(string.dropFirst()), strings.indices.contains(index)
         {
@@ -56,7 +56,7 @@ package struct CutJSON: Sendable {
         return UnsafeRawPointer(base).distance(to: UnsafeRawPointer(found))
     }
 
-    /// Where the string that began before `start` has its closing quote.
+    /// The index of the closing quote of the string that starts before `start`.
     private static func end(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
         var position = start
         while let candidate = quote(bytes, from: position) {
@@ -72,7 +72,7 @@ package struct CutJSON: Sendable {
         return nil
     }
 
-    /// The string without the escapes `\/`, `nil` when it has others.
+    /// The string with the escapes `\/` replaced; `nil` when it contains others.
     private static func plain(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> [UInt8]? {
         let isPlain =
             text.base.baseAddress.map {

@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// What a driver saw of one request.
+/// The result of one request, as seen by a driver.
 package struct DriverOutcome: Sendable {
-    /// `planned` is the caller's.
+    /// The times; the caller sets `planned`.
     package var times: RequestTimes
     package var calls: [WireCall] = []
     package var error: ErrorClass?
@@ -11,7 +11,7 @@ package struct DriverOutcome: Sendable {
     package var image: ImageBytes?
     package var server: ServerTimings?
 
-    /// The outcome of a call's transport; an image is still missing.
+    /// Creates the outcome of a call, without an image yet.
     init(_ exchange: Exchange, _ call: HTTPCall) {
         times = RequestTimes(
             planned: exchange.send, send: exchange.send, headOut: exchange.headOut,
@@ -21,7 +21,7 @@ package struct DriverOutcome: Sendable {
         check(exchange)
     }
 
-    /// Notes a failure of the transport or a status that is not 2xx.
+    /// Records a failure of the transport or a status that is not 2xx.
     mutating func check(_ exchange: Exchange) {
         if let failure = exchange.failure {
             fail(failure.error, failure.detail)
@@ -37,14 +37,14 @@ package struct DriverOutcome: Sendable {
         }
     }
 
-    /// The first failure stays.
+    /// Records a failure; the first one is retained.
     mutating func fail(_ error: ErrorClass, _ detail: String) {
         guard self.error == nil else { return }
         self.error = error
         errorDetail = detail
     }
 
-    /// Another call of the same request: its bytes, its end, its failure.
+    /// Adds another call of the same request: its bytes, end and failure.
     mutating func add(_ exchange: Exchange, _ call: HTTPCall) {
         calls.append(exchange.wire(call))
         bodyBytes += exchange.bodyBytes
@@ -52,25 +52,27 @@ package struct DriverOutcome: Sendable {
         check(exchange)
     }
 
-    /// The final image, complete at `time`.
-    mutating func take(_ image: ImageBytes, at time: Int64?, _ wanted: RequestParameters) {
+    /// Records the final image, complete at `time`.
+    mutating func finish(
+        with image: ImageBytes, at time: Int64?, _ parameters: RequestParameters
+    ) {
         self.image = image
-        if let header = image.header, header.width == wanted.width,
-            header.height == wanted.height
+        if let header = image.header, header.width == parameters.width,
+            header.height == parameters.height
         {
             times.image = time
         }
     }
 }
 
-/// Speaks one dialect.
+/// A client of one dialect.
 package protocol Driver: Sendable {
-    /// Asks for an image and waits for its end; failures are part of the outcome.
-    func draw(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome
+    /// Requests an image and waits for its end; failures are part of the outcome.
+    func generate(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome
 }
 
 extension Dialect {
-    /// Its driver.
+    /// Creates the driver of the dialect.
     package func driver(_ http: HTTPTester, model: String?) -> any Driver {
         switch self {
         case .openAI: OpenAIDriver(http: http, model: model)

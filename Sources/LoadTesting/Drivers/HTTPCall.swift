@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// One HTTP request to send.
+/// An HTTP request to send.
 struct HTTPCall: Sendable {
     /// The methods that drivers need.
     enum Method: String, Sendable {
@@ -9,17 +9,17 @@ struct HTTPCall: Sendable {
     }
 
     var method = Method.post
-    /// From the root of the server.
+    /// Path from the root of the server, with the query.
     var path: String
     /// Sent as `X-Request-Id`.
     var id: String
-    /// JSON.
+    /// JSON body.
     var body: [UInt8]?
-    /// Whether the answer is read as server-sent events.
+    /// Whether the response is read as server-sent events.
     var readsEvents = false
 }
 
-/// What came of an HTTP request.
+/// The result of an HTTP request.
 ///
 /// - Units: nanoseconds since the run's clock origin.
 struct Exchange: Sendable {
@@ -30,21 +30,21 @@ struct Exchange: Sendable {
     var end: Int64?
     var status: Int?
     var echoedID: String?
-    /// `Server` of the answer.
+    /// The `Server` header of the response.
     var server: String?
-    /// The body, or nothing where events were read.
+    /// The body; empty when events were read.
     var body: [UInt8] = []
     var bodyBytes = 0
     var events: [StampedEvent] = []
     var failure: Failure?
 
-    /// Why a request did not come to its end.
+    /// Why a request was not completed.
     struct Failure: Error, Sendable, Equatable {
         var error: ErrorClass
         var detail: String
     }
 
-    /// Its line in a record.
+    /// The call as a part of a request record.
     func wire(_ call: HTTPCall) -> WireCall {
         WireCall(
             id: call.id, echoedId: echoedID, method: call.method.rawValue,
@@ -53,7 +53,7 @@ struct Exchange: Sendable {
     }
 }
 
-/// A server-sent event and when its last byte came.
+/// A server-sent event and the time at which its last byte was received.
 struct StampedEvent: Sendable {
     var time: Int64
     var name: String

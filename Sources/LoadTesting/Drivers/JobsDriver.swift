@@ -21,7 +21,8 @@ struct JobsDriver: Driver {
     let http: HTTPTester
     let model: String?
 
-    func draw(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome {
+    func generate(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome
+    {
         var body = OpenAIBody(parameters, model: model)
         body.responseFormat = nil
         let submit = HTTPCall(path: "/api/jobs", id: id, body: OpenAIBody.json(body))
@@ -29,7 +30,7 @@ struct JobsDriver: Driver {
         var outcome = DriverOutcome(submitted, submit)
         guard outcome.error == nil else { return outcome }
         guard let job = CutJSON(submitted.body).decode(Job.self) else {
-            outcome.fail(.decode, "the answer of /api/jobs has no id")
+            outcome.fail(.decode, "the response of /api/jobs has no id")
             return outcome
         }
         let watch = HTTPCall(
@@ -49,12 +50,12 @@ struct JobsDriver: Driver {
         let file = await http.perform(load)
         outcome.add(file, load)
         if outcome.error == nil {
-            outcome.take(.file(file.body), at: file.end, parameters)
+            outcome.finish(with: .file(file.body), at: file.end, parameters)
         }
         return outcome
     }
 
-    /// Takes the previews and finds the image's address.
+    /// Records the previews and returns the event of the image.
     private func read(
         _ events: Exchange, _ parameters: RequestParameters, _ outcome: inout DriverOutcome
     ) -> Image? {

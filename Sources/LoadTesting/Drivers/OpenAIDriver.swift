@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// The body of `POST /v1/images/generations`, with the extra fields that image servers share.
+/// The body of `POST /v1/images/generations`, with the extension fields common to image servers.
 struct OpenAIBody: Encodable {
     struct LoRA: Encodable {
         var name: String
@@ -54,8 +54,8 @@ struct OpenAIBody: Encodable {
     }
 }
 
-/// The parts of an answer that are read; everything is optional, since servers differ.
-struct OpenAIAnswer: Decodable {
+/// The fields of a response that are read; all are optional, since servers differ.
+struct OpenAIResponse: Decodable {
     struct Image: Decodable {
         var b64_json: String?
         var timings: Seconds?
@@ -72,7 +72,7 @@ struct OpenAIAnswer: Decodable {
     var data: [Image]?
     var timings: Seconds?
 
-    /// Where the server says the time went; `nil` when it says nothing.
+    /// The timings that the server reports; `nil` without any.
     var server: ServerTimings? {
         let image = data?.first?.timings
         guard image != nil || timings != nil else { return nil }
@@ -82,36 +82,37 @@ struct OpenAIAnswer: Decodable {
     }
 }
 
-/// `POST /v1/images/generations`, one answer.
+/// `POST /v1/images/generations`, one response.
 struct OpenAIDriver: Driver {
     let http: HTTPTester
     let model: String?
 
-    func draw(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome {
+    func generate(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome
+    {
         let call = HTTPCall(
             path: "/v1/images/generations", id: id,
             body: OpenAIBody.json(OpenAIBody(parameters, model: model)))
         return await Self.finish(http.perform(call), call, parameters)
     }
 
-    /// Reads the answer, which Xinference shares.
+    /// Reads the response, which is the same for Xinference.
     static func finish(
         _ exchange: Exchange, _ call: HTTPCall, _ parameters: RequestParameters
     ) -> DriverOutcome {
         var outcome = DriverOutcome(exchange, call)
         guard outcome.error == nil else { return outcome }
         let json = CutJSON(exchange.body)
-        guard let answer = json.decode(OpenAIAnswer.self),
-            let text = answer.data?.first?.b64_json
+        guard let response = json.decode(OpenAIResponse.self),
+            let text = response.data?.first?.b64_json
         else {
             outcome.fail(
                 .decode,
-                "the answer has no data[0].b64_json: "
+                "the response has no data[0].b64_json: "
                     + String(decoding: json.document.prefix(300), as: UTF8.self))
             return outcome
         }
-        outcome.server = answer.server
-        outcome.take(ImageBytes(text: json.text(text)), at: exchange.end, parameters)
+        outcome.server = response.server
+        outcome.finish(with: ImageBytes(text: json.text(text)), at: exchange.end, parameters)
         return outcome
     }
 }

@@ -2,20 +2,21 @@
 
 /// `POST /v1/images/generations` with `stream: true`: partial images, then the image.
 struct OpenAIStreamDriver: Driver {
-    /// The parts of an event that are read.
+    /// The fields of an event that are read.
     private struct Event: Decodable {
         struct Failure: Decodable { var message: String? }
 
         var type: String?
         var b64_json: String?
-        var timings: OpenAIAnswer.Seconds?
+        var timings: OpenAIResponse.Seconds?
         var error: Failure?
     }
 
     let http: HTTPTester
     let model: String?
 
-    func draw(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome {
+    func generate(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome
+    {
         var body = OpenAIBody(parameters, model: model)
         body.responseFormat = nil
         body.stream = true
@@ -30,12 +31,13 @@ struct OpenAIStreamDriver: Driver {
             if let failure = event.error {
                 outcome.fail(.eventError, failure.message ?? "an event of type error")
             } else if event.type?.hasSuffix(".partial_image") == true {
-                // Only what carries pixels counts as a preview.
+                // Only an event with pixels counts as a preview.
                 if let text = event.b64_json, ImageBytes(text: json.text(text)).header != nil {
                     outcome.times.previews.append(stamped.time)
                 }
             } else if event.type?.hasSuffix(".completed") == true, let text = event.b64_json {
-                outcome.take(ImageBytes(text: json.text(text)), at: stamped.time, parameters)
+                outcome.finish(
+                    with: ImageBytes(text: json.text(text)), at: stamped.time, parameters)
                 outcome.server = event.timings.map {
                     ServerTimings(
                         text: $0.text, steps: $0.steps, decode: $0.decode, run: $0.total)

@@ -1,19 +1,19 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Reads server-sent events from pieces as they come.
+/// Parses server-sent events incrementally.
 ///
-/// Lines end with LF, CR LF or CR, and a piece may end anywhere. Comments, `id` and `retry` are
-/// skipped.
+/// Lines end with LF, CR LF or CR, and a chunk may end anywhere. Comments, `id` and `retry` are
+/// ignored.
 package struct ServerSentEvents: Sendable {
     /// A complete event.
     package struct Event: Sendable, Equatable {
-        /// `message` where the stream gives none.
+        /// The event type, `message` by default.
         package var name: String
-        /// The lines of data, joined with LF.
+        /// The data lines, joined with LF.
         package var data: [UInt8]
     }
 
-    /// What came and is not yet a line.
+    /// The received part of an incomplete line.
     private var line: [UInt8] = []
     private var name = ""
     private var data: [UInt8]?
@@ -21,10 +21,10 @@ package struct ServerSentEvents: Sendable {
 
     package init() {}
 
-    /// Takes a piece and gives the events that it completes.
-    package mutating func append(_ piece: some ContiguousBytesPiece) -> [Event] {
+    /// Parses a chunk; returns the events that it completes.
+    package mutating func append(_ chunk: some ContiguousBytesPiece) -> [Event] {
         var events: [Event] = []
-        piece.withBytes { bytes in
+        chunk.withBytes { bytes in
             var rest = bytes[...]
             if lastWasCR, rest.first == UInt8(ascii: "\n") { rest = rest.dropFirst() }
             if !rest.isEmpty { lastWasCR = false }
@@ -48,7 +48,7 @@ package struct ServerSentEvents: Sendable {
         return events
     }
 
-    /// Takes the line that just ended; an empty one completes an event.
+    /// Parses the complete line; returns the event that an empty line completes.
     private mutating func endLine() -> Event? {
         defer { line.removeAll(keepingCapacity: true) }
         guard !line.isEmpty else {
@@ -75,7 +75,7 @@ package struct ServerSentEvents: Sendable {
     }
 }
 
-/// Bytes that lie together.
+/// A chunk of contiguous bytes.
 package protocol ContiguousBytesPiece {
     func withBytes(_ body: (UnsafeRawBufferPointer) -> Void)
 }

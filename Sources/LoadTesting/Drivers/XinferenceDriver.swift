@@ -8,7 +8,7 @@ struct XinferenceDriver: Driver {
         var n = 1
         var size: String
         var response_format = "b64_json"
-        /// JSON inside a string.
+        /// JSON text inside a JSON string.
         var kwargs: String
     }
 
@@ -23,7 +23,8 @@ struct XinferenceDriver: Driver {
     let http: HTTPTester
     let model: String?
 
-    func draw(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome {
+    func generate(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome
+    {
         let arguments = Arguments(
             seed: parameters.seed, num_inference_steps: parameters.steps,
             guidance_scale: parameters.guidance, negative_prompt: parameters.negativePrompt,

@@ -2,17 +2,20 @@
 
 import Foundation
 
-/// The one sentence that a reader takes away, with the numbers in it.
-package struct Headline: Codable, Sendable, Equatable {
-    package var text: String
-    /// The level with the highest throughput.
-    package var level: String
-    package var users: Int?
+/// The summary of a run in one sentence, and the numbers in it.
+public struct Headline: Codable, Sendable, Equatable {
+    /// The sentence.
+    public var text: String
+    /// Key of the level with the highest throughput.
+    public var level: String
+    /// Users of that level; closed loops only.
+    public var users: Int?
     /// Images a second.
-    package var throughput: Double
-    package var meanEndToEndMs: Double
+    public var throughput: Double
+    /// Mean E2E of that level in ms.
+    public var meanEndToEndMs: Double
 
-    /// Takes the best level; `nil` when none gave an image.
+    /// Summarizes the best level; `nil` when no level returned an image.
     package init?(_ evidence: RunEvidence, knee: Int? = nil) {
         let rated = evidence.levels.compactMap { level -> (LevelEvidence, Double, Double)? in
             guard let figures = level.figures, let rate = figures.throughput.value, rate > 0,
@@ -33,7 +36,7 @@ package struct Headline: Codable, Sendable, Equatable {
             let at = rated.first(where: { $0.0.users == knee })
         {
             text +=
-                "; it bends at \(knee) users, where the mean is \(Self.time(at.2)) at "
+                "; the knee is at \(knee) users, where the mean is \(Self.time(at.2)) at "
                 + "\(Figures.significant(at.1, 3)) a second"
         }
         text += "."

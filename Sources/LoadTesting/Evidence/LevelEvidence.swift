@@ -2,18 +2,22 @@
 
 import Foundation
 
-/// Everything that a result folder holds of one visit of a level.
-package struct LevelEvidence: Sendable {
-    package var visit: LevelVisit
-    /// Absent when the level was cut by a crash.
-    package var result: LevelResult?
-    package var records: [LoadRequestRecord]
-    package var series: [SeriesBin]
-    /// Absent when the server's log could not be read.
+/// Everything that a result folder contains about one visit of a level.
+public struct LevelEvidence: Sendable {
+    /// The level and the number of the visit.
+    public var visit: LevelVisit
+    /// Absent when the program was killed during the level.
+    public var result: LevelResult?
+    /// All requests, those of priming included.
+    public var records: [LoadRequestRecord]
+    /// The seconds of the level.
+    public var series: [SeriesBin]
+    /// The server's log; absent when it could not be read.
     package var log: [AccessLogLine]?
-    /// Absent when the server has no metrics.
+    /// The server's metrics; absent when it has none.
     package var metrics: MetricsDifference?
-    package var figures: LevelFigures?
+    /// The figures: those stored, or computed by ``RunEvidence/compute()``.
+    public var figures: LevelFigures?
 
     package init(visit: LevelVisit, result: LevelResult?, records: [LoadRequestRecord]) {
         self.visit = visit
@@ -23,13 +27,13 @@ package struct LevelEvidence: Sendable {
         figures = result?.figures
     }
 
-    /// Requests of the load, in settle and hold.
-    package var load: [LoadRequestRecord] {
+    /// The requests of the load, of settle and hold.
+    public var load: [LoadRequestRecord] {
         records.filter { $0.purpose == .load && $0.phase != .prime }
     }
 
-    /// The hold; of a level that was cut, from the first request in it to the last end.
-    package var hold: TimeRange? {
+    /// The hold; for an incomplete level, from its first request to the last end.
+    public var hold: TimeRange? {
         if let held = result?.held { return held }
         let sent = load.filter { $0.phase == .hold }.map(\.times.send)
         guard let start = sent.min(), let end = load.compactMap(\.times.end).max(), end > start
@@ -37,22 +41,22 @@ package struct LevelEvidence: Sendable {
         return TimeRange(start: start, end: end)
     }
 
-    /// Whether it is an interrupted level.
-    package var isPartial: Bool { !(result?.isComplete ?? false) }
+    /// Whether the level was interrupted.
+    public var isPartial: Bool { !(result?.isComplete ?? false) }
     /// Users of a closed level.
-    package var users: Int? {
+    public var users: Int? {
         switch visit.load.kind {
         case .closed: visit.load.users
         case .single: 1
         default: nil
         }
     }
-    /// For tables: `8`, or the level's key.
+    /// Name in tables: the number of users, or the level's key.
     package var name: String { users.map(String.init) ?? visit.level }
-    /// For findings: the key, with the visit where there is more than one.
-    package var key: String { visit.visit > 1 ? "\(visit.level)/r\(visit.visit)" : visit.level }
+    /// Key in findings: the level, with the number of the visit from the second on.
+    public var key: String { visit.visit > 1 ? "\(visit.level)/r\(visit.visit)" : visit.level }
 
-    /// The level's name in the first column of a table: users, or the value that a sweep varies.
+    /// Name in the first column of a table: users, or the value that a sweep varies.
     package func label(in sweep: Manifest.Sweep?) -> String {
         var label: String
         switch sweep {
@@ -65,7 +69,7 @@ package struct LevelEvidence: Sendable {
         return isPartial ? label + " (partial)" : label
     }
 
-    /// Reads a visit.
+    /// Reads a visit from its folder.
     package init(_ visit: LevelVisit, in folder: LevelFolder) throws {
         self.init(
             visit: visit,

@@ -1,22 +1,17 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension LevelFigures {
-    /// Computes a level's numbers from its records; `nil` before it was held.
+    /// Computes the figures of a level from its records; `nil` without a hold.
     ///
-    /// `operations` gives the floating point operations of an image, where they are known.
+    /// `operations` returns the floating point operations of an image, if they are known.
     package init?(
         records: [LoadRequestRecord], hold: TimeRange, objectives: ServiceObjectives = .init(),
         peakOperations: Double? = nil, operations: (RequestParameters) -> Double? = { _ in nil }
     ) {
         guard hold.seconds > 0 else { return nil }
-        let load = records.filter { $0.purpose == .load && $0.phase != .prime }
-        let ended = load.filter { $0.times.end != nil }.sorted(by: Self.endsBefore)
-        let steady = SteadyWindow(completed: ended.filter(\.isValid), hold: hold)
-        let window = steady.range
-        let started = ended.filter { window.contains($0.times.send) }
-        let completed = ended.filter { $0.times.end.map(window.contains) ?? false }
-        let valid = started.filter(\.isValid)
-        let done = completed.filter(\.isValid)
+        let sample = LevelSample(records, hold: hold)
+        let (window, steady) = (sample.window, sample.steady)
+        let (started, valid, done) = (sample.started, sample.valid, sample.done)
 
         self.window = window
         cutShare = steady.cutShare
@@ -25,7 +20,7 @@ extension LevelFigures {
         endToEndDrift = steady.endToEndDrift
         throughput = Self.rate(of: done, in: window)
         issueRate =
-            Double(load.count { window.contains($0.times.send) }) / window.seconds
+            Double(sample.load.count { window.contains($0.times.send) }) / window.seconds
         goodput =
             objectives.isEmpty
             ? nil : Self.rate(of: done.filter { objectives.areMet(by: $0) }, in: window)
@@ -56,13 +51,11 @@ extension LevelFigures {
             started.compactMap { $0.error.map { ($0.rawValue, 1) } }, uniquingKeysWith: +)
         resolution = started.isEmpty ? nil : 1 / Double(started.count)
 
-        let open = OpenRequests(
-            load.map { ($0.times.send, $0.times.end) },
-            horizon: max(window.end, ended.last?.times.end ?? window.end))
+        let open = sample.open
         inFlight = open.mean(window)
         inFlightMax = open.maximum(window)
-        let busy = completed.compactMap(\.endToEnd).reduce(0.0) { $0 + Double($1) / 1e9 }
-        littleResidual = inFlight > 0 ? busy / window.seconds / inFlight - 1 : nil
+        littleResidual =
+            inFlight > 0 ? sample.busySeconds / window.seconds / inFlight - 1 : nil
         answerBytes =
             valid.isEmpty ? nil : SampleStatistics.mean(valid.map { Double($0.bodyBytes) })
         let work = done.compactMap { operations($0.parameters) }
@@ -80,8 +73,43 @@ extension LevelFigures {
     private static func ms(_ from: Int64, _ to: Int64?) -> Double? {
         to.map { Double($0 - from) / 1e6 }
     }
+}
 
-    /// The order of completion.
+/// The requests of a level that its figures are computed from.
+private struct LevelSample {
+    /// The requests of the load, without priming.
+    let load: [LoadRequestRecord]
+    /// The steady part of the hold.
+    let steady: SteadyWindow
+    /// Requests started in the window that have ended.
+    let started: [LoadRequestRecord]
+    /// The valid ones among them.
+    let valid: [LoadRequestRecord]
+    /// Valid requests completed in the window.
+    let done: [LoadRequestRecord]
+    /// The sum of the durations of all requests completed in the window.
+    let busySeconds: Double
+    /// The number of open requests over time.
+    let open: OpenRequests
+
+    var window: TimeRange { steady.range }
+
+    init(_ records: [LoadRequestRecord], hold: TimeRange) {
+        load = records.filter { $0.purpose == .load && $0.phase != .prime }
+        let ended = load.filter { $0.times.end != nil }.sorted(by: Self.endsBefore)
+        steady = SteadyWindow(completed: ended.filter(\.isValid), hold: hold)
+        let window = steady.range
+        started = ended.filter { window.contains($0.times.send) }
+        valid = started.filter(\.isValid)
+        let completed = ended.filter { $0.times.end.map(window.contains) ?? false }
+        done = completed.filter(\.isValid)
+        busySeconds = completed.compactMap(\.endToEnd).reduce(0.0) { $0 + Double($1) / 1e9 }
+        open = OpenRequests(
+            load.map { ($0.times.send, $0.times.end) },
+            horizon: max(window.end, ended.last?.times.end ?? window.end))
+    }
+
+    /// Orders records by completion.
     private static func endsBefore(_ first: LoadRequestRecord, _ second: LoadRequestRecord) -> Bool
     {
         (first.times.end ?? .max, first.sequence) < (second.times.end ?? .max, second.sequence)
@@ -89,10 +117,10 @@ extension LevelFigures {
 }
 
 extension ServiceObjectives {
-    /// Whether nothing is asked of a single request.
+    /// Whether there is no objective for a single request.
     var isEmpty: Bool { firstPreviewP95 == nil && endToEndP95 == nil }
 
-    /// Whether one valid request met them.
+    /// Whether a valid request met the objectives.
     func areMet(by record: LoadRequestRecord) -> Bool {
         if let limit = endToEndP95, (record.endToEndMs ?? .infinity) > 1000 * limit {
             return false

@@ -1,13 +1,13 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The exact step function of how many requests are open, by a sweep over their ends.
+/// The number of open requests as an exact step function of time.
 package struct OpenRequests: Sendable {
-    /// Where it changes, and how many are open from there on.
+    /// The moments at which the number changes, and the number from there on.
     ///
-    /// Half-open: an end at a moment counts before a begin at the same moment.
+    /// Intervals are half-open: an end precedes a start at the same moment.
     package let steps: [(time: Int64, count: Int)]
 
-    /// Sweeps over intervals; one without an end is open to `horizon`.
+    /// Computes the steps of intervals; one without an end is open until `horizon`.
     package init(_ intervals: [(start: Int64, end: Int64?)], horizon: Int64) {
         var changes: [(time: Int64, change: Int)] = []
         changes.reserveCapacity(2 * intervals.count)
@@ -43,12 +43,12 @@ package struct OpenRequests: Sendable {
         return total
     }
 
-    /// The time-average over a range.
+    /// The time average over a range.
     package func mean(_ range: TimeRange) -> Double {
         range.seconds > 0 ? integral(range) / range.seconds : 0
     }
 
-    /// The most that were open at once within a range.
+    /// The maximum within a range.
     package func maximum(_ range: TimeRange) -> Int {
         var most = 0
         for (index, step) in steps.enumerated() {

@@ -2,14 +2,16 @@
 
 import Foundation
 
-/// A whole run as its folder holds it.
-package struct RunEvidence: Sendable {
-    package var manifest: Manifest
-    package var levels: [LevelEvidence]
+/// Everything that a result folder contains about a run.
+public struct RunEvidence: Sendable {
+    /// Identity and origin of the run.
+    public var manifest: Manifest
+    /// The visits that have records, in order.
+    public var levels: [LevelEvidence]
     /// The audit's own requests.
-    package var probes: LevelEvidence?
-    /// What the report on disk says, if there is one.
-    package var headline: Headline?
+    public var probes: LevelEvidence?
+    /// The headline of the report in the folder, if there is one.
+    public var headline: Headline?
 
     package init(manifest: Manifest, levels: [LevelEvidence], probes: LevelEvidence? = nil) {
         self.manifest = manifest
@@ -17,10 +19,10 @@ package struct RunEvidence: Sendable {
         self.probes = probes
     }
 
-    /// Reads a result folder; a partial one gives what is there.
+    /// Reads a result folder; of a partial run, what was measured.
     ///
-    /// - Throws: `ResultError`.
-    package init(_ folder: ResultFolder) throws {
+    /// - Throws: `ResultError` when the folder or one of its files cannot be read.
+    public init(_ folder: ResultFolder) throws {
         let manifest = try folder.manifest()
         self.init(
             manifest: manifest,
@@ -35,8 +37,8 @@ package struct RunEvidence: Sendable {
         headline = Headline(storedIn: folder)
     }
 
-    /// Computes every level's figures anew from its records.
-    package mutating func compute() {
+    /// Computes the figures of every level from its records.
+    public mutating func compute() {
         let target = manifest.target
         let model = target.model.flatMap(WorkModel.named)
         let peak = target.peakOperations.map { $0 * Double(target.devices) }
@@ -48,13 +50,14 @@ package struct RunEvidence: Sendable {
         }
     }
 
-    /// Whether anything was cut.
-    package var isPartial: Bool {
+    /// Whether the run or one of its levels is incomplete.
+    public var isPartial: Bool {
         manifest.status != .complete || levels.contains { $0.isPartial }
     }
 
-    /// Closed levels with figures, the first visit of each, by users; none in sweeps of other things.
-    package var closed: [(users: Int, level: LevelEvidence, figures: LevelFigures)] {
+    /// The closed levels with figures, the first visit of each, sorted by users; empty for sweeps of
+    /// anything but concurrency.
+    public var closed: [(users: Int, level: LevelEvidence, figures: LevelFigures)] {
         guard manifest.sweep == nil || manifest.sweep == .concurrency else { return [] }
         var seen: Set<Int> = []
         return levels.compactMap { level in

@@ -1,20 +1,22 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The part of a hold that is counted, and what speaks against calling it steady.
+/// The steady part of a hold, or why the hold was not steady.
 package struct SteadyWindow: Sendable {
     /// From the cut to the end of the hold.
     package let range: TimeRange
+    /// Share of the hold before the cut.
     package let cutShare: Double
-    /// Why it is not steady.
+    /// Why the hold was not steady.
     package let unsteady: String?
-    /// Share of the mean a minute.
+    /// Slope of the throughput, share of the mean a minute.
     package let throughputDrift: Double?
+    /// Slope of E2E, share of the mean a minute.
     package let endToEndDrift: Double?
 
-    /// The most that throughput and E2E may drift, as a share of the mean a minute.
+    /// Maximum drift of throughput and E2E, share of the mean a minute.
     package static let driftLimit = 0.02
 
-    /// Looks at the valid requests of a level, in completion order.
+    /// Analyses the valid requests of a level, in order of completion.
     package init(completed: [LoadRequestRecord], hold: TimeRange) {
         let held = completed.filter { $0.times.end.map(hold.contains) ?? false }
         let times = held.compactMap(\.endToEndMs)
@@ -51,7 +53,7 @@ package struct SteadyWindow: Sendable {
             + "\(Figures.decimals(100 * driftLimit, 0)) %"
     }
 
-    /// Completions a second in bins of 5 seconds; a rest is left out.
+    /// Completions a second in bins of 5 seconds; an incomplete last bin is left out.
     private static func bins(_ ends: [Int64], in range: TimeRange) -> [(Double, Double)] {
         let count = Int(range.seconds / 5)
         var counts = [Double](repeating: 0, count: count)

@@ -2,13 +2,13 @@
 
 import Foundation
 
-/// An image file as it came, not yet decoded.
+/// An image file as it was received, not yet decoded.
 package enum ImageBytes: Sendable, Equatable {
-    /// Base64, without the head of a data URL.
+    /// Base64, without the prefix of a data URL.
     case base64([UInt8])
     case file([UInt8])
 
-    /// From text that may be a data URL.
+    /// Creates it from base64 that may be a data URL.
     package init(text: [UInt8]) {
         guard text.starts(with: "data:".utf8),
             let comma = text.prefix(128).firstIndex(of: UInt8(ascii: ","))
@@ -19,14 +19,14 @@ package enum ImageBytes: Sendable, Equatable {
         self = .base64([UInt8](text[(comma + 1)...]))
     }
 
-    /// Bytes in memory.
+    /// Number of bytes in memory.
     package var count: Int {
         switch self {
         case .base64(let bytes), .file(let bytes): bytes.count
         }
     }
 
-    /// The whole file, `nil` when the base64 is broken.
+    /// The file, `nil` when the base64 is invalid.
     package var decoded: [UInt8]? {
         switch self {
         case .file(let bytes): return bytes
@@ -35,7 +35,7 @@ package enum ImageBytes: Sendable, Equatable {
         }
     }
 
-    /// Format and size from the first bytes, cheap enough for the request path.
+    /// Format and size, parsed from the first bytes only, so that it is cheap during the load.
     package var header: ImageHeader? {
         switch self {
         case .file(let bytes): return ImageHeader([UInt8](bytes.prefix(ImageHeader.length)))
@@ -47,9 +47,9 @@ package enum ImageBytes: Sendable, Equatable {
     }
 }
 
-/// What the first bytes of an image file say.
+/// Format and size of an image file, parsed from its first bytes.
 package struct ImageHeader: Sendable, Equatable {
-    /// Bytes that are looked at.
+    /// Number of bytes that are parsed.
     static let length = 4095
 
     /// `png`, `jpeg` or `webp`.
@@ -57,7 +57,7 @@ package struct ImageHeader: Sendable, Equatable {
     package let width: Int
     package let height: Int
 
-    /// - Returns: `nil` when the bytes begin no image of the three formats.
+    /// Parses the first bytes of a file; `nil` when they are not of one of the three formats.
     package init?(_ bytes: [UInt8]) {
         if bytes.count >= 24, bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]),
             bytes[12..<16].elementsEqual("IHDR".utf8)
@@ -82,7 +82,7 @@ package struct ImageHeader: Sendable, Equatable {
         bytes.reduce(0) { $0 << 8 | Int($1) }
     }
 
-    /// The frame header of the first of the three kinds of WebP.
+    /// The size from the first chunk of a WebP file, of one of three kinds.
     private static func webP(_ bytes: [UInt8]) -> (Int, Int)? {
         func little(_ range: Range<Int>) -> Int {
             bytes[range].reversed().reduce(0) { $0 << 8 | Int($1) }
@@ -97,7 +97,7 @@ package struct ImageHeader: Sendable, Equatable {
         }
     }
 
-    /// The first frame header among the segments, as far as they are here.
+    /// The size from the first frame header among the segments present.
     private static func jpeg(_ bytes: [UInt8]) -> (Int, Int)? {
         var position = 2
         while position + 9 <= bytes.count, bytes[position] == 0xFF {

@@ -3,9 +3,9 @@
 import Basics
 package import Imaging
 
-/// Looks at an image as a whole: is it one, is it what was asked for, and which pixels has it.
+/// Checks a received image: decodes it, compares size and format, and hashes its pixels.
 package enum ImageCheck {
-    /// What is wrong with it, in the order of the error classes, and what it is.
+    /// Checks a file; returns its facts, and the first error class that applies.
     package static func check(
         _ file: [UInt8], wanted: RequestParameters
     ) -> (facts: ImageFacts?, error: ErrorClass?, detail: String?) {
@@ -22,11 +22,11 @@ package enum ImageCheck {
         if image.width != wanted.width || image.height != wanted.height {
             return (
                 facts, .wrongSize,
-                "asked for \(wanted.size), got \(image.width)x\(image.height)"
+                "requested \(wanted.size), got \(image.width)x\(image.height)"
             )
         }
         if format != wanted.format {
-            return (facts, .wrongFormat, "asked for \(wanted.format), got \(format)")
+            return (facts, .wrongFormat, "requested \(wanted.format), got \(format)")
         }
         if isBlank(image) { return (facts, .blank, "all pixels are within 2 of their mean") }
         return (facts, nil, nil)
@@ -52,8 +52,8 @@ package enum ImageCheck {
         }
     }
 
-    /// 64 bits: whether each cell of an 8x8 grid of mean lumas is darker than its right neighbour
-    /// in a 9x8 one; 16 hexadecimal digits.
+    /// The difference hash: one bit for each two neighbours in a row of a 9x8 grid of mean lumas,
+    /// set when the left one is darker; 16 hexadecimal digits.
     package static func differenceHash(_ image: RGBImage) -> String {
         var cells = [Int](repeating: 0, count: 72)
         var counts = [Int](repeating: 0, count: 72)

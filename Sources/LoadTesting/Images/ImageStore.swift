@@ -3,10 +3,10 @@
 import Foundation
 import Synchronization
 
-/// Keeps the images of a level as they came until they are checked after its drain: in memory,
-/// and beyond a limit in a file.
+/// Retains the images of a level as received until they are checked after its drain: in memory,
+/// and beyond a limit in a temporary file.
 final class ImageStore: Sendable {
-    /// A place in the store.
+    /// Identifies an image of the store.
     struct Token: Sendable {
         fileprivate var index: Int
     }
@@ -28,8 +28,8 @@ final class ImageStore: Sendable {
     private let state = Mutex(State())
 
     /// - Parameters:
-    ///   - spill: the file, made when it is needed.
-    ///   - limit: bytes in memory.
+    ///   - spill: the temporary file, created when needed.
+    ///   - limit: maximum number of bytes in memory.
     init(spill: URL, limit: Int = 256 << 20) {
         self.spill = spill
         self.limit = limit
@@ -47,7 +47,7 @@ final class ImageStore: Sendable {
         }
     }
 
-    /// The image again; `nil` when the file cannot be read.
+    /// Returns an image; `nil` when the file cannot be read.
     func image(_ token: Token) -> ImageBytes? {
         state.withLock { state in
             switch state.places[token.index] {
@@ -63,7 +63,7 @@ final class ImageStore: Sendable {
         }
     }
 
-    /// Forgets everything and removes the file.
+    /// Removes all images and the file.
     func clear() {
         state.withLock { state in
             try? state.handle?.close()
@@ -72,7 +72,7 @@ final class ImageStore: Sendable {
         }
     }
 
-    /// `nil` when the file cannot be written; the image then stays in memory.
+    /// Writes an image to the file; `nil` when that fails, and the image stays in memory.
     private func write(_ image: ImageBytes, _ state: inout State) -> Place? {
         if state.handle == nil {
             guard (try? Data().write(to: spill)) != nil else { return nil }

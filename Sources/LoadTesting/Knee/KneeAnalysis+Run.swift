@@ -2,7 +2,7 @@
 
 extension KneeAnalysis {
     /// Analyses the closed levels of a run; `nil` for fewer than three.
-    package init?(_ evidence: RunEvidence) {
+    public init?(_ evidence: RunEvidence) {
         let closed = evidence.closed
         guard closed.count >= 3 else { return nil }
         var slices: [Int: [Slice]] = [:]
@@ -13,7 +13,7 @@ extension KneeAnalysis {
             var point = LoadPoint(users: users, throughput: rate, endToEnd: mean / 1000)
             if let low = figures.throughput.low, let high = figures.throughput.high {
                 let error = (high - low) / 2 / SpecialFunctions.normal95
-                // An interval without width says that the counts are exact, not that weight is endless.
+                // An interval of width 0 means exact counts, not an infinite weight.
                 point.throughputVariance = max(error * error, 1e-6 * rate * rate)
             }
             point.endToEndP95 = figures.endToEnd.p95.value.map { $0 / 1000 }
@@ -28,7 +28,7 @@ extension KneeAnalysis {
             seed: evidence.manifest.seed)
     }
 
-    /// Twenty equal slices of a window, without those in which nothing ended.
+    /// Twenty equal slices of a window, without those in which no request completed.
     private static func slices(_ level: LevelEvidence, _ window: TimeRange) -> [Slice] {
         let count = 20
         var sums = [Double](repeating: 0, count: count)

@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension KneeAnalysis {
-    /// The answers for a terminal.
-    package var text: String {
+    /// The results of all methods as text for a terminal.
+    public var text: String {
         var text = verdict + "\n\n"
         for answer in answers {
             let name = answer.method.title

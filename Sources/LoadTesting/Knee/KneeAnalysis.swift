@@ -1,38 +1,45 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Where a server saturates, by several methods and how far they agree.
-package struct KneeAnalysis: Sendable, Equatable, Codable {
-    package var points: [LoadPoint]
-    package var answers: [KneeAnswer]
-    package var scalability: ScalabilityFit?
-    /// The level that the asymptotic crossing, kneedle and power agree on within one level.
-    package var knee: Int?
-    /// One sentence.
-    package var verdict: String
-    /// How often each level came out when the slices of every level were drawn anew.
-    package var shares: [Share] = []
+/// The saturation point of a server, by several methods, and their agreement.
+public struct KneeAnalysis: Sendable, Equatable, Codable {
+    /// The levels, sorted by users.
+    public var points: [LoadPoint]
+    /// The result of each method.
+    public var answers: [KneeAnswer]
+    /// The fit of the universal scalability law; absent for fewer than three levels.
+    public var scalability: ScalabilityFit?
+    /// The number of users on which the asymptotic crossing, kneedle and power agree within one
+    /// level.
+    public var knee: Int?
+    /// The conclusion in one sentence.
+    public var verdict: String
+    /// How often each level was the knee when the slices of every level were resampled.
+    public var shares: [Share] = []
 
     /// A level and how often it was the knee.
-    package struct Share: Sendable, Equatable, Codable {
-        package var users: Int
+    public struct Share: Sendable, Equatable, Codable {
+        /// Users of the level.
+        public var users: Int
         /// 0 to 1.
-        package var share: Double
+        public var share: Double
     }
 
-    /// Images and mean E2E of one slice of a level's window.
-    package struct Slice: Sendable, Equatable {
-        package var throughput: Double
+    /// Throughput and mean E2E of one slice of a level's window.
+    public struct Slice: Sendable, Equatable {
+        /// Images a second.
+        public var throughput: Double
         /// Seconds.
-        package var endToEnd: Double
+        public var endToEnd: Double
 
-        package init(throughput: Double, endToEnd: Double) {
+        /// Creates a slice.
+        public init(throughput: Double, endToEnd: Double) {
             self.throughput = throughput
             self.endToEnd = endToEnd
         }
     }
 
-    /// Analyses levels; `slices` are those of each level, by its users.
-    package init(
+    /// Analyses levels; `slices` are the slices of each level, by its users.
+    public init(
         points: [LoadPoint], objectives: ServiceObjectives = .init(),
         slices: [Int: [Slice]] = [:], seed: UInt64 = 1
     ) {
@@ -85,7 +92,7 @@ package struct KneeAnalysis: Sendable, Equatable, Codable {
             method: .scalability, users: nil, note: "refused, \(refusal); \(figures)")
     }
 
-    /// The levels that the three methods name, as places in the table.
+    /// The levels that the three methods select, as indices of `points`.
     private static func places(
         _ points: [LoadPoint], _ crossing: Double?, _ kneedle: Int?, _ power: Int?
     ) -> [Int] {
@@ -112,7 +119,7 @@ package struct KneeAnalysis: Sendable, Equatable, Codable {
         return (nil, "no clear knee: between N = \(users[0]) and N = \(users[2])")
     }
 
-    /// Draws the slices of every level anew and counts where the middle of the three methods falls.
+    /// Resamples the slices of every level and counts the median of the three methods.
     private static func resample(
         _ points: [LoadPoint], _ slices: [Int: [Slice]], _ seed: UInt64
     ) -> [Share] {

@@ -1,8 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The methods that need no fit.
-///
-/// Points are in ascending order of users.
+/// The methods without a fit; their points are sorted by users.
 package enum KneeMethods {
     /// N* = R(1) X_max, where the bounds of an empty and of a saturated server cross.
     package static func asymptoticCrossing(_ points: [LoadPoint]) -> Double? {
@@ -12,12 +10,13 @@ package enum KneeMethods {
         return first.endToEnd * most
     }
 
-    /// Differences of the normalised curve from the diagonal, and the level where they are largest.
+    /// The differences of the normalized curve from the diagonal, and the level with the largest.
     ///
-    /// All points, no smoothing, users on a linear axis: a logarithmic one turns the curve convex.
+    /// All points are used without smoothing, with users on a linear axis: a logarithmic axis would
+    /// make the curve convex.
     ///
     /// - Source: Satopaa, Albrecht, Irwin, Raghavan, "Finding a Kneedle in a haystack", ICDCSW
-    ///   2011, with the gaps as they are in the threshold.
+    ///   2011, with the actual gaps in the threshold.
     package static func kneedle(_ points: [LoadPoint]) -> (users: Int?, differences: [Double]) {
         guard points.count >= 3, let first = points.first, let last = points.last,
             last.users > first.users
@@ -31,21 +30,21 @@ package enum KneeMethods {
         guard let best = differences.indices.max(by: { differences[$0] < differences[$1] }),
             best > 0, best + 1 < points.count
         else { return (nil, differences) }
-        // Sensitivity 1: the difference must fall by the mean gap on the way to the knee, measured
-        // on the levels as they are, or the bend is within the raster.
+        // Sensitivity 1: behind the knee the difference must fall by the mean gap of the levels up to
+        // it; otherwise the bend is within the spacing of the levels.
         let gap = Double(points[best].users - first.users) / width / Double(max(best, 1))
         let fallen = differences[best...].contains { $0 < differences[best] - gap }
         return (fallen ? points[best].users : nil, differences)
     }
 
-    /// X / R of each level, and the level where it is largest.
+    /// X / R of each level, and the level with the maximum.
     package static func power(_ points: [LoadPoint]) -> (users: Int?, powers: [Double]) {
         let powers = points.map { $0.endToEnd > 0 ? $0.throughput / $0.endToEnd : 0 }
         let best = powers.indices.max { powers[$0] < powers[$1] }
         return (best.map { points[$0].users }, powers)
     }
 
-    /// The largest level that meets every objective, counted from the smallest on.
+    /// The largest level up to which every level meets every objective.
     package static func objectives(
         _ points: [LoadPoint], _ objectives: ServiceObjectives
     ) -> (users: Int?, note: String) {
@@ -80,7 +79,7 @@ package enum KneeMethods {
         return (best, "met at every level")
     }
 
-    /// The first level after which more users bring less than a fifth of the ideal gain.
+    /// The first level after which additional users bring less than a fifth of the ideal gain.
     package static func marginal(_ points: [LoadPoint]) -> Int? {
         guard let first = points.first, first.users > 0 else { return nil }
         let ideal = first.throughput / Double(first.users)

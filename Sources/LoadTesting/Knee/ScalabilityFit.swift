@@ -2,31 +2,32 @@
 
 import Foundation
 
-/// The universal scalability law X(N) = a N / (1 + s (N - 1) + k N (N - 1)), fitted to levels.
+/// A fit of the universal scalability law X(N) = a N / (1 + s (N - 1) + k N (N - 1)).
 ///
 /// - Source: Gunther, "Guerrilla Capacity Planning", Springer 2007, chapter 4.
-package struct ScalabilityFit: Sendable, Equatable, Codable {
+public struct ScalabilityFit: Sendable, Equatable, Codable {
     /// Images a second of one user.
-    package var rate: Double
+    public var rate: Double
     /// Share of the work that is serial.
-    package var contention: Double
-    /// What each pair of users costs the others.
-    package var crosstalk: Double
-    /// Standard errors in the same order; absent with three levels, which fit exactly.
-    package var standardErrors: [Double]?
-    package var rSquared: Double
-    /// Measured minus fitted, a level each.
-    package var residuals: [Double]
-    /// Why the fit must not be used; absent where it may.
-    package var refusal: String?
+    public var contention: Double
+    /// Cost of each pair of users (coherency).
+    public var crosstalk: Double
+    /// Standard errors of rate, contention and crosstalk; absent with three levels, which fit exactly.
+    public var standardErrors: [Double]?
+    /// Coefficient of determination.
+    public var rSquared: Double
+    /// Measured minus fitted throughput of each level.
+    public var residuals: [Double]
+    /// Why the fit must not be used; absent for a usable fit.
+    public var refusal: String?
 
-    /// Users at which the fitted throughput is highest; absent where it never falls.
-    package var peak: Double? {
+    /// Users at the maximum of the fitted throughput; absent when it increases without limit.
+    public var peak: Double? {
         crosstalk > 0 && contention < 1 ? ((1 - contention) / crosstalk).squareRoot() : nil
     }
 
-    /// The fitted throughput.
-    package func throughput(_ users: Double) -> Double {
+    /// The fitted throughput in images a second.
+    public func throughput(_ users: Double) -> Double {
         rate * users / denominator(users)
     }
 
@@ -34,9 +35,10 @@ package struct ScalabilityFit: Sendable, Equatable, Codable {
         1 + contention * (users - 1) + crosstalk * users * (users - 1)
     }
 
-    /// Fits by Gauss and Newton from the straight line of N / X, weights 1 / variance where all
-    /// variances are known; `nil` for fewer than three levels.
-    package init?(_ points: [LoadPoint]) {
+    /// Fits levels by Gauss-Newton, starting from the linear fit of N / X; `nil` for fewer than three.
+    ///
+    /// The weights are 1 / variance if all variances are known.
+    public init?(_ points: [LoadPoint]) {
         let points = points.filter { $0.throughput > 0 }
         guard points.count >= 3 else { return nil }
         let n = points.map { Double($0.users) }
@@ -49,7 +51,7 @@ package struct ScalabilityFit: Sendable, Equatable, Codable {
         self.init(start: n, x)
         for _ in 0..<200 {
             guard let step = step(n, x, weights) else { break }
-            // Halved until it does not make the fit worse.
+            // Halved until the fit does not get worse.
             var size = 1.0
             let before = squares(n, x, weights)
             var next = moved(step, size)
@@ -71,7 +73,7 @@ package struct ScalabilityFit: Sendable, Equatable, Codable {
         }
     }
 
-    /// The straight line: N / X = (1 + s (N - 1) + k N (N - 1)) / a.
+    /// The linear fit: N / X = (1 + s (N - 1) + k N (N - 1)) / a.
     private init(start n: [Double], _ x: [Double]) {
         let line = LeastSquares.solve(
             rows: n.map { [1, $0 - 1, $0 * ($0 - 1)] }, targets: zip(n, x).map { $0 / $1 })
@@ -90,14 +92,14 @@ package struct ScalabilityFit: Sendable, Equatable, Codable {
         }
     }
 
-    /// Derivatives by the three parameters.
+    /// The derivatives by the three parameters.
     private func slopes(_ users: Double) -> [Double] {
         let below = denominator(users)
         let outer = -rate * users / (below * below)
         return [users / below, outer * (users - 1), outer * users * (users - 1)]
     }
 
-    /// Parameters that are at their bound and would leave it stay where they are.
+    /// The Gauss-Newton step; parameters at their bound that would cross it are fixed.
     private func step(_ n: [Double], _ x: [Double], _ weights: [Double]) -> [Double]? {
         var free = [0, 1, 2]
         while !free.isEmpty {

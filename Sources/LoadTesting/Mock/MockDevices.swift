@@ -2,19 +2,18 @@
 
 import NIOCore
 
-/// The devices of the mock server and the queue before them.
+/// The devices of the mock server and their queue; confined to one event loop.
 ///
-/// Lives on one event loop.
-/// A device that becomes free takes as many waiting jobs as a batch holds; all of a batch end
-/// together. With a batch of 1 this is the machine-repair model with fixed service times.
+/// An idle device starts as many waiting jobs as a batch holds; the jobs of a batch complete
+/// together. With batches of 1 this is the machine-repair model with fixed service times.
 final class MockDevices {
-    /// A request in work.
+    /// A queued or running request.
     final class Job {
         /// Steps of the denoising loop.
         let steps: Int
-        /// Factor on the service time.
+        /// Factor of the service time.
         let factor: Double
-        /// Called when a device takes it, with the time that it will take.
+        /// Called when a device starts the job, with its service time.
         let started: (TimeAmount) -> Void
         let finished: () -> Void
 
@@ -32,12 +31,12 @@ final class MockDevices {
     private let loop: any EventLoop
     private let settings: MockSettings
     private var waiting: [Job] = []
-    /// Which devices have nothing to do.
+    /// The idle devices.
     private var free: [Int]
 
-    /// Seconds that each device worked.
+    /// Busy seconds of each device.
     private(set) var busySeconds: [Double]
-    /// Batches and the images in them.
+    /// Number of batches, and of images in them.
     private(set) var batches = (count: 0, images: 0)
     private(set) var stepSeconds = (count: 0, sum: 0.0)
 
@@ -63,7 +62,7 @@ final class MockDevices {
             let time = TimeAmount.nanoseconds(Int64(seconds * 1e9))
             let steps = batch.map(\.steps).max() ?? 1
             for job in batch { job.started(time) }
-            // Sendable is not needed: everything stays on this loop.
+            // Not Sendable: everything is confined to this loop.
             let owner = NIOLoopBound((self, batch), eventLoop: loop)
             loop.scheduleTask(in: time) {
                 let (devices, batch) = owner.value
@@ -79,7 +78,7 @@ final class MockDevices {
         }
     }
 
-    /// Seconds of a batch that a device just took.
+    /// Service time of a batch that a device starts, in seconds.
     private func duration(_ batch: [Job]) -> Double {
         let time =
             settings.serviceTime * (1 + settings.batchCost * Double(batch.count - 1))

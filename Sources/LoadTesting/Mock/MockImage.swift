@@ -3,10 +3,10 @@
 import Foundation
 package import Imaging
 
-/// Images of coloured squares, cheap to make and different for different parameters.
+/// Images of coloured squares: cheap to generate, and different for different parameters.
 package enum MockImage {
-    /// An image that is a function of the text.
-    package static func draw(_ text: String, width: Int, height: Int) throws -> RGBImage {
+    /// Generates an image as a function of a text.
+    package static func generate(_ text: String, width: Int, height: Int) throws -> RGBImage {
         // FNV-1a: the same on every machine, unlike Swift's own hashes.
         let seed = text.utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) {
             ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3
@@ -28,7 +28,7 @@ package enum MockImage {
         return try RGBImage(width: width, height: height, pixels: pixels)
     }
 
-    /// An image of one grey.
+    /// A grey image.
     static func grey(width: Int, height: Int) throws -> RGBImage {
         try RGBImage(
             width: width, height: height, filledWith: (red: 128, green: 128, blue: 128))

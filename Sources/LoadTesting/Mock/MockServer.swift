@@ -5,21 +5,21 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// A server with a known answer, for tests of the load tester: fixed service times, exact
-/// counters, and a fault for each check of the audit.
-package final class MockServer: Sendable {
+/// A mock image server for tests of load testers: fixed service times, exact counters, and a fault
+/// for each check of the audit.
+public final class MockServer: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let channel: any Channel
     private let service: NIOLoopBound<MockService>
 
-    /// The address to send to.
-    package let url: String
+    /// Base URL of the server.
+    public let url: String
     package let port: Int
 
-    /// Begins to listen on 127.0.0.1.
+    /// Starts listening on 127.0.0.1.
     ///
-    /// - Throws: when the port is taken or the access log cannot be written.
-    package init(_ settings: MockSettings) async throws {
+    /// - Throws: an error when the port is in use or the access log cannot be written.
+    public init(_ settings: MockSettings) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         self.group = group
         let loop = group.next()
@@ -44,22 +44,23 @@ package final class MockServer: Sendable {
         url = "http://127.0.0.1:\(port)"
     }
 
-    /// Connections that are open now.
+    /// Number of open connections.
     package func connections() async throws -> Int {
         let service = service
         return try await channel.eventLoop.submit { service.value.connections }.get()
     }
 
-    /// Most connections that were open at once.
+    /// Maximum number of connections that were open at once.
     package func mostConnections() async throws -> Int {
         let service = service
         return try await channel.eventLoop.submit { service.value.mostConnections }.get()
     }
 
     /// Waits until the server is stopped.
-    package func wait() async throws { try await channel.closeFuture.get() }
+    public func wait() async throws { try await channel.closeFuture.get() }
 
-    package func stop() async {
+    /// Closes the server.
+    public func stop() async {
         try? await channel.close()
         try? await group.shutdownGracefully()
     }
@@ -80,7 +81,7 @@ final class MockLog: Sendable {
     func write(_ line: String) { try? handle.write(contentsOf: Data((line + "\n").utf8)) }
 }
 
-/// One connection: reads a request, hands it to the service, writes the answer.
+/// Handles a connection: reads requests and passes them to the service.
 final class MockHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
@@ -110,7 +111,8 @@ final class MockHandler: ChannelInboundHandler {
         case .end:
             guard let request else { return }
             self.request = nil
-            service.answer(request, MockAnswer(channel: context.channel, request: request, service))
+            service.respond(
+                to: request, MockResponse(channel: context.channel, request: request, service))
         }
     }
 
@@ -119,7 +121,7 @@ final class MockHandler: ChannelInboundHandler {
     }
 }
 
-/// A request as it was read.
+/// A received request.
 struct MockRequest {
     var head: HTTPRequestHead
     var begin: NIODeadline
@@ -129,16 +131,16 @@ struct MockRequest {
     var id: String { head.headers.first(name: "x-request-id") ?? "-" }
 }
 
-/// Writes the answer of one request, and its line in the log when it is complete.
-final class MockAnswer {
+/// Writes the response of a request, and its line in the log when it is complete.
+final class MockResponse {
     let request: MockRequest
     let channel: any Channel
     private let service: MockService
     private(set) var bytes = 0
     private(set) var status = 200
-    private var isOver = false
+    private var hasEnded = false
 
-    /// What the log and the metrics say about the image.
+    /// The facts about the image for log and metrics.
     var facts = MockFacts()
 
     init(channel: any Channel, request: MockRequest, _ service: MockService) {
@@ -147,13 +149,14 @@ final class MockAnswer {
         self.service = service
     }
 
-    /// A whole answer.
+    /// Sends a whole response.
     func send(_ status: Int, _ type: String, _ body: [UInt8]) {
         head(status, type, length: body.count)
         write(body)
         end()
     }
 
+    /// Sends the response head.
     func head(_ status: Int, _ type: String, length: Int?) {
         self.status = status
         var headers = HTTPHeaders([("content-type", type), ("server", "imgbench-mock")])
@@ -164,39 +167,41 @@ final class MockAnswer {
         channel.writeAndFlush(HTTPServerResponsePart.head(head), promise: nil)
     }
 
+    /// Sends a part of the body.
     func write(_ part: [UInt8]) {
         bytes += part.count
         channel.writeAndFlush(
             HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(bytes: part))), promise: nil)
     }
 
+    /// Sends a server-sent event.
     func event(_ name: String, _ json: String) {
         write(Array("event: \(name)\ndata: \(json)\n\n".utf8))
     }
 
-    /// The end; the line is written when the last byte was handed to the system.
+    /// Ends the response; the line is logged when the last byte was written to the socket.
     func end() {
-        guard !isOver else { return }
-        isOver = true
+        guard !hasEnded else { return }
+        hasEnded = true
         let bound = NIOLoopBound(self, eventLoop: channel.eventLoop)
         channel.writeAndFlush(HTTPServerResponsePart.end(nil)).whenComplete { _ in
-            let answer = bound.value
-            answer.service.tell(answer)
+            let response = bound.value
+            response.service.record(response)
         }
     }
 
-    /// Breaks off in the middle.
-    func breakOff() {
-        guard !isOver else { return }
-        isOver = true
+    /// Closes the connection before the end of the response.
+    func abort() {
+        guard !hasEnded else { return }
+        hasEnded = true
         channel.close(promise: nil)
-        service.tell(self)
+        service.record(self)
     }
 }
 
-/// What is known of the image of an answer.
+/// The facts about the image of a response.
 struct MockFacts {
-    /// Whether an image was asked for.
+    /// Whether an image was requested.
     var wantsImage = false
     var queue = 0.0
     var run = 0.0
@@ -208,7 +213,7 @@ struct MockFacts {
     /// Whether an image was delivered.
     var isDelivered = false
 
-    /// Where the time of the image went, as JSON: all of it in equal steps.
+    /// The timings of the image as JSON: equal steps.
     var timings: String {
         let step = run / Double(max(1, steps))
         let list = Array(repeating: String(step), count: steps).joined(separator: ",")

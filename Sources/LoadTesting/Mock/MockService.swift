@@ -5,9 +5,7 @@ import Imaging
 import NIOCore
 import NIOHTTP1
 
-/// What the mock server answers.
-///
-/// Lives on one event loop.
+/// Computes the responses of the mock server; confined to one event loop.
 final class MockService {
     let loop: any EventLoop
     let settings: MockSettings
@@ -17,9 +15,9 @@ final class MockService {
     var mostConnections = 0
     var metrics = MockMetrics()
     var jobs: [String: MockJob] = [:]
-    /// The newest preview, which `/sdapi/v1/progress` shows to everybody.
+    /// The latest preview, which `/sdapi/v1/progress` returns to every client.
     var current: [UInt8]?
-    /// Images asked for, to hit every tenth.
+    /// Number of requested images, to select every tenth.
     private var number = 0
     private var known: [String: String] = [:]
     private let start = NIODeadline.now()
@@ -35,42 +33,43 @@ final class MockService {
 
     // MARK: Routes
 
-    func answer(_ request: MockRequest, _ answer: MockAnswer) {
+    /// Routes a request.
+    func respond(to request: MockRequest, _ response: MockResponse) {
         if !["/metrics", "/readyz", "/version"].contains(request.path) { metrics.inFlight += 1 }
         switch (request.head.method, request.path) {
         case (.GET, "/readyz"):
-            answer.send(200, "application/json", Array(#"{"status":"ok"}"#.utf8))
-        case (.GET, "/version"): answer.send(200, "text/plain", Array("imgbench mock".utf8))
+            response.send(200, "application/json", Array(#"{"status":"ok"}"#.utf8))
+        case (.GET, "/version"): response.send(200, "text/plain", Array("imgbench mock".utf8))
         case (.GET, "/metrics"):
-            answer.send(200, "text/plain; version=0.0.4", Array(metrics.text(self).utf8))
-        case (.POST, "/v1/images/generations"): openAI(request, answer)
-        case (.POST, "/sdapi/v1/txt2img"): a1111(request, answer)
+            response.send(200, "text/plain; version=0.0.4", Array(metrics.text(self).utf8))
+        case (.POST, "/v1/images/generations"): openAI(request, response)
+        case (.POST, "/sdapi/v1/txt2img"): a1111(request, response)
         case (.GET, "/sdapi/v1/progress"):
-            answer.send(200, "application/json", Array(progress().utf8))
-        case (.POST, "/api/jobs"): submitJob(request, answer)
-        case (.GET, let path) where path.hasPrefix("/api/jobs/"): job(path, answer)
-        default: answer.send(404, "application/json", Array(#"{"error":{"message":"no"}}"#.utf8))
+            response.send(200, "application/json", Array(progress().utf8))
+        case (.POST, "/api/jobs"): submitJob(request, response)
+        case (.GET, let path) where path.hasPrefix("/api/jobs/"): job(path, response)
+        default: response.send(404, "application/json", Array(#"{"error":{"message":"no"}}"#.utf8))
         }
     }
 
-    /// Counts an answer that is complete and writes its line.
-    func tell(_ answer: MockAnswer) {
-        let request = answer.request
-        let isPlumbing = ["/metrics", "/readyz", "/version"].contains(request.path)
-        if !isPlumbing { metrics.inFlight -= 1 }
+    /// Counts a complete response and logs it.
+    func record(_ response: MockResponse) {
+        let request = response.request
+        let isMonitoring = ["/metrics", "/readyz", "/version"].contains(request.path)
+        if !isMonitoring { metrics.inFlight -= 1 }
         var seconds = Double((NIODeadline.now() - request.begin).nanoseconds) / 1e9
-        metrics.count(answer, seconds, self)
+        metrics.count(response, seconds, self)
         guard let log else { return }
         metrics.lines += 1
         if has(.lostLine), metrics.lines % 10 == 0 { return }
         if has(.earlyClock) { seconds *= 0.9 }
         var now = Date().timeIntervalSince1970
         if has(.clockStep), metrics.lines > 20 { now += 0.05 }
-        let bytes = has(.wrongBytes) && answer.bytes > 100 ? answer.bytes - 7 : answer.bytes
-        let facts = answer.facts
+        let bytes = has(.wrongBytes) && response.bytes > 100 ? response.bytes - 7 : response.bytes
+        let facts = response.facts
         log.write(
             "127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"\(request.head.method) \(request.path)"
-                + " HTTP/1.1\" \(answer.status) \(bytes) \"-\" \"imgbench\""
+                + " HTTP/1.1\" \(response.status) \(bytes) \"-\" \"imgbench\""
                 + " rt=\(Self.digits(seconds)) urt=\(Self.digits(facts.queue + facts.run))"
                 + " id=\(request.id) msec=\(Self.digits(now)) code=\(facts.code)"
                 + " q=\(Self.digits(facts.queue)) run=\(Self.digits(facts.run))"
@@ -84,41 +83,41 @@ final class MockService {
 
     // MARK: Images
 
-    /// Which fault an image gets: every tenth has it.
+    /// The fault of the next image: every tenth has it.
     func fault(among faults: [MockFault]) -> MockFault? {
         guard let fault = faults.first(where: has) else { return nil }
         number += 1
         return number % 10 == 0 ? fault : nil
     }
 
-    /// Works on an image; `preview` is told of each preview's place, `done` of the file.
-    func draw(
-        _ wanted: MockWanted, _ answer: MockAnswer, previews: Int = 0,
+    /// Generates an image; calls `preview` with the index of each preview and `done` with the file.
+    func generate(
+        _ parameters: MockParameters, _ response: MockResponse, previews: Int = 0,
         preview: @escaping (Int) -> Void = { _ in }, done: @escaping ([UInt8]) -> Void
     ) {
-        answer.facts.wantsImage = true
-        answer.facts.steps = wanted.steps
-        answer.facts.size = "\(wanted.width)x\(wanted.height)"
-        answer.facts.pixels = wanted.width * wanted.height
+        response.facts.wantsImage = true
+        response.facts.steps = parameters.steps
+        response.facts.size = "\(parameters.width)x\(parameters.height)"
+        response.facts.pixels = parameters.width * parameters.height
         if fault(among: [.rejected]) != nil || devices.queueLength >= settings.queueLimit {
-            answer.facts.code = "queue_full"
-            answer.send(429, "application/json", Array(#"{"error":{"message":"full"}}"#.utf8))
+            response.facts.code = "queue_full"
+            response.send(429, "application/json", Array(#"{"error":{"message":"full"}}"#.utf8))
             return
         }
-        let key = wanted.key
-        let isKnown = known[has(.cache) ? wanted.prompt : key] != nil
-        let source = known[wanted.prompt] ?? key
+        let key = parameters.key
+        let isKnown = known[has(.cache) ? parameters.prompt : key] != nil
+        let source = known[parameters.prompt] ?? key
         if has(.cache) {
-            known[wanted.prompt] = source
+            known[parameters.prompt] = source
         } else {
             known[key] = key
         }
         let asked = NIODeadline.now()
         let finish = { [self] in
-            answer.facts.run =
-                Double((NIODeadline.now() - asked).nanoseconds) / 1e9 - answer.facts.queue
-            answer.facts.isDelivered = true
-            done(file(wanted, source: has(.cache) ? source : key))
+            response.facts.run =
+                Double((NIODeadline.now() - asked).nanoseconds) / 1e9 - response.facts.queue
+            response.facts.isDelivered = true
+            done(file(parameters, source: has(.cache) ? source : key))
         }
         if has(.cache), isKnown {
             finish()
@@ -126,30 +125,30 @@ final class MockService {
         }
         devices.submit(
             .init(
-                steps: wanted.steps, factor: has(.silentCache) && isKnown ? 0.5 : 1,
+                steps: parameters.steps, factor: has(.silentCache) && isKnown ? 0.5 : 1,
                 started: { [self] time in
-                    answer.facts.queue = Double((NIODeadline.now() - asked).nanoseconds) / 1e9
-                    plan(previews, wanted, time, asked, answer, preview)
+                    response.facts.queue = Double((NIODeadline.now() - asked).nanoseconds) / 1e9
+                    schedule(previews, parameters, time, asked, response, preview)
                 }, finished: finish))
     }
 
-    /// Spreads the previews over the steps.
-    private func plan(
-        _ previews: Int, _ wanted: MockWanted, _ time: TimeAmount, _ asked: NIODeadline,
-        _ answer: MockAnswer, _ preview: @escaping (Int) -> Void
+    /// Schedules the previews over the steps.
+    private func schedule(
+        _ previews: Int, _ parameters: MockParameters, _ time: TimeAmount, _ asked: NIODeadline,
+        _ response: MockResponse, _ preview: @escaping (Int) -> Void
     ) {
-        guard previews > 0, wanted.steps > 1 else { return }
+        guard previews > 0, parameters.steps > 1 else { return }
         for index in 0..<previews {
-            let step = max(1, (index + 1) * wanted.steps / (previews + 1))
-            var delay = Double(time.nanoseconds) * Double(step) / Double(wanted.steps)
+            let step = max(1, (index + 1) * parameters.steps / (previews + 1))
+            var delay = Double(time.nanoseconds) * Double(step) / Double(parameters.steps)
             if has(.timedPreview), index == 0 {
-                delay = 0.2 * Double(time.nanoseconds) / Double(wanted.steps)
+                delay = 0.2 * Double(time.nanoseconds) / Double(parameters.steps)
             }
-            let bound = NIOLoopBound((answer, preview), eventLoop: loop)
+            let bound = NIOLoopBound((response, preview), eventLoop: loop)
             loop.scheduleTask(in: .nanoseconds(Int64(delay))) {
-                let (answer, preview) = bound.value
+                let (response, preview) = bound.value
                 if index == 0 {
-                    answer.facts.firstPreview =
+                    response.facts.firstPreview =
                         Double((NIODeadline.now() - asked).nanoseconds) / 1e9
                 }
                 preview(index)
@@ -157,31 +156,31 @@ final class MockService {
         }
     }
 
-    /// The image's file.
-    private func file(_ wanted: MockWanted, source: String) -> [UInt8] {
+    /// The file of an image.
+    private func file(_ parameters: MockParameters, source: String) -> [UInt8] {
         let fault = fault(among: [.wrongSize, .wrongFormat, .blank, .noImage])
-        if fault == .noImage { return Array("this is no image, whatever its name says".utf8) }
-        var text = has(.duplicate) ? wanted.prompt : source
+        if fault == .noImage { return Array("this is not an image, whatever its name says".utf8) }
+        var text = has(.duplicate) ? parameters.prompt : source
         if has(.random) {
             number += 1
             text += " \(number)"
         }
-        let width = wanted.width + (fault == .wrongSize ? 16 : 0)
+        let width = parameters.width + (fault == .wrongSize ? 16 : 0)
         do {
             let image =
                 fault == .blank
-                ? try MockImage.grey(width: width, height: wanted.height)
-                : try MockImage.draw(text, width: width, height: wanted.height)
+                ? try MockImage.grey(width: width, height: parameters.height)
+                : try MockImage.generate(text, width: width, height: parameters.height)
             return try ImageEncoder.encode(
-                image, as: ImageEncoding(format: fault == .wrongFormat ? .webp : wanted.format))
+                image, as: ImageEncoding(format: fault == .wrongFormat ? .webp : parameters.format))
         } catch {
             return []
         }
     }
 }
 
-/// What a request of any dialect asks for.
-struct MockWanted {
+/// The parameters of a request of any dialect.
+struct MockParameters {
     var prompt: String
     var width: Int
     var height: Int

@@ -1,14 +1,14 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// A deliberate fault of the mock server; each must trip a check.
-package enum MockFault: String, Sendable, CaseIterable {
-    /// Answers a prompt that it knows at once, with the first image's pixels.
+/// A deliberate fault of the mock server, which a check of the audit must detect.
+public enum MockFault: String, Sendable, CaseIterable {
+    /// Responds to a known prompt immediately, with the pixels of its first image.
     case cache
-    /// Ignores the seed: equal prompts give equal pixels.
+    /// Ignores the seed: equal prompts return equal pixels.
     case duplicate
-    /// Draws other pixels each time.
+    /// Returns other pixels each time.
     case random
-    /// Answers known parameters in half the time, without saying that it has a cache.
+    /// Responds to known parameters in half the time, without declaring a cache.
     case silentCache = "silent-cache"
     /// Every tenth image is 16 pixels wider.
     case wrongSize = "wrong-size"
@@ -16,66 +16,68 @@ package enum MockFault: String, Sendable, CaseIterable {
     case wrongFormat = "wrong-format"
     /// Every tenth image is grey.
     case blank
-    /// Every tenth answer has text where the image should be.
+    /// Every tenth response contains text instead of an image.
     case noImage = "no-picture"
-    /// Every tenth answer ends in the middle.
+    /// Every tenth response is truncated.
     case truncated
-    /// Every tenth stream tells of an error.
+    /// Every tenth stream reports an error.
     case eventError = "event-error"
-    /// Every tenth answer is 500.
+    /// Every tenth response has status 500.
     case internalError = "internal-error"
-    /// Every tenth answer is 429.
+    /// Every tenth response has status 429.
     case rejected
     /// Every tenth line of the log is missing.
     case lostLine = "lost-line"
-    /// The log counts some bytes less.
+    /// The log counts 7 bytes less.
     case wrongBytes = "wrong-bytes"
-    /// The log's times end a tenth early.
+    /// The durations in the log are a tenth too short.
     case earlyClock = "early-clock"
-    /// The log's clock jumps by 50 ms in the middle.
+    /// The clock of the log is stepped by 50 ms after 20 lines.
     case clockStep = "clock-step"
-    /// The counter of images counts one more now and then.
+    /// The counter of images counts every seventh image twice.
     case counter
-    /// The sum of durations grows 5 % too fast.
+    /// The sum of durations is 5 % too high.
     case durationSum = "duration-sum"
-    /// Works 7 steps where 8 are counted in the request.
+    /// Counts one step less than requested.
     case fewerSteps = "fewer-steps"
-    /// Says that its devices are busy twice as long.
+    /// Reports twice the busy time of its devices.
     case busy
-    /// The first preview comes on a timer, before the first step has ended.
+    /// Sends the first preview before the first step has ended.
     case timedPreview = "timed-preview"
-    /// Serves faster when others wait: three times the time for a request that is alone.
+    /// Serves a request three times as slowly when it is alone.
     case lazyAlone = "lazy-alone"
-    /// Says that it holds a model of 6 billion parameters.
+    /// Reports a model of 6 billion parameters.
     case hugeModel = "huge-model"
-    /// Never answers every tenth request.
+    /// Never responds to every tenth request.
     case stall
 }
 
-/// How the mock server behaves.
-package struct MockSettings: Sendable {
-    /// Address of loopback port; 0 lets the system choose.
-    package var port = 0
-    /// Identical devices.
-    package var devices = 1
-    /// Seconds of an image on a device that has nothing else.
-    package var serviceTime = 0.1
-    /// Most images that a device works on at once.
-    package var batch = 1
-    /// A batch of b takes `serviceTime * (1 + batchCost * (b - 1))`; 1 gains nothing.
-    package var batchCost = 0.25
-    /// Requests that may wait; more get 429.
-    package var queueLimit = 10_000
-    package var faults: Set<MockFault> = []
-    /// Whether it says that it has a cache of prompts.
-    package var declaresCache = false
-    /// Where lines of requests go; `nil` for none.
-    package var accessLog: String?
+/// The behaviour of the mock server.
+public struct MockSettings: Sendable {
+    /// Port on 127.0.0.1; 0 lets the system choose.
+    public var port = 0
+    /// Number of identical devices.
+    public var devices = 1
+    /// Seconds of an image on an idle device.
+    public var serviceTime = 0.1
+    /// Maximum number of images in a batch.
+    public var batch = 1
+    /// A batch of b takes `serviceTime * (1 + batchCost * (b - 1))`.
+    public var batchCost = 0.25
+    /// Maximum number of waiting requests; further ones get 429.
+    public var queueLimit = 10_000
+    /// The deliberate faults.
+    public var faults: Set<MockFault> = []
+    /// Whether the metrics declare a prompt cache.
+    public var declaresCache = false
+    /// Path of the access log; `nil` for none.
+    public var accessLog: String?
 
-    package init() {}
+    /// Creates the default settings.
+    public init() {}
 
-    /// Valid images a second that the devices can make.
-    package var capacity: Double {
+    /// Maximum throughput in images a second.
+    public var capacity: Double {
         Double(devices * batch) / (serviceTime * (1 + batchCost * Double(batch - 1)))
     }
 }

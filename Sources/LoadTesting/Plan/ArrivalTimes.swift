@@ -2,14 +2,14 @@
 
 import Foundation
 
-/// When the requests of an open loop are to be sent.
+/// The arrival times of open loops.
 package enum ArrivalTimes {
     /// Draws arrivals at a rate.
     ///
-    /// The random gaps are rescaled so that the last arrival is exactly at `count / rate`; a sum
-    /// of random gaps would be off by a percent or two.
+    /// The random gaps are rescaled so that the last arrival is exactly at `count / rate`; the sum
+    /// of the random gaps would deviate by a percent or two.
     ///
-    /// - Returns: nanoseconds after the begin, ascending.
+    /// - Returns: nanoseconds after the start, ascending.
     package static func draw(
         _ arrivals: LoadModel.Arrivals, rate: Double, shape: Double, count: Int, seed: UInt64
     ) -> [Int64] {

@@ -1,38 +1,43 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// All that a run will send, as a function of the scenario and its seed.
-package struct RunPlan: Sendable {
+/// Everything that a run will send, as a function of the scenario and its seed.
+public struct RunPlan: Sendable {
     /// A visit of a level and what its requests ask for.
-    package struct Visit: Sendable {
-        package var visit: LevelVisit
-        /// Which prompts and seeds it draws; visits that share it ask for the same images.
+    public struct Visit: Sendable {
+        /// The level and the number of the visit.
+        public var visit: LevelVisit
+        /// Index of the prompts and seeds; visits with the same index ask for the same images.
         package var content: Int
-        package var mix: RequestMix
-        /// `nil` but for open levels whose rate is a share of the knee.
-        package var shareOfKnee: Double?
-        /// The visit ends after so many requests; sweeps of quality.
-        package var limit: Int?
-        /// Another server than the scenario's.
-        package var url: String?
-        /// Whether every image is kept, not only a sample.
-        package var keepsImages = false
-        /// `trace` levels only.
+        /// What the requests ask for.
+        public var mix: RequestMix
+        /// The rate as a share of the throughput at the knee; open levels only.
+        public var shareOfKnee: Double?
+        /// Number of requests after which the visit ends; sweeps of quality only.
+        public var limit: Int?
+        /// Base URL of the server, if it is not the scenario's.
+        public var url: String?
+        /// Whether every image is saved, not only a sample.
+        public var savesImages = false
+        /// The requests of a `trace` level.
         package var trace: [PlannedRequest] = []
     }
 
-    /// Requests of a closed level that are written to `plan.jsonl`; later ones go on by the same
-    /// rule.
+    /// Number of requests of a closed level in `plan.jsonl`; later requests follow the same rule.
     package static let listed = 1000
 
-    package let scenario: Scenario
-    package var visits: [Visit] = []
+    /// The scenario.
+    public let scenario: Scenario
+    /// The visits, in the order in which they are made.
+    public var visits: [Visit] = []
     private let seeds: SeedSequence
 
+    /// Plans a scenario.
+    ///
     /// - Parameters:
-    ///   - scenario: what to do.
-    ///   - readTrace: reads the file of a trace level.
-    /// - Throws: what `readTrace` throws; `ScenarioError` for a prompt with an unknown slot.
-    package init(
+    ///   - scenario: the scenario.
+    ///   - readTrace: reads the file of a trace level; ``PlanFile/read(_:)`` does.
+    /// - Throws: the errors of `readTrace`; `ScenarioError` for a prompt with an unknown slot.
+    public init(
         _ scenario: Scenario, readTrace: (String) throws -> [PlannedRequest] = { _ in [] }
     ) throws {
         self.scenario = scenario
@@ -51,7 +56,7 @@ package struct RunPlan: Sendable {
         number()
     }
 
-    /// The levels of one round in the scenario's order.
+    /// The levels of one round in the order of the scenario.
     private func ordered(_ levels: [Visit], _ round: Int) -> [Visit] {
         switch scenario.order {
         case .ascending: return levels
@@ -62,7 +67,7 @@ package struct RunPlan: Sendable {
         }
     }
 
-    /// Counts the visits of each level, and gives each its own prompts and seeds.
+    /// Numbers the visits of each level, and assigns prompts and seeds of its own to each visit.
     private mutating func number() {
         var seen: [String: Int] = [:]
         for index in visits.indices {
@@ -72,14 +77,14 @@ package struct RunPlan: Sendable {
         }
     }
 
-    /// A plan of a sweep, whose visits are given.
+    /// Creates the plan of a sweep from its visits.
     init(_ scenario: Scenario, visits: [Visit]) {
         self.scenario = scenario
         self.visits = visits
         seeds = SeedSequence(seed: scenario.seed)
     }
 
-    /// The loads of a line of `levels`, with their keys.
+    /// The loads of an entry of `levels`, with their keys and shares of the knee.
     private static func loads(of spec: LevelSpec) -> [(LoadModel, String, Double?)] {
         func digits(_ value: Int) -> String {
             String(repeating: "0", count: max(0, 3 - String(value).count)) + String(value)
@@ -114,8 +119,8 @@ package struct RunPlan: Sendable {
 
     // MARK: Requests
 
-    /// What a request of a visit asks for: the same for the same scenario, seed, visit and place.
-    package func parameters(_ visit: Visit, _ sequence: Int) -> RequestParameters {
+    /// The parameters of a request: a function of scenario, seed, visit and position.
+    public func parameters(_ visit: Visit, _ sequence: Int) -> RequestParameters {
         if visit.trace.indices.contains(sequence) { return visit.trace[sequence].parameters }
         let mix = visit.mix
         var generator = SplitMix64(
@@ -152,7 +157,7 @@ package struct RunPlan: Sendable {
         return primes
     }
 
-    /// Arrivals of an open visit, nanoseconds after the begin of settling, for `seconds`.
+    /// The arrivals of an open visit during `seconds`, in nanoseconds after the start of settling.
     package func arrivals(_ visit: Visit, seconds: Double) -> [Int64] {
         if visit.visit.load.kind == .trace { return visit.trace.compactMap(\.arrival) }
         guard let rate = visit.visit.load.rate else { return [] }
@@ -162,13 +167,13 @@ package struct RunPlan: Sendable {
             seed: scenario.seed &+ UInt64(visit.content) << 40)
     }
 
-    /// Longest time of settling and hold.
+    /// Maximum time of settling and hold in seconds.
     package var longestLoad: Double { scenario.settle.maximum + scenario.maximumHold }
 
-    /// The lines of `plan.jsonl`.
+    /// The requests of `plan.jsonl`.
     ///
-    /// Levels whose rate is a share of the knee have no arrivals.
-    package func requests() -> [PlannedRequest] {
+    /// Levels whose rate is a share of the knee have no arrivals yet.
+    public func requests() -> [PlannedRequest] {
         visits.flatMap { visit -> [PlannedRequest] in
             let arrivals = arrivals(visit, seconds: longestLoad)
             let count = visit.limit ?? (arrivals.isEmpty ? Self.listed : arrivals.count)

@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Image seeds of a run: 31 bits, none twice.
+/// The image seeds of a run: 31 bits, without repetition.
 package struct SeedSequence: Sendable {
-    /// Requests of one visit that have numbers of their own.
+    /// Number of requests of one visit with distinct seeds.
     package static let perVisit = 1 << 20
 
     private let keys: [UInt32]
@@ -14,12 +14,12 @@ package struct SeedSequence: Sendable {
 
     /// The seed of a request.
     ///
-    /// A one-to-one map of 31 bits is applied to the request's number in the run, so different
-    /// requests have different seeds whatever the run's seed is.
+    /// The request's number in the run is mapped by a permutation of 31 bits, so different requests
+    /// have different seeds for every seed of the run.
     ///
     /// - Parameters:
     ///   - visit: index of the visit in the whole run, below 2048.
-    ///   - sequence: place in it, below `perVisit`.
+    ///   - sequence: position in the visit, below `perVisit`.
     /// - Returns: 31 bits.
     package func seed(visit: Int, sequence: Int) -> UInt32 {
         precondition((0..<2048).contains(visit) && (0..<Self.perVisit).contains(sequence))

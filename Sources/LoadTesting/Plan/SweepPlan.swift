@@ -1,18 +1,31 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Runs that vary one thing and ask for the same images at each of its values.
-package enum SweepPlan {
-    /// Sizes of the resolution sweep.
-    package static let sizes = [
+/// Plans of runs that vary one parameter and request the same images at each of its values.
+public enum SweepPlan {
+    /// Default prompt of sweeps.
+    public static let prompt = "{style} photo of {subject} in {place}, {light}"
+    /// The words of the default prompt.
+    public static let keywords = [
+        "style": ["studio", "film", "macro", "aerial", "documentary"],
+        "subject": [
+            "a red fox", "a ceramic teapot", "an old lighthouse", "a green bicycle",
+            "a sleeping cat", "a bowl of oranges", "a paper boat",
+        ],
+        "place": ["a pine forest", "a market street", "the desert", "a harbour"],
+        "light": ["at dawn", "in fog", "under neon"],
+    ]
+
+    /// Default sizes of the resolution sweep.
+    public static let sizes = [
         "256x256", "384x384", "512x512", "768x768", "1024x1024", "1280x1280", "1536x1536",
         "832x1216", "1216x832",
     ].compactMap(ScenarioUnits.size)
 
-    /// Steps of the step sweep.
-    package static let steps = [1, 2, 4, 6, 8, 9, 12, 16]
+    /// Default numbers of steps of the step sweep.
+    public static let steps = [1, 2, 4, 6, 8, 9, 12, 16]
 
-    /// One visit for each size and number of users, with so many images for each user.
-    package static func resolution(
+    /// One visit for each size and number of users, with `prompts` images for each user.
+    public static func resolution(
         _ scenario: Scenario, sizes: [RequestMix.Size], users: [Int], prompts: Int
     ) -> RunPlan {
         RunPlan(
@@ -30,9 +43,9 @@ package enum SweepPlan {
 
     /// One visit for each number of steps, after the reference.
     ///
-    /// `reference` is the address of a server in full precision, `nil` for the same server;
-    /// `referenceSteps` is what the model was made for, 8 for Turbo.
-    package static func steps(
+    /// `reference` is the URL of a server in full precision, `nil` for the same server;
+    /// `referenceSteps` is the number of steps that the model was trained for, 8 for Turbo.
+    public static func steps(
         _ scenario: Scenario, steps: [Int], prompts: Int, reference: String?, referenceSteps: Int
     ) -> RunPlan {
         var mix = scenario.request
@@ -50,7 +63,7 @@ package enum SweepPlan {
     }
 
     /// One visit for each server, the first of which is the reference.
-    package static func precision(
+    public static func precision(
         _ scenario: Scenario, servers: [(name: String, url: String)], prompts: Int
     ) -> RunPlan {
         RunPlan(
@@ -64,7 +77,7 @@ package enum SweepPlan {
             })
     }
 
-    /// All visits of a sweep draw the same prompts and seeds.
+    /// A visit of a sweep: all of them request the same prompts and seeds.
     private static func visit(
         _ key: String, _ mix: RequestMix, users: Int, limit: Int
     ) -> RunPlan.Visit {
@@ -73,7 +86,7 @@ package enum SweepPlan {
                 level: key, visit: 1, load: LoadModel(kind: .closed, users: users)),
             content: 0, mix: mix)
         visit.limit = limit
-        visit.keepsImages = true
+        visit.savesImages = true
         return visit
     }
 

@@ -1,19 +1,19 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Text of HTML and SVG, one element at a time.
+/// A writer of HTML and SVG.
 struct Markup {
     private(set) var text = ""
 
-    /// Adds markup as it is.
+    /// Appends markup unchanged.
     mutating func raw(_ markup: String) { text += markup }
 
-    /// Adds an element with plain text inside.
+    /// Appends an element that contains text.
     mutating func element(_ name: String, _ attributes: String = "", _ content: String) {
         text +=
             "<\(name)\(attributes.isEmpty ? "" : " " + attributes)>\(Self.escaped(content))</\(name)>"
     }
 
-    /// Adds an element around other markup.
+    /// Appends an element that contains markup.
     mutating func element(
         _ name: String, _ attributes: String = "", _ content: (inout Markup) -> Void
     ) {
@@ -22,10 +22,10 @@ struct Markup {
         text += "</\(name)>"
     }
 
-    /// Adds an element that has no inside.
+    /// Appends an empty element.
     mutating func empty(_ name: String, _ attributes: String) { text += "<\(name) \(attributes)/>" }
 
-    /// What is safe between tags and in quoted attributes.
+    /// Escapes text for use between tags and in quoted attributes.
     static func escaped(_ text: String) -> String {
         var result = ""
         for character in text.unicodeScalars {

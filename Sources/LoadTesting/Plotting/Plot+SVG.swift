@@ -17,23 +17,23 @@ extension Plot {
         }
     }
 
-    /// Where each entry of the legend begins: side by side, and on the next row where one ends.
+    /// The positions of the legend entries, in rows.
     private var legendPlaces: [(x: Double, row: Int)] {
         var x = Self.left
         var row = 0
         return legend.map { entry in
             // A character of the page's font is about 6.4 wide at this size.
-            let room = 23 + 6.4 * Double(entry.text.count)
-            if x > Self.left, x + room > width - Self.right {
+            let extent = 23 + 6.4 * Double(entry.text.count)
+            if x > Self.left, x + extent > width - Self.right {
                 x = Self.left
                 row += 1
             }
-            defer { x += room + 16 }
+            defer { x += extent + 16 }
             return (x, row)
         }
     }
 
-    /// The drawing as one SVG element.
+    /// The plot as an SVG element.
     package var svg: String {
         var out = Markup()
         let places = legendPlaces
@@ -68,7 +68,7 @@ extension Plot {
         height - Self.bottom - y.place(value) * (height - Self.top - Self.bottom)
     }
 
-    /// One decimal is a tenth of a pixel, and makes the text the same everywhere.
+    /// Formats a coordinate with one decimal, the same on every machine.
     private static func number(_ value: Double) -> String {
         let text = Figures.decimals(value, 1)
         return text.hasSuffix(".0") ? String(text.dropLast(2)) : text

@@ -1,9 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// A drawing in two axes, made of layers; later ones lie on top.
+/// A plot with two axes and layers, drawn in order.
 ///
-/// Colours are the numbers of CSS classes (`s0` to `s7`), so that light, dark and print differ in
-/// the page's style only.
+/// Colours are numbers of CSS classes (`s0` to `s7`), so that light, dark and print differ only in
+/// the style sheet of the page.
 package struct Plot: Sendable {
     package struct Point: Sendable {
         package var x: Double
@@ -15,7 +15,7 @@ package struct Plot: Sendable {
         }
     }
 
-    /// The five numbers of a box and its whiskers.
+    /// The five numbers of a box plot.
     package struct Box: Sendable {
         package var x: Double
         package var low: Double
@@ -37,7 +37,7 @@ package struct Plot: Sendable {
         }
     }
 
-    /// A bar from one place to another in a row.
+    /// A horizontal bar in a row.
     package struct Segment: Sendable {
         package var row: Int
         package var start: Double
@@ -53,9 +53,9 @@ package struct Plot: Sendable {
     }
 
     package enum Layer: Sendable {
-        /// A line through points; `isDashed` for what was not measured.
+        /// A line through points; `isDashed` for values that were not measured.
         case line([Point], color: Int, isDashed: Bool, label: String?)
-        /// A line that keeps its height until the next point.
+        /// A step function: each value holds until the next point.
         case step([Point], color: Int, label: String?)
         case scatter([Point], color: Int, label: String?)
         /// Intervals: at x from low to high.
@@ -64,7 +64,7 @@ package struct Plot: Sendable {
         case histogram(edges: [Double], heights: [Double], color: Int)
         case boxes([Box], color: Int)
         case segments([Segment], rows: Int)
-        /// An upright line with words.
+        /// A vertical line with a label.
         case rule(x: Double, text: String)
     }
 

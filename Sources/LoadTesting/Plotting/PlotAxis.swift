@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// An axis: what it shows, from where to where, and where its marks are.
+/// An axis with its title, range and ticks.
 package struct PlotAxis: Sendable {
     package enum Scale: Sendable { case linear, logarithmic }
 
@@ -12,8 +12,8 @@ package struct PlotAxis: Sendable {
     package var high: Double
     package var ticks: [(value: Double, text: String)]
 
-    /// An axis around values, with round marks; a linear one begins at 0 when
-    /// nothing is negative.
+    /// Creates an axis that contains values, with round ticks; a linear axis starts at 0 if no value
+    /// is negative.
     package init(
         _ title: String, around values: [Double], scale: Scale = .linear, startsAtZero: Bool = true,
         endsAtData: Bool = false
@@ -29,7 +29,7 @@ package struct PlotAxis: Sendable {
             if high <= low { high = low + (low == 0 ? 1 : abs(low)) }
             let step = Self.roundStep((high - low) / 5)
             low = (low / step).rounded(.down) * step
-            // Time ends where it ends; for other values a round end is easier to read.
+            // A time axis ends with the data; others end at a round value.
             if !endsAtData { high = (high / step - 1e-9).rounded(.up) * step }
             let count = Int(((high - low) / step + 1e-9).rounded(.down))
             ticks = (0...max(count, 1)).map { index in
@@ -45,7 +45,7 @@ package struct PlotAxis: Sendable {
         self.high = high
     }
 
-    /// An axis with marks of its own.
+    /// Creates an axis with given ticks.
     package init(
         _ title: String, low: Double, high: Double, ticks: [(value: Double, text: String)],
         scale: Scale = .linear
@@ -57,7 +57,7 @@ package struct PlotAxis: Sendable {
         self.scale = scale
     }
 
-    /// Where a value is, from 0 to 1; held within the axis.
+    /// The position of a value, clamped to 0...1.
     func place(_ value: Double) -> Double {
         let share: Double
         switch scale {
@@ -68,7 +68,7 @@ package struct PlotAxis: Sendable {
         return share.isFinite ? min(max(share, 0), 1) : 0
     }
 
-    /// 1, 2 or 5 times a power of ten, at least `step`.
+    /// The smallest 1, 2 or 5 times a power of ten that is at least `step`.
     private static func roundStep(_ step: Double) -> Double {
         let power = pow(10, log10(step).rounded(.down))
         return [1, 2, 5, 10].map { $0 * power }.first { $0 >= step * 0.999 } ?? 10 * power
@@ -79,7 +79,7 @@ package struct PlotAxis: Sendable {
         return Figures.decimals(value, min(decimals, 6))
     }
 
-    /// 1, 2, 5 of each decade within the axis.
+    /// Ticks at 1, 2 and 5 of each decade within the axis.
     private static func decades(_ low: Double, _ high: Double) -> [(value: Double, text: String)] {
         let first = Int(log10(low).rounded(.down))
         let last = Int(log10(high).rounded(.up))

@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// A colour in CIE L*a*b*, for the white of sRGB (D65).
+/// A colour in CIE L*a*b*, for the white point of sRGB (D65).
 package struct ColorLab: Sendable, Equatable {
     package var l: Double
     package var a: Double
@@ -14,7 +14,7 @@ package struct ColorLab: Sendable, Equatable {
         self.b = b
     }
 
-    /// From linear red, green and blue of sRGB, 0 to 1.
+    /// Converts from linear red, green and blue of sRGB, 0 to 1.
     init(linear rgb: [Double]) {
         let x = 0.4124564 * rgb[0] + 0.3575761 * rgb[1] + 0.1804375 * rgb[2]
         let y = 0.2126729 * rgb[0] + 0.7151522 * rgb[1] + 0.0721750 * rgb[2]
@@ -24,7 +24,7 @@ package struct ColorLab: Sendable, Equatable {
         self.init(l: 116 * fy - 16, a: 500 * (fx - fy), b: 200 * (fy - fz))
     }
 
-    /// CIEDE2000 with all weights 1.
+    /// The CIEDE2000 colour difference with all weights 1.
     ///
     /// - Source: Sharma, Wu, Dalal, "The CIEDE2000 color-difference formula: implementation notes",
     ///   Color Research and Application 30(1), 2005, whose test pairs are in `QualityTests`.

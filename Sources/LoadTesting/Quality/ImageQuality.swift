@@ -3,24 +3,26 @@
 import Foundation
 package import Imaging
 
-/// How far an image is from a reference of the same size.
+/// The distance of an image from a reference of the same size.
 ///
-/// All figures are of 8-bit sRGB values; see ``QualityMetrics`` for their definitions.
-package struct ImageQuality: Sendable, Equatable, Codable {
-    package var identical: Bool
-    /// Over all pixels and channels.
-    package var meanSquare: Double
-    /// Decibel; absent for identical images.
-    package var psnr: Double?
-    package var ssim: Double?
-    /// Absent where the short side is below 176.
-    package var multiScaleSSIM: Double?
-    /// 0 for equal structure, growing with the difference.
-    package var gradientDeviation: Double
-    /// Mean colour difference CIEDE2000 of 4x4 blocks.
-    package var colorDifference: Double
-    /// Most that a channel of a pixel differs.
-    package var largestDifference: Int
+/// All figures are computed from 8-bit sRGB values.
+public struct ImageQuality: Sendable, Equatable, Codable {
+    /// Whether all pixels are equal.
+    public var identical: Bool
+    /// Mean square error over all pixels and channels.
+    public var meanSquare: Double
+    /// Peak signal-to-noise ratio in decibels; absent for identical images.
+    public var psnr: Double?
+    /// Structural similarity; absent when the short edge is below 11.
+    public var ssim: Double?
+    /// Multi-scale structural similarity; absent when the short edge is below 176.
+    public var multiScaleSSIM: Double?
+    /// Gradient magnitude similarity deviation: 0 for equal structure.
+    public var gradientDeviation: Double
+    /// Mean CIEDE2000 colour difference of 4x4 blocks.
+    public var colorDifference: Double
+    /// Maximum difference of a channel of a pixel.
+    public var largestDifference: Int
 
     /// Compares two images.
     ///
@@ -41,13 +43,13 @@ package struct ImageQuality: Sendable, Equatable, Codable {
     }
 }
 
-/// What a single image looks like to a detector of blank and noisy ones.
+/// Figures of a single image that show blank and noisy images.
 package struct ImageSanity: Sendable, Equatable, Codable {
     /// Share of values that are 0 or 255.
     package var clipped: Double
-    /// Of all values.
+    /// Standard deviation of all values.
     package var standardDeviation: Double
-    /// Bits a luma value.
+    /// Entropy in bits a luma value.
     package var entropy: Double
 
     /// Measures an image.

@@ -3,9 +3,9 @@
 import Foundation
 import Imaging
 
-/// Measures of distance between images, by arithmetic alone.
+/// Metrics of the distance between images, without learned models.
 package enum QualityMetrics {
-    /// Structural similarity over five scales, each half of the one before.
+    /// The multi-scale structural similarity over five scales, each half the size of the previous one.
     ///
     /// - Source: Wang, Simoncelli, Bovik, "Multi-scale structural similarity for image quality
     ///   assessment", Asilomar 2003, with its five exponents.
@@ -18,7 +18,7 @@ package enum QualityMetrics {
         for (scale, exponent) in exponents.enumerated() {
             let terms = similarityTerms(x, y, width: width, height: height)
             let term = scale == exponents.count - 1 ? terms.similarity : terms.contrast
-            // Structures that are each other's negative have no root.
+            // Negative correlations have no root.
             result *= pow(max(0, term), exponent)
             x = halved(x, width: width, height: height)
             y = halved(y, width: width, height: height)
@@ -27,7 +27,7 @@ package enum QualityMetrics {
         return result
     }
 
-    /// Means of 2x2 values; an odd last row or column is left out.
+    /// Halves a plane by 2x2 means; an odd last row or column is left out.
     static func halved(_ plane: [Double], width: Int, height: Int) -> [Double] {
         var result: [Double] = []
         result.reserveCapacity((width / 2) * (height / 2))
@@ -42,10 +42,10 @@ package enum QualityMetrics {
         return result
     }
 
-    /// The deviation of the similarity of gradients, on luma of half the size.
+    /// The gradient magnitude similarity deviation, on luma of half the size.
     ///
     /// - Source: Xue, Zhang, Mou, Bovik, "Gradient magnitude similarity deviation", IEEE TIP 23(2),
-    ///   2014: Prewitt's filter divided by 3, T = 170; here where the filter fits.
+    ///   2014: Prewitt's filter divided by 3, T = 170; only where the filter fits.
     static func gradientDeviation(_ first: RGBImage, _ second: RGBImage) -> Double {
         let (width, height) = (first.width / 2, first.height / 2)
         guard width >= 3, height >= 3 else { return 0 }
@@ -81,14 +81,14 @@ package enum QualityMetrics {
         return result
     }
 
-    /// The mean CIEDE2000 of 4x4 means: casts of colour, not noise.
+    /// The mean CIEDE2000 difference of 4x4 means: sensitive to colour casts, not to noise.
     static func colorDifference(_ first: RGBImage, _ second: RGBImage) -> Double {
         let blocks = zip(blockMeans(first), blockMeans(second))
         let differences = blocks.map { ColorLab(linear: $0).difference(to: ColorLab(linear: $1)) }
         return SampleStatistics.mean(differences)
     }
 
-    /// Linear red, green and blue of 4x4 blocks; what is left at the edges makes smaller ones.
+    /// Linear red, green and blue of 4x4 blocks; blocks at the edges are smaller.
     private static func blockMeans(_ image: RGBImage) -> [[Double]] {
         let linear = (0...255).map { value -> Double in
             let share = Double(value) / 255

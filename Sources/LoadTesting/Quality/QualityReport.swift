@@ -1,36 +1,40 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-package import Foundation
+public import Foundation
 import Imaging
 
 /// The quality of each level of a sweep against the reference level, paired by prompt and seed.
-package struct QualityReport: Sendable, Equatable, Codable {
+public struct QualityReport: Sendable, Equatable, Codable {
     /// A level.
-    package struct Level: Sendable, Equatable, Codable {
-        package var name: String
-        package var isReference: Bool
-        /// Against the reference.
-        package var quality: QualitySummary?
-        /// Against the next higher number of steps: whether it still moves.
-        package var next: QualitySummary?
+    public struct Level: Sendable, Equatable, Codable {
+        /// Name of the level: its steps or its precision.
+        public var name: String
+        /// Whether the level is the reference.
+        public var isReference: Bool
+        /// Distance from the reference; absent for the reference.
+        public var quality: QualitySummary?
+        /// Distance from the next higher number of steps, which shows whether images still change.
+        public var next: QualitySummary?
     }
 
-    package var reference: String
-    /// SHA-256 of the plan that both sides follow.
-    package var planDigest: String
-    package var levels: [Level]
+    /// Name of the reference level.
+    public var reference: String
+    /// SHA-256 of the plan that all levels follow.
+    public var planDigest: String
+    /// The levels, in order.
+    public var levels: [Level]
 
-    /// What the numbers do not say.
-    package var caution: String {
-        "Reference: \(reference). These are distances from the reference's trajectory, not beauty: a model "
-            + "distilled for few steps does not come nearer to anything with more. n pairs of equal prompt and "
-            + "seed; intervals are 95 % by bootstrap over pairs."
+    /// What the figures do not show.
+    public var caution: String {
+        "Reference: \(reference). The figures are distances from the reference, not a judgement of quality: "
+            + "the images of a model distilled for few steps do not converge with more. n pairs of equal prompt "
+            + "and seed; intervals are 95 % by bootstrap over pairs."
     }
 
-    /// Compares the images that a sweep of steps or precisions kept; `nil` for other runs.
+    /// Compares the saved images of a sweep of steps or precisions; `nil` for other runs.
     ///
     /// - Throws: `ResultError` when images are missing.
-    package init?(_ folder: ResultFolder, _ evidence: RunEvidence) throws {
+    public init?(_ folder: ResultFolder, _ evidence: RunEvidence) throws {
         guard let sweep = evidence.manifest.sweep, sweep == .steps || sweep == .precision else {
             return nil
         }
@@ -40,7 +44,7 @@ package struct QualityReport: Sendable, Equatable, Codable {
         planDigest = evidence.manifest.planDigest
         self.levels = try levels.enumerated().map { index, level in
             let isReference = level.key == reference.key
-            // The reference stands apart from the numbers of steps that follow each other.
+            // The reference is not a part of the sequence of numbers of steps.
             let following =
                 sweep == .steps && level.visit.level != Self.referenceKey
                     && index + 1 < levels.count ? levels[index + 1] : nil
@@ -52,10 +56,10 @@ package struct QualityReport: Sendable, Equatable, Codable {
         }
     }
 
-    /// The key of the level that sweeps put first.
+    /// The key of the first level of a sweep.
     static let referenceKey = "reference"
 
-    /// The level of that name; else eight evaluations, or the highest number, or F32.
+    /// The level of that key; otherwise that of 8 steps, of the most steps, or of f32.
     private static func reference(
         _ levels: [LevelEvidence], _ sweep: Manifest.Sweep
     ) -> LevelEvidence? {
@@ -104,10 +108,10 @@ package struct QualityReport: Sendable, Equatable, Codable {
         }
     }
 
-    /// Compares the images of two folders that have the same names.
+    /// Compares the images of two folders by file name.
     ///
-    /// - Throws: `ResultError` when an image has no partner, or another size.
-    package static func folders(_ reference: URL, _ test: URL) throws -> QualitySummary {
+    /// - Throws: `ResultError` when a file has no counterpart, or another size.
+    public static func folders(_ reference: URL, _ test: URL) throws -> QualitySummary {
         let names = { (folder: URL) throws -> [String] in
             guard let all = try? FileManager.default.contentsOfDirectory(atPath: folder.path) else {
                 throw ResultError("\(folder.path) cannot be read; expected a folder of images.")
@@ -158,7 +162,7 @@ package struct QualityReport: Sendable, Equatable, Codable {
     }
 
     /// The table as Markdown.
-    package var markdown: String {
+    public var markdown: String {
         let line = { (cells: [String]) in "| " + cells.joined(separator: " | ") + " |\n" }
         return line(Self.titles) + "|---|"
             + String(repeating: "---:|", count: Self.titles.count - 1) + "\n"

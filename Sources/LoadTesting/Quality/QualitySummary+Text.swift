@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension QualitySummary {
-    /// The figures for a terminal, a line each.
-    package var text: String {
+    /// The figures as text for a terminal, one a line.
+    public var text: String {
         func line(_ name: String, _ estimate: Estimate, _ decimals: Int) -> String {
             var value =
                 estimate.value.map { Figures.decimals($0, decimals) }

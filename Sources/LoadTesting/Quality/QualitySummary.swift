@@ -2,26 +2,33 @@
 
 import Foundation
 
-/// Many images against their references, pair by pair.
-package struct QualitySummary: Sendable, Equatable, Codable {
-    /// Pairs compared.
-    package var n: Int
-    package var identical: Int
-    /// Mean of the images' own PSNR, of those that are not identical.
-    package var meanPSNR: Estimate
-    /// PSNR of the mean square over all pairs; another number than the mean.
-    package var psnrOfMean: Double?
-    package var leastPSNR: Double?
-    /// 10th percentile.
-    package var lowPSNR: Double?
-    package var ssim: Estimate
-    package var multiScaleSSIM: Estimate
-    package var gradientDeviation: Estimate
-    package var colorDifference: Estimate
-    package var largestDifference: Int
+/// The distances of images from their references, over all pairs.
+public struct QualitySummary: Sendable, Equatable, Codable {
+    /// Number of pairs.
+    public var n: Int
+    /// Number of pairs with equal pixels.
+    public var identical: Int
+    /// Mean PSNR of the pairs that are not identical.
+    public var meanPSNR: Estimate
+    /// PSNR of the mean square error over all pairs, which differs from the mean PSNR.
+    public var psnrOfMean: Double?
+    /// Minimum PSNR.
+    public var leastPSNR: Double?
+    /// 10th percentile of PSNR.
+    public var lowPSNR: Double?
+    /// Structural similarity.
+    public var ssim: Estimate
+    /// Multi-scale structural similarity.
+    public var multiScaleSSIM: Estimate
+    /// Gradient magnitude similarity deviation.
+    public var gradientDeviation: Estimate
+    /// CIEDE2000 colour difference.
+    public var colorDifference: Estimate
+    /// Maximum difference of a channel of a pixel.
+    public var largestDifference: Int
 
-    /// Summarises pairs.
-    package init(_ pairs: [ImageQuality], seed: UInt64 = 1) {
+    /// Summarizes pairs.
+    public init(_ pairs: [ImageQuality], seed: UInt64 = 1) {
         n = pairs.count
         identical = pairs.count { $0.identical }
         let decibels = pairs.compactMap(\.psnr)

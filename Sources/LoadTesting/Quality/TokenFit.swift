@@ -1,35 +1,43 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The time of an evaluation over the image's tokens: a + b T + c T^2.
-package struct TokenFit: Sendable, Equatable, Codable {
+/// A fit of the time of an evaluation over the number of image tokens: a + b T + c T^2.
+public struct TokenFit: Sendable, Equatable, Codable {
     /// A size and its mean time.
-    package struct Size: Sendable, Equatable, Codable {
-        package var size: String
-        package var tokens: Double
-        /// Seconds of an evaluation.
-        package var seconds: Double
+    public struct Size: Sendable, Equatable, Codable {
+        /// `WxH`.
+        public var size: String
+        /// Number of image tokens.
+        public var tokens: Double
+        /// Mean seconds of an evaluation.
+        public var seconds: Double
 
-        package init(size: String, tokens: Double, seconds: Double) {
+        /// Creates a size.
+        public init(size: String, tokens: Double, seconds: Double) {
             self.size = size
             self.tokens = tokens
             self.seconds = seconds
         }
     }
 
-    package var sizes: [Size]
-    /// Seconds, seconds a token, seconds a squared token.
-    package var constant: Double
-    package var linear: Double
-    package var quadratic: Double
-    package var rSquared: Double
-    /// Share of the quadratic part at the largest size, measured and by the count of operations.
-    package var quadraticShare: Double
-    package var attentionShare: Double?
+    /// The sizes, sorted by tokens.
+    public var sizes: [Size]
+    /// The constant term in seconds.
+    public var constant: Double
+    /// The linear term in seconds a token.
+    public var linear: Double
+    /// The quadratic term in seconds a squared token.
+    public var quadratic: Double
+    /// Coefficient of determination.
+    public var rSquared: Double
+    /// Share of the quadratic term at the largest size.
+    public var quadraticShare: Double
+    /// Share of attention in the operations at the largest size, if the model is known.
+    public var attentionShare: Double?
 
     /// Fits the levels of a sweep of sizes; `nil` for other runs and for fewer than four sizes.
-    package init?(_ evidence: RunEvidence) {
+    public init?(_ evidence: RunEvidence) {
         guard evidence.manifest.sweep == .resolution else { return nil }
-        // More users share passes, whose times are then not those of one image.
+        // With more users, images share evaluations, whose times are then not those of one image.
         let records = evidence.levels.filter { $0.users == 1 }.flatMap(\.load).filter(\.isValid)
         let sizes = Dictionary(grouping: records, by: \.parameters.size).compactMap {
             size, group -> Size? in
@@ -58,13 +66,13 @@ package struct TokenFit: Sendable, Equatable, Codable {
     }
 
     /// Fits sizes.
-    package init?(sizes: [Size], attentionShare: Double?) {
+    public init?(sizes: [Size], attentionShare: Double?) {
         let sizes = sizes.sorted { $0.tokens < $1.tokens }
         guard Set(sizes.map(\.tokens)).count >= 4, let last = sizes.last,
             let fit = LeastSquares.solve(
                 rows: sizes.map { [1, $0.tokens, $0.tokens * $0.tokens] },
                 targets: sizes.map(\.seconds),
-                // Large sizes must not drown small ones.
+                // Relative residuals, so that large sizes do not dominate.
                 weights: sizes.map { 1 / ($0.seconds * $0.seconds) })
         else { return nil }
         self.sizes = sizes
@@ -83,8 +91,8 @@ package struct TokenFit: Sendable, Equatable, Codable {
         self.attentionShare = attentionShare
     }
 
-    /// One sentence.
-    package var text: String {
+    /// The fit in one sentence.
+    public var text: String {
         "An evaluation of T tokens takes \(Figures.significant(1000 * constant, 3)) ms + "
             + "\(Figures.significant(1e6 * linear, 3)) µs T + \(Figures.significant(1e9 * quadratic, 3)) ns T² "
             + "(R² = \(Figures.decimals(rSquared, 4)), \(sizes.count) sizes). At \(sizes.last?.size ?? "-") the "

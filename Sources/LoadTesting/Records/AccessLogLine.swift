@@ -2,8 +2,8 @@
 
 import Foundation
 
-/// A line of a server's access log: nginx's `combined` with `name=value` pairs behind it, or a
-/// JSON object with the same fields.
+/// A line of a server's access log: nginx's `combined` format followed by `name=value` pairs, or
+/// a JSON object with the same fields.
 ///
 /// `rt` (seconds from the first byte read to the last byte sent) and `id` (the request's
 /// `X-Request-Id`) are what the audit needs; nginx writes them with
@@ -14,15 +14,15 @@ package struct AccessLogLine: Sendable, Equatable {
     /// Without the query.
     package var path: String
     package var status: Int
-    /// Of the body.
+    /// Bytes of the body.
     package var bytes: Int
     package var requestSeconds: Double
-    /// Unix seconds when the line was written.
+    /// Unix seconds at which the line was written.
     package var time: Double?
-    /// Our own server's code; foreign logs have none.
+    /// The error code of `inkstone serve`; absent in logs of other servers.
     package var code: String?
 
-    /// Reads a line; `nil` when it is not one, or has no id or no time.
+    /// Parses a line; `nil` when it is malformed or has no id or no time.
     package init?(_ line: some StringProtocol) {
         let text = String(line)
         if text.first == "{" { self.init(json: text) } else { self.init(combined: text) }

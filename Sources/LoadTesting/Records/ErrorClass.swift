@@ -1,14 +1,16 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Why a request did not give a valid image; exclusive, the first that applies.
-package enum ErrorClass: String, Codable, Sendable, CaseIterable {
+/// Why a request did not return a valid image.
+///
+/// The classes exclude each other; the first that applies is recorded.
+public enum ErrorClass: String, Codable, Sendable, CaseIterable {
     /// No connection.
     case connect
-    /// The connection was made but TLS failed.
+    /// The connection was established but TLS failed.
     case tls
-    /// No connection within the time for it.
+    /// No connection within the connect timeout.
     case timeoutConnect = "timeout_connect"
-    /// No complete answer within the request's time.
+    /// No complete response within the request's timeout.
     case timeoutTotal = "timeout_total"
     /// Status 429.
     case rejected
@@ -16,20 +18,20 @@ package enum ErrorClass: String, Codable, Sendable, CaseIterable {
     case http4xx = "http_4xx"
     /// A 5xx status.
     case http5xx = "http_5xx"
-    /// The answer ended before its final event or its announced length.
+    /// The response ended before its final event or its announced length.
     case streamBroken = "stream_broken"
-    /// The server told of an error inside an answer of status 200.
+    /// The server reported an error inside a response of status 200.
     case eventError = "event_error"
-    /// What came is not an image that can be decoded.
+    /// The bytes received cannot be decoded as an image.
     case decode
-    /// An image of another size than asked for.
+    /// The image has another size than requested.
     case wrongSize = "wrong_size"
-    /// An image in another file format than asked for.
+    /// The image has another file format than requested.
     case wrongFormat = "wrong_format"
     /// All pixels are within 2 of the mean.
     case blank
-    /// The same pixels as another request with other parameters.
+    /// The pixels equal those of another request with other parameters.
     case duplicate
-    /// The run was interrupted, or the drain took too long.
+    /// The run was interrupted, or the drain timed out.
     case abortedByTester = "aborted_by_tester"
 }

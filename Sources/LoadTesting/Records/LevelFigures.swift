@@ -1,65 +1,65 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The numbers of one visit of a level, each with interval and sample size.
-package struct LevelFigures: Codable, Sendable, Equatable {
-    /// The stretch that was counted: the hold without what the steady-state search cut.
-    package var window: TimeRange
-    /// Share of the hold that was cut from its begin, 0 to 1.
-    package var cutShare: Double
-    /// Why there was no steady state; absent where there was one.
-    package var unsteady: String?
+/// The figures of one visit of a level, each with interval and sample size.
+public struct LevelFigures: Codable, Sendable, Equatable {
+    /// The time range that was counted: the hold without the part that the steady-state search cut.
+    public var window: TimeRange
+    /// Share of the hold that was cut from its start, 0 to 1.
+    public var cutShare: Double
+    /// Why there was no steady state; absent if there was one.
+    public var unsteady: String?
     /// Slope of the throughput, share of the mean a minute.
-    package var throughputDrift: Double?
-    /// The same of E2E.
-    package var endToEndDrift: Double?
+    public var throughputDrift: Double?
+    /// Slope of E2E, share of the mean a minute.
+    public var endToEndDrift: Double?
 
     /// Valid images completed in the window, a second.
-    package var throughput: Estimate
+    public var throughput: Estimate
     /// Requests sent in the window, a second.
-    package var issueRate: Double
+    public var issueRate: Double
     /// Valid images that met every objective, a second; absent without objectives.
-    package var goodput: Estimate?
+    public var goodput: Estimate?
 
-    /// Of valid requests *started* in the window; those that ended in the drain are among them.
-    package var endToEnd: LatencyFigures
-    /// From the planned time on.
-    package var endToEndPlanned: LatencyFigures
-    /// To the first preview; of requests that had one.
-    package var firstPreview: LatencyFigures
+    /// Of valid requests *started* in the window, including those that ended in the drain.
+    public var endToEnd: LatencyFigures
+    /// End to end from the planned time.
+    public var endToEndPlanned: LatencyFigures
+    /// To the first preview, of requests that had one.
+    public var firstPreview: LatencyFigures
     /// Between one preview and the next.
-    package var previewInterval: LatencyFigures
-    /// To the answer's head.
-    package var answerHead: LatencyFigures
+    public var previewInterval: LatencyFigures
+    /// To the response head.
+    public var answerHead: LatencyFigures
     /// To the first byte of the body.
-    package var firstByte: LatencyFigures
-    /// From handing over to the head on the wire.
-    package var clientQueue: LatencyFigures
-    /// From the planned time to handing over.
-    package var scheduleLag: LatencyFigures
+    public var firstByte: LatencyFigures
+    /// From passing the request to the HTTP client to writing its head to a connection.
+    public var clientQueue: LatencyFigures
+    /// From the planned time to passing the request to the HTTP client.
+    public var scheduleLag: LatencyFigures
     /// Mean E2E in ms of the valid requests *completed* in the window, which Little's law is about.
-    package var endToEndCompleted: Estimate
+    public var endToEndCompleted: Estimate
     /// E2E of each size class, where there is more than one.
-    package var bySize: [String: LatencyFigures]
+    public var bySize: [String: LatencyFigures]
 
-    /// Failed among the requests started in the window.
-    package var errorRate: Estimate
-    /// These by class.
-    package var errors: [String: Int]
-    /// The smallest step by which the level's shares can move: 1 / n.
-    package var resolution: Double?
+    /// Share of failed requests among those started in the window.
+    public var errorRate: Estimate
+    /// Number of failed requests by error class.
+    public var errors: [String: Int]
+    /// The smallest step by which a share of the level's requests can change: 1 / n.
+    public var resolution: Double?
 
-    /// Time-average of the open requests.
-    package var inFlight: Double
-    package var inFlightMax: Int
-    /// (X R - N) / N with N the time-average in flight, over all requests completed in the window.
-    package var littleResidual: Double?
-    /// Mean bytes of an answer.
-    package var answerBytes: Double?
-    /// Share of the devices' peak that the images need; absent where either is not known.
-    package var peakShare: Double?
+    /// Time average of the open requests.
+    public var inFlight: Double
+    /// Maximum number of open requests.
+    public var inFlightMax: Int
+    /// (X R - N) / N with N the time average in flight, over all requests completed in the window.
+    public var littleResidual: Double?
+    /// Mean bytes of a response.
+    public var answerBytes: Double?
+    /// Share of the devices' peak operations that the images need; absent when either is unknown.
+    public var peakShare: Double?
 
-    // Camel case: `RecordCoding` makes snake case of it, both ways.
-    // The files have `snake_case` names, see `RecordCoding`.
+    // Camel case here; `RecordCoding` converts to and from the file's `snake_case` names.
     private enum CodingKeys: String, CodingKey {
         case window, unsteady, throughput, goodput, errors, resolution
         case cutShare = "cutShare"
@@ -88,19 +88,27 @@ package struct LevelFigures: Codable, Sendable, Equatable {
 /// The distribution of a time.
 ///
 /// - Units: milliseconds.
-package struct LatencyFigures: Codable, Sendable, Equatable {
-    package var n: Int
-    package var mean: Estimate
-    package var p50: Estimate
-    package var p90: Estimate
-    package var p95: Estimate
-    package var p99: Estimate
-    package var p999: Estimate
-    /// Always told, however few there are.
-    package var min: Double?
-    package var max: Double?
+public struct LatencyFigures: Codable, Sendable, Equatable {
+    /// Number of samples.
+    public var n: Int
+    /// Arithmetic mean.
+    public var mean: Estimate
+    /// Median.
+    public var p50: Estimate
+    /// 90th percentile.
+    public var p90: Estimate
+    /// 95th percentile.
+    public var p95: Estimate
+    /// 99th percentile.
+    public var p99: Estimate
+    /// 99.9th percentile.
+    public var p999: Estimate
+    /// Minimum; given for every sample size.
+    public var min: Double?
+    /// Maximum; given for every sample size.
+    public var max: Double?
 
-    /// Computes them from times in ms, in completion order.
+    /// Computes the figures of times in ms, in order of completion.
     package init(_ values: [Double]) {
         n = values.count
         mean = SampleStatistics.meanEstimate(values)

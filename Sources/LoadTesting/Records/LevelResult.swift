@@ -1,32 +1,38 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 /// What one visit of a level measured beside its requests: `level.json`.
-package struct LevelResult: Codable, Sendable, Equatable {
-    /// Layout of this file.
-    package static let schemaVersion = 1
+public struct LevelResult: Codable, Sendable, Equatable {
+    /// Version of the layout of this file.
+    public static let schemaVersion = 1
 
-    package var schemaVersion = LevelResult.schemaVersion
+    /// Version of the layout of the file that was read.
+    public var schemaVersion = LevelResult.schemaVersion
     /// The level's key, for instance `closed-008`, `open-poisson-60` or `probes`.
-    package var level: String
-    /// Which visit of it, from 1.
-    package var visit: Int
-    package var load: LoadModel
+    public var level: String
+    /// Number of the visit, from 1.
+    public var visit: Int
+    /// How the level was loaded.
+    public var load: LoadModel
     /// False when the run was interrupted in this level.
-    package var isComplete = false
-    /// When each phase was, by its name.
-    package var phases: [String: TimeRange] = [:]
-    /// The moment on two clocks at the begin of the level.
-    package var begin: ClockAnchor
-    /// The same at its end.
-    package var end: ClockAnchor?
-    package var accounting = Accounting()
-    package var settling = Settling()
-    package var hold = HoldPlan()
-    package var resources = ResourceSummary()
-    /// Computed from the records; absent until statistics ran.
-    package var figures: LevelFigures?
+    public var isComplete = false
+    /// The time range of each phase, by the phase's name.
+    public var phases: [String: TimeRange] = [:]
+    /// The start of the level on two clocks.
+    public var begin: ClockAnchor
+    /// The end of the level on two clocks.
+    public var end: ClockAnchor?
+    /// Counts of the level's requests.
+    public var accounting = Accounting()
+    /// How the load became steady.
+    public var settling = Settling()
+    /// How long the level was held, and why.
+    public var hold = HoldPlan()
+    /// Processor time and memory over the hold.
+    public var resources = ResourceSummary()
+    /// Computed from the records; absent until the report was written.
+    public var figures: LevelFigures?
     /// Sentences that a reader of the table should know.
-    package var notes: [String] = []
+    public var notes: [String] = []
 
     package init(level: String, visit: Int, load: LoadModel, begin: ClockAnchor) {
         self.level = level
@@ -35,75 +41,95 @@ package struct LevelResult: Codable, Sendable, Equatable {
         self.begin = begin
     }
 
-    /// The stretch that was held, if it came to that.
-    package var held: TimeRange? { phases[Phase.hold.rawValue] }
+    /// The time range of the hold; absent when the level did not get that far.
+    public var held: TimeRange? { phases[Phase.hold.rawValue] }
 }
 
-/// Where the requests of a level went, all phases but `prime`.
+/// Counts of a level's requests, of all phases but `prime`.
 ///
 /// `planned = sent + dropped` and `sent = valid + failed + inFlightAtCut`.
-package struct Accounting: Codable, Sendable, Equatable {
-    package var planned = 0
-    package var sent = 0
-    /// Arrivals that would have exceeded the most in flight.
-    package var dropped = 0
-    package var valid = 0
-    package var failed = 0
-    /// Still open when the drain ended or the run was interrupted; 0 otherwise.
-    package var inFlightAtCut = 0
+public struct Accounting: Codable, Sendable, Equatable {
+    /// Requests that the load model planned.
+    public var planned = 0
+    /// Requests that were sent.
+    public var sent = 0
+    /// Arrivals that were not sent because the maximum was in flight.
+    public var dropped = 0
+    /// Requests that returned a valid image.
+    public var valid = 0
+    /// Requests that failed.
+    public var failed = 0
+    /// Requests still open when the drain ended or the run was interrupted; 0 otherwise.
+    public var inFlightAtCut = 0
 
     package init() {}
 
-    package var isBalanced: Bool {
+    /// Counts the requests sent by their outcome.
+    package mutating func count(_ records: [LoadRequestRecord]) {
+        sent = records.count
+        valid = records.count { $0.isValid }
+        inFlightAtCut = records.count { $0.error == .abortedByTester }
+        failed = sent - valid - inFlightAtCut
+    }
+
+    /// Whether both equations hold.
+    public var isBalanced: Bool {
         planned == sent + dropped && sent == valid + failed + inFlightAtCut
     }
 }
 
 /// How long settling took.
-package struct Settling: Codable, Sendable, Equatable {
+public struct Settling: Codable, Sendable, Equatable {
     /// Seconds.
-    package var seconds = 0.0
-    /// Whether the live test for a steady state passed before the longest time for it.
-    package var becameSteady = false
+    public var seconds = 0.0
+    /// Whether the steady-state test passed before the maximum settling time.
+    public var becameSteady = false
 
     package init() {}
 }
 
-/// How the hold's length came about.
-package struct HoldPlan: Codable, Sendable, Equatable {
-    /// Seconds, as the scenario says.
-    package var asked = 0.0
+/// How the length of the hold was determined.
+public struct HoldPlan: Codable, Sendable, Equatable {
+    /// Seconds that the scenario asks for.
+    public var asked = 0.0
     /// Seconds that 200 images or 20 times the mean E2E need, if more.
-    package var needed = 0.0
-    /// Seconds that it was held.
-    package var held = 0.0
-    /// Whether `needed` was cut by the longest hold.
-    package var wasCapped = false
+    public var needed = 0.0
+    /// Seconds that the level was held.
+    public var held = 0.0
+    /// Whether `needed` was limited by the maximum hold.
+    public var wasCapped = false
 
     package init() {}
 }
 
-/// Processor and memory over the hold.
+/// Processor time and memory over the hold.
 ///
 /// - Units: cores (processor seconds a second) and MiB; absent where nothing could be read.
-package struct ResourceSummary: Codable, Sendable, Equatable {
-    package var serverCores: Double?
-    package var serverResidentMax: Double?
-    /// Proportional set size: shared pages are divided among the processes that map them.
-    package var serverProportionalMax: Double?
-    package var serverProportionalMean: Double?
-    package var deviceMemoryMax: Double?
-    package var deviceMemoryMean: Double?
-    /// Where the device's memory was read: `nvml`, a metric's name, or `host`.
-    package var deviceMemorySource: String?
-    package var testerCores: Double?
-    package var testerResidentMax: Double?
-    /// Growth of the tester's resident memory, MiB a minute, by least squares.
-    package var testerResidentSlope: Double?
-    /// How late the tester's event loop ran a timer, 99th percentile in ms.
-    package var loopLagP99: Double?
-    /// Most connections that the tester had open at once.
-    package var connectionsMax: Int?
+public struct ResourceSummary: Codable, Sendable, Equatable {
+    /// Processor time of the server's process tree.
+    public var serverCores: Double?
+    /// Maximum resident memory of the server's process tree.
+    public var serverResidentMax: Double?
+    /// Maximum proportional set size: shared pages are divided among the processes that map them.
+    public var serverProportionalMax: Double?
+    /// Mean proportional set size.
+    public var serverProportionalMean: Double?
+    /// Maximum memory in use on the device.
+    public var deviceMemoryMax: Double?
+    /// Mean memory in use on the device.
+    public var deviceMemoryMean: Double?
+    /// Source of the device's memory: `nvml`, the name of a metric, or `host`.
+    public var deviceMemorySource: String?
+    /// Processor time of the load tester.
+    public var testerCores: Double?
+    /// Maximum resident memory of the load tester.
+    public var testerResidentMax: Double?
+    /// Growth of the tester's resident memory in MiB a minute, by least squares.
+    public var testerResidentSlope: Double?
+    /// Delay of a timer on the tester's event loop, 99th percentile in ms.
+    public var loopLagP99: Double?
+    /// Maximum number of connections that the tester had open at once.
+    public var connectionsMax: Int?
 
     package init() {}
 }

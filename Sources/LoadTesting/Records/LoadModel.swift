@@ -1,39 +1,43 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// How a level decides when to send.
-package struct LoadModel: Codable, Sendable, Equatable {
-    package enum Kind: String, Codable, Sendable {
-        /// A number of users, each sends again when its answer came.
+/// When a level sends its requests.
+public struct LoadModel: Codable, Sendable, Equatable {
+    /// The kinds of load.
+    public enum Kind: String, Codable, Sendable {
+        /// A closed loop: each user sends the next request when the response to its last is
+        /// complete.
         case closed
-        /// Planned arrivals, whatever the server does.
+        /// An open loop: planned arrivals, independent of the server.
         case open
         /// One request after the other; a closed loop of one user.
         case single
-        /// So many requests at once, then wait for all.
+        /// Batches: a number of requests at once, then wait for all of them.
         case offline
         /// Arrivals read from a plan.
         case trace
-        /// No load: requests that only the audit uses. Not in tables.
+        /// Not a load: requests that only the audit uses. They are not in tables.
         case probes
     }
 
-    package enum Arrivals: String, Codable, Sendable, CaseIterable {
+    /// The distribution of the gaps between arrivals.
+    public enum Arrivals: String, Codable, Sendable, CaseIterable {
         case constant, poisson, gamma
     }
 
-    package var kind: Kind
-    /// `closed` only.
-    package var users: Int?
-    /// `open` only: how gaps are drawn.
-    package var arrivals: Arrivals?
-    /// `open` only: requests a second.
-    package var rate: Double?
-    /// Shape of `gamma` arrivals: 1 is Poisson, larger is more even.
-    package var shape: Double?
-    /// `offline` only: requests at once.
-    package var batch: Int?
-    /// Open loops: an arrival that would exceed so many in flight is dropped and counted.
-    package var maximumInFlight: Int?
+    /// The kind of load.
+    public var kind: Kind
+    /// Number of users; `closed` only.
+    public var users: Int?
+    /// Distribution of the gaps; `open` only.
+    public var arrivals: Arrivals?
+    /// Requests a second; `open` only.
+    public var rate: Double?
+    /// Shape of `gamma` arrivals: 1 is Poisson, larger is more regular.
+    public var shape: Double?
+    /// Requests at once; `offline` only.
+    public var batch: Int?
+    /// Open loops: an arrival that would exceed this number in flight is dropped and counted.
+    public var maximumInFlight: Int?
 
     package init(
         kind: Kind, users: Int? = nil, arrivals: Arrivals? = nil, rate: Double? = nil,

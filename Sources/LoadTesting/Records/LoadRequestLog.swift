@@ -3,13 +3,13 @@
 import Foundation
 import Synchronization
 
-/// Appends records to `requests.jsonl`, so that a crash leaves whole lines behind.
+/// Appends records to `requests.jsonl`; a crash leaves complete lines.
 package final class LoadRequestLog: Sendable {
     private let handle: FileHandle
     private let file: URL
     private let pending = Mutex(Data())
 
-    /// Makes the file, or goes on at its end.
+    /// Creates the file, or opens it at its end.
     package init(_ folder: LevelFolder) throws {
         file = folder.requestsFile
         do {
@@ -27,14 +27,13 @@ package final class LoadRequestLog: Sendable {
         }
     }
 
-    /// Takes a record; it is in the file after the next `flush`.
+    /// Appends a record to the buffer; the next `flush` writes it.
     package func append(_ record: LoadRequestRecord) throws {
-        var line = try RecordCoding.line(record)
-        line.append(UInt8(ascii: "\n"))
+        let line = try RecordCoding.lines([record])
         pending.withLock { $0.append(line) }
     }
 
-    /// Hands all lines to the system; called once a second.
+    /// Writes the buffered lines; called once a second.
     package func flush() throws {
         let lines = pending.withLock { pending in
             defer { pending = Data() }
@@ -48,6 +47,7 @@ package final class LoadRequestLog: Sendable {
         }
     }
 
+    /// Writes the buffered lines and closes the file.
     package func close() throws {
         try flush()
         try handle.close()

@@ -1,65 +1,71 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// One request: a line of `requests.jsonl`.
+/// The record of one request of a load test: a line of `requests.jsonl`.
 ///
 /// - Units: all times are nanoseconds since the run's clock origin, on one monotonic clock.
-package struct LoadRequestRecord: Codable, Sendable, Equatable {
-    /// Why it was sent.
-    package enum Purpose: String, Codable, Sendable, CaseIterable {
+public struct LoadRequestRecord: Codable, Sendable, Equatable {
+    /// Why a request was sent.
+    public enum Purpose: String, Codable, Sendable, CaseIterable {
         /// The load itself.
         case load
-        /// Before the level, so that lazily built things are in place; not measured.
+        /// Sent before the level, so that lazily created objects exist; not measured.
         case prime
-        /// The parameters of an earlier request again, to see whether the pixels are the same.
+        /// Repeats the parameters of an earlier request, to check that the pixels are the same.
         case determinism
-        /// One of several with the same parameters, to see whether a cache answers.
+        /// One of several with equal parameters, to check whether a cache responds.
         case cacheIdentical = "cache_identical"
-        /// Its neighbour with new parameters.
+        /// Sent next to a `cacheIdentical` request, with new parameters.
         case cacheUnique = "cache_unique"
     }
 
-    /// The `X-Request-Id` of its first call: `<run>-<level>-r<visit>-<sequence>`.
-    package var id: String
-    /// Its level's key, for instance `closed-008`.
-    package var level: String
-    /// Which visit of the level, from 1.
-    package var visit: Int
-    /// Its place in the level, from 0; there are no gaps but for dropped arrivals.
-    package var sequence: Int
-    /// The closed loop's user, from 0.
-    package var user: Int?
-    package var purpose: Purpose
+    /// The `X-Request-Id` of the first call: `<run>-<level>-r<visit>-<sequence>`.
+    public var id: String
+    /// The level's key, for instance `closed-008`.
+    public var level: String
+    /// Number of the visit, from 1.
+    public var visit: Int
+    /// Position in the level, from 0; the only gaps are dropped arrivals.
+    public var sequence: Int
+    /// The user of a closed loop, from 0.
+    public var user: Int?
+    /// Why the request was sent.
+    public var purpose: Purpose
     /// The phase in which it was sent: `prime`, `settle` or `hold`.
-    package var phase: Phase
-    package var dialect: Dialect
-    package var parameters: RequestParameters
-    /// The id of the request whose parameters it repeats on purpose.
-    package var repeats: String?
+    public var phase: Phase
+    /// The interface that was used.
+    public var dialect: Dialect
+    /// What was requested.
+    public var parameters: RequestParameters
+    /// The id of the request whose parameters this one repeats on purpose.
+    public var repeats: String?
 
-    package var times: RequestTimes
-    /// The HTTP calls that it took, in order.
+    /// When the parts of the request happened.
+    public var times: RequestTimes
+    /// The HTTP calls of the request, in order.
     ///
-    /// All dialects but `jobs` take one; of failed requests those are listed that were begun.
-    package var calls: [WireCall]
+    /// All dialects but `jobs` make one; a failed request lists the calls that were started.
+    public var calls: [WireCall]
 
     /// Absent for a valid image.
-    package var error: ErrorClass?
-    /// What the server or the client library said about the failure.
-    package var errorDetail: String?
-    /// The body as it came: all calls, previews and base64 included.
-    package var bodyBytes: Int
-    package var image: ImageFacts?
-    package var server: ServerTimings?
+    public var error: ErrorClass?
+    /// What the server or the client library reported about the failure.
+    public var errorDetail: String?
+    /// Bytes of the bodies received: all calls, previews and base64 included.
+    public var bodyBytes: Int
+    /// The final image.
+    public var image: ImageFacts?
+    /// The server's own timings.
+    public var server: ServerTimings?
 
-    /// Whether it gave a valid image.
-    package var isValid: Bool { error == nil }
-    /// From sending to the end, the figure that is compared with the access log; absent when it
-    /// has no end.
-    package var endToEnd: Int64? { times.end.map { $0 - times.send } }
+    /// Whether the request returned a valid image.
+    public var isValid: Bool { error == nil }
+    /// Nanoseconds from sending to the end, the figure that is compared with the access log;
+    /// absent for a request without an end.
+    public var endToEnd: Int64? { times.end.map { $0 - times.send } }
     /// The same in milliseconds.
-    package var endToEndMs: Double? { endToEnd.map { Double($0) / 1e6 } }
-    /// From sending to the first preview, in milliseconds; absent without a preview.
-    package var firstPreviewMs: Double? {
+    public var endToEndMs: Double? { endToEnd.map { Double($0) / 1e6 } }
+    /// Milliseconds from sending to the first preview; absent without a preview.
+    public var firstPreviewMs: Double? {
         times.previews.first.map { Double($0 - times.send) / 1e6 }
     }
 
@@ -91,7 +97,7 @@ package struct LoadRequestRecord: Codable, Sendable, Equatable {
 }
 
 extension LoadRequestRecord {
-    // `RecordCoding` turns these into the file's `snake_case` names.
+    // Camel case here; `RecordCoding` converts to and from the file's `snake_case` names.
     private enum CodingKeys: String, CodingKey {
         case id, level, visit, sequence, user, purpose, phase, dialect, parameters, repeats
         case times, calls, error, errorDetail, bodyBytes, server
@@ -102,23 +108,23 @@ extension LoadRequestRecord {
 /// When the parts of a request happened.
 ///
 /// - Units: nanoseconds since the run's clock origin.
-package struct RequestTimes: Codable, Sendable, Equatable {
+public struct RequestTimes: Codable, Sendable, Equatable {
     /// When the schedule wanted it sent: when the user became free, or the planned arrival.
-    package var planned: Int64
-    /// Just before it was handed to the HTTP client.
-    package var send: Int64
-    /// Its head was written on a connection.
-    package var headOut: Int64?
-    /// The answer's head came.
-    package var headIn: Int64?
-    /// The first byte of the body came.
-    package var firstByte: Int64?
-    /// Each preview complete, with the header of its image read.
-    package var previews: [Int64]
-    /// The final image complete, with a header that fits the request.
-    package var image: Int64?
+    public var planned: Int64
+    /// Just before it was passed to the HTTP client.
+    public var send: Int64
+    /// The request head was written to a connection.
+    public var headOut: Int64?
+    /// The response head was received.
+    public var headIn: Int64?
+    /// The first byte of the body was received.
+    public var firstByte: Int64?
+    /// Each preview was complete and its image header parsed.
+    public var previews: [Int64]
+    /// The final image was complete, with a header of the requested size.
+    public var image: Int64?
     /// The last byte, or the clean end of the stream, or the failure.
-    package var end: Int64?
+    public var end: Int64?
 
     package init(
         planned: Int64, send: Int64, headOut: Int64? = nil, headIn: Int64? = nil,
@@ -135,24 +141,26 @@ package struct RequestTimes: Codable, Sendable, Equatable {
     }
 }
 
-/// One HTTP exchange of a request; joins with a line of the access log by its id.
-package struct WireCall: Codable, Sendable, Equatable {
+/// One HTTP exchange of a request; joined with a line of the access log by its id.
+public struct WireCall: Codable, Sendable, Equatable {
     /// The `X-Request-Id` that was sent.
     ///
-    /// The first call's is the request's own; later ones have `-events` or `-image` behind it.
-    package var id: String
-    /// The id that came back, absent when none did.
-    package var echoedId: String?
-    package var method: String
-    /// Without the query.
-    package var path: String
-    package var status: Int?
-    /// Bytes of the answer's body.
-    package var bodyBytes: Int
+    /// That of the first call is the request's own; later ones add `-events` or `-image`.
+    public var id: String
+    /// The id in the response, absent when there was none.
+    public var echoedId: String?
+    /// HTTP method.
+    public var method: String
+    /// Path without the query.
+    public var path: String
+    /// HTTP status; absent when no response head was received.
+    public var status: Int?
+    /// Bytes of the response body.
+    public var bodyBytes: Int
     /// Nanoseconds since the run's clock origin.
-    package var send: Int64
-    /// The same; absent when it did not end.
-    package var end: Int64?
+    public var send: Int64
+    /// The same; absent when the exchange did not end.
+    public var end: Int64?
 
     package init(
         id: String, echoedId: String? = nil, method: String, path: String, status: Int? = nil,
@@ -169,21 +177,23 @@ package struct WireCall: Codable, Sendable, Equatable {
     }
 }
 
-/// What was seen of a final image.
-package struct ImageFacts: Codable, Sendable, Equatable {
-    /// `png`, `jpeg` or `webp`, by its first bytes.
-    package var format: String
-    package var width: Int
-    package var height: Int
+/// The facts recorded about a final image.
+public struct ImageFacts: Codable, Sendable, Equatable {
+    /// `png`, `jpeg` or `webp`, by the first bytes.
+    public var format: String
+    /// Pixels.
+    public var width: Int
+    /// Pixels.
+    public var height: Int
     /// Size of the file in bytes.
-    package var fileBytes: Int
-    /// SHA-256 of the decoded RGB bytes, in hexadecimal; absent when not decoded.
-    package var pixelDigest: String?
+    public var fileBytes: Int
+    /// SHA-256 of the decoded RGB bytes, hexadecimal; absent when not decoded.
+    public var pixelDigest: String?
     /// 64-bit difference hash of the luma, 16 hexadecimal digits: near-duplicates differ in few
     /// bits.
-    package var differenceHash: String?
-    /// Path below the result folder where the file was kept, if it was.
-    package var file: String?
+    public var differenceHash: String?
+    /// Path of the saved file relative to the result folder; absent when it was not saved.
+    public var file: String?
 
     package init(
         format: String, width: Int, height: Int, fileBytes: Int, pixelDigest: String? = nil,
@@ -199,22 +209,22 @@ package struct ImageFacts: Codable, Sendable, Equatable {
     }
 }
 
-/// What the server said about its own times.
+/// The timings that a server reported for a request.
 ///
 /// - Units: seconds; absent where the dialect has no such field.
-package struct ServerTimings: Codable, Sendable, Equatable {
-    /// Until work began.
-    package var queue: Double?
+public struct ServerTimings: Codable, Sendable, Equatable {
+    /// Time in the queue.
+    public var queue: Double?
     /// Encoding of the prompt.
-    package var text: Double?
-    /// Of each step.
-    package var steps: [Double]?
+    public var text: Double?
+    /// Each step.
+    public var steps: [Double]?
     /// Decoding of the latents.
-    package var decode: Double?
+    public var decode: Double?
     /// Work on this image.
-    package var run: Double?
-    /// From arrival to answer.
-    package var total: Double?
+    public var run: Double?
+    /// From arrival to response.
+    public var total: Double?
 
     package init(
         queue: Double? = nil, text: Double? = nil, steps: [Double]? = nil, decode: Double? = nil,

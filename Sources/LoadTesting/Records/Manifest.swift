@@ -1,51 +1,62 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// What a run is and where it was made: `manifest.json`.
-package struct Manifest: Codable, Sendable, Equatable {
-    /// Layout of the result folder.
-    package static let schemaVersion = 1
+/// Identity and origin of a run: `manifest.json`.
+public struct Manifest: Codable, Sendable, Equatable {
+    /// Version of the layout of the result folder.
+    public static let schemaVersion = 1
 
-    package enum Status: String, Codable, Sendable {
-        /// Being made, or its program was killed.
+    /// How far a run got.
+    public enum Status: String, Codable, Sendable {
+        /// In progress, or its program was killed.
         case running
-        /// Interrupted; what is there can be read.
+        /// Interrupted; the levels that were measured can be read.
         case partial
         case complete
     }
 
     /// What a sweep varies.
-    package enum Sweep: String, Codable, Sendable {
+    public enum Sweep: String, Codable, Sendable {
         case concurrency, resolution, steps, precision
     }
 
-    package var schemaVersion = Manifest.schemaVersion
-    /// `20260101T101500Z-name`, also the folder's name and the begin of every request's id.
-    package var run: String
-    package var name: String
-    package var status = Status.running
-    package var sweep: Sweep?
-    package var program: ProgramFacts
-    package var host: HostFacts
-    package var target: TargetFacts
+    /// Version of the layout of the folder that was read.
+    public var schemaVersion = Manifest.schemaVersion
+    /// `20260101T101500Z-name`: also the folder's name and the prefix of every request id.
+    public var run: String
+    /// Name of the scenario.
+    public var name: String
+    /// How far the run got.
+    public var status = Status.running
+    /// What the run varies; absent for runs of a scenario file.
+    public var sweep: Sweep?
+    /// The load tester.
+    public var program: ProgramFacts
+    /// The machine that the load tester ran on.
+    public var host: HostFacts
+    /// The server.
+    public var target: TargetFacts
     /// SHA-256 of `scenario.yaml`, hexadecimal.
-    package var scenarioDigest: String
+    public var scenarioDigest: String
     /// SHA-256 of `plan.jsonl`, hexadecimal.
-    package var planDigest: String
-    package var seed: UInt64
+    public var planDigest: String
+    /// Seed of prompts, sizes, image seeds and arrivals.
+    public var seed: UInt64
     /// The clock origin: monotonic time 0 of all records.
-    package var clock: ClockAnchor
-    /// Microseconds since 1970, UTC; absent while it runs.
-    package var finished: Int64?
-    /// The visits in their order.
-    package var levels: [LevelVisit]
+    public var clock: ClockAnchor
+    /// Microseconds since 1970, UTC; absent while the run is in progress.
+    public var finished: Int64?
+    /// The visits in the order in which they are made.
+    public var levels: [LevelVisit]
     /// Visits of each level that the scenario asks for.
-    package var repeats = 1
-    package var objectives = ServiceObjectives()
-    package var limits = AuditLimits()
-    /// Bytes a second that the link to the server carries, where the scenario says so.
-    package var linkBytesPerSecond: Double?
+    public var repeats = 1
+    /// The objectives of the scenario.
+    public var objectives = ServiceObjectives()
+    /// The limits of the audit.
+    public var limits = AuditLimits()
+    /// Capacity of the link to the server in bytes a second, if the scenario names it.
+    public var linkBytesPerSecond: Double?
     /// The command line, without secrets.
-    package var arguments: [String]
+    public var arguments: [String]
 
     package init(
         run: String, name: String, sweep: Sweep? = nil, program: ProgramFacts, host: HostFacts,
@@ -67,13 +78,14 @@ package struct Manifest: Codable, Sendable, Equatable {
     }
 }
 
-/// A level of the run and which visit of it.
-package struct LevelVisit: Codable, Sendable, Equatable {
-    /// For instance `closed-008`.
-    package var level: String
-    /// From 1.
-    package var visit: Int
-    package var load: LoadModel
+/// One visit of a level of a run.
+public struct LevelVisit: Codable, Sendable, Equatable {
+    /// The level's key, for instance `closed-008`.
+    public var level: String
+    /// Number of the visit, from 1.
+    public var visit: Int
+    /// How the level is loaded.
+    public var load: LoadModel
 
     package init(level: String, visit: Int, load: LoadModel) {
         self.level = level
@@ -81,15 +93,16 @@ package struct LevelVisit: Codable, Sendable, Equatable {
         self.load = load
     }
 
-    /// Its folder, from the result folder.
+    /// Path of the visit's folder, relative to the result folder.
     package var folder: String { "levels/\(level)/r\(visit)" }
 }
 
 /// The load tester.
-package struct ProgramFacts: Codable, Sendable, Equatable {
-    package var version: String
-    /// Commit that it was built from, absent when not known.
-    package var commit: String?
+public struct ProgramFacts: Codable, Sendable, Equatable {
+    /// Version of the library.
+    public var version: String
+    /// Commit that it was built from; absent when unknown.
+    public var commit: String?
 
     package init(version: String, commit: String?) {
         self.version = version
@@ -97,14 +110,18 @@ package struct ProgramFacts: Codable, Sendable, Equatable {
     }
 }
 
-/// The machine that the load tester runs on.
-package struct HostFacts: Codable, Sendable, Equatable {
-    package var name: String
-    package var kernel: String
-    package var processor: String
-    package var logicalProcessors: Int
+/// The machine that the load tester ran on.
+public struct HostFacts: Codable, Sendable, Equatable {
+    /// Host name.
+    public var name: String
+    /// Release of the kernel.
+    public var kernel: String
+    /// Name of the processor.
+    public var processor: String
+    /// Number of logical processors.
+    public var logicalProcessors: Int
     /// MiB.
-    package var memory: Double
+    public var memory: Double
 
     package init(
         name: String, kernel: String, processor: String, logicalProcessors: Int, memory: Double
@@ -117,29 +134,33 @@ package struct HostFacts: Codable, Sendable, Equatable {
     }
 }
 
-/// The server, as the scenario and the server itself describe it.
-package struct TargetFacts: Codable, Sendable, Equatable {
-    package var url: String
-    package var dialect: Dialect
-    /// The `Server` header or `/version`.
-    package var server: String?
-    package var model: String?
-    /// `f32`, `bf16`, `int8`; absent when not known.
-    package var precision: String?
-    /// Weights of the model, from `/metrics`; absent when not known.
-    package var parameters: Double?
+/// The server, as described by the scenario and by the server itself.
+public struct TargetFacts: Codable, Sendable, Equatable {
+    /// Base URL.
+    public var url: String
+    /// The interface that was used.
+    public var dialect: Dialect
+    /// The `Server` header or the body of `/version`.
+    public var server: String?
+    /// Name of the model.
+    public var model: String?
+    /// `f32`, `bf16`, `int8`; absent when unknown.
+    public var precision: String?
+    /// Number of weights of the model, from `/metrics`; absent when unknown.
+    public var parameters: Double?
     /// Name of the device: `H100-SXM`, `measured`, ...
-    package var device: String?
-    package var devices: Int
-    /// Peak of one device, floating point operations a second: from the table of devices or
+    public var device: String?
+    /// Number of devices.
+    public var devices: Int
+    /// Peak of one device in floating point operations a second: from the table of devices or
     /// measured by `imgbench peak`.
-    package var peakOperations: Double?
-    /// Bytes a second of one device.
-    package var peakBandwidth: Double?
-    /// Caches that the server says it has (`inkstone_cache_info`), by name with what they keep.
-    package var declaredCaches: [String: String] = [:]
-    /// The server's process on this machine, when it is here.
-    package var process: Int?
+    public var peakOperations: Double?
+    /// Memory bandwidth of one device in bytes a second.
+    public var peakBandwidth: Double?
+    /// Caches that the server declares (`inkstone_cache_info`): what each of them keeps, by name.
+    public var declaredCaches: [String: String] = [:]
+    /// The server's process id, if it runs on this machine.
+    public var process: Int?
 
     package init(url: String, dialect: Dialect, devices: Int = 1) {
         self.url = url
@@ -149,27 +170,29 @@ package struct TargetFacts: Codable, Sendable, Equatable {
 }
 
 /// What users would accept; all optional.
-package struct ServiceObjectives: Codable, Sendable, Equatable {
+public struct ServiceObjectives: Codable, Sendable, Equatable {
     /// Seconds to the first preview, 95th percentile.
-    package var firstPreviewP95: Double?
+    public var firstPreviewP95: Double?
     /// Seconds end to end, 95th percentile.
-    package var endToEndP95: Double?
+    public var endToEndP95: Double?
     /// Share of failed requests, 0 to 1.
-    package var errors: Double?
+    public var errors: Double?
 
-    package init() {}
+    /// Creates objectives that ask for nothing.
+    public init() {}
 }
 
 /// Limits of the audit that a scenario may set.
-package struct AuditLimits: Codable, Sendable, Equatable {
-    /// Share by which means may deviate from the access log's.
-    package var logDeviation = 0.008
-    /// The same for the metrics.
-    package var metricsDeviation = 0.008
+public struct AuditLimits: Codable, Sendable, Equatable {
+    /// Maximum relative deviation of the means from those of the access log.
+    public var logDeviation = 0.008
+    /// Maximum relative deviation of the means from those of the metrics.
+    public var metricsDeviation = 0.008
     /// Whether equal images fail the audit, or only warn.
-    package var duplicatesFail = true
-    /// Most that a channel of a repeated request's pixels may differ; 0 means identical.
-    package var determinismTolerance = 0
+    public var duplicatesFail = true
+    /// Maximum difference of a channel of a repeated request's pixels; 0 requires equality.
+    public var determinismTolerance = 0
 
-    package init() {}
+    /// Creates the default limits.
+    public init() {}
 }

@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Metrics of one moment, read from Prometheus text.
+/// The metrics of one moment, parsed from Prometheus text.
 package struct MetricsSnapshot: Sendable, Equatable {
-    /// A metric's value under its labels.
+    /// The value of a metric under its labels.
     package struct Sample: Sendable, Equatable {
         package var name: String
         package var labels: [String: String]
@@ -11,12 +11,12 @@ package struct MetricsSnapshot: Sendable, Equatable {
 
     package let samples: [Sample]
 
-    /// Reads what it can; comments and lines of another form are skipped.
+    /// Parses the text; comments and malformed lines are skipped.
     package init(text: String) {
         samples = text.split(whereSeparator: \.isNewline).compactMap { Self.sample($0) }
     }
 
-    /// The sum over the samples of a name whose labels hold these values; `nil` for none.
+    /// The sum over the samples of a metric that have these labels; `nil` without any.
     package func sum(_ name: String, where labels: [String: String] = [:]) -> Double? {
         let fitting = samples.filter { sample in
             sample.name == name && labels.allSatisfy { sample.labels[$0.key] == $0.value }
@@ -24,7 +24,7 @@ package struct MetricsSnapshot: Sendable, Equatable {
         return fitting.isEmpty ? nil : fitting.reduce(0) { $0 + $1.value }
     }
 
-    /// The values that a label has among the samples of a name.
+    /// The values of a label among the samples of a metric.
     package func values(of label: String, in name: String) -> Set<String> {
         Set(samples.filter { $0.name == name }.compactMap { $0.labels[label] })
     }
@@ -69,7 +69,7 @@ package struct MetricsSnapshot: Sendable, Equatable {
     }
 }
 
-/// What counters gained between two quiet points.
+/// The increase of counters between two moments without requests in flight.
 package struct MetricsDifference: Sendable {
     package let before: MetricsSnapshot
     package let after: MetricsSnapshot
@@ -79,14 +79,14 @@ package struct MetricsDifference: Sendable {
         self.after = after
     }
 
-    /// The gain of a counter, `nil` when it is not there afterwards.
+    /// The increase of a counter; `nil` when it is missing from the later snapshot.
     ///
-    /// One that was not there before began at 0.
+    /// A counter that is missing from the earlier snapshot started at 0.
     package func gain(_ name: String, where labels: [String: String] = [:]) -> Double? {
         after.sum(name, where: labels).map { $0 - (before.sum(name, where: labels) ?? 0) }
     }
 
-    /// The gains of `_count` and `_sum` of a histogram.
+    /// The increases of `_count` and `_sum` of a histogram.
     package func histogram(
         _ name: String, where labels: [String: String] = [:]
     ) -> (count: Double, sum: Double)? {

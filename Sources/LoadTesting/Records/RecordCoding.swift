@@ -2,21 +2,31 @@
 
 package import Foundation
 
-/// JSON as the result folder has it: `snake_case` names, sorted, no NaN and no infinity.
+/// The JSON of result folders: sorted `snake_case` names, no NaN and no infinity.
 package enum RecordCoding {
-    /// One line, for `requests.jsonl` and `plan.jsonl`.
+    /// Encodes on one line, for `requests.jsonl` and `plan.jsonl`.
     package static func line(_ value: some Encodable) throws -> Data {
         try encoder([.sortedKeys, .withoutEscapingSlashes]).encode(value)
     }
 
-    /// Many lines, for people.
+    /// Encodes values as JSON lines.
+    package static func lines(_ values: [some Encodable]) throws -> Data {
+        var data = Data()
+        for value in values {
+            data.append(try line(value))
+            data.append(UInt8(ascii: "\n"))
+        }
+        return data
+    }
+
+    /// Encodes on many lines, for people.
     package static func document(_ value: some Encodable) throws -> Data {
         var data = try encoder([.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]).encode(value)
         data.append(UInt8(ascii: "\n"))
         return data
     }
 
-    /// Reads either.
+    /// Decodes either form.
     package static func decode<T: Decodable>(_ type: T.Type, from data: Data) throws -> T {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase

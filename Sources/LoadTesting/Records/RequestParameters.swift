@@ -1,27 +1,29 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// What a request asks for; two requests with equal parameters must give equal pixels.
-package struct RequestParameters: Codable, Sendable, Hashable {
-    package var prompt: String
-    package var negativePrompt: String?
+/// The parameters of a request; two requests with equal parameters must return equal pixels.
+public struct RequestParameters: Codable, Sendable, Hashable {
+    /// The prompt.
+    public var prompt: String
+    /// The negative prompt, absent for none.
+    public var negativePrompt: String?
     /// Pixels.
-    package var width: Int
+    public var width: Int
     /// Pixels.
-    package var height: Int
+    public var height: Int
     /// Evaluations of the transformer; a guided one counts once.
-    package var steps: Int
+    public var steps: Int
     /// The pipeline's own g in `pos + g (pos - neg)`, 0 for none; `cfg_scale` is g + 1.
-    package var guidance: Double
-    /// 0 to 2^31 - 1.
-    package var seed: UInt32
+    public var guidance: Double
+    /// Image seed, 0 to 2^31 - 1.
+    public var seed: UInt32
     /// Name of the LoRA, absent for none.
-    package var lora: String?
-    /// Its scale.
-    package var loraScale: Double?
-    /// Previews asked for, 0 to 3.
-    package var partialImages: Int
-    /// File format asked for: `png`, `jpeg` or `webp`.
-    package var format: String
+    public var lora: String?
+    /// Scale of the LoRA.
+    public var loraScale: Double?
+    /// Number of previews requested, 0 to 3.
+    public var partialImages: Int
+    /// File format requested: `png`, `jpeg` or `webp`.
+    public var format: String
 
     package init(
         prompt: String, negativePrompt: String? = nil, width: Int, height: Int, steps: Int,
@@ -42,7 +44,7 @@ package struct RequestParameters: Codable, Sendable, Hashable {
     }
 
     /// `WxH`, which is also the name of the size class.
-    package var size: String { "\(width)x\(height)" }
+    public var size: String { "\(width)x\(height)" }
 
     /// The parameters that determine the pixels: previews and file format reset to their defaults.
     var withoutDelivery: RequestParameters {
@@ -54,16 +56,17 @@ package struct RequestParameters: Codable, Sendable, Hashable {
 }
 
 /// A request of the plan: one line of `plan.jsonl`.
-package struct PlannedRequest: Codable, Sendable, Equatable {
-    /// Its level's key, for instance `closed-008`.
-    package var level: String
-    /// Which visit of the level, from 1.
-    package var visit: Int
-    /// Its place in the level, from 0.
-    package var sequence: Int
-    /// Nanoseconds after the begin of the level's settling; open loops only.
-    package var arrival: Int64?
-    package var parameters: RequestParameters
+public struct PlannedRequest: Codable, Sendable, Equatable {
+    /// The level's key, for instance `closed-008`.
+    public var level: String
+    /// Number of the visit, from 1.
+    public var visit: Int
+    /// Position in the level, from 0.
+    public var sequence: Int
+    /// Nanoseconds after the start of the level's settling; open loops only.
+    public var arrival: Int64?
+    /// What the request asks for.
+    public var parameters: RequestParameters
 
     package init(
         level: String, visit: Int, sequence: Int, arrival: Int64? = nil,

@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-package import Foundation
+public import Foundation
 
-/// The folder of a run: where its files are, and how they are read and written.
+/// The result folder of a run: the locations of its files, and reading and writing them.
 ///
 /// ```
 /// manifest.json  scenario.yaml  plan.jsonl  summary.json  audit.json
@@ -12,40 +12,54 @@ package import Foundation
 ///     metrics-before.txt  metrics-after.txt  access.log
 /// ```
 ///
-/// Every file but `requests.jsonl` is written whole under another name and then renamed.
-package struct ResultFolder: Sendable, Equatable {
-    package let url: URL
+/// Every file but `requests.jsonl` is written under a temporary name and then renamed.
+public struct ResultFolder: Sendable, Equatable {
+    /// Location of the folder.
+    public let url: URL
 
-    package init(_ url: URL) { self.url = url }
+    /// Refers to the folder at a URL, whether it exists or not.
+    public init(_ url: URL) { self.url = url }
 
-    package init(path: String) { self.init(URL(filePath: path, directoryHint: .isDirectory)) }
+    /// Refers to the folder at a path, whether it exists or not.
+    public init(path: String) { self.init(URL(filePath: path, directoryHint: .isDirectory)) }
 
-    // MARK: Places
+    // MARK: Files
 
-    package var manifestFile: URL { url.appending(path: "manifest.json") }
-    package var scenarioFile: URL { url.appending(path: "scenario.yaml") }
-    package var planFile: URL { url.appending(path: "plan.jsonl") }
-    package var summaryFile: URL { url.appending(path: "summary.json") }
-    package var auditFile: URL { url.appending(path: "audit.json") }
-    package var reportFile: URL { url.appending(path: "report.html") }
-    package var tableFile: URL { url.appending(path: "table.md") }
-    package var tableCSVFile: URL { url.appending(path: "table.csv") }
-    package var imagesFolder: URL { url.appending(path: "images", directoryHint: .isDirectory) }
+    /// Identity and origin of the run.
+    public var manifestFile: URL { url.appending(path: "manifest.json") }
+    /// Copy of the scenario.
+    public var scenarioFile: URL { url.appending(path: "scenario.yaml") }
+    /// The planned requests, as JSON lines.
+    public var planFile: URL { url.appending(path: "plan.jsonl") }
+    /// All figures in one file.
+    public var summaryFile: URL { url.appending(path: "summary.json") }
+    /// The checks of the audit with their findings.
+    public var auditFile: URL { url.appending(path: "audit.json") }
+    /// The report as one HTML page.
+    public var reportFile: URL { url.appending(path: "report.html") }
+    /// The table of levels as Markdown.
+    public var tableFile: URL { url.appending(path: "table.md") }
+    /// The table of levels as CSV.
+    public var tableCSVFile: URL { url.appending(path: "table.csv") }
+    /// The images that were saved.
+    public var imagesFolder: URL { url.appending(path: "images", directoryHint: .isDirectory) }
 
-    /// Where a visit of a level is.
-    package func level(_ visit: LevelVisit) -> LevelFolder {
+    /// The folder of a visit of a level.
+    public func level(_ visit: LevelVisit) -> LevelFolder {
         LevelFolder(url.appending(path: visit.folder, directoryHint: .isDirectory))
     }
 
-    /// The audit's own requests (`LoadModel.Kind.probes`), if there were any.
-    package var probes: LevelFolder {
+    /// The folder of the audit's own requests (`LoadModel.Kind.probes`).
+    public var probes: LevelFolder {
         level(LevelVisit(level: "probes", visit: 1, load: LoadModel(kind: .probes)))
     }
 
     // MARK: Reading
 
+    /// Reads the manifest.
+    ///
     /// - Throws: `ResultError` when the folder has no manifest or one of another version.
-    package func manifest() throws -> Manifest {
+    public func manifest() throws -> Manifest {
         guard let data = try? Data(contentsOf: manifestFile) else {
             throw ResultError(
                 "\(url.path) has no manifest.json; expected the result folder of a run, for"
@@ -60,15 +74,15 @@ package struct ResultFolder: Sendable, Equatable {
         return try Self.decode(Manifest.self, data, manifestFile)
     }
 
-    /// The visits that left something behind, in the order of the manifest.
-    package func presentLevels(_ manifest: Manifest) -> [LevelVisit] {
+    /// The visits that have records, in the order of the manifest.
+    public func presentLevels(_ manifest: Manifest) -> [LevelVisit] {
         manifest.levels.filter {
             FileManager.default.fileExists(atPath: level($0).requestsFile.path)
         }
     }
 
-    /// The planned requests, in the order of the file.
-    package func plan() throws -> [PlannedRequest] { try Self.lines(PlannedRequest.self, planFile) }
+    /// Reads the planned requests, in the order of the file.
+    public func plan() throws -> [PlannedRequest] { try Self.lines(PlannedRequest.self, planFile) }
 
     // MARK: Writing
 
@@ -76,7 +90,7 @@ package struct ResultFolder: Sendable, Equatable {
         try Self.write(try RecordCoding.document(manifest), to: manifestFile)
     }
 
-    /// Makes the folder and writes a file of it as a whole.
+    /// Writes a file atomically, creating its folder.
     package static func write(_ data: Data, to file: URL) throws {
         do {
             try FileManager.default.createDirectory(
@@ -108,7 +122,7 @@ package struct ResultFolder: Sendable, Equatable {
         }
     }
 
-    /// Reads JSON lines; a last line without an end is what a crash leaves and is skipped.
+    /// Reads JSON lines; an unterminated last line, which a crash leaves, is skipped.
     static func lines<T: Decodable>(_ type: T.Type, _ file: URL) throws -> [T] {
         guard let data = try? Data(contentsOf: file) else {
             throw ResultError("\(file.path) cannot be read; the run is not complete.")
@@ -120,38 +134,45 @@ package struct ResultFolder: Sendable, Equatable {
 }
 
 /// The files of one visit of a level.
-package struct LevelFolder: Sendable, Equatable {
-    package let url: URL
+public struct LevelFolder: Sendable, Equatable {
+    /// Location of the folder.
+    public let url: URL
 
     package init(_ url: URL) { self.url = url }
 
-    package var requestsFile: URL { url.appending(path: "requests.jsonl") }
-    package var seriesFile: URL { url.appending(path: "series.csv") }
-    package var histogramsFile: URL { url.appending(path: "histograms.json") }
-    package var resultFile: URL { url.appending(path: "level.json") }
+    /// The records of the requests, as JSON lines.
+    public var requestsFile: URL { url.appending(path: "requests.jsonl") }
+    /// One line of CSV for each second.
+    public var seriesFile: URL { url.appending(path: "series.csv") }
+    /// Histograms of the times, by metric and size.
+    public var histogramsFile: URL { url.appending(path: "histograms.json") }
+    /// What was measured beside the requests.
+    public var resultFile: URL { url.appending(path: "level.json") }
     /// The server's metrics at the quiet point before settling, after priming.
-    package var metricsBeforeFile: URL { url.appending(path: "metrics-before.txt") }
+    public var metricsBeforeFile: URL { url.appending(path: "metrics-before.txt") }
     /// The same after the drain: the difference covers exactly the records of the phases
     /// `settle` and `hold`.
-    package var metricsAfterFile: URL { url.appending(path: "metrics-after.txt") }
+    public var metricsAfterFile: URL { url.appending(path: "metrics-after.txt") }
     /// The lines of the server's log from before priming to after the drain.
-    package var accessLogFile: URL { url.appending(path: "access.log") }
+    public var accessLogFile: URL { url.appending(path: "access.log") }
 
-    /// All requests, priming included, in the order in which they ended.
-    package func requests() throws -> [LoadRequestRecord] {
+    /// Reads all records, those of priming included, in order of completion.
+    public func requests() throws -> [LoadRequestRecord] {
         try ResultFolder.lines(LoadRequestRecord.self, requestsFile)
     }
 
-    /// - Throws: `ResultError` when it is not there: the level was cut by a crash.
-    package func result() throws -> LevelResult {
+    /// Reads `level.json`.
+    ///
+    /// - Throws: `ResultError` when it is missing because the run was killed during the level.
+    public func result() throws -> LevelResult {
         guard let data = try? Data(contentsOf: resultFile) else {
             throw ResultError("\(resultFile.path) cannot be read; the level has no end.")
         }
         return try ResultFolder.decode(LevelResult.self, data, resultFile)
     }
 
-    /// The seconds of the level; empty when there is no file.
-    package func series() -> [SeriesBin] {
+    /// Reads the seconds of the level; empty without a file.
+    public func series() -> [SeriesBin] {
         guard let text = try? String(contentsOf: seriesFile, encoding: .utf8) else { return [] }
         return text.split(separator: "\n").dropFirst().compactMap { SeriesBin(line: $0) }
     }
@@ -166,9 +187,10 @@ package struct LevelFolder: Sendable, Equatable {
     }
 }
 
-/// A result folder that cannot be read or written, in one sentence.
-package struct ResultError: Error, CustomStringConvertible, Equatable {
-    package let description: String
+/// Why a result folder cannot be read or written, in one sentence.
+public struct ResultError: Error, CustomStringConvertible, Equatable {
+    /// One sentence: what failed, what was found, what was expected.
+    public let description: String
 
     package init(_ description: String) { self.description = description }
 }

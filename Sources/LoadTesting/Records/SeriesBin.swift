@@ -1,38 +1,43 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 /// One second of a level: a line of `series.csv`.
-package struct SeriesBin: Codable, Sendable, Equatable {
-    /// Seconds from the begin of settling to the bin's begin.
-    package var second: Int
-    package var phase: Phase
-    package var sent = 0
-    package var valid = 0
-    package var failed = 0
+public struct SeriesBin: Codable, Sendable, Equatable {
+    /// Seconds from the start of settling to the start of the bin.
+    public var second: Int
+    /// The phase at the start of the bin.
+    public var phase: Phase
+    /// Requests sent.
+    public var sent = 0
+    /// Requests completed with a valid image.
+    public var valid = 0
+    /// Requests failed.
+    public var failed = 0
     /// Time-average of open requests.
-    package var inFlight = 0.0
-    /// Valid images completed in it, a second.
-    package var throughput: Double { Double(valid) }
-    /// Mean of the requests that completed in it, ms.
-    package var meanEndToEnd: Double?
-    /// MiB.
-    package var deviceMemory: Double?
+    public var inFlight = 0.0
+    /// Valid images completed, a second.
+    public var throughput: Double { Double(valid) }
+    /// Mean E2E of the requests completed, ms.
+    public var meanEndToEnd: Double?
+    /// Memory in use on the device, MiB.
+    public var deviceMemory: Double?
     /// Proportional set size of the server, MiB.
-    package var hostMemory: Double?
-    /// Processor seconds a second.
-    package var serverCores: Double?
-    package var testerCores: Double?
+    public var hostMemory: Double?
+    /// Processor seconds a second of the server.
+    public var serverCores: Double?
+    /// Processor seconds a second of the load tester.
+    public var testerCores: Double?
 
     package init(second: Int, phase: Phase) {
         self.second = second
         self.phase = phase
     }
 
-    /// The first line of the file.
+    /// The header line of the file.
     package static let header =
         "second,phase,sent,valid,failed,in_flight,x_per_s,mean_e2e_ms,device_mib,host_mib,"
         + "server_cores,tester_cores"
 
-    /// Its line; what is not known is empty.
+    /// The bin as a line; unknown values are empty.
     package var line: String {
         func text(_ value: Double?) -> String {
             value.map { String((1000 * $0).rounded() / 1000) } ?? ""
@@ -44,7 +49,7 @@ package struct SeriesBin: Codable, Sendable, Equatable {
         ].joined(separator: ",")
     }
 
-    /// Reads a line, `nil` when it is not one.
+    /// Parses a line; `nil` when it is malformed.
     package init?(line: some StringProtocol) {
         let cells = String(line).split(
             separator: "," as Character, omittingEmptySubsequences: false

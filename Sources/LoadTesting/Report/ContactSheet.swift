@@ -3,23 +3,24 @@
 import Foundation
 import Imaging
 
-/// Sampled images of a run, small, inside the page.
+/// Thumbnails of saved images of a run, embedded in the page.
 struct ContactSheet {
-    /// An image and what is said under it.
+    /// An image with its caption.
     struct Entry {
         var source: String
         var caption: String
-        /// Whether its pixels are those of another request.
+        /// Whether its pixels equal those of a different request.
         var isDuplicate: Bool
         var isFaulty: Bool
     }
 
-    /// Most images that a page shows.
+    /// Maximum number of images on a page.
     static let limit = 24
-    private static let side = 160
+    /// Longest edge of a thumbnail in pixels.
+    private static let edge = 160
 
-    /// The images that were kept: every one of a failed check first, then the sample, spread over
-    /// the levels.
+    /// Selects from the saved images: those that failed a check first, then a sample spread over the
+    /// levels.
     static func entries(_ evidence: RunEvidence, in folder: ResultFolder) -> [Entry] {
         let records = evidence.levels.flatMap(\.records).filter { $0.image?.file != nil }
         let digests = Dictionary(
@@ -36,10 +37,10 @@ struct ContactSheet {
         let faulty = records.filter { $0.error != nil || isDuplicate($0) }
         let good = records.filter { $0.error == nil && !isDuplicate($0) }
         var chosen = Array(faulty.prefix(limit / 2))
-        let room = limit - chosen.count
-        let stride = max(1, good.count / max(1, room))
+        let remaining = limit - chosen.count
+        let stride = max(1, good.count / max(1, remaining))
         chosen += good.enumerated().filter { $0.offset.isMultiple(of: stride) }.map(\.element)
-            .prefix(room)
+            .prefix(remaining)
         return chosen.compactMap { record in
             guard let file = record.image?.file,
                 let source = small(folder.url.appending(path: file))
@@ -54,11 +55,11 @@ struct ContactSheet {
         }
     }
 
-    /// An image scaled down, as a data address; `nil` when it cannot be read.
+    /// A thumbnail as a data URL; `nil` when the image cannot be read.
     private static func small(_ file: URL) -> String? {
         guard let image = try? ImageFile.read(from: file.path).flattened() else { return nil }
         let longest = max(image.width, image.height)
-        let scale = min(1, Double(side) / Double(longest))
+        let scale = min(1, Double(edge) / Double(longest))
         guard
             let small = try? image.resized(
                 width: max(1, Int(Double(image.width) * scale)),

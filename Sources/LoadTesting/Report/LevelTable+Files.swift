@@ -3,8 +3,8 @@
 import Foundation
 
 extension LevelTable {
-    /// One line that says where the numbers come from.
-    package var provenance: String {
+    /// The provenance of the figures in one line.
+    public var provenance: String {
         let manifest = evidence.manifest
         let target = manifest.target
         let loads = evidence.levels.flatMap(\.load)
@@ -16,8 +16,8 @@ extension LevelTable {
         let hold = evidence.levels.compactMap { $0.hold?.seconds }
         var parts = [
             "run \(manifest.run)", "\(target.server ?? target.url)",
-            "model \(target.model ?? "not told")", "precision \(target.precision ?? "not told")",
-            "device \(target.devices) x \(target.device ?? "not told") (\(manifest.host.processor), "
+            "model \(target.model ?? "unknown")", "precision \(target.precision ?? "unknown")",
+            "device \(target.devices) x \(target.device ?? "unknown") (\(manifest.host.processor), "
                 + "\(manifest.host.logicalProcessors) processors)",
             "size \(few(loads.map(\.parameters.size)))",
             "evaluations \(few(loads.map { "\($0.parameters.steps)" }))",
@@ -33,14 +33,14 @@ extension LevelTable {
         parts += [
             "seed \(manifest.seed)", "plan \(manifest.planDigest.prefix(12))",
             "imgbench \(manifest.program.version)",
-            "commit \(manifest.program.commit ?? "not told")",
+            "commit \(manifest.program.commit ?? "unknown")",
         ]
         if evidence.isPartial { parts.append("PARTIAL: interrupted") }
         return parts.joined(separator: "; ") + "."
     }
 
-    /// The table for a README.
-    package var markdown: String {
+    /// The table as Markdown, with provenance and notes.
+    public var markdown: String {
         let columns = columns
         let line = { (cells: [String]) in
             "| " + cells.map { $0.replacing("|", with: "\\|") }.joined(separator: " | ") + " |\n"
@@ -53,8 +53,8 @@ extension LevelTable {
         return text + "</sub>\n"
     }
 
-    /// The numbers for a spreadsheet: full digits, empty where there is none.
-    package var csv: String {
+    /// The figures as CSV, with full precision; missing values are empty.
+    public var csv: String {
         let header =
             "level,visit,users,n,x_img_per_s,x_low,x_high,issue_rate,goodput,e2e_mean_ms,e2e_low,e2e_high,"
             + "e2e_p50_ms,e2e_p95_ms,e2e_p99_ms,e2e_max_ms,ttfp_p50_ms,ttfp_p95_ms,ttfb_p50_ms,"

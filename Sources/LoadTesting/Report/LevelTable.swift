@@ -1,8 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The table of a run's levels, for a README, a spreadsheet and the page.
-package struct LevelTable: Sendable {
-    /// A column: its title and what it says of a level.
+/// The table of a run's levels, as Markdown, CSV and for the HTML page.
+public struct LevelTable: Sendable {
+    /// A column: its title, and its cell for a level.
     struct Column: Sendable {
         var title: String
         var isNumeric = true
@@ -12,12 +12,13 @@ package struct LevelTable: Sendable {
     let evidence: RunEvidence
     let audit: AuditReport
 
-    package init(_ evidence: RunEvidence, audit: AuditReport) {
+    /// Creates the table of a run and its audit.
+    public init(_ evidence: RunEvidence, audit: AuditReport) {
         self.evidence = evidence
         self.audit = audit
     }
 
-    /// What the rows are: users, or what a sweep varies.
+    /// Title of the first column: users, or the parameter that a sweep varies.
     var subject: String {
         switch evidence.manifest.sweep {
         case .resolution: "size"
@@ -27,7 +28,7 @@ package struct LevelTable: Sendable {
         }
     }
 
-    /// The worst finding about a level.
+    /// The worst verdict of the findings about a level.
     static func verdict(_ level: LevelEvidence, _ audit: AuditReport) -> Verdict {
         audit.checks.flatMap(\.findings).filter { $0.level == level.key }.map(\.verdict)
             .max() ?? .notApplicable
@@ -87,7 +88,8 @@ package struct LevelTable: Sendable {
         return "\(text(value)) (\(text(low))-\(text(high)))"
     }
 
-    /// Where two views of the mean differ: over requests started, and over those completed.
+    /// Notes under the table: deviations of the mean over completed requests from that over started
+    /// ones, missing figures, unsteady levels, and the notes of the run.
     var notes: [String] {
         var notes: [String] = []
         for level in evidence.levels {

@@ -1,14 +1,17 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 /// Whether a level met an objective of the scenario.
-package struct ObjectiveResult: Codable, Sendable, Equatable {
-    package var level: String
+public struct ObjectiveResult: Codable, Sendable, Equatable {
+    /// Key of the level.
+    public var level: String
     /// `e2e_p95`, `ttfp_p95` or `errors`.
-    package var objective: String
-    /// Seconds, or a share.
-    package var limit: Double
-    package var value: Double?
-    package var isMet: Bool
+    public var objective: String
+    /// The limit in seconds, or as a share.
+    public var limit: Double
+    /// The measured value; absent when the sample is too small.
+    public var value: Double?
+    /// Whether the value does not exceed the limit.
+    public var isMet: Bool
 
     static func all(_ evidence: RunEvidence) -> [ObjectiveResult] {
         let goal = evidence.manifest.objectives

@@ -22,7 +22,7 @@ extension ReportPage {
             panel(&out, "Throughput by users", plots.throughput)
             panel(&out, "Times by users", plots.latency)
             panel(&out, "Mean E2E by throughput", plots.tradeOff)
-            panel(&out, "Spread of E2E: least, quarters, median, most", plots.boxes)
+            panel(&out, "Distribution of E2E: minimum, quartiles, median, maximum", plots.boxes)
         }
         knee(&out)
     }
@@ -43,11 +43,11 @@ extension ReportPage {
             }
         }
         out.element("details") { out in
-            out.element("summary", "", "Six methods and why each may be wrong")
+            out.element("summary", "", "Six methods, and why each may be wrong")
             out.element("div", "class=\"scroll\"") { out in
                 out.element("table") { out in
                     out.raw(
-                        "<tr><th>method</th><th class=\"num\">users</th><th>figures</th><th>may be wrong, because it</th></tr>"
+                        "<tr><th>method</th><th class=\"num\">users</th><th>figures</th><th>limitation</th></tr>"
                     )
                     for answer in knee.answers {
                         out.element("tr") { out in

@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension ReportPage {
-    /// What sweeps of sizes, steps and precisions add.
+    /// The sections of sweeps of sizes, steps and precisions.
     func sweeps(_ out: inout Markup) {
         if let sizes {
             out.element("h2", "", "Size")
@@ -28,7 +28,7 @@ extension ReportPage {
         }
     }
 
-    /// Failed requests by class and level.
+    /// The failed requests by class and level.
     func errors(_ out: inout Markup) {
         out.element("h2", "", "Errors")
         let levels = evidence.levels.filter { $0.figures != nil }
@@ -66,7 +66,7 @@ extension ReportPage {
         }
     }
 
-    /// All checks with their numbers.
+    /// The checks with their findings.
     func checks(_ out: inout Markup) {
         out.element("h2", "", "Audit")
         out.element("div", "class=\"scroll\"") { out in
@@ -88,7 +88,7 @@ extension ReportPage {
         if let reason = check.reason, check.findings.isEmpty {
             out.element("div", "class=\"finding\"", reason)
         }
-        // The worst first; of long lists the rest is folded away.
+        // The worst first; the rest of long lists is collapsed.
         let sorted = check.findings.enumerated().sorted {
             ($1.element.verdict, $0.offset) < ($0.element.verdict, $1.offset)
         }.map(\.element)
@@ -112,7 +112,7 @@ extension ReportPage {
         }
     }
 
-    /// The images, those that are somebody else's outlined.
+    /// The images; duplicates of other requests are outlined.
     func sheet(_ out: inout Markup) {
         guard !images.isEmpty else { return }
         out.element("h2", "", "Images")
@@ -135,7 +135,7 @@ extension ReportPage {
                 : "A sample by the run's seed. No two images of the run are equal.")
     }
 
-    /// Everything that is needed to do it again.
+    /// Everything that is needed to repeat the run.
     func provenance(_ out: inout Markup) {
         let manifest = evidence.manifest
         let (host, target) = (manifest.host, manifest.target)
@@ -147,7 +147,7 @@ extension ReportPage {
             ("command", manifest.arguments.joined(separator: " ")),
             (
                 "imgbench",
-                "\(manifest.program.version), commit \(manifest.program.commit ?? "not told")"
+                "\(manifest.program.version), commit \(manifest.program.commit ?? "unknown")"
             ),
             (
                 "host",
@@ -156,10 +156,10 @@ extension ReportPage {
             ),
             (
                 "target",
-                "\(target.url), \(target.dialect.rawValue), \(target.server ?? "server not told")"
+                "\(target.url), \(target.dialect.rawValue), \(target.server ?? "unknown server")"
             ),
-            ("model", "\(target.model ?? "not told"), \(target.precision ?? "precision not told")"),
-            ("device", "\(target.devices) x \(target.device ?? "not told")"),
+            ("model", "\(target.model ?? "unknown"), \(target.precision ?? "unknown precision")"),
+            ("device", "\(target.devices) x \(target.device ?? "unknown")"),
             ("scenario SHA-256", manifest.scenarioDigest), ("plan SHA-256", manifest.planDigest),
             ("seed", "\(manifest.seed)"),
         ]

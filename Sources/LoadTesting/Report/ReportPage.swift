@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The report of a run as one HTML file that needs nothing else.
+/// The report of a run as one self-contained HTML file.
 struct ReportPage {
     let evidence: RunEvidence
     let audit: AuditReport
@@ -12,7 +12,7 @@ struct ReportPage {
     var plots: ReportPlots { ReportPlots(evidence: evidence, knee: summary.knee) }
     var table: LevelTable { LevelTable(evidence, audit: audit) }
 
-    /// The whole page.
+    /// The page.
     var html: String {
         var out = Markup()
         out.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")

@@ -1,10 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension ReportPlots {
-    /// Requests of a level as bars: before work, before the first preview, after it.
+    /// The requests of a level as bars: waiting, before the first preview, after it.
     ///
-    /// Of a long level the first seconds of the window, with at most `most` requests.
-    func timeline(_ level: LevelEvidence, most: Int = 260) -> Plot? {
+    /// Of a long level, the first `limit` requests of the window.
+    func timeline(_ level: LevelEvidence, limit: Int = 260) -> Plot? {
         guard let window = level.figures?.window else { return nil }
         let all = level.load.filter {
             ($0.times.end ?? .max) > window.start && $0.times.send < window.end
@@ -12,8 +12,8 @@ extension ReportPlots {
         .sorted { $0.times.send < $1.times.send }
         guard !all.isEmpty else { return nil }
         var end = window.end
-        if all.count > most { end = min(end, all[most].times.send) }
-        let shown = all.prefix(most)
+        if all.count > limit { end = min(end, all[limit].times.send) }
+        let shown = all.prefix(limit)
         let seconds = { (time: Int64) in
             Double(min(max(time, window.start), end) - window.start) / 1e9
         }
@@ -21,7 +21,7 @@ extension ReportPlots {
         var free: [Int64] = []
         for record in shown {
             let last = record.times.end ?? end
-            // Of a closed level a user's row; otherwise the first row that is free.
+            // In a closed loop the row of the user; otherwise the first free row.
             let row: Int
             if let user = record.user {
                 row = user
@@ -63,7 +63,7 @@ extension ReportPlots {
             ], width: 1140, height: max(110, min(460, 60 + 14 * Double(rows))))
     }
 
-    /// Memory of the server over the whole run.
+    /// The memory of the server over the run.
     var memory: Plot? {
         var host: [Plot.Point] = []
         var device: [Plot.Point] = []
@@ -95,7 +95,7 @@ extension ReportPlots {
             height: 240)
     }
 
-    /// Throughput and what is in flight, second by second.
+    /// Throughput and requests in flight over the run.
     var seconds: Plot? {
         var rate: [Plot.Point] = []
         var open: [Plot.Point] = []
@@ -106,7 +106,7 @@ extension ReportPlots {
                 rules.append(
                     .rule(x: offset, text: level.label(in: evidence.manifest.sweep)))
             }
-            // Means of five seconds: single ones only show whole images.
+            // Means of five seconds: single seconds only show whole images.
             for start in stride(from: 0, to: level.series.count, by: 5) {
                 let bins = level.series[start..<min(start + 5, level.series.count)]
                 let count = Double(bins.count)
@@ -128,7 +128,7 @@ extension ReportPlots {
             ], width: 1140, height: 240)
     }
 
-    /// How long the requests of the last level took.
+    /// The histogram of E2E of the last level.
     var histogram: Plot? {
         guard let level = evidence.levels.last(where: { $0.figures?.endToEnd.n ?? 0 >= 20 }),
             let window = level.figures?.window

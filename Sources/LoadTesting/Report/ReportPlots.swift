@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The drawings of a run.
+/// The plots of a run.
 struct ReportPlots: Sendable {
     let evidence: RunEvidence
     let knee: KneeAnalysis?
@@ -9,7 +9,7 @@ struct ReportPlots: Sendable {
         evidence.closed
     }
 
-    /// An axis of users with a mark at every level that has room.
+    /// An axis of users with a tick at every level, as far as there is space.
     private var usersAxis: PlotAxis {
         let users = closed.map(\.users)
         let high = Double(users.max() ?? 1) * 1.04
@@ -26,7 +26,7 @@ struct ReportPlots: Sendable {
         knee?.knee.map { [.rule(x: Double($0), text: "knee at \($0)")] } ?? []
     }
 
-    /// Throughput over users with its bounds, the fitted law and the knee.
+    /// Throughput by users with its bounds, the fitted law and the knee.
     var throughput: Plot? {
         guard closed.count >= 2 else { return nil }
         let measured = closed.compactMap { users, _, figures in
@@ -45,7 +45,7 @@ struct ReportPlots: Sendable {
         if let first = closed.first, first.users == 1,
             let alone = first.figures.endToEndCompleted.value, alone > 0
         {
-            // Up to where the bound leaves the drawing.
+            // Up to where the bound leaves the plot.
             let end = min(last, 1.15 * most * alone / 1000)
             layers.append(
                 .line(
@@ -72,7 +72,7 @@ struct ReportPlots: Sendable {
             y: PlotAxis("img/s", around: [0, most * 1.15]), layers: layers + kneeRule)
     }
 
-    /// Times over users.
+    /// Times by users.
     var latency: Plot? {
         guard closed.count >= 2 else { return nil }
         func points(_ value: (LevelFigures) -> Double?) -> [Plot.Point] {
@@ -111,7 +111,7 @@ struct ReportPlots: Sendable {
             y: PlotAxis("ms", around: (mean + tail + preview).map(\.y)), layers: layers + kneeRule)
     }
 
-    /// What a user waits for what the server delivers.
+    /// Mean E2E by throughput.
     var tradeOff: Plot? {
         guard closed.count >= 3 else { return nil }
         let points = closed.compactMap { _, _, figures -> Plot.Point? in
@@ -134,7 +134,7 @@ struct ReportPlots: Sendable {
             y: PlotAxis("mean E2E ms", around: points.map(\.y)), layers: layers)
     }
 
-    /// Percentile curves of every level, wider towards the tail.
+    /// The percentile curve of every level, stretched towards the tail.
     var spectrum: Plot? {
         var layers: [Plot.Layer] = []
         var times: [Double] = []
@@ -145,7 +145,7 @@ struct ReportPlots: Sendable {
             let histogram = LatencyHistogram(
                 seconds: level.load.filter { $0.isValid && window.contains($0.times.send) }
                     .compactMap(\.endToEndMs).map { $0 / 1000 })
-            // The last sample of n stands for 1 - 1/n; beyond that there is nothing.
+            // The last of n samples is the percentile 1 - 1/n; there are no data beyond it.
             let points = histogram.spectrum().filter {
                 $0.share < 1 - 0.5 / Double(histogram.count)
             }
@@ -167,13 +167,13 @@ struct ReportPlots: Sendable {
         return Plot(
             title: "E2E by percentile",
             x: PlotAxis(
-                "share of requests that were no slower", low: 1, high: deepest * 1.05,
+                "share of requests that were not slower", low: 1, high: deepest * 1.05,
                 ticks: marks.filter { $0.0 <= deepest }.map { (value: $0.0, text: $0.1) },
                 scale: .logarithmic),
             y: PlotAxis("E2E ms", around: times), layers: layers)
     }
 
-    /// Boxes of E2E, a level each.
+    /// A box plot of E2E for each level.
     var boxes: Plot? {
         let boxes = evidence.levels.enumerated().compactMap { index, level -> Plot.Box? in
             guard let window = level.figures?.window else { return nil }
@@ -190,7 +190,7 @@ struct ReportPlots: Sendable {
             (value: Double(index), text: level.label(in: evidence.manifest.sweep))
         }
         return Plot(
-            title: "Spread of E2E",
+            title: "Distribution of E2E",
             x: PlotAxis(
                 LevelTable(evidence, audit: AuditReport(subject: "", checks: [])).subject,
                 low: -0.6,

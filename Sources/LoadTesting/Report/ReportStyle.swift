@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The page's style: one file, light and dark by the reader's setting, and fit for paper.
+/// The style sheet of the pages: light and dark by the reader's setting, and for print.
 enum ReportStyle {
     static let css = """
         :root{--bg:#fbfbfa;--panel:#fff;--ink:#1b1d21;--soft:#5d636e;--edge:#e3e4e8;--grid:#eceef1;

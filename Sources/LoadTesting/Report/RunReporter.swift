@@ -2,21 +2,26 @@
 
 import Foundation
 
-/// Computes everything that is told of a run, and writes it into its folder.
-package struct RunReporter: Sendable {
-    package enum Format: String, Sendable, CaseIterable {
+/// Computes figures, audit and report of a run, and writes them into its folder.
+public struct RunReporter: Sendable {
+    /// The files that can be written.
+    public enum Format: String, Sendable, CaseIterable {
         case html, md, csv, json
     }
 
-    package let folder: ResultFolder
-    package let evidence: RunEvidence
-    package let audit: AuditReport
-    package let summary: RunSummary
+    /// The result folder.
+    public let folder: ResultFolder
+    /// The run with its figures.
+    public let evidence: RunEvidence
+    /// The checks with their findings.
+    public let audit: AuditReport
+    /// All figures in one value.
+    public let summary: RunSummary
 
-    /// Reads a folder and computes; nothing is written and nothing is measured.
+    /// Reads a result folder and computes figures and audit, without writing.
     ///
-    /// - Throws: `ResultError`.
-    package init(_ folder: ResultFolder) throws {
+    /// - Throws: `ResultError` when the folder or one of its files cannot be read.
+    public init(_ folder: ResultFolder) throws {
         var evidence = try RunEvidence(folder)
         evidence.compute()
         self.folder = folder
@@ -26,13 +31,13 @@ package struct RunReporter: Sendable {
         self.evidence = evidence
     }
 
-    /// The table for a README.
-    package var markdown: String { LevelTable(evidence, audit: audit).markdown }
-    /// The table for a spreadsheet.
-    package var csv: String { LevelTable(evidence, audit: audit).csv }
+    /// The table of levels as Markdown.
+    public var markdown: String { LevelTable(evidence, audit: audit).markdown }
+    /// The table of levels as CSV.
+    public var csv: String { LevelTable(evidence, audit: audit).csv }
 
-    /// The page.
-    package func html() -> String {
+    /// The report as an HTML page.
+    public func html() -> String {
         var page = ReportPage(evidence: evidence, audit: audit, summary: summary)
         page.images = ContactSheet.entries(evidence, in: folder)
         page.quality = try? QualityReport(folder, evidence)
@@ -43,7 +48,7 @@ package struct RunReporter: Sendable {
     /// Writes figures, histograms, audit, summary, tables and page.
     ///
     /// - Throws: `ResultError` when the folder cannot be written.
-    package func write(_ formats: Set<Format> = Set(Format.allCases)) throws {
+    public func write(_ formats: Set<Format> = Set(Format.allCases)) throws {
         if formats.contains(.json) {
             try writeLevels()
             try ResultFolder.write(try RecordCoding.document(audit), to: folder.auditFile)
@@ -64,7 +69,7 @@ package struct RunReporter: Sendable {
         for level in evidence.levels {
             guard let figures = level.figures else { continue }
             let place = folder.level(level.visit)
-            // Figures that were stored are evidence; only a level without any gets them.
+            // Stored figures are evidence and are not replaced.
             if var result = level.result, result.figures == nil {
                 result.figures = figures
                 try place.write(result)

@@ -2,57 +2,87 @@
 
 import Foundation
 
-/// All numbers of a run in one file of a stable layout: `summary.json`.
-package struct RunSummary: Codable, Sendable, Equatable {
-    package static let currentSchemaVersion = 1
+/// All figures of a run in one file with a stable layout: `summary.json`.
+public struct RunSummary: Codable, Sendable, Equatable {
+    /// Version of the layout of this file.
+    public static let currentSchemaVersion = 1
 
     /// A visit of a level.
-    package struct Level: Codable, Sendable, Equatable {
-        package var level: String
-        package var visit: Int
-        package var users: Int?
-        package var load: LoadModel
-        package var isPartial: Bool
-        package var accounting: Accounting?
-        package var figures: LevelFigures?
-        package var resources: ResourceSummary?
-        package var notes: [String]
+    public struct Level: Codable, Sendable, Equatable {
+        /// The level's key.
+        public var level: String
+        /// Number of the visit, from 1.
+        public var visit: Int
+        /// Number of users; closed loops only.
+        public var users: Int?
+        /// How the level was loaded.
+        public var load: LoadModel
+        /// Whether the level was interrupted.
+        public var isPartial: Bool
+        /// Counts of the requests.
+        public var accounting: Accounting?
+        /// Figures of the requests.
+        public var figures: LevelFigures?
+        /// Processor time and memory.
+        public var resources: ResourceSummary?
+        /// Sentences that a reader of the table should know.
+        public var notes: [String]
     }
 
     /// A level that was visited more than once.
-    package struct Repeat: Codable, Sendable, Equatable {
-        package var level: String
-        package var visits: Int
-        /// Over the visits' means, with Student's interval.
-        package var throughput: Estimate
-        package var meanEndToEndMs: Estimate
-        /// Deviation of the visits over their mean.
-        package var variation: Double?
-        /// Variance between visits, and the mean of those within them.
-        package var varianceBetween: Double?
-        package var varianceWithin: Double?
-        /// Whether two visits' intervals do not meet.
-        package var isDrifting: Bool
+    public struct Repeat: Codable, Sendable, Equatable {
+        /// The level's key.
+        public var level: String
+        /// Number of visits.
+        public var visits: Int
+        /// Mean throughput of the visits, with Student's interval.
+        public var throughput: Estimate
+        /// Mean of the visits' mean E2E in ms, with Student's interval.
+        public var meanEndToEndMs: Estimate
+        /// Coefficient of variation of the visits' throughput.
+        public var variation: Double?
+        /// Variance of the throughput between visits.
+        public var varianceBetween: Double?
+        /// Mean variance of the throughput within a visit.
+        public var varianceWithin: Double?
+        /// Whether the intervals of two visits do not overlap.
+        public var isDrifting: Bool
     }
 
-    package var schemaVersion = RunSummary.currentSchemaVersion
-    package var run: String
-    package var name: String
-    package var status: Manifest.Status
-    package var isPartial: Bool
-    package var audit: Verdict
-    package var headline: Headline?
-    package var target: TargetFacts
-    package var program: ProgramFacts
-    package var seed: UInt64
-    package var scenarioDigest: String
-    package var planDigest: String
-    package var levels: [Level]
-    package var repeats: [Repeat]
-    package var knee: KneeAnalysis?
-    package var objectives: [ObjectiveResult]
+    /// Version of the layout of the file that was read.
+    public var schemaVersion = RunSummary.currentSchemaVersion
+    /// Name of the run.
+    public var run: String
+    /// Name of the scenario.
+    public var name: String
+    /// How far the run got.
+    public var status: Manifest.Status
+    /// Whether the run or one of its levels is incomplete.
+    public var isPartial: Bool
+    /// Verdict of the audit.
+    public var audit: Verdict
+    /// The run in one sentence; absent when no level returned an image.
+    public var headline: Headline?
+    /// The server.
+    public var target: TargetFacts
+    /// The load tester.
+    public var program: ProgramFacts
+    /// Seed of the run.
+    public var seed: UInt64
+    /// SHA-256 of `scenario.yaml`, hexadecimal.
+    public var scenarioDigest: String
+    /// SHA-256 of `plan.jsonl`, hexadecimal.
+    public var planDigest: String
+    /// The visits, in order.
+    public var levels: [Level]
+    /// The levels that were visited more than once.
+    public var repeats: [Repeat]
+    /// The saturation point; absent for fewer than three closed levels.
+    public var knee: KneeAnalysis?
+    /// The objectives of each level.
+    public var objectives: [ObjectiveResult]
 
-    /// Collects them.
+    /// Collects the figures of a run.
     package init(_ evidence: RunEvidence, audit: AuditReport, knee: KneeAnalysis?) {
         let manifest = evidence.manifest
         run = manifest.run
@@ -80,10 +110,10 @@ package struct RunSummary: Codable, Sendable, Equatable {
         objectives = ObjectiveResult.all(evidence)
     }
 
-    /// Reads the summary of a folder.
+    /// Reads the summary of a result folder.
     ///
-    /// - Throws: `ResultError` when there is none.
-    package static func read(_ folder: ResultFolder) throws -> RunSummary {
+    /// - Throws: `ResultError` when the report was not written yet.
+    public static func read(_ folder: ResultFolder) throws -> RunSummary {
         guard let data = try? Data(contentsOf: folder.summaryFile) else {
             throw ResultError("\(folder.url.path) has no summary.json; run imgbench report on it.")
         }
@@ -123,7 +153,7 @@ package struct RunSummary: Codable, Sendable, Equatable {
         }
     }
 
-    /// The mean of visits, which are independent of each other.
+    /// The mean of independent values, with Student's interval.
     private static func independent(_ values: [Double]) -> Estimate {
         let mean = SampleStatistics.mean(values)
         guard values.count > 1 else {

@@ -5,12 +5,12 @@ import Foundation
 /// Checks the images of a run, level by level, after each level's drain: nothing of this takes
 /// processor time while a load runs.
 actor ImageChecker {
-    /// Images of a level that are kept for the report.
+    /// Number of images of a level that are saved for the report.
     static let sample = 8
 
     private let folder: ResultFolder
     private let seed: UInt64
-    /// Who had these pixels first.
+    /// The first request with each pixel digest.
     private var owners: [String: (id: String, parameters: RequestParameters)] = [:]
 
     init(folder: ResultFolder, seed: UInt64) {
@@ -18,7 +18,7 @@ actor ImageChecker {
         self.seed = seed
     }
 
-    /// The records with what was found, in the same order.
+    /// Checks the images of a level; returns the completed records in the same order.
     func check(
         _ entries: [LevelState.Entry], _ store: ImageStore, _ visit: RunPlan.Visit
     ) -> [LoadRequestRecord] {
@@ -34,19 +34,19 @@ actor ImageChecker {
             let found = ImageCheck.check(file, wanted: record.parameters)
             record.image = found.facts ?? record.image
             if let error = found.error { fail(&record, error, found.detail) }
-            claim(&record)
-            if visit.keepsImages || chosen.contains(index) || found.error != nil
+            checkUnique(&record)
+            if visit.savesImages || chosen.contains(index) || found.error != nil
                 || record.error == .duplicate
             {
-                let path = keep(file, record)
+                let path = save(file, record)
                 record.image?.file = path
             }
             return record
         }
     }
 
-    /// Notes who had the pixels first; equal pixels of other parameters are a fault.
-    private func claim(_ record: inout LoadRequestRecord) {
+    /// Records the first request with these pixels; equal pixels of other parameters are an error.
+    private func checkUnique(_ record: inout LoadRequestRecord) {
         guard let digest = record.image?.pixelDigest, record.error == nil else { return }
         guard let owner = owners[digest] else {
             owners[digest] = (record.id, record.parameters)
@@ -63,8 +63,8 @@ actor ImageChecker {
         record.errorDetail = detail
     }
 
-    /// Writes the file below `images`; its path from the result folder, `nil` when that fails.
-    private func keep(_ file: [UInt8], _ record: LoadRequestRecord) -> String? {
+    /// Writes the file below `images`; returns its path in the result folder, `nil` when that fails.
+    private func save(_ file: [UInt8], _ record: LoadRequestRecord) -> String? {
         let format = record.image?.format ?? "bin"
         let name =
             "\(record.level)-r\(record.visit)-"

@@ -3,7 +3,7 @@
 import Foundation
 
 extension LevelRun {
-    /// Settle, hold and drain.
+    /// Runs the phases settle, hold and drain.
     func load(
         _ state: LevelState, _ store: ImageStore, _ result: inout LevelResult
     ) async throws {
@@ -16,7 +16,7 @@ extension LevelRun {
 
     private var scenario: Scenario { plan.scenario }
 
-    /// Sleeps until a moment, in pieces, so that an interrupt is noticed.
+    /// Sleeps until a moment, in short intervals, so that an interrupt is noticed.
     private func sleep(until time: Int64, _ state: LevelState) async {
         while !interrupt.isSet, !(state.isExhausted && state.inFlight == 0) {
             let left = time - clock.now
@@ -78,7 +78,7 @@ extension LevelRun {
         result.phases[Phase.hold.rawValue] = TimeRange(start: start, end: end)
     }
 
-    /// Seconds for 200 images at the rate so far, or 20 times the mean E2E.
+    /// Seconds for 200 images at the rate so far, or 20 times the mean E2E if that is more.
     private func needed(_ state: LevelState, since start: Int64) -> Double {
         let completions = state.completions(since: start)
         guard let mean = Self.mean(completions), completions.count > 1 else { return 0 }
@@ -93,7 +93,7 @@ extension LevelRun {
         let times = state.completions(since: 0).map(\.endToEnd).sorted()
         let p99 = times.isEmpty ? 0 : times[(times.count * 99 - 1) / 100]
         let timeout = Int64(visit.mix.timeout * 1e9)
-        // A limited visit has sent all it will when the last is taken; the others must stop now.
+        // A limited visit stops automatically after its last request; the others are stopped here.
         state.stopSending()
         let end = start + max(3 * p99, timeout)
         show(state, until: end)
@@ -104,8 +104,8 @@ extension LevelRun {
             load.cancel()
             result.notes.append(
                 interrupt.isSet
-                    ? "interrupted: requests in flight were given up"
-                    : "the drain took too long: requests in flight were given up")
+                    ? "interrupted: requests in flight were cancelled"
+                    : "the drain timed out: requests in flight were cancelled")
         }
         await load.value
         result.phases[Phase.drain.rawValue] = TimeRange(start: start, end: clock.now)
@@ -132,7 +132,7 @@ extension LevelRun {
                     let planned = clock.now
                     for _ in 0..<(visit.visit.load.batch ?? 1) {
                         guard let ticket = state.begin() else { return }
-                        group.addTask { await self.one(ticket, planned, nil, state, store) }
+                        group.addTask { await self.send(ticket, planned, nil, state, store) }
                     }
                 }
             }
@@ -143,19 +143,19 @@ extension LevelRun {
             await withDiscardingTaskGroup { group in
                 for await index in moments {
                     guard let ticket = state.arrive(index, maximum: maximum) else { continue }
-                    group.addTask { await self.one(ticket, times[index], nil, state, store) }
+                    group.addTask { await self.send(ticket, times[index], nil, state, store) }
                 }
             }
         }
     }
 
-    /// A user of a closed loop: the next request when the answer came.
+    /// Runs a user of a closed loop: sends the next request when the response is complete.
     private func user(_ user: Int, _ state: LevelState, _ store: ImageStore) async {
         var free = clock.now
         while !Task.isCancelled, let ticket = state.begin() {
-            let record = await one(ticket, free, user, state, store)
+            let record = await send(ticket, free, user, state, store)
             free = record.times.end ?? clock.now
-            // A server that refuses at once must not turn this into a busy loop.
+            // Prevents a busy loop when the server refuses immediately.
             if record.error == .connect || record.error == .rejected {
                 try? await Task.sleep(for: .milliseconds(100))
                 free = clock.now
@@ -163,9 +163,9 @@ extension LevelRun {
         }
     }
 
-    /// Sends one request and hands over its record.
+    /// Sends the request of a ticket and adds its record to the state.
     @discardableResult
-    private func one(
+    private func send(
         _ ticket: LevelState.Ticket, _ planned: Int64, _ user: Int?, _ state: LevelState,
         _ store: ImageStore
     ) async -> LoadRequestRecord {

@@ -3,7 +3,7 @@
 import Foundation
 
 extension LevelRun {
-    /// Requests of each kind for the cache check.
+    /// Number of pairs of the cache check.
     static let cachePairs = 20
 
     /// Sends the audit's requests, one at a time.
@@ -12,21 +12,42 @@ extension LevelRun {
     func probe(
         _ earlier: [LoadRequestRecord], seed: UInt64, checker: ImageChecker
     ) async throws -> LevelResult {
-        var result = LevelResult(
-            level: visit.visit.level, visit: visit.visit.visit, load: visit.visit.load,
-            begin: clock.anchor)
-        let store = ImageStore(spill: folder.url.appending(path: "images.tmp"))
+        var result = newResult
+        let store = newStore
         defer { store.clear() }
         let offset = server.logOffset()
         let before = await server.quietMetrics()
-        var entries: [LevelState.Entry] = []
         let start = clock.now
+        var entries = await repeatEarlier(earlier, seed: seed, store)
+        await probeCache(store, &entries)
+        result.phases[Phase.hold.rawValue] = TimeRange(start: start, end: clock.now)
+        let after = await server.quietMetrics()
+        try await saveServerFiles(before.text, after.text, offset, entries)
+        let records = await checker.check(entries, store, visit)
+        let log = try LoadRequestLog(folder)
+        for record in records { try log.append(record) }
+        try log.close()
+        result.accounting.count(records)
+        result.accounting.planned = records.count
+        return try finish(&result)
+    }
+
+    /// Repeats a sample of earlier requests, to check that their pixels are the same.
+    private func repeatEarlier(
+        _ earlier: [LoadRequestRecord], seed: UInt64, _ store: ImageStore
+    ) async -> [LevelState.Entry] {
+        var entries: [LevelState.Entry] = []
         var generator = SplitMix64(seed: seed &+ 7)
         let count = min(50, max(3, earlier.count / 100))
         for record in earlier.shuffled(using: &generator).prefix(count) where !interrupt.isSet {
             entries.append(
                 await probe(record.parameters, entries.count, .determinism, record.id, store))
         }
+        return entries
+    }
+
+    /// Sends equal and new requests in turn, to check whether a cache responds.
+    private func probeCache(_ store: ImageStore, _ entries: inout [LevelState.Entry]) async {
         // The first of the equal ones fills a cache and is not compared.
         let equal = plan.parameters(visit, 0)
         if !interrupt.isSet {
@@ -44,34 +65,6 @@ extension LevelRun {
                 entries.append(await probe(parameters, entries.count, purpose, nil, store))
             }
         }
-        result.phases[Phase.hold.rawValue] = TimeRange(start: start, end: clock.now)
-        let after = await server.quietMetrics()
-        if let text = before.text {
-            try ResultFolder.write(Data(text.utf8), to: folder.metricsBeforeFile)
-        }
-        if let text = after.text {
-            try ResultFolder.write(Data(text.utf8), to: folder.metricsAfterFile)
-        }
-        if let offset,
-            let lines = await server.logLines(
-                since: offset, lastID: entries.last?.record.calls.last?.id)
-        {
-            try ResultFolder.write(lines, to: folder.accessLogFile)
-        }
-        let records = await checker.check(entries, store, visit)
-        let log = try LoadRequestLog(folder)
-        for record in records { try log.append(record) }
-        try log.close()
-        result.accounting.planned = records.count
-        result.accounting.sent = records.count
-        result.accounting.valid = records.count { $0.isValid }
-        result.accounting.inFlightAtCut = records.count { $0.error == .abortedByTester }
-        result.accounting.failed =
-            records.count - result.accounting.valid - result.accounting.inFlightAtCut
-        result.end = clock.anchor
-        result.isComplete = !interrupt.isSet
-        try folder.write(result)
-        return result
     }
 
     private func probe(

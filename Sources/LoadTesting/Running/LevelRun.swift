@@ -15,49 +15,92 @@ struct LevelRun: Sendable {
     let process: Int?
     let folder: LevelFolder
     let interrupt: Interrupt
-    /// Told of each level's state, for the terminal.
+    /// Called at the start of each phase, for the terminal.
     let watch: @Sendable (LevelState, LevelView) -> Void
 
     var clock: RunClock { http.clock }
     private var scenario: Scenario { plan.scenario }
 
-    /// Runs the level; an interrupt ends it early, with what is there.
+    /// Runs the level; an interrupt ends it early, with what was measured.
     func run(checker: ImageChecker) async throws -> LevelResult {
-        var result = LevelResult(
-            level: visit.visit.level, visit: visit.visit.visit, load: visit.visit.load,
-            begin: clock.anchor)
+        var result = newResult
         result.hold.asked = scenario.hold
         let state = LevelState(limit: visit.limit)
-        let store = ImageStore(spill: folder.url.appending(path: "images.tmp"))
+        let store = newStore
         let log = try LoadRequestLog(folder)
         defer {
             store.clear()
             try? log.close()
         }
         let offset = server.logOffset()
+        var entries = try await prepare(state, store, &result)
+        let before = await server.quietMetrics()
+        let sampler = ResourceSampler(clock: clock, process: process)
+        for entry in entries { try log.append(entry.record) }
+        try await measure(state, store, log, sampler, &result)
+        entries += state.entries()
+        let after = await server.quietMetrics()
+        if before.text != nil, !before.isQuiet || !after.isQuiet {
+            result.notes.append(
+                "the metrics were read while requests were in flight: the gauge"
+                    + " inkstone_requests_in_flight was missing or not 0")
+        }
+        try await saveServerFiles(before.text, after.text, offset, entries)
 
-        // Ready and prime.
+        let records = await checker.check(entries, store, visit)
+        try ResultFolder.write(try RecordCoding.lines(records), to: folder.requestsFile)
+        count(records, state, &result)
+        let held = result.held ?? TimeRange(start: clock.now, end: clock.now)
+        result.resources = sampler.summary(held, loopLags: state.loopLags)
+        result.resources.connectionsMax = http.takeMostConnections()
+        try folder.write(
+            SeriesBin.bins(records, phases: result.phases, samples: sampler.readings))
+        noteAmbiguousPreviews(&result)
+        return try finish(&result)
+    }
+
+    // MARK: Parts of a level
+
+    /// The result of a level that starts now.
+    var newResult: LevelResult {
+        LevelResult(
+            level: visit.visit.level, visit: visit.visit.visit, load: visit.visit.load,
+            begin: clock.anchor)
+    }
+
+    /// The store of the level's images.
+    var newStore: ImageStore { ImageStore(spill: folder.url.appending(path: "images.tmp")) }
+
+    /// Waits until the server is ready, and primes it.
+    ///
+    /// - Returns: the entries of priming.
+    /// - Throws: `RunError` when the server does not become ready or refuses every kind of request.
+    private func prepare(
+        _ state: LevelState, _ store: ImageStore, _ result: inout LevelResult
+    ) async throws -> [LevelState.Entry] {
         var start = clock.now
         if !(await server.waitUntilReady(seconds: 600, interrupt: interrupt)), !interrupt.isSet {
             throw RunError(
-                "\(server.target.url) is not ready; start the server, or name the path that"
-                    + " answers 200 when it is, with target.ready.")
+                "\(server.target.url) is not ready; start the server, or set target.ready to the path"
+                    + " that responds with 200 when it is.")
         }
         result.phases[Phase.ready.rawValue] = TimeRange(start: start, end: clock.now)
         start = clock.now
-        var entries = try await prime(state, store)
+        let entries = try await prime(state, store)
         result.phases[Phase.prime.rawValue] = TimeRange(start: start, end: clock.now)
-        let before = await server.quietMetrics()
-        try save(before.text, folder.metricsBeforeFile)
+        return entries
+    }
 
-        // The load.
+    /// Runs the load, sampling resources and writing records meanwhile.
+    private func measure(
+        _ state: LevelState, _ store: ImageStore, _ log: LoadRequestLog,
+        _ sampler: ResourceSampler, _ result: inout LevelResult
+    ) async throws {
         _ = http.takeMostConnections()
-        let sampler = ResourceSampler(clock: clock, process: process)
         let sampling = Task.detached(priority: .background) { await sampler.run() }
         let lagWatch = http.watchLoop { lag in
-            if state.phase == .hold { state.note(loopLag: lag) }
+            if state.phase == .hold { state.record(loopLag: lag) }
         }
-        for entry in entries { try log.append(entry.record) }
         let writing = Task { try await write(state, log) }
         if !interrupt.isSet { try await load(state, store, &result) }
         lagWatch.cancel()
@@ -65,41 +108,39 @@ struct LevelRun: Sendable {
         await sampling.value
         writing.cancel()
         _ = try? await writing.value
-        entries += state.entries()
+    }
 
-        // The quiet point.
-        let after = await server.quietMetrics()
-        try save(after.text, folder.metricsAfterFile)
-        if before.text != nil, !before.isQuiet || !after.isQuiet {
-            result.notes.append(
-                "the metrics were not read at a quiet point: the gauge"
-                    + " inkstone_requests_in_flight was not there or not 0")
+    /// Saves the server's metrics before and after the level, and its log since `offset`.
+    func saveServerFiles(
+        _ before: String?, _ after: String?, _ offset: UInt64?, _ entries: [LevelState.Entry]
+    ) async throws {
+        for (text, file) in [
+            (before, folder.metricsBeforeFile), (after, folder.metricsAfterFile),
+        ] {
+            if let text { try ResultFolder.write(Data(text.utf8), to: file) }
         }
-        if let offset {
-            let last = entries.last { $0.record.calls.last?.end != nil }?.record.calls.last?.id
-            if let lines = await server.logLines(since: offset, lastID: last) {
-                try ResultFolder.write(lines, to: folder.accessLogFile)
-            }
+        guard let offset else { return }
+        let last = entries.last { $0.record.calls.last?.end != nil }?.record.calls.last?.id
+        if let lines = await server.logLines(since: offset, lastID: last) {
+            try ResultFolder.write(lines, to: folder.accessLogFile)
         }
+    }
 
-        // What came.
-        let records = await checker.check(entries, store, visit)
-        try write(records)
-        count(records, state, &result)
-        let held = result.held ?? TimeRange(start: clock.now, end: clock.now)
-        result.resources = sampler.summary(held, loopLags: state.loopLags)
-        result.resources.connectionsMax = http.takeMostConnections()
-        try folder.write(
-            SeriesBin.bins(records, phases: result.phases, samples: sampler.readings))
+    /// Adds a note when the previews of a level cannot be attributed to requests.
+    private func noteAmbiguousPreviews(_ result: inout LevelResult) {
+        let load = visit.visit.load
+        guard load.kind == .closed || load.kind == .single, dialect == .a1111,
+            (load.users ?? 1) > 1, visit.mix.partialImages > 0
+        else { return }
+        result.notes.append(
+            "previews are not recorded with more than one user: the progress of this dialect has no"
+                + " request id")
+    }
+
+    /// Completes the result and writes it.
+    func finish(_ result: inout LevelResult) throws -> LevelResult {
         result.end = clock.anchor
         result.isComplete = !interrupt.isSet
-        if visit.visit.load.kind == .closed || visit.visit.load.kind == .single,
-            dialect == .a1111, (visit.visit.load.users ?? 1) > 1, visit.mix.partialImages > 0
-        {
-            result.notes.append(
-                "previews cannot be told apart with more than one user: the progress of this"
-                    + " dialect names no request")
-        }
         try folder.write(result)
         return result
     }
@@ -116,7 +157,7 @@ struct LevelRun: Sendable {
             "\(run)-\(visit.visit.level)-r\(visit.visit.visit)-"
             + (suffix ?? String(ticket.sequence))
         let isAlone = ticket.isAlone && visit.visit.load.users ?? 1 == 1
-        let outcome = await driver.draw(parameters, id: id, isAlone: isAlone)
+        let outcome = await driver.generate(parameters, id: id, isAlone: isAlone)
         var times = outcome.times
         times.planned = planned ?? times.send
         var record = LoadRequestRecord(
@@ -143,26 +184,22 @@ struct LevelRun: Sendable {
                 await send(
                     parameters, ticket, planned: nil, purpose: .prime, id: "prime-\(index)", store))
         }
-        // A load of requests that all are refused would measure nothing but the refusals.
+        // A load of requests that are all refused would only measure the refusals.
         if let first = entries.first?.record, !interrupt.isSet,
             entries.allSatisfy({ [.http4xx, .http5xx, .connect].contains($0.record.error) })
         {
             throw RunError(
-                "no request of the kinds that this level sends was answered with an image; the first"
+                "no request of the kinds that this level sends returned an image; the first"
                     + " ended with \(first.error?.rawValue ?? "nothing")"
                     + (first.errorDetail.map { ": \($0)" } ?? ".")
-                    + " Try one by hand, then correct the scenario or the server.")
+                    + " Send one by hand, then correct the scenario or the server.")
         }
         return entries
     }
 
     // MARK: Writing
 
-    private func save(_ text: String?, _ file: URL) throws {
-        if let text { try ResultFolder.write(Data(text.utf8), to: file) }
-    }
-
-    /// Appends what ended, once a second, so that a crash leaves it behind.
+    /// Appends the records of completed requests once a second, so that a crash leaves them.
     private func write(_ state: LevelState, _ log: LoadRequestLog) async throws {
         var written = 0
         while true {
@@ -176,44 +213,32 @@ struct LevelRun: Sendable {
         }
     }
 
-    /// Replaces the lines by those of the checked requests.
-    private func write(_ records: [LoadRequestRecord]) throws {
-        var data = Data()
-        for record in records {
-            data.append(try RecordCoding.line(record))
-            data.append(UInt8(ascii: "\n"))
-        }
-        try ResultFolder.write(data, to: folder.requestsFile)
-    }
-
     /// Fills the accounting from the records.
     private func count(
         _ records: [LoadRequestRecord], _ state: LevelState, _ result: inout LevelResult
     ) {
-        let sent = records.filter { $0.purpose == .load }
+        result.accounting.count(records.filter { $0.purpose == .load })
         result.accounting.planned = state.planned
         result.accounting.dropped = state.dropped
-        result.accounting.sent = sent.count
-        result.accounting.valid = sent.count { $0.isValid }
-        result.accounting.inFlightAtCut = sent.count { $0.error == .abortedByTester }
-        result.accounting.failed =
-            sent.count - result.accounting.valid - result.accounting.inFlightAtCut
     }
 }
 
-/// What the terminal shows of a level beside its state.
-package struct LevelView: Sendable {
-    /// For instance `closed-008`.
-    package var level: String
-    package var users: Int?
-    /// When the phase ends at the latest, nanoseconds of the clock.
+/// What a view of a running level shows beside its state.
+public struct LevelView: Sendable {
+    /// The level's key, for instance `closed-008`.
+    public var level: String
+    /// Number of users; closed loops only.
+    public var users: Int?
+    /// Latest end of the phase, nanoseconds of the clock.
     package var phaseEnd: Int64?
-    package var process: Int?
+    /// The server's process id, if it runs on this machine.
+    public var process: Int?
 }
 
-/// A run that cannot go on, in one sentence.
-package struct RunError: Error, CustomStringConvertible, Equatable {
-    package let description: String
+/// Why a run cannot continue, in one sentence.
+public struct RunError: Error, CustomStringConvertible, Equatable {
+    /// One sentence: what failed and what to do.
+    public let description: String
 
     package init(_ description: String) { self.description = description }
 }

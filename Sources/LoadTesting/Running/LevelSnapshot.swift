@@ -1,30 +1,36 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// What a level looks like at a moment.
-package struct LevelSnapshot: Sendable {
-    package var phase: Phase
-    /// Seconds until the phase ends at the latest.
-    package var secondsLeft: Double?
-    package var inFlight: Int
-    /// Requests that ended, and those of them that failed, in the level so far.
-    package var ended: Int
-    package var errors: [ErrorClass: Int]
-    package var dropped: Int
+/// The state of a running level at a moment.
+public struct LevelSnapshot: Sendable {
+    /// The current phase.
+    public var phase: Phase
+    /// Seconds until the latest end of the phase.
+    public var secondsLeft: Double?
+    /// Open requests.
+    public var inFlight: Int
+    /// Requests completed or failed in the level so far.
+    public var ended: Int
+    /// Failed requests in the level so far, by class.
+    public var errors: [ErrorClass: Int]
+    /// Arrivals dropped in the level so far.
+    public var dropped: Int
     /// Images a second over the last 10 s.
-    package var throughput: Double
-    /// Over the last 10 s, ms.
-    package var endToEndP50: Double?
-    package var endToEndP95: Double?
-    package var firstPreviewP50: Double?
-    /// (X R - N) / N over the last 10 s.
-    package var littleResidual: Double?
+    public var throughput: Double
+    /// Median of E2E over the last 10 s, ms.
+    public var endToEndP50: Double?
+    /// 95th percentile of E2E over the last 10 s, ms.
+    public var endToEndP95: Double?
+    /// Median of the time to the first preview over the last 10 s, ms.
+    public var firstPreviewP50: Double?
+    /// Residual of Little's law over the last 10 s: (X R - N) / N.
+    public var littleResidual: Double?
     /// Images in each of the last 40 seconds, the oldest first.
-    package var perSecond: [Int]
+    public var perSecond: [Int]
 }
 
 extension LevelWatch {
-    /// Reads the state once.
-    package var snapshot: LevelSnapshot {
+    /// A snapshot of the state.
+    public var snapshot: LevelSnapshot {
         let now = clock.now
         let second: Int64 = 1_000_000_000
         let all = state.completions(since: now - 40 * second)

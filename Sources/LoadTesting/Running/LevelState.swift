@@ -2,11 +2,11 @@
 
 import Synchronization
 
-/// What the users of a level share.
+/// The state that the users of a level share.
 ///
-/// Held for nanoseconds, and never while a request is in flight.
+/// Its lock is held for nanoseconds, never while a request is in flight.
 final class LevelState: Sendable {
-    /// A request that ended.
+    /// The end of a request.
     struct Completion: Sendable {
         var end: Int64
         var endToEnd: Int64
@@ -14,17 +14,17 @@ final class LevelState: Sendable {
         var error: ErrorClass?
     }
 
-    /// A record and its image, if one came.
+    /// A record and its image, if one was received.
     struct Entry: Sendable {
         var record: LoadRequestRecord
         var image: ImageStore.Token?
     }
 
-    /// A request that may be sent.
+    /// The permission to send a request.
     struct Ticket: Sendable {
         var sequence: Int
         var phase: Phase
-        /// Whether no other was in flight.
+        /// Whether no other request was in flight.
         var isAlone: Bool
     }
 
@@ -43,20 +43,20 @@ final class LevelState: Sendable {
     private let state = Mutex(State())
     private let limit: Int
 
-    /// - Parameter limit: most requests that are sent.
+    /// - Parameter limit: maximum number of requests.
     init(limit: Int?) { self.limit = limit ?? .max }
 
     // MARK: The load
 
-    /// The next request of a closed loop; `nil` when nothing is sent any more.
+    /// Issues the ticket of the next request of a closed loop; `nil` when sending has stopped.
     func begin() -> Ticket? {
         state.withLock { state -> Ticket? in
             guard state.isSending, state.next < limit else { return nil }
-            return state.take()
+            return state.issueTicket()
         }
     }
 
-    /// A planned arrival; `nil` when it is dropped because too many are in flight.
+    /// Issues the ticket of a planned arrival; `nil` when it is dropped because the maximum is in flight.
     func arrive(_ sequence: Int, maximum: Int) -> Ticket? {
         state.withLock { state -> Ticket? in
             guard state.isSending, sequence < limit else { return nil }
@@ -66,10 +66,11 @@ final class LevelState: Sendable {
                 return nil
             }
             state.next = sequence
-            return state.take()
+            return state.issueTicket()
         }
     }
 
+    /// Records the end of a request.
     func finish(_ entry: Entry) {
         let record = entry.record
         state.withLock { state in
@@ -86,8 +87,10 @@ final class LevelState: Sendable {
 
     // MARK: The level
 
+    /// Starts a phase.
     func enter(_ phase: Phase) { state.withLock { $0.phase = phase } }
 
+    /// Stops sending and starts the drain.
     func stopSending() {
         state.withLock { state in
             state.isSending = false
@@ -102,10 +105,10 @@ final class LevelState: Sendable {
     var dropped: Int { state.withLock { $0.dropped } }
     var isExhausted: Bool { state.withLock { $0.next >= limit } }
 
-    /// Entries that ended since `index`.
+    /// The entries from `index` on.
     func entries(from index: Int = 0) -> [Entry] { state.withLock { Array($0.entries[index...]) } }
 
-    /// Completions since a moment, the oldest first.
+    /// The completions since a moment, the oldest first.
     func completions(since time: Int64) -> [Completion] {
         state.withLock { state in
             let first = state.completions.lastIndex { $0.end < time }.map { $0 + 1 } ?? 0
@@ -113,13 +116,14 @@ final class LevelState: Sendable {
         }
     }
 
-    func note(loopLag: Double) { state.withLock { $0.loopLags.append(loopLag) } }
+    /// Records the delay of a timer of the event loop, in ms.
+    func record(loopLag: Double) { state.withLock { $0.loopLags.append(loopLag) } }
 
     var loopLags: [Double] { state.withLock { $0.loopLags } }
 }
 
 extension LevelState.State {
-    fileprivate mutating func take() -> LevelState.Ticket {
+    fileprivate mutating func issueTicket() -> LevelState.Ticket {
         defer {
             next += 1
             planned += 1

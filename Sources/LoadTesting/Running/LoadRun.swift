@@ -2,16 +2,26 @@
 
 import Foundation
 
-/// What the caller of a run wants to know while it goes on.
-package protocol RunObserver: Sendable {
-    func begin(_ visit: LevelVisit)
-    /// Called at each begin of a phase.
-    func watch(_ watch: LevelWatch)
-    func end(_ visit: LevelVisit, _ result: LevelResult)
+/// Receives the progress of a run.
+public protocol RunObserver: Sendable {
+    /// A visit of a level starts.
+    func levelDidStart(_ visit: LevelVisit)
+    /// A phase of the level starts; `watch` gives snapshots of its state.
+    func phaseDidStart(_ watch: LevelWatch)
+    /// A visit of a level has ended.
+    func levelDidEnd(_ visit: LevelVisit, _ result: LevelResult)
 }
 
-/// A whole run: every visit of every level, then the audit's own requests.
-package final class LoadRun: Sendable {
+/// Runs a plan: every visit of every level, then the audit's own requests.
+///
+/// ```swift
+/// let scenario = try Scenario(contentsOf: URL(filePath: "scenario.yaml"))
+/// let run = LoadRun(plan: try RunPlan(scenario), resultsIn: "runs")
+/// let manifest = try await run.run()
+/// let reporter = try RunReporter(run.folder)
+/// try reporter.write()
+/// ```
+public final class LoadRun: Sendable {
     private let scenario: Scenario
     private let scenarioText: String
     private let plan: RunPlan
@@ -19,18 +29,30 @@ package final class LoadRun: Sendable {
     private let arguments: [String]
     private let interrupt: Interrupt
     private let observer: (any RunObserver)?
-    package let folder: ResultFolder
-    package let name: String
+    /// The result folder, created by `run`.
+    public let folder: ResultFolder
+    /// Name of the run: start time and name of the scenario.
+    public let name: String
 
-    /// Prepares a run whose result folder is made in the folder `runs`; `scenarioText` is copied
-    /// into it.
-    package init(
-        plan: RunPlan, scenarioText: String, runs: String, sweep: Manifest.Sweep? = nil,
-        arguments: [String], interrupt: Interrupt, observer: (any RunObserver)? = nil
+    /// Prepares a run.
+    ///
+    /// - Parameters:
+    ///   - plan: what to send.
+    ///   - runs: the folder in which the result folder is created.
+    ///   - scenarioText: the text of the scenario file, copied into the result folder; by default the
+    ///     scenario is written as YAML.
+    ///   - sweep: what the plan varies, for plans of ``SweepPlan``.
+    ///   - arguments: the command line, for the manifest; without secrets.
+    ///   - interrupt: ends the run early.
+    ///   - observer: receives the progress.
+    public init(
+        plan: RunPlan, resultsIn runs: String, scenarioText: String? = nil,
+        sweep: Manifest.Sweep? = nil, arguments: [String] = [], interrupt: Interrupt = Interrupt(),
+        observer: (any RunObserver)? = nil
     ) {
         scenario = plan.scenario
         self.plan = plan
-        self.scenarioText = scenarioText
+        self.scenarioText = scenarioText ?? plan.scenario.yaml
         self.sweep = sweep
         self.arguments = arguments
         self.interrupt = interrupt
@@ -40,12 +62,14 @@ package final class LoadRun: Sendable {
         folder = ResultFolder(path: runs + "/" + name)
     }
 
-    /// Runs it.
+    /// Sends the requests of all visits and writes the result folder.
     ///
-    /// - Returns: the manifest, `partial` after an interrupt.
+    /// Figures, audit and report are computed by ``RunReporter`` afterwards.
+    ///
+    /// - Returns: the manifest, whose status is `partial` after an interrupt.
     /// - Throws: `RunError` when the server cannot be reached, `ResultError` when the folder
-    ///   cannot be written; what was measured before stays.
-    package func run() async throws -> Manifest {
+    ///   cannot be written; levels measured before remain in the folder.
+    public func run() async throws -> Manifest {
         let clock = RunClock()
         let anchor = clock.anchor
         var connections = 8
@@ -70,7 +94,7 @@ package final class LoadRun: Sendable {
     private func run(
         _ http: HTTPTester, _ anchor: ClockAnchor, _ connections: Int
     ) async throws -> Manifest {
-        let planLines = try planText(plan)
+        let planLines = try PlanFile.lines(plan.requests())
         try ResultFolder.write(Data(scenarioText.utf8), to: folder.scenarioFile)
         try ResultFolder.write(planLines, to: folder.planFile)
         let process = self.process
@@ -119,7 +143,7 @@ package final class LoadRun: Sendable {
     private func level(
         _ visit: RunPlan.Visit, _ http: HTTPTester, _ process: Int?, _ checker: ImageChecker
     ) async throws -> LevelResult {
-        observer?.begin(visit.visit)
+        observer?.levelDidStart(visit.visit)
         var target = scenario.target
         var client = http
         if let url = visit.url, url != target.url {
@@ -137,7 +161,7 @@ package final class LoadRun: Sendable {
             throw error
         }
         if client !== http { await client.shutDown() }
-        observer?.end(visit.visit, result)
+        observer?.levelDidEnd(visit.visit, result)
         return result
     }
 
@@ -152,11 +176,11 @@ package final class LoadRun: Sendable {
             server: ServerSide(http: http, target: target), process: process,
             folder: folder.level(visit.visit), interrupt: interrupt,
             watch: { state, view in
-                observer?.watch(LevelWatch(state: state, clock: clock, view: view))
+                observer?.phaseDidStart(LevelWatch(state: state, clock: clock, view: view))
             })
     }
 
-    /// Gives an open level its rate, if that is a share of the knee.
+    /// Sets the rate of an open level whose rate is a share of the throughput at the knee.
     private func resolve(
         _ visit: inout RunPlan.Visit, _ done: [(RunPlan.Visit, LevelResult)]
     ) throws {
@@ -175,14 +199,14 @@ package final class LoadRun: Sendable {
         }
         guard let knee = points.max(by: { $0.power < $1.power }) else {
             throw RunError(
-                "level \(visit.visit.level) wants a share of the knee, but no closed level before"
-                    + " it gave an image; put closed levels first, or give the rate as 5/s.")
+                "level \(visit.visit.level) has a share of the knee as rate, but no closed level before"
+                    + " it returned an image; list closed levels first, or set a rate such as 5/s.")
         }
         visit.visit.load.rate = share * knee.rate
     }
 
-    /// The audit's requests: some again, to see whether pixels are the same, and equal beside new
-    /// ones, to see whether a cache answers.
+    /// Sends the audit's requests: repeats some, to check that their pixels are the same, and sends
+    /// equal ones next to new ones, to check whether a cache responds.
     private func probe(
         _ visits: [RunPlan.Visit], _ http: HTTPTester, _ process: Int?, _ checker: ImageChecker
     ) async throws {
@@ -199,10 +223,10 @@ package final class LoadRun: Sendable {
         visit.content = plan.visits.count
         visit.trace = []
         visit.limit = nil
-        observer?.begin(visit.visit)
+        observer?.levelDidStart(visit.visit)
         let run = levelRun(visit, http, scenario.target, process)
         let result = try await run.probe(earlier, seed: scenario.seed, checker: checker)
-        observer?.end(visit.visit, result)
+        observer?.levelDidEnd(visit.visit, result)
     }
 
     private func pause(_ seconds: Double) async {
@@ -212,15 +236,6 @@ package final class LoadRun: Sendable {
     }
 
     // MARK: Facts
-
-    private func planText(_ plan: RunPlan) throws -> Data {
-        var data = Data()
-        for request in plan.requests() {
-            data.append(try RecordCoding.line(request))
-            data.append(UInt8(ascii: "\n"))
-        }
-        return data
-    }
 
     /// The server's process, if it is on this machine.
     private var process: Int? {
@@ -250,7 +265,7 @@ package final class LoadRun: Sendable {
         if let failure = head.failure {
             throw RunError(
                 "\(scenario.target.url) cannot be reached (\(failure.detail)); start the server, or"
-                    + " name another with --target.")
+                    + " set another URL with --target.")
         }
         facts.server = head.server
         struct Version: Decodable {
@@ -282,9 +297,10 @@ package final class LoadRun: Sendable {
     }
 }
 
-/// The state of a level that runs, for a view.
-package struct LevelWatch: Sendable {
+/// Access to the state of a running level, for a view.
+public struct LevelWatch: Sendable {
     let state: LevelState
     let clock: RunClock
-    package let view: LevelView
+    /// What the state does not contain.
+    public let view: LevelView
 }

@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 extension SeriesBin {
-    /// The seconds from the begin of settling to the end of the drain.
+    /// The seconds from the start of settling to the end of the drain.
     static func bins(
         _ records: [LoadRequestRecord], phases: [String: TimeRange],
         samples: [ResourceSampler.Sample]
@@ -45,7 +45,7 @@ extension SeriesBin {
         return bins
     }
 
-    /// Memory: the greatest of a second; cores: processor time from sample to sample.
+    /// Adds memory, the maximum of each second, and cores, from sample to sample.
     private static func add(
         _ samples: [ResourceSampler.Sample], to bins: inout [SeriesBin], _ index: (Int64) -> Int
     ) {
@@ -54,7 +54,7 @@ extension SeriesBin {
         for (bin, group) in groups {
             bins[bin].hostMemory = group.compactMap(\.proportional).max()
             bins[bin].deviceMemory = bins[bin].hostMemory
-            // The first sample of the next second closes this one.
+            // The first sample of the next second ends this one.
             guard let first = group.first, let last = groups[bin + 1]?.first ?? group.last,
                 last.time > first.time
             else { continue }

@@ -1,16 +1,16 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// The live test for the end of settling; the statistics cut the rest afterwards.
+/// The steady-state test while a level runs; the statistics cut the rest of the warm-up later.
 package enum SteadyProbe {
-    /// Whether the latest completions look like those before them.
+    /// Whether the latest completions agree with those before them.
     ///
-    /// Two groups of ten or more, whole rounds of all that is in flight, because users who began
-    /// together end together: their mean E2E differs by no more than 5 %, or than chance explains.
-    /// In a closed loop the rate follows from that.
+    /// Compares two groups of ten or more completions, in multiples of the requests in flight, because
+    /// users that started together finish together: their mean E2E must not differ by more than 5 %,
+    /// or than chance explains. In a closed loop the rate follows from E2E.
     ///
     /// - Parameters:
-    ///   - times: E2E in completion order, any unit.
-    ///   - inFlight: open requests.
+    ///   - times: E2E in order of completion, any unit.
+    ///   - inFlight: number of open requests.
     /// - Returns: whether they agree; false while there are too few.
     package static func isSteady(_ times: [Double], inFlight: Int) -> Bool {
         let round = max(1, inFlight)

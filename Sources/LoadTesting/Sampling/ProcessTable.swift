@@ -3,11 +3,11 @@
 import Basics
 import Foundation
 
-/// What `/proc` says about processes; everything is `nil` where there is no such file.
+/// Reads processes from `/proc`; everything is `nil` on systems without it.
 package enum ProcessTable {
-    /// A reading of a process and its descendants.
+    /// Resource usage of some processes.
     package struct Reading: Sendable, Equatable {
-        /// Processor seconds so far, in user and system mode.
+        /// Processor seconds so far, user and system.
         package var cpu: Double
         /// MiB.
         package var resident: Double
@@ -27,7 +27,7 @@ package enum ProcessTable {
             }
         }
         guard !inodes.isEmpty else { return nil }
-        // A parent that handed the socket on comes before its children.
+        // A parent that passed the socket to its children has the lowest id.
         return processes().sorted().first { process in
             let folder = "/proc/\(process)/fd"
             let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
@@ -39,7 +39,7 @@ package enum ProcessTable {
         }
     }
 
-    /// A process and everything that it started.
+    /// A process and its descendants.
     package static func tree(_ root: Int) -> [Int] {
         var children: [Int: [Int]] = [:]
         for process in processes() {
@@ -57,7 +57,7 @@ package enum ProcessTable {
         return found
     }
 
-    /// Processor time and resident memory of some processes together.
+    /// The sum of processor time and resident memory of some processes.
     package static func reading(_ processes: [Int]) -> Reading? {
         let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
         let page = Double(sysconf(Int32(_SC_PAGESIZE))) / 1_048_576
@@ -69,7 +69,7 @@ package enum ProcessTable {
         }
     }
 
-    /// Proportional set size of some processes together, MiB.
+    /// The sum of the proportional set sizes of some processes, MiB.
     package static func proportional(_ processes: [Int]) -> Double? {
         let sizes = processes.compactMap { process -> Double? in
             lines("/proc/\(process)/smaps_rollup").first { $0.hasPrefix("Pss:") }
@@ -86,7 +86,7 @@ package enum ProcessTable {
         }
     }
 
-    /// The fields of `stat` after the name, which may have spaces: state, parent, ...
+    /// The fields of `stat` after the name, which may contain spaces: state, parent, ...
     private static func stat(_ process: Int) -> [Substring]? {
         guard let text = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8),
             let end = text.lastIndex(of: ")")
@@ -100,7 +100,7 @@ package enum ProcessTable {
 }
 
 extension HostFacts {
-    /// This machine.
+    /// The facts of this machine.
     package static var current: HostFacts {
         let processor = ProcessTable.lines("/proc/cpuinfo").first { $0.hasPrefix("model name") }
             .flatMap { $0.split(separator: ":").last }

@@ -3,14 +3,14 @@
 import Foundation
 import Synchronization
 
-/// Reads processor time and memory of the server and of this program while a level runs.
+/// Samples processor time and memory of the server and of this program while a level runs.
 package final class ResourceSampler: Sendable {
-    /// One reading.
+    /// One sample.
     package struct Sample: Sendable {
         /// Nanoseconds since the run's clock origin.
         package var time: Int64
         package var server: ProcessTable.Reading?
-        /// MiB; read each second only, since it costs the kernel a walk over all mappings.
+        /// MiB; read only once a second, since the kernel has to walk all mappings.
         package var proportional: Double?
         package var tester: ProcessTable.Reading?
     }
@@ -21,7 +21,7 @@ package final class ResourceSampler: Sendable {
     private let process: Int?
     private let samples = Mutex<[Sample]>([])
 
-    /// Reads the server's process with its descendants; `nil` when it is elsewhere.
+    /// Creates a sampler of the server's process tree; `nil` when the server is not on this machine.
     package init(clock: RunClock, process: Int?) {
         self.clock = clock
         self.process = process
@@ -34,14 +34,14 @@ package final class ResourceSampler: Sendable {
         while !Task.isCancelled {
             // Workers may be replaced.
             if round % 40 == 0, let process { tree = ProcessTable.tree(process) }
-            take(tree, withProportional: round % 4 == 0)
+            sample(tree, withProportional: round % 4 == 0)
             round += 1
             try? await Task.sleep(for: Self.interval)
         }
-        take(tree, withProportional: true)
+        sample(tree, withProportional: true)
     }
 
-    private func take(_ tree: [Int], withProportional: Bool) {
+    private func sample(_ tree: [Int], withProportional: Bool) {
         let sample = Sample(
             time: clock.now, server: ProcessTable.reading(tree),
             proportional: withProportional ? ProcessTable.proportional(tree) : nil,
@@ -49,10 +49,10 @@ package final class ResourceSampler: Sendable {
         samples.withLock { $0.append(sample) }
     }
 
-    /// The readings so far, the oldest first.
+    /// The samples so far, the oldest first.
     package var readings: [Sample] { samples.withLock { $0 } }
 
-    /// What they say about a stretch of time.
+    /// Summarizes the samples of a time range.
     package func summary(_ range: TimeRange, loopLags: [Double]) -> ResourceSummary {
         let inside = readings.filter { range.contains($0.time) }
         var summary = ResourceSummary()
@@ -70,7 +70,7 @@ package final class ResourceSampler: Sendable {
         summary.serverProportionalMax = sizes.max()
         summary.serverProportionalMean =
             sizes.isEmpty ? nil : sizes.reduce(0, +) / Double(sizes.count)
-        // A processor's memory is the host's.
+        // The memory of a processor as device is the host's.
         summary.deviceMemoryMax = summary.serverProportionalMax
         summary.deviceMemoryMean = summary.serverProportionalMean
         summary.deviceMemorySource = sizes.isEmpty ? nil : "host"
@@ -84,7 +84,7 @@ package final class ResourceSampler: Sendable {
         return summary
     }
 
-    /// Slope of the least-squares line, `nil` for fewer than three points.
+    /// The slope of the least-squares line; `nil` for fewer than three points.
     private static func slope(_ points: [(Double, Double)]) -> Double? {
         guard points.count > 2 else { return nil }
         let n = Double(points.count)

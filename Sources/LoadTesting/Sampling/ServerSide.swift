@@ -2,7 +2,7 @@
 
 package import Foundation
 
-/// What is read of the server beside its answers: readiness, metrics and the access log.
+/// Reads the state of the server beside its responses: readiness, metrics and the access log.
 package struct ServerSide: Sendable {
     let http: HTTPTester
     let target: Scenario.Target
@@ -12,17 +12,17 @@ package struct ServerSide: Sendable {
         self.target = target
     }
 
-    /// Waits until the server says that it is ready.
+    /// Waits until the server reports that it is ready.
     ///
-    /// - Returns: whether it did within `seconds`; a server without such a path counts as ready
-    ///   when the scenario names none.
+    /// - Returns: whether it did within `seconds`; a server without a readiness path counts as ready
+    ///   if the scenario does not name one.
     package func waitUntilReady(seconds: Double, interrupt: Interrupt) async -> Bool {
         let end = http.clock.now + Int64(seconds * 1e9)
         while !interrupt.isSet {
             let exchange = await http.perform(
                 HTTPCall(method: .get, path: target.ready ?? "/readyz", id: "imgbench-ready"))
             if exchange.status == 200 { return true }
-            // A server without the path is ready; a proxy before one that is not there is not.
+            // A server without the path is ready; a proxy without its upstream server is not.
             if target.ready == nil, let status = exchange.status, !(502...504).contains(status) {
                 return true
             }
@@ -32,16 +32,16 @@ package struct ServerSide: Sendable {
         return false
     }
 
-    /// The metrics as text; `nil` without metrics.
+    /// Reads the metrics as text; `nil` without metrics.
     package func metrics() async -> String? {
         guard let path = target.metrics else { return nil }
         return await http.text(path)
     }
 
-    /// Waits until no request is in flight by the server's own gauge, and gives the metrics of
+    /// Waits until the server's own gauge reports no request in flight, and returns the metrics of
     /// that moment.
     ///
-    /// - Returns: text, and whether the gauge was there and 0.
+    /// - Returns: the text, and whether the gauge was present and 0.
     package func quietMetrics(seconds: Double = 10) async -> (text: String?, isQuiet: Bool) {
         let end = http.clock.now + Int64(seconds * 1e9)
         var latest: String?
@@ -59,7 +59,7 @@ package struct ServerSide: Sendable {
 
     // MARK: The access log
 
-    /// Bytes of the access log now; `nil` when there is none.
+    /// The current size of the access log in bytes; `nil` without one.
     package func logOffset() -> UInt64? {
         guard let path = target.accessLog,
             let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? UInt64
@@ -67,9 +67,9 @@ package struct ServerSide: Sendable {
         return size
     }
 
-    /// The lines since `offset`.
+    /// Reads the lines since `offset`, waiting for the line of `lastID`.
     ///
-    /// Lines are written after the last byte was sent, so the last ones are waited for.
+    /// Servers write a line after the last byte of the response was sent.
     package func logLines(since offset: UInt64, lastID: String?) async -> Data? {
         guard let path = target.accessLog else { return nil }
         for round in 0..<20 {

@@ -12,11 +12,13 @@ package struct PromptTemplate: Sendable {
     private var lists: [[String]] = []
     private let seed: UInt64
 
+    /// Parses a template.
+    ///
     /// - Parameters:
-    ///   - text: the prompt; `{{` is a brace.
+    ///   - text: the template; `{{` is a literal brace.
     ///   - keywords: the words of each slot.
-    ///   - seed: of the order in which words are drawn.
-    /// - Throws: `ScenarioError` that names a slot without words or a brace without its partner.
+    ///   - seed: seed of the order in which words are drawn.
+    /// - Throws: `ScenarioError` that names a slot without words or an unmatched brace.
     package init(
         _ text: String, keywords: [String: [String]], seed: UInt64 = 0
     ) throws(ScenarioError) {
@@ -33,7 +35,8 @@ package struct PromptTemplate: Sendable {
                 literal.append("}")
             } else if character == "{" {
                 guard let close = rest.firstIndex(of: "}") else {
-                    throw ScenarioError("request.prompt has '{' without '}'; '{{' is a brace.")
+                    throw ScenarioError(
+                        "request.prompt has '{' without '}'; write '{{' for a literal brace.")
                 }
                 let name = String(rest[..<close])
                 guard let words = keywords[name], !words.isEmpty else {
@@ -54,13 +57,13 @@ package struct PromptTemplate: Sendable {
 
     /// The prompt of a level's request.
     ///
-    /// Each slot draws without replacement until its list is used up, in a new order each time,
-    /// so that prompts differ as much as they can.
+    /// Each slot draws without replacement until its list is exhausted, then again in a new order,
+    /// so that prompts differ as much as possible.
     ///
     /// - Parameters:
-    ///   - sequence: the request's place.
-    ///   - salt: differs between levels.
-    /// - Returns: the prompt with its words.
+    ///   - sequence: the request's position.
+    ///   - salt: a number that differs between levels.
+    /// - Returns: the prompt.
     package func prompt(_ sequence: Int, salt: UInt64) -> String {
         parts.reduce(into: "") { prompt, part in
             switch part {

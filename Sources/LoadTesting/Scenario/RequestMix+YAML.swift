@@ -81,7 +81,7 @@ extension RequestMix {
             let map = try YAMLMap(item, "request.loras")
             try map.allow(["name", "scale", "weight"])
             guard let name = try map.string("name") else {
-                throw YAMLMap.error(item, "request.loras needs a name; none is a name.")
+                throw YAMLMap.error(item, "request.loras needs a name; 'none' stands for no LoRA.")
             }
             let lora = LoRA(name: name, scale: try map.number("scale") ?? 1)
             loras.append(
@@ -90,7 +90,7 @@ extension RequestMix {
         return loras
     }
 
-    /// A plain value, or a mapping with a weight.
+    /// A plain value of weight 1, or a mapping with a weight.
     private static func weighted(
         _ item: Node, _ key: String, _ path: String
     ) throws(ScenarioError) -> (Node, Double) {

@@ -1,15 +1,31 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Basics
-import Foundation
+public import Foundation
 import Yams
 
 extension Scenario {
     /// Reads a scenario file.
     ///
-    /// - Throws: `ScenarioError` with line and column of what is wrong: unknown keys, values of
-    ///   another kind, durations and sizes without units.
-    package init(
+    /// - Throws: `ScenarioError` when the file cannot be read, or with the line and column of a
+    ///   fault; see ``init(yaml:environment:)``.
+    public init(
+        contentsOf file: URL,
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws(ScenarioError) {
+        guard let text = try? String(contentsOf: file, encoding: .utf8) else {
+            throw ScenarioError("\(file.path) cannot be read; expected a scenario file.")
+        }
+        try self.init(yaml: text, environment: environment)
+    }
+
+    /// Parses the text of a scenario file.
+    ///
+    /// `${NAME}` and `${NAME:-default}` are replaced from `environment` first.
+    ///
+    /// - Throws: `ScenarioError` with the line and column of a fault: unknown keys, values of
+    ///   another type, durations and sizes without units.
+    public init(
         yaml text: String, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws(ScenarioError) {
         let text = try VariableSubstitution.apply(to: text, environment: environment)
@@ -98,7 +114,7 @@ extension Scenario.Target {
         guard let url = try map.string("url"), Self.isAddress(url) else {
             throw YAMLMap.error(
                 map["url"] ?? map.node,
-                "target.url must be an address that begins with http:// or https://.")
+                "target.url must be a URL that begins with http:// or https://.")
         }
         self.init(url: url)
         dialect = try map.word("dialect", Dialect.self) ?? dialect
@@ -109,23 +125,29 @@ extension Scenario.Target {
         ready = try map.string("ready").flatMap { $0.isEmpty ? nil : $0 }
         if let node = map["process"] {
             process = try YAMLMap.value(
-                node, "target.process", "auto, none, a process id, or port:9997"
-            ) { text -> Scenario.ProcessChoice? in
-                switch text {
-                case "auto": return .automatic
-                case "none": return Scenario.ProcessChoice.none
-                default:
-                    if text.hasPrefix("port:") { return Int(text.dropFirst(5)).map { .port($0) } }
-                    return Int(text).map { .id($0) }
-                }
-            }
+                node, "target.process", "auto, none, a process id, or port:9997",
+                Scenario.ProcessChoice.init(text:))
         }
     }
 
-    /// Whether a driver can send to it.
+    /// Whether a text is an `http` or `https` URL with a host.
     package static func isAddress(_ text: String) -> Bool {
         guard let url = URL(string: text) else { return false }
         return ["http", "https"].contains(url.scheme ?? "") && url.host?.isEmpty == false
+    }
+}
+
+extension Scenario.ProcessChoice {
+    /// Parses `auto`, `none`, a process id, or `port:9997`.
+    package init?(text: String) {
+        switch text {
+        case "auto": self = .automatic
+        case "none": self = .none
+        default:
+            let isPort = text.hasPrefix("port:")
+            guard let number = Int(isPort ? text.dropFirst(5) : text[...]) else { return nil }
+            self = isPort ? .port(number) : .id(number)
+        }
     }
 }
 

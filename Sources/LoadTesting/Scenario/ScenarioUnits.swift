@@ -2,9 +2,9 @@
 
 import Foundation
 
-/// Values with their units, as scenario files and options write them.
+/// Parses values with units, as scenario files and options have them.
 package enum ScenarioUnits {
-    /// `500ms`, `5s`, `2m` or `1h`, in seconds; a bare number is none.
+    /// `500ms`, `5s`, `2m` or `1h`, in seconds; `nil` without a unit.
     package static func duration(_ text: String) -> Double? {
         for (unit, seconds) in [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600)]
         where text.hasSuffix(unit) {
@@ -61,8 +61,10 @@ package enum ScenarioUnits {
     }
 }
 
-/// `${NAME}` and `${NAME:-default}` in a scenario file.
+/// Replaces `${NAME}` and `${NAME:-default}` in a scenario file.
 package enum VariableSubstitution {
+    /// Replaces the variables of a text.
+    ///
     /// - Throws: `ScenarioError` with the line of a variable that is not set and has no default.
     package static func apply(
         to text: String, environment: [String: String]

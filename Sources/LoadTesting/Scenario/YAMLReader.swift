@@ -2,7 +2,7 @@
 
 import Yams
 
-/// A mapping of a YAML file whose every key has to be asked for.
+/// A mapping of a YAML file that is read key by key, with errors that name line and column.
 struct YAMLMap {
     let node: Node
     let mapping: Node.Mapping
@@ -10,19 +10,23 @@ struct YAMLMap {
 
     init(_ node: Node, _ path: String) throws(ScenarioError) {
         guard let mapping = node.mapping else {
-            throw Self.error(node, "\(path) must be a mapping of keys to values.")
+            throw Self.error(
+                node, "\(path.isEmpty ? "the scenario" : path) must be a mapping of keys to values."
+            )
         }
         self.node = node
         self.mapping = mapping
         self.path = path
     }
 
-    /// - Throws: `ScenarioError` with line and column of the first key that is none of these.
+    /// Checks that the mapping has no other keys.
+    ///
+    /// - Throws: `ScenarioError` with line and column of the first other key.
     func allow(_ keys: [String]) throws(ScenarioError) {
         for (key, _) in mapping where !keys.contains(key.string ?? "") {
             throw Self.error(
                 key,
-                "\(path.isEmpty ? "the scenario" : path) has no key '\(key.string ?? "")'; there are"
+                "\(path.isEmpty ? "the scenario" : path) has no key '\(key.string ?? "")'; expected one of"
                     + " \(keys.joined(separator: ", ")).")
         }
     }

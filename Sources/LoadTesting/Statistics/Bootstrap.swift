@@ -2,9 +2,9 @@
 
 import Foundation
 
-/// Intervals from resampling, reproducible from a seed.
+/// Bootstrap intervals, reproducible from a seed.
 package enum Bootstrap {
-    /// Resamples behind each interval.
+    /// Number of resamples of each interval.
     package static let resamples = 1000
 
     /// The mean of `values` with the percentile interval of resampled means.
@@ -23,9 +23,9 @@ package enum Bootstrap {
         return interval(SampleStatistics.mean(values), of: means, n: values.count)
     }
 
-    /// The ratio of the means of two series, resampled in blocks that keep their correlation.
+    /// The ratio of the means of two series, resampled in blocks that preserve their correlation.
     ///
-    /// A block has about the square root of the series' length.
+    /// The length of a block is about the square root of the series' length.
     package static func ratioOfMeans(
         _ numerator: [Double], over denominator: [Double], seed: UInt64
     ) -> Estimate {
@@ -40,7 +40,7 @@ package enum Bootstrap {
         return interval(SampleStatistics.mean(numerator) / base, of: ratios, n: n)
     }
 
-    /// The values of a series drawn anew in blocks, cut to its length.
+    /// The mean of a resample of a series in blocks, truncated to its length.
     package static func blockMean(_ values: [Double], _ generator: inout SplitMix64) -> Double {
         let block = max(1, Int(Double(values.count).squareRoot()))
         var sum = 0.0
@@ -53,7 +53,7 @@ package enum Bootstrap {
         return sum / Double(values.count)
     }
 
-    /// The middle 95 % of sorted resamples.
+    /// The central 95 % of sorted resamples.
     private static func interval(_ value: Double, of sorted: [Double], n: Int) -> Estimate {
         Estimate(
             value, low: Percentile.value(0.025, ofSorted: sorted),

@@ -1,23 +1,23 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// A number with what is needed to trust it: its 95 % interval and the size of its sample.
+/// A number with its 95 % interval and the size of its sample.
 ///
-/// What cannot be told is absent and has a reason; nothing here is ever NaN or infinite.
-package struct Estimate: Sendable, Equatable, Codable {
-    /// The number, absent where the sample is too small for it.
-    package var value: Double?
-    /// Lower end of the 95 % interval.
-    package var low: Double?
-    /// Upper end of the 95 % interval.
-    package var high: Double?
-    /// Samples behind it.
-    package var n: Int
-    /// What these are worth as independent samples.
-    package var effectiveN: Double?
-    /// Why value or interval is missing.
-    package var reason: String?
+/// A value that cannot be estimated is absent and has a reason; no member is ever NaN or infinite.
+public struct Estimate: Sendable, Equatable, Codable {
+    /// The number; absent when the sample is too small.
+    public var value: Double?
+    /// Lower bound of the 95 % interval.
+    public var low: Double?
+    /// Upper bound of the 95 % interval.
+    public var high: Double?
+    /// Number of samples.
+    public var n: Int
+    /// Number of independent samples with the same information.
+    public var effectiveN: Double?
+    /// Why the value or the interval is missing.
+    public var reason: String?
 
-    /// Keeps only finite numbers: an overflow on the way becomes an absent value with a reason.
+    /// Retains only finite numbers: an overflow becomes an absent value with a reason.
     package init(
         _ value: Double?, low: Double? = nil, high: Double? = nil, n: Int,
         effectiveN: Double? = nil, reason: String? = nil
@@ -37,14 +37,14 @@ package struct Estimate: Sendable, Equatable, Codable {
         Estimate(nil, n: n, reason: reason)
     }
 
-    /// Whether the interval holds a number; `nil` without an interval.
-    package func covers(_ number: Double) -> Bool? {
+    /// Whether the interval contains a number; `nil` without an interval.
+    public func covers(_ number: Double) -> Bool? {
         guard let low, let high else { return nil }
         return low <= number && number <= high
     }
 
-    /// The same in another unit.
-    package func scaled(by factor: Double) -> Estimate {
+    /// The estimate in another unit.
+    public func scaled(by factor: Double) -> Estimate {
         precondition(factor > 0, "an interval keeps its order only under positive factors")
         return Estimate(
             value.map { $0 * factor }, low: low.map { $0 * factor }, high: high.map { $0 * factor },

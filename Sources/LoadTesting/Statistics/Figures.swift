@@ -2,9 +2,9 @@
 
 import Foundation
 
-/// Numbers as text, the same on every machine.
+/// Formats numbers as text, the same on every machine.
 package enum Figures {
-    /// With a fixed number of decimals; `-` for what is no number.
+    /// Formats with a fixed number of decimals; `-` for NaN and infinity.
     package static func decimals(_ value: Double, _ count: Int) -> String {
         guard value.isFinite else { return "-" }
         let text = String(format: "%.\(count)f", locale: nil, value)
@@ -13,7 +13,7 @@ package enum Figures {
             ? text : text.replacing("-", with: "")
     }
 
-    /// With so many significant digits and no exponent; `-` for what is no number.
+    /// Formats with a number of significant digits and no exponent; `-` for NaN and infinity.
     package static func significant(_ value: Double, _ digits: Int) -> String {
         guard value.isFinite else { return "-" }
         guard value != 0 else { return "0" }
@@ -26,7 +26,7 @@ package enum Figures {
         return after == magnitude ? first : decimals(value, max(0, digits - 1 - after))
     }
 
-    /// Thousands apart by a thin gap: `12 790`.
+    /// Formats a whole number with spaces between thousands: `12 790`.
     package static func grouped(_ value: Double) -> String {
         let digits = decimals(abs(value).rounded(), 0)
         guard digits != "-" else { return "-" }

@@ -2,44 +2,44 @@
 
 import Histogram
 
-/// Times in buckets of three significant digits, from a microsecond to an hour.
+/// A histogram of times with three significant digits, from a microsecond to an hour.
 ///
-/// For merging, drawing and storing; printed percentiles come from the raw samples.
-package struct LatencyHistogram: Sendable, Equatable {
+/// For merging, plotting and storing; printed percentiles are computed from the raw samples.
+public struct LatencyHistogram: Sendable, Equatable {
     private var histogram = Histogram<UInt64>(
         lowestDiscernibleValue: 1, highestTrackableValue: 3_600_000_000,
         numberOfSignificantValueDigits: .three)
 
-    /// An empty histogram.
-    package init() {}
+    /// Creates an empty histogram.
+    public init() {}
 
-    /// A histogram of times in seconds.
-    package init(seconds: [Double]) {
+    /// Creates a histogram of times in seconds.
+    public init(seconds: [Double]) {
         for value in seconds { record(seconds: value) }
     }
 
-    /// Samples recorded.
-    package var count: Int { Int(histogram.totalCount) }
+    /// Number of samples.
+    public var count: Int { Int(histogram.totalCount) }
 
-    /// The longest time in seconds, to the bucket's width.
-    package var maximumSeconds: Double { Double(histogram.max) / 1e6 }
+    /// The maximum in seconds, to the width of its bucket.
+    public var maximumSeconds: Double { Double(histogram.max) / 1e6 }
 
-    /// Adds a time; one outside a microsecond to an hour counts at the nearer end.
-    package mutating func record(seconds: Double) {
+    /// Records a time; one outside the range is clamped to it.
+    public mutating func record(seconds: Double) {
         let micros = min(max((seconds * 1e6).rounded(), 1), 3_600_000_000)
         histogram.record(UInt64(micros.isFinite ? micros : 1))
     }
 
     /// Adds all samples of another histogram.
-    package mutating func add(_ other: LatencyHistogram) { histogram.add(other.histogram) }
+    public mutating func add(_ other: LatencyHistogram) { histogram.add(other.histogram) }
 
     /// The percentile `p`, from 0 to 1, in seconds.
-    package func percentile(_ p: Double) -> Double {
+    public func percentile(_ p: Double) -> Double {
         Double(histogram.valueAtPercentile(100 * p)) / 1e6
     }
 
-    /// The curve of percentiles, denser towards the tail: (share, seconds).
-    package func spectrum(ticksPerHalfDistance: Int = 5) -> [(share: Double, seconds: Double)] {
+    /// The percentile curve, denser towards the tail: (share, seconds).
+    public func spectrum(ticksPerHalfDistance: Int = 5) -> [(share: Double, seconds: Double)] {
         guard count > 0 else { return [] }
         return histogram.percentiles(ticksPerHalfDistance: ticksPerHalfDistance).map {
             ($0.percentile / 100, Double($0.value) / 1e6)
@@ -48,15 +48,15 @@ package struct LatencyHistogram: Sendable, Equatable {
 }
 
 extension LatencyHistogram: Codable {
-    /// Only the buckets that hold something: their upper value in microseconds, and their count.
+    /// The buckets that are not empty: their upper value in microseconds, and their count.
     private struct Sparse: Codable {
         var unit = "us"
         var values: [UInt64] = []
         var counts: [UInt64] = []
     }
 
-    /// Reads sparse buckets.
-    package init(from decoder: any Decoder) throws {
+    /// Decodes sparse buckets.
+    public init(from decoder: any Decoder) throws {
         self.init()
         let sparse = try Sparse(from: decoder)
         guard sparse.values.count == sparse.counts.count, sparse.unit == "us" else {
@@ -75,8 +75,8 @@ extension LatencyHistogram: Codable {
         }
     }
 
-    /// Writes sparse buckets.
-    package func encode(to encoder: any Encoder) throws {
+    /// Encodes sparse buckets.
+    public func encode(to encoder: any Encoder) throws {
         var sparse = Sparse()
         for bucket in histogram.recordedValues() {
             sparse.values.append(bucket.value)

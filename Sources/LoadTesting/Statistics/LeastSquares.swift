@@ -2,11 +2,12 @@
 
 /// Weighted linear least squares for a handful of parameters.
 package enum LeastSquares {
-    /// Parameters and what is known about them.
+    /// The result of a fit.
     package struct Fit: Sendable {
-        /// One number for each column.
+        /// One parameter for each column.
         package var parameters: [Double]
-        /// The inverse of the normal matrix, row-major; times the residual variance, the covariance.
+        /// The inverse of the normal matrix, row-major; its product with the residual variance is
+        /// the covariance.
         package var inverse: [[Double]]
     }
 

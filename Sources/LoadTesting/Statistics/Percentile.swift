@@ -2,12 +2,12 @@
 
 import Foundation
 
-/// Percentiles of raw samples, printed only where the sample can carry them.
+/// Percentiles of raw samples, given only when the sample is large enough.
 package enum Percentile {
-    /// Samples that must lie beyond a percentile before it is printed.
+    /// Number of samples that must lie beyond a percentile before it is given.
     package static let samplesBeyond = 5.0
 
-    /// The smallest sample that may print the percentile `p`, such as 100 for 0.95.
+    /// The smallest sample size for the percentile `p`, such as 100 for 0.95.
     package static func minimumCount(_ p: Double) -> Int {
         // 5 / 0.05 is a hair above 100 in binary.
         Int((samplesBeyond / (1 - p) - 1e-6).rounded(.up))
@@ -21,8 +21,8 @@ package enum Percentile {
 
     /// The percentile `p`, from 0 to 1, with its interval from order statistics.
     ///
-    /// `values` are in completion order. The ranks come from the binomial distribution of the
-    /// effective sample size, exactly up to 1000 samples and by the normal approximation above.
+    /// `values` are in order of completion. The ranks follow from the binomial distribution of the
+    /// effective sample size: exactly up to 1000 samples, by the normal approximation above.
     package static func estimate(_ p: Double, of values: [Double]) -> Estimate {
         let count = values.count
         let needed = minimumCount(p)
@@ -49,8 +49,8 @@ package enum Percentile {
         min(max(Int((p * Double(count) - 1e-9).rounded(.up)) - 1, 0), count - 1)
     }
 
-    /// Two shares of the sample that enclose the percentile with 95 % certainty, `nil` where even
-    /// the smallest or largest sample does not.
+    /// Two shares of the sample that enclose the percentile with 95 % confidence; `nil` when not
+    /// even the smallest or largest sample does.
     private static func rankBounds(
         _ p: Double, effectiveCount: Double
     ) -> (low: Double?, high: Double?) {
@@ -75,8 +75,7 @@ package enum Percentile {
 }
 
 extension [Int] {
-    /// The first place for which a condition holds that holds for all later ones too; the count
-    /// for none.
+    /// The first index at which a monotonic condition holds; `count` when it never does.
     fileprivate func partitionPoint(_ holds: (Int) -> Bool) -> Int {
         var (low, high) = (0, count)
         while low < high {

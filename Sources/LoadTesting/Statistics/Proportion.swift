@@ -2,11 +2,12 @@
 
 import Foundation
 
-/// Shares of a count, such as an error rate.
+/// Proportions of a count, such as an error rate.
 package enum Proportion {
-    /// `count` of `trials` with Wilson's interval; with none, the rule of three gives the upper end.
+    /// Estimates `count` of `trials` with Wilson's interval; for a count of 0 the rule of three gives
+    /// the upper bound.
     package static func estimate(_ count: Int, of trials: Int) -> Estimate {
-        precondition(count >= 0 && count <= trials, "a share is a part of its whole")
+        precondition(count >= 0 && count <= trials, "a count must not exceed its trials")
         guard trials > 0 else { return .missing("no requests") }
         if count == 0 { return Estimate(0, low: 0, high: min(1, 3 / Double(trials)), n: trials) }
         let n = Double(trials)
@@ -18,7 +19,7 @@ package enum Proportion {
         return Estimate(share, low: max(0, center - half), high: min(1, center + half), n: trials)
     }
 
-    /// Text such as `0 (<0.7 %)` or `1.3 % (0.4-3.1)`.
+    /// Formats as `0 (<0.7 %)` or `1.3 % (0.4-3.1)`.
     package static func text(_ estimate: Estimate) -> String {
         guard let value = estimate.value, let low = estimate.low, let high = estimate.high else {
             return "-"

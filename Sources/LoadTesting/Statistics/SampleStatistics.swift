@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// Mean, spread and independence of a series of measurements.
+/// Mean, variance and autocorrelation of a series of measurements.
 package enum SampleStatistics {
     /// The arithmetic mean, 0 for no values.
     package static func mean(_ values: [Double]) -> Double {
@@ -17,7 +17,7 @@ package enum SampleStatistics {
         return squares / Double(values.count - 1)
     }
 
-    /// The correlation of each value with the one before it; 0 where nothing varies.
+    /// The autocorrelation at lag 1; 0 for a constant series.
     package static func lagOneAutocorrelation(_ values: [Double]) -> Double {
         guard values.count > 2 else { return 0 }
         let center = mean(values)
@@ -27,17 +27,17 @@ package enum SampleStatistics {
             squares += (values[index] - center) * (values[index] - center)
             if index > 0 { products += (values[index] - center) * (values[index - 1] - center) }
         }
-        // Values that differ by rounding only have no correlation worth the name.
+        // Values that differ only by rounding have no meaningful correlation.
         guard squares > 1e-18 * Double(values.count) * center * center else { return 0 }
         return products / squares
     }
 
-    /// How many independent values a series is worth.
+    /// The effective sample size of a correlated series.
     ///
-    /// The lower of two answers. n (1 - r) / (1 + r), with r the autocorrelation at lag 1 held within
-    /// 0 and 0.95, sees that images of one batch are finished together. It misses a queue: there each
-    /// time is a long shared wait plus a short work of its own, whose scatter hides the wait at lag 1.
-    /// So correlations are also summed over all lags for as long as their pairs stay positive.
+    /// The minimum of two estimates. n (1 - r) / (1 + r), with r the autocorrelation at lag 1 clamped
+    /// to 0...0.95, accounts for images of one batch, which complete together. It misses a queue:
+    /// there each time is a long shared wait plus a short service time, whose variance hides the wait
+    /// at lag 1. So the autocorrelations are also summed over all lags while their pairs are positive.
     ///
     /// - Source: Geyer, "Practical Markov chain Monte Carlo", Statistical Science 7(4), 1992, section
     ///   3.3, the initial monotone sequence; coverage is checked by `SimulationTests`.
@@ -47,7 +47,7 @@ package enum SampleStatistics {
         return min(byLagOne, Double(values.count) / correlationTime(values))
     }
 
-    /// The sum of the autocorrelations over all lags, at least 1.
+    /// The integrated autocorrelation time, at least 1.
     private static func correlationTime(_ values: [Double]) -> Double {
         let count = values.count
         guard count > 3 else { return 1 }
@@ -71,11 +71,10 @@ package enum SampleStatistics {
         return max(1, 2 * total - 1)
     }
 
-    /// The mean with Student's interval for the effective sample size.
+    /// The mean with Student's interval for the effective sample size, or for the means of ten
+    /// batches if that is wider.
     ///
-    /// For the means of ten batches where that is wider.
-    ///
-    /// `values` are in the order in which the requests were completed.
+    /// `values` are in order of completion.
     package static func meanEstimate(_ values: [Double]) -> Estimate {
         guard !values.isEmpty else { return .missing("no samples") }
         let center = mean(values)

@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// The distribution functions that intervals are made of.
+/// The distribution functions from which intervals are computed.
 package enum SpecialFunctions {
     /// The regularised incomplete beta function I_x(a, b).
     ///
@@ -12,7 +12,7 @@ package enum SpecialFunctions {
         precondition(a > 0 && b > 0, "the parameters of a beta distribution are positive")
         if x <= 0 { return 0 }
         if x >= 1 { return 1 }
-        // The fraction converges fast only below the mean.
+        // The continued fraction converges fast only below the mean.
         if x > (a + 1) / (a + b + 2) { return 1 - incompleteBeta(1 - x, b, a) }
         let front = exp(
             lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x))
@@ -49,7 +49,7 @@ package enum SpecialFunctions {
         return t < 0 ? tail : 1 - tail
     }
 
-    /// The t below which a share `probability` of Student's distribution lies, from 0.5 up.
+    /// The quantile of Student's distribution for a probability of at least 0.5.
     package static func studentQuantile(_ probability: Double, freedom: Double) -> Double {
         precondition(probability >= 0.5 && probability < 1 && freedom > 0)
         var (low, high) = (0.0, 1.0)

@@ -1,13 +1,13 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// A small generator that gives the same numbers for the same seed on every machine.
+/// A small random number generator with the same sequence for the same seed on every machine.
 ///
 /// - Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014,
 ///   figure 17.
 package struct SplitMix64: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
-    /// Starts from a seed.
+    /// Creates a generator from a seed.
     package init(seed: UInt64) { state = seed }
 
     /// The next 64 bits.

@@ -1,11 +1,11 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Where a level's start-up ends, and whether it drifts afterwards.
+/// Detection of the end of a level's warm-up, and of drift after it.
 package enum SteadyState {
-    /// How many of the first values MSER-5 cuts; `nil` where it finds no steady part.
+    /// The number of initial values that MSER-5 cuts; `nil` when it finds no steady part.
     ///
-    /// Means of 5 values each; the cut d minimises the sum of squares about the mean of what is
-    /// left, divided by (n - d)^2. A cut beyond half of the series means that it has not settled.
+    /// Over means of 5 values each, the cut d minimises the sum of squares about the mean of the
+    /// rest, divided by (n - d)^2. A cut beyond half of the series means that it has not settled.
     ///
     /// - Source: White, Cobb, Spratt, "A comparison of five steady-state truncation heuristics for
     ///   simulation", Winter Simulation Conference 2000, section 2.4.
@@ -17,7 +17,7 @@ package enum SteadyState {
         var best: (cut: Int, score: Double)?
         var sum = 0.0
         var squares = 0.0
-        // The last few batches alone agree by chance, so they are no candidates.
+        // The last few batches alone agree by chance, so they are not candidates.
         for cut in stride(from: batches.count - 1, through: 0, by: -1) {
             sum += batches[cut]
             squares += batches[cut] * batches[cut]
@@ -34,10 +34,10 @@ package enum SteadyState {
     package struct Drift: Sendable {
         /// Share of the mean a minute.
         package var perMinute: Double
-        /// Its standard error, in the same unit.
+        /// Standard error, in the same unit.
         package var standardError: Double
 
-        /// Whether the slope is beyond a limit and cannot be the scatter of the points alone.
+        /// Whether the slope exceeds a limit significantly (95 %).
         package func exceeds(_ limit: Double) -> Bool {
             abs(perMinute) - SpecialFunctions.normal95 * standardError > limit
         }
@@ -57,7 +57,7 @@ package enum SteadyState {
         guard square > 0, value != 0 else { return nil }
         let slope = product / square
         let residuals = points.map { $0.1 - value - slope * ($0.0 - time) }
-        // Neighbours resemble each other, which makes a slope less certain than n points suggest.
+        // Correlated neighbours make a slope less certain than n points suggest.
         let freedom = max(1, SampleStatistics.effectiveCount(residuals) - 2)
         let rest = residuals.reduce(0) { $0 + $1 * $1 } / freedom
         return Drift(

@@ -2,13 +2,12 @@
 
 import Foundation
 
-/// Valid images a second over a steady window, with the wider of two intervals.
+/// The rate of valid images over a steady window, with the wider of two intervals.
 package enum Throughput {
     /// Estimates the rate of events at `times` within `window`, all in seconds.
     ///
-    /// Batch means: 10 to 20 equal slices of at least 5 events, Student's interval over their
-    /// rates. Cross-checked with the spacing of the events, whose interval is printed where it is
-    /// wider.
+    /// Two intervals are computed: from batch means (10 to 20 equal slices of at least 5 events,
+    /// Student's interval over their rates), and from the gaps between events. The wider is given.
     package static func estimate(
         completions times: [Double], from start: Double, to end: Double
     ) -> Estimate {
@@ -27,7 +26,7 @@ package enum Throughput {
         return Estimate(rate, low: max(0, rate - half), high: rate + half, n: inside.count)
     }
 
-    /// Half of the interval over slices; `nil` for fewer than 50 events.
+    /// Half the width of the interval from batch means; `nil` for fewer than 50 events.
     private static func batchMeans(_ times: [Double], from start: Double, length: Double) -> Double?
     {
         let slices = min(20, times.count / 5)
@@ -41,7 +40,7 @@ package enum Throughput {
             * (SampleStatistics.variance(rates) / Double(slices)).squareRoot()
     }
 
-    /// Half of the interval from the gaps between events; `nil` for fewer than 20.
+    /// Half the width of the interval from the gaps between events; `nil` for fewer than 20.
     private static func spacing(_ times: [Double], rate: Double) -> Double? {
         guard times.count >= 20 else { return nil }
         let gaps = zip(times.dropFirst(), times).map { $0 - $1 }

@@ -3,10 +3,11 @@
 import Foundation
 import Synchronization
 
-/// Shows a run while it goes on.
+/// Shows the progress of a run.
 ///
-/// An image of it is redrawn on a terminal, else there is a line every 10 seconds. It reads a snapshot; nothing in the path of a request waits for it.
-package final class LiveView: RunObserver {
+/// Redraws the state on a terminal; otherwise prints a line every 10 seconds. It reads snapshots, so
+/// that no request waits for it.
+public final class LiveView: RunObserver {
     private struct State {
         var visit: LevelVisit?
         var watch: LevelWatch?
@@ -17,16 +18,18 @@ package final class LiveView: RunObserver {
     private let state = Mutex(State())
     private let write: @Sendable (String) -> Void
 
+    /// Creates a view.
+    ///
     /// - Parameters:
     ///   - isTerminal: whether to redraw.
-    ///   - write: where the text goes.
-    package init(isTerminal: Bool, write: @escaping @Sendable (String) -> Void) {
+    ///   - write: prints text.
+    public init(isTerminal: Bool, write: @escaping @Sendable (String) -> Void) {
         self.isTerminal = isTerminal
         self.write = write
     }
 
-    /// For standard output: redraws if that is a terminal and neither `NO_COLOR` nor `CI` is set.
-    package static func standard() -> LiveView {
+    /// A view on standard output: redraws on a terminal, unless `NO_COLOR` or `CI` is set.
+    public static func standard() -> LiveView {
         let environment = ProcessInfo.processInfo.environment
         let isTerminal =
             isatty(STDOUT_FILENO) == 1 && environment["NO_COLOR"] == nil
@@ -36,18 +39,21 @@ package final class LiveView: RunObserver {
         }
     }
 
-    package func begin(_ visit: LevelVisit) {
+    /// Prints that the level starts.
+    public func levelDidStart(_ visit: LevelVisit) {
         state.withLock { state in
             state.visit = visit
             state.watch = nil
             state.drawn = 0
         }
-        if !isTerminal { write("\(visit.level) r\(visit.visit): begins\n") }
+        if !isTerminal { write("\(visit.level) r\(visit.visit): starts\n") }
     }
 
-    package func watch(_ watch: LevelWatch) { state.withLock { $0.watch = watch } }
+    /// Shows the level from now on.
+    public func phaseDidStart(_ watch: LevelWatch) { state.withLock { $0.watch = watch } }
 
-    package func end(_ visit: LevelVisit, _ result: LevelResult) {
+    /// Prints the counts of the level.
+    public func levelDidEnd(_ visit: LevelVisit, _ result: LevelResult) {
         let drawn = state.withLock { state in
             state.watch = nil
             defer { state.drawn = 0 }
@@ -58,15 +64,15 @@ package final class LiveView: RunObserver {
             Self.erase(drawn)
                 + "\(visit.level) r\(visit.visit): \(account.valid) valid, \(account.failed) failed"
                 + (account.dropped > 0 ? ", \(account.dropped) dropped" : "")
-                + (account.inFlightAtCut > 0 ? ", \(account.inFlightAtCut) given up" : "")
+                + (account.inFlightAtCut > 0 ? ", \(account.inFlightAtCut) cancelled" : "")
                 + (result.hold.held > 0 ? String(format: ", held %.1f s", result.hold.held) : "")
                 + (result.resources.testerCores.map {
                     String(format: ", tester %.3f cores", $0)
                 } ?? "") + "\n")
     }
 
-    /// Draws until the task is cancelled.
-    package func run() async {
+    /// Updates the view until the task is cancelled.
+    public func run() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: isTerminal ? .milliseconds(250) : .seconds(10))
             if !Task.isCancelled { draw() }
@@ -86,7 +92,7 @@ package final class LiveView: RunObserver {
         state.withLock { $0.drawn = lines.count }
     }
 
-    /// Back over what was drawn.
+    /// The escape sequence that erases the lines drawn before.
     private static func erase(_ lines: Int) -> String {
         lines == 0 ? "" : "\u{1B}[\(lines)A\u{1B}[J"
     }
@@ -102,7 +108,7 @@ package final class LiveView: RunObserver {
             + " errors \(errors(snapshot))"
     }
 
-    /// What a terminal shows.
+    /// The lines for a terminal.
     package static func screen(
         _ visit: LevelVisit, _ snapshot: LevelSnapshot, process: Int?
     ) -> [String] {
