@@ -184,6 +184,10 @@ let package = Package(
             name: "SharedEngine", dependencies: ["Engine", "Imaging", "Parameters", "ZImage"],
             path: "Examples/SharedEngine", swiftSettings: settings
         ),
+        .executableTarget(
+            name: "FirstLoadTest", dependencies: ["LoadTesting"],
+            path: "Examples/FirstLoadTest", exclude: ["scenario.yaml"], swiftSettings: settings
+        ),
         .testTarget(name: "BasicsTests", dependencies: ["Basics"], swiftSettings: settings),
         .testTarget(
             name: "TransfersTests",
@@ -257,7 +261,7 @@ let package = Package(
         ),
         .testTarget(
             name: "LoadTestingTests", dependencies: ["Imaging", "LoadTesting"],
-            exclude: ["Golden"], swiftSettings: settings
+            exclude: ["Golden", "Results"], swiftSettings: settings
         ),
         .testTarget(
             name: "GatewayTests",
