@@ -14,21 +14,9 @@ public struct ComparisonPage: Sendable {
         self.new = new
     }
 
-    /// Name of a run, with its server.
-    private func name(_ run: RunEvidence) -> String {
-        let target = run.manifest.target
-        return [run.manifest.name, target.server ?? target.url].joined(separator: ", ")
-    }
-
     /// The page.
     public var html: String {
-        var out = Markup()
-        out.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
-        out.raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">")
-        out.raw("<meta name=\"color-scheme\" content=\"light dark\">")
-        out.element("title", "", "Comparison · imgbench")
-        out.raw("<style>\(ReportStyle.css)</style></head>\n<body>")
-        out.element("main") { out in
+        ReportStyle.document(title: "Comparison · imgbench") { out in
             out.element("h1", "", "Two runs compared")
             out.element("p", "class=\"sub\"", comparison.explanation)
             out.element("div", "class=\"charts\"") { out in
@@ -45,8 +33,6 @@ public struct ComparisonPage: Sendable {
                     LevelTable(run, audit: AuditReport(subject: "", checks: [])).provenance)
             }
         }
-        out.raw("</body></html>\n")
-        return out.text
     }
 
     private func panel(

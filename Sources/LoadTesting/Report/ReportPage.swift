@@ -14,13 +14,7 @@ struct ReportPage {
 
     /// The page.
     var html: String {
-        var out = Markup()
-        out.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
-        out.raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">")
-        out.raw("<meta name=\"color-scheme\" content=\"light dark\">")
-        out.element("title", "", "\(summary.name) · imgbench")
-        out.raw("<style>\(ReportStyle.css)</style></head>\n<body>")
-        out.element("main") { out in
+        ReportStyle.document(title: "\(summary.name) · imgbench") { out in
             out.element("h1", "", summary.name)
             let target = summary.target
             out.element(
@@ -43,8 +37,6 @@ struct ReportPage {
             sheet(&out)
             provenance(&out)
         }
-        out.raw("</body></html>\n")
-        return out.text
     }
 
     // MARK: - Top

@@ -63,69 +63,74 @@ extension ReportPlots {
             ], width: 1140, height: max(110, min(460, 60 + 14 * Double(rows))))
     }
 
-    /// The memory of the server over the run.
-    var memory: Plot? {
-        var host: [Plot.Point] = []
-        var device: [Plot.Point] = []
+    /// Visits the series of all levels one after the other, with their offsets in seconds.
+    ///
+    /// - Returns: the total length, and a rule at the start of each level if there are few.
+    private func visitSeries(_ visit: ([SeriesBin], Double) -> Void) -> (Double, [Plot.Layer]) {
         var rules: [Plot.Layer] = []
         var offset = 0.0
         for level in evidence.levels where !level.series.isEmpty {
             if evidence.levels.count <= 12 {
-                rules.append(
-                    .rule(x: offset, text: level.label(in: evidence.manifest.sweep)))
+                rules.append(.rule(x: offset, text: level.label(in: evidence.manifest.sweep)))
             }
-            for bin in level.series {
+            visit(level.series, offset)
+            offset += Double((level.series.last?.second ?? 0) + 1)
+        }
+        return (offset, rules)
+    }
+
+    /// A wide plot over the time of the run.
+    private func overTime(
+        _ title: String, _ unit: String, length: Double, values: [Double], layers: [Plot.Layer]
+    ) -> Plot {
+        Plot(
+            title: title, x: PlotAxis("seconds of load", around: [0, length], endsAtData: true),
+            y: PlotAxis(unit, around: values), layers: layers, width: 1140, height: 240)
+    }
+
+    /// The memory of the server over the run.
+    var memory: Plot? {
+        var host: [Plot.Point] = []
+        var device: [Plot.Point] = []
+        let (length, rules) = visitSeries { bins, offset in
+            for bin in bins {
                 let time = offset + Double(bin.second)
                 if let memory = bin.hostMemory { host.append(Plot.Point(time, memory)) }
                 if let memory = bin.deviceMemory, bin.deviceMemory != bin.hostMemory {
                     device.append(Plot.Point(time, memory))
                 }
             }
-            offset += Double((level.series.last?.second ?? 0) + 1)
         }
         guard host.count + device.count > 1 else { return nil }
         var layers: [Plot.Layer] = []
         if !host.isEmpty { layers.append(.step(host, color: 0, label: "server, proportional")) }
         if !device.isEmpty { layers.append(.step(device, color: 2, label: "device")) }
-        return Plot(
-            title: "Memory over time",
-            x: PlotAxis("seconds of load", around: [0, offset], endsAtData: true),
-            y: PlotAxis("MiB", around: (host + device).map(\.y)), layers: rules + layers,
-            width: 1140,
-            height: 240)
+        return overTime(
+            "Memory over time", "MiB", length: length, values: (host + device).map(\.y),
+            layers: rules + layers)
     }
 
     /// Throughput and requests in flight over the run.
     var seconds: Plot? {
         var rate: [Plot.Point] = []
         var open: [Plot.Point] = []
-        var rules: [Plot.Layer] = []
-        var offset = 0.0
-        for level in evidence.levels where !level.series.isEmpty {
-            if evidence.levels.count <= 12 {
-                rules.append(
-                    .rule(x: offset, text: level.label(in: evidence.manifest.sweep)))
-            }
+        let (length, rules) = visitSeries { series, offset in
             // Means of five seconds: single seconds only show whole images.
-            for start in stride(from: 0, to: level.series.count, by: 5) {
-                let bins = level.series[start..<min(start + 5, level.series.count)]
+            for start in stride(from: 0, to: series.count, by: 5) {
+                let bins = series[start..<min(start + 5, series.count)]
                 let count = Double(bins.count)
-                rate.append(
-                    Plot.Point(
-                        offset + Double(start), Double(bins.reduce(0) { $0 + $1.valid }) / count))
-                open.append(
-                    Plot.Point(offset + Double(start), bins.reduce(0) { $0 + $1.inFlight } / count))
+                let time = offset + Double(start)
+                rate.append(Plot.Point(time, Double(bins.reduce(0) { $0 + $1.valid }) / count))
+                open.append(Plot.Point(time, bins.reduce(0) { $0 + $1.inFlight } / count))
             }
-            offset += Double((level.series.last?.second ?? 0) + 1)
         }
         guard rate.count > 1 else { return nil }
-        return Plot(
-            title: "Throughput and requests in flight over time",
-            x: PlotAxis("seconds of load", around: [0, offset], endsAtData: true),
-            y: PlotAxis("img/s, requests", around: (rate + open).map(\.y)),
+        return overTime(
+            "Throughput and requests in flight over time", "img/s, requests", length: length,
+            values: (rate + open).map(\.y),
             layers: rules + [
                 .step(open, color: 6, label: "in flight"), .step(rate, color: 0, label: "img/s"),
-            ], width: 1140, height: 240)
+            ])
     }
 
     /// The histogram of E2E of the last level.

@@ -2,7 +2,20 @@
 
 /// The style sheet of the pages: light and dark by the reader's setting, and for print.
 enum ReportStyle {
-    static let css = """
+    /// A complete HTML document with the style sheet and a `main` element.
+    static func document(title: String, _ content: (inout Markup) -> Void) -> String {
+        var out = Markup()
+        out.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
+        out.raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">")
+        out.raw("<meta name=\"color-scheme\" content=\"light dark\">")
+        out.element("title", "", title)
+        out.raw("<style>\(css)</style></head>\n<body>")
+        out.element("main", "", content)
+        out.raw("</body></html>\n")
+        return out.text
+    }
+
+    private static let css = """
         :root{--bg:#fbfbfa;--panel:#fff;--ink:#1b1d21;--soft:#5d636e;--edge:#e3e4e8;--grid:#eceef1;
         --good:#1a7f4b;--goodbg:#e6f4ec;--warn:#9a6300;--warnbg:#fbf1dc;--bad:#b3261e;--badbg:#fbe9e7;
         --c0:#2f5fd0;--c1:#c2412d;--c2:#7a4fc4;--c3:#12866f;--c4:#b5761a;--c5:#8b919c;--c6:#4a8fb8;--c7:#b9bfca}
