@@ -5,7 +5,7 @@ import LoadTesting
 
 /// Options for the requests of a sweep.
 struct ContentOptions: ParsableArguments {
-    @Option(help: "Interface: openai, openai-stream, xinference, a1111 or jobs.")
+    @Option(help: "Interface of the server.")
     var dialect = Dialect.openAIStream
 
     @Option(help: ArgumentHelp("Name of the model, for servers with several."))

@@ -21,8 +21,8 @@ struct KneeCommand: ParsableCommand {
         let reporter = try Reading.reporter(folder)
         guard let knee = reporter.summary.knee else {
             Perform.printError(
-                "\(folder) has \(reporter.evidence.closed.count) closed levels with images, expected at least"
-                    + " 3; run imgbench sweep concurrency first.")
+                "\(folder) must have at least 3 closed levels with images, found"
+                    + " \(reporter.evidence.closed.count); run imgbench sweep concurrency first.")
             throw ExitStatus.couldNotRun
         }
         print(json ? try Reading.json(knee) : knee.text, terminator: "")

@@ -14,7 +14,7 @@ struct MockCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Service time of an image on an idle device, for instance 100ms.", valueName: "time"),
+            "Service time of an image on an idle device. Default: 100ms.", valueName: "time"),
         transform: RunOptions.duration)
     var latency = 0.1
 
@@ -76,7 +76,7 @@ struct MockCommand: AsyncParsableCommand {
         do {
             server = try await MockServer(settings)
         } catch {
-            Perform.printError("The mock server cannot start on port \(port): \(error)")
+            Perform.printError("\(error)")
             throw ExitStatus.couldNotRun
         }
         print("\(server.url)  at most \(settings.capacity) images a second")

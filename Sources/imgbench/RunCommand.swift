@@ -15,7 +15,8 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .singleValue,
-        help: ArgumentHelp("Run only these levels, for instance closed-008,closed-016."))
+        help: ArgumentHelp(
+            "Run only these levels, for instance closed-008,closed-016.", valueName: "levels"))
     var only: [String] = []
 
     func run() async throws {

@@ -23,7 +23,7 @@ struct RunOptions: ParsableArguments {
         help: ArgumentHelp("Number of visits of each level.", valueName: "count"))
     var repeats: Int?
 
-    @Option(help: "Order of the levels: ascending, shuffled or updown.")
+    @Option(help: "Order of the levels.")
     var order: Scenario.Order?
 
     @Option(

@@ -51,12 +51,27 @@ struct SweepCommand: AsyncParsableCommand {
         guard prompts >= 1 else {
             throw ValidationError("--prompts must be at least 1, got \(prompts).")
         }
-        if kind == .precision {
+        switch kind {
+        case .precision:
             guard try servers().count >= 2 else {
                 throw ValidationError(
                     "A precision sweep requires --server at least twice: name=url, the reference first."
                 )
             }
+            guard levels == nil else {
+                throw ValidationError("--levels has no meaning in a precision sweep.")
+            }
+        case .resolution:
+            _ = try sizes()
+            _ = try numbers(users)
+        case .concurrency, .steps:
+            if let levels { _ = try numbers(levels) }
+        }
+        if kind != .precision, !server.isEmpty {
+            throw ValidationError("--server is for precision sweeps; use --target.")
+        }
+        if kind != .steps, reference != nil {
+            throw ValidationError("--reference is for step sweeps.")
         }
     }
 

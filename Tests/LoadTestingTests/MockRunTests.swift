@@ -242,4 +242,15 @@ import Testing
         let error = await #expect(throws: RunError.self) { try await run.run() }
         #expect(error?.description.contains("http://127.0.0.1:1 cannot be reached") == true)
     }
+
+    @Test func aPortInUseIsReported() async throws {
+        let server = try await MockServer(MockSettings())
+        var settings = MockSettings()
+        settings.port = server.port
+        let error = await #expect(throws: RunError.self) { _ = try await MockServer(settings) }
+        #expect(
+            error?.description
+                == "The mock server cannot listen on port \(server.port): Address already in use.")
+        await server.stop()
+    }
 }

@@ -44,6 +44,26 @@ struct ResultFolderTests {
         #expect(try level.requests() == [record(0)])
     }
 
+    @Test func aDamagedLineIsReportedWithItsNumber() throws {
+        defer { try? FileManager.default.removeItem(at: folder.url) }
+        let level = folder.probes
+        let log = try LoadRequestLog(level)
+        try log.append(record(0))
+        try log.close()
+        let whole = try Data(contentsOf: level.requestsFile)
+        try (whole + Data("{\"x\":1}\n".utf8)).write(to: level.requestsFile)
+        let error = #expect(throws: ResultError.self) { try level.requests() }
+        #expect(error?.description.contains("requests.jsonl, line 2, is not") == true)
+        #expect(error?.description.contains("'id' is missing") == true)
+    }
+
+    @Test func aFileThatCannotBeWrittenIsReportedInTheSystemsWords() {
+        let error = #expect(throws: ResultError.self) {
+            try ResultFolder.write(Data(), to: URL(filePath: "/proc/x/y"))
+        }
+        #expect(error?.description.contains("No such file or directory") == true)
+    }
+
     @Test func seriesLinesAreReadAsWritten() throws {
         var bin = SeriesBin(second: 7, phase: .hold)
         bin.inFlight = 1.5

@@ -75,6 +75,25 @@ struct ScenarioTests {
         #expect(error?.description.contains(message) == true, "\(error?.description ?? "")")
     }
 
+    @Test(arguments: [
+        ("version: 2", "line 1, column 10: version must be 1, found '2'."),
+        ("just text", "line 1, column 1: the scenario must be a mapping of keys to values."),
+        ("{{{", "the file is not valid YAML"),
+        ("a: b: c", "line 1, column 5: the file is not valid YAML"),
+    ])
+    func otherFilesAreRefusedInOneSentence(_ text: String, _ message: String) {
+        let error = #expect(throws: ScenarioError.self) { try Scenario(yaml: text) }
+        #expect(error?.description.contains(message) == true, "\(error?.description ?? "")")
+        #expect(error?.description.contains("\n") == false)
+    }
+
+    @Test func aTraceThatCannotBeReadIsReported() {
+        let error = #expect(throws: ResultError.self) {
+            try PlanFile.read(URL(filePath: "/nowhere/trace.jsonl"))
+        }
+        #expect(error?.description.contains("expected a trace") == true)
+    }
+
     private func text(more: String) -> String { text("- closed: { users: [1, 2] }", more) }
 
     @Test func aSlotWithoutWordsIsReported() {

@@ -18,17 +18,30 @@ public final class MockServer: Sendable {
 
     /// Starts listening on 127.0.0.1.
     ///
-    /// - Throws: an error when the port is in use or the access log cannot be written.
+    /// - Throws: `RunError` when the port is in use or the access log cannot be written.
     public init(_ settings: MockSettings) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         self.group = group
+        do {
+            (channel, service) = try await Self.listen(settings, group)
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
+        port = channel.localAddress?.port ?? settings.port
+        url = "http://127.0.0.1:\(port)"
+    }
+
+    /// Starts the service and its socket on a loop of the group.
+    private static func listen(
+        _ settings: MockSettings, _ group: MultiThreadedEventLoopGroup
+    ) async throws -> (any Channel, NIOLoopBound<MockService>) {
         let loop = group.next()
         let log = try settings.accessLog.map(MockLog.init)
         let service = try await loop.submit {
             NIOLoopBound(MockService(loop: loop, settings: settings, log: log), eventLoop: loop)
         }.get()
-        self.service = service
-        channel = try await ServerBootstrap(group: group)
+        let channel = try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -39,9 +52,8 @@ public final class MockServer: Sendable {
                         MockHandler(service: service.value))
                 }
             }
-            .bind(host: "127.0.0.1", port: settings.port).get()
-        port = channel.localAddress?.port ?? settings.port
-        url = "http://127.0.0.1:\(port)"
+            .listen(on: settings.port)
+        return (channel, service)
     }
 
     /// Number of open connections.
@@ -66,16 +78,35 @@ public final class MockServer: Sendable {
     }
 }
 
+extension ServerBootstrap {
+    /// Listens on a port of 127.0.0.1.
+    fileprivate func listen(on port: Int) async throws -> any Channel {
+        do {
+            return try await bind(host: "127.0.0.1", port: port).get()
+        } catch {
+            let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) }
+            throw RunError(
+                "The mock server cannot listen on port \(port): \(reason ?? "\(error)").")
+        }
+    }
+}
+
 /// The access log of the mock server.
 final class MockLog: Sendable {
     private let handle: FileHandle
 
+    /// Opens the log at its end.
     init(_ path: String) throws {
-        if !FileManager.default.fileExists(atPath: path) {
-            try Data().write(to: URL(filePath: path))
+        do {
+            if !FileManager.default.fileExists(atPath: path) {
+                try Data().write(to: URL(filePath: path))
+            }
+            handle = try FileHandle(forWritingTo: URL(filePath: path))
+            try handle.seekToEnd()
+        } catch {
+            throw RunError(
+                "The access log \(path) cannot be written: \(ResultError.reason(of: error)).")
         }
-        handle = try FileHandle(forWritingTo: URL(filePath: path))
-        try handle.seekToEnd()
     }
 
     func write(_ line: String) { try? handle.write(contentsOf: Data((line + "\n").utf8)) }

@@ -13,6 +13,10 @@ public enum PlanFile {
     ///
     /// - Throws: `ResultError` when it cannot be read, `ScenarioError` when an arrival is missing.
     public static func read(_ file: URL) throws -> [PlannedRequest] {
+        guard FileManager.default.isReadableFile(atPath: file.path) else {
+            throw ResultError(
+                "\(file.path) cannot be read; expected a trace in the format of imgbench plan.")
+        }
         let requests = try ResultFolder.lines(PlannedRequest.self, file)
         guard !requests.isEmpty, requests.allSatisfy({ $0.arrival != nil }) else {
             throw ScenarioError(

@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Foundation
+
 /// Everything that a run will send, as a function of the scenario and its seed.
 public struct RunPlan: Sendable {
     /// A visit of a level and what its requests ask for.
@@ -35,11 +37,12 @@ public struct RunPlan: Sendable {
     ///
     /// - Parameters:
     ///   - scenario: the scenario.
-    ///   - readTrace: reads the file of a trace level; ``PlanFile/read(_:)`` does.
+    ///   - readTrace: reads the file of a trace level; ``PlanFile/read(_:)`` by default.
     /// - Throws: the errors of `readTrace`; `ScenarioError` for a prompt with an unknown slot.
     public init(
-        _ scenario: Scenario, readTrace: (String) throws -> [PlannedRequest] = { _ in [] }
+        _ scenario: Scenario, readTrace: ((String) throws -> [PlannedRequest])? = nil
     ) throws {
+        let readTrace = readTrace ?? { try PlanFile.read(URL(filePath: $0)) }
         self.scenario = scenario
         seeds = SeedSequence(seed: scenario.seed)
         var levels: [Visit] = []

@@ -22,8 +22,8 @@ package final class LoadRequestLog: Sendable {
             try handle.seekToEnd()
         } catch {
             throw ResultError(
-                "Cannot write \(file.path): \(error.localizedDescription); choose a folder that"
-                    + " can be written with --out.")
+                "Cannot write \(file.path): \(ResultError.reason(of: error)); choose a location"
+                    + " that can be written.")
         }
     }
 
@@ -43,7 +43,7 @@ package final class LoadRequestLog: Sendable {
         do {
             try handle.write(contentsOf: lines)
         } catch {
-            throw ResultError("Cannot write \(file.path): \(error.localizedDescription).")
+            throw ResultError("Cannot write \(file.path): \(ResultError.reason(of: error)).")
         }
     }
 

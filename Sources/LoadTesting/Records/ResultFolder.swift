@@ -98,8 +98,8 @@ public struct ResultFolder: Sendable, Equatable {
             try data.write(to: file, options: .atomic)
         } catch {
             throw ResultError(
-                "Cannot write \(file.path): \(error.localizedDescription); choose a folder that"
-                    + " can be written with --out.")
+                "Cannot write \(file.path): \(ResultError.reason(of: error)); choose a location"
+                    + " that can be written.")
         }
     }
 
@@ -118,7 +118,8 @@ public struct ResultFolder: Sendable, Equatable {
         do {
             return try RecordCoding.decode(type, from: data)
         } catch {
-            throw ResultError("\(file.path) is not what imgbench writes: \(error)")
+            throw ResultError(
+                "\(file.path) is not a file that imgbench wrote: \(ResultError.reason(of: error)).")
         }
     }
 
@@ -129,7 +130,15 @@ public struct ResultFolder: Sendable, Equatable {
         }
         let parts = data.split(separator: UInt8(ascii: "\n"))
         let isCut = data.last.map { $0 != UInt8(ascii: "\n") } ?? false
-        return try (isCut ? parts.dropLast() : parts[...]).map { try decode(type, Data($0), file) }
+        return try (isCut ? parts.dropLast() : parts[...]).enumerated().map { index, line in
+            do {
+                return try RecordCoding.decode(type, from: Data(line))
+            } catch {
+                throw ResultError(
+                    "\(file.path), line \(index + 1), is not a line that imgbench wrote:"
+                        + " \(ResultError.reason(of: error)).")
+            }
+        }
     }
 }
 
@@ -193,4 +202,28 @@ public struct ResultError: Error, CustomStringConvertible, Equatable {
     public let description: String
 
     package init(_ description: String) { self.description = description }
+
+    /// The reason of an error of Foundation in a few words: that of the system, if there is one.
+    package static func reason(of error: any Error) -> String {
+        if let error = error as? DecodingError { return reason(of: error) }
+        let error = error as NSError
+        let cause = error.userInfo[NSUnderlyingErrorKey] as? NSError ?? error
+        return cause.domain == NSPOSIXErrorDomain
+            ? String(cString: strerror(Int32(cause.code))) : error.localizedDescription
+    }
+
+    private static func reason(of error: DecodingError) -> String {
+        func path(_ context: DecodingError.Context) -> String {
+            context.codingPath.map(\.stringValue).joined(separator: ".")
+        }
+        switch error {
+        case .keyNotFound(let key, let context):
+            let place = path(context)
+            return "'\(key.stringValue)' is missing" + (place.isEmpty ? "" : " in '\(place)'")
+        case .typeMismatch(_, let context), .valueNotFound(_, let context):
+            return "'\(path(context))' has another type"
+        case .dataCorrupted(let context): return context.debugDescription
+        @unknown default: return "it cannot be decoded"
+        }
+    }
 }

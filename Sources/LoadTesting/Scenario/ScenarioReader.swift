@@ -36,9 +36,22 @@ extension Scenario {
             }
             root = node
         } catch {
-            throw error as? ScenarioError ?? ScenarioError("not YAML: \(error)")
+            throw error as? ScenarioError ?? Self.syntaxError(error)
         }
         try self.init(try YAMLMap(root, ""))
+    }
+
+    /// Describes an error of the YAML parser in one sentence.
+    private static func syntaxError(_ error: any Error) -> ScenarioError {
+        switch error as? YamlError {
+        case .scanner(_, let problem, let mark, _)?, .parser(_, let problem, let mark, _)?,
+            .composer(_, let problem, let mark, _)?:
+            return ScenarioError(
+                "line \(mark.line), column \(mark.column): the file is not valid YAML: \(problem).")
+        default:
+            let text = String(describing: error).split(whereSeparator: \.isNewline)
+            return ScenarioError("the file is not valid YAML: \(text.joined(separator: " "))")
+        }
     }
 
     private init(_ root: YAMLMap) throws(ScenarioError) {

@@ -102,7 +102,10 @@ struct YAMLMap {
         _ node: Node, _ path: String, in range: ClosedRange<Int>
     ) throws(ScenarioError) -> Int {
         try value(
-            node, path, "a whole number from \(range.lowerBound) to \(range.upperBound)"
+            node, path,
+            range.count == 1
+                ? "\(range.lowerBound)"
+                : "a whole number from \(range.lowerBound) to \(range.upperBound)"
         ) { Int($0).flatMap { range.contains($0) ? $0 : nil } }
     }
 
