@@ -27,7 +27,7 @@ struct A1111Driver: Driver {
 
     private struct Progress: Decodable { var current_image: String? }
 
-    let http: HTTPTester
+    let http: LoadClient
 
     func generate(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome
     {

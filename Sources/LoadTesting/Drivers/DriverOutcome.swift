@@ -73,7 +73,7 @@ package protocol Driver: Sendable {
 
 extension Dialect {
     /// Creates the driver of the dialect.
-    package func driver(_ http: HTTPTester, model: String?) -> any Driver {
+    package func driver(_ http: LoadClient, model: String?) -> any Driver {
         switch self {
         case .openAI: OpenAIDriver(http: http, model: model)
         case .openAIStream: OpenAIStreamDriver(http: http, model: model)

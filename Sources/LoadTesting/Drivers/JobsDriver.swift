@@ -18,7 +18,7 @@ struct JobsDriver: Driver {
         var error: Details?
     }
 
-    let http: HTTPTester
+    let http: LoadClient
     let model: String?
 
     func generate(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome

@@ -84,7 +84,7 @@ struct OpenAIResponse: Decodable {
 
 /// `POST /v1/images/generations`, one response.
 struct OpenAIDriver: Driver {
-    let http: HTTPTester
+    let http: LoadClient
     let model: String?
 
     func generate(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome

@@ -12,7 +12,7 @@ struct OpenAIStreamDriver: Driver {
         var error: Failure?
     }
 
-    let http: HTTPTester
+    let http: LoadClient
     let model: String?
 
     func generate(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome

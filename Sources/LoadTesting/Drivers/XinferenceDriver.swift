@@ -20,7 +20,7 @@ struct XinferenceDriver: Driver {
         var request_id: String
     }
 
-    let http: HTTPTester
+    let http: LoadClient
     let model: String?
 
     func generate(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome

@@ -8,7 +8,7 @@ struct LevelRun: Sendable {
     let run: String
     let plan: RunPlan
     let visit: RunPlan.Visit
-    let http: HTTPTester
+    let http: LoadClient
     let driver: any Driver
     let dialect: Dialect
     let server: ServerSide
@@ -52,7 +52,7 @@ struct LevelRun: Sendable {
         count(records, state, &result)
         let held = result.held ?? TimeRange(start: clock.now, end: clock.now)
         result.resources = sampler.summary(held, loopLags: state.loopLags)
-        result.resources.connectionsMax = http.takeMostConnections()
+        result.resources.connectionsMax = http.resetPeakConnections()
         try folder.write(
             SeriesBin.bins(records, phases: result.phases, samples: sampler.readings))
         noteAmbiguousPreviews(&result)
@@ -96,7 +96,7 @@ struct LevelRun: Sendable {
         _ state: LevelState, _ store: ImageStore, _ log: LoadRequestLog,
         _ sampler: ResourceSampler, _ result: inout LevelResult
     ) async throws {
-        _ = http.takeMostConnections()
+        _ = http.resetPeakConnections()
         let sampling = Task.detached(priority: .background) { await sampler.run() }
         let lagWatch = http.watchLoop { lag in
             if state.phase == .hold { state.record(loopLag: lag) }

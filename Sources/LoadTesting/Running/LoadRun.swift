@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 
 /// Receives the progress of a run.
@@ -78,7 +79,7 @@ public final class LoadRun: Sendable {
             connections = max(
                 connections, load.users ?? 0, load.batch ?? 0, load.maximumInFlight ?? 0)
         }
-        let http = HTTPTester(
+        let http = LoadClient(
             base: scenario.target.url, clock: clock, connections: connections + 4,
             timeout: scenario.request.timeout, key: scenario.target.key)
         do {
@@ -92,7 +93,7 @@ public final class LoadRun: Sendable {
     }
 
     private func run(
-        _ http: HTTPTester, _ anchor: ClockAnchor, _ connections: Int
+        _ http: LoadClient, _ anchor: ClockAnchor, _ connections: Int
     ) async throws -> Manifest {
         let planLines = try PlanFile.lines(plan.requests())
         try ResultFolder.write(Data(scenarioText.utf8), to: folder.scenarioFile)
@@ -100,11 +101,10 @@ public final class LoadRun: Sendable {
         let process = self.process
         var manifest = Manifest(
             run: name, name: scenario.name, sweep: sweep,
-            program: ProgramFacts(
-                version: LoadTestingVersion.version, commit: LoadTestingVersion.commit),
+            program: .current,
             host: .current, target: try await target(http, process),
-            scenarioDigest: Digest.text(Data(scenarioText.utf8)),
-            planDigest: Digest.text(planLines), seed: scenario.seed, clock: anchor,
+            scenarioDigest: SHA256.hexadecimal([UInt8](scenarioText.utf8)),
+            planDigest: SHA256.hexadecimal([UInt8](planLines)), seed: scenario.seed, clock: anchor,
             levels: plan.visits.map(\.visit), arguments: arguments)
         manifest.repeats = scenario.repeats
         manifest.objectives = scenario.objectives
@@ -141,14 +141,14 @@ public final class LoadRun: Sendable {
     // MARK: Levels
 
     private func level(
-        _ visit: RunPlan.Visit, _ http: HTTPTester, _ process: Int?, _ checker: ImageChecker
+        _ visit: RunPlan.Visit, _ http: LoadClient, _ process: Int?, _ checker: ImageChecker
     ) async throws -> LevelResult {
         observer?.levelDidStart(visit.visit)
         var target = scenario.target
         var client = http
         if let url = visit.url, url != target.url {
             target.url = url
-            client = HTTPTester(
+            client = LoadClient(
                 base: url, clock: http.clock, connections: (visit.visit.load.users ?? 1) + 4,
                 timeout: scenario.request.timeout, key: target.key)
         }
@@ -166,7 +166,7 @@ public final class LoadRun: Sendable {
     }
 
     private func levelRun(
-        _ visit: RunPlan.Visit, _ http: HTTPTester, _ target: Scenario.Target, _ process: Int?
+        _ visit: RunPlan.Visit, _ http: LoadClient, _ target: Scenario.Target, _ process: Int?
     ) -> LevelRun {
         let observer = observer
         let clock = http.clock
@@ -208,7 +208,7 @@ public final class LoadRun: Sendable {
     /// Sends the audit's requests: repeats some, to check that their pixels are the same, and sends
     /// equal ones next to new ones, to check whether a cache responds.
     private func probe(
-        _ visits: [RunPlan.Visit], _ http: HTTPTester, _ process: Int?, _ checker: ImageChecker
+        _ visits: [RunPlan.Visit], _ http: LoadClient, _ process: Int?, _ checker: ImageChecker
     ) async throws {
         guard var visit = visits.first else { return }
         var earlier: [LoadRequestRecord] = []
@@ -251,7 +251,7 @@ public final class LoadRun: Sendable {
         }
     }
 
-    private func target(_ http: HTTPTester, _ process: Int?) async throws -> TargetFacts {
+    private func target(_ http: LoadClient, _ process: Int?) async throws -> TargetFacts {
         var facts = TargetFacts(
             url: scenario.target.url, dialect: scenario.target.dialect,
             devices: scenario.device.count)

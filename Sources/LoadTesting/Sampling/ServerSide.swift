@@ -4,10 +4,10 @@ package import Foundation
 
 /// Reads the state of the server beside its responses: readiness, metrics and the access log.
 package struct ServerSide: Sendable {
-    let http: HTTPTester
+    let http: LoadClient
     let target: Scenario.Target
 
-    package init(http: HTTPTester, target: Scenario.Target) {
+    package init(http: LoadClient, target: Scenario.Target) {
         self.http = http
         self.target = target
     }

@@ -1,23 +1,14 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Basics
-package import Foundation
+import Foundation
 
-/// SHA-256 as text.
-package enum Digest {
-    /// 64 hexadecimal digits.
-    package static func text(_ data: Data) -> String {
-        data.withUnsafeBytes { SHA256.digest($0).hexadecimal }
-    }
-}
+extension ProgramFacts {
+    /// The running load tester.
+    static var current: ProgramFacts { ProgramFacts(version: "0.1.0", commit: commit) }
 
-/// Which program wrote a result.
-package enum LoadTestingVersion {
-    package static let version = "0.1.0"
-
-    /// The commit of the working copy that the program runs in, where there is one.
-    package static var commit: String? {
-        // The program may be run from anywhere: what counts is where it lies.
+    /// The commit of the working copy that contains the program; `nil` outside of one.
+    private static var commit: String? {
+        // Independent of the working directory.
         var folder = URL(filePath: CommandLine.arguments.first ?? "").resolvingSymlinksInPath()
         while folder.path.count > 1 {
             folder.deleteLastPathComponent()
@@ -26,6 +17,7 @@ package enum LoadTestingVersion {
         return nil
     }
 
+    /// The commit that is checked out in a folder; `nil` when it is not the root of a working copy.
     private static func head(of folder: URL) -> String? {
         var git = folder.appending(path: ".git")
         if let text = try? String(contentsOf: git, encoding: .utf8), text.hasPrefix("gitdir: ") {

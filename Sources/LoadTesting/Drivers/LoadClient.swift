@@ -4,23 +4,23 @@ import Foundation
 import Synchronization
 import Transfers
 
-/// The client side of all drivers: one thread, one pool of connections, no retries, no redirects, no
-/// proxies.
-package final class HTTPTester: Sendable {
-    /// Of the server, without a slash at the end.
+/// The HTTP client of all drivers: one thread and one pool of connections; no retries, no redirects,
+/// no proxies.
+package final class LoadClient: Sendable {
+    /// Base URL of the server, without a trailing slash.
     package let base: String
     package let clock: RunClock
     private let client: TransferClient
     private let key: String?
-    /// Longest time of one call.
+    /// Timeout of one call.
     private let timeout: Duration
-    /// Longest text of health and metrics, in bytes.
+    /// Maximum length of health and metrics, in bytes.
     private static let textLimit = 64 << 20
 
-    /// Makes a client of the server at `base`, for instance `http://127.0.0.1:9997`.
+    /// Creates a client of the server at `base`, for instance `http://127.0.0.1:9997`.
     ///
-    /// `connections` is the most at once: the HTTP client's own limit would be 8, and users beyond it
-    /// would wait here instead of at the server. `timeout` is in seconds, `key` a bearer token.
+    /// `connections` is the maximum at once: with a lower limit, users would wait here instead of at the
+    /// server. `timeout` is in seconds, `key` a bearer token.
     package init(
         base: String, clock: RunClock, connections limit: Int, timeout: Double, key: String?
     ) {
@@ -34,13 +34,13 @@ package final class HTTPTester: Sendable {
         client = TransferClient(settings)
     }
 
-    /// Most connections that were open at once since the last call.
-    func takeMostConnections() -> Int { client.takeMostConnections() }
+    /// Returns the maximum number of connections open at once since the last call.
+    func resetPeakConnections() -> Int { client.takeMostConnections() }
 
     /// Closes all connections.
     package func shutDown() async { await client.shutDown() }
 
-    /// Sends a request and waits for the end of its answer, its failure, or the task's
+    /// Sends a request and waits for the end of the response, its failure, or the task's
     /// cancellation.
     func perform(_ call: HTTPCall) async -> Exchange {
         var request = TransferRequest(base + call.path, method: call.method.rawValue)
@@ -64,7 +64,7 @@ package final class HTTPTester: Sendable {
         }
     }
 
-    /// A small request outside the load, for health and metrics; `nil` unless it is answered 200.
+    /// Reads a text outside the load, for health and metrics; `nil` unless the status is 200.
     package func text(_ path: String, seconds: Double = 10) async -> String? {
         var request = TransferRequest(path.contains("://") ? path : base + path)
         request.totalTimeout = .seconds(seconds)
@@ -74,13 +74,13 @@ package final class HTTPTester: Sendable {
         return String(decoding: body, as: UTF8.self)
     }
 
-    /// Puts the lateness of a timer of the client's thread, in ms, into `sink` every 50 ms.
+    /// Passes the lateness of a timer of the client's thread, in ms, to `sink` every 50 ms.
     func watchLoop(_ sink: @escaping @Sendable (Double) -> Void) -> LatenessWatch {
         client.watchLateness(every: .milliseconds(50)) { sink($0 / .milliseconds(1)) }
     }
 }
 
-/// Collects an answer and when its parts came.
+/// Collects a response and the times of its parts.
 private final class ExchangeReceiver: TransferDelegate {
     private struct State {
         var exchange: Exchange
@@ -99,7 +99,7 @@ private final class ExchangeReceiver: TransferDelegate {
         state = Mutex(State(exchange: Exchange(send: clock.now)))
     }
 
-    /// Waits for the end.
+    /// Waits for the end of the exchange.
     func exchange() async -> Exchange {
         await withCheckedContinuation { reader in
             let exchange = state.withLock { state in
@@ -126,7 +126,7 @@ private final class ExchangeReceiver: TransferDelegate {
     }
 
     func transferDidReceive(_ bytes: UnsafeRawBufferPointer) -> TransferFlow {
-        // The time is taken before the bytes are looked at.
+        // The time is read before the bytes are parsed.
         let now = clock.now
         state.withLock { state in
             if state.exchange.firstByte == nil { state.exchange.firstByte = now }
@@ -162,10 +162,10 @@ extension UnsafeRawBufferPointer: ContiguousBytesPiece {
 }
 
 extension Exchange.Failure {
-    /// Sorts an error of the HTTP client into the classes of the records.
+    /// Maps an error of the HTTP client to an error class.
     fileprivate init(_ error: TransferError, wasSent: Bool) {
-        detail = error.code == .cancelled ? "given up by the tester" : error.description
-        // Once the request is out, there was a connection.
+        detail = error.code == .cancelled ? "cancelled by the load tester" : error.description
+        // A request that was sent had a connection.
         self.error =
             switch error.code {
             case .cancelled: .abortedByTester
