@@ -232,7 +232,7 @@ import Testing
         var mix = RequestMix(prompt: "x", sizes: [Weighted(.init(width: 64, height: 64))])
         mix.timeout = 1
         let scenario = Scenario(
-            name: "nobody", target: .init(url: "http://127.0.0.1:1"), request: mix,
+            name: "unreachable", target: .init(url: "http://127.0.0.1:1"), request: mix,
             levels: [.single])
         let root = FileManager.default.temporaryDirectory.appending(path: "imgbench-\(UUID())")
         defer { try? FileManager.default.removeItem(at: root) }

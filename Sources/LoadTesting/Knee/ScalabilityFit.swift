@@ -69,7 +69,7 @@ public struct ScalabilityFit: Sendable, Equatable, Codable {
         } else if rSquared < 0.95 {
             refusal = "R² is \(Figures.decimals(rSquared, 3)), expected at least 0.95"
         } else if let peak, let last = n.max(), peak > 1.5 * last {
-            refusal = "the peak at \(Figures.decimals(peak, 0)) users lies outside the data"
+            refusal = "the peak at \(Figures.decimals(peak, 0)) users is outside the data"
         }
     }
 

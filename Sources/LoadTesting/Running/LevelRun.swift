@@ -55,7 +55,7 @@ struct LevelRun: Sendable {
         result.resources.connectionsMax = http.resetPeakConnections()
         try folder.write(
             SeriesBin.bins(records, phases: result.phases, samples: sampler.readings))
-        noteAmbiguousPreviews(&result)
+        reportAmbiguousPreviews(&result)
         return try finish(&result)
     }
 
@@ -127,7 +127,7 @@ struct LevelRun: Sendable {
     }
 
     /// Adds a note when the previews of a level cannot be attributed to requests.
-    private func noteAmbiguousPreviews(_ result: inout LevelResult) {
+    private func reportAmbiguousPreviews(_ result: inout LevelResult) {
         let load = visit.visit.load
         guard load.kind == .closed || load.kind == .single, dialect == .a1111,
             (load.users ?? 1) > 1, visit.mix.partialImages > 0
