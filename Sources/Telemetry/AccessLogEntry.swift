@@ -7,7 +7,7 @@ import Foundation
 ///
 /// There is no prompt and no query in it: they are the user's.
 package struct AccessLogEntry: Sendable {
-    /// What a request for pictures asked for and how long it took.
+    /// What a request for images asked for and how long it took.
     package struct Generation: Sendable, Equatable {
         package var model: String
         package var images: Int

@@ -9,7 +9,7 @@ import Tensors
 import Testing
 import ZImage
 
-/// LoRA files by request: any mixture in one batch, each picture as if it were alone.
+/// LoRA files by request: any mixture in one batch, each image as if it were alone.
 @Suite("LoRA files by request", .timeLimit(.minutes(60)))
 struct LoRARequestTests {
     private static let model = URL(filePath: #filePath)

@@ -9,7 +9,7 @@ import Tensors
 import Testing
 import ZImage
 
-/// Many requests on one device: same pictures as alone, first frames first, fair shares.
+/// Many requests on one device: same images as alone, first frames first, fair shares.
 @Suite("Requests share the device step by step", .timeLimit(.minutes(2)))
 struct StepSchedulerTests {
     private static let model = URL(filePath: #filePath)
@@ -149,7 +149,7 @@ struct StepSchedulerTests {
         for (name, steps) in [("a", 9), ("b", 3), ("c", 9)] {
             scheduler.add(story.job(name, try request(engine, steps: steps)))
         }
-        // Twice the side: four times the picture's tokens, so a fraction of the steps.
+        // Twice the side: four times the image's tokens, so a fraction of the steps.
         scheduler.add(story.job("d", try request(engine, steps: 9, side: 128)))
         while scheduler.advance() {}
         let steps = story.events.filter { !$0.contains("preview") }

@@ -79,7 +79,7 @@ struct FleetIndexTests {
             let begun = try #require(try job(id, at: 1).begun(by: "w", at: 1, limit: 1))
             return try #require(
                 begun.adding(
-                    FleetJob.Picture(
+                    FleetJob.Image(
                         index: 0, seed: 1, pixelDigest: "d",
                         file: StoredFile(digest: "f", size: 1), promptTruncated: false,
                         seconds: Timings(text: 0, steps: [], decode: 0, total: 0), loras: []),

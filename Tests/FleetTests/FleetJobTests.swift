@@ -16,19 +16,19 @@ struct FleetJobTests {
             id: "job-1", model: "m", request: try ImageRequest(draft, for: .small), created: 0)
     }
 
-    private func picture(_ index: Int) -> FleetJob.Picture {
-        FleetJob.Picture(
+    private func image(_ index: Int) -> FleetJob.Image {
+        FleetJob.Image(
             index: index, seed: 1, pixelDigest: "d", file: StoredFile(digest: "f", size: 1),
             promptTruncated: false, seconds: Timings(text: 0, steps: [], decode: 0, total: 0),
             loras: [])
     }
 
-    @Test func endsWithItsLastPicture() throws {
+    @Test func endsWithItsLastImage() throws {
         let begun = try #require(try job().begun(by: "a", at: 1, limit: 4))
         #expect(begun.state == .running && begun.attempts == 1 && begun.worker == "a")
-        let half = try #require(begun.adding(picture(1), attempt: 1, at: 2))
+        let half = try #require(begun.adding(image(1), attempt: 1, at: 2))
         #expect(half.state == .running && half.leading == 0 && half.finished == nil)
-        let whole = try #require(half.adding(picture(0), attempt: 1, at: 3))
+        let whole = try #require(half.adding(image(0), attempt: 1, at: 3))
         #expect(whole.state == .succeeded && whole.finished == 3)
         #expect(try FleetJob.decode(whole.encoded) == whole)
     }
@@ -36,17 +36,17 @@ struct FleetJobTests {
     @Test func onlyTheNewestAttemptChangesAnything() throws {
         let first = try #require(try job().begun(by: "a", at: 1, limit: 4))
         let second = try #require(first.begun(by: "b", at: 2, limit: 4))
-        #expect(second.adding(picture(0), attempt: 1, at: 3) == nil)
+        #expect(second.adding(image(0), attempt: 1, at: 3) == nil)
         #expect(second.returned(attempt: 1) == nil)
-        let done = try #require(second.adding(picture(0), attempt: 2, at: 3))
-        #expect(done.adding(picture(0), attempt: 2, at: 4) == nil, "a picture is there once")
+        let done = try #require(second.adding(image(0), attempt: 2, at: 3))
+        #expect(done.adding(image(0), attempt: 2, at: 4) == nil, "a picture is there once")
     }
 
     @Test func nothingFollowsTheEnd() throws {
         let ended = try #require(try job().ended(.cancelled, at: 1))
         #expect(ended.ended(.failed, "late", at: 2) == nil)
         #expect(ended.begun(by: "a", at: 2, limit: 4) == nil)
-        #expect(ended.adding(picture(0), attempt: 0, at: 2) == nil)
+        #expect(ended.adding(image(0), attempt: 0, at: 2) == nil)
     }
 
     @Test func attemptsEndButReturningIsNone() throws {

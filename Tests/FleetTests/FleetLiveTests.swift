@@ -88,7 +88,7 @@ import Parameters
             #expect(try await store.connection.depth(of: stream) == 0)
         }
 
-        @Test func whoWatchesIsToldEverything() async throws {
+        @Test func aWatchReportsEveryChange() async throws {
             let server = try await LiveServer()
             defer { server.stop() }
             let bucket = server.store.keys
@@ -97,7 +97,7 @@ import Parameters
             guard case .value("a", [1], before)? = await changes.next(),
                 case .caughtUp? = await changes.next()
             else {
-                Issue.record("what was there is not told first")
+                Issue.record("existing values are not reported first")
                 return
             }
             try await bucket.set("b", [2], after: 0)
@@ -106,7 +106,7 @@ import Parameters
             guard case .value("b", [2], _)? = await changes.next(),
                 case .removed("a")? = await changes.next()
             else {
-                Issue.record("changes are not told in order")
+                Issue.record("changes are not reported in order")
                 return
             }
         }

@@ -7,7 +7,7 @@ import Imaging
 import Parameters
 import Synchronization
 
-/// An engine whose pictures are a plain colour that follows from the seed, and which waits where a
+/// An engine whose images are a plain colour that follows from the seed, and which waits where a
 /// test wants it to.
 final class FakeEngine: ImageGenerating, ModelListing {
     /// Requests that were run, and how many were given up.
@@ -19,7 +19,7 @@ final class FakeEngine: ImageGenerating, ModelListing {
 
     var models: [ModelDescription] { get async { [description] } }
 
-    static func picture(seed: UInt64, size: PixelSize) throws -> RGBImage {
+    static func image(seed: UInt64, size: PixelSize) throws -> RGBImage {
         let colour = (0..<3).map { UInt8(truncatingIfNeeded: seed >> (8 * UInt64($0))) }
         return try RGBImage(
             width: size.width, height: size.height,
@@ -48,7 +48,7 @@ final class FakeEngine: ImageGenerating, ModelListing {
                 while !gate.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(1)) }
             }
             let seed = request.seed + UInt64(index)
-            let image = try Self.picture(seed: seed, size: request.size)
+            let image = try Self.image(seed: seed, size: request.size)
             feed.yield(
                 .image(
                     GeneratedImage(

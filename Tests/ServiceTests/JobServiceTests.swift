@@ -58,8 +58,8 @@ struct JobServiceTests {
         let job = try #require(try await service.store.job("call-1"))
         #expect(job.state == .succeeded)
         #expect(job.owner == "ann" && job.attempts == 1 && job.request == request)
-        #expect(job.pictures.map(\.pixelDigest) == images.map(\.pixelDigest))
-        for (picture, image) in zip(job.pictures, images) {
+        #expect(job.images.map(\.pixelDigest) == images.map(\.pixelDigest))
+        for (picture, image) in zip(job.images, images) {
             let file = try #require(service.file(of: picture))
             let decoded = try ImageDecoder.decode(file)
             #expect(decoded.image == image.image)
@@ -78,7 +78,7 @@ struct JobServiceTests {
             try engine.request(), model: "example", Submission(isDetached: true))
         #expect(job.state == .queued)
         let done = try await wait(for: .succeeded, of: job.id, in: service)
-        #expect(done.pictures.count == 1)
+        #expect(done.images.count == 1)
         #expect(done.finished != nil && done.started != nil)
     }
 
@@ -190,7 +190,7 @@ struct JobServiceTests {
             try await Task.sleep(for: .milliseconds(1))
         }
         let progress = try #require(await service.progress(job.id))
-        #expect(progress.steps == 6 && progress.share == 1.0 / 6 && progress.pictures == 0)
+        #expect(progress.steps == 6 && progress.share == 1.0 / 6 && progress.images == 0)
         let events = try #require(try await service.watch(job.id))
         engine.gate.withLock { $0 = true }
         let (steps, images) = try await story(events)
@@ -203,20 +203,20 @@ struct JobServiceTests {
 
     @Test("a new process goes on where the old one was, and draws nothing twice")
     func resume() async throws {
-        let source = try FakeEngine.picture(seed: 0x123456, size: PixelSize(width: 32, height: 16))
+        let source = try FakeEngine.image(seed: 0x123456, size: PixelSize(width: 32, height: 16))
         let request = try engine.request(count: 3, source: source)
         let data = folder.url.appending(path: "data")
         let id: String
         do {
-            // What a killed process leaves: a running job with one picture of three.
+            // What a killed process leaves: a running job with one image of three.
             let store = try JobStore(folder: data)
-            id = try await store.plant(request, pictures: [0], engine: engine)
+            id = try await store.plant(request, images: [0], engine: engine)
         }
         let service = try service()
         try await service.resume()
         let job = try await wait(for: .succeeded, of: id, in: service)
-        #expect(job.pictures.map(\.seed) == [7, 8, 9])
-        #expect(job.pictures.map(\.loras.count) == [1, 0, 0])
+        #expect(job.images.map(\.seed) == [7, 8, 9])
+        #expect(job.images.map(\.loras.count) == [1, 0, 0])
         let drawn = engine.state.withLock { $0.requests }
         #expect(drawn.map(\.seed) == [8] && drawn.map(\.count) == [2])
         #expect(drawn[0].source == request.source)
@@ -228,13 +228,13 @@ struct JobServiceTests {
         let id: String
         do {
             let store = try JobStore(folder: data)
-            id = try await store.plant(try engine.request(), pictures: [0], engine: engine)
+            id = try await store.plant(try engine.request(), images: [0], engine: engine)
             try FileManager.default.removeItem(at: data.appending(path: "pictures"))
         }
         let service = try service()
         try await service.resume()
         let job = try await wait(for: .succeeded, of: id, in: service)
-        #expect(service.file(of: try #require(job.pictures.first)) != nil)
+        #expect(service.file(of: try #require(job.images.first)) != nil)
     }
 
     // MARK: - Retention
@@ -251,12 +251,12 @@ struct JobServiceTests {
             try #require(try await service.store.job("x")),
             try #require(try await service.store.job("y"))
         )
-        #expect(x.pictures[0].file == y.pictures[0].file)
+        #expect(x.images[0].file == y.images[0].file)
         #expect(try await service.remove(x.id))
-        #expect(service.file(of: y.pictures[0]) != nil)
+        #expect(service.file(of: y.images[0]) != nil)
         try await service.removeExpired()
         #expect(try await service.store.job("y") == nil)
-        #expect(service.file(of: y.pictures[0]) == nil)
+        #expect(service.file(of: y.images[0]) == nil)
     }
 
     @Test("when pictures take more room than allowed, the oldest jobs go")
@@ -269,13 +269,13 @@ struct JobServiceTests {
                     Submission(requestID: "s\(seed)")))
         }
         func bytes() async throws -> Int {
-            try await service.store.jobs(JobQuery()).flatMap(\.pictures)
+            try await service.store.jobs(JobQuery()).flatMap(\.images)
                 .reduce(0) { $0 + $1.fileSize }
         }
         let allowed = try await bytes() / 2
         try await JobService(
             engine: engine, models: engine, store: service.store,
-            limits: .init(pictureBytes: allowed)
+            limits: .init(imageBytes: allowed)
         ).removeExpired()
         #expect(try await bytes() <= allowed)
         let left = try await service.store.jobs(JobQuery()).compactMap(\.requestID)
@@ -298,7 +298,7 @@ struct JobServiceTests {
         for job in jobs {
             let over = try await wait(for: .cancelled, of: job.id, in: service)
             #expect(over.failure == "The request was cancelled: its time was over.")
-            #expect(over.deadline != nil && over.pictures.isEmpty)
+            #expect(over.deadline != nil && over.images.isEmpty)
             let error = await #expect(throws: GenerationError.self) {
                 _ = try await story(try #require(try await service.watch(job.id)))
             }

@@ -116,7 +116,7 @@ struct JobStoreTests {
 
     @Test("picture files: one for equal bytes, whole, and only under their own name")
     func files() throws {
-        let files = try PictureFiles(folder: data)
+        let files = try ImageFiles(folder: data)
         let bytes: [UInt8] = [1, 2, 3]
         let name = try files.store(bytes)
         #expect(try files.store(bytes) == name)
@@ -133,7 +133,7 @@ struct JobStoreTests {
 
     @Test("a request survives the way through text, its pixels apart")
     func codable() throws {
-        let source = try FakeEngine.picture(seed: 0xABCDEF, size: PixelSize(width: 16, height: 16))
+        let source = try FakeEngine.image(seed: 0xABCDEF, size: PixelSize(width: 16, height: 16))
         for request in [
             try engine.request("猫 \u{0} \"", seed: 1 << 62), try engine.request(source: source),
         ] {
@@ -147,8 +147,8 @@ struct JobStoreTests {
 
     @Test("a source and its mask survive a restart, and lists leave them out")
     func sources() async throws {
-        let image = try FakeEngine.picture(seed: 1, size: PixelSize(width: 16, height: 16))
-        let mask = try FakeEngine.picture(seed: 2, size: PixelSize(width: 16, height: 16))
+        let image = try FakeEngine.image(seed: 1, size: PixelSize(width: 16, height: 16))
+        let mask = try FakeEngine.image(seed: 2, size: PixelSize(width: 16, height: 16))
         let request = try engine.request(source: image)
             .with(source: ImageRequest.Source(image: image, mask: mask))
         let id: String
@@ -172,18 +172,18 @@ struct JobStoreTests {
 }
 
 extension JobStore {
-    /// Leaves a running job with some pictures done, as a killed process does.
+    /// Leaves a running job with some images done, as a killed process does.
     func plant(
-        _ request: ImageRequest, pictures: [Int], engine: FakeEngine
+        _ request: ImageRequest, images: [Int], engine: FakeEngine
     ) async throws -> String {
         let (job, _) = try await insert(request, model: "example", Submission())
         try await start(job.id)
-        for index in pictures {
+        for index in images {
             let seed = request.seed + UInt64(index)
-            let image = try FakeEngine.picture(seed: seed, size: request.size)
+            let image = try FakeEngine.image(seed: seed, size: request.size)
             let png = try ImageEncoder.encode(image)
             try await add(
-                Job.Picture(
+                Job.Image(
                     index: index, seed: seed, pixelDigest: SHA256.hexadecimal(image.pixels),
                     file: try files.store(png), fileSize: png.count, promptTruncated: false,
                     seconds: Timings(text: 0, steps: [], decode: 0, total: 0),

@@ -169,13 +169,13 @@ import Testing
     @Test("a time to wait follows what is left of the requests in work")
     func retryAfter() async throws {
         #expect(meter.retryAfter == 2, "nothing is known yet")
-        // A picture of 4 steps took a second: a step takes a quarter.
+        // An image of 4 steps took a second: a step takes a quarter.
         let first = metered.events(for: try generator.request(), model: "tiny")
         generator[0].yield(.started)
         generator[0].yield(.image(try generator.picture()))
         generator[0].finish()
         _ = await drain(first)
-        // Two pictures of 20 steps with guidance: 2 x 20 x 2 quarters are 20 seconds.
+        // Two images of 20 steps with guidance: 2 x 20 x 2 quarters are 20 seconds.
         let second = metered.events(
             for: try generator.request(steps: 20, count: 2, guidance: 1), model: "tiny")
         var iterator = second.makeAsyncIterator()

@@ -39,7 +39,7 @@ final class ScriptedGenerator: ImageGenerating {
         return try ImageRequest(draft, for: model)
     }
 
-    /// A finished picture of 32x16 pixels that took a second.
+    /// A finished image of 32x16 pixels that took a second.
     func picture(steps: Int = 4) throws -> GeneratedImage {
         GeneratedImage(
             index: 0, seed: 1,

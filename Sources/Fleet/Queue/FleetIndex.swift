@@ -104,7 +104,7 @@ package struct FleetIndex: Sendable {
             let older = named[name].flatMap { entries[$0]?.job.created } ?? 0
             if job.created >= older { named[name] = job.id }
         }
-        for image in job.pictures { fileUses[image.file.digest, default: 0] += 1 }
+        for image in job.images { fileUses[image.file.digest, default: 0] += 1 }
         guard !job.state.isFinal else {
             if let time = job.finished { finished.insert(TimeKey(time: time, id: job.id)) }
             return
@@ -126,7 +126,7 @@ package struct FleetIndex: Sendable {
         if job.state == .queued {
             queues[job.model]?.remove(QueueKey(priority: job.request.priority, age: age))
         }
-        for image in job.pictures {
+        for image in job.images {
             let uses = (fileUses[image.file.digest] ?? 0) - 1
             fileUses[image.file.digest] = uses > 0 ? uses : nil
         }

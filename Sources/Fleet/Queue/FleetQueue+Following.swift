@@ -41,7 +41,7 @@
             for await update in job.updates {
                 if update.state != .queued, update.attempts > 0 { job.publish(.started) }
                 var isIncomplete = false
-                for image in update.pictures where delivered.insert(image.index).inserted {
+                for image in update.images where delivered.insert(image.index).inserted {
                     if let image = await read(image) {
                         job.publish(.image(image))
                     } else {
@@ -52,7 +52,7 @@
                 job.end(
                     isIncomplete
                         ? .failure(
-                            GenerationError(.storage, "A picture of the job is no longer kept."))
+                            GenerationError(.storage, "An image of the job is no longer kept."))
                         : Self.outcome(of: update))
                 break
             }
@@ -78,7 +78,7 @@
         }
 
         /// A finished image with its pixels, or `nil` if it is no longer kept; waits while NATS is away.
-        private nonisolated func read(_ image: FleetJob.Picture) async -> GeneratedImage? {
+        private nonisolated func read(_ image: FleetJob.Image) async -> GeneratedImage? {
             var policy = RetryPolicy(pause: .milliseconds(50), limit: .seconds(600))
             policy.growth = .milliseconds(50)
             policy.clock = clock

@@ -26,12 +26,12 @@
             let store = store
             index.remove(job.id)
             // Equal images share a file: one that another job has stays.
-            let files = job.pictures.map(\.file.digest).filter { !index.uses(file: $0) }
+            let files = job.images.map(\.file.digest).filter { !index.uses(file: $0) }
             try await reaching {
                 try await store.jobs.remove(job.id)
                 for file in files {
                     try await store.connection.purge(
-                        "inkstone.pictures.\(file).*", in: FleetNames.pictures)
+                        "inkstone.pictures.\(file).*", in: FleetNames.images)
                 }
             }
             return true

@@ -35,8 +35,8 @@
             return index.jobs(query).map { $0.job() }
         }
 
-        package func picture(_ number: Int, of id: String) async throws -> [UInt8]? {
-            guard let image = try await find(id)?.pictures.first(where: { $0.index == number })
+        package func image(_ number: Int, of id: String) async throws -> [UInt8]? {
+            guard let image = try await find(id)?.images.first(where: { $0.index == number })
             else { return nil }
             return try await reaching { try await self.store.read(image.file) }
         }

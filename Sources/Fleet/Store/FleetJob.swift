@@ -16,7 +16,7 @@ package struct FleetJob: Sendable, Codable, Equatable {
     }
 
     /// A finished image.
-    package struct Picture: Sendable, Codable, Equatable {
+    package struct Image: Sendable, Codable, Equatable {
         package var index: Int
         package var seed: UInt64
         package var pixelDigest: String
@@ -62,11 +62,18 @@ package struct FleetJob: Sendable, Codable, Equatable {
     package var isOverdue = false
     /// Whether it is not tried again because its workers ended; absent in jobs of older versions.
     package var isGivenUp: Bool?
-    package var pictures: [Picture] = []
+    package var images: [Image] = []
     /// The worker that has it, or had it last.
     package var worker: String?
     /// The gateway that accepted it.
     package var gateway: String?
+
+    /// Fields of the stored JSON, which older gateways and workers read.
+    private enum CodingKeys: String, CodingKey {
+        case id, model, request, source, state, requestID, owner, created, started, finished
+        case deadline, attempts, failure, isOverdue, isGivenUp, worker, gateway
+        case images = "pictures"
+    }
 
     /// A job that waits.
     package init(
@@ -91,18 +98,18 @@ package struct FleetJob: Sendable, Codable, Equatable {
             owner: owner, created: Date(timeIntervalSince1970: created), started: date(started),
             finished: date(finished), deadline: date(deadline), attempts: attempts,
             failure: failure, isGivenUp: isGivenUp ?? false,
-            pictures: pictures.sorted { $0.index < $1.index }.map { picture in
-                Job.Picture(
-                    index: picture.index, seed: picture.seed, pixelDigest: picture.pixelDigest,
-                    file: picture.file.digest, fileSize: picture.file.size,
-                    promptTruncated: picture.promptTruncated, seconds: picture.seconds,
-                    loras: picture.loras)
+            images: images.sorted { $0.index < $1.index }.map { image in
+                Job.Image(
+                    index: image.index, seed: image.seed, pixelDigest: image.pixelDigest,
+                    file: image.file.digest, fileSize: image.file.size,
+                    promptTruncated: image.promptTruncated, seconds: image.seconds,
+                    loras: image.loras)
             })
     }
 
     /// Images from the first on that need not be generated again.
     package var leading: Int {
-        let done = Set(pictures.map(\.index))
+        let done = Set(images.map(\.index))
         return (0..<request.count).first { !done.contains($0) } ?? request.count
     }
 
@@ -120,12 +127,12 @@ package struct FleetJob: Sendable, Codable, Equatable {
     }
 
     /// The job with a further image, or `nil` where the attempt is an old one or the image is there.
-    package func adding(_ picture: Picture, attempt: Int, at now: Double) -> FleetJob? {
+    package func adding(_ image: Image, attempt: Int, at now: Double) -> FleetJob? {
         guard state == .running, attempts == attempt,
-            !pictures.contains(where: { $0.index == picture.index })
+            !images.contains(where: { $0.index == image.index })
         else { return nil }
         var job = self
-        job.pictures.append(picture)
+        job.images.append(image)
         if job.leading == job.request.count {
             job.state = .succeeded
             job.finished = now

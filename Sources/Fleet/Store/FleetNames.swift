@@ -14,7 +14,7 @@ package enum FleetNames {
     /// Bucket of models that a worker had within the hour.
     package static let models = "inkstone-models"
     /// Stream of image files.
-    package static let pictures = "inkstone-pictures"
+    package static let images = "inkstone-pictures"
     /// Stream of jobs that were given up.
     package static let dead = "inkstone-dead"
     /// Stream of the unfinished jobs of a model and priority.

@@ -13,7 +13,7 @@ package struct FleetSettings: Sendable {
     /// Seconds that jobs and images are kept.
     package var age = 7.0 * 86400
     /// Bytes of images that are kept; the oldest are removed first.
-    package var pictureBytes = 4 << 30
+    package var imageBytes = 4 << 30
     /// Seconds after which a job is cancelled that is not final; a client may ask for less.
     package var seconds: Double?
     /// Seconds between two heartbeats of a worker; after `presenceAge` without one it counts as gone.

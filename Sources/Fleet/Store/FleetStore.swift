@@ -28,8 +28,8 @@
             models = try await open(FleetNames.models, 3600)
             try await connection.ensure(
                 StreamPlan(
-                    name: FleetNames.pictures, subject: "inkstone.pictures.>", age: settings.age,
-                    bytes: settings.pictureBytes, keepsNewest: true, replicas: settings.replicas))
+                    name: FleetNames.images, subject: "inkstone.pictures.>", age: settings.age,
+                    bytes: settings.imageBytes, keepsNewest: true, replicas: settings.replicas))
             try await connection.ensure(
                 StreamPlan(
                     name: FleetNames.dead, subject: "inkstone.dead.>", age: settings.age,
@@ -122,7 +122,7 @@
             var bytes: [UInt8] = []
             var number = 0
             while let (part, _) = try await connection.newest(
-                of: FleetNames.part(name, number), in: FleetNames.pictures)
+                of: FleetNames.part(name, number), in: FleetNames.images)
             {
                 bytes += part
                 number += 1
@@ -131,20 +131,20 @@
             return SHA256.hexadecimal(bytes) == name ? bytes : nil
         }
 
-        /// The picture that a job starts from.
+        /// The image that a job starts from.
         func source(of job: FleetJob) async throws -> ImageRequest.Source? {
             guard let source = job.source else { return nil }
-            func picture(_ file: StoredFile) async throws -> RGBImage {
+            func decode(_ file: StoredFile) async throws -> RGBImage {
                 guard let bytes = try await read(file) else {
                     throw GenerationError(
-                        .storage, "the picture to start from is no longer kept; send it again.")
+                        .storage, "the source image is no longer kept; send it again.")
                 }
                 return try ImageDecoder.decode(bytes).flattened()
             }
             var mask: RGBImage?
-            if let file = source.mask { mask = try await picture(file) }
+            if let file = source.mask { mask = try await decode(file) }
             return ImageRequest.Source(
-                image: try await picture(source.image), mask: mask)
+                image: try await decode(source.image), mask: mask)
         }
     }
 #endif

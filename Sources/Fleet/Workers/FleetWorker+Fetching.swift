@@ -3,6 +3,7 @@
 import Parameters
 
 #if Fleet
+    import Catalog
     import Engine
     import Logging
     import Service

@@ -96,17 +96,17 @@
             let before = state.withLock { $0.held[job.id]?.known }
             let outcome = try await persist {
                 let file = try await self.store.store(png)
-                let picture = FleetJob.Picture(
+                let stored = FleetJob.Image(
                     index: image.index, seed: image.seed, pixelDigest: image.pixelDigest,
                     file: file, promptTruncated: image.promptTruncated, seconds: image.seconds,
                     loras: image.loras)
                 return try await self.store.change(job.id, known: before) {
-                    $0.adding(picture, attempt: job.attempts, at: FleetStore.now)
+                    $0.adding(stored, attempt: job.attempts, at: FleetStore.now)
                 }
             }
             guard let known = outcome?.now else { throw Superseded() }
             state.withLock { $0.held[job.id]?.known = known }
-            let isKept = known.job.pictures.contains { $0.index == image.index }
+            let isKept = known.job.images.contains { $0.index == image.index }
             guard isKept, known.job.attempts == job.attempts else { throw Superseded() }
         }
 

@@ -269,7 +269,7 @@ struct GradioController: Controller {
         let parts = name.split(separator: "/")
         guard parts.count == 3, parts[0] == "jobs", parts[2].hasSuffix(".png"),
             let index = Int(parts[2].dropLast(4)),
-            let png = try await jobs.picture(index, of: String(parts[1]))
+            let png = try await jobs.image(index, of: String(parts[1]))
         else { throw APIError(.notFound, code: "file_not_found", "There is no such file.") }
         return .bytes(png, type: ImageFormat.png.mimeType)
     }

@@ -20,7 +20,7 @@ struct ImageReader: Sendable {
         do {
             guard let pool else { return try ImageDecoder.decode(file, limits: .upload) }
             return try await pool.decode(file)
-        } catch let error as UnreadablePicture {
+        } catch let error as UnreadableImage {
             throw .unreadable(error.description, field)
         } catch let error as ImagingError {
             throw .unreadable(error.description, field)

@@ -97,7 +97,7 @@ struct JobAnswer: Encodable {
         failure = job.failure
         givenUp = job.isGivenUp
         self.progress = progress.map(Progress.init)
-        images = job.pictures.map { image in
+        images = job.images.map { image in
             Image(
                 index: image.index, url: Self.url(job.id, image.index), seed: image.seed,
                 pixelSHA256: image.pixelDigest, promptTruncated: image.promptTruncated,

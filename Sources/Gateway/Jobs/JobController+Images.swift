@@ -19,7 +19,7 @@ extension JobController {
         let id = try context.parameters.require("id")
         guard let index = context.parameters.get("index", as: Int.self),
             let (job, _) = try await requests.jobs.job(id), context.maySee(job),
-            let png = try await requests.jobs.picture(index, of: id)
+            let png = try await requests.jobs.image(index, of: id)
         else {
             throw APIError(
                 .notFound, code: "image_not_found",

@@ -179,7 +179,7 @@ struct JobController: Controller {
         let id = try id(context)
         guard let index = context.parameters.get("index", as: Int.self),
             let (job, _) = try await jobs.job(id), context.maySee(job),
-            let png = try await jobs.picture(index, of: id)
+            let png = try await jobs.image(index, of: id)
         else {
             throw APIError(
                 .notFound, code: "image_not_found",

@@ -80,7 +80,7 @@ extension PageController {
         guard requests.meter.times.isEmpty(model: model) else { return }
         let query = JobQuery(states: [.succeeded], limit: Self.storedJobs)
         for job in try await requests.jobs.jobs(query).reversed() where job.model == model {
-            for image in job.pictures {
+            for image in job.images {
                 requests.meter.times.record(image.seconds, job.request, model: model)
             }
         }

@@ -16,7 +16,7 @@ public struct Job: Sendable, Equatable, Identifiable {
     }
 
     /// A finished image of a job.
-    public struct Picture: Sendable, Equatable {
+    public struct Image: Sendable, Equatable {
         /// Index among the job's images, from 0.
         public var index: Int
         /// The seed that it was generated from.
@@ -76,14 +76,14 @@ public struct Job: Sendable, Equatable, Identifiable {
     /// Whether its workers ended so often that it is not tried again.
     public var isGivenUp: Bool
     /// Finished images, by index.
-    public var pictures: [Picture]
+    public var images: [Image]
 
     /// A job with the given properties.
     package init(
         id: String, model: String, request: ImageRequest, state: State, requestID: String? = nil,
         owner: String? = nil, created: Date, started: Date? = nil, finished: Date? = nil,
         deadline: Date? = nil, attempts: Int = 0, failure: String? = nil,
-        isGivenUp: Bool = false, pictures: [Picture] = []
+        isGivenUp: Bool = false, images: [Image] = []
     ) {
         self.id = id
         self.model = model
@@ -98,7 +98,7 @@ public struct Job: Sendable, Equatable, Identifiable {
         self.attempts = attempts
         self.failure = failure
         self.isGivenUp = isGivenUp
-        self.pictures = pictures
+        self.images = images
     }
 }
 

@@ -32,7 +32,7 @@ public enum JobBackup {
                 at: partial.appending(path: "pictures"), withIntermediateDirectories: true,
                 attributes: [.posixPermissions: 0o700])
             let names = try copyDatabase(source, to: partial.appending(path: "jobs.sqlite"))
-            let count = try copyPictures(
+            let count = try copyImages(
                 names, from: folder.appending(path: "pictures"),
                 to: partial.appending(path: "pictures"))
             let keys = folder.appending(path: "keys.json")
@@ -67,7 +67,7 @@ public enum JobBackup {
         return names
     }
 
-    private static func copyPictures(
+    private static func copyImages(
         _ names: Set<String>, from source: URL, to target: URL
     ) throws -> Int {
         let files = FileManager.default

@@ -50,7 +50,7 @@ package protocol JobQueue: ImageGenerating, ModelListing {
     func jobs(_ query: JobQuery) async throws -> [Job]
 
     /// The PNG file of a job's image as soon as it is finished, or `nil`.
-    func picture(_ index: Int, of id: String) async throws -> [UInt8]?
+    func image(_ index: Int, of id: String) async throws -> [UInt8]?
 
     /// The PNG file of that name, if it is kept.
     func file(named name: String) async throws -> [UInt8]?

@@ -17,11 +17,11 @@ enum JobRow {
         if withSource, request.strength != nil, request.source == nil {
             request = request.with(source: try source(of: row["number"], db))
         }
-        let pictures = try Row.fetchAll(
+        let images = try Row.fetchAll(
             db, sql: "SELECT * FROM picture WHERE job = ? ORDER BY number",
             arguments: [row["number"] as Int64]
         ).map { row in
-            Job.Picture(
+            Job.Image(
                 index: row["number"], seed: UInt64(row["seed"] as String) ?? 0,
                 pixelDigest: row["pixelDigest"], file: row["file"], fileSize: row["fileSize"],
                 promptTruncated: row["promptTruncated"],
@@ -41,7 +41,7 @@ enum JobRow {
             owner: owner.isEmpty ? nil : owner, created: date("created") ?? .distantPast,
             started: date("started"), finished: date("finished"), deadline: date("deadline"),
             attempts: row["attempts"], failure: row["failure"], isGivenUp: row["givenUp"],
-            pictures: pictures)
+            images: images)
     }
 
     private static func source(of job: Int64, _ db: Database) throws -> ImageRequest.Source? {

@@ -21,7 +21,7 @@ extension JobService {
     package func removeExpired() async throws {
         let ids = try await store.expired(
             before: limits.age.map { Date(timeIntervalSinceNow: -$0) },
-            pictureBytes: limits.pictureBytes)
+            imageBytes: limits.imageBytes)
         if !ids.isEmpty { _ = try await store.remove(ids) }
     }
 
@@ -34,16 +34,16 @@ extension JobService {
 
     /// The stored images of a job, as the engine delivered them.
     nonisolated func images(of job: Job) -> [GeneratedImage] {
-        job.pictures.compactMap { picture in
-            guard let png = file(of: picture),
+        job.images.compactMap { stored in
+            guard let png = file(of: stored),
                 let image = try? ImageDecoder.decode(png).flattened()
             else { return nil }
             var generated = GeneratedImage(
-                index: picture.index, seed: picture.seed, image: image,
-                pixelDigest: picture.pixelDigest, promptTruncated: picture.promptTruncated,
-                seconds: picture.seconds)
+                index: stored.index, seed: stored.seed, image: image,
+                pixelDigest: stored.pixelDigest, promptTruncated: stored.promptTruncated,
+                seconds: stored.seconds)
             generated.png = png
-            generated.loras = picture.loras
+            generated.loras = stored.loras
             return generated
         }
     }

@@ -41,7 +41,7 @@ extension JobService {
         guard job.imageCount == job.request.count else {
             throw GenerationError(
                 .internalFailure,
-                "The engine ended after \(job.imageCount) of \(job.request.count) pictures.")
+                "The engine ended after \(job.imageCount) of \(job.request.count) images.")
         }
     }
 
@@ -51,7 +51,7 @@ extension JobService {
         try await retryingWhileFull {
             let file = try self.store.files.store(png)
             try await self.store.add(
-                Job.Picture(
+                Job.Image(
                     index: image.index, seed: image.seed, pixelDigest: image.pixelDigest,
                     file: file, fileSize: png.count, promptTruncated: image.promptTruncated,
                     seconds: image.seconds, loras: image.loras), to: job.id)

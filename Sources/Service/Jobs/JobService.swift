@@ -17,7 +17,7 @@ public actor JobService: JobQueue {
         /// Seconds that final jobs are kept; for ever if `nil`.
         public var age: Double?
         /// Bytes of images that are kept.
-        public var pictureBytes: Int
+        public var imageBytes: Int
         /// Seconds after which a job is cancelled that is not final; a client may ask for less.
         public var seconds: Double?
         /// Seconds to wait for free disk space before a job fails.
@@ -26,12 +26,12 @@ public actor JobService: JobQueue {
         /// Limits of the given sizes.
         public init(
             running: Int = 64, unfinished: Int = 256, age: Double? = 7 * 86400,
-            pictureBytes: Int = 4 << 30, seconds: Double? = nil, storageTimeout: Double = 60
+            imageBytes: Int = 4 << 30, seconds: Double? = nil, storageTimeout: Double = 60
         ) {
             self.running = running
             self.unfinished = unfinished
             self.age = age
-            self.pictureBytes = pictureBytes
+            self.imageBytes = imageBytes
             self.seconds = seconds
             self.storageTimeout = storageTimeout
         }
@@ -78,7 +78,7 @@ public actor JobService: JobQueue {
     /// Changes how long jobs may take and what is kept of them; how much is accepted stays.
     public func updateLimits(_ changed: Limits) {
         limits.age = changed.age
-        limits.pictureBytes = changed.pictureBytes
+        limits.imageBytes = changed.imageBytes
         limits.seconds = changed.seconds
     }
 
@@ -141,16 +141,16 @@ public actor JobService: JobQueue {
     package func jobs(_ query: JobQuery) async throws -> [Job] { try await store.jobs(query) }
 
     /// The PNG file of a job's image as soon as it is finished, or `nil`.
-    public func picture(_ index: Int, of id: String) async throws -> [UInt8]? {
+    public func image(_ index: Int, of id: String) async throws -> [UInt8]? {
         if let png = self.index.find(id)?.image(index)?.png { return png }
-        return try await store.job(id)?.pictures.first { $0.index == index }.flatMap(file)
+        return try await store.job(id)?.images.first { $0.index == index }.flatMap(file)
     }
 
     /// The PNG file of that name, if it is kept.
     package nonisolated func file(named name: String) -> [UInt8]? { store.file(named: name) }
 
     /// The PNG file of an image.
-    public nonisolated func file(of picture: Job.Picture) -> [UInt8]? {
-        store.files.read(picture.file)
+    public nonisolated func file(of image: Job.Image) -> [UInt8]? {
+        store.files.read(image.file)
     }
 }

@@ -60,7 +60,7 @@ extension JobStore {
                     requestID: submission.requestID, owner: submission.owner,
                     created: Date(timeIntervalSince1970: now.timeIntervalSince1970),
                     deadline: deadline.map(Date.init(timeIntervalSince1970:)), attempts: 0,
-                    pictures: []), true
+                    images: []), true
             )
         }
     }
@@ -77,8 +77,8 @@ extension JobStore {
     }
 
     /// Adds a finished image, whose file must be stored already.
-    package func add(_ picture: Job.Picture, to id: String) async throws {
-        let (seconds, loras) = (try JobRow.json(picture.seconds), try JobRow.json(picture.loras))
+    package func add(_ image: Job.Image, to id: String) async throws {
+        let (seconds, loras) = (try JobRow.json(image.seconds), try JobRow.json(image.loras))
         try await write { db in
             try db.execute(
                 sql: """
@@ -86,8 +86,8 @@ extension JobStore {
                     SELECT number, ?, ?, ?, ?, ?, ?, ?, ? FROM job WHERE id = ?
                     """,
                 arguments: [
-                    picture.index, String(picture.seed), picture.pixelDigest, picture.file,
-                    picture.fileSize, picture.promptTruncated, seconds, loras, id,
+                    image.index, String(image.seed), image.pixelDigest, image.file,
+                    image.fileSize, image.promptTruncated, seconds, loras, id,
                 ])
         }
     }
@@ -140,7 +140,7 @@ extension JobStore {
     }
 
     /// Final jobs that are older than allowed, and the oldest of those whose images exceed the limit.
-    package func expired(before date: Date?, pictureBytes: Int) async throws -> [String] {
+    package func expired(before date: Date?, imageBytes: Int) async throws -> [String] {
         try await read { db in
             var ids =
                 try date.map {
@@ -152,7 +152,7 @@ extension JobStore {
             let known = Set(ids)
             var total =
                 try Int.fetchOne(db, sql: "SELECT SUM(fileSize) FROM picture") ?? 0
-            guard total > pictureBytes else { return ids }
+            guard total > imageBytes else { return ids }
             let rows = try Row.fetchCursor(
                 db,
                 sql: """
@@ -160,7 +160,7 @@ extension JobStore {
                     JOIN job ON job.number = picture.job
                     WHERE job.finished IS NOT NULL GROUP BY job.number ORDER BY job.number
                     """)
-            while total > pictureBytes, let row = try rows.next() {
+            while total > imageBytes, let row = try rows.next() {
                 let (id, bytes): (String, Int) = (row["id"], row["bytes"])
                 total -= bytes
                 if !known.contains(id) { ids.append(id) }

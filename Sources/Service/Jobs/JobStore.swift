@@ -19,7 +19,7 @@ public final class JobStore: Sendable {
     /// The data folder.
     public let folder: URL
     /// The image files.
-    package let files: PictureFiles
+    package let files: ImageFiles
     let database: DatabasePool
     /// Keeps other servers out of the folder.
     private let lock: FileLock
@@ -45,7 +45,7 @@ public final class JobStore: Sendable {
                     + " may be written to, or name another with --data.")
         }
         lock = try Self.lock(folder)
-        files = try PictureFiles(folder: folder.appending(path: "pictures"))
+        files = try ImageFiles(folder: folder.appending(path: "pictures"))
         let url = folder.appending(path: "jobs.sqlite")
         var setAside: URL?
         do {

@@ -15,7 +15,7 @@ public struct JobProgress: Sendable, Equatable {
     /// Steps of all images together.
     public var steps: Int
     /// Finished images.
-    public var pictures: Int
+    public var images: Int
     /// The newest preview.
     public var preview: RGBImage?
     /// Seconds until the last step at the pace so far; `nil` before the first one.
@@ -43,7 +43,7 @@ package final class LiveJob: Sendable {
         var hasStarted = false
         var firstStep: ContinuousClock.Instant?
         var lastStep: ContinuousClock.Instant?
-        /// The newest step of each picture.
+        /// The newest step of each image.
         var steps: [Int: Int] = [:]
         var stepEvents: [Int: JobEvent] = [:]
         var previews: [Int: JobEvent] = [:]
@@ -149,9 +149,9 @@ package final class LiveJob: Sendable {
                 state.lastStep = .now
                 state.steps[image] = step
                 state.stepEvents[image] = event
-            case .preview(let image, _, let picture):
+            case .preview(let image, _, let preview):
                 state.previews[image] = event
-                state.lastPreview = picture
+                state.lastPreview = preview
             case .image(let image):
                 guard state.images[image.index] == nil else { return }
                 state.images[image.index] = image
@@ -196,7 +196,7 @@ package final class LiveJob: Sendable {
                 left = pace * Double(total - done)
             }
             return JobProgress(
-                place: state.place, stepsDone: done, steps: total, pictures: state.images.count,
+                place: state.place, stepsDone: done, steps: total, images: state.images.count,
                 preview: state.lastPreview, secondsLeft: left)
         }
     }

@@ -17,9 +17,9 @@ public struct APIKey: Sendable, Codable, Equatable {
     public var name: String
     /// The permissions of the key.
     public var scope: Scope
-    /// Requests for pictures that may be in progress at once; any number if `nil`.
+    /// Requests for images that may be in progress at once; any number if `nil`.
     public var concurrency: Int?
-    /// Requests for pictures a minute; any number if `nil`.
+    /// Requests for images a minute; any number if `nil`.
     public var perMinute: Int?
     /// The highest priority that its holder may ask for; normal if `nil`.
     public var priority: Priority?

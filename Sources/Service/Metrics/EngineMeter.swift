@@ -10,7 +10,7 @@ import Telemetry
 /// alike.
 package final class EngineMeter: Sendable {
     /// How long finished images took.
-    package let times = PictureTimes()
+    package let times = ImageTimes()
     private let metrics: EngineMetrics
     private let estimate = Mutex(QueueEstimate())
     private let counter = Atomic(0)

@@ -83,17 +83,17 @@ package final class EngineMetrics: Sendable {
         duration = seconds(
             "generation_duration", "From asking the engine to its last word about a request.")
         textEncode = seconds(
-            "text_encode", "Encoding of the prompts of a picture, near 0 where they were known.")
-        step = seconds("denoise_step", "One pass: a step of all pictures of a batch.")
+            "text_encode", "Encoding of the prompts of an image, near 0 where they were known.")
+        step = seconds("denoise_step", "One pass: a step of all images of a batch.")
         batch = registry.histogram(
-            "inkstone_batch_size", "Pictures that shared a pass.",
+            "inkstone_batch_size", "Images that shared a pass.",
             buckets: [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64], labels: ["model"])
-        decode = seconds("vae_decode", "Decoding of a picture.")
-        images = total("images", "Finished pictures.", "model")
-        pixels = total("pixels", "Pixels of finished pictures.", "model")
+        decode = seconds("vae_decode", "Decoding of an image.")
+        images = total("images", "Finished images.", "model")
+        pixels = total("pixels", "Pixels of finished images.", "model")
         evaluations = total(
             "denoise_evaluations",
-            "Steps of pictures; a picture of 8 steps counts 8, with guidance and without.", "model")
+            "Steps of images; an image of 8 steps counts 8, with guidance and without.", "model")
         tokens = total("denoise_tokens", "Tokens of all sequences of all passes.", "model")
         generations = total("generations", "Requests to the engine by outcome.", "model", "outcome")
         cancelled = total(

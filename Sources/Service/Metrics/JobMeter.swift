@@ -18,7 +18,7 @@ package final class JobMeter: Sendable {
     }
 
     private let metrics: EngineMetrics
-    private let times: PictureTimes
+    private let times: ImageTimes
     private let model: String
     private let request: ImageRequest
     private let unitsPerStep: Double
@@ -30,7 +30,7 @@ package final class JobMeter: Sendable {
     private let state = Mutex(State())
 
     init(
-        metrics: EngineMetrics, times: PictureTimes, model: String, request: ImageRequest,
+        metrics: EngineMetrics, times: ImageTimes, model: String, request: ImageRequest,
         report: JobReport?, estimate: @escaping Estimating
     ) {
         self.metrics = metrics

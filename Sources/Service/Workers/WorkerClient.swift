@@ -56,7 +56,7 @@ struct WorkerClient: Sendable {
 
     /// Decodes an image file in the worker.
     ///
-    /// - Throws: `UnreadablePicture`; `WorkerLost` and errors of the connection when there is no answer.
+    /// - Throws: `UnreadableImage`; `WorkerLost` and errors of the connection when there is no answer.
     func decode(_ file: [UInt8], within limit: Duration) async throws -> DecodedImage {
         let frame = try await within(limit) {
             var body = ByteBuffer()
@@ -65,14 +65,14 @@ struct WorkerClient: Sendable {
                     body.writeImmutableBuffer(part)
                 }
             } catch let refusal as WorkerRefusal where refusal.status == .badRequest {
-                throw UnreadablePicture(description: refusal.sentence)
+                throw UnreadableImage(description: refusal.sentence)
             }
             guard let frame = try WorkerFrame.take(from: &body) else {
                 throw WorkerLost("its answer has no end")
             }
             return frame
         }
-        return try DecodedPicture.picture(of: frame)
+        return try DecodedImageHeader.image(of: frame)
     }
 
     /// Runs a request.

@@ -14,7 +14,7 @@ package struct WorkerFrame: Sendable, Equatable {
 
     /// Bytes of the longest header.
     static let headerLimit = 16 << 20
-    /// Bytes of the largest payload: pixels of the largest picture that the decoders take.
+    /// Bytes of the largest payload: pixels of the largest image that the decoders take.
     static let payloadLimit = 1 << 30
 
     /// A frame as it goes over the wire.

@@ -12,16 +12,19 @@ enum WorkerMessage: Codable, Equatable {
     /// The payload is `[height, width, 3]`.
     case preview(image: Int, step: Int, width: Int, height: Int)
     /// The payload is `[height, width, 3]`.
-    case image(Picture)
+    case image(Image)
     /// A heartbeat: the engine's count, at equal intervals.
-    case alive(pulse: Int)
-    /// The last picture was sent.
+    case alive(heartbeat: Int)
+    /// The last image was sent.
     case done
     case cancelled
     case failed(code: GenerationError.Code, message: String)
 
-    /// A finished picture without its pixels.
-    struct Picture: Codable, Equatable {
+    /// The name that all versions read.
+    private enum AliveCodingKeys: String, CodingKey { case heartbeat = "pulse" }
+
+    /// A finished image without its pixels.
+    struct Image: Codable, Equatable {
         var index: Int
         var seed: UInt64
         var width: Int
@@ -52,15 +55,15 @@ enum WorkerMessage: Codable, Equatable {
         case .step(let image, let step, let steps, let seconds):
             try WorkerFrame.encode(
                 WorkerMessage.step(image: image, step: step, steps: steps, seconds: seconds))
-        case .preview(let image, let step, let picture):
+        case .preview(let image, let step, let preview):
             try WorkerFrame.encode(
                 WorkerMessage.preview(
-                    image: image, step: step, width: picture.width, height: picture.height),
-                payload: picture.pixels)
+                    image: image, step: step, width: preview.width, height: preview.height),
+                payload: preview.pixels)
         case .image(let image):
             try WorkerFrame.encode(
                 WorkerMessage.image(
-                    Picture(
+                    Image(
                         index: image.index, seed: image.seed, width: image.image.width,
                         height: image.image.height, pixelDigest: image.pixelDigest,
                         promptTruncated: image.promptTruncated, seconds: image.seconds,
@@ -80,16 +83,16 @@ enum WorkerMessage: Codable, Equatable {
             .preview(
                 image: image, step: step,
                 try RGBImage(width: width, height: height, pixels: pixels))
-        case .image(let picture):
-            .image(try picture.image(pixels))
+        case .image(let image):
+            .image(try image.generated(pixels))
         case .alive, .done, .cancelled, .failed: nil
         }
     }
 }
 
-extension WorkerMessage.Picture {
-    /// The picture with its pixels.
-    fileprivate func image(_ pixels: [UInt8]) throws -> GeneratedImage {
+extension WorkerMessage.Image {
+    /// The image with its pixels.
+    fileprivate func generated(_ pixels: [UInt8]) throws -> GeneratedImage {
         var made = GeneratedImage(
             index: index, seed: seed,
             image: try RGBImage(width: width, height: height, pixels: pixels),

@@ -9,11 +9,12 @@ extension WorkerPool {
     ///
     /// Where there is no worker, a process is started for it.
     ///
-    /// - Throws: `UnreadablePicture` when it is none.
+    /// - Throws: `UnreadableImage` when it is none.
     package func decode(_ file: [UInt8]) async throws -> DecodedImage {
-        guard file.count <= DecodedPicture.fileLimit else {
-            throw UnreadablePicture(
-                description: "The picture file must have at most \(DecodedPicture.fileLimit) bytes,"
+        guard file.count <= DecodedImageHeader.fileLimit else {
+            throw UnreadableImage(
+                description:
+                    "The image file must have at most \(DecodedImageHeader.fileLimit) bytes,"
                     + " got \(file.count).")
         }
         let replicas = served.flatMap(\.replicas).filter(\.isUp)
@@ -23,13 +24,13 @@ extension WorkerPool {
             guard let worker = try? await replica.worker() else { continue }
             do {
                 return try await worker.client.decode(file, within: .seconds(30))
-            } catch let error as UnreadablePicture {
+            } catch let error as UnreadableImage {
                 throw error
             } catch {
                 try Task.checkCancellation()
             }
         }
-        throw UnreadablePicture.tooMuch
+        throw UnreadableImage.tooMuch
     }
 
     private nonisolated func decodeAlone(_ file: [UInt8]) async throws -> DecodedImage {
@@ -42,7 +43,7 @@ extension WorkerPool {
                 attributes: [.posixPermissions: 0o700])
             try Data(file).write(to: source)
         } catch {
-            throw GenerationError(.storage, "The picture cannot be put aside to be read: \(error)")
+            throw GenerationError(.storage, "The image cannot be stored to be decoded: \(error)")
         }
         defer { try? FileManager.default.removeItem(at: folder) }
         do {
@@ -50,14 +51,14 @@ extension WorkerPool {
                 try await self.runProgram(["decode-picture", source.path, target.path])
             }
         } catch is WorkerLost {
-            throw UnreadablePicture.tooMuch
+            throw UnreadableImage.tooMuch
         } catch let error as LaunchError {
             // It writes what is wrong with the image, and nothing where it was killed.
-            guard let words = DecodedPicture.refusal(in: error.message) else {
-                throw UnreadablePicture.tooMuch
+            guard let words = DecodedImageHeader.refusal(in: error.message) else {
+                throw UnreadableImage.tooMuch
             }
-            throw UnreadablePicture(description: words)
+            throw UnreadableImage(description: words)
         }
-        return try DecodedPicture.read(target)
+        return try DecodedImageHeader.read(target)
     }
 }

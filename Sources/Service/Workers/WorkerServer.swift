@@ -16,7 +16,7 @@ import Synchronization
 /// * `POST /run`: the body is a frame with a `WorkerCall`; the answer is a stream of frames with
 ///   `WorkerMessage`s, the last of which is `done`, `cancelled` or `failed`. Closing the
 ///   connection cancels the request.
-/// * `POST /decode`: the body is an image file; the answer a frame with a `DecodedPicture` and pixels,
+/// * `POST /decode`: the body is an image file; the answer a frame with a `DecodedImageHeader` and pixels,
 ///   or 400 with a sentence.
 /// * `POST /passes`: the body is how many passes the gateway has counted, the answer the `PassReport`s
 ///   after them.
@@ -150,12 +150,12 @@ package final class WorkerServer: Sendable {
     /// Native code decodes untrusted files here, where a crash ends a worker and not the gateway.
     private func decode(_ request: Request) async throws -> Response {
         var request = request
-        let body = try await request.collectBody(upTo: DecodedPicture.fileLimit)
+        let body = try await request.collectBody(upTo: DecodedImageHeader.fileLimit)
         do {
-            let picture = try ImageDecoder.decode(Array(buffer: body), limits: .upload)
+            let image = try ImageDecoder.decode(Array(buffer: body), limits: .upload)
             return Response(
                 status: .ok, headers: [.contentType: "application/octet-stream"],
-                body: .init(byteBuffer: try DecodedPicture.frame(of: picture)))
+                body: .init(byteBuffer: try DecodedImageHeader.frame(of: image)))
         } catch let error as ImagingError {
             throw HTTPError(.badRequest, message: error.description)
         }
@@ -222,7 +222,7 @@ package final class WorkerServer: Sendable {
                 while true {
                     try await Task.sleep(for: heartbeat)
                     feed.yield(
-                        try WorkerFrame.encode(WorkerMessage.alive(pulse: engine.heartbeat)))
+                        try WorkerFrame.encode(WorkerMessage.alive(heartbeat: engine.heartbeat)))
                 }
             }
             for await frame in frames { try await write(frame) }

@@ -58,7 +58,7 @@ package struct WorkerStatus: Sendable, Codable, Equatable {
 package struct PassTotals: Sendable, Codable, Equatable {
     /// Passes through the transformer.
     package var count = 0
-    /// Pictures that moved one step on, summed over passes.
+    /// Images that moved one step on, summed over passes.
     package var images = 0
     /// Tokens, summed over passes.
     package var tokens = 0

@@ -78,6 +78,6 @@ struct DataOptions: ParsableArguments {
     func limits(capacity: Int) -> JobService.Limits {
         JobService.Limits(
             running: capacity, unfinished: capacity, age: keepDays * 86400,
-            pictureBytes: Int(keepGB * 1e9), seconds: deadline)
+            imageBytes: Int(keepGB * 1e9), seconds: deadline)
     }
 }

@@ -17,7 +17,7 @@
             let launches = try models.map { try launch($0) }
             var settings = queueOptions.settings
             settings.age = dataOptions.keepDays * 86400
-            settings.pictureBytes = Int(dataOptions.keepGB * 1e9)
+            settings.imageBytes = Int(dataOptions.keepGB * 1e9)
             settings.seconds = dataOptions.deadline
             let store = try await queueOptions.open(as: "gateway", settings, logger)
             let name =

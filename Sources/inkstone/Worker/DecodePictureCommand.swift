@@ -18,6 +18,6 @@ struct DecodePictureCommand: ParsableCommand {
     var target: String
 
     func run() throws {
-        try DecodedPicture.decode(URL(filePath: source), to: URL(filePath: target))
+        try DecodedImageHeader.decode(URL(filePath: source), to: URL(filePath: target))
     }
 }

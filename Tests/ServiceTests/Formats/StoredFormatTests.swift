@@ -95,12 +95,12 @@ struct StoredFormatTests {
         for (job, recorded) in zip(jobs.suffix(3).reversed(), Recorded.allCases) {
             // In the order of their creation: plain, text, source.
             #expect(job.request == (try recorded.request()))
-            #expect(job.pictures.count == job.request.count && job.attempts == 1)
+            #expect(job.images.count == job.request.count && job.attempts == 1)
         }
         #expect(jobs[0].request.strength == 0.25)
         #expect(jobs[4].failure?.hasPrefix("'broken.safetensors' has 5000 bytes") == true)
         #expect(jobs[7].requestID == "first" && jobs[7].created.timeIntervalSince1970 > 1.7e9)
-        let second = try #require(jobs[6].pictures.last)
+        let second = try #require(jobs[6].images.last)
         #expect(second.index == 1 && second.seed == 4_294_967_304 && second.fileSize == 6874)
         #expect(second.loras.map(\.matched) == [42, 42] && second.seconds.steps.count == 2)
         #expect(jobs[6].deadline != nil && !jobs[6].isGivenUp)

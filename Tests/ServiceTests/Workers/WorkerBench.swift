@@ -12,7 +12,7 @@ import Tensors
 import Testing
 import ZImage
 
-/// What tests of workers need: the program, the embedded model, and pictures to compare with.
+/// What tests of workers need: the program, the embedded model, and images to compare with.
 enum WorkerBench {
     /// The checkout that these tests belong to.
     static let repository = URL(filePath: #filePath).resolvingSymlinksInPath()
@@ -93,7 +93,7 @@ enum WorkerBench {
         return try ImageRequest(draft, for: model)
     }
 
-    /// The pictures' digests as this process draws them.
+    /// The images' digests as this process draws them.
     static func expected(_ request: ImageRequest) throws -> [String] {
         let pipeline = try Pipeline(
             model: try ModelDirectory(url: model),

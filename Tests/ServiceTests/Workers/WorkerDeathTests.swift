@@ -31,7 +31,7 @@ struct WorkerDeathTests {
     @Test("pictures that were delivered are not drawn again")
     func delivered() async throws {
         try await WorkerBench.withPool { pool in
-            // One picture in a pass: they end one after the other.
+            // One image in a pass: they end one after the other.
             var launch = WorkerBench.launch
             launch.limits = SchedulerLimits(passTokens: 1)
             let model = try await pool.launch(launch)

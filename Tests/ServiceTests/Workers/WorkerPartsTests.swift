@@ -46,7 +46,7 @@ import Testing
     @Test("a second run leaves out what the first has delivered")
     func delivery() throws {
         let delivery = Delivery(try Self.request(count: 3, seed: 5))
-        func picture(_ index: Int) throws -> JobEvent {
+        func image(_ index: Int) throws -> JobEvent {
             .image(
                 GeneratedImage(
                     index: index, seed: 0,
@@ -55,18 +55,18 @@ import Testing
                     seconds: Timings(text: 0, steps: [], decode: 0, total: 0)))
         }
         #expect(delivery.leading == 0 && !delivery.isComplete)
-        #expect(delivery.accept(try picture(0), leading: 0) != nil)
-        #expect(delivery.accept(try picture(2), leading: 0) != nil)
+        #expect(delivery.accept(try image(0), leading: 0) != nil)
+        #expect(delivery.accept(try image(2), leading: 0) != nil)
         #expect(delivery.leading == 1)
         // The next worker starts at image 1, which has the index 0 there.
         let step = JobEvent.step(image: 1, step: 1, steps: 2, seconds: 0)
         #expect(delivery.accept(step, leading: 1) == nil)
-        guard case .image(let image) = delivery.accept(try picture(0), leading: 1) else {
-            Issue.record("picture 1 was left out")
+        guard case .image(let second) = delivery.accept(try image(0), leading: 1) else {
+            Issue.record("image 1 was left out")
             return
         }
-        #expect(image.index == 1)
-        #expect(delivery.accept(try picture(1), leading: 1) == nil)
+        #expect(second.index == 1)
+        #expect(delivery.accept(try image(1), leading: 1) == nil)
         #expect(delivery.isComplete)
     }
 

@@ -9,7 +9,7 @@ import Telemetry
 import Testing
 import ZImage
 
-/// What workers do beside drawing: counting their passes and reading strangers' pictures.
+/// What workers do beside drawing: counting their passes and reading strangers' images.
 @Suite("Workers' services", .serialized, .timeLimit(.minutes(3)))
 struct WorkerServiceTests {
     @Test("every pass is counted once, and a terminated model is no longer told")
@@ -60,7 +60,7 @@ struct WorkerServiceTests {
             let decoded = try await pool.decode(file)
             #expect(decoded == (try ImageDecoder.decode(file)))
             for bad in [[], [1, 2, 3], Array(file.dropLast(20))] {
-                let error = await #expect(throws: UnreadablePicture.self) {
+                let error = await #expect(throws: UnreadableImage.self) {
                     _ = try await pool.decode(bad)
                 }
                 #expect(error?.description.isEmpty == false)
@@ -87,7 +87,7 @@ struct WorkerServiceTests {
                 }
             }
             for _ in 0..<20 {
-                let error = await #expect(throws: UnreadablePicture.self) {
+                let error = await #expect(throws: UnreadableImage.self) {
                     _ = try await pool.decode([])
                 }
                 #expect(error?.description == wanted?.description)

@@ -5,7 +5,7 @@ import Foundation
 import Service
 import Testing
 
-@Suite("What pictures take") struct PictureTimesTests {
+@Suite("What pictures take") struct ImageTimesTests {
     private func request(_ width: Int, _ steps: Int) throws -> ImageRequest {
         let text = """
             {"prompt": "p", "negativePrompt": "", "size": {"width": \(width), "height": 16},
@@ -23,7 +23,7 @@ import Testing
 
     @Test("the nearest sizes say what a picture takes, the newest of them first")
     func nearest() throws {
-        let times = PictureTimes()
+        let times = ImageTimes()
         #expect(times.isEmpty(model: "m"))
         #expect(times.seconds(for: try request(16, 4), model: "m") == nil)
         for _ in 0..<8 { times.record(timings(1, 2), try request(16, 2), model: "m") }
@@ -40,7 +40,7 @@ import Testing
 
     @Test("pictures without steps teach nothing")
     func empty() throws {
-        let times = PictureTimes()
+        let times = ImageTimes()
         times.record(timings(1, 0), try request(16, 2), model: "m")
         #expect(times.isEmpty(model: "m"))
     }

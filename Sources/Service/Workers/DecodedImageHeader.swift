@@ -4,8 +4,8 @@ package import Foundation
 package import Imaging
 import NIOCore
 
-/// A picture file that a worker has read, on its way back: pixels and opacity are the payload.
-package struct DecodedPicture: Codable {
+/// An image file that a worker has read, on its way back: pixels and opacity are the payload.
+package struct DecodedImageHeader: Codable {
     /// Bytes of the largest file that a worker reads.
     static let fileLimit = 128 << 20
 
@@ -20,13 +20,13 @@ package struct DecodedPicture: Codable {
     var format: ImageFormat
     var texts: [Text]
 
-    /// A frame with everything of a picture.
-    static func frame(of picture: DecodedImage) throws -> ByteBuffer {
-        let header = DecodedPicture(
-            width: picture.image.width, height: picture.image.height,
-            hasAlpha: picture.alpha != nil, format: picture.format,
-            texts: picture.metadata.entries.map { Text(key: $0.key, text: $0.text) })
-        return try WorkerFrame.encode(header, payload: picture.image.pixels + (picture.alpha ?? []))
+    /// A frame with everything of an image.
+    static func frame(of image: DecodedImage) throws -> ByteBuffer {
+        let header = DecodedImageHeader(
+            width: image.image.width, height: image.image.height,
+            hasAlpha: image.alpha != nil, format: image.format,
+            texts: image.metadata.entries.map { Text(key: $0.key, text: $0.text) })
+        return try WorkerFrame.encode(header, payload: image.image.pixels + (image.alpha ?? []))
     }
 
     /// Precedes the error of a file that cannot be decoded.
@@ -34,16 +34,16 @@ package struct DecodedPicture: Codable {
 
     /// Decodes an uploaded image file and writes its pixels, for another process.
     ///
-    /// - Throws: `UnreadablePicture`, or what writing throws.
+    /// - Throws: `UnreadableImage`, or what writing throws.
     package static func decode(_ source: URL, to target: URL) throws {
-        let picture: DecodedImage
+        let image: DecodedImage
         do {
-            picture = try ImageDecoder.decode(
+            image = try ImageDecoder.decode(
                 [UInt8](try Data(contentsOf: source)), limits: .upload)
         } catch let error as ImagingError {
-            throw UnreadablePicture(description: mark + error.description)
+            throw UnreadableImage(description: mark + error.description)
         }
-        try Data(Array(try frame(of: picture).readableBytesView)).write(to: target)
+        try Data(Array(try frame(of: image).readableBytesView)).write(to: target)
     }
 
     /// The error that such a process wrote about the file, if any.
@@ -55,14 +55,14 @@ package struct DecodedPicture: Codable {
     static func read(_ target: URL) throws -> DecodedImage {
         var buffer = ByteBuffer(bytes: try Data(contentsOf: target))
         guard let frame = try WorkerFrame.take(from: &buffer) else {
-            throw UnreadablePicture.tooMuch
+            throw UnreadableImage.tooMuch
         }
-        return try picture(of: frame)
+        return try image(of: frame)
     }
 
-    /// The picture of a frame.
-    static func picture(of frame: WorkerFrame) throws -> DecodedImage {
-        let header = try frame.decode(DecodedPicture.self)
+    /// The image of a frame.
+    static func image(of frame: WorkerFrame) throws -> DecodedImage {
+        let header = try frame.decode(DecodedImageHeader.self)
         let colors = 3 * header.width * header.height
         let image = try RGBImage(
             width: header.width, height: header.height, pixels: Array(frame.payload.prefix(colors)))
@@ -80,11 +80,11 @@ extension ImageLimits {
 }
 
 /// Why a file cannot be decoded, in one sentence.
-package struct UnreadablePicture: Error, Sendable, CustomStringConvertible {
+package struct UnreadableImage: Error, Sendable, CustomStringConvertible {
     package let description: String
 
     /// The decoder took too long or crashed.
-    static let tooMuch = UnreadablePicture(
-        description: "The picture cannot be read: reading it took too long or ended the worker;"
+    static let tooMuch = UnreadableImage(
+        description: "The image cannot be read: reading it took too long or ended the worker;"
             + " save it as PNG again and send that.")
 }

@@ -5,7 +5,7 @@ import Parameters
 import Synchronization
 
 /// Times of finished images, for estimates of the next ones.
-package final class PictureTimes: Sendable {
+package final class ImageTimes: Sendable {
     /// One finished image.
     private struct Sample {
         var pixels: Double

@@ -8,7 +8,7 @@ import Imaging
 /// Image files under the SHA-256 of their bytes: `ab/abcdef….png`.
 ///
 /// A file is complete or absent, is never changed, and equal images share one.
-package struct PictureFiles: Sendable {
+package struct ImageFiles: Sendable {
     private let folder: URL
 
     /// - Throws: `JobStoreError` of code `unusable`.
