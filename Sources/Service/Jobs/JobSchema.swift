@@ -72,40 +72,4 @@ enum JobSchema {
         }
         return migrator
     }
-
-    private static let jobsAndImages = """
-        CREATE TABLE job (
-            number INTEGER PRIMARY KEY AUTOINCREMENT,
-            id TEXT NOT NULL UNIQUE,
-            model TEXT NOT NULL,
-            request TEXT NOT NULL,
-            prompt TEXT NOT NULL,
-            state TEXT NOT NULL,
-            requestID TEXT,
-            owner TEXT NOT NULL DEFAULT '',
-            idempotencyKey TEXT,
-            fingerprint TEXT,
-            created REAL NOT NULL,
-            started REAL,
-            finished REAL,
-            attempts INTEGER NOT NULL DEFAULT 0,
-            failure TEXT
-        ) STRICT;
-        CREATE INDEX jobByState ON job (state);
-        CREATE INDEX jobByRequest ON job (requestID) WHERE requestID IS NOT NULL;
-        CREATE UNIQUE INDEX jobByKey ON job (owner, idempotencyKey)
-            WHERE idempotencyKey IS NOT NULL;
-        CREATE TABLE picture (
-            job INTEGER NOT NULL REFERENCES job (number) ON DELETE CASCADE,
-            number INTEGER NOT NULL,
-            seed TEXT NOT NULL,
-            pixelDigest TEXT NOT NULL,
-            file TEXT NOT NULL,
-            fileSize INTEGER NOT NULL,
-            promptTruncated INTEGER NOT NULL,
-            seconds TEXT NOT NULL,
-            PRIMARY KEY (job, number)
-        ) STRICT, WITHOUT ROWID;
-        CREATE INDEX pictureByFile ON picture (file);
-        """
 }
