@@ -206,10 +206,15 @@ public struct ResultError: Error, CustomStringConvertible, Equatable {
     /// The reason of an error of Foundation in a few words: that of the system, if there is one.
     package static func reason(of error: any Error) -> String {
         if let error = error as? DecodingError { return reason(of: error) }
-        let error = error as NSError
-        let cause = error.userInfo[NSUnderlyingErrorKey] as? NSError ?? error
-        return cause.domain == NSPOSIXErrorDomain
-            ? String(cString: strerror(Int32(cause.code))) : error.localizedDescription
+        if let cause = (error as? CocoaError)?.underlying as? POSIXError {
+            return String(cString: strerror(cause.code.rawValue))
+        }
+        return withoutStop(error.localizedDescription)
+    }
+
+    /// The sentence without its full stop, to be a part of another.
+    private static func withoutStop(_ sentence: String) -> String {
+        sentence.hasSuffix(".") ? String(sentence.dropLast()) : sentence
     }
 
     private static func reason(of error: DecodingError) -> String {
@@ -222,8 +227,9 @@ public struct ResultError: Error, CustomStringConvertible, Equatable {
             return "'\(key.stringValue)' is missing" + (place.isEmpty ? "" : " in '\(place)'")
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
             return "'\(path(context))' has another type"
-        case .dataCorrupted(let context): return context.debugDescription
-        @unknown default: return "it cannot be decoded"
+        default:
+            guard case .dataCorrupted(let context) = error else { return "it cannot be decoded" }
+            return withoutStop(context.debugDescription)
         }
     }
 }
