@@ -103,7 +103,7 @@ struct YAMLMap {
     ) throws(ScenarioError) -> Int {
         try value(
             node, path,
-            range.count == 1
+            range.lowerBound == range.upperBound
                 ? "\(range.lowerBound)"
                 : "a whole number from \(range.lowerBound) to \(range.upperBound)"
         ) { Int($0).flatMap { range.contains($0) ? $0 : nil } }
