@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 #if Fleet
+    import Catalog
     import Engine
     import Fleet
     import Foundation
