@@ -27,7 +27,7 @@ imgbench: dependencies
 	swift build -c release --product imgbench
 
 test: dependencies
-	@Scripts/announce-build .build-tests
+	@Scripts/announce-build .build-tests 640
 	Scripts/run-tests
 
 accept: build imgbench
