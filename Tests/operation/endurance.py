@@ -146,11 +146,11 @@ def disk(program, scale):
             with RunningServer(program, "--waiting", 500, data=f"{folder}/data") as server:
                 names = [submit(server, request) for request in pool]
                 ballast = pathlib.Path(folder) / "ballast"
-                with open(ballast, "wb") as file:
+                # Unbuffered: closing would write again what did not fit.
+                with open(ballast, "wb", buffering=0) as file:
                     try:
                         while True:
                             file.write(bytes(65536))
-                            file.flush()
                     except OSError:
                         pass
                 statuses, end = set(), time.monotonic() + 10 * scale
