@@ -43,12 +43,17 @@
         func cleanUp() async -> (wake: Promise<Void>, pause: Duration) {
             let wake = Promise<Void>()
             earlierDeadline = wake
+            var isBehind = false
             for job in index.overdue(at: FleetStore.now) {
-                _ = await end(job, FleetJob.overdue, isOverdue: true)
+                let isEnded = await end(job, FleetJob.overdue, isOverdue: true)
+                isBehind = isBehind || !isEnded
             }
             if settings.age > 0 { index.removeFinished(before: FleetStore.now - settings.age) }
-            // Not at once: a job that could not be ended is still due, and changes arrive by the bucket.
-            let due = index.nextDue(keeping: settings.age).map { max(1, $0 - FleetStore.now) }
+            // A job that could not be ended is still due: it is tried again after a second.
+            let shortest = isBehind ? 1 : 0.01
+            let due = index.nextDue(keeping: settings.age).map {
+                max(shortest, $0 - FleetStore.now)
+            }
             return (wake, .seconds(min(due ?? 3600, 3600)))
         }
     }
