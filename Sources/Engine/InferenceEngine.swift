@@ -137,7 +137,7 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
         }
     }
 
-    /// Works until there is no more work.
+    /// Runs the scheduled requests until none is left.
     private func work() {
         let scheduler = StepScheduler(
             pipeline: pipeline, passTokens: limits.passTokens, onPass: onPass

@@ -40,7 +40,7 @@ public struct JobEventStream: AsyncSequence, Sendable {
         reader = Reader(buffer)
     }
 
-    /// A stream whose producer is a task of its own.
+    /// Creates a stream whose producer runs in its own task.
     ///
     /// - Parameter produce: Yields the events; the stream ends when it returns or throws. It runs in a
     ///   task that is cancelled when the reader leaves.
