@@ -3,6 +3,8 @@
 import Engine
 import Foundation
 import HTTPTypes
+import Imaging
+import NIOCore
 import Service
 import Testing
 
@@ -57,6 +59,38 @@ struct KeyTests {
             #expect(try await count(ann) == 1)
             #expect(try await count(bob) == 0)
             #expect(try await count(root) == 1)
+        }
+    }
+
+    @Test("two keys use one request id: each gets the picture of its own job, every time")
+    func sharedRequestID() async throws {
+        let temporary = try TemporaryStore()
+        let keys = try KeyStore(folder: temporary.folder)
+        let both = [
+            (try keys.add("ann", scope: .generate), 1), (try keys.add("bob", scope: .generate), 2),
+        ]
+        try await withGateway(try FakeGenerator(), keys: keys) { client in
+            var paths: [(path: String, headers: HTTPFields, seed: Int)] = []
+            for (key, seed) in both {
+                let headers: HTTPFields = [.authorization: "Bearer \(key)"]
+                let answer = try await client.post(
+                    "/v1/images/generations",
+                    #"{"prompt": "x", "request_id": "same", "seed": \#(seed)}"#, headers: headers)
+                #expect(answer.status == .ok)
+                let job = try await client.get("/api/jobs/same", headers: headers).object()
+                #expect(job["seed"] as? Int == seed)
+                let id = try #require(job["id"] as? String)
+                for name in ["same", id] {
+                    paths.append(("/api/jobs/\(name)/images/0", headers, seed))
+                }
+            }
+            for (path, headers, seed) in paths {
+                let file = try await client.get(path, headers: headers)
+                let image = try ImageDecoder.decode([UInt8](file.body.readableBytesView)).image
+                #expect(Int(image.pixels[1]) == seed, "\(path)")
+            }
+            let foreign = try await client.get(paths[1].path, headers: paths[2].headers)
+            #expect(foreign.status == .notFound)
         }
     }
 

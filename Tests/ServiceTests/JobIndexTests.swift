@@ -34,7 +34,7 @@ import Testing
         #expect(index.startNext(limit: 2) == "H" && index.startNext(limit: 2) == "A")
         #expect(index.startNext(limit: 2) == nil)
         #expect(Set(index.running) == ["H", "A"] && index.waiting == ["B"])
-        #expect(index.all.last == "B" && index.all.count == 3)
+        #expect(index.all(for: .all).last == "B" && index.all(for: .all).count == 3)
         index.remove("h")
         #expect(index.startNext(limit: 2) == "B" && index.startNext(limit: 3) == nil)
     }
@@ -51,17 +51,24 @@ import Testing
         #expect(index["b"] == nil && index.ids == ["a"])
     }
 
-    @Test("a client's name for a call stands for its newest job")
-    func names() {
+    @Test("a job is found by its owner and with access to all")
+    func access() {
         var index = JobIndex<Int>()
-        index.insert(1, id: "job-1", requestID: "call", priority: .normal)
-        index.insert(2, id: "job-2", requestID: "call", priority: .normal)
-        index.insert(9, id: "job-2", requestID: "other", priority: .normal)
-        #expect(index.find("call") == 2 && index.find("job-1") == 1 && index.find("other") == nil)
-        index.remove("job-2")
-        #expect(index.find("call") == 1)
+        index.insert(1, id: "job-1", owner: "ann", priority: .normal)
+        index.insert(2, id: "job-2", owner: "bob", priority: .normal)
+        index.insert(3, id: "job-3", priority: .normal)
+        index.insert(9, id: "job-2", owner: "ann", priority: .normal)
+        for (access, found) in [
+            (JobAccess.owner("ann"), [1]), (.owner("bob"), [2]), (.owner(""), []), (.none, []),
+            (.all, [1, 2, 3]),
+        ] {
+            #expect(index.all(for: access) == found)
+            #expect((1...3).compactMap { index.find("job-\($0)", for: access) } == found)
+        }
+        _ = index.startNext(limit: 1)
+        #expect(index.all(for: .all) == [1, 2, 3] && index.all(for: .owner("bob")) == [2])
         index.remove("job-1")
         index.remove("job-1")
-        #expect(index.find("call") == nil && index.all.isEmpty)
+        #expect(index.find("job-1", for: .all) == nil && index.all(for: .owner("ann")).isEmpty)
     }
 }

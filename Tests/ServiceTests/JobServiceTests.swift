@@ -30,7 +30,9 @@ struct JobServiceTests {
         for state: Job.State, of id: String, in service: JobService
     ) async throws -> Job {
         while true {
-            if let job = try await service.store.job(id), job.state == state { return job }
+            if let job = try await service.store.job(id, for: .all), job.state == state {
+                return job
+            }
             try await Task.sleep(for: .milliseconds(2))
         }
     }
@@ -55,7 +57,7 @@ struct JobServiceTests {
             service.events(for: request, model: "example", submission))
         #expect(steps == 6)
         #expect(images.map(\.seed) == [7, 8])
-        let job = try #require(try await service.store.job("call-1"))
+        let job = try #require(try await service.store.job("call-1", for: .all))
         #expect(job.state == .succeeded)
         #expect(job.owner == "ann" && job.attempts == 1 && job.request == request)
         #expect(job.images.map(\.pixelDigest) == images.map(\.pixelDigest))
@@ -67,7 +69,7 @@ struct JobServiceTests {
             #expect(image.png == file)
         }
         // A later watcher gets the same.
-        let again = try await story(try #require(try await service.watch(job.id)))
+        let again = try await story(try #require(try await service.watch(job.id, for: .all)))
         #expect(again.images.map(\.image) == images.map(\.image))
     }
 
@@ -90,7 +92,7 @@ struct JobServiceTests {
                 for: try engine.request("fails"), model: "example", Submission(requestID: "f"))
             {}
         }
-        let job = try #require(try await service.store.job("f"))
+        let job = try #require(try await service.store.job("f", for: .all))
         #expect(job.state == .failed)
         #expect(job.failure == "A number left the range.")
     }
@@ -129,16 +131,16 @@ struct JobServiceTests {
                     Submission(requestID: "r\(number)", isDetached: true)
                 ).id)
         }
-        #expect(await service.progress(ids[2])?.place == 1)
-        #expect(await service.cancel("r1"))
-        #expect(await service.progress(ids[2])?.place == 0)
-        #expect(await service.cancel(ids[0]))
+        #expect(await service.progress(ids[2], for: .all)?.place == 1)
+        #expect(await service.cancel("r1", for: .all))
+        #expect(await service.progress(ids[2], for: .all)?.place == 0)
+        #expect(await service.cancel(ids[0], for: .all))
         _ = try await wait(for: .cancelled, of: ids[0], in: service)
         engine.gate.withLock { $0 = true }
         _ = try await wait(for: .succeeded, of: ids[2], in: service)
-        #expect(try await service.store.job(ids[1])?.state == .cancelled)
-        #expect(await service.cancel(ids[1]) == false)
-        #expect(await service.unfinished.isEmpty)
+        #expect(try await service.store.job(ids[1], for: .all)?.state == .cancelled)
+        #expect(await service.cancel(ids[1], for: .all) == false)
+        #expect(await service.unfinished(for: .all).isEmpty)
     }
 
     @Test("more jobs than allowed are refused as busy, and none of them is kept")
@@ -153,7 +155,7 @@ struct JobServiceTests {
             _ = try await service.submit(try engine.request(), model: "example")
         }
         #expect(error?.code == .busy)
-        #expect(try await service.store.jobs(JobQuery()).count == 2)
+        #expect(try await service.store.jobs(JobQuery(.all)).count == 2)
         await service.cancelAll()
     }
 
@@ -186,17 +188,17 @@ struct JobServiceTests {
         let service = try service()
         let job = try await service.submit(
             try engine.request(count: 2), model: "example", Submission(isDetached: true))
-        while await service.progress(job.id)?.stepsDone != 1 {
+        while await service.progress(job.id, for: .all)?.stepsDone != 1 {
             try await Task.sleep(for: .milliseconds(1))
         }
-        let progress = try #require(await service.progress(job.id))
+        let progress = try #require(await service.progress(job.id, for: .all))
         #expect(progress.steps == 6 && progress.share == 1.0 / 6 && progress.images == 0)
-        let events = try #require(try await service.watch(job.id))
+        let events = try #require(try await service.watch(job.id, for: .all))
         engine.gate.withLock { $0 = true }
         let (steps, images) = try await story(events)
         // The watcher that came later hears of the first step too.
         #expect(steps == 6 && images.count == 2)
-        #expect(await service.progress(job.id) == nil)
+        #expect(await service.progress(job.id, for: .all) == nil)
     }
 
     // MARK: - After the end of the process
@@ -248,14 +250,14 @@ struct JobServiceTests {
                 service.events(for: request, model: "example", Submission(requestID: id)))
         }
         let (x, y) = (
-            try #require(try await service.store.job("x")),
-            try #require(try await service.store.job("y"))
+            try #require(try await service.store.job("x", for: .all)),
+            try #require(try await service.store.job("y", for: .all))
         )
         #expect(x.images[0].file == y.images[0].file)
-        #expect(try await service.remove(x.id))
+        #expect(try await service.remove(x.id, for: .all))
         #expect(service.file(of: y.images[0]) != nil)
         try await service.removeExpired()
-        #expect(try await service.store.job("y") == nil)
+        #expect(try await service.store.job("y", for: .all) == nil)
         #expect(service.file(of: y.images[0]) == nil)
     }
 
@@ -269,7 +271,7 @@ struct JobServiceTests {
                     Submission(requestID: "s\(seed)")))
         }
         func bytes() async throws -> Int {
-            try await service.store.jobs(JobQuery()).flatMap(\.images)
+            try await service.store.jobs(JobQuery(.all)).flatMap(\.images)
                 .reduce(0) { $0 + $1.fileSize }
         }
         let allowed = try await bytes() / 2
@@ -278,7 +280,7 @@ struct JobServiceTests {
             limits: .init(imageBytes: allowed)
         ).removeExpired()
         #expect(try await bytes() <= allowed)
-        let left = try await service.store.jobs(JobQuery()).compactMap(\.requestID)
+        let left = try await service.store.jobs(JobQuery(.all)).compactMap(\.requestID)
         #expect(!left.isEmpty && left == Array(["s3", "s2", "s1"].prefix(left.count)))
     }
 
@@ -300,7 +302,7 @@ struct JobServiceTests {
             #expect(over.failure == "The request was cancelled: its time was over.")
             #expect(over.deadline != nil && over.images.isEmpty)
             let error = await #expect(throws: GenerationError.self) {
-                _ = try await story(try #require(try await service.watch(job.id)))
+                _ = try await story(try #require(try await service.watch(job.id, for: .all)))
             }
             #expect(error?.code == .deadline)
         }
@@ -326,11 +328,11 @@ struct JobServiceTests {
         #expect(over.failure == "The request was cancelled: its time was over.")
         let caller = Task {
             while !Task.isCancelled { await Task.yield() }
-            await service.cancel(cancelled.id)
+            await service.cancel(cancelled.id, for: .all)
         }
         caller.cancel()
         await caller.value
-        #expect(try await service.store.job(cancelled.id)?.state == .cancelled)
+        #expect(try await service.store.job(cancelled.id, for: .all)?.state == .cancelled)
         engine.gate.withLock { $0 = true }
         _ = try await wait(for: .succeeded, of: first.id, in: service)
     }

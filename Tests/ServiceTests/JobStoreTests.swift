@@ -27,15 +27,15 @@ struct JobStoreTests {
             _ = try await store.insert(
                 try engine.request(prompt), model: "example", Submission(owner: owner))
         }
-        let all = try await store.jobs(JobQuery())
+        let all = try await store.jobs(JobQuery(.all))
         #expect(all.map(\.request.prompt) == ["一只猫", "Cats", "a dog", "a cat"])
-        let cats = try await store.jobs(JobQuery(owner: "ann", text: "cat"))
+        let cats = try await store.jobs(JobQuery(.owner("ann"), text: "cat"))
         #expect(cats.map(\.request.prompt) == ["Cats", "a cat"])
         try await store.finish(all[1].id, .failed, failure: "x")
-        #expect(try await store.jobs(JobQuery(states: [.failed])).map(\.id) == [all[1].id])
-        let page = try await store.jobs(JobQuery(before: all[1].id, limit: 1))
+        #expect(try await store.jobs(JobQuery(.all, states: [.failed])).map(\.id) == [all[1].id])
+        let page = try await store.jobs(JobQuery(.all, before: all[1].id, limit: 1))
         #expect(page.map(\.id) == [all[2].id])
-        #expect(try await store.jobs(JobQuery(text: "%' OR 1")).isEmpty)
+        #expect(try await store.jobs(JobQuery(.all, text: "%' OR 1")).isEmpty)
     }
 
     @Test("a final state is final")
@@ -47,9 +47,9 @@ struct JobStoreTests {
         try await store.finish(job.id, .cancelled)
         try await store.start(job.id)
         try await store.finish(job.id, .succeeded)
-        #expect(try await store.job(job.id)?.state == .cancelled)
+        #expect(try await store.job(job.id, for: .all)?.state == .cancelled)
         #expect(try await store.remove([job.id]) == 1)
-        #expect(try await store.job(job.id) == nil)
+        #expect(try await store.job(job.id, for: .all) == nil)
     }
 
     @Test("a second server in the same folder is refused")
@@ -77,7 +77,7 @@ struct JobStoreTests {
         let store = try JobStore(folder: data)
         let aside = try #require(store.setAside)
         #expect(try Data(contentsOf: aside).count == bytes.count)
-        #expect(try await store.jobs(JobQuery()).isEmpty)
+        #expect(try await store.jobs(JobQuery(.all)).isEmpty)
         _ = try await store.insert(try engine.request(), model: "example", Submission())
     }
 
@@ -157,9 +157,9 @@ struct JobStoreTests {
             id = try await store.insert(request, model: "example", Submission()).job.id
         }
         let store = try JobStore(folder: data)
-        #expect(try await store.job(id)?.request == request)
+        #expect(try await store.job(id, for: .all)?.request == request)
         #expect(try await store.unfinished().map(\.request) == [request])
-        let listed = try #require(try await store.jobs(JobQuery()).first)
+        let listed = try #require(try await store.jobs(JobQuery(.all)).first)
         #expect(listed.request == request.with(source: nil) && listed.request.strength == 0.5)
         // The pixels go with their job.
         try await store.finish(id, .cancelled)

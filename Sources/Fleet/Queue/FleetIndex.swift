@@ -41,10 +41,10 @@ package struct FleetIndex: Sendable {
     private var deadlines = SortedArray<TimeKey>()
     /// Final jobs by the time of their end.
     private var finished = SortedArray<TimeKey>()
-    /// The newest job of each client's name for a call.
-    private var named: [String: String] = [:]
-    /// How many jobs have each image file.
-    private var fileUses: [String: Int] = [:]
+    /// Jobs by the id of their call, and by owner.
+    private var calls: [String: [String?: SortedArray<TimeKey>]] = [:]
+    /// How many jobs of each owner have each image file.
+    private var fileUses: [String: [String?: Int]] = [:]
     /// Jobs with an owner that other gateways accepted within the last minute, the oldest first.
     private var foreign: [(owner: String, created: Double)] = []
 
@@ -88,7 +88,6 @@ package struct FleetIndex: Sendable {
     package mutating func remove(_ id: String) -> FleetJob? {
         guard let job = entries.removeValue(forKey: id)?.job else { return nil }
         removeKeys(of: job)
-        if let name = job.requestID, named[name] == id { named[name] = nil }
         return job
     }
 
@@ -100,11 +99,12 @@ package struct FleetIndex: Sendable {
     private mutating func insertKeys(of job: FleetJob) {
         let age = TimeKey(time: job.created, id: job.id)
         byAge.insert(age)
-        if let name = job.requestID {
-            let older = named[name].flatMap { entries[$0]?.job.created } ?? 0
-            if job.created >= older { named[name] = job.id }
+        if let call = job.requestID {
+            calls[call, default: [:]][job.owner, default: SortedArray()].insert(age)
         }
-        for image in job.images { fileUses[image.file.digest, default: 0] += 1 }
+        for image in job.images {
+            fileUses[image.file.digest, default: [:]][job.owner, default: 0] += 1
+        }
         guard !job.state.isFinal else {
             if let time = job.finished { finished.insert(TimeKey(time: time, id: job.id)) }
             return
@@ -126,9 +126,15 @@ package struct FleetIndex: Sendable {
         if job.state == .queued {
             queues[job.model]?.remove(QueueKey(priority: job.request.priority, age: age))
         }
-        for image in job.images {
-            let uses = (fileUses[image.file.digest] ?? 0) - 1
-            fileUses[image.file.digest] = uses > 0 ? uses : nil
+        if let call = job.requestID {
+            calls[call]?[job.owner]?.remove(age)
+            if calls[call]?[job.owner]?.elements.isEmpty == true { calls[call]?[job.owner] = nil }
+            if calls[call]?.isEmpty == true { calls[call] = nil }
+        }
+        for digest in job.images.map(\.file.digest) {
+            let uses = (fileUses[digest]?[job.owner] ?? 0) - 1
+            fileUses[digest]?[job.owner] = uses > 0 ? uses : nil
+            if fileUses[digest]?.isEmpty == true { fileUses[digest] = nil }
         }
     }
 
@@ -137,9 +143,16 @@ package struct FleetIndex: Sendable {
     /// The job of an id.
     package subscript(id: String) -> JobRevision? { entries[id] }
 
-    /// The job of an id, or the newest one of a client's name for a call.
-    package func find(_ name: String) -> FleetJob? {
-        (entries[name] ?? named[name].flatMap { entries[$0] })?.job
+    /// The job of a name: an id, or the id of a call.
+    package func find(_ name: String, for access: JobAccess) -> FleetJob? {
+        if let job = entries[name]?.job, access.permits(job.owner) { return job }
+        guard let owners = calls[name] else { return nil }
+        let newest =
+            switch access {
+            case .all: owners.values.compactMap(\.elements.last).max()
+            case .owner(let id): owners[id]?.elements.last
+            }
+        return newest.flatMap { entries[$0.id]?.job }
     }
 
     /// Number of jobs that are not final.
@@ -187,20 +200,29 @@ package struct FleetIndex: Sendable {
         return [deadlines.elements.first?.time, expiry].compactMap(\.self).min()
     }
 
-    /// Whether a job has an image file.
-    package func uses(file digest: String) -> Bool { fileUses[digest] != nil }
+    /// Whether a job of the access has an image file.
+    package func uses(file digest: String, for access: JobAccess) -> Bool {
+        guard let owners = fileUses[digest] else { return false }
+        return switch access {
+        case .all: true
+        case .owner(let id): owners[id] != nil
+        }
+    }
 
     /// The jobs of a query, the newest first.
     package func jobs(_ query: JobQuery) -> [FleetJob] {
         let text = query.text?.lowercased()
         func isMatch(_ job: FleetJob) -> Bool {
             (query.states.isEmpty || query.states.contains(job.state))
-                && (query.owner == nil || query.owner == job.owner)
+                && query.access.permits(job.owner)
                 && text.map { job.request.prompt.lowercased().contains($0) } ?? true
                 && (query.isGivenUp == nil || query.isGivenUp == (job.isGivenUp ?? false))
         }
         var end = byAge.elements.count
-        if let before = query.before.flatMap({ entries[$0]?.job }) {
+        if let id = query.before {
+            guard let before = entries[id]?.job, query.access.permits(before.owner) else {
+                return []
+            }
             end = byAge.position(of: TimeKey(time: before.created, id: before.id))
         }
         return byAge.elements[..<end].reversed().lazy.compactMap { entries[$0.id]?.job }

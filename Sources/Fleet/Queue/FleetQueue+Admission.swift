@@ -43,7 +43,7 @@
                     try await self.claim(key, submission, id)
                 }
                 job.id = claimed
-                if let known = try await find(claimed) {
+                if let known = try await find(claimed, for: .all) {
                     // The client's earlier call does not watch it any longer.
                     if !known.state.isFinal { follow(known, isDetached: true, isCounted: false) }
                     followed[known.id]?.live.detach()

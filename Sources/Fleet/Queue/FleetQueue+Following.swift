@@ -95,9 +95,10 @@
             }
         }
 
-        package func watch(_ id: String) async throws -> JobEventStream? {
-            if let known = followed[id] { return watch(known) }
-            guard let job = try await find(id) else { return nil }
+        package func watch(
+            _ id: String, for access: JobAccess
+        ) async throws -> JobEventStream? {
+            guard let job = try await find(id, for: access) else { return nil }
             return watch(
                 followed[job.id] ?? follow(job, isDetached: true, isCounted: false))
         }

@@ -6,8 +6,9 @@
 
     extension FleetQueue {
         @discardableResult
-        package func cancel(_ id: String) async -> Bool {
-            guard let job = try? await find(id), !job.state.isFinal else { return false }
+        package func cancel(_ id: String, for access: JobAccess) async -> Bool {
+            guard let job = try? await find(id, for: access), !job.state.isFinal
+            else { return false }
             return await end(job, nil, isOverdue: false)
         }
 
@@ -21,12 +22,13 @@
             return true
         }
 
-        package func remove(_ id: String) async throws -> Bool {
-            guard let job = try await find(id), job.state.isFinal else { return false }
+        package func remove(_ id: String, for access: JobAccess) async throws -> Bool {
+            guard let job = try await find(id, for: access), job.state.isFinal
+            else { return false }
             let store = store
             index.remove(job.id)
             // Equal images share a file: one that another job has stays.
-            let files = job.images.map(\.file.digest).filter { !index.uses(file: $0) }
+            let files = job.images.map(\.file.digest).filter { !index.uses(file: $0, for: .all) }
             try await reaching {
                 try await store.jobs.remove(job.id)
                 for file in files {

@@ -5,14 +5,18 @@
     package import Service
 
     extension FleetQueue {
-        package func progress(_ id: String) async -> JobProgress? {
-            guard let job = try? await find(id), !job.state.isFinal else { return nil }
+        package func progress(_ id: String, for access: JobAccess) async -> JobProgress? {
+            guard let job = try? await find(id, for: access), !job.state.isFinal
+            else { return nil }
             return follow(job, isDetached: true, isCounted: false).live.progress
         }
 
-        package var unfinished: [(id: String, progress: JobProgress)] {
+        package func unfinished(
+            for access: JobAccess
+        ) -> [(id: String, progress: JobProgress)] {
             let running = index.running
-            return (running + index.waiting).enumerated().map { place, job in
+            return (running + index.waiting).enumerated().compactMap { place, job in
+                guard access.permits(job.owner) else { return nil }
                 if let known = followed[job.id] { return (job.id, known.live.progress) }
                 let live = LiveJob(job.job(), earlier: [], isDetached: true)
                 live.publish(
@@ -21,8 +25,10 @@
             }
         }
 
-        package func job(_ id: String) async throws -> (job: Job, progress: JobProgress?)? {
-            guard let job = try await find(id) else { return nil }
+        package func job(
+            _ id: String, for access: JobAccess
+        ) async throws -> (job: Job, progress: JobProgress?)? {
+            guard let job = try await find(id, for: access) else { return nil }
             let source = try await reaching { try await self.store.source(of: job) }
             let progress =
                 job.state.isFinal
@@ -35,14 +41,18 @@
             return index.jobs(query).map { $0.job() }
         }
 
-        package func image(_ number: Int, of id: String) async throws -> [UInt8]? {
-            guard let image = try await find(id)?.images.first(where: { $0.index == number })
-            else { return nil }
+        package func image(
+            _ number: Int, of id: String, for access: JobAccess
+        ) async throws -> [UInt8]? {
+            let images = try await find(id, for: access)?.images
+            guard let image = images?.first(where: { $0.index == number }) else { return nil }
             return try await reaching { try await self.store.read(image.file) }
         }
 
-        package nonisolated func file(named name: String) async throws -> [UInt8]? {
-            try await reaching { try await self.store.read(named: name) }
+        package func file(named name: String, for access: JobAccess) async throws -> [UInt8]? {
+            try requireCopy()
+            guard index.uses(file: name, for: access) else { return nil }
+            return try await reaching { try await self.store.read(named: name) }
         }
 
         /// An owner's jobs at other gateways; they are known here when they have been accepted there.

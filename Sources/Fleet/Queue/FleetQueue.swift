@@ -26,7 +26,8 @@
         /// Set when a deadline is earlier than those that housekeeping waits for.
         var earlierDeadline = Promise<Void>()
         /// Cancels jobs whose last watcher has left.
-        lazy var canceller = CancellationQueue { [weak self] id in await self?.cancel(id) }
+        lazy var canceller = CancellationQueue { [weak self] id in await self?.cancel(id, for: .all)
+        }
         /// Copies the bucket, keeps house, and withdraws jobs that were not accepted.
         let tasks = OwnedTasks()
         private var isCaughtUp = false
@@ -98,13 +99,13 @@
             }
         }
 
-        /// A job by its id or the client's request id; asks NATS where this gateway does not know it.
-        func find(_ name: String) async throws -> FleetJob? {
-            if let known = index.find(name) { return known }
+        /// The job of a name: an id, or the id of a call; asks NATS where this gateway does not know it.
+        func find(_ name: String, for access: JobAccess) async throws -> FleetJob? {
+            if let known = index.find(name, for: access) { return known }
             guard let known = try await reaching({ try await self.store.job(name) })
             else { return nil }
             update(known.job, known.revision)
-            return known.job
+            return access.permits(known.job.owner) ? known.job : nil
         }
 
         /// Throws unless the copy of the bucket is complete.

@@ -179,7 +179,9 @@ struct A1111Controller: Controller {
         var answer = Answer()
         let calls = state.calls
         for call in calls {
-            guard let progress = await requests.jobs.progress(call) else { continue }
+            guard let progress = await requests.jobs.progress(call, for: context.access) else {
+                continue
+            }
             let steps = max(1, progress.steps)
             answer.progress = min(0.99, progress.share)
             answer.eta_relative = progress.secondsLeft ?? 0
@@ -203,7 +205,7 @@ struct A1111Controller: Controller {
     private func interrupt(
         _ request: Request, _ context: GatewayContext
     ) async throws -> Response {
-        for call in state.calls { await requests.jobs.cancel(call) }
+        for call in state.calls { await requests.jobs.cancel(call, for: context.access) }
         return .json([String: String]())
     }
 

@@ -56,7 +56,7 @@ struct GradioController: Controller {
         let call = try await requests.imageCall(RequestFields(named))
         // A disconnect of the client is detected on its stream, not on this call.
         return try await requests.submit(
-            call, Submission(requestID: context.requestID, owner: context.key?.name), context)
+            call, Submission(requestID: context.requestID, owner: context.owner), context)
     }
 
     // MARK: - The queue
@@ -97,7 +97,9 @@ struct GradioController: Controller {
         let id: JSONValue = .string(event)
         var progress = GradioProgress(job: job)
         do {
-            guard let events = try await jobs.watch(job.id) else { throw CancellationError() }
+            guard let events = try await jobs.watch(job.id, for: .all) else {
+                throw CancellationError()
+            }
             for try await what in events {
                 switch what {
                 case .queued(let place):
@@ -208,7 +210,7 @@ struct GradioController: Controller {
         guard !abandoned.isEmpty else { return }
         try? await Task.sleep(for: .seconds(5))
         guard !sessions.hasReader(session) else { return }
-        for job in abandoned { await jobs.cancel(job) }
+        for job in abandoned { await jobs.cancel(job, for: .all) }
     }
 
     private static func dataFrame(_ message: JSONValue) -> ByteBuffer {
@@ -224,7 +226,7 @@ struct GradioController: Controller {
         let fields = try RequestFields(
             json: try await request.readBody(upTo: requests.limits.bodyBytes))
         if let id = try fields.string("event_id"), let event = sessions.event(id) {
-            await jobs.cancel(event.job)
+            await jobs.cancel(event.job, for: context.access)
         }
         return .json(["success": true])
     }
@@ -242,7 +244,8 @@ struct GradioController: Controller {
     @Sendable
     private func follow(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try context.parameters.require("event")
-        guard let (job, _) = try await jobs.job(id), let events = try await jobs.watch(job.id)
+        guard let (job, _) = try await jobs.job(id, for: context.access),
+            let events = try await jobs.watch(job.id, for: context.access)
         else { throw APIError(.notFound, code: "event_not_found", "There is no such event.") }
         let progress = GradioProgress(job: job)
         return try await EventStream.response(
@@ -269,7 +272,7 @@ struct GradioController: Controller {
         let parts = name.split(separator: "/")
         guard parts.count == 3, parts[0] == "jobs", parts[2].hasSuffix(".png"),
             let index = Int(parts[2].dropLast(4)),
-            let png = try await jobs.image(index, of: String(parts[1]))
+            let png = try await jobs.image(index, of: String(parts[1]), for: context.access)
         else { throw APIError(.notFound, code: "file_not_found", "There is no such file.") }
         return .bytes(png, type: ImageFormat.png.mimeType)
     }

@@ -18,8 +18,7 @@ extension JobController {
     func thumbnail(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try context.parameters.require("id")
         guard let index = context.parameters.get("index", as: Int.self),
-            let (job, _) = try await requests.jobs.job(id), context.maySee(job),
-            let png = try await requests.jobs.image(index, of: id)
+            let png = try await requests.jobs.image(index, of: id, for: context.access)
         else {
             throw APIError(
                 .notFound, code: "image_not_found",
@@ -46,7 +45,7 @@ extension JobController {
         _ request: Request, _ context: GatewayContext
     ) async throws -> Response {
         let id = try context.parameters.require("id")
-        guard let (job, _) = try await requests.jobs.job(id), context.maySee(job),
+        guard let (job, _) = try await requests.jobs.job(id, for: context.access),
             let source = job.request.source
         else {
             throw APIError(

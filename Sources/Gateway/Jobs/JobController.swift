@@ -39,7 +39,7 @@ struct JobController: Controller {
                 .get: { _, context in .json(try await answer(id(context), context)) },
                 .delete: { _, context in
                     let answer = try await answer(try id(context), context)
-                    guard try await jobs.remove(answer.id) else {
+                    guard try await jobs.remove(answer.id, for: context.access) else {
                         throw APIError(
                             .conflict, code: "job_not_final",
                             "The job is \(answer.state.rawValue); cancel it before it is removed.",
@@ -53,7 +53,7 @@ struct JobController: Controller {
             [
                 .post: { _, context in
                     let id = try await answer(try id(context), context).id
-                    await jobs.cancel(id)
+                    await jobs.cancel(id, for: context.access)
                     return .json(try await answer(id, context), status: .accepted)
                 }
             ])
@@ -75,7 +75,7 @@ struct JobController: Controller {
 
     /// The answer about a job; jobs of other keys do not exist for the client.
     private func answer(_ id: String, _ context: GatewayContext) async throws -> JobAnswer {
-        guard let (job, progress) = try await jobs.job(id), context.maySee(job) else {
+        guard let (job, progress) = try await jobs.job(id, for: context.access) else {
             throw Self.noSuchJob(id)
         }
         return JobAnswer(job, progress)
@@ -101,7 +101,7 @@ struct JobController: Controller {
     @Sendable
     private func listJobs(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let parameters = request.uri.queryParameters
-        var query = JobQuery()
+        var query = JobQuery(context.access)
         if let text = parameters["state"] {
             query.states = try text.split(separator: ",").map { word in
                 guard let state = Job.State(rawValue: String(word)) else {
@@ -114,7 +114,6 @@ struct JobController: Controller {
                 return state
             }
         }
-        if let key = context.key, key.scope != .admin { query.owner = key.name }
         if let text = parameters["given_up"] {
             guard let isGivenUp = Bool(String(text)) else {
                 throw APIError.invalid(
@@ -140,7 +139,9 @@ struct JobController: Controller {
         let found = try await jobs.jobs(query)
         var rows: [JobAnswer] = []
         for job in found.prefix(wanted) {
-            rows.append(JobAnswer(job, await jobs.progress(job.id)))
+            let progress =
+                job.state.isFinal ? nil : await jobs.progress(job.id, for: context.access)
+            rows.append(JobAnswer(job, progress))
         }
         return .json(JobList(data: rows, hasMore: found.count > wanted))
     }
@@ -148,8 +149,8 @@ struct JobController: Controller {
     @Sendable
     private func jobEvents(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try id(context)
-        guard let (job, _) = try await jobs.job(id), context.maySee(job),
-            let events = try await jobs.watch(job.id)
+        guard let (job, _) = try await jobs.job(id, for: context.access),
+            let events = try await jobs.watch(job.id, for: context.access)
         else { throw Self.noSuchJob(id) }
         return try await EventStream.response(
             to: request, events: events, isAccepted: true,
@@ -178,8 +179,7 @@ struct JobController: Controller {
     private func jobImage(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try id(context)
         guard let index = context.parameters.get("index", as: Int.self),
-            let (job, _) = try await jobs.job(id), context.maySee(job),
-            let png = try await jobs.image(index, of: id)
+            let png = try await jobs.image(index, of: id, for: context.access)
         else {
             throw APIError(
                 .notFound, code: "image_not_found",

@@ -30,7 +30,7 @@ struct OpenAIController: Controller {
                 .get: { _, context in
                     let name = context.parameters.get("name") ?? ""
                     var found = files.file(name: name)
-                    if found == nil { found = try await storedFile(name) }
+                    if found == nil { found = try await storedFile(name, context) }
                     guard let file = found else {
                         throw APIError(
                             .notFound, code: "file_not_found",
@@ -80,9 +80,12 @@ struct OpenAIController: Controller {
     }
 
     /// An image of the job store, for a URL whose file is no longer in memory.
-    private func storedFile(_ name: String) async throws -> ImageFileStore.File? {
+    private func storedFile(
+        _ name: String, _ context: GatewayContext
+    ) async throws -> ImageFileStore.File? {
         guard name.hasSuffix(".png"),
-            let bytes = try await requests.jobs.file(named: String(name.dropLast(4)))
+            let bytes = try await requests.jobs.file(
+                named: String(name.dropLast(4)), for: context.access)
         else { return nil }
         return .init(bytes: bytes, type: ImageFormat.png.mimeType)
     }

@@ -56,7 +56,7 @@ extension PageController {
             requests.meter.times.seconds(for: call.request, model: call.model.id, share: share)
         }
         // The sizes of other requests are not considered: their steps count as steps of this one.
-        let others = await requests.jobs.unfinished.map(\.progress)
+        let others = await requests.jobs.unfinished(for: .all).map(\.progress)
         let perStep = seconds(share: 1).map {
             $0 / Double(call.request.steps * call.request.count)
         }
@@ -78,7 +78,7 @@ extension PageController {
     /// Learns from stored jobs if this process has not finished an image of the model yet.
     private func learn(_ model: String) async throws {
         guard requests.meter.times.isEmpty(model: model) else { return }
-        let query = JobQuery(states: [.succeeded], limit: Self.storedJobs)
+        let query = JobQuery(.all, states: [.succeeded], limit: Self.storedJobs)
         for job in try await requests.jobs.jobs(query).reversed() where job.model == model {
             for image in job.images {
                 requests.meter.times.record(image.seconds, job.request, model: model)

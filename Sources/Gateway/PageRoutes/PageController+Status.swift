@@ -46,7 +46,7 @@ extension PageController {
     /// `GET /api/status`: models with their workers, memory and queue.
     @Sendable
     func status(_: Request, _: GatewayContext) async -> Response {
-        let progress = await requests.jobs.unfinished.map(\.progress)
+        let progress = await requests.jobs.unfinished(for: .all).map(\.progress)
         let waiting = progress.count { $0.place != nil }
         return .json(
             StatusAnswer(

@@ -14,7 +14,7 @@ extension Submission {
     init(
         _ request: Request, body: [UInt8], _ fields: RequestFields, _ context: GatewayContext
     ) throws(APIError) {
-        self.init(requestID: context.requestID, owner: context.key?.name)
+        self.init(requestID: context.requestID, owner: context.owner)
         if let id = try fields.string("request_id"), !id.isEmpty {
             guard id.utf8.count <= 255 else {
                 throw .invalid(

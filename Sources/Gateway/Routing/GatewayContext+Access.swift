@@ -16,9 +16,12 @@ extension GatewayContext {
                 + " ('inkstone keys add NAME --scope admin').")
     }
 
-    /// Whether the request may see a job.
-    func maySee(_ job: Job) -> Bool {
-        guard let key, key.scope != .admin else { return true }
-        return job.owner == key.name
+    /// Owner of the jobs that the request submits.
+    var owner: String? { key?.name }
+
+    /// Jobs that the request may find: all without keys and for the scope admin, else those of its key.
+    var access: JobAccess {
+        guard let key, key.scope != .admin else { return .all }
+        return .owner(key.name)
     }
 }

@@ -100,7 +100,7 @@ struct ClusterController: Controller {
         _ request: Request, _ context: GatewayContext
     ) async throws -> Response {
         let id = try context.parameters.require("id")
-        guard let (job, progress) = try await jobs.job(id), context.maySee(job) else {
+        guard let (job, progress) = try await jobs.job(id, for: context.access) else {
             throw APIError(
                 .badRequest, code: "request_not_found",
                 "There is no request with the id \(JSONValue.string(id).summary).")

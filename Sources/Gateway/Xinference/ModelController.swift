@@ -158,10 +158,7 @@ struct ModelController: Controller {
 
     /// Cancels a request by its id; has no effect on a finished or unknown one.
     func abort(_ id: String, _ context: GatewayContext) async throws -> Response {
-        var wasRunning = false
-        if let (job, _) = try await jobs.job(id), context.maySee(job) {
-            wasRunning = await jobs.cancel(job.id)
-        }
+        let wasRunning = await jobs.cancel(id, for: context.access)
         return .json(["msg": wasRunning ? "DONE" : "NO_OP"])
     }
 }

@@ -141,24 +141,26 @@ public struct Submission: Sendable, Equatable {
 public struct JobQuery: Sendable, Equatable {
     /// Only jobs in these states; all when empty.
     public var states: [Job.State]
-    /// Only jobs of this owner, if given.
-    public var owner: String?
+    /// Only jobs of this access.
+    public var access: JobAccess
     /// Only jobs that were given up, or that were not, if given.
     public var isGivenUp: Bool?
     /// Only jobs whose prompt has this text in it, if given.
     public var text: String?
     /// Only jobs before this one, if given: the last of the page before.
+    ///
+    /// There are none where the access does not include it.
     public var before: String?
     /// At most so many.
     public var limit: Int
 
     /// A list of the newest jobs.
     public init(
-        states: [Job.State] = [], owner: String? = nil, text: String? = nil, before: String? = nil,
+        _ access: JobAccess, states: [Job.State] = [], text: String? = nil, before: String? = nil,
         limit: Int = 50
     ) {
+        self.access = access
         self.states = states
-        self.owner = owner
         self.text = text
         self.before = before
         self.limit = limit

@@ -8,13 +8,11 @@ package import Engine
 package struct JobIndex<Value: Sendable>: Sendable {
     private struct Entry {
         let value: Value
-        let requestID: String?
+        let owner: String?
         var isRunning = false
     }
 
     private var entries: [String: Entry] = [:]
-    /// Ids of jobs that a client's name for a call stands for, the newest last.
-    private var named: [String: [String]] = [:]
     private var waitingIDs = PriorityQueue<String>()
     /// Jobs that are being accepted.
     private var reserved = 0
@@ -22,9 +20,6 @@ package struct JobIndex<Value: Sendable>: Sendable {
 
     /// An index without jobs.
     package init() {}
-
-    /// Jobs that run, and jobs that wait in the order in which they start.
-    package var all: [Value] { running + waiting }
 
     /// Jobs that run, in no order.
     package var running: [Value] { entries.values.filter(\.isRunning).map(\.value) }
@@ -38,9 +33,16 @@ package struct JobIndex<Value: Sendable>: Sendable {
     /// The job of an id.
     package subscript(id: String) -> Value? { entries[id]?.value }
 
-    /// The job of an id, or the newest one of a client's name for a call.
-    package func find(_ name: String) -> Value? {
-        entries[name]?.value ?? named[name]?.last.flatMap { entries[$0]?.value }
+    /// The job of an id, if the access includes it.
+    package func find(_ id: String, for access: JobAccess) -> Value? {
+        guard let entry = entries[id], access.permits(entry.owner) else { return nil }
+        return entry.value
+    }
+
+    /// The jobs of an access: those that run, and those that wait in the order in which they start.
+    package func all(for access: JobAccess) -> [Value] {
+        let running = entries.values.filter { $0.isRunning && access.permits($0.owner) }
+        return running.map(\.value) + waitingIDs.elements.compactMap { find($0, for: access) }
     }
 
     // MARK: - Admission
@@ -62,11 +64,10 @@ package struct JobIndex<Value: Sendable>: Sendable {
 
     /// Adds a job that waits.
     package mutating func insert(
-        _ value: Value, id: String, requestID: String? = nil, priority: Priority
+        _ value: Value, id: String, owner: String? = nil, priority: Priority
     ) {
         guard entries[id] == nil else { return }
-        entries[id] = Entry(value: value, requestID: requestID)
-        if let requestID { named[requestID, default: []].append(id) }
+        entries[id] = Entry(value: value, owner: owner)
         waitingIDs.append(id, priority)
     }
 
@@ -94,8 +95,5 @@ package struct JobIndex<Value: Sendable>: Sendable {
         guard let entry = entries.removeValue(forKey: id) else { return }
         if entry.isRunning { runningCount -= 1 }
         waitingIDs.removeAll { $0 == id }
-        guard let name = entry.requestID else { return }
-        named[name]?.removeAll { $0 == id }
-        if named[name]?.isEmpty == true { named[name] = nil }
     }
 }

@@ -5,7 +5,8 @@ package import Engine
 /// Accepts requests as jobs, runs them, and stores their results.
 ///
 /// `JobService` keeps jobs in SQLite and runs them on this machine; `FleetQueue` keeps them in NATS and
-/// runs them on many.
+/// runs them on many. Jobs are found as `JobAccess` describes it; those of other owners do not exist for
+/// the caller.
 package protocol JobQueue: ImageGenerating, ModelListing {
     /// Whether jobs can be accepted and queried now.
     var isReachable: Bool { get async }
@@ -28,32 +29,34 @@ package protocol JobQueue: ImageGenerating, ModelListing {
     ) async throws -> Job
 
     /// The newest events of a job so far, and then all as they happen; `nil` where there is no such job.
-    func watch(_ id: String) async throws -> JobEventStream?
+    func watch(_ id: String, for access: JobAccess) async throws -> JobEventStream?
 
-    /// The progress of a job that is not final, by its id or the client's request id.
-    func progress(_ id: String) async -> JobProgress?
+    /// The progress of a job that is not final.
+    func progress(_ id: String, for access: JobAccess) async -> JobProgress?
 
     /// The jobs that are not final: those that run first, then those that wait.
-    var unfinished: [(id: String, progress: JobProgress)] { get async }
+    func unfinished(for access: JobAccess) async -> [(id: String, progress: JobProgress)]
 
     /// Cancels a job within one step. Returns whether there was one that was not final.
     @discardableResult
-    func cancel(_ id: String) async -> Bool
+    func cancel(_ id: String, for access: JobAccess) async -> Bool
 
     /// Removes a final job and its images. Returns whether there was one.
-    func remove(_ id: String) async throws -> Bool
+    func remove(_ id: String, for access: JobAccess) async throws -> Bool
 
-    /// A job with its progress, by its id or the client's request id.
-    func job(_ id: String) async throws -> (job: Job, progress: JobProgress?)?
+    /// A job with its progress.
+    func job(_ id: String, for access: JobAccess) async throws -> (
+        job: Job, progress: JobProgress?
+    )?
 
     /// The jobs of a query, the newest first.
     func jobs(_ query: JobQuery) async throws -> [Job]
 
     /// The PNG file of a job's image as soon as it is finished, or `nil`.
-    func image(_ index: Int, of id: String) async throws -> [UInt8]?
+    func image(_ index: Int, of id: String, for access: JobAccess) async throws -> [UInt8]?
 
-    /// The PNG file of that name, if it is kept.
-    func file(named name: String) async throws -> [UInt8]?
+    /// The PNG file of that name, if a job has it.
+    func file(named name: String, for access: JobAccess) async throws -> [UInt8]?
 
     /// An owner's jobs at other gateways of the same queue.
     func elsewhere(_ owner: String) async -> KeyUsage.Elsewhere
@@ -82,7 +85,7 @@ extension JobQueue {
         report?.submit(.now)
         return JobEventStream { feed in
             let job = try await submit(request, model: model, submission, onEnd: {})
-            if let events = try await watch(job.id) { try await feed.forward(events) }
+            if let events = try await watch(job.id, for: .all) { try await feed.forward(events) }
         }.observe(
             onEvent: { if case .started = $0 { report?.start(.now) } },
             onEnd: { _ in

@@ -66,7 +66,7 @@ extension JobService {
 
     private func enqueue(_ job: LiveJob) {
         index.insert(
-            job, id: job.id, requestID: job.requestID, priority: job.request.priority)
+            job, id: job.id, owner: job.owner, priority: job.request.priority)
         if let deadline = job.deadline { startTimer(of: job, deadline) }
         startNext()
     }
@@ -95,8 +95,8 @@ extension JobService {
     ///
     /// Returns whether there was one that was not final.
     @discardableResult
-    public func cancel(_ id: String) async -> Bool {
-        guard let job = index.find(id) else { return false }
+    public func cancel(_ id: String, for access: JobAccess) async -> Bool {
+        guard let job = await live(id, for: access) else { return false }
         await cancelNow(job.id)
         return true
     }

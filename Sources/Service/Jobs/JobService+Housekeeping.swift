@@ -28,8 +28,9 @@ extension JobService {
     /// Removes a final job and its images.
     ///
     /// Returns whether there was one.
-    public func remove(_ id: String) async throws -> Bool {
-        try await store.remove([id]) > 0
+    public func remove(_ id: String, for access: JobAccess) async throws -> Bool {
+        guard let known = try await store.id(of: id, for: access) else { return false }
+        return try await store.remove([known]) > 0
     }
 
     /// The stored images of a job, as the engine delivered them.

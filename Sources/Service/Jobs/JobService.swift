@@ -103,9 +103,9 @@ public actor JobService: JobQueue {
     /// The events of a job so far, in short, and then as they happen; `nil` where there is no such job.
     ///
     /// A final job's images come from the store.
-    public func watch(_ id: String) async throws -> JobEventStream? {
-        if let job = index[id] { return watch(job) }
-        guard let job = try await store.job(id) else { return nil }
+    public func watch(_ id: String, for access: JobAccess) async throws -> JobEventStream? {
+        if let job = index.find(id, for: access) { return watch(job) }
+        guard let job = try await store.job(id, for: access) else { return nil }
         if let job = index[job.id] { return watch(job) }
         let error: (any Error)? =
             switch job.state {
@@ -123,17 +123,31 @@ public actor JobService: JobQueue {
 
     // MARK: - Answers
 
-    /// The progress of a job that is not final, by its id or the client's request id.
-    public func progress(_ id: String) -> JobProgress? { index.find(id)?.progress }
-
-    /// The jobs that are not final: those that run first, then those that wait.
-    public var unfinished: [(id: String, progress: JobProgress)] {
-        index.all.map { ($0.id, $0.progress) }
+    /// A job that is not final.
+    ///
+    /// Ids of calls are known to the store alone: one of a finished job must not find an older job that
+    /// is not finished.
+    func live(_ id: String, for access: JobAccess) async -> LiveJob? {
+        if let job = index.find(id, for: access) { return job }
+        guard let known = try? await store.id(of: id, for: access) else { return nil }
+        return index.find(known, for: access)
     }
 
-    /// A job with its progress, by its id or the client's request id.
-    public func job(_ id: String) async throws -> (job: Job, progress: JobProgress?)? {
-        guard let job = try await store.job(id) else { return nil }
+    /// The progress of a job that is not final.
+    public func progress(_ id: String, for access: JobAccess) async -> JobProgress? {
+        await live(id, for: access)?.progress
+    }
+
+    /// The jobs that are not final: those that run first, then those that wait.
+    public func unfinished(for access: JobAccess) -> [(id: String, progress: JobProgress)] {
+        index.all(for: access).map { ($0.id, $0.progress) }
+    }
+
+    /// A job with its progress.
+    public func job(
+        _ id: String, for access: JobAccess
+    ) async throws -> (job: Job, progress: JobProgress?)? {
+        guard let job = try await store.job(id, for: access) else { return nil }
         return (job, index[job.id]?.progress)
     }
 
@@ -141,13 +155,24 @@ public actor JobService: JobQueue {
     package func jobs(_ query: JobQuery) async throws -> [Job] { try await store.jobs(query) }
 
     /// The PNG file of a job's image as soon as it is finished, or `nil`.
-    public func image(_ index: Int, of id: String) async throws -> [UInt8]? {
-        if let png = self.index.find(id)?.image(index)?.png { return png }
-        return try await store.job(id)?.images.first { $0.index == index }.flatMap(file)
+    public func image(
+        _ index: Int, of id: String, for access: JobAccess
+    ) async throws -> [UInt8]? {
+        if let job = self.index.find(id, for: access), let png = job.image(index)?.png {
+            return png
+        }
+        guard let job = try await store.job(id, for: access) else { return nil }
+        if let png = self.index[job.id]?.image(index)?.png { return png }
+        return job.images.first { $0.index == index }.flatMap(file)
     }
 
-    /// The PNG file of that name, if it is kept.
-    package nonisolated func file(named name: String) -> [UInt8]? { store.file(named: name) }
+    /// The PNG file of that name, if a job has it.
+    package nonisolated func file(
+        named name: String, for access: JobAccess
+    ) async throws -> [UInt8]? {
+        guard try await store.hasFile(named: name, for: access) else { return nil }
+        return store.files.read(name)
+    }
 
     /// The PNG file of an image.
     public nonisolated func file(of image: Job.Image) -> [UInt8]? {

@@ -30,7 +30,8 @@ package final class LiveJob: Sendable {
     package let id: String
     let request: ImageRequest
     let model: String
-    package let requestID: String?
+    /// The id of the API key that submitted it.
+    let owner: String?
     /// When it is cancelled if it is not final by then.
     let deadline: Date?
     /// Images that an earlier run of the program finished.
@@ -62,7 +63,7 @@ package final class LiveJob: Sendable {
         id = job.id
         request = job.request
         model = job.model
-        requestID = job.requestID
+        owner = job.owner
         deadline = job.deadline
         self.earlier = earlier
         var state = State(isDetached: isDetached)

@@ -85,7 +85,7 @@ struct StoredFormatTests {
             .write(to: folder.url.appending(path: "jobs.sqlite"))
         let store = try JobStore(folder: folder.url)
         #expect(store.setAside == nil)
-        let jobs = try await store.jobs(JobQuery())
+        let jobs = try await store.jobs(JobQuery(.all))
         #expect(
             jobs.map { "\($0.request.prompt): \($0.state)" } == [
                 "waits: queued", "in work: running", "cancelled: cancelled", "too late: cancelled",
@@ -104,7 +104,7 @@ struct StoredFormatTests {
         #expect(second.index == 1 && second.seed == 4_294_967_304 && second.fileSize == 6874)
         #expect(second.loras.map(\.matched) == [42, 42] && second.seconds.steps.count == 2)
         #expect(jobs[6].deadline != nil && !jobs[6].isGivenUp)
-        #expect(try await store.job("first")?.id == jobs[7].id)
+        #expect(try await store.job("first", for: .all)?.id == jobs[7].id)
     }
 
     @Test("a file of keys")
