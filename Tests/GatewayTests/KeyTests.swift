@@ -4,8 +4,10 @@ import Engine
 import Foundation
 import HTTPTypes
 import Imaging
+import Logging
 import NIOCore
 import Service
+import Synchronization
 import Testing
 
 /// A service that requires keys.
@@ -91,6 +93,88 @@ struct KeyTests {
             }
             let foreign = try await client.get(paths[1].path, headers: paths[2].headers)
             #expect(foreign.status == .notFound)
+        }
+    }
+
+    @Test("a key made again under an old name does not see the jobs of the former holder")
+    func reusedName() async throws {
+        let temporary = try TemporaryStore()
+        let keys = try KeyStore(folder: temporary.folder)
+        let old = try keys.add("ann", scope: .generate)
+        try await withGateway(try FakeGenerator(), keys: keys) { client in
+            let headers: HTTPFields = [
+                .authorization: "Bearer \(old)", try .named("idempotency-key"): "k",
+            ]
+            let job = try await client.post("/api/jobs", request, headers: headers)
+            let id = try #require(try job.object()["id"] as? String)
+            try keys.revoke("ann")
+            let new = try keys.add("ann", scope: .generate)
+            var own: HTTPFields = [.authorization: "Bearer \(new)"]
+            #expect(try await client.get("/api/jobs/\(id)", headers: own).status == .notFound)
+            let list = try await client.get("/api/jobs", headers: own).object()
+            #expect((list["data"] as? [Any])?.isEmpty == true)
+            // The former holder's idempotency key is not the new one's.
+            own[try .named("idempotency-key")] = "k"
+            let other = try await client.post("/api/jobs", request, headers: own)
+            #expect(try other.object()["id"] as? String != id)
+        }
+    }
+
+    @Test("while the keys cannot be read no request is admitted, and readiness says so")
+    func unreadableKeys() async throws {
+        let temporary = try TemporaryStore()
+        let logs = LogRecorder()
+        let keys = try KeyStore(
+            folder: temporary.folder, logger: Logger(label: "test") { _ in logs }, interval: .zero)
+        let key = try keys.add("ann", scope: .admin)
+        let file = temporary.folder.appending(path: "keys.json")
+        let good = try Data(contentsOf: file)
+        try await withGateway(try FakeGenerator(), keys: keys) { client in
+            let headers: HTTPFields = [.authorization: "Bearer \(key)"]
+            #expect(try await client.get("/v1/models", headers: headers).status == .ok)
+            try FileManager.default.removeItem(at: file)
+            for headers in [headers, [:]] {
+                for path in ["/v1/models", "/api/catalog", "/none"] {
+                    let answer = try await client.get(path, headers: headers)
+                    #expect(answer.status == .serviceUnavailable, "\(path)")
+                    #expect(try answer.error()["code"] == "keys_unreadable")
+                    #expect(answer.headers[.retryAfter] != nil)
+                    #expect(!answer.text.contains(temporary.folder.path))
+                }
+            }
+            for path in ["/", "/livez", "/metrics"] {
+                #expect(try await client.get(path).status == .ok)
+            }
+            let ready = try await client.get("/readyz")
+            #expect(ready.status == .serviceUnavailable)
+            #expect(try ready.object()["reasons"] as? [String] == ["keys_unreadable"])
+            #expect(try await client.get("/v1/cluster/auth").object()["auth"] as? Bool == true)
+            try good.write(to: file)
+            #expect(try await client.get("/v1/models", headers: headers).status == .ok)
+            #expect(try await client.get("/readyz").status == .ok)
+        }
+        let lines = logs.lines.all.withLock { $0.map(\.message) }
+        #expect(lines.count == 2 && lines[0].hasPrefix("keys cannot be read"))
+    }
+
+    @Test(
+        "the last key is revoked: the service stays closed; one that begins open closes with a key")
+    func lastKey() async throws {
+        let temporary = try TemporaryStore()
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let keys = try KeyStore(folder: temporary.folder, logger: logger, interval: .zero)
+        try await withGateway(try FakeGenerator(), keys: keys) { client in
+            #expect(try await client.get("/v1/models").status == .ok)
+            let key = try KeyStore(folder: temporary.folder).add("ann", scope: .generate)
+            let headers: HTTPFields = [.authorization: "Bearer \(key)"]
+            #expect(try await client.get("/v1/models").status == .unauthorized)
+            #expect(try await client.get("/v1/models", headers: headers).status == .ok)
+            try KeyStore(folder: temporary.folder).revoke("ann")
+            for headers in [headers, [:]] {
+                let answer = try await client.get("/v1/models", headers: headers)
+                #expect(answer.status == .unauthorized)
+            }
+            #expect(try await client.get("/readyz").status == .ok)
         }
     }
 

@@ -8,7 +8,8 @@ import Service
 private struct HealthReport: Encodable {
     /// `ok`, or the first of the reasons.
     var status: String
-    /// Reasons why no request should be sent here now: `loading`, `queue_full`, `queue_unreachable`, `draining`.
+    /// Reasons why no request should be sent here now: `loading`, `queue_full`, `queue_unreachable`, `draining`,
+    /// `keys_unreadable`.
     var reasons: [String]
     var model: String?
     var precision: String?
@@ -32,6 +33,7 @@ private struct HealthReport: Encodable {
 /// Health and version, for supervisors and load balancers.
 struct HealthController: Controller {
     let jobs: any JobQueue
+    let keys: KeyStore?
     let meter: EngineMeter
     let state: ServiceState
     /// Requests that may run and wait together, if that is known.
@@ -63,6 +65,7 @@ struct HealthController: Controller {
         let (depth, running) = (meter.queueDepth, meter.running)
         var reasons: [String] = []
         if state.isDraining { reasons.append("draining") }
+        if keys?.failure != nil { reasons.append("keys_unreadable") }
         if model == nil { reasons.append("loading") }
         if await !jobs.isReachable { reasons.append("queue_unreachable") }
         if let capacity, depth + running >= capacity {

@@ -18,13 +18,15 @@ struct KeyMiddleware: RouterMiddleware {
         _ request: Request, context: GatewayContext,
         next: (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
-        guard let keys, !keys.isEmpty, !Self.needsNoKey(request) else {
-            return try await next(request, context)
-        }
-        guard let shown = Self.key(of: request) else { throw APIError.keyMissing(request) }
-        guard let key = keys.key(shown) else { throw APIError.keyUnknown(request) }
+        guard let keys, !Self.needsNoKey(request) else { return try await next(request, context) }
         var context = context
-        context.key = key
+        switch keys.admission(of: Self.key(of: request)) {
+        case .open: break
+        case .key(let key): context.key = key
+        case .missing: throw APIError.keyMissing(request)
+        case .unknown: throw APIError.keyUnknown(request)
+        case .unavailable: throw APIError.keysUnreadable
+        }
         return try await next(request, context)
     }
 
@@ -76,6 +78,12 @@ extension APIError {
             request, "invalid_api_key",
             "The key is not known here, or was revoked; check it, or ask for another.")
     }
+
+    /// The keys cannot be read; the reason is in the log.
+    static let keysUnreadable = APIError(
+        .serviceUnavailable, type: "server_error", code: "keys_unreadable",
+        "The server cannot read its keys and admits no request until it can; its log has the reason.",
+        retryAfter: RetryAfter.keysUnreadable)
 
     private static func unauthorized(
         _ request: Request, _ code: String, _ message: String

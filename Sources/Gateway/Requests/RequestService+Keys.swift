@@ -23,7 +23,7 @@ extension RequestService {
         }
         var elsewhere = KeyUsage.Elsewhere()
         if key.concurrency != nil || key.perMinute != nil {
-            elsewhere = await jobs.elsewhere(key.name)
+            elsewhere = await jobs.elsewhere(key.id)
         }
         if let refusal = keyUsage.begin(key, elsewhere: elsewhere) {
             throw APIError(refusal, retryAfter: meter.retryAfter)

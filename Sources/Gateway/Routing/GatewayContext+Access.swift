@@ -17,11 +17,11 @@ extension GatewayContext {
     }
 
     /// Owner of the jobs that the request submits.
-    var owner: String? { key?.name }
+    var owner: String? { key?.id }
 
     /// Jobs that the request may find: all without keys and for the scope admin, else those of its key.
     var access: JobAccess {
         guard let key, key.scope != .admin else { return .all }
-        return .owner(key.name)
+        return .owner(key.id)
     }
 }

@@ -123,7 +123,7 @@ package struct Gateway: Sendable {
                 registry: requests.loras, pool: pool, limits: requests.limits,
                 maximumBytes: configuration.maximumLoRABytes),
             HealthController(
-                jobs: requests.jobs, meter: requests.meter, state: requests.state,
+                jobs: requests.jobs, keys: keys, meter: requests.meter, state: requests.state,
                 capacity: configuration.capacity, version: version),
         ]
     }

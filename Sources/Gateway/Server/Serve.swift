@@ -61,7 +61,12 @@ package func serve(
 ) async throws {
     let (configuration, telemetry, logger) =
         (gateway.configuration, gateway.telemetry, gateway.logger)
-    try checkReach(of: configuration, hasKeys: gateway.keys?.isEmpty == false)
+    try checkReach(of: configuration, requiresKeys: gateway.keys?.isRequired == true)
+    if let keys = gateway.keys, keys.isRequired, keys.failure == nil, keys.isEmpty {
+        logger.warning(
+            "requests need a key, and there is none: 'inkstone keys add NAME' makes one",
+            metadata: ["to serve without keys": "remove \(keys.files.joined(separator: ", "))"])
+    }
     let resuming = Task { await resume(gateway.jobs, logger) }
     defer { resuming.cancel() }
     let ports = [configuration.port] + (configuration.pagePort.map { [$0] } ?? [])
@@ -160,9 +165,9 @@ private func reopenAccessLog(of gateway: Gateway) {
 ///
 /// - Throws: `GatewayError.remoteWithoutKeys`.
 private func checkReach(
-    of configuration: GatewayConfiguration, hasKeys: Bool
+    of configuration: GatewayConfiguration, requiresKeys: Bool
 ) throws(GatewayError) {
-    guard !configuration.allowRemoteWithoutKeys, !hasKeys else { return }
+    guard !configuration.allowRemoteWithoutKeys, !requiresKeys else { return }
     guard let host = HostName(configuration.host), host.isLoopback else {
         throw GatewayError(
             .remoteWithoutKeys,

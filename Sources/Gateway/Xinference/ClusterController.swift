@@ -64,7 +64,7 @@ struct ClusterController: Controller {
     /// The routes in the comment above.
     func addRoutes(to table: inout RouteTable) {
         table.add(
-            "/v1/cluster/auth", [.get: { _, _ in .json(["auth": keys?.isEmpty == false]) }])
+            "/v1/cluster/auth", [.get: { _, _ in .json(["auth": keys?.isRequired == true]) }])
         table.add("/v1/requests/:id/progress", [.get: requestProgress])
         table.add("/status", [.get: status])
         table.add("/v1/address", [.get: { _, _ in .json(address) }])

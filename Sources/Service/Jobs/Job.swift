@@ -59,7 +59,7 @@ public struct Job: Sendable, Equatable, Identifiable {
     public var state: State
     /// The id under which the client knows the call, if any.
     public var requestID: String?
-    /// The name of the API key that submitted it.
+    /// The id of the API key that submitted it.
     public var owner: String?
     /// When it was accepted.
     public var created: Date
@@ -106,7 +106,7 @@ public struct Job: Sendable, Equatable, Identifiable {
 public struct Submission: Sendable, Equatable {
     /// The id under which the client knows the call.
     public var requestID: String?
-    /// The name of the API key that submits it.
+    /// The id of the API key that submits it.
     public var owner: String?
     /// Two submissions of an owner with the same key are one job.
     public var idempotencyKey: String?

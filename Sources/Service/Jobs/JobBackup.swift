@@ -35,9 +35,11 @@ public enum JobBackup {
             let count = try copyImages(
                 names, from: folder.appending(path: "pictures"),
                 to: partial.appending(path: "pictures"))
-            let keys = folder.appending(path: "keys.json")
-            if files.fileExists(atPath: keys.path) {
-                try files.copyItem(at: keys, to: partial.appending(path: "keys.json"))
+            // Without the second one a copy made while the keys are away would be open.
+            for name in ["keys.json", "keys.required"] {
+                let file = folder.appending(path: name)
+                guard files.fileExists(atPath: file.path) else { continue }
+                try files.copyItem(at: file, to: partial.appending(path: name))
             }
             try files.moveItem(at: partial, to: target)
             return count

@@ -4,7 +4,7 @@ public import Engine
 public import Foundation
 
 /// A key that lets its holder use the service; the key itself is shown once and never kept.
-public struct APIKey: Sendable, Codable, Equatable {
+public struct APIKey: Sendable, Equatable, Identifiable {
     /// What a holder may do.
     public enum Scope: String, Sendable, Codable, CaseIterable {
         /// Generate images, and see the key's own jobs.
@@ -13,7 +13,11 @@ public struct APIKey: Sendable, Codable, Equatable {
         case admin
     }
 
-    /// Its name; the owner of the jobs made with it.
+    /// Unique and never used again; the owner of the jobs made with it.
+    ///
+    /// Keys of files without ids have their names as ids.
+    public var id: String
+    /// Its name for people; one that was revoked can be given to another key.
     public var name: String
     /// The permissions of the key.
     public var scope: Scope
@@ -27,6 +31,25 @@ public struct APIKey: Sendable, Codable, Equatable {
     public var digest: String
     /// When it was made.
     public var created: Date
+}
+
+extension APIKey: Codable {
+    private enum CodingKeys: CodingKey {
+        case id, name, scope, concurrency, perMinute, priority, digest, created
+    }
+
+    /// Reads a key of this version, or of one whose keys have no ids.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        name = try fields.decode(String.self, forKey: .name)
+        id = try fields.decodeIfPresent(String.self, forKey: .id) ?? name
+        scope = try fields.decode(Scope.self, forKey: .scope)
+        concurrency = try fields.decodeIfPresent(Int.self, forKey: .concurrency)
+        perMinute = try fields.decodeIfPresent(Int.self, forKey: .perMinute)
+        priority = try fields.decodeIfPresent(Priority.self, forKey: .priority)
+        digest = try fields.decode(String.self, forKey: .digest)
+        created = try fields.decode(Date.self, forKey: .created)
+    }
 }
 
 /// Why keys cannot be read or changed.

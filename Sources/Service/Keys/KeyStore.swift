@@ -3,56 +3,102 @@
 import Basics
 public import Engine
 public import Foundation
-import Imaging
+public import Logging
 import Synchronization
 
-/// The keys of a data folder, in the file `keys.json` that only its owner may read.
+/// The keys of a data folder.
 ///
-/// The file is read again when it has changed: a key that is revoked on the command line is refused
-/// by a running server within a second.
+/// Their file is read again when it has changed: a key that is revoked on the command line is refused by a
+/// running server within a second.
+///
+/// A folder with a file of keys is closed: every request needs one of its keys, and if it has none, or cannot be
+/// read, no request is admitted. A running server stays closed when the file disappears, and so does one that
+/// is started afterwards. To open the folder again, `keys.json` and `keys.required` are removed from it while
+/// no server uses it.
 public final class KeyStore: Sendable {
+    /// The permission of a request by its key.
+    public enum Admission: Sendable, Equatable {
+        /// The service requires no keys.
+        case open
+        /// The request has this key.
+        case key(APIKey)
+        /// The request has no key.
+        case missing
+        /// The request's key is not known, or was revoked.
+        case unknown
+        /// The keys cannot be read, so that no request is admitted; the reason, for the operator.
+        case unavailable(String)
+    }
+
     private struct State {
         var keys: [APIKey] = []
-        var stamp: Stamp?
+        var stamp = KeyFile.Stamp.missing
         var checked: ContinuousClock.Instant?
+        /// Whether a key is needed; never reset.
+        var isClosed = false
+        /// Why the keys cannot be read.
+        var failure: String?
     }
 
-    /// Identifies a version of the file.
-    private struct Stamp: Equatable {
-        var modified: Date
-        var size: Int
-        var number: Int
-    }
-
-    private let url: URL
+    private let file: KeyFile
+    private let logger: Logger
+    private let interval: Duration
     private let state = Mutex(State())
 
     /// The keys of a data folder; there may be none.
     ///
+    /// - Parameters:
+    ///   - folder: The data folder.
+    ///   - logger: Receives a line when the keys cannot be read, and when they can be read again.
     /// - Throws: `KeyError` of code `file` when there is a file that cannot be read.
-    public init(folder: URL) throws {
-        url = folder.appending(path: "keys.json")
-        try state.withLock { try load(&$0) }
+    public convenience init(
+        folder: URL, logger: Logger = Logger(label: "inkstone.keys")
+    ) throws {
+        try self.init(folder: folder, logger: logger, interval: .seconds(1))
+    }
+
+    /// The keys of a data folder whose file is looked at again after `interval`.
+    package init(folder: URL, logger: Logger, interval: Duration) throws {
+        file = KeyFile(folder: folder)
+        self.logger = logger
+        self.interval = interval
+        if file.stamp != .missing { _ = try file.read() }
+        _ = reading(\.isClosed)
     }
 
     /// All keys, in the order in which they were made.
-    public var keys: [APIKey] {
-        state.withLock { state in
-            refresh(&state)
-            return state.keys
-        }
-    }
+    public var keys: [APIKey] { reading(\.keys) }
 
-    /// Whether there are no keys, and requests need none.
+    /// Paths of the files whose removal opens the folder again.
+    public var files: [String] { [file.url.path, file.marker.path] }
+
+    /// Whether there are no keys.
     public var isEmpty: Bool { keys.isEmpty }
+
+    /// Whether requests need a key.
+    public var isRequired: Bool { reading(\.isClosed) }
+
+    /// Why the keys cannot be read, and no request is admitted; `nil` if they can.
+    public var failure: String? { reading(\.failure) }
+
+    /// The permission of a request that shows this key, or none.
+    public func admission(of text: String?) -> Admission {
+        let state = reading(\.self)
+        guard state.isClosed else { return .open }
+        if let failure = state.failure { return .unavailable(failure) }
+        guard let text else { return .missing }
+        let shown = Array(SHA256.hexadecimal(Array(text.utf8)).utf8)
+        // Every digest is compared whole: how long it takes says nothing about any of them.
+        var found = Admission.unknown
+        for key in state.keys where isEqualInConstantTime(Array(key.digest.utf8), shown) {
+            found = .key(key)
+        }
+        return found
+    }
 
     /// The key that this text is, if it is one.
     public func key(_ text: String) -> APIKey? {
-        let shown = Array(SHA256.hexadecimal(Array(text.utf8)).utf8)
-        // Every digest is compared whole: how long it takes says nothing about any of them.
-        var found: APIKey?
-        for key in keys where isEqualInConstantTime(Array(key.digest.utf8), shown) { found = key }
-        return found
+        if case .key(let key) = admission(of: text) { key } else { nil }
     }
 
     /// Makes a key and returns it; it cannot be had a second time.
@@ -68,13 +114,7 @@ public final class KeyStore: Sendable {
                 message: "A key's name must be 1 to 64 letters, digits, '-', '_' or '.', got"
                     + " '\(name)'.")
         }
-        let letters = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-        // The system's generator is a cryptographic one.
-        var generator = SystemRandomNumberGenerator()
-        let text =
-            "ink-"
-            + String(
-                (0..<40).map { _ in letters[Int.random(in: 0..<letters.count, using: &generator)] })
+        let text = "ink-" + Self.randomText(count: 40)
         try change { keys in
             guard !keys.contains(where: { $0.name == name }) else {
                 throw KeyError(
@@ -84,91 +124,99 @@ public final class KeyStore: Sendable {
             }
             keys.append(
                 APIKey(
-                    name: name, scope: scope, concurrency: concurrency, perMinute: perMinute,
-                    priority: priority, digest: SHA256.hexadecimal(Array(text.utf8)),
-                    created: Date()))
+                    id: "key-" + Self.randomText(count: 20), name: name, scope: scope,
+                    concurrency: concurrency, perMinute: perMinute, priority: priority,
+                    digest: SHA256.hexadecimal(Array(text.utf8)), created: Date()))
         }
         return text
     }
 
+    /// Random letters and digits.
+    private static func randomText(count: Int) -> String {
+        let letters = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+        // The system's generator is a cryptographic one.
+        var generator = SystemRandomNumberGenerator()
+        return String(
+            (0..<count).map { _ in letters[Int.random(in: 0..<letters.count, using: &generator)] })
+    }
+
     /// Takes a key out of use.
     ///
+    /// - Returns: How many keys are left.
     /// - Throws: `KeyError`.
-    public func revoke(_ name: String) throws {
-        try change { keys in
-            let count = keys.count
-            keys.removeAll { $0.name == name }
-            guard keys.count < count else {
-                throw KeyError(
-                    code: .name,
-                    message: "There is no key '\(name)'; known are"
-                        + " \(keys.isEmpty ? "none" : keys.map(\.name).joined(separator: ", ")).")
-            }
+    @discardableResult
+    public func revoke(_ name: String) throws -> Int {
+        func check(_ keys: [APIKey]) throws(KeyError) {
+            guard !keys.contains(where: { $0.name == name }) else { return }
+            throw KeyError(
+                code: .name,
+                message: "There is no key '\(name)'; known are"
+                    + " \(keys.isEmpty ? "none" : keys.map(\.name).joined(separator: ", ")).")
         }
+        // A folder without keys is not written to.
+        try check(keys)
+        try change { keys in
+            try check(keys)
+            keys.removeAll { $0.name == name }
+        }
+        return keys.count
     }
 
     // MARK: - The file
 
     private func change(_ body: (inout [APIKey]) throws -> Void) throws {
-        try state.withLock { state in
-            try load(&state)
-            var keys = state.keys
-            try body(&keys)
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            encoder.dateEncodingStrategy = .iso8601
-            let bytes = [UInt8](try encoder.encode(keys)) + [10]
-            do {
-                if !FileManager.default.fileExists(atPath: url.path) {
-                    // The mode of a file that is there is kept.
-                    _ = FileManager.default.createFile(
-                        atPath: url.path, contents: Data("[]".utf8),
-                        attributes: [.posixPermissions: 0o600])
-                }
-                try ImageFile.writeAtomically(bytes, to: url.path)
-            } catch {
-                throw KeyError(
-                    code: .file,
-                    message: "The file of keys '\(url.path)' cannot be written: \(error)")
-            }
-            try load(&state)
+        let lock = try file.lock()
+        var keys = file.stamp == .missing ? [] : try file.read()
+        try body(&keys)
+        try file.write(keys)
+        state.withLock { $0.checked = nil }
+        _ = reading(\.isClosed)
+        withExtendedLifetime(lock) {}
+    }
+
+    /// Reads the state after the file was read again, if it has changed, and logs whether it can be read.
+    private func reading<Value: Sendable>(_ body: (State) -> Value) -> Value {
+        let (value, failure, hasChanged) = state.withLock { state in
+            let before = state.failure
+            refresh(&state)
+            return (body(state), state.failure, state.failure != before)
         }
+        guard hasChanged else { return value }
+        if let failure {
+            logger.error(
+                "keys cannot be read: no request that needs one is admitted",
+                metadata: ["reason": "\(failure)"])
+        } else {
+            logger.notice("keys are read again", metadata: ["file": "\(file.url.path)"])
+        }
+        return value
     }
 
-    /// Reads the file again when it has changed, at most once a second; keys that cannot be read
-    /// stay as they were.
+    /// Reads the file again when it has changed, at most once in `interval`; ten times as often while it cannot
+    /// be read, which an editor that writes it may cause.
     private func refresh(_ state: inout State) {
-        if let checked = state.checked, .now - checked < .seconds(1) { return }
+        let pause = state.failure == nil ? interval : interval / 10
+        if let checked = state.checked, .now - checked < pause { return }
         state.checked = .now
-        if stamp() != state.stamp { try? load(&state) }
-    }
-
-    private func load(_ state: inout State) throws {
-        state.checked = .now
-        let stamp = stamp()
-        guard stamp != nil else {
-            (state.keys, state.stamp) = ([], nil)
+        // Before it is read: a later change has another stamp.
+        let stamp = file.stamp
+        if stamp == .missing {
+            state.isClosed = state.isClosed || file.isMarked
+            guard state.isClosed else { return }
+            (state.keys, state.stamp) = ([], .missing)
+            state.failure =
+                "The file of keys '\(file.url.path)' is missing; put it back, or make a key with"
+                + " 'inkstone keys add NAME'. To serve without keys, stop the server, remove"
+                + " '\(file.marker.path)' and start it again."
             return
         }
+        guard stamp != state.stamp || state.failure != nil else { return }
+        state.isClosed = true
+        file.mark()
         do {
-            let decoder = JSONDecoder()
-            decoder.dateDecodingStrategy = .iso8601
-            state.keys = try decoder.decode([APIKey].self, from: try Data(contentsOf: url))
-            state.stamp = stamp
+            (state.keys, state.stamp, state.failure) = (try file.read(), stamp, nil)
         } catch {
-            throw KeyError(
-                code: .file,
-                message: "The file of keys '\(url.path)' cannot be read; correct it, or remove it"
-                    + " and make new keys.")
+            (state.keys, state.stamp, state.failure) = ([], .missing, error.message)
         }
-    }
-
-    private func stamp() -> Stamp? {
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: url.path),
-            let modified = attributes[.modificationDate] as? Date
-        else { return nil }
-        return Stamp(
-            modified: modified, size: attributes[.size] as? Int ?? 0,
-            number: attributes[.systemFileNumber] as? Int ?? 0)
     }
 }

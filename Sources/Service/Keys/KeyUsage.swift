@@ -2,7 +2,7 @@
 
 import Synchronization
 
-/// Requests in progress and requests of the last minute, by API key.
+/// Requests in progress and requests of the last minute, by the id of the API key.
 package final class KeyUsage: Sendable {
     /// Why a request is refused for now.
     package enum Refusal: Sendable, Equatable {
@@ -39,8 +39,8 @@ package final class KeyUsage: Sendable {
         _ key: APIKey, elsewhere: Elsewhere = Elsewhere(), now: ContinuousClock.Instant = .now
     ) -> Refusal? {
         accounts.withLock { accounts in
-            var account = accounts[key.name, default: Account()]
-            defer { accounts[key.name] = account }
+            var account = accounts[key.id, default: Account()]
+            defer { accounts[key.id] = account }
             if let limit = key.concurrency, account.running + elsewhere.running >= limit {
                 return .concurrency(limit)
             }
@@ -61,6 +61,6 @@ package final class KeyUsage: Sendable {
 
     /// Records that a request has ended.
     package func end(_ key: APIKey) {
-        accounts.withLock { $0[key.name, default: Account()].running -= 1 }
+        accounts.withLock { $0[key.id, default: Account()].running -= 1 }
     }
 }

@@ -24,6 +24,9 @@ package enum RetryAfter {
     /// The disk is full or cannot be written: the operator has to act first.
     package static let storageFailed = 60
 
+    /// The file of keys is missing or damaged: the operator has to act first.
+    package static let keysUnreadable = 30
+
     /// A model hub or the disk failed: networks and operators need longer than a queue.
     package static let catalogFailed = 60
 

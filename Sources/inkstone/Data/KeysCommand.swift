@@ -80,7 +80,16 @@ struct KeysCommand: ParsableCommand {
 
         @OptionGroup var place: KeyPlace
 
-        func run() throws { try place.store().revoke(name) }
+        func run() throws {
+            let store = try place.store()
+            guard try store.revoke(name) == 0 else { return }
+            print(
+                """
+                This was the last key. The server stays closed: it refuses every request that needs a key
+                until there is one again ('inkstone keys add NAME'). To serve without keys, stop the server,
+                remove \(store.files.joined(separator: " and ")), and start it again.
+                """)
+        }
     }
 }
 

@@ -104,14 +104,14 @@ struct ServeCommand: AsyncParsableCommand {
         logger.logLevel = .info
         #if Fleet
             if queueOptions.queue != nil {
-                let keys = try KeyStore(folder: dataOptions.folder)
+                let keys = try KeyStore(folder: dataOptions.folder, logger: logger)
                 return try await serveFleet(telemetry, keys, logger)
             }
         #endif
         // A mistyped name ends the program before it reports its addresses.
         let launches = try models.map { try launch($0) }
         let store = try JobStore(folder: dataOptions.folder)
-        let keys = try KeyStore(folder: dataOptions.folder)
+        let keys = try KeyStore(folder: dataOptions.folder, logger: logger)
         let pool = try WorkerPool(
             settings: workers.settings(models: launches.count), metrics: telemetry.engine,
             logger: logger)

@@ -117,6 +117,11 @@ struct StoredFormatTests {
         #expect(ann.priority == .high && ann.concurrency == nil)
         #expect(keys.keys.map(\.name) == ["ann", "root"] && keys.keys[1].scope == .admin)
         #expect(keys.key("ink-wrong") == nil)
+        // Their holders keep the jobs that they have made: those belong to the names.
+        #expect(keys.keys.map(\.id) == ["ann", "root"])
+        _ = try keys.add("bob", scope: .generate)
+        let again = try KeyStore(folder: folder.url)
+        #expect(again.keys.prefix(2).map(\.id) == ["ann", "root"] && again.keys[2].id != "bob")
     }
 
     // MARK: - Workers
