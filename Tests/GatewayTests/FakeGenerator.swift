@@ -19,6 +19,8 @@ final class FakeGenerator: ImageGenerating, ModelListing {
         case hang
         /// Waits for `resume` after the first preview.
         case pause
+        /// The same, for prompts that begin with `hold`; others are drawn.
+        case hold
     }
 
     let list: [ModelDescription]
@@ -62,14 +64,20 @@ final class FakeGenerator: ImageGenerating, ModelListing {
             feed.yield(.started)
             began.yield()
             return stream
-        case .draw, .fail, .pause:
+        case .draw, .fail, .pause, .hold:
             break
         }
         feed.yield(.queued(position: 1))
         feed.yield(.started)
         began.yield()
         do {
-            if case .pause = behaviour {
+            let isPaused =
+                switch behaviour {
+                case .pause: true
+                case .hold: request.prompt.hasPrefix("hold")
+                default: false
+                }
+            if isPaused {
                 try pause(request, feed)
                 return stream
             }
@@ -88,6 +96,20 @@ final class FakeGenerator: ImageGenerating, ModelListing {
             return paused
         }
         for work in rest { work() }
+    }
+
+    /// Runs a body while every paused request continues, also those that begin meanwhile.
+    func resuming<Value: Sendable>(
+        _ body: @Sendable () async throws -> Value
+    ) async throws -> Value {
+        let resuming = Task {
+            while !Task.isCancelled {
+                self.resume()
+                try await Task.sleep(for: .milliseconds(1))
+            }
+        }
+        defer { resuming.cancel() }
+        return try await body()
     }
 
     /// Yields the first step with its preview; the remaining events wait for `resume`.

@@ -79,7 +79,10 @@ extension A1111Controller {
     func addLists(to table: inout RouteTable) {
         table.add(
             "/sdapi/v1/options",
-            [.get: { _, _ in .json(await options()) }, .post: sdapi(setOptions)])
+            [
+                .get: { _, context in .json(await options(of: context.owner)) },
+                .post: sdapi(setOptions),
+            ])
         table.add(
             "/sdapi/v1/sd-models",
             [
@@ -123,9 +126,9 @@ extension A1111Controller {
         table.add("/sdapi/v1/\(name)", [.get: { _, _ in .json(value) }])
     }
 
-    private func options() async -> Options {
+    private func options(of owner: String?) async -> Options {
         let models = await requests.models
-        let changed = state.options
+        let changed = state.options(of: owner)
         func text(_ key: String) -> String? {
             if case .string(let text)? = changed[key] { text } else { nil }
         }
@@ -142,7 +145,7 @@ extension A1111Controller {
         var request = request
         let fields = try RequestFields(
             json: try await request.readBody(upTo: requests.limits.bodyBytes))
-        var changed = state.options
+        var changed: [String: JSONValue] = [:]
         if let name = try fields.string("sd_model_checkpoint"), !name.isEmpty {
             let models = await requests.models
             guard let model = models.first(where: { $0.id == name || $0.name == name }) else {
@@ -153,7 +156,7 @@ extension A1111Controller {
         if let format = try fields.choice("samples_format", of: ["png", "jpg", "jpeg", "webp"]) {
             changed["samples_format"] = .string(format)
         }
-        state.options = changed
+        state.setOptions(changed, of: context.owner)
         return .json(String?.none)
     }
 }

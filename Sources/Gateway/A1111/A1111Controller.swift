@@ -55,19 +55,24 @@ struct A1111Controller: Controller {
             upTo: isImageToImage ? requests.limits.uploadBytes : requests.limits.bodyBytes)
         let fields = try RequestFields(json: body)
         var draft = try ImageRequest.Draft(a1111: fields, registry: requests.loras)
-        let model = try await model(fields)
+        let options = state.options(of: context.owner)
+        let model = try await model(fields, options)
         if isImageToImage { draft.source = try await source(fields, &draft, model) }
         let call = ImageCall(request: try ImageRequest(draft, for: model), model: model)
         var submission = try Submission(request, body: body, fields, context)
         if let id = try fields.string("force_task_id"), !id.isEmpty { submission.requestID = id }
         let sendsImages = try fields.bool("send_images") ?? true
-        let id = submission.requestID ?? context.requestID
-        state.begin(id)
-        defer { state.end(id) }
-        let format = self.format
+        let task = state.begin(submission.requestID ?? context.requestID, of: context.owner)
+        defer { state.end(task, of: context.owner) }
+        let format = Self.format(options)
         let answer = try await request.body.consumeWithCancellationOnInboundClose {
             [submission] _ in
-            let images = try await requests.images(of: call, submission, context)
+            let images = try await requests.images(
+                of: call, submission, context,
+                onAccept: { job in
+                    guard state.accept(task, of: context.owner, as: job.id) else { return }
+                    Task { await requests.jobs.cancel(job.id, for: context.access) }
+                })
             let files =
                 sendsImages
                 ? try images.map { try call.file(for: $0, as: format, quality: 95) } : []
@@ -79,7 +84,9 @@ struct A1111Controller: Controller {
     }
 
     /// The model of `override_settings`, the settings, or the default.
-    private func model(_ fields: RequestFields) async throws(APIError) -> ModelDescription {
+    private func model(
+        _ fields: RequestFields, _ options: [String: JSONValue]
+    ) async throws(APIError) -> ModelDescription {
         let models = await requests.models
         guard let standard = models.first else { throw .loading(retryAfter: requests.retryAfter) }
         guard !requests.state.isDraining else { throw .draining(retryAfter: requests.retryAfter) }
@@ -88,7 +95,7 @@ struct A1111Controller: Controller {
             case .string(let text)? = settings["sd_model_checkpoint"]
         {
             name = text
-        } else if case .string(let text)? = state.options["sd_model_checkpoint"] {
+        } else if case .string(let text)? = options["sd_model_checkpoint"] {
             name = text
         }
         guard let name, !name.isEmpty else { return standard }
@@ -135,8 +142,8 @@ struct A1111Controller: Controller {
     }
 
     /// The format that the settings name.
-    private var format: ImageFormat {
-        guard case .string(let text)? = state.options["samples_format"] else { return .png }
+    private static func format(_ options: [String: JSONValue]) -> ImageFormat {
+        guard case .string(let text)? = options["samples_format"] else { return .png }
         return ImageFormat(fileExtension: text) ?? .png
     }
 
@@ -177,15 +184,15 @@ struct A1111Controller: Controller {
             }
         }
         var answer = Answer()
-        let calls = state.calls
+        let calls = state.calls(of: context.owner)
         for call in calls {
-            guard let progress = await requests.jobs.progress(call, for: context.access) else {
-                continue
-            }
+            guard let job = call.job,
+                let progress = await requests.jobs.progress(job, for: context.access)
+            else { continue }
             let steps = max(1, progress.steps)
             answer.progress = min(0.99, progress.share)
             answer.eta_relative = progress.secondsLeft ?? 0
-            answer.state.job = call
+            answer.state.job = call.task
             answer.state.job_count = calls.count
             answer.state.job_timestamp = A1111Answer.timestamp(Date())
             answer.state.sampling_step = progress.stepsDone
@@ -205,7 +212,9 @@ struct A1111Controller: Controller {
     private func interrupt(
         _ request: Request, _ context: GatewayContext
     ) async throws -> Response {
-        for call in state.calls { await requests.jobs.cancel(call, for: context.access) }
+        for job in state.interrupt(context.owner) {
+            await requests.jobs.cancel(job, for: context.access)
+        }
         return .json([String: String]())
     }
 

@@ -26,7 +26,8 @@ struct GradioController: Controller {
     /// The routes that `gradio_client` needs to call the function, and Gradio's interface for curl.
     func addRoutes(to table: inout RouteTable) {
         table.add(
-            "/config", [.get: { _, _ in .json(GradioDocuments.config(try await standardModel())) }])
+            "/config",
+            [.get: { _, _ in .json(GradioDocuments.config(try await standardModel())) }])
         table.add(
             "/gradio_api/info",
             [.get: { _, _ in .json(GradioDocuments.info(try await standardModel())) }])
@@ -66,12 +67,12 @@ struct GradioController: Controller {
         var request = request
         let fields = try RequestFields(
             json: try await request.readBody(upTo: requests.limits.bodyBytes))
-        guard let session = try fields.string("session_hash"),
-            (1...200).contains(session.utf8.count)
+        guard let name = try fields.string("session_hash"), (1...200).contains(name.utf8.count)
         else {
             throw APIError.invalid(
                 "session_hash", "session_hash must be a string of 1 to 200 bytes.")
         }
+        let session = GradioSessions.Session(owner: context.owner, name: name)
         let event = UUID().uuidString.replacing("-", with: "").lowercased()
         do {
             let job = try await submit(fields, context)
@@ -119,7 +120,9 @@ struct GradioController: Controller {
                 case .preview(let image, _, let preview):
                     let bytes = try ImageFile.encode(preview, as: .png, quality: 95)
                     let name = "previews/\(SHA256.hexadecimal(bytes)).png"
-                    files.store(.init(bytes: bytes, type: ImageFormat.png.mimeType), name: name)
+                    files.store(
+                        .init(bytes: bytes, type: ImageFormat.png.mimeType), name: name,
+                        owner: job.owner)
                     guard let data = progress.preview(image: image, path: name) else { continue }
                     sessions.post(
                         [
@@ -148,9 +151,10 @@ struct GradioController: Controller {
 
     @Sendable
     private func read(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        guard let session = request.uri.queryParameters["session_hash"].map(String.init) else {
+        guard let name = request.uri.queryParameters["session_hash"].map(String.init) else {
             throw APIError.invalid("session_hash", "session_hash is required.")
         }
+        let session = GradioSessions.Session(owner: context.owner, name: name)
         let (number, signals) = sessions.open(session)
         let body = ResponseBody { writer in
             do {
@@ -170,7 +174,8 @@ struct GradioController: Controller {
 
     /// Writes a session's messages until no more can follow.
     private func write(
-        _ session: String, _ signals: AsyncStream<Void>, _ writer: inout any ResponseBodyWriter
+        _ session: GradioSessions.Session, _ signals: AsyncStream<Void>,
+        _ writer: inout any ResponseBodyWriter
     ) async throws {
         let interval = keepAlive
         // These clients read data lines only: the keep-alive is a message.
@@ -206,7 +211,7 @@ struct GradioController: Controller {
     }
 
     /// Cancels the jobs of a client that disconnected, unless it connects again.
-    private func cancel(_ abandoned: [String], of session: String) async {
+    private func cancel(_ abandoned: [String], of session: GradioSessions.Session) async {
         guard !abandoned.isEmpty else { return }
         try? await Task.sleep(for: .seconds(5))
         guard !sessions.hasReader(session) else { return }
@@ -225,7 +230,9 @@ struct GradioController: Controller {
         var request = request
         let fields = try RequestFields(
             json: try await request.readBody(upTo: requests.limits.bodyBytes))
-        if let id = try fields.string("event_id"), let event = sessions.event(id) {
+        if let id = try fields.string("event_id"),
+            let event = sessions.event(id, for: context.access)
+        {
             await jobs.cancel(event.job, for: context.access)
         }
         return .json(["success": true])
@@ -268,7 +275,9 @@ struct GradioController: Controller {
         let path = raw.removingPercentEncoding ?? raw
         guard path.hasPrefix("file=") else { throw APIError.noSuchPath }
         let name = String(path.dropFirst(5))
-        if let file = files.file(name: name) { return .bytes(file.bytes, type: file.type) }
+        if let file = files.file(name: name, for: context.access) {
+            return .bytes(file.bytes, type: file.type)
+        }
         let parts = name.split(separator: "/")
         guard parts.count == 3, parts[0] == "jobs", parts[2].hasSuffix(".png"),
             let index = Int(parts[2].dropLast(4)),

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ModelFiles
+import Service
 import Synchronization
 
 /// The message queues of Gradio's clients.
@@ -11,9 +12,15 @@ final class GradioSessions: Sendable {
     /// Unread messages of one client; more are dropped, except the last one of each event.
     static let maximumMessages = 2000
 
+    /// A client's session: owners may choose the same name.
+    struct Session: Sendable, Hashable {
+        var owner: String?
+        var name: String
+    }
+
     /// One event: a job of a session.
     struct Event: Sendable {
-        var session: String
+        var session: Session
         var job: String
     }
 
@@ -26,22 +33,26 @@ final class GradioSessions: Sendable {
     }
 
     private struct State {
-        var boxes: [String: Box] = [:]
+        var boxes: [Session: Box] = [:]
         var events: [String: Event] = [:]
     }
 
     private let state = Mutex(State())
 
     /// Adds a submitted event.
-    func begin(_ id: String, job: String, session: String) {
+    func begin(_ id: String, job: String, session: Session) {
         state.withLock { state in
             state.events[id] = Event(session: session, job: job)
             state.boxes[session, default: Box()].pending.insert(id)
         }
     }
 
-    /// The event of an id.
-    func event(_ id: String) -> Event? { state.withLock { $0.events[id] } }
+    /// The event of an id, unless it is of an owner that the access does not include.
+    func event(_ id: String, for access: JobAccess) -> Event? {
+        guard let event = state.withLock({ $0.events[id] }), access.permits(event.session.owner)
+        else { return nil }
+        return event
+    }
 
     /// Appends a message to the queue of an event's session; `isLast` ends the event.
     func post(_ message: JSONValue, of id: String, isLast: Bool = false) {
@@ -61,7 +72,7 @@ final class GradioSessions: Sendable {
     /// Opens a session's stream.
     ///
     /// - Returns: the number of the reader, and a stream that yields when there are messages to `dequeue`.
-    func open(_ session: String) -> (number: Int, signals: AsyncStream<Void>) {
+    func open(_ session: Session) -> (number: Int, signals: AsyncStream<Void>) {
         let (signals, signal) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let number = state.withLock { state in
             var box = state.boxes[session, default: Box()]
@@ -76,7 +87,7 @@ final class GradioSessions: Sendable {
     }
 
     /// Removes and returns the unread messages, and whether no more will follow.
-    func dequeue(_ session: String) -> (messages: [JSONValue], isDone: Bool) {
+    func dequeue(_ session: Session) -> (messages: [JSONValue], isDone: Bool) {
         state.withLock { state in
             guard var box = state.boxes[session] else { return ([], true) }
             let messages = box.messages
@@ -89,7 +100,7 @@ final class GradioSessions: Sendable {
     /// Closes a reader's stream.
     ///
     /// - Returns: the unfinished jobs of the client.
-    func close(_ session: String, _ number: Int) -> [String] {
+    func close(_ session: Session, _ number: Int) -> [String] {
         state.withLock { state in
             guard var box = state.boxes[session], box.reader == number else { return [] }
             box.signal?.finish()
@@ -101,7 +112,7 @@ final class GradioSessions: Sendable {
     }
 
     /// Whether a client reads a session's stream.
-    func hasReader(_ session: String) -> Bool {
+    func hasReader(_ session: Session) -> Bool {
         state.withLock { $0.boxes[session]?.signal != nil }
     }
 }

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Service
 import Synchronization
 
 /// The newest image files, retained in memory for clients that requested a URL.
@@ -12,10 +13,16 @@ final class ImageFileStore: Sendable {
         var type: String
     }
 
+    /// The name of an owner's file: owners may have equal files.
+    fileprivate struct Key: Hashable {
+        var owner: String?
+        var name: String
+    }
+
     fileprivate struct Contents {
-        var files: [String: File] = [:]
-        /// Names, oldest first.
-        var order: [String] = []
+        var files: [Key: File] = [:]
+        /// Keys, oldest first.
+        var order: [Key] = []
         var byteCount = 0
     }
 
@@ -28,12 +35,13 @@ final class ImageFileStore: Sendable {
         self.maximumBytes = maximumBytes
     }
 
-    /// Stores a file; storing it again makes it the newest.
-    func store(_ file: File, name: String) {
+    /// Stores a file of an owner; storing it again makes it the newest.
+    func store(_ file: File, name: String, owner: String?) {
+        let key = Key(owner: owner, name: name)
         contents.withLock { contents in
-            contents.remove(name)
-            contents.files[name] = file
-            contents.order.append(name)
+            contents.remove(key)
+            contents.files[key] = file
+            contents.order.append(key)
             contents.byteCount += file.bytes.count
             while contents.order.count > 1,
                 contents.order.count > maximumCount || contents.byteCount > maximumBytes
@@ -43,16 +51,19 @@ final class ImageFileStore: Sendable {
         }
     }
 
-    /// The file of a name, or `nil` if it was evicted.
-    func file(name: String) -> File? {
-        contents.withLock { $0.files[name] }
+    /// The file of a name, or `nil` if it was evicted, or is of an owner that the access does not include.
+    func file(name: String, for access: JobAccess) -> File? {
+        contents.withLock { contents in
+            contents.order.last { $0.name == name && access.permits($0.owner) }
+                .flatMap { contents.files[$0] }
+        }
     }
 }
 
 extension ImageFileStore.Contents {
-    fileprivate mutating func remove(_ name: String) {
-        guard let file = files.removeValue(forKey: name) else { return }
+    fileprivate mutating func remove(_ key: ImageFileStore.Key) {
+        guard let file = files.removeValue(forKey: key) else { return }
         byteCount -= file.bytes.count
-        order.removeAll { $0 == name }
+        order.removeAll { $0 == key }
     }
 }

@@ -29,7 +29,7 @@ struct OpenAIController: Controller {
             [
                 .get: { _, context in
                     let name = context.parameters.get("name") ?? ""
-                    var found = files.file(name: name)
+                    var found = files.file(name: name, for: context.access)
                     if found == nil { found = try await storedFile(name, context) }
                     guard let file = found else {
                         throw APIError(
@@ -101,7 +101,7 @@ struct OpenAIController: Controller {
         }.map { image in
             answer(
                 image, try call.file(for: image, as: output.format, quality: output.quality),
-                output, base: base)
+                output, owner: context.owner, base: base)
         }
         let now = ContinuousClock.now
         return ImagesAnswer(
@@ -117,7 +117,8 @@ struct OpenAIController: Controller {
 
     /// An image as the answer has it, with its bytes or its URL.
     private func answer(
-        _ image: GeneratedImage, _ file: [UInt8], _ output: OutputOptions, base: String
+        _ image: GeneratedImage, _ file: [UInt8], _ output: OutputOptions, owner: String?,
+        base: String
     ) -> ImagesAnswer.Image {
         var answer = ImagesAnswer.Image(
             seed: image.seed, steps: image.seconds.steps.count, pixelSHA256: image.pixelDigest,
@@ -128,7 +129,8 @@ struct OpenAIController: Controller {
             answer.b64JSON = Data(file).base64EncodedString()
         case .url:
             let name = SHA256.hexadecimal(file) + "." + output.format.rawValue
-            files.store(.init(bytes: file, type: output.format.mimeType), name: name)
+            files.store(
+                .init(bytes: file, type: output.format.mimeType), name: name, owner: owner)
             answer.url = base + "/v1/images/files/" + name
         }
         return answer

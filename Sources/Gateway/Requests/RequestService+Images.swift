@@ -4,17 +4,18 @@ import Engine
 import Service
 
 extension RequestService {
-    /// Runs a call as a job to its end and returns its images in order; `onStart` is called when work on it
-    /// begins.
+    /// Runs a call as a job to its end and returns its images in order; `onAccept` is called when the job is
+    /// accepted, `onStart` when work on it begins.
     ///
     /// - Throws: `GenerationError`, `APIError`, or `CancellationError` when the client leaves or the job is
     ///   cancelled.
     func images(
         of call: ImageCall, _ submission: Submission, _ context: GatewayContext,
-        onStart: () -> Void = {}
+        onStart: () -> Void = {}, onAccept: @escaping @Sendable (Job) -> Void = { _ in }
     ) async throws -> [GeneratedImage] {
         var images: [GeneratedImage] = []
-        for try await event in try await events(of: call, submission, context) {
+        let events = try await events(of: call, submission, context, onAccept: onAccept)
+        for try await event in events {
             if case .started = event { onStart() }
             if case .image(let image) = event { images.append(image) }
         }

@@ -55,16 +55,18 @@ struct RequestService: Sendable {
             onEnd: try await count(call.request, context))
     }
 
-    /// Runs a request as a job that is cancelled when the iteration ends early; the request's log line has
-    /// the times of the job.
+    /// Runs a request as a job that is cancelled when the iteration ends early.
+    ///
+    /// The request's log line has the times of the job; `onAccept` is called when it is accepted.
     ///
     /// - Throws: what `count` throws.
     func events(
-        of call: ImageCall, _ submission: Submission, _ context: GatewayContext
+        of call: ImageCall, _ submission: Submission, _ context: GatewayContext,
+        onAccept: @escaping @Sendable (Job) -> Void = { _ in }
     ) async throws(APIError) -> JobEventStream {
         jobs.events(
             for: call.request, model: call.model.id, submission,
-            report: context.record?.begin(call.logEntry),
+            report: context.record?.begin(call.logEntry), onAccept: onAccept,
             onEnd: try await count(call.request, context))
     }
 }

@@ -77,14 +77,17 @@ extension JobQueue {
     /// Runs a request as a job with the given particulars.
     ///
     /// Unless it is detached, or has an idempotency key, the job is cancelled when the iteration
-    /// ends early. `report` records the moments of the job; `onEnd` is called when the stream ends.
+    /// ends early. `report` records the moments of the job; `onAccept` is called when it is accepted, `onEnd` when
+    /// the stream ends.
     package func events(
         for request: ImageRequest, model: String, _ submission: Submission,
-        report: JobReport? = nil, onEnd: @escaping @Sendable () -> Void = {}
+        report: JobReport? = nil, onAccept: @escaping @Sendable (Job) -> Void = { _ in },
+        onEnd: @escaping @Sendable () -> Void = {}
     ) -> JobEventStream {
         report?.submit(.now)
         return JobEventStream { feed in
             let job = try await submit(request, model: model, submission, onEnd: {})
+            onAccept(job)
             if let events = try await watch(job.id, for: .all) { try await feed.forward(events) }
         }.observe(
             onEvent: { if case .started = $0 { report?.start(.now) } },
