@@ -49,7 +49,11 @@ struct RouteTableTests {
         let store = try TemporaryStore()
         let gateway = try gateway(store)
         var methods: [String: Set<HTTPRequest.Method>] = [:]
-        for (method, path) in gateway.routes { methods[path, default: []].insert(method) }
+        for route in gateway.routes {
+            // What follows `**` is read by the routes themselves, which share its methods.
+            let end = route.path.firstRange(of: "**")?.upperBound ?? route.path.endIndex
+            methods[String(route.path[..<end]), default: []].insert(route.method)
+        }
         let paths = methods
         try await gateway.test { client in
             for (path, methods) in paths {

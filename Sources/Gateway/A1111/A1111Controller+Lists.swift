@@ -80,13 +80,13 @@ extension A1111Controller {
         table.add(
             "/sdapi/v1/options",
             [
-                .get: { _, context in .json(await options(of: context.owner)) },
-                .post: sdapi(setOptions),
+                .get: .owner { _, context in .json(await options(of: context.owner)) },
+                .post: .owner(sdapi(setOptions)),
             ])
         table.add(
             "/sdapi/v1/sd-models",
             [
-                .get: { _, _ in
+                .get: .key { _, _ in
                     .json(
                         await requests.models.map {
                             CheckpointRow(title: $0.id, model_name: $0.id, filename: $0.id)
@@ -95,7 +95,7 @@ extension A1111Controller {
             ])
         table.add(
             "/sdapi/v1/loras",
-            [.get: { _, _ in .json(requests.loras.offers.map { LoRARow($0.name) }) }])
+            [.get: .key { _, _ in .json(requests.loras.offers.map { LoRARow($0.name) }) }])
         // The one sampler of the model family, under the names that clients choose it by.
         list("samplers", [SamplerRow(name: "Euler", aliases: ["euler", "k_euler"])], &table)
         list(
@@ -116,14 +116,14 @@ extension A1111Controller {
         list("cmd-flags", [String: String](), &table)
         list("memory", ["ram": [String: Int](), "cuda": [:]], &table)
         for name in ["refresh-checkpoints", "refresh-loras", "refresh-vae"] {
-            table.add("/sdapi/v1/\(name)", [.post: { _, _ in .json([String: String]()) }])
+            table.add("/sdapi/v1/\(name)", [.post: .key { _, _ in .json([String: String]()) }])
         }
     }
 
     private func list(
         _ name: String, _ value: some Encodable & Sendable, _ table: inout RouteTable
     ) {
-        table.add("/sdapi/v1/\(name)", [.get: { _, _ in .json(value) }])
+        table.add("/sdapi/v1/\(name)", [.get: .key { _, _ in .json(value) }])
     }
 
     private func options(of owner: String?) async -> Options {

@@ -20,12 +20,12 @@ struct A1111Controller: Controller {
 
     /// The routes of images, progress, settings and lists.
     func addRoutes(to table: inout RouteTable) {
-        table.add("/sdapi/v1/txt2img", [.post: sdapi(generate)])
-        table.add("/sdapi/v1/img2img", [.post: sdapi(generate)])
-        table.add("/sdapi/v1/progress", [.get: progress])
-        table.add("/sdapi/v1/interrupt", [.post: interrupt])
-        table.add("/sdapi/v1/skip", [.post: interrupt])
-        table.add("/sdapi/v1/png-info", [.post: sdapi(pngInfo)])
+        table.add("/sdapi/v1/txt2img", [.post: .key(sdapi(generate))])
+        table.add("/sdapi/v1/img2img", [.post: .key(sdapi(generate))])
+        table.add("/sdapi/v1/progress", [.get: .owner(progress)])
+        table.add("/sdapi/v1/interrupt", [.post: .owner(interrupt)])
+        table.add("/sdapi/v1/skip", [.post: .owner(interrupt)])
+        table.add("/sdapi/v1/png-info", [.post: .key(sdapi(pngInfo))])
         addLists(to: &table)
     }
 

@@ -11,7 +11,7 @@ import Parameters
 import Service
 import ZImage
 
-// If the service has keys, all require the scope admin:
+// All are of the class admin:
 //
 // GET    /api/catalog                   models whose files are on this machine, launched or not
 // POST   /api/catalog                   pulls one: {"repository", "hub", "revision", "files", "name", "add"}
@@ -32,28 +32,21 @@ struct CatalogController: Controller {
 
     /// The routes in the comment above.
     func addRoutes(to table: inout RouteTable) {
-        table.add("/api/catalog", [.get: listCatalog, .post: pullModel])
-        table.add("/api/catalog/:name", [.get: showModel, .delete: removeModel])
-        table.add("/api/catalog/:name/quantize", [.post: quantizeModel])
+        table.add("/api/catalog", [.get: .admin(listCatalog), .post: .admin(pullModel)])
+        table.add("/api/catalog/:name", [.get: .admin(showModel), .delete: .admin(removeModel)])
+        table.add("/api/catalog/:name/quantize", [.post: .admin(quantizeModel)])
         table.add(
             "/api/catalog-tasks",
-            [
-                .get: { _, context in
-                    try context.requireAdmin()
-                    return .json(["tasks": tasks.rows])
-                }
-            ])
+            [.get: .admin { _, _ in .json(["tasks": tasks.rows]) }])
         table.add(
             "/api/catalog-tasks/:id",
             [
-                .get: { _, context in
-                    try context.requireAdmin()
+                .get: .admin { _, context in
                     let id = try context.parameters.require("id")
                     guard let row = tasks[id] else { throw APIError.noSuchTask(id) }
                     return .json(row)
                 },
-                .delete: { _, context in
-                    try context.requireAdmin()
+                .delete: .admin { _, context in
                     let id = try context.parameters.require("id")
                     guard let row = tasks.cancel(id) else { throw APIError.noSuchTask(id) }
                     return .json(row, status: .accepted)
@@ -64,8 +57,7 @@ struct CatalogController: Controller {
     // MARK: - List
 
     @Sendable
-    private func listCatalog(_: Request, _ context: GatewayContext) async throws -> Response {
-        try context.requireAdmin()
+    private func listCatalog(_: Request, _: GatewayContext) async throws -> Response {
         let launched = await launchedFolders()
         return .json([
             "models": locator.entries.map {
@@ -76,7 +68,6 @@ struct CatalogController: Controller {
 
     @Sendable
     private func showModel(_: Request, _ context: GatewayContext) async throws -> Response {
-        try context.requireAdmin()
         let entry = try catalogEntry(context)
         let launched = await launchedFolders().contains(entry.folder.canonicalPath)
         return .json(CatalogModel(entry, isLaunched: launched, inFull: true))
@@ -102,7 +93,6 @@ struct CatalogController: Controller {
 
     @Sendable
     private func pullModel(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        try context.requireAdmin()
         var request = request
         let fields = try RequestFields(
             json: try await request.readBody(upTo: limits.bodyBytes))
@@ -158,7 +148,6 @@ struct CatalogController: Controller {
 
     @Sendable
     private func removeModel(_: Request, _ context: GatewayContext) async throws -> Response {
-        try context.requireAdmin()
         let entry = try catalogEntry(context)
         let name = entry.name
         guard let root = locator.userRoot, entry.isRemovable else {
@@ -183,7 +172,6 @@ struct CatalogController: Controller {
     private func quantizeModel(
         _ request: Request, _ context: GatewayContext
     ) async throws -> Response {
-        try context.requireAdmin()
         let folder = try catalogEntry(context).folder
         var request = request
         let body = try await request.readBody(upTo: limits.bodyBytes)

@@ -27,16 +27,16 @@ struct GradioController: Controller {
     func addRoutes(to table: inout RouteTable) {
         table.add(
             "/config",
-            [.get: { _, _ in .json(GradioDocuments.config(try await standardModel())) }])
+            [.get: .key { _, _ in .json(GradioDocuments.config(try await standardModel())) }])
         table.add(
             "/gradio_api/info",
-            [.get: { _, _ in .json(GradioDocuments.info(try await standardModel())) }])
-        table.add("/gradio_api/queue/join", [.post: join])
-        table.add("/gradio_api/queue/data", [.get: read])
-        table.add("/gradio_api/cancel", [.post: cancel])
-        table.add("/gradio_api/call/generate", [.post: call])
-        table.add("/gradio_api/call/generate/:event", [.get: follow])
-        table.add("/gradio_api/**", [.get: file])
+            [.get: .key { _, _ in .json(GradioDocuments.info(try await standardModel())) }])
+        table.add("/gradio_api/queue/join", [.post: .owner(join)])
+        table.add("/gradio_api/queue/data", [.get: .owner(read)])
+        table.add("/gradio_api/cancel", [.post: .owner(cancel)])
+        table.add("/gradio_api/call/generate", [.post: .key(call)])
+        table.add("/gradio_api/call/generate/:event", [.get: .owner(follow)])
+        table.add("/gradio_api/**", [.get: .link(file)])
     }
 
     private func standardModel() async throws -> ModelDescription {

@@ -45,7 +45,7 @@ struct HealthController: Controller {
     /// `/livez` succeeds while the process runs; `/readyz` and `/health` while a model is loaded,
     /// the queue has a free place and the service is not about to stop.
     func addRoutes(to table: inout RouteTable) {
-        table.add("/livez", [.get: { _, _ in .json(["status": "ok"]) }])
+        table.add("/livez", [.get: .public { _, _ in .json(["status": "ok"]) }])
         let health: Handler = { _, _ in
             let report = await healthReport()
             let isReady = report.reasons.isEmpty
@@ -53,11 +53,11 @@ struct HealthController: Controller {
             if !isReady { response.headers[.retryAfter] = String(meter.retryAfter) }
             return response
         }
-        table.add("/readyz", [.get: health])
-        table.add("/health", [.get: health])
+        table.add("/readyz", [.get: .public(health)])
+        table.add("/health", [.get: .public(health)])
         table.add(
             "/version",
-            [.get: { _, _ in .json(["name": "inkstone", "version": version]) }])
+            [.get: .public { _, _ in .json(["name": "inkstone", "version": version]) }])
     }
 
     private func healthReport() async -> HealthReport {

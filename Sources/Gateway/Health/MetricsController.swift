@@ -16,7 +16,7 @@ struct MetricsController: Controller {
 
     /// `GET /metrics`: Prometheus text, or OpenMetrics for clients that accept it.
     func addRoutes(to table: inout RouteTable) {
-        table.add("/metrics", [.get: metrics])
+        table.add("/metrics", [.get: .public(metrics)])
     }
 
     @Sendable

@@ -32,12 +32,12 @@ struct JobController: Controller {
 
     /// The routes in the comments above and in the file of the images' routes.
     func addRoutes(to table: inout RouteTable) {
-        table.add("/api/jobs", [.post: submitJob, .get: listJobs])
+        table.add("/api/jobs", [.post: .key(submitJob), .get: .owner(listJobs)])
         table.add(
             "/api/jobs/:id",
             [
-                .get: { _, context in .json(try await answer(id(context), context)) },
-                .delete: { _, context in
+                .get: .owner { _, context in .json(try await answer(id(context), context)) },
+                .delete: .owner { _, context in
                     let answer = try await answer(try id(context), context)
                     guard try await jobs.remove(answer.id, for: context.access) else {
                         throw APIError(
@@ -51,16 +51,16 @@ struct JobController: Controller {
         table.add(
             "/api/jobs/:id/cancel",
             [
-                .post: { _, context in
+                .post: .owner { _, context in
                     let id = try await answer(try id(context), context).id
                     await jobs.cancel(id, for: context.access)
                     return .json(try await answer(id, context), status: .accepted)
                 }
             ])
-        table.add("/api/jobs/:id/events", [.get: jobEvents])
-        table.add("/api/jobs/:id/images/:index", [.get: jobImage])
-        table.add("/api/jobs/:id/images/:index/thumbnail", [.get: thumbnail])
-        table.add("/api/jobs/:id/source", [.get: sourceImage])
+        table.add("/api/jobs/:id/events", [.get: .owner(jobEvents)])
+        table.add("/api/jobs/:id/images/:index", [.get: .owner(jobImage)])
+        table.add("/api/jobs/:id/images/:index/thumbnail", [.get: .owner(thumbnail)])
+        table.add("/api/jobs/:id/source", [.get: .owner(sourceImage)])
     }
 
     private func id(_ context: GatewayContext) throws -> String {

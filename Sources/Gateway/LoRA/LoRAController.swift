@@ -59,8 +59,8 @@ struct LoRAController: Controller {
 
     /// The routes in the comment above.
     func addRoutes(to table: inout RouteTable) {
-        table.add("/api/loras", [.get: listLoRAs, .post: addLoRA])
-        table.add("/api/loras/:name", [.delete: removeLoRA])
+        table.add("/api/loras", [.get: .key(listLoRAs), .post: .admin(addLoRA)])
+        table.add("/api/loras/:name", [.delete: .admin(removeLoRA)])
     }
 
     @Sendable
@@ -85,7 +85,6 @@ struct LoRAController: Controller {
     @Sendable
     private func removeLoRA(_ request: Request, _ context: GatewayContext) async throws -> Response
     {
-        try context.requireAdmin()
         let raw = try context.parameters.require("name")
         let name = raw.removingPercentEncoding ?? raw
         guard let entry = registry.entries.first(where: { $0.name == name }) else {
@@ -109,7 +108,6 @@ struct LoRAController: Controller {
 
     @Sendable
     private func addLoRA(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        try context.requireAdmin()
         if registry.elsewhere != nil, await pool?.launched.isEmpty ?? true {
             throw APIError(
                 .conflict, code: "no_workers_here",

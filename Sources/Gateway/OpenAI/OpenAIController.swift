@@ -23,11 +23,11 @@ struct OpenAIController: Controller {
 
     /// `POST /v1/images/generations`, the files that its URLs point to, and the routes of edits.
     func addRoutes(to table: inout RouteTable) {
-        table.add("/v1/images/generations", [.post: generateImages])
+        table.add("/v1/images/generations", [.post: .key(generateImages)])
         table.add(
             "/v1/images/files/:name",
             [
-                .get: { _, context in
+                .get: .link { _, context in
                     let name = context.parameters.get("name") ?? ""
                     var found = files.file(name: name, for: context.access)
                     if found == nil { found = try await storedFile(name, context) }
@@ -43,7 +43,7 @@ struct OpenAIController: Controller {
                 }
             ])
         for path in ["edits", "variations", "inpainting"] {
-            table.add("/v1/images/\(path)", [.post: editImage])
+            table.add("/v1/images/\(path)", [.post: .key(editImage)])
         }
     }
 

@@ -31,13 +31,13 @@ struct PageController: Controller {
     /// The routes in the comment above.
     func addRoutes(to table: inout RouteTable) {
         for (path, file) in PageFiles.all {
-            table.add("/" + path, [.get: { request, _ in file.response(to: request) }])
+            table.add("/" + path, [.get: .public { request, _ in file.response(to: request) }])
         }
-        table.add("/api/models", [.get: { _, _ in .json(await requests.models) }])
-        table.add("/api/estimate", [.post: estimate])
-        table.add("/api/status", [.get: status])
-        table.add("/api/benchmarks", [.get: listBenchmarks])
-        table.add("/api/benchmarks/:run/:file", [.get: benchmarkFile])
+        table.add("/api/models", [.get: .key { _, _ in .json(await requests.models) }])
+        table.add("/api/estimate", [.post: .key(estimate)])
+        table.add("/api/status", [.get: .key(status)])
+        table.add("/api/benchmarks", [.get: .key(listBenchmarks)])
+        table.add("/api/benchmarks/:run/:file", [.get: .key(benchmarkFile)])
     }
 
     // MARK: - Benchmarks

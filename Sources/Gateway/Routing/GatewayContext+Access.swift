@@ -1,19 +1,22 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import HTTPTypes
 import Service
 
 /// What the key of a request permits; without keys everything is permitted.
 extension GatewayContext {
-    /// Checks that the request may change the service.
-    ///
-    /// - Throws: `APIError` 403.
-    func requireAdmin() throws(APIError) {
-        guard let key, key.scope != .admin else { return }
-        throw APIError(
-            .forbidden, type: "permission_error", code: "admin_required",
-            "The key '\(key.name)' may generate images only; this needs a key of the scope admin"
-                + " ('inkstone keys add NAME --scope admin').")
+    /// How a request was admitted to its route.
+    enum Admission: Sendable {
+        /// Without a look at its key: the route is for all clients.
+        case unchecked
+        /// The service requires no keys.
+        case open
+        /// With this key.
+        case key(APIKey)
+    }
+
+    /// The key of the request, if the service has keys.
+    var key: APIKey? {
+        if case .key(let key) = admission { key } else { nil }
     }
 
     /// Owner of the jobs that the request submits.
@@ -21,7 +24,10 @@ extension GatewayContext {
 
     /// Jobs that the request may find: all without keys and for the scope admin, else those of its key.
     var access: JobAccess {
-        guard let key, key.scope != .admin else { return .all }
-        return .owner(key.id)
+        switch admission {
+        case .unchecked: .none
+        case .open: .all
+        case .key(let key): key.scope == .admin ? .all : .owner(key.id)
+        }
     }
 }

@@ -12,8 +12,8 @@ struct GatewayContext: RequestContext {
     let channel: any Channel
     /// What the access log and the metrics will say about the request; set by the outermost middleware.
     var record: HTTPRequestRecord?
-    /// The key of the request, if the service has keys.
-    var key: APIKey?
+    /// How the request was admitted to its route; set by `KeyCheck`.
+    var admission = Admission.unchecked
 
     /// Name of the request in the answer's `x-request-id` and on every log line.
     var requestID: String { record?.requestID ?? "" }

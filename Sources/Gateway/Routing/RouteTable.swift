@@ -3,16 +3,6 @@
 import HTTPTypes
 import Hummingbird
 
-/// Answers one method of a path.
-typealias Handler = @Sendable (Request, GatewayContext) async throws -> Response
-
-/// One method of a path, and its handler.
-struct Route: Sendable {
-    let method: HTTPRequest.Method
-    let path: String
-    let handler: Handler
-}
-
 /// A part of the service that answers some paths.
 protocol Controller: Sendable {
     /// Adds the controller's routes.
@@ -32,33 +22,52 @@ struct RouteTable: Sendable {
 
     /// Adds a path with its methods; each path is added once.
     ///
-    /// The router answers `HEAD` wherever there is a `GET`, and 405 for every other method.
-    mutating func add(_ path: String, _ handlers: [HTTPRequest.Method: Handler]) {
+    /// `**` in a path stands for one or more components, of which the context's `rest` has the text; of several
+    /// paths that differ after it the longest is chosen. The router answers `HEAD` wherever there is a `GET`, and
+    /// 405 for every method that no path with the same beginning has.
+    mutating func add(_ path: String, _ endpoints: [HTTPRequest.Method: Endpoint]) {
         precondition(paths.insert(path).inserted, "The path \(path) is registered twice.")
-        for (method, handler) in handlers.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-            routes.append(Route(method: method, path: path, handler: handler))
+        for (method, endpoint) in endpoints.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            routes.append(Route(method, path, endpoint))
         }
     }
 
     /// Registers every route, `HEAD` beside `GET`, and a refusal for each method that a path lacks.
-    func register(in router: Router<GatewayContext>) {
-        let handlers = Dictionary(grouping: routes, by: \.path).mapValues { routes in
-            Dictionary(routes.map { ($0.method, $0.handler) }) { first, _ in first }
+    ///
+    /// Each handler is behind the check of its route's class.
+    func register(in router: Router<GatewayContext>, _ check: KeyCheck) {
+        for (path, routes) in Dictionary(grouping: routes, by: \.base) {
+            let handlers = Dictionary(grouping: routes, by: \.method).mapValues {
+                Route.handler($0, check)
+            }
+            let isPublic = routes.allSatisfy { $0.endpoint.access == .public }
+            router.endpoint(RouterPath(path), handlers) { request, context in
+                _ = try check.admit(request, to: isPublic ? .public : .key, context)
+            }
         }
-        for (path, handlers) in handlers { router.endpoint(RouterPath(path), handlers) }
     }
 }
 
+extension GatewayContext {
+    /// The part of the path that `**` stands for in the route, without percent encoding.
+    var rest: String { parameters[Route.rest].map { String($0) } ?? "" }
+}
+
 extension Router<GatewayContext> {
-    /// Adds a path with its methods: `HEAD` beside `GET`, and 405 for every method not given.
-    fileprivate func endpoint(_ path: RouterPath, _ handlers: [HTTPRequest.Method: Handler]) {
+    /// Adds a path with its methods: `HEAD` beside `GET`, and 405 for every method not given, unless `admit`
+    /// throws.
+    fileprivate func endpoint(
+        _ path: RouterPath, _ handlers: [HTTPRequest.Method: Handler],
+        admit: @escaping @Sendable (Request, GatewayContext) throws -> Void
+    ) {
         var handlers = handlers
         if let get = handlers[.get] {
             handlers[.head] = { try await get($0, $1).createHeadResponse() }
         }
         let allow = handlers.keys.map(\.rawValue).sorted().joined(separator: ", ")
         for method in [HTTPRequest.Method.get, .head, .post, .put, .patch, .delete] {
-            let refuse: Handler = { request, _ in
+            let refuse: Handler = { request, context in
+                try admit(request, context)
                 throw APIError(
                     .methodNotAllowed, code: "method_not_allowed",
                     "\(request.method.rawValue) is not possible here; use \(allow).",

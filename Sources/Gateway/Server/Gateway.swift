@@ -128,9 +128,9 @@ package struct Gateway: Sendable {
         ]
     }
 
-    /// Every route, in the order of registration.
-    package var routes: [(method: HTTPRequest.Method, path: String)] {
-        table.routes.map { ($0.method, $0.path) }
+    /// Every route, in the order of registration, and the clients that may use it.
+    package var routes: [(method: HTTPRequest.Method, path: String, access: RouteClass)] {
+        table.routes.map { ($0.method, $0.path, $0.endpoint.access) }
     }
 
     /// Applies the settings that may change while the service runs: allowed hosts and origins, and the limits
@@ -178,8 +178,9 @@ package struct Gateway: Sendable {
         router.add(middleware: TelemetryMiddleware(log: log, connections: connections))
         router.add(middleware: OriginMiddleware(state: state))
         router.add(middleware: ErrorMiddleware(meter: meter))
-        router.add(middleware: KeyMiddleware(keys: keys))
-        table.register(in: router)
+        let check = KeyCheck(keys: keys)
+        router.add(middleware: KeyMiddleware(check: check))
+        table.register(in: router, check)
         return router
     }
 }

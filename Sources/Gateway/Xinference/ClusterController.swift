@@ -64,16 +64,17 @@ struct ClusterController: Controller {
     /// The routes in the comment above.
     func addRoutes(to table: inout RouteTable) {
         table.add(
-            "/v1/cluster/auth", [.get: { _, _ in .json(["auth": keys?.isRequired == true]) }])
-        table.add("/v1/requests/:id/progress", [.get: requestProgress])
-        table.add("/status", [.get: status])
-        table.add("/v1/address", [.get: { _, _ in .json(address) }])
-        table.add("/v1/cluster/info", [.get: { _, _ in .json(nodes) }])
+            "/v1/cluster/auth",
+            [.get: .public { _, _ in .json(["auth": keys?.isRequired == true]) }])
+        table.add("/v1/requests/:id/progress", [.get: .owner(requestProgress)])
+        table.add("/status", [.get: .key(status)])
+        table.add("/v1/address", [.get: .key { _, _ in .json(address) }])
+        table.add("/v1/cluster/info", [.get: .key { _, _ in .json(nodes) }])
         table.add(
             "/v1/cluster/version",
-            [.get: { _, _ in .json(["version": version, "full-revisionid": version]) }])
-        table.add("/v1/cluster/devices", [.get: { _, _ in .json(0) }])
-        table.add("/v1/supervisor", [.get: { _, _ in .json(["supervisor_ip": address]) }])
+            [.get: .key { _, _ in .json(["version": version, "full-revisionid": version]) }])
+        table.add("/v1/cluster/devices", [.get: .key { _, _ in .json(0) }])
+        table.add("/v1/supervisor", [.get: .key { _, _ in .json(["supervisor_ip": address]) }])
     }
 
     private var nodes: [NodeRow] {

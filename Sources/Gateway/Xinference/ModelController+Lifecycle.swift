@@ -57,18 +57,34 @@ final class FailedLaunches: Sendable {
 }
 
 extension ModelController {
-    /// The routes in the comment above that do not begin with `/v1/models`.
+    /// The routes in the comment above that launch and terminate models, and report on them.
     func addLifecycleRoutes(to table: inout RouteTable) {
-        table.add("/v1/model_registrations/:type", [.get: registrations])
-        table.add("/v1/model_registrations/:type/:name", [.get: registration])
-        table.add("/v1/engines/:type/:name", [.get: engines])
+        table.add(
+            "/v1/models/**/cancel",
+            [
+                .post: .admin { _, context in
+                    try await terminateModel(context.rest, onlyLoading: true)
+                }
+            ])
+        table.add(
+            "/v1/models/**/progress",
+            [.get: .key { _, context in .json(await launchProgress(context.rest)) }])
+        table.add(
+            "/v1/models/**/replicas",
+            [
+                .get: .key { _, context in .json(try await replicas(of: context.rest)) },
+                .post: .admin(addReplicas),
+            ])
+        table.add("/v1/models/**/replicas/:number", [.delete: .admin(removeReplica)])
+        table.add("/v1/model_registrations/:type", [.get: .key(registrations)])
+        table.add("/v1/model_registrations/:type/:name", [.get: .key(registration)])
+        table.add("/v1/engines/:type/:name", [.get: .key(engines)])
     }
 
     // MARK: - Launching
 
     @Sendable
-    func launchModel(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        try context.requireAdmin()
+    func launchModel(_ request: Request, _: GatewayContext) async throws -> Response {
         var request = request
         let fields = try RequestFields(
             json: try await request.readBody(upTo: limits.bodyBytes))
@@ -104,10 +120,7 @@ extension ModelController {
         return .json(["model_uid": id])
     }
 
-    func terminateModel(
-        _ id: String, _ context: GatewayContext, onlyLoading: Bool = false
-    ) async throws -> Response {
-        try context.requireAdmin()
+    func terminateModel(_ id: String, onlyLoading: Bool = false) async throws -> Response {
         let (pool, isLoaded) = try await launched(id)
         if !onlyLoading || !isLoaded {
             try await pool.terminate(id)
@@ -129,10 +142,11 @@ extension ModelController {
     // MARK: - Replicas
 
     /// Starts more workers of a model.
-    func addReplicas(
-        to id: String, _ request: Request, _ context: GatewayContext
+    @Sendable
+    private func addReplicas(
+        _ request: Request, _ context: GatewayContext
     ) async throws -> Response {
-        try context.requireAdmin()
+        let id = context.rest
         var request = request
         let body = try await request.readBody(upTo: limits.bodyBytes)
         let count = body.isEmpty ? 1 : try RequestFields(json: body).integer("replica") ?? 1
@@ -145,10 +159,9 @@ extension ModelController {
     }
 
     /// Ends one worker of a model after its current requests.
-    func removeReplica(
-        _ text: String, of id: String, _ context: GatewayContext
-    ) async throws -> Response {
-        try context.requireAdmin()
+    @Sendable
+    private func removeReplica(_: Request, _ context: GatewayContext) async throws -> Response {
+        let (id, text) = (context.rest, try context.parameters.require("number"))
         guard let number = Int(text) else {
             throw APIError(
                 .notFound, code: "replica_not_found",

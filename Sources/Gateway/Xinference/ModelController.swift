@@ -55,31 +55,6 @@ private struct ModelList: Encodable {
     var data: [ModelRow]
 }
 
-/// A path under `/v1/models/`, divided; an id may contain slashes itself.
-private struct ModelPath {
-    /// All of it.
-    let whole: String
-    /// The id, without the words behind it that are not part of it.
-    let id: String
-    /// Those words.
-    let rest: [String]
-
-    init(_ request: Request) {
-        let raw = String(request.uri.path.dropFirst("/v1/models/".count))
-        whole = raw.removingPercentEncoding ?? raw
-        let parts = whole.split(separator: "/").map(String.init)
-        let count =
-            switch parts.last {
-            case "progress", "replicas", "cancel": 1
-            case "abort" where parts.count > 3: 3
-            case _ where parts.count > 2 && parts[parts.count - 2] == "replicas": 2
-            default: 0
-            }
-        rest = Array(parts.suffix(count))
-        id = parts.dropLast(count).joined(separator: "/")
-    }
-}
-
 /// The models, for the clients of OpenAI and of Xinference, which launch and terminate them as well.
 struct ModelController: Controller {
     let jobs: any JobQueue
@@ -104,45 +79,22 @@ struct ModelController: Controller {
         table.add(
             "/v1/models",
             [
-                .get: { _, _ in
+                .get: .key { _, _ in
                     .json(
                         ModelList(
                             data: await jobs.models.map { ModelRow($0, at: address) }))
                 },
-                .post: launchModel,
+                .post: .admin(launchModel),
             ])
         table.add(
             "/v1/models/**",
             [
-                .get: { request, _ in
-                    let path = ModelPath(request)
-                    switch path.rest {
-                    case ["progress"]: return .json(await launchProgress(path.id))
-                    case ["replicas"]: return .json(try await replicas(of: path.id))
-                    default: return .json(ModelRow(try await model(path.whole), at: address))
-                    }
+                .get: .key { _, context in
+                    .json(ModelRow(try await model(context.rest), at: address))
                 },
-                .post: { request, context in
-                    let path = ModelPath(request)
-                    if path.rest == ["cancel"] {
-                        return try await terminateModel(path.id, context, onlyLoading: true)
-                    }
-                    if path.rest.count == 3, path.rest[0] == "requests", path.rest[2] == "abort" {
-                        return try await abort(path.rest[1], context)
-                    }
-                    if path.rest == ["replicas"] {
-                        return try await addReplicas(to: path.id, request, context)
-                    }
-                    throw APIError.noSuchPath
-                },
-                .delete: { request, context in
-                    let path = ModelPath(request)
-                    if path.rest.count == 2, path.rest[0] == "replicas" {
-                        return try await removeReplica(path.rest[1], of: path.id, context)
-                    }
-                    return try await terminateModel(path.whole, context)
-                },
+                .delete: .admin { _, context in try await terminateModel(context.rest) },
             ])
+        table.add("/v1/models/**/requests/:request/abort", [.post: .owner(abort)])
     }
 
     private func model(_ id: String) async throws(APIError) -> ModelDescription {
@@ -157,7 +109,9 @@ struct ModelController: Controller {
     }
 
     /// Cancels a request by its id; has no effect on a finished or unknown one.
-    func abort(_ id: String, _ context: GatewayContext) async throws -> Response {
+    @Sendable
+    private func abort(_: Request, _ context: GatewayContext) async throws -> Response {
+        let id = try context.parameters.require("request")
         let wasRunning = await jobs.cancel(id, for: context.access)
         return .json(["msg": wasRunning ? "DONE" : "NO_OP"])
     }
