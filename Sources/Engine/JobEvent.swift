@@ -97,7 +97,7 @@ extension ModelListing {
 /// The reason why an accepted request produced no image.
 public struct GenerationError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Coarse reason; switch on this.
-    public enum Code: String, Sendable, Equatable, Codable {
+    public enum Code: String, Sendable, Equatable, Codable, CaseIterable {
         /// A number left the range of floating point.
         case numeric
         /// Not enough memory, or too many requests waiting.
@@ -114,8 +114,18 @@ public struct GenerationError: Error, Sendable, Equatable, CustomStringConvertib
         case storage
         /// The queue of a fleet cannot be reached, possibly temporarily.
         case queueUnreachable
+        /// The server stopped, or was restarted, while a caller waited for the request.
+        case serverStopped
         /// Anything else.
         case internalFailure
+
+        /// Whether the same request may succeed later, so that its caller should send it again.
+        public var isTransient: Bool {
+            switch self {
+            case .busy, .workerLost, .notLoaded, .storage, .queueUnreachable, .serverStopped: true
+            case .numeric, .deadline, .lora, .internalFailure: false
+            }
+        }
     }
 
     /// Coarse reason.

@@ -2,6 +2,7 @@
 
 import Engine
 import Fleet
+import Foundation
 import Service
 import Testing
 
@@ -59,7 +60,10 @@ struct FleetIndexTests {
         for (id, time) in [("b", 41.0), ("a", 51)] {
             let known = try #require(index[id])
             index.update(
-                try #require(known.job.ended(.cancelled, at: time)), revision: 2, at: time)
+                try #require(
+                    known.job.ended(
+                        JobEnd(.cancelled, time: Date(timeIntervalSince1970: time)))), revision: 2,
+                at: time)
         }
         #expect(index.overdue(at: 1000).isEmpty)
         #expect(index.nextDue(keeping: 100) == 141 && index.nextDue(keeping: 0) == nil)

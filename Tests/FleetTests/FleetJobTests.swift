@@ -43,8 +43,8 @@ struct FleetJobTests {
     }
 
     @Test func nothingFollowsTheEnd() throws {
-        let ended = try #require(try job().ended(.cancelled, at: 1))
-        #expect(ended.ended(.failed, "late", at: 2) == nil)
+        let ended = try #require(try job().ended(JobEnd(.cancelled)))
+        #expect(ended.ended(JobEnd(.failed, "late")) == nil)
         #expect(ended.begun(by: "a", at: 2, limit: 4) == nil)
         #expect(ended.adding(image(0), attempt: 0, at: 2) == nil)
     }

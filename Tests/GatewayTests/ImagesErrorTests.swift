@@ -172,6 +172,22 @@ import Testing
         #expect(logs.lines.all.withLock { $0.contains { $0.message == "request failed" } })
     }
 
+    @Test(
+        "clients get a time to wait exactly where a new attempt makes sense",
+        arguments: GenerationError.Code.allCases)
+    func advice(code: GenerationError.Code) async throws {
+        let generator = try FakeGenerator(.fail(GenerationError(code, "It went wrong.")))
+        try await withGateway(generator) { client in
+            let headers: HTTPFields = [try .named("idempotency-key"): "k"]
+            let first = try await client.post(path, #"{"prompt": "p"}"#, headers: headers)
+            #expect((first.headers[.retryAfter] != nil) == code.isTransient)
+            let again = try await client.post(path, #"{"prompt": "p"}"#, headers: headers)
+            #expect(again.status == first.status)
+            #expect(try again.error() == (try first.error()))
+            #expect(generator.requests.count == (code.isTransient ? 2 : 1))
+        }
+    }
+
     @Test("wrong methods and unknown paths get the same error body")
     func wrongMethod() async throws {
         try await withGateway(try FakeGenerator()) { client in

@@ -14,6 +14,8 @@ final class FakeEngine: ImageGenerating, ModelListing {
     let state = Mutex<(requests: [ImageRequest], abandoned: Int)>(([], 0))
     /// No request passes its first step while this is shut.
     let gate = Mutex(true)
+    /// The error of requests for "fails".
+    let failure = Mutex(GenerationError(.numeric, "A number left the range."))
 
     let description = ModelDescription.example
 
@@ -41,7 +43,7 @@ final class FakeEngine: ImageGenerating, ModelListing {
     private func run(_ request: ImageRequest, _ feed: JobEventStream.Feed) async throws {
         feed.yield(.queued(position: 0))
         feed.yield(.started)
-        if request.prompt == "fails" { throw GenerationError(.numeric, "A number left the range.") }
+        if request.prompt == "fails" { throw failure.withLock { $0 } }
         for index in 0..<request.count {
             for step in 1...request.steps {
                 feed.yield(.step(image: index, step: step, steps: request.steps, seconds: 0.1))

@@ -31,7 +31,7 @@ struct JobStoreTests {
         #expect(all.map(\.request.prompt) == ["一只猫", "Cats", "a dog", "a cat"])
         let cats = try await store.jobs(JobQuery(.owner("ann"), text: "cat"))
         #expect(cats.map(\.request.prompt) == ["Cats", "a cat"])
-        try await store.finish(all[1].id, .failed, failure: "x")
+        try await store.finish(all[1].id, JobEnd(.failed, "x"))
         #expect(try await store.jobs(JobQuery(.all, states: [.failed])).map(\.id) == [all[1].id])
         let page = try await store.jobs(JobQuery(.all, before: all[1].id, limit: 1))
         #expect(page.map(\.id) == [all[2].id])
@@ -44,9 +44,9 @@ struct JobStoreTests {
         let (job, _) = try await store.insert(
             try engine.request(), model: "example", Submission())
         #expect(try await store.remove([job.id]) == 0, "what is not final stays")
-        try await store.finish(job.id, .cancelled)
+        try await store.finish(job.id, JobEnd(.cancelled))
         try await store.start(job.id)
-        try await store.finish(job.id, .succeeded)
+        try await store.finish(job.id, JobEnd(.succeeded))
         #expect(try await store.job(job.id, for: .all)?.state == .cancelled)
         #expect(try await store.remove([job.id]) == 1)
         #expect(try await store.job(job.id, for: .all) == nil)
@@ -162,7 +162,7 @@ struct JobStoreTests {
         let listed = try #require(try await store.jobs(JobQuery(.all)).first)
         #expect(listed.request == request.with(source: nil) && listed.request.strength == 0.5)
         // The pixels go with their job.
-        try await store.finish(id, .cancelled)
+        try await store.finish(id, JobEnd(.cancelled))
         #expect(try await store.remove([id]) == 1)
         let database = try DatabaseQueue(path: data.appending(path: "jobs.sqlite").path)
         #expect(
@@ -172,11 +172,12 @@ struct JobStoreTests {
 }
 
 extension JobStore {
-    /// Leaves a running job with some images done, as a killed process does.
+    /// Leaves a running job without a caller, with some images done, as a killed process does.
     func plant(
         _ request: ImageRequest, images: [Int], engine: FakeEngine
     ) async throws -> String {
-        let (job, _) = try await insert(request, model: "example", Submission())
+        let (job, _) = try await insert(
+            request, model: "example", Submission(isDetached: true))
         try await start(job.id)
         for index in images {
             let seed = request.seed + UInt64(index)

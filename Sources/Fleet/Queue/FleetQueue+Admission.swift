@@ -39,11 +39,9 @@
             job.gateway = gateway
             job.deadline = submission.seconds(atMost: settings.seconds).map { now + $0 }
             if let key = submission.idempotencyKey {
-                let claimed = try await reaching { [id = job.id] in
-                    try await self.claim(key, submission, id)
-                }
-                job.id = claimed
-                if let known = try await find(claimed, for: .all) {
+                let (id, known) = try await claim(key, submission, job.id)
+                job.id = id
+                if let known {
                     // The client's earlier call does not watch it any longer.
                     if !known.state.isFinal { follow(known, isDetached: true, isCounted: false) }
                     followed[known.id]?.live.detach()
@@ -98,7 +96,9 @@
                 _ = try? await policy.run(while: { !($0 is CancellationError) }) {
                     _ = try await store.change(job.id, base: job) {
                         $0.ended(
-                            .cancelled, "The gateway could not accept it.", at: FleetStore.now)
+                            JobEnd(
+                                .cancelled, "The gateway could not accept it.",
+                                code: .queueUnreachable))
                     }
                 }
             }
@@ -114,18 +114,23 @@
 
         /// Claims an idempotency key for a job.
         ///
-        /// Returns the id of the job that the key stands for: the given one if the key is new.
-        private nonisolated func claim(
+        /// A job that failed for a reason that may be gone loses the key to the new one.
+        ///
+        /// - Returns: The id of the job that the key stands for, the given one if the key is new; and that
+        ///   job, if it was accepted.
+        private func claim(
             _ key: String, _ submission: Submission, _ id: String
-        ) async throws -> String {
+        ) async throws -> (id: String, known: FleetJob?) {
             let name = SHA256.hexadecimal(Array("\(submission.owner ?? "")\n\(key)".utf8))
             let claim = Claim(job: id, fingerprint: submission.fingerprint)
-            do {
-                try await store.keys.set(
-                    name, [UInt8](try JSONEncoder().encode(claim)), after: 0)
-                return id
-            } catch let error as NATSError where error.code == .conflict {
-                let known = try await knownClaim(name)
+            var revision: UInt64 = 0
+            while true {
+                if try await reaching({ [revision] in
+                    try await self.set(claim, of: name, after: revision)
+                }) {
+                    return (id, nil)
+                }
+                let (known, now) = try await reaching { try await self.knownClaim(name) }
                 guard known.fingerprint == submission.fingerprint else {
                     throw JobStoreError(
                         code: .keyReused,
@@ -133,23 +138,40 @@
                             "The idempotency key was used for a different request before; send a"
                             + " new key with a new request.")
                 }
-                return known.job
+                let job = try await find(known.job, for: .all)
+                guard let job, job.job().mayBeSubmittedAgain else { return (known.job, job) }
+                revision = now
             }
         }
 
-        /// A claim that exists; a server that lags behind may not have it yet.
-        private nonisolated func knownClaim(_ name: String) async throws -> Claim {
+        /// Sets the job of an idempotency key.
+        ///
+        /// Returns whether the key had the revision; 0 is that of a new one.
+        private nonisolated func set(
+            _ claim: Claim, of name: String, after revision: UInt64
+        ) async throws -> Bool {
+            do {
+                try await store.keys.set(
+                    name, [UInt8](try JSONEncoder().encode(claim)), after: revision)
+                return true
+            } catch let error as NATSError where error.code == .conflict {
+                return false
+            }
+        }
+
+        /// A claim that exists, with its revision; a server that lags behind may not have it yet.
+        private nonisolated func knownClaim(
+            _ name: String
+        ) async throws -> (claim: Claim, revision: UInt64) {
             struct Missing: Error {}
             var policy = RetryPolicy(pause: .milliseconds(100), limit: .seconds(2))
             policy.clock = clock
             do {
-                let bytes = try await policy.run(while: { $0 is Missing }) {
-                    guard let (bytes, _) = try await store.keys.value(of: name) else {
-                        throw Missing()
-                    }
-                    return bytes
+                let (bytes, revision) = try await policy.run(while: { $0 is Missing }) {
+                    guard let value = try await store.keys.value(of: name) else { throw Missing() }
+                    return value
                 }
-                return try JSONDecoder().decode(Claim.self, from: Data(bytes))
+                return (try JSONDecoder().decode(Claim.self, from: Data(bytes)), revision)
             } catch is Missing {
                 throw NATSError(.unreachable, "reading an idempotency key")
             }

@@ -21,6 +21,7 @@
                 job, isDetached: isDetached,
                 meter: isCounted ? meter.begin(job.request, model: job.model) : nil)
             followed[job.id] = new
+            if isStopping { new.live.disconnect(JobService.stopped) }
             do {
                 new.listen(
                     try store.connection.subscribe(FleetNames.events(job.id)) {
@@ -64,17 +65,7 @@
         }
 
         private static func outcome(of job: FleetJob) -> Result<Void, any Error> {
-            switch job.state {
-            case .cancelled where job.isOverdue:
-                .failure(GenerationError(.deadline, job.failure ?? FleetJob.overdue))
-            case .cancelled: .failure(CancellationError())
-            case .failed:
-                .failure(
-                    GenerationError(
-                        job.isGivenUp == true ? .workerLost : .internalFailure,
-                        job.failure ?? "The job failed."))
-            default: .success(())
-            }
+            job.job().error.map { .failure($0) } ?? .success(())
         }
 
         /// A finished image with its pixels, or `nil` if it is no longer kept; waits while NATS is away.

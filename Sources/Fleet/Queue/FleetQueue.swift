@@ -30,6 +30,10 @@
         }
         /// Copies the bucket, keeps house, and withdraws jobs that were not accepted.
         let tasks = OwnedTasks()
+        /// Jobs whose ends are not written yet.
+        var ending: Set<String> = []
+        /// Whether streams of events end at once.
+        var isStopping = false
         private var isCaughtUp = false
 
         /// A gateway's view of the fleet.

@@ -39,8 +39,8 @@ package struct FleetJob: Sendable, Codable, Equatable {
         }
     }
 
-    /// The failure of a job whose deadline has passed.
-    static let overdue = "The request was cancelled: its time was over."
+    /// The end of a job whose deadline has passed.
+    static var overdue: JobEnd { JobEnd(.failure(JobService.overdue)) }
 
     package var id: String
     package var model: String
@@ -58,6 +58,9 @@ package struct FleetJob: Sendable, Codable, Equatable {
     /// How often work on it began; a worker whose attempt is not the newest may change nothing.
     package var attempts = 0
     package var failure: String?
+    /// Coarse reason of `failure`, as text, since newer versions may have others; absent in jobs of
+    /// version 0.1.
+    package var failureCode: String?
     /// Whether `failure` says that its time was over.
     package var isOverdue = false
     /// Whether it is not tried again because its workers ended; absent in jobs of older versions.
@@ -71,7 +74,7 @@ package struct FleetJob: Sendable, Codable, Equatable {
     /// Fields of the stored JSON, which older gateways and workers read.
     private enum CodingKeys: String, CodingKey {
         case id, model, request, source, state, requestID, owner, created, started, finished
-        case deadline, attempts, failure, isOverdue, isGivenUp, worker, gateway
+        case deadline, attempts, failure, failureCode, isOverdue, isGivenUp, worker, gateway
         case images = "pictures"
     }
 
@@ -97,7 +100,9 @@ package struct FleetJob: Sendable, Codable, Equatable {
             id: id, model: model, request: whole, state: state, requestID: requestID,
             owner: owner, created: Date(timeIntervalSince1970: created), started: date(started),
             finished: date(finished), deadline: date(deadline), attempts: attempts,
-            failure: failure, isGivenUp: isGivenUp ?? false,
+            failure: failure,
+            failureCode: code,
+            isGivenUp: isGivenUp ?? false,
             images: images.sorted { $0.index < $1.index }.map { image in
                 Job.Image(
                     index: image.index, seed: image.seed, pixelDigest: image.pixelDigest,
@@ -105,6 +110,13 @@ package struct FleetJob: Sendable, Codable, Equatable {
                     promptTruncated: image.promptTruncated, seconds: image.seconds,
                     loras: image.loras)
             })
+    }
+
+    /// The coarse reason of the failure; in jobs of version 0.1 it follows from other fields.
+    private var code: GenerationError.Code? {
+        if let known = failureCode.flatMap(GenerationError.Code.init(rawValue:)) { return known }
+        if isOverdue { return .deadline }
+        return state == .cancelled && failure != nil ? .queueUnreachable : nil
     }
 
     /// Images from the first on that need not be generated again.
@@ -141,17 +153,16 @@ package struct FleetJob: Sendable, Codable, Equatable {
     }
 
     /// The job that ended without all images, or `nil` where it has ended already.
-    package func ended(
-        _ state: Job.State, _ failure: String? = nil, isOverdue: Bool = false,
-        isGivenUp: Bool = false, at now: Double
-    ) -> FleetJob? {
-        guard !self.state.isFinal else { return nil }
+    package func ended(_ end: JobEnd) -> FleetJob? {
+        guard !state.isFinal else { return nil }
         var job = self
-        job.state = state
-        job.failure = failure
-        job.isOverdue = isOverdue
-        job.isGivenUp = isGivenUp ? true : nil
-        job.finished = now
+        job.state = end.state
+        job.failure = end.failure
+        job.failureCode = end.code?.rawValue
+        // Version 0.1 reads these.
+        job.isOverdue = end.code == .deadline
+        job.isGivenUp = end.isGivenUp ? true : nil
+        job.finished = end.time.timeIntervalSince1970
         return job
     }
 

@@ -4,6 +4,7 @@
     import Basics
     package import Engine
     import Imaging
+    package import Service
 
     import Foundation
 
@@ -97,6 +98,16 @@
                     guess = nil
                 }
             }
+        }
+
+        /// Ends a job, and informs the worker that has it.
+        ///
+        /// Returns whether it was not final.
+        package func end(_ job: FleetJob, _ end: JobEnd) async throws -> Bool {
+            let outcome = try await change(job.id, base: job) { $0.ended(end) }
+            guard let outcome, outcome.isChanged else { return false }
+            try? connection.publish(FleetNames.cancel(job.id))
+            return true
         }
 
         // MARK: - Files

@@ -134,11 +134,9 @@ import Parameters
             let (name, limit) = (name, settings.attempts)
             let outcome = try await store.change(received.id, base: received) { job in
                 if let deadline = job.deadline, deadline <= now {
-                    return job.ended(
-                        .cancelled, FleetJob.overdue, isOverdue: true, at: now)
+                    return job.ended(FleetJob.overdue)
                 }
-                return job.begun(by: name, at: now, limit: limit)
-                    ?? job.ended(.failed, Self.givenUp(job), isGivenUp: true, at: now)
+                return job.begun(by: name, at: now, limit: limit) ?? job.ended(Self.givenUp(job))
             }
             guard let (known, isChanged) = outcome, isChanged else { return nil }
             let job = known.job
@@ -154,8 +152,13 @@ import Parameters
             return nil
         }
 
-        private static func givenUp(_ job: FleetJob) -> String {
-            "The worker ended \(job.attempts) times while it drew this request; try again later."
+        private static func givenUp(_ job: FleetJob) -> JobEnd {
+            JobEnd(
+                .failure(
+                    GenerationError(
+                        .workerLost,
+                        "The worker ended \(job.attempts) times while it drew this request; try again"
+                            + " later.")))
         }
     }
 #endif

@@ -73,6 +73,11 @@
                     try await store(image, of: job, request)
                 }
             }
+            let missing = state.withLock { $0.held[job.id]?.known.job.state.isFinal } == false
+            guard !missing else {
+                throw GenerationError(
+                    .internalFailure, "The engine ended before it had generated all images.")
+            }
         }
 
         /// Publishes the events of a job to the gateways that listen.
@@ -158,13 +163,20 @@
                 // The next worker counts a further attempt, or gives the job up.
                 return .again
             case .some(let error):
-                _ = try? await persist {
-                    try await self.store.change(job.id) { known in
-                        known.attempts == job.attempts
-                            ? known.ended(.failed, "\(error)", at: FleetStore.now) : nil
+                let end = JobEnd(.failure(error))
+                do {
+                    _ = try await persist {
+                        try await self.store.change(job.id) { known in
+                            known.attempts == job.attempts ? known.ended(end) : nil
+                        }
                     }
+                    return .done
+                } catch {
+                    // Nothing else would end the job: its message comes again.
+                    logger.error(
+                        "the end of a job is not written", metadata: ["job": "\(job.id)"])
+                    return .again
                 }
-                return .done
             }
         }
     }

@@ -133,6 +133,10 @@ extension APIError {
             self.init(
                 .serviceUnavailable, type: "server_error", code: "queue_unreachable",
                 error.message, retryAfter: retryAfter)
+        case .serverStopped:
+            self.init(
+                .serviceUnavailable, type: "server_error", code: "server_stopping",
+                error.message, retryAfter: retryAfter)
         case .internalFailure:
             self.init(
                 .internalServerError, type: "server_error", code: "internal_error",
@@ -170,6 +174,8 @@ extension APIError {
         case let error as JobStoreError where error.code == .keyReused:
             self.init(
                 .unprocessableContent, code: "idempotency_key_reused", error.message)
+        case let error as JobStoreError where [.full, .locked].contains(error.code):
+            self.init(GenerationError(.storage, error.message), retryAfter: retryAfter)
         case let error as LaunchError: self.init(error)
         case let error as CheckpointError:
             let isMissing = error.code == .notFound

@@ -96,10 +96,9 @@ package func serve(
     logger.info("stopped")
 }
 
-/// Resumes the jobs of an earlier process as soon as a model is loaded.
+/// Resumes the jobs of an earlier process.
 private func resume(_ jobs: any JobQueue, _ logger: Logger) async {
     do {
-        try await jobs.waitForModels()
         try await jobs.resume()
     } catch is CancellationError {
     } catch {

@@ -19,6 +19,14 @@ package struct RetryPolicy: Sendable {
         self.limit = limit
     }
 
+    /// A policy that does not give up, with pauses that grow to five seconds.
+    package static var untilDone: RetryPolicy {
+        var policy = RetryPolicy(pause: .milliseconds(250), limit: .seconds(1 << 40))
+        policy.growth = .milliseconds(250)
+        policy.longestPause = .seconds(5)
+        return policy
+    }
+
     /// Runs `body` until it succeeds.
     ///
     /// - Parameters:

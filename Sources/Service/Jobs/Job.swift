@@ -73,6 +73,8 @@ public struct Job: Sendable, Equatable, Identifiable {
     public var attempts: Int
     /// Why it failed, or was cancelled by the service.
     public var failure: String?
+    /// Coarse reason of `failure`; `nil` where there is none, and in jobs of version 0.1.
+    public var failureCode: GenerationError.Code?
     /// Whether its workers ended so often that it is not tried again.
     public var isGivenUp: Bool
     /// Finished images, by index.
@@ -83,7 +85,7 @@ public struct Job: Sendable, Equatable, Identifiable {
         id: String, model: String, request: ImageRequest, state: State, requestID: String? = nil,
         owner: String? = nil, created: Date, started: Date? = nil, finished: Date? = nil,
         deadline: Date? = nil, attempts: Int = 0, failure: String? = nil,
-        isGivenUp: Bool = false, images: [Image] = []
+        failureCode: GenerationError.Code? = nil, isGivenUp: Bool = false, images: [Image] = []
     ) {
         self.id = id
         self.model = model
@@ -97,8 +99,29 @@ public struct Job: Sendable, Equatable, Identifiable {
         self.deadline = deadline
         self.attempts = attempts
         self.failure = failure
+        self.failureCode = failureCode
         self.isGivenUp = isGivenUp
         self.images = images
+    }
+
+    /// The error that the watchers of a final job received; `nil` for one that succeeded or is not final.
+    package var error: (any Error)? {
+        switch state {
+        case .queued, .running, .succeeded: nil
+        // Version 0.1 gave a reason for deadlines alone.
+        case .cancelled:
+            failure.map { GenerationError(failureCode ?? .deadline, $0) } ?? CancellationError()
+        case .failed:
+            GenerationError(
+                failureCode ?? (isGivenUp ? .workerLost : .internalFailure),
+                failure ?? "The job failed.")
+        }
+    }
+
+    /// Whether it failed for a reason that may be gone, so that another submission of its idempotency key
+    /// is another attempt.
+    package var mayBeSubmittedAgain: Bool {
+        (error as? GenerationError)?.code.isTransient ?? false
     }
 }
 
@@ -129,6 +152,11 @@ public struct Submission: Sendable, Equatable {
         self.isDetached = isDetached
         self.seconds = seconds
     }
+
+    /// Whether its job continues without watchers.
+    ///
+    /// A client that names its call comes back for it.
+    package var outlivesItsCaller: Bool { isDetached || idempotencyKey != nil }
 
     /// Seconds after which it is cancelled where no job may take longer than `most`.
     package func seconds(atMost most: Double?) -> Double? {
@@ -179,6 +207,8 @@ public struct JobStoreError: Error, Sendable, Equatable, CustomStringConvertible
         case newer
         /// No room on the disk; it may pass.
         case full
+        /// Another program locks the database; it may pass.
+        case locked
         /// The idempotency key was used for another request.
         case keyReused
     }

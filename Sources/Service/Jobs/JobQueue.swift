@@ -61,8 +61,15 @@ package protocol JobQueue: ImageGenerating, ModelListing {
     /// An owner's jobs at other gateways of the same queue.
     func elsewhere(_ owner: String) async -> KeyUsage.Elsewhere
 
-    /// Continues with the jobs that were not final when the process before this one ended.
+    /// Continues with the jobs that were not final when the process before this one ended, as soon as a
+    /// model is loaded.
     func resume() async throws
+
+    /// Ends all streams of events with a `GenerationError` of code `serverStopped`, at the end of the
+    /// process.
+    ///
+    /// Jobs whose callers waited for them are cancelled; detached ones are continued by another process.
+    func stop() async
 }
 
 extension JobQueue {

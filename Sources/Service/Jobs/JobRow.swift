@@ -40,8 +40,10 @@ enum JobRow {
             state: Job.State(rawValue: row["state"]) ?? .failed, requestID: row["requestID"],
             owner: owner.isEmpty ? nil : owner, created: date("created") ?? .distantPast,
             started: date("started"), finished: date("finished"), deadline: date("deadline"),
-            attempts: row["attempts"], failure: row["failure"], isGivenUp: row["givenUp"],
-            images: images)
+            attempts: row["attempts"], failure: row["failure"],
+            failureCode: (row["failureCode"] as String?).flatMap(
+                GenerationError.Code.init(rawValue:)),
+            isGivenUp: row["givenUp"], images: images)
     }
 
     private static func source(of job: Int64, _ db: Database) throws -> ImageRequest.Source? {

@@ -70,6 +70,14 @@ enum JobSchema {
                     ) STRICT;
                     """)
         }
+        migrator.registerMigration("7 detached jobs and codes of failures") { db in
+            // Version 0.1 did not store which jobs have a caller that waits: all of them run again.
+            try db.execute(
+                sql: """
+                    ALTER TABLE job ADD COLUMN detached INTEGER NOT NULL DEFAULT 1;
+                    ALTER TABLE job ADD COLUMN failureCode TEXT;
+                    """)
+        }
         return migrator
     }
 }

@@ -32,6 +32,7 @@ extension JobService {
     private func accept(
         _ request: ImageRequest, _ model: String, _ submission: Submission
     ) async throws -> Job {
+        guard !isStopping else { throw Self.stopped }
         var submission = submission
         submission.seconds = submission.seconds(atMost: limits.seconds)
         let submitted = submission
@@ -43,28 +44,13 @@ extension JobService {
         let (job, isNew) = try await retryingWhileFull {
             try await self.store.insert(request, model: model, submitted)
         }
-        // A client that names its call comes back for it.
-        let isDetached = submission.isDetached || submission.idempotencyKey != nil
         if isNew {
-            enqueue(LiveJob(job, earlier: [], isDetached: isDetached))
-        } else if isDetached {
-            index[job.id]?.detach()
+            enqueue(LiveJob(job, earlier: [], isDetached: submission.outlivesItsCaller))
         }
         return job
     }
 
-    /// Continues with the jobs that were not final when the process before this one ended.
-    public func resume() async throws {
-        let jobs = try await store.unfinished()
-        for job in jobs where index[job.id] == nil {
-            enqueue(LiveJob(job, earlier: images(of: job), isDetached: true))
-        }
-        if !jobs.isEmpty {
-            logger.info("jobs resumed", metadata: ["count": "\(jobs.count)"])
-        }
-    }
-
-    private func enqueue(_ job: LiveJob) {
+    func enqueue(_ job: LiveJob) {
         index.insert(
             job, id: job.id, owner: job.owner, priority: job.request.priority)
         if let deadline = job.deadline { startTimer(of: job, deadline) }
@@ -74,13 +60,13 @@ extension JobService {
     private func startTimer(of job: LiveJob, _ deadline: Date) {
         timers[job.id] = Task { [clock, weak self] in
             try await clock.sleep(for: .seconds(max(0, deadline.timeIntervalSinceNow)))
-            job.setOverdue()
-            await self?.cancelNow(job.id)
+            await self?.cancelNow(job.id, Self.overdue)
         }
     }
 
     /// Starts waiting jobs, as many as may run, and reports the places of the others.
     func startNext() {
+        guard !isStopping else { return }
         while let job = index.startNext(limit: limits.running) {
             runs[job.id] = Task { await self.run(job) }
         }
@@ -96,8 +82,17 @@ extension JobService {
     /// Returns whether there was one that was not final.
     @discardableResult
     public func cancel(_ id: String, for access: JobAccess) async -> Bool {
-        guard let job = await live(id, for: access) else { return false }
-        await cancelNow(job.id)
+        if let job = await live(id, for: access) {
+            await cancelNow(job.id)
+            return true
+        }
+        // A job that does not run: it is not resumed yet, or its end was never written.
+        guard let id = try? await store.unfinishedID(of: id, for: access) else { return false }
+        if index[id] != nil {
+            await cancelNow(id)
+        } else {
+            await withoutCancellation { await self.write(JobEnd(.cancelled), of: id) }
+        }
         return true
     }
 
@@ -107,7 +102,12 @@ extension JobService {
     }
 
     /// Cancels the run of a job, or takes it out of the queue.
-    func cancelNow(_ id: String) async {
+    ///
+    /// - Parameters:
+    ///   - id: The job.
+    ///   - reason: What its watchers receive.
+    func cancelNow(_ id: String, _ reason: any Error = CancellationError()) async {
+        index[id]?.recordCancellation(reason)
         if let run = runs[id] {
             run.cancel()
         } else if let job = index.withdraw(id) {

@@ -49,7 +49,8 @@ extension JobService {
         }
     }
 
-    /// Repeats what fails because the disk is full, until it succeeds or `storageTimeout` has passed.
+    /// Repeats what fails because the disk is full, or the database locked, until it succeeds or
+    /// `storageTimeout` has passed.
     ///
     /// The system reports no event when space becomes free.
     ///
@@ -60,7 +61,7 @@ extension JobService {
         var policy = RetryPolicy(pause: .milliseconds(250), limit: storageTimeout)
         policy.clock = clock
         do {
-            return try await policy.run(while: Self.isFull, body)
+            return try await policy.run(while: Self.isTransient, body)
         } catch let error as JobStoreError where error.code != .keyReused {
             throw GenerationError(.storage, error.message)
         } catch let error as ImagingError where error.code == .diskFull {
@@ -68,9 +69,9 @@ extension JobService {
         }
     }
 
-    private static func isFull(_ error: any Error) -> Bool {
+    private static func isTransient(_ error: any Error) -> Bool {
         switch error {
-        case let error as JobStoreError: error.code == .full
+        case let error as JobStoreError: [.full, .locked].contains(error.code)
         case let error as ImagingError: error.code == .diskFull
         default: false
         }

@@ -19,7 +19,10 @@ extension JobService {
 
     /// Generates the missing images of a job; each one goes to the watchers and then to the store.
     private nonisolated func generate(_ job: LiveJob) async throws {
-        try await retryingWhileFull { try await self.store.start(job.id) }
+        // It may have been cancelled before it was in the queue.
+        guard try await retryingWhileFull({ try await self.store.start(job.id) }) else {
+            throw CancellationError()
+        }
         var done = 0
         while job.earlier.contains(where: { $0.index == done }) { done += 1 }
         guard done < job.request.count else { return }
@@ -61,53 +64,49 @@ extension JobService {
     /// Writes the end of a job down, reports it to the watchers and starts the next one.
     func finish(_ job: LiveJob, _ outcome: Result<Void, any Error>) async {
         timers.removeValue(forKey: job.id)?.cancel()
-        let end = JobEnd(outcome, isOverdue: job.isOverdue)
-        do {
-            try await retryingWhileFull {
-                try await self.store.finish(
-                    job.id, end.state, failure: end.failure, isGivenUp: end.isGivenUp)
-            }
-        } catch {
-            logger.error(
-                "the end of a job was not written down; it runs again after a restart",
-                metadata: ["job": "\(job.id)", "error": "\(error)"])
+        var outcome = outcome
+        if case .failure(is CancellationError) = outcome, let reason = job.cancellation {
+            outcome = .failure(reason)
         }
+        let end = JobEnd(outcome)
+        // A detached job that the end of the process interrupts is continued by the next one.
+        let continues = isStopping && end.code == .serverStopped && job.isDetached
+        if !continues { await write(end, of: job.id) }
         index.remove(job.id)
         runs[job.id] = nil
-        job.end(end.result)
+        job.end(outcome)
         startNext()
         await cleanUp()
     }
-}
 
-/// How a job ended: its final state, and the result that its watchers receive.
-struct JobEnd {
-    let result: Result<Void, any Error>
-    let state: Job.State
-    let failure: String?
-    /// Whether its workers ended so often that it is not tried again.
-    let isGivenUp: Bool
+    /// Writes the end of a job down, as soon as the store can be written to.
+    func write(_ end: JobEnd, of id: String) async {
+        do {
+            try await store.finish(id, end)
+        } catch {
+            logger.error(
+                "the end of a job is not written yet; it is tried again",
+                metadata: ["job": "\(id)", "error": "\(error)"])
+            writeEnds()
+        }
+    }
 
-    /// The end of a run.
-    ///
-    /// - Parameters:
-    ///   - outcome: What the run returned or threw.
-    ///   - isOverdue: Whether a cancelled run was cancelled because its deadline had passed.
-    init(_ outcome: Result<Void, any Error>, isOverdue: Bool) {
-        var result = outcome
-        if case .failure(is CancellationError) = result, isOverdue {
-            result = .failure(
-                GenerationError(.deadline, "The request was cancelled: its time was over."))
+    private func writeEnds() {
+        guard endWriter == nil else { return }
+        endWriter = Task { [store, clock, weak self] in
+            var policy = RetryPolicy.untilDone
+            policy.clock = clock
+            try? await policy.run(while: { !($0 is CancellationError) }) {
+                try await store.writeEnds()
+            }
+            await self?.endsWereWritten()
         }
-        self.result = result
-        switch result {
-        case .success: (state, failure, isGivenUp) = (.succeeded, nil, false)
-        case .failure(is CancellationError): (state, failure, isGivenUp) = (.cancelled, nil, false)
-        case .failure(let error as GenerationError) where error.code == .deadline:
-            (state, failure, isGivenUp) = (.cancelled, error.message, false)
-        case .failure(let error as GenerationError) where error.code == .workerLost:
-            (state, failure, isGivenUp) = (.failed, error.message, true)
-        case .failure(let error): (state, failure, isGivenUp) = (.failed, "\(error)", false)
-        }
+    }
+
+    private func endsWereWritten() {
+        endWriter = nil
+        // One that came after the last write.
+        if !store.ends.isEmpty { return writeEnds() }
+        logger.info("the ends of jobs are written")
     }
 }

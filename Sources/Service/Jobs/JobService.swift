@@ -22,11 +22,14 @@ public actor JobService: JobQueue {
         public var seconds: Double?
         /// Seconds to wait for free disk space before a job fails.
         public var storageTimeout: Double
+        /// How often work on a job may begin before it is given up, if the process ends each time.
+        public var attempts: Int
 
         /// Limits of the given sizes.
         public init(
             running: Int = 64, unfinished: Int = 256, age: Double? = 7 * 86400,
-            imageBytes: Int = 4 << 30, seconds: Double? = nil, storageTimeout: Double = 60
+            imageBytes: Int = 4 << 30, seconds: Double? = nil, storageTimeout: Double = 60,
+            attempts: Int = 3
         ) {
             self.running = running
             self.unfinished = unfinished
@@ -34,6 +37,7 @@ public actor JobService: JobQueue {
             self.imageBytes = imageBytes
             self.seconds = seconds
             self.storageTimeout = storageTimeout
+            self.attempts = attempts
         }
     }
 
@@ -54,6 +58,12 @@ public actor JobService: JobQueue {
     /// Cancels jobs whose last watcher has left.
     lazy var canceller = CancellationQueue { [weak self] id in await self?.cancelNow(id) }
     var lastCleanUp = ContinuousClock.now
+    /// Writes the ends of jobs that could not be written at once.
+    var endWriter: Task<Void, Never>?
+    /// Set when the jobs of an earlier process are in the queue.
+    let resumed = Promise<Void>()
+    /// Whether nothing more is begun.
+    var isStopping = false
 
     /// A service over an engine and the list of its models; `resume` continues with the jobs that an
     /// earlier process left.
@@ -73,6 +83,7 @@ public actor JobService: JobQueue {
 
     deinit {
         for timer in timers.values { timer.cancel() }
+        endWriter?.cancel()
     }
 
     /// Changes how long jobs may take and what is kept of them; how much is accepted stays.
@@ -107,14 +118,35 @@ public actor JobService: JobQueue {
         if let job = index.find(id, for: access) { return watch(job) }
         guard let job = try await store.job(id, for: access) else { return nil }
         if let job = index[job.id] { return watch(job) }
-        let error: (any Error)? =
-            switch job.state {
-            case .cancelled:
-                job.failure.map { GenerationError(.deadline, $0) } ?? CancellationError()
-            case .failed: GenerationError(.internalFailure, job.failure ?? "The job failed.")
-            default: nil
+        if job.state.isFinal { return events(of: job) }
+        // It has ended meanwhile, or no run belongs to it.
+        guard let now = try await store.job(job.id, for: .all) else { return nil }
+        return now.state.isFinal ? events(of: now) : watchAfterResuming(now.id)
+    }
+
+    /// The events of a job that is not final and does not run: it is resumed when the models are loaded.
+    private nonisolated func watchAfterResuming(_ id: String) -> JobEventStream {
+        JobEventStream { feed in
+            guard await self.resumed.wait() != nil else { throw CancellationError() }
+            if let job = await self.index[id] {
+                return try await feed.forward(await self.watch(job))
             }
-        return JobEventStream(images(of: job).map { .image($0) }, throwing: error)
+            guard let job = try await self.store.job(id, for: .all) else {
+                throw CancellationError()
+            }
+            guard job.state.isFinal else {
+                throw await self.isStopping ? Self.stopped : Self.orphan
+            }
+            try await feed.forward(self.events(of: job))
+        }
+    }
+
+    private static let orphan = GenerationError(
+        .internalFailure, "The server does not run this job; cancel it, and submit it again.")
+
+    /// The images of a final job, and its error.
+    private nonisolated func events(of job: Job) -> JobEventStream {
+        JobEventStream(images(of: job).map { .image($0) }, throwing: job.error)
     }
 
     private func watch(_ job: LiveJob) -> JobEventStream {

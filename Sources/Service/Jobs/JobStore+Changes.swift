@@ -9,6 +9,8 @@ import Parameters
 extension JobStore {
     /// Adds a queued job, or finds the one that has the same owner and idempotency key.
     ///
+    /// A job that failed for a reason that may be gone loses its key to the new one.
+    ///
     /// - Returns: the job, and whether it is new.
     /// - Throws: `JobStoreError` of code `keyReused`, `full` or `unusable`.
     package func insert(
@@ -24,6 +26,7 @@ extension JobStore {
         let now = Date()
         let id = Self.newID()
         let deadline = submission.seconds.map { now.timeIntervalSince1970 + $0 }
+        let ends = ends
         return try await write { db in
             if let key = submission.idempotencyKey,
                 let row = try Row.fetchOne(
@@ -36,18 +39,22 @@ extension JobStore {
                         message: "The idempotency key was used for a different request before;"
                             + " send a new key with a new request.")
                 }
-                return (try JobRow.job(row, db, withSource: true), false)
+                let known = try JobRow.job(row, db, withSource: true).ended(ends[row["id"]])
+                guard known.mayBeSubmittedAgain else { return (known, false) }
+                // The key now stands for the next attempt.
+                try db.execute(
+                    sql: "UPDATE job SET idempotencyKey = NULL WHERE id = ?", arguments: [known.id])
             }
             try db.execute(
                 sql: """
                     INSERT INTO job (id, model, request, prompt, state, requestID, owner,
-                        idempotencyKey, fingerprint, created, deadline)
-                    VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)
+                        idempotencyKey, fingerprint, created, deadline, detached)
+                    VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
                     id, model, text, request.prompt, submission.requestID, submission.owner ?? "",
                     submission.idempotencyKey, submission.fingerprint, now.timeIntervalSince1970,
-                    deadline,
+                    deadline, submission.outlivesItsCaller,
                 ])
             if let source {
                 try db.execute(
@@ -66,13 +73,18 @@ extension JobStore {
     }
 
     /// Records that a job has started.
-    package func start(_ id: String) async throws {
-        try await write { db in
+    ///
+    /// Returns whether there is such a job that is not final.
+    @discardableResult
+    package func start(_ id: String) async throws -> Bool {
+        guard ends[id] == nil else { return false }
+        return try await write { db in
             try db.execute(
                 sql: """
                     UPDATE job SET state = 'running', started = ?, attempts = attempts + 1
                     WHERE id = ? AND state IN ('queued', 'running')
                     """, arguments: [Date().timeIntervalSince1970, id])
+            return db.changesCount > 0
         }
     }
 
@@ -92,28 +104,12 @@ extension JobStore {
         }
     }
 
-    /// Sets a job's final state, unless it has one.
-    ///
-    /// `isGivenUp` says that its workers ended so often that it is not tried again.
-    package func finish(
-        _ id: String, _ state: Job.State, failure: String? = nil, isGivenUp: Bool = false
-    ) async throws {
-        try await write { db in
-            try db.execute(
-                sql: """
-                    UPDATE job SET state = ?, finished = ?, failure = ?, givenUp = ?
-                    WHERE id = ? AND state IN ('queued', 'running')
-                    """,
-                arguments: [
-                    state.rawValue, Date().timeIntervalSince1970, failure, isGivenUp, id,
-                ])
-        }
-    }
-
     /// Removes final jobs, and files that no other job has.
     ///
     /// Returns the number of removed jobs.
     package func remove(_ ids: [String]) async throws -> Int {
+        // Ends that are not written yet.
+        try await writeEnds()
         let (count, orphans) = try await write { db -> (Int, [String]) in
             var (count, candidates) = (0, Set<String>())
             for id in ids {

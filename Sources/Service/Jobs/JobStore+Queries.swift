@@ -19,9 +19,10 @@ extension JobStore {
 
     /// The job of a name: an id, or the id of a call.
     public func job(_ name: String, for access: JobAccess) async throws -> Job? {
-        try await read { db in
+        let ends = ends
+        return try await read { db in
             try Self.row(name, access, columns: "*", db).map {
-                try JobRow.job($0, db, withSource: true)
+                try JobRow.job($0, db, withSource: true).ended(ends[$0["id"]])
             }
         }
     }
@@ -29,6 +30,18 @@ extension JobStore {
     /// The id of the job of a name, whose row may be one that cannot be read.
     package func id(of name: String, for access: JobAccess) async throws -> String? {
         try await read { db in try Self.row(name, access, columns: "id", db).map { $0["id"] } }
+    }
+
+    /// The id of a job that is not final, whose row may be one that cannot be read.
+    package func unfinishedID(of name: String, for access: JobAccess) async throws -> String? {
+        let ends = ends
+        return try await read { db in
+            guard let row = try Self.row(name, access, columns: "id, state", db),
+                Job.State(rawValue: row["state"])?.isFinal != true
+            else { return nil }
+            let id: String = row["id"]
+            return ends[id] == nil ? id : nil
+        }
     }
 
     private static func row(
@@ -47,16 +60,13 @@ extension JobStore {
 
     /// The jobs of a query, the newest first, without the pixels of their sources.
     public func jobs(_ query: JobQuery) async throws -> [Job] {
-        try await read { db in
+        let ends = ends
+        return try await read { db in
             let owner = query.access.condition
-            var (conditions, arguments) = ([owner.sql], owner.arguments)
-            if !query.states.isEmpty {
-                conditions.append(
-                    "state IN (\(query.states.map { "'\($0.rawValue)'" }.joined(separator: ",")))")
-            }
-            if let isGivenUp = query.isGivenUp {
-                conditions.append("givenUp = ?")
-                arguments += [isGivenUp]
+            var (conditions, arguments) = Self.conditions(of: query, ends)
+            if query.access != .all {
+                conditions.append(owner.sql)
+                arguments += owner.arguments
             }
             if let text = query.text {
                 conditions.append("instr(lower(prompt), lower(?)) > 0")
@@ -72,17 +82,49 @@ extension JobStore {
                 db,
                 sql: "SELECT * FROM job WHERE \(conditions.joined(separator: " AND "))"
                     + " ORDER BY number DESC LIMIT ?", arguments: arguments
-            ).map { try JobRow.job($0, db) }
+            ).map { try JobRow.job($0, db).ended(ends[$0["id"]]) }
         }
+    }
+
+    /// Conditions on the states of a query's jobs, where ends that are not written count.
+    private static func conditions(
+        of query: JobQuery, _ ends: [String: JobEnd]
+    ) -> ([String], StatementArguments) {
+        var conditions = ["1"]
+        var arguments = StatementArguments()
+        if !query.states.isEmpty {
+            conditions.append(
+                "state IN (\(query.states.map { "'\($0.rawValue)'" }.joined(separator: ",")))")
+        }
+        if let isGivenUp = query.isGivenUp {
+            conditions.append("givenUp = ?")
+            arguments += [isGivenUp]
+        }
+        guard conditions.count > 1, !ends.isEmpty else { return (conditions, arguments) }
+        let matching = ends.filter { _, end in
+            (query.states.isEmpty || query.states.contains(end.state))
+                && (query.isGivenUp == nil || query.isGivenUp == end.isGivenUp)
+        }
+        func list(_ ids: some Collection<String>) -> String {
+            arguments += StatementArguments(ids)
+            return Array(repeating: "?", count: ids.count).joined(separator: ",")
+        }
+        let open = "state IN ('queued', 'running')"
+        let written = conditions.joined(separator: " AND ")
+        let condition =
+            "((\(written) AND NOT (\(open) AND id IN (\(list(ends.keys)))))"
+            + " OR (\(open) AND id IN (\(list(matching.keys)))))"
+        return ([condition], arguments)
     }
 
     /// Jobs that are not final, the oldest first; what cannot be read any longer fails.
     package func unfinished() async throws -> [Job] {
-        try await write { db in
+        let ends = ends
+        return try await write { db in
             let rows = try Row.fetchAll(
                 db, sql: "SELECT * FROM job WHERE state IN ('queued', 'running') ORDER BY number")
             var jobs: [Job] = []
-            for row in rows {
+            for row in rows where ends[row["id"]] == nil {
                 do {
                     jobs.append(try JobRow.job(row, db, withSource: true))
                 } catch is DecodingError {

@@ -3,6 +3,7 @@
 public import Foundation
 import GRDB
 import ModelFiles
+package import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -21,6 +22,12 @@ public final class JobStore: Sendable {
     /// The image files.
     package let files: ImageFiles
     let database: DatabasePool
+    /// Number of the newest job that an earlier process has left.
+    let newestEarlier: Int64
+    /// Ends of jobs that are not written yet; they count in every query.
+    let unwrittenEnds = Mutex<[String: JobEnd]>([:])
+    /// Called at the moments of ``Failpoint`` while nothing else changes rows and files.
+    package let failpoint = Mutex<(@Sendable (Failpoint) throws -> Void)?>(nil)
     /// Keeps other servers out of the folder.
     private let lock: FileLock
     /// The damaged database that was set aside when the store was opened, if one was.
@@ -47,6 +54,7 @@ public final class JobStore: Sendable {
         lock = try Self.lock(folder)
         files = try ImageFiles(folder: folder.appending(path: "pictures"))
         let url = folder.appending(path: "jobs.sqlite")
+        let database: DatabasePool
         var setAside: URL?
         do {
             database = try Self.open(url)
@@ -63,6 +71,10 @@ public final class JobStore: Sendable {
                     + " check the folder's permissions and room, or name another with --data.")
         }
         self.setAside = setAside
+        self.database = database
+        newestEarlier = try database.read {
+            try Int64.fetchOne($0, sql: "SELECT MAX(number) FROM job") ?? 0
+        }
     }
 
     private static func lock(_ folder: URL) throws(JobStoreError) -> FileLock {
@@ -129,6 +141,12 @@ public final class JobStore: Sendable {
         return "job-" + String((0..<20).map { _ in letters[Int.random(in: 0..<letters.count)] })
     }
 
+    /// A moment at which a test stops the store, or lets it fail.
+    package enum Failpoint: Sendable {
+        /// A transaction is about to begin.
+        case transaction
+    }
+
     /// Runs a transaction that may write.
     ///
     /// - Throws: `JobStoreError`.
@@ -136,7 +154,10 @@ public final class JobStore: Sendable {
         _ body: @escaping @Sendable (Database) throws -> Result
     ) async throws -> Result {
         do {
-            return try await database.write(body)
+            return try await database.write { db in
+                try self.failpoint.withLock { $0 }?(.transaction)
+                return try body(db)
+            }
         } catch let error as DatabaseError {
             throw Self.describe(error)
         }
@@ -166,6 +187,11 @@ public final class JobStore: Sendable {
                 code: .full,
                 message: "The job database cannot be written to; check the permissions of its"
                     + " folder.")
+        case .SQLITE_BUSY, .SQLITE_LOCKED, .SQLITE_PROTOCOL:
+            JobStoreError(
+                code: .locked,
+                message: "Another program locks the job database; end that program, or try again in"
+                    + " a moment.")
         default:
             JobStoreError(
                 code: .unusable,

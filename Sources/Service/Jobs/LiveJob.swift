@@ -52,7 +52,10 @@ package final class LiveJob: Sendable {
         var images: [Int: GeneratedImage] = [:]
         var watchers: [Int: JobEventStream.Feed] = [:]
         var nextWatcher = 0
-        var isOverdue = false
+        /// What ends streams of events before the job ends.
+        var disconnection: (any Error)?
+        /// Why it is cancelled, if it is.
+        var cancellation: (any Error)?
         /// Called at the end, whatever it is.
         var listeners: [@Sendable () -> Void] = []
         var end: Result<Void, any Error>?
@@ -93,7 +96,7 @@ package final class LiveJob: Sendable {
             for image in state.images.values.sorted(by: { $0.index < $1.index }) {
                 feed.yield(.image(image))
             }
-            guard state.end == nil else { return nil }
+            guard state.end == nil, state.disconnection == nil else { return nil }
             state.watchers[state.nextWatcher] = feed
             state.nextWatcher += 1
             return state.nextWatcher - 1
@@ -112,12 +115,25 @@ package final class LiveJob: Sendable {
         return stream
     }
 
-    /// Whether its deadline has passed.
-    var isOverdue: Bool { state.withLock { $0.isOverdue } }
+    /// Whether it continues without watchers.
+    package var isDetached: Bool { state.withLock { $0.isDetached } }
 
-    /// Records that its deadline has passed.
-    func setOverdue() {
-        state.withLock { $0.isOverdue = true }
+    /// Why it is cancelled: `CancellationError` where a client has asked for it.
+    var cancellation: (any Error)? { state.withLock { $0.cancellation } }
+
+    /// Records why it is cancelled; the first reason stays.
+    func recordCancellation(_ reason: any Error) {
+        state.withLock { $0.cancellation = $0.cancellation ?? reason }
+    }
+
+    /// Ends all streams of events, present and later ones, with an error; the job itself continues.
+    package func disconnect(_ error: any Error) {
+        let watchers = state.withLock { state in
+            state.disconnection = error
+            defer { state.watchers = [:] }
+            return Array(state.watchers.values)
+        }
+        for watcher in watchers { watcher.finish(throwing: error) }
     }
 
     /// Calls a function when the job has ended, at once if it has.
@@ -179,9 +195,11 @@ package final class LiveJob: Sendable {
     }
 
     private func finish(_ watcher: JobEventStream.Feed) {
-        switch state.withLock({ $0.end }) {
+        let (end, disconnection) = state.withLock { ($0.end, $0.disconnection) }
+        switch end {
         case .failure(let error): watcher.finish(throwing: error)
-        default: watcher.finish()
+        case .success: watcher.finish()
+        case nil: watcher.finish(throwing: disconnection)
         }
     }
 

@@ -37,7 +37,7 @@ package final class EngineMetrics: Sendable {
                 case .numeric: self = .numeric
                 case .storage, .queueUnreachable: self = .storage
                 case .workerLost: self = .workerLost
-                case .deadline: self = .cancelled
+                case .deadline, .serverStopped: self = .cancelled
                 case .lora: self = .lora
                 case .internalFailure: self = .internalFailure
                 }

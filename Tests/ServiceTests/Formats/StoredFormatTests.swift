@@ -105,6 +105,10 @@ struct StoredFormatTests {
         #expect(second.loras.map(\.matched) == [42, 42] && second.seconds.steps.count == 2)
         #expect(jobs[6].deadline != nil && !jobs[6].isGivenUp)
         #expect(try await store.job("first", for: .all)?.id == jobs[7].id)
+        // That version did not store which callers wait: its unfinished jobs are run.
+        let ended = try await store.endInterrupted(attempts: 3)
+        #expect(ended.cancelled == 0 && ended.givenUp == 0)
+        #expect(try await store.unfinished().count == 2)
     }
 
     @Test("a file of keys")
