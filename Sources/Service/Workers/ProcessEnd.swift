@@ -1,5 +1,11 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+#if canImport(Darwin)
+    import Darwin
+#else
+    import Glibc
+#endif
+
 /// How a process ended.
 package enum ProcessEnd: Sendable, Equatable, CustomStringConvertible {
     /// By exiting, with a status.
@@ -13,11 +19,20 @@ package enum ProcessEnd: Sendable, Equatable, CustomStringConvertible {
         self = signal == 0 ? .status((waitStatus >> 8) & 0xff) : .signal(signal)
     }
 
-    /// `signal 9` or `exit status 65`.
+    /// `signal 9 (SIGKILL)` or `exit status 65`.
     package var description: String {
         switch self {
         case .status(let status): "exit status \(status)"
-        case .signal(let signal): "signal \(signal)"
+        case .signal(let signal):
+            Self.names[signal].map { "signal \(signal) (\($0))" } ?? "signal \(signal)"
         }
     }
+
+    /// Names of the signals that end programs.
+    private static let names = [
+        SIGABRT: "SIGABRT", SIGBUS: "SIGBUS", SIGFPE: "SIGFPE", SIGHUP: "SIGHUP", SIGILL: "SIGILL",
+        SIGINT: "SIGINT", SIGKILL: "SIGKILL", SIGPIPE: "SIGPIPE", SIGQUIT: "SIGQUIT",
+        SIGSEGV: "SIGSEGV", SIGSYS: "SIGSYS", SIGTERM: "SIGTERM", SIGTRAP: "SIGTRAP",
+        SIGXCPU: "SIGXCPU",
+    ]
 }

@@ -176,6 +176,20 @@ actor Replica {
         begin()
     }
 
+    /// Ends and replaces a worker whose connection has closed in the middle of an answer, unless it answers.
+    ///
+    /// A process that dies may need seconds to return its memory; the next one starts meanwhile.
+    func checkLost(_ worker: Worker) async {
+        if let end = await worker.process.waitForEnd(atMost: .seconds(1)) {
+            return replace(worker, end)
+        }
+        guard current === worker,
+            (try? await worker.client.status(within: .seconds(2))) == nil
+        else { return }
+        worker.process.send(SIGKILL)
+        replace(worker, .signal(SIGKILL))
+    }
+
     private func removeWorker() {
         current = nil
         start = nil

@@ -296,7 +296,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
                             + " later.")
                 }
                 // The connection closes a moment before the process is known to be dead.
-                _ = await worker?.process.waitForEnd(atMost: .seconds(1))
+                if let worker { await place.replica.checkLost(worker) }
             }
         } while !delivery.isComplete
     }

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Dispatch
 import Foundation
 import Synchronization
 
@@ -10,6 +11,8 @@ final class WorkerProcess: Sendable {
         /// The newest lines, until it is ready.
         var held: [String] = []
         var isReady = false
+        /// The signal that it describes a crash by.
+        var crash: Int32?
     }
 
     /// Its number.
@@ -34,7 +37,7 @@ final class WorkerProcess: Sendable {
         self.log = log
         let child = try Self.spawn(program, arguments)
         pid = child.pid
-        // A thread of its own: it waits all the time.
+        // Threads of their own: they wait all the time.
         Thread.detachNewThread { self.watch(child) }
     }
 
@@ -83,15 +86,24 @@ final class WorkerProcess: Sendable {
     // MARK: - Watching
 
     private func watch(_ child: Child) {
-        readLines(child.errors)
-        close(child.errors)
+        let hasRead = DispatchSemaphore(value: 0)
+        Thread.detachNewThread {
+            self.readLines(child.errors)
+            close(child.errors)
+            hasRead.signal()
+        }
         var information = siginfo_t()
         // It stays a zombie, so that no other process gets its number before the lock is held.
         while waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT) != 0, errno == EINTR {}
+        // Processes that it has started, such as the one that writes a backtrace, would keep its output
+        // open, and it is not replaced before its last lines are known.
+        kill(-pid, SIGKILL)
+        _ = hasRead.wait(timeout: .now() + .seconds(1))
         let end = state.withLock { state in
             var status: Int32 = 0
             while waitpid(pid, &status, 0) < 0, errno == EINTR {}
-            let end = ProcessEnd(waitStatus: status)
+            var end = ProcessEnd(waitStatus: status)
+            if let crash = state.crash, case .signal = end { end = .signal(crash) }
             state.end = end
             return end
         }
@@ -100,9 +112,29 @@ final class WorkerProcess: Sendable {
         ready.fulfil(())
     }
 
+    /// Time that a process which crashes has to describe the crash.
+    private static let crashTimeout = DispatchTimeInterval.seconds(2)
+
+    /// What the Swift runtime writes when it begins to describe a crash, before the number of the signal;
+    /// until it has ended, the process stands still and keeps its connections.
+    private static let crashPrefix = Array("*** Signal ".utf8)
+
+    /// Ends a process that describes its crash for too long.
+    private func watchCrash(_ line: ArraySlice<UInt8>) {
+        let digits = line.dropFirst(Self.crashPrefix.count).prefix {
+            (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+        }
+        guard let signal = Int32(String(decoding: digits, as: UTF8.self)) else { return }
+        state.withLock { $0.crash = signal }
+        DispatchQueue.global().asyncAfter(deadline: .now() + Self.crashTimeout) {
+            self.send(SIGKILL)
+        }
+    }
+
     private func readLines(_ descriptor: Int32) {
         var rest: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
+        var isCrashing = false
         while true {
             let count = read(descriptor, &chunk, chunk.count)
             if count < 0, errno == EINTR { continue }
@@ -111,6 +143,11 @@ final class WorkerProcess: Sendable {
             while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
                 receive(rest[..<end])
                 rest.removeSubrange(...end)
+            }
+            // The line has no end before the description has.
+            if !isCrashing, rest.starts(with: Self.crashPrefix), rest.last == UInt8(ascii: ".") {
+                isCrashing = true
+                watchCrash(rest[...])
             }
             if rest.count > 1 << 16 {
                 receive(rest[...])
@@ -186,7 +223,7 @@ final class WorkerProcess: Sendable {
                 strdup($0)
             }
             words.append(nil)
-            var environment: [UnsafeMutablePointer<CChar>?] = ProcessInfo.processInfo.environment
+            var environment: [UnsafeMutablePointer<CChar>?] = Self.environment
                 .map { strdup("\($0)=\($1)") }
             environment.append(nil)
             defer { (words + environment).forEach { free($0) } }
@@ -199,6 +236,21 @@ final class WorkerProcess: Sendable {
             }
             return Child(pid: pid, input: input.write, errors: errors.read)
         }
+    }
+
+    /// Options of the Swift runtime for a process that crashes: only the thread that has crashed is described.
+    private static let shortBacktrace =
+        "threads=crashed,registers=none,images=none,interactive=no,symbolicate=fast"
+
+    /// The environment of this process, in which a crash costs little time.
+    ///
+    /// By default the Swift runtime describes all threads and libraries of a process that crashes, which
+    /// keeps it, its memory and its requests for up to half a minute.
+    private static var environment: [String: String] {
+        var environment = ProcessInfo.processInfo.environment
+        let name = "SWIFT_BACKTRACE"
+        environment[name] = environment[name] ?? Self.shortBacktrace
+        return environment
     }
 
     /// Open files; some may be closed by the time that the list is used, which does no harm.
