@@ -24,6 +24,27 @@ package struct EngineBenchmark {
         (0..<5).map { _ in device.measurePeak(precision: precision, seconds: 0.1) }.max() ?? 0
     }
 
+    /// Seconds of one evaluation of the transformer for each pixel of an image of the model's standard size, as
+    /// the peak throughput of the device lets expect.
+    ///
+    /// Takes about 20 ms: the products themselves are not run.
+    package static func expectedSecondsPerPixel(
+        of model: ModelDirectory, on device: CPUBackend
+    ) throws -> Double {
+        let size = model.manifest.defaults.size
+        let pixels = size.width * size.height
+        let patch = 2 * model.autoencoderConfig.scale
+        let operations = model.transformerConfig.stepOperations(
+            imageTokens: pixels / (patch * patch), captionTokens: 64,
+            feedForward: try model.feedForwardWidth())
+        let peak = device.measurePeak(precision: device.precision, seconds: 0.02)
+        guard peak > 0, pixels > 0 else { return 0 }
+        return Double(operations) / (peak * usualShareOfPeak) / Double(pixels)
+    }
+
+    /// The share of the peak throughput that complete images reach, between small and large ones.
+    private static let usualShareOfPeak = 0.5
+
     /// The matrix products of a block, and its attention, separately.
     package func kernels(tokens: Int) throws -> [TimedRuns] {
         let config = model.transformerConfig

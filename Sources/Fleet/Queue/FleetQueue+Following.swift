@@ -17,6 +17,9 @@
         @discardableResult
         func follow(_ job: FleetJob, isDetached: Bool, isCounted: Bool) -> FollowedJob {
             if let known = followed[job.id] { return known }
+            if let seconds = presence.secondsPerPixel(of: job.model) {
+                meter.expect(secondsPerPixel: seconds, of: job.model)
+            }
             let new = FollowedJob(
                 job, isDetached: isDetached,
                 meter: isCounted ? meter.begin(job.request, model: job.model) : nil)

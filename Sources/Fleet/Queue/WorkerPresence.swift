@@ -30,6 +30,12 @@
         /// Workers with a recent heartbeat, by name.
         package var workers: [WorkerHeartbeat] { heartbeats.all }
 
+        /// Seconds of an evaluation of a model for each pixel that its fastest worker is expected to take.
+        func secondsPerPixel(of model: String) -> Double? {
+            workers.filter { $0.status.model?.id == model }
+                .compactMap(\.status.secondsPerPixel).min()
+        }
+
         /// LoRA files that requests may name; a worker that has one may be restarting.
         package var offers: [LoRAScale] {
             let (workers, now) = (workers, ContinuousClock.now)

@@ -63,6 +63,7 @@ package struct FleetEngine: Sendable {
             for worker in workers { sum.passes.add(worker.passes) }
             sum.loadedLoRAs = Set(workers.flatMap(\.loadedLoRAs)).sorted()
             sum.model = model
+            sum.secondsPerPixel = workers.compactMap(\.secondsPerPixel).min()
             return sum
         }
     }

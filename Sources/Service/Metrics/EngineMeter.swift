@@ -29,7 +29,16 @@ package final class EngineMeter: Sendable {
     package var running: Int { Int(metrics.running.value()) }
 
     /// The value of `Retry-After` for a full queue: an estimate of when a place becomes free.
-    package var retryAfter: Int { RetryAfter.seconds(estimate.withLock { $0.seconds }) }
+    package var retryAfter: Int {
+        let expected = metrics.expectations
+        return RetryAfter.seconds(estimate.withLock { $0.seconds(expected: expected) })
+    }
+
+    /// Sets the seconds that an evaluation of a model takes for each pixel of an image, for estimates before
+    /// its first image.
+    package func expect(secondsPerPixel seconds: Double, of model: String) {
+        metrics.expect(secondsPerPixel: seconds, of: model)
+    }
 
     /// Begins to count a request whose events are recorded by the caller.
     package func begin(

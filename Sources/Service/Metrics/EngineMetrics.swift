@@ -2,6 +2,7 @@
 
 package import Engine
 import Imaging
+import Synchronization
 import Telemetry
 
 /// Metrics of the engine; `Docs/metrics.md` explains each of them.
@@ -61,6 +62,8 @@ package final class EngineMetrics: Sendable {
     private let step, batch: Histogram
     private let busy: Counter
     private let modelLoad, modelInfo, parameters, loras: Gauge
+    /// Expected seconds of an evaluation for each pixel of an image, by model.
+    private let expectedSeconds = Mutex<[String: Double]>([:])
 
     init(_ registry: MetricRegistry) {
         func seconds(_ name: String, _ help: String) -> Histogram {
@@ -128,6 +131,15 @@ package final class EngineMetrics: Sendable {
     package func modelTerminated(_ id: String) {
         for gauge in [modelLoad, modelInfo, parameters, loras] { gauge.remove(id) }
     }
+
+    /// Sets the seconds that an evaluation of a model takes for each pixel of an image, as the speed of the
+    /// machine lets expect.
+    package func expect(secondsPerPixel seconds: Double, of model: String) {
+        expectedSeconds.withLock { $0[model] = seconds }
+    }
+
+    /// The expected seconds of an evaluation for each pixel of an image, by model.
+    var expectations: [String: Double] { expectedSeconds.withLock { $0 } }
 
     /// Records a pass through a model's transformer.
     package func count(_ pass: PassReport, model: String) {

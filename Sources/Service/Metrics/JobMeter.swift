@@ -61,7 +61,7 @@ package final class JobMeter: Sendable {
                 state.phase = .running
                 metrics.running.add(1)
                 report?.start(now)
-                estimate { $0.begin($1, units: units) }
+                estimate { $0.begin($1, units: units, of: model) }
             case .step:
                 estimate { $0.progress($1, units: unitsPerStep) }
             case .preview:
@@ -73,7 +73,7 @@ package final class JobMeter: Sendable {
                 times.record(image.seconds, request, model: model)
                 let units = unitsPerStep * Double(image.seconds.steps.count)
                 estimate { estimate, _ in
-                    estimate.learn(units: units, seconds: image.seconds.total)
+                    estimate.learn(units: units, seconds: image.seconds.total, of: model)
                 }
             }
         }

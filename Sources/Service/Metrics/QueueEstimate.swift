@@ -1,47 +1,59 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Engine
+package import Engine
 import Parameters
 
 /// An estimate of when a place in the queue becomes free: the base of `Retry-After`.
 ///
-/// Work is counted in pixels times evaluations. The time of a unit is learned from finished images.
+/// Work is counted in pixels times evaluations. The time of a unit is learned from finished images of the
+/// model; before the first one, it is the expected one.
 package struct QueueEstimate: Sendable {
-    /// Seconds a unit takes, of late.
-    private var secondsPerUnit: Double?
-    /// Units left of the requests in work.
-    private var left: [Int: Double] = [:]
+    /// A request in work.
+    private struct Work {
+        let model: String
+        /// Units that are left.
+        var units: Double
+    }
+
+    /// Seconds a unit takes, of late, by model.
+    private var secondsPerUnit: [String: Double] = [:]
+    private var work: [Int: Work] = [:]
 
     package init() {}
 
     /// Units of one step of an image; guidance evaluates twice.
-    static func unitsPerStep(_ request: ImageRequest) -> Double {
+    package static func unitsPerStep(_ request: ImageRequest) -> Double {
         Double(request.size.width * request.size.height) * (request.guidanceScale > 0 ? 2 : 1)
     }
 
     /// A request has started.
-    mutating func begin(_ id: Int, units: Double) { left[id] = units }
+    package mutating func begin(_ id: Int, units: Double, of model: String) {
+        work[id] = Work(model: model, units: units)
+    }
 
     /// A part of the request is done.
-    mutating func progress(_ id: Int, units: Double) {
-        if let rest = left[id] { left[id] = max(0, rest - units) }
+    package mutating func progress(_ id: Int, units: Double) {
+        if let rest = work[id]?.units { work[id]?.units = max(0, rest - units) }
     }
 
     /// The request has ended.
-    mutating func end(_ id: Int) { left[id] = nil }
+    package mutating func end(_ id: Int) { work[id] = nil }
 
     /// An image of so many units took so long, all stages.
-    mutating func learn(units: Double, seconds: Double) {
+    package mutating func learn(units: Double, seconds: Double, of model: String) {
         guard units > 0, seconds > 0 else { return }
         let value = seconds / units
-        secondsPerUnit = secondsPerUnit.map { $0 + 0.3 * (value - $0) } ?? value
+        secondsPerUnit[model] = secondsPerUnit[model].map { $0 + 0.3 * (value - $0) } ?? value
     }
 
     /// Seconds until the first request in work is done; they share the device.
-    package var seconds: Double {
-        guard let secondsPerUnit, let least = left.values.min() else {
-            return RetryAfter.unknownQueue
+    ///
+    /// `expected` has the seconds of a unit of models without a finished image.
+    package func seconds(expected: [String: Double] = [:]) -> Double {
+        let rests = work.values.compactMap { work in
+            (secondsPerUnit[work.model] ?? expected[work.model]).map { work.units * $0 }
         }
-        return least * Double(left.count) * secondsPerUnit
+        guard let least = rests.min() else { return RetryAfter.unknownQueue }
+        return least * Double(work.count)
     }
 }

@@ -10,10 +10,9 @@ package enum RetryAfter {
     /// The bounds of every value.
     static let range = 1...60
 
-    /// Seconds until a place in the queue becomes free, before any finished image gives an estimate.
-    ///
-    /// A small model finishes an image in this time; with a large one the second attempt finds an estimate.
-    static let unknownQueue = 2.0
+    /// Seconds until a place in the queue becomes free, if no request is in work that the estimate could be
+    /// made from.
+    package static let unknownQueue = 2.0
 
     /// A named model is still loading.
     ///

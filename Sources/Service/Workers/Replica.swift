@@ -135,7 +135,9 @@ actor Replica {
                     "Model '\(model.id)' loaded successfully with \(status.memoryBytes.preciseGigabyteText) memory usage"
                 )
                 process.logLines()
-                return Worker(process: process, client: client, model: model)
+                return Worker(
+                    process: process, client: client, model: model,
+                    secondsPerPixel: status.secondsPerPixel)
             }
             // It has ended, or is too busy to answer and is asked again.
             if let end = await process.waitForEnd(atMost: .milliseconds(200)) {

@@ -15,6 +15,8 @@ final class Worker: Sendable {
     let process: WorkerProcess
     let client: WorkerClient
     let model: ModelDescription
+    /// Expected seconds of an evaluation for each pixel of an image.
+    let secondsPerPixel: Double?
     let readySince = ContinuousClock.now
     private let hasFinished = Atomic(false)
     private let counted = Atomic(0)
@@ -25,10 +27,14 @@ final class Worker: Sendable {
         set { counted.store(newValue, ordering: .relaxed) }
     }
 
-    init(process: WorkerProcess, client: WorkerClient, model: ModelDescription) {
+    init(
+        process: WorkerProcess, client: WorkerClient, model: ModelDescription,
+        secondsPerPixel: Double?
+    ) {
         self.process = process
         self.client = client
         self.model = model
+        self.secondsPerPixel = secondsPerPixel
     }
 
     /// Whether it has finished a request or run for some time, so that its end does not predict that of

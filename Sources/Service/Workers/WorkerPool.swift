@@ -112,7 +112,8 @@ package actor WorkerPool: ImageGenerating, ModelListing {
                 lastNumber: replicas.count))
         shares.add(replicas.count)
         do {
-            var model = try await Self.startAll(replicas)
+            let worker = try await Self.startAll(replicas)
+            var model = worker.model
             guard let index = served.firstIndex(where: { $0.serial == serial }) else {
                 throw LaunchError(.cancelled, "the model was terminated while it loaded.")
             }
@@ -123,6 +124,9 @@ package actor WorkerPool: ImageGenerating, ModelListing {
             metrics?.modelLoaded(
                 model, seconds: (ContinuousClock.now - start) / .seconds(1),
                 loras: launch.loras.count)
+            if let seconds = worker.secondsPerPixel {
+                metrics?.expect(secondsPerPixel: seconds, of: id)
+            }
             startCounting()
             planUnloading(index)
             return model
@@ -146,9 +150,9 @@ package actor WorkerPool: ImageGenerating, ModelListing {
     }
 
     @discardableResult
-    static func startAll(_ replicas: [Replica]) async throws -> ModelDescription {
-        try await withThrowingTaskGroup(of: ModelDescription.self) { group in
-            for replica in replicas { group.addTask { try await replica.worker().model } }
+    static func startAll(_ replicas: [Replica]) async throws -> Worker {
+        try await withThrowingTaskGroup(of: Worker.self) { group in
+            for replica in replicas { group.addTask { try await replica.worker() } }
             guard let first = try await group.next() else {
                 throw LaunchError(.usage, "a model needs at least one worker.")
             }

@@ -24,6 +24,7 @@ import Synchronization
 package final class WorkerServer: Sendable {
     private struct State {
         var engine: InferenceEngine?
+        var secondsPerPixel: Double?
         var loaded = 0.0
         var isListening = false
         var isDraining = false
@@ -55,10 +56,11 @@ package final class WorkerServer: Sendable {
         state.withLock { $0.loaded = share }
     }
 
-    /// Sets the loaded engine.
-    package func finishLoading(_ engine: InferenceEngine) {
+    /// Sets the loaded engine, and the expected seconds of an evaluation for each pixel of an image.
+    package func finishLoading(_ engine: InferenceEngine, secondsPerPixel: Double? = nil) {
         let isReady = state.withLock { state in
             state.loaded = 1
+            state.secondsPerPixel = secondsPerPixel
             state.engine = engine
             return state.isListening
         }
@@ -144,7 +146,7 @@ package final class WorkerServer: Sendable {
             memoryBytes: residentMemory(), running: load.running, waiting: load.waiting,
             passes: state.passes, promptCache: state.engine?.promptCacheInfo,
             loadedLoRAs: state.engine?.loadedLoRAs ?? [],
-            model: state.engine?.description)
+            model: state.engine?.description, secondsPerPixel: state.secondsPerPixel)
     }
 
     /// Native code decodes untrusted files here, where a crash ends a worker and not the gateway.

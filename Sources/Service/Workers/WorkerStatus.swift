@@ -35,11 +35,14 @@ package struct WorkerStatus: Sendable, Codable, Equatable {
     package var loadedLoRAs: [String] = []
     /// The model, once it is loaded.
     package var model: ModelDescription?
+    /// Seconds of one evaluation of the model for each pixel of an image, as the machine's speed lets
+    /// expect; absent in workers of version 0.1.
+    package var secondsPerPixel: Double?
 
     package init(
         state: State, pid: Int32, loaded: Double, memoryBytes: Int, running: Int, waiting: Int,
         passes: PassTotals, promptCache: PromptCacheInfo? = nil, loadedLoRAs: [String] = [],
-        model: ModelDescription? = nil
+        model: ModelDescription? = nil, secondsPerPixel: Double? = nil
     ) {
         self.state = state
         self.pid = pid
@@ -51,6 +54,7 @@ package struct WorkerStatus: Sendable, Codable, Equatable {
         self.promptCache = promptCache
         self.loadedLoRAs = loadedLoRAs
         self.model = model
+        self.secondsPerPixel = secondsPerPixel
     }
 }
 

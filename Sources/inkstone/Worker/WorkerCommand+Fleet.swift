@@ -23,7 +23,10 @@
             let store = try await queueOptions.open(as: "worker", settings, logger)
             let server = WorkerServer()
             let engine = try makeEngine(folder, device, for: server)
-            server.finishLoading(engine)
+            server.finishLoading(
+                engine,
+                secondsPerPixel: try EngineBenchmark.expectedSecondsPerPixel(
+                    of: folder, on: device))
             let worker = FleetWorker(
                 engine: FleetEngine(engine, capacity: settings.running) { server.currentStatus },
                 store: store, logger: logger)

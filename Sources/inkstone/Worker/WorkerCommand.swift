@@ -75,7 +75,10 @@ struct WorkerCommand: AsyncParsableCommand {
         }
         DispatchQueue.global(qos: .userInitiated).async {
             do {
-                server.finishLoading(try makeEngine(folder, device, for: server))
+                server.finishLoading(
+                    try makeEngine(folder, device, for: server),
+                    secondsPerPixel: try EngineBenchmark.expectedSecondsPerPixel(
+                        of: folder, on: device))
             } catch {
                 finish(error, of: Self.self)
             }
