@@ -56,8 +56,11 @@ final class RunningServer {
         }
     }
 
-    /// Sends a request on a connection of its own and reads the whole answer.
-    func exchange(_ request: String) throws -> String {
+    /// Sends a request on a connection of its own and reads the whole answer; `onRead` receives everything
+    /// read so far after each read.
+    func exchange(
+        _ request: String, onRead: (String) throws -> Void = { _ in }
+    ) throws -> String {
         let connection = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         try #require(connection >= 0)
         defer { close(connection) }
@@ -79,6 +82,7 @@ final class RunningServer {
             let count = recv(connection, &buffer, buffer.count, 0)
             guard count > 0 else { break }
             answer += buffer[..<count]
+            try onRead(String(decoding: answer, as: UTF8.self))
         }
         return String(decoding: answer, as: UTF8.self)
     }

@@ -101,6 +101,37 @@ import Testing
         #expect(resumed.count == 2 && resumed == other)
     }
 
+    @Test("a stream that is open at the end has an error, and its job continues at the next start")
+    func stopped() throws {
+        let folder = try TemporaryFolder()
+        var server = try RunningServer(in: folder)
+        let accepted = try server.post(
+            "/api/jobs", #"{"prompt": "a cat", "steps": 200, "n": 8, "size": "256x256"}"#)
+        let id = try #require(accepted.firstMatch(of: /"id":"(job-\w+)"/)).1
+        var isSignalled = false
+        let stream = try server.exchange(
+            "GET /api/jobs/\(id)/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        ) { text in
+            guard text.contains("event: step"), !isSignalled else { return }
+            isSignalled = true
+            // The second signal ends the time for requests in progress.
+            server.process.terminate()
+            try server.wait("the first signal") { try server.text("err").contains("stopping") }
+            server.process.terminate()
+        }
+        let last = try #require(stream.components(separatedBy: "event: ").last)
+        #expect(last.hasPrefix("error\n") && last.contains(#""code":"server_stopping""#))
+        server.process.waitUntilExit()
+        #expect(server.process.terminationReason == .exit && server.process.terminationStatus == 0)
+        server = try RunningServer(in: folder)
+        try server.wait("the job to run again") {
+            let answer = try server.get("/api/jobs/\(id)")
+            #expect(!answer.contains(#""failure":"#))
+            return answer.contains(#""state":"running""#) && answer.contains(#""attempts":1"#)
+        }
+        _ = try server.post("/api/jobs/\(id)/cancel", "")
+    }
+
     @Test("two servers cannot share a data folder")
     func sharedData() async throws {
         let folder = try TemporaryFolder()

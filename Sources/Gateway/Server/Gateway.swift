@@ -143,6 +143,13 @@ package struct Gateway: Sendable {
     /// Refuses new requests for images; those in progress continue.
     package func beginDraining() { state.beginDraining() }
 
+    /// Answers the requests that wait for images with an error, and waits until the answers are sent.
+    package func stop() async {
+        beginDraining()
+        await jobs.stop()
+        await log.metrics.waitUntilIdle(atMost: .seconds(2))
+    }
+
     /// A listener on a port, with every route.
     ///
     /// - Parameters:

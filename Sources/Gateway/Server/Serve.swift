@@ -22,8 +22,9 @@ public struct GatewayAddresses: Sendable, Equatable {
 ///
 /// At SIGTERM or SIGINT new requests for images are refused, and `/readyz` answers 503. When those in
 /// progress are answered, after `configuration.shutdownGrace` at the latest, or at a second
-/// signal, the service stops. SIGHUP reopens the file of the access log, and applies the configuration that
-/// `reload` returns.
+/// signal, the service stops: what is not answered by then receives an error of code `server_stopping`, and
+/// jobs without a waiting caller continue at the next start. SIGHUP reopens the file of the access log, and
+/// applies the configuration that `reload` returns.
 ///
 /// - Parameters:
 ///   - generator: generates images, and lists its models; it may still be loading them.
@@ -85,6 +86,7 @@ package func serve(
         tasks.addTask {
             await attend(to: signals, of: gateway, reload)
             try Task.checkCancellation()
+            await gateway.stop()
             await service.triggerGracefulShutdown()
             // The grace period of connections that are still busy is over.
             try await Task.sleep(for: .seconds(1))
