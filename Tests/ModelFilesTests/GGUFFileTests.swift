@@ -90,6 +90,8 @@ import Testing
         shape = Self.sample
         shape.tensors[2].name = "plain"
         #expect(try failure { try open(shape) }.message.contains("twice"))
+        shape.tensors[2].name = String(repeating: "x", count: 1001)
+        #expect(try failure { try open(shape) }.message.contains("1001 bytes"))
         shape = Self.sample
         shape.version = 1
         #expect(try failure { try open(shape) }.message.contains("version"))

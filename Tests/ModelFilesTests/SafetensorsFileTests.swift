@@ -52,6 +52,10 @@ import Testing
         BadFile("header without end", safetensors("{\"a\":"), mentions: "the end"),
         BadFile("text after header", safetensors("{}x"), mentions: "expected the end"),
         BadFile("two values", safetensors("{}{}"), mentions: "expected the end"),
+        BadFile(
+            "a name of 1,001 bytes",
+            safetensors("{\"\(String(repeating: "x", count: 1001))\":\(entry("U8", "[0]", 0, 0))}"),
+            mentions: "has 1001 bytes, expected at most 1000"),
         BadFile("trailing comma", safetensors("{\"__metadata__\":{},}"), mentions: "a string"),
         BadFile(
             "bad UTF-8", length(6) + Array("{\"".utf8) + [0xFF, 0xFE, 0x22, 0x7D],
@@ -94,6 +98,10 @@ import Testing
         BadFile(
             tensor: entry("F32", "[4294967296,4294967296]", 0, 16), mentions: "impossible shape"),
         BadFile(tensor: entry("F32", "[9223372036854775807]", 0, 16), mentions: "impossible shape"),
+        BadFile(
+            tensor: entry("F32", "[0,9223372036854775807]", 0, 0), mentions: "impossible shape"),
+        BadFile(
+            tensor: entry("U8", "[4294967296,4294967296,0]", 0, 0), mentions: "impossible shape"),
         BadFile(tensor: entry("F32", "[99999999999999999999]", 0, 16), mentions: "whole number"),
         BadFile(tensor: entry("F32", "[1,1,1,1,1,1,1,1,4]", 0, 16), mentions: "at most 8"),
         BadFile(tensor: entry("F32", "[0]", 0, 16), mentions: "expected 0"),
@@ -201,7 +209,7 @@ import Testing
         let folder = try TemporaryFolder()
         let header = """
             { "z" : \(Self.entry("U8", "[2]", 6, 8)) ,
-              "empty" : \(Self.entry("F32", "[0,9223372036854775807]", 3, 3)),
+              "empty" : \(Self.entry("F32", "[0,9]", 3, 3)),
               "scalar":\(Self.entry("I16", "[]", 1, 3)),
               "__metadata__":{"k":"\\u00e9\\ud83d\\ude00"},
               "\\u4e2d": \(Self.entry("BOOL", "[1]", 5, 6)) }     \n

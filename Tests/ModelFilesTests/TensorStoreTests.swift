@@ -200,4 +200,12 @@ import Testing
         #expect(other.code == .badTensor)
         #expect(try failure { try store.validate([]) }.code == .unexpectedTensor)
     }
+
+    @Test("names of dots only are kept in the file of a preview decoder")
+    func previewNamesOfDots() throws {
+        try write(["", ".", "..", "1", "1.a", "0.b", "-1.c"], to: "preview.safetensors")
+        let store = try TensorStore(previewFile: folder.url.appending(path: "preview.safetensors"))
+        #expect(
+            store.names == ["", "-1.c", ".", "..", "0.b", "1", "decoder.layers.0.a"])
+    }
 }

@@ -30,7 +30,8 @@ extension TensorStore {
             // diffusers omits the clamp, the first layer of the original.
             return try own.mapping { name, tensor in
                 let parts = name.split(separator: ".", maxSplits: 1)
-                guard let index = Int(parts[0]), index > 0, parts.count == 2 else {
+                // None in a name of dots only.
+                guard parts.count == 2, let index = Int(parts[0]), index > 0 else {
                     return [tensor]
                 }
                 return [tensor.renamed("decoder.layers.\(index - 1).\(parts[1])")]

@@ -21,16 +21,17 @@ public struct TensorEntry: Sendable, Equatable {
     /// Maximum number of dimensions of a tensor.
     static let rankLimit = 8
 
-    /// Bytes of a tensor, or `nil` if the product overflows.
+    /// Bytes of a tensor, or `nil` for a negative dimension or a product that overflows.
+    ///
+    /// The product of the dimensions other than zero counts: then that of any of them can be computed,
+    /// also where one beside them is empty.
     static func byteCount(dtype: DType, shape: [Int]) -> Int? {
-        // Zero first: a huge dimension beside an empty one is still an empty tensor.
-        if shape.contains(0) { return 0 }
         var count = dtype.byteWidth
         for dimension in shape {
-            let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
-            guard dimension > 0, !overflow else { return nil }
+            let (product, overflow) = count.multipliedReportingOverflow(by: max(1, dimension))
+            guard dimension >= 0, !overflow else { return nil }
             count = product
         }
-        return count
+        return shape.contains(0) ? 0 : count
     }
 }

@@ -20,6 +20,10 @@ struct SafetensorsHeader {
     static let byteLimit = 100_000_000
     /// Maximum number of tensors, and of metadata texts, of one file.
     static let entryLimit = 100_000
+    /// Maximum length of a tensor's name in bytes; real ones have about a hundred.
+    ///
+    /// Names are compared with many others, and error messages quote them.
+    static let nameLimit = 1_000
 
     private static let metadataKey = "__metadata__"
 
@@ -84,6 +88,12 @@ struct SafetensorsHeader {
         var metadata: [String: String]?
         do throws(JSONSyntaxError) {
             try scanner.object { (scanner, name) throws(JSONSyntaxError) in
+                // Before it is compared, which takes long for a long one.
+                guard name.utf8.count <= Self.nameLimit else {
+                    throw scanner.failure(
+                        "the name of a tensor has \(name.utf8.count) bytes, expected at most"
+                            + " \(Self.nameLimit)")
+                }
                 if name == Self.metadataKey {
                     guard metadata == nil else {
                         throw scanner.failure("the key '__metadata__' comes twice")
