@@ -3,10 +3,11 @@
 import ModelFiles
 
 /// The JSON text in a file's metadata where diffusers and PEFT store alpha.
-struct AdapterMetadata {
+package struct AdapterMetadata {
     private var fields: [String: JSONValue] = [:]
 
-    init(_ metadata: [String: String]) {
+    /// Reads the text among a file's metadata, if there is one.
+    package init(_ metadata: [String: String]) {
         guard let text = metadata["lora_adapter_metadata"],
             case .object(let object)? = try? JSONValue(
                 Array(text.utf8), options: .init(isLenient: true))
@@ -19,12 +20,17 @@ struct AdapterMetadata {
     }
 
     /// Returns alpha / rank of a module, 1 if the file does not say.
-    func ratio(module: String, rank: Int) -> Double {
-        // The longest matching name is the most specific one; a dictionary has no order.
+    ///
+    /// - Complexity: linear in the parts of the module's name, however many patterns a file has.
+    package func ratio(module: String, rank: Int) -> Double {
         var patterns: [String: JSONValue] = [:]
         if case .object(let object)? = fields["alpha_pattern"] { patterns = object }
-        let pattern = patterns.filter { module == $0.key || module.hasSuffix(".\($0.key)") }
-            .max { ($0.key.count, $0.key) < ($1.key.count, $1.key) }?.value
+        // The longest matching name is the most specific one.
+        var name = module[...]
+        while patterns[String(name)] == nil, let dot = name.firstIndex(of: ".") {
+            name = name[name.index(after: dot)...]
+        }
+        let pattern = patterns[String(name)]
         guard let alpha = number(pattern) ?? number(fields["lora_alpha"]) else { return 1 }
         let root = fields["use_rslora"] == .bool(true)
         return root ? alpha / Double(rank).squareRoot() : alpha / Double(rank)
