@@ -36,9 +36,21 @@ import Testing
             ("config: other.yaml\n", "a configuration cannot include another one"),
             ("port: [\n", "is not valid YAML"),
             ("- port\n", "must hold lines such as 'port: 9997'"),
+            (
+                "#" + String(repeating: "x", count: 65_535) + "\n",
+                "has 65537 bytes, expected at most 65536"
+            ),
+            (
+                "port: 1\nallowed-host: [" + String(repeating: "a,", count: 999) + "a]\n",
+                "has 1001 values, expected at most 1000"
+            ),
+            (
+                "model: " + String(repeating: "[", count: 60_000),
+                "is not valid YAML"
+            ),
         ] {
             let (status, errors) = try await refusal(text)
-            #expect(status == 64, "\(text)")
+            #expect(status == 64, "\(text.prefix(40))")
             #expect(errors.contains(words), "\(errors)")
         }
         let missing = try await Program.run(

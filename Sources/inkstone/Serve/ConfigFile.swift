@@ -10,6 +10,9 @@ import Yams
 /// line. A flag is `true` or `false`; an option that may be given several times is a list. Options of
 /// the command line override those of the file.
 enum ConfigFile {
+    /// Bytes of the largest file, and values in it; each value is parsed as a command line of its own.
+    private static let limits = (bytes: 64 << 10, values: 1000)
+
     /// The command line, with the options of its `--config` file.
     ///
     /// - Parameter arguments: words after the program's name.
@@ -50,6 +53,12 @@ enum ConfigFile {
                 .notFound,
                 "The configuration '\(path)' cannot be read; check the path given to --config.")
         }
+        guard text.utf8.count <= limits.bytes else {
+            throw CommandError(
+                .usage,
+                "The configuration '\(path)' has \(text.utf8.count) bytes, expected at most"
+                    + " \(limits.bytes).")
+        }
         let node: Node?
         do {
             node = try Yams.compose(yaml: text)
@@ -63,6 +72,13 @@ enum ConfigFile {
             throw CommandError(
                 .usage,
                 "The configuration '\(path)' must hold lines such as 'port: 9997'.")
+        }
+        let count = mapping.reduce(0) { $0 + ($1.value.sequence?.count ?? 1) }
+        guard count <= limits.values else {
+            throw CommandError(
+                .usage,
+                "The configuration '\(path)' has \(count) values, expected at most"
+                    + " \(limits.values).")
         }
         return try mapping.map { key, value in
             let name = key.string ?? ""
