@@ -189,7 +189,7 @@ actor Replica {
             (try? await worker.client.status(within: .seconds(2))) == nil
         else { return }
         worker.process.send(SIGKILL)
-        replace(worker, .signal(SIGKILL))
+        replace(worker, .signal(worker.process.crashSignal ?? SIGKILL))
     }
 
     private func removeWorker() {

@@ -44,6 +44,9 @@ final class WorkerProcess: Sendable {
     /// How it ended, or `nil` while it runs.
     var end: ProcessEnd? { state.withLock { $0.end } }
 
+    /// The signal that it describes a crash by, if it does.
+    var crashSignal: Int32? { state.withLock { $0.crash } }
+
     /// Waits until it ends, also in a cancelled task.
     func waitForEnd() async -> ProcessEnd {
         if let end = await ended.wait() { return end }
