@@ -4,7 +4,7 @@
     package import Engine
     import Imaging
     import Logging
-    import Service
+    package import Service
 
     extension FleetQueue {
         /// Listens to the events of a job until it is final.
