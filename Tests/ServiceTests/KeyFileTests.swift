@@ -74,6 +74,7 @@ struct KeyFileTests {
         arguments: [
             "", "[{", "null", #"{"name": "x"}"#, "gone", "dangling",
             #"[{"name":"","scope":"admin","digest":"0","created":"2026-01-01T00:00:00Z"}]"#,
+            #"[{"name":" ","scope":"admin","digest":"0","created":"2026-01-01T00:00:00Z"}]"#,
         ])
     func damage(content: String) throws {
         let lines = LogLines()

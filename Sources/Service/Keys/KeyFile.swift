@@ -75,7 +75,7 @@ struct KeyFile: Sendable {
             let keys = try decoder.decode([APIKey].self, from: try Data(contentsOf: url))
             // An owner without a name would be that of all jobs without an owner.
             guard Set(keys.map(\.id)).count == keys.count,
-                keys.allSatisfy({ !$0.id.isEmpty && !$0.id.contains(" ") })
+                keys.allSatisfy({ !$0.id.isEmpty && !$0.id.contains(where: \.isWhitespace) })
             else { throw CocoaError(.fileReadCorruptFile) }
             return keys
         } catch {
