@@ -27,7 +27,7 @@
             policy.clock = clock
             logger.warning("the end of a job is not written yet", metadata: ["job": "\(job.id)"])
             tasks.start { [store, policy, weak self] in
-                _ = try? await policy.run(while: { !($0 is CancellationError) }) {
+                _ = try? await policy.run(while: { $0 is NATSError }) {
                     try await store.end(job, end)
                 }
                 await self?.removeEnding(job.id)
