@@ -11,26 +11,20 @@ run at the lowest priority, so that they do not compete with the server for the 
 
 import argparse
 import base64
-import collections
-import multiprocessing
 import os
 import pathlib
-import socket
 import struct
 import sys
-import threading
-import time
 import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
+from polling import Clients, Polls
 from running_server import PROGRAM, Checks, RunningServer
 
 UPLOAD = 64 << 20  # bytes of the largest body with an image
 PLAIN = 1 << 20  # bytes of the largest other body
 MARGIN = 4096
-INTERVAL = 0.02
-TIMEOUT = 5.0
 BOUNDARY = "worst"
 
 
@@ -203,101 +197,6 @@ def requests():
     yield from heads().items()
 
 
-# --- Load
-
-def send(port, data):
-    """Status of the answer, or what happened instead."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
-            try:
-                connection.sendall(data)
-            except OSError:
-                pass  # refused before all was sent: the answer is there
-            answer = connection.recv(64)
-            while connection.recv(65536):
-                pass
-    except OSError:
-        return "closed"
-    return answer[9:12].decode() if answer.startswith(b"HTTP/1.1 ") else "closed"
-
-
-def load(port, data, clients, ends, results):
-    """Sends the same request from several clients until the time is over."""
-    os.nice(19)
-    counts = collections.Counter()
-
-    def client():
-        while time.monotonic() < ends:
-            counts[send(port, data)] += 1
-    threads = [threading.Thread(target=client) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    results.put(counts)
-
-
-def poll(port, path="/livez"):
-    """Seconds until a new connection has its answer; `None` without one."""
-    start = time.monotonic()
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as connection:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
-            if not connection.recv(64).startswith(b"HTTP/1.1 200"):
-                return None
-    except OSError:
-        return None
-    return time.monotonic() - start
-
-
-def attack(port, data, clients=8, seconds=5.0):
-    """Times of the polls during an attack, those without an answer, and the statuses of the attackers."""
-    results = multiprocessing.Queue()
-    ends = time.monotonic() + seconds
-    process = multiprocessing.Process(target=load, args=(port, data, clients, ends, results))
-    process.start()
-    times, missed = [], 0
-    while process.is_alive() and results.empty():
-        due = time.monotonic() + INTERVAL
-        taken = poll(port)
-        if taken is None:
-            missed += 1
-        else:
-            times.append(taken)
-        time.sleep(max(0, due - time.monotonic()))
-    counts = results.get()
-    process.join()
-    return times, missed, counts
-
-
-def percentile(times, share):
-    return sorted(times)[min(len(times) - 1, int(share * len(times)))] if times else float("inf")
-
-
-def describe(times):
-    """Percentiles in milliseconds."""
-    return " ".join(f"{name} {1000 * percentile(times, share):.1f}" for name, share in
-                    (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("max", 1))) + " ms"
-
-
-def run(server, check, wanted=(), clients=8, seconds=5.0, goal=0.05):
-    """Attacks a server with every body, or with those whose names contain one of `wanted`."""
-    everything, missed = [], 0
-    for name, data in requests():
-        if wanted and not any(text in name for text in wanted):
-            continue
-        times, lost, counts = attack(server.port, data, clients, seconds)
-        everything += times
-        missed += lost
-        answers = ", ".join(f"{status}: {count}" for status, count in sorted(counts.items()))
-        print(f"     {name:32} {describe(times)}, {lost} missed; {answers}", flush=True)
-    print(f"     {'all':32} {describe(everything)}, {len(everything)} polls", flush=True)
-    worst = percentile(everything, 0.999)
-    check("/livez answers while the worst bodies arrive", missed == 0, f"{missed} missed")
-    check("99.9 % of /livez within ten times the goal", worst < 10 * goal,
-          f"{1000 * worst:.1f} ms; goal {1000 * goal:.0f} ms {'met' if worst < goal else 'missed'}")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--inkstone", default=str(PROGRAM))
@@ -308,7 +207,11 @@ def main():
     arguments = parser.parse_args()
     check = Checks()
     with RunningServer(arguments.inkstone) as server:
-        run(server, check, arguments.bodies, arguments.clients, arguments.seconds, arguments.goal / 1000)
+        polls = Polls(server.port)
+        for name, data in requests():
+            if not arguments.bodies or any(part in name for part in arguments.bodies):
+                polls.during(name, Clients(server.port, data, arguments.clients), arguments.seconds)
+        polls.judge(check, arguments.goal / 1000)
     check.end()
 
 

@@ -25,6 +25,8 @@ class RunningServer:
     """
 
     def __init__(self, program=PROGRAM, *arguments, data=None, port=0, environment=None):
+        # A script that is ended, as by `timeout`, leaves its `with` statements, which end the server.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         self.folder = tempfile.TemporaryDirectory(prefix="inkstone-test-")
         place = pathlib.Path(self.folder.name)
         self.data = pathlib.Path(data) if data else place / "data"
