@@ -8,13 +8,14 @@ Parts: workers (the worker is killed every 5 s for a minute under load), server 
 killed while jobs wait and run, and started again), disk (the data folder's disk is full for 10 s; needs
 root to mount one), slow (a reader of a byte a second and 200 idle connections beside others), leave (a
 client goes after the first event), backup (a copy of a running server's data, served by another) and soak
-(an hour under load; memory and open files). All of them when none is named. `--short` takes a tenth of
-the time.
+(an hour under load: see soak.py). All of them when none is named. `--short` takes a tenth of the time.
+The soak alone, beside other work, with its result in a file:
+
+    nice -n 10 Tests/operation/endurance.py soak >soak.log 2>&1 &
 """
 
 import argparse
 import hashlib
-import http.client
 import json
 import os
 import pathlib
@@ -30,11 +31,11 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
+import soak
 from running_server import PROGRAM, ROOT, Checks, RunningServer, wait
+from soak import STREAM, stream
 
 check = Checks()
-# What makes a request of the OpenAI dialect answer with events; the most partial images that it allows.
-STREAM = {"stream": True, "partial_images": 3}
 THINGS = ["a cat", "一只狗", "a red apple on a blue background", "黄色背景上的熊猫", "a rocket and a key"]
 
 
@@ -168,19 +169,6 @@ def disk(program, scale):
             subprocess.run(["umount", "-l", folder], check=False)
 
 
-def stream(port, request):
-    """Seconds to the picture of a streamed request."""
-    start = time.monotonic()
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    connection.request("POST", "/v1/images/generations", json.dumps(request | STREAM),
-                       {"Content-Type": "application/json"})
-    body = connection.getresponse().read()
-    connection.close()
-    if b"event: image_generation.completed" not in body:
-        raise RuntimeError(body[-300:])
-    return time.monotonic() - start
-
-
 class Burden:
     """200 connections that say nothing, and a reader of a byte a second."""
 
@@ -266,45 +254,12 @@ def backup(program, scale):
                   hashlib.sha256(b"".join(same)).hexdigest()[:12])
 
 
-def soak(program, scale):
-    pool = requests(12, "soak")
-    with RunningServer(program, "--keep-gb", 0.02) as server:
-        end, rows, failures = time.monotonic() + 3600 * scale, [], []
-
-        def user(number):
-            place = number
-            while time.monotonic() < end:
-                try:
-                    stream(server.port, pool[place % len(pool)])
-                except Exception as error:  # counted and shown
-                    failures.append(str(error))
-                place += 7
-
-        threads = [threading.Thread(target=user, args=(number,)) for number in range(8)]
-        for thread in threads:
-            thread.start()
-        start = time.monotonic()
-        while time.monotonic() < end:
-            time.sleep(max(1, 30 * scale))
-            rows.append((time.monotonic() - start, server.memory(), server.descriptors()))
-        for thread in threads:
-            thread.join()
-        # Caches fill and arenas settle first.
-        rows = [row for row in rows if row[0] > 0.2 * 3600 * scale]
-        times, sizes, files = zip(*rows)
-        fit = statistics.linear_regression(times, sizes)
-        growth = fit.slope * (times[-1] - times[0]) / statistics.mean(sizes)
-        pictures = server.metric("inkstone_images_total")
-        check("soak: no error", not failures, f"{pictures:.0f} pictures {failures[:2] or ''}")
-        check("soak: memory is flat", growth < 0.01,
-              f"{100 * growth:+.2f} % of {statistics.mean(sizes) / 1e6:.1f} MB over {times[-1] - times[0]:.0f} s;"
-              f" by eighths {' '.join(f'{size / 1e6:.1f}' for size in sizes[::max(1, len(sizes) // 8)])}")
-        check("soak: open files are flat", max(files) - min(files) <= 40,
-              f"{min(files)} to {max(files)}")
+def hour(program, scale):
+    soak.run(program, scale, check, requests(12, "soak"))
 
 
 PARTS = {"workers": workers, "server": whole_server, "disk": disk, "slow": slow, "leave": leave,
-         "backup": backup, "soak": soak}
+         "backup": backup, "soak": hour}
 
 
 def main():
