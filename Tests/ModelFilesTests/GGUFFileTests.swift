@@ -93,6 +93,9 @@ import Testing
         shape.tensors[2].name = String(repeating: "x", count: 1001)
         #expect(try failure { try open(shape) }.message.contains("1001 bytes"))
         shape = Self.sample
+        shape.values.append((String(repeating: "k", count: 1001), .integer(1)))
+        #expect(try failure { try open(shape) }.message.contains("1001 bytes"))
+        shape = Self.sample
         shape.version = 1
         #expect(try failure { try open(shape) }.message.contains("version"))
         shape.version = UInt32(3).byteSwapped

@@ -56,6 +56,11 @@ import Testing
             "a name of 1,001 bytes",
             safetensors("{\"\(String(repeating: "x", count: 1001))\":\(entry("U8", "[0]", 0, 0))}"),
             mentions: "has 1001 bytes, expected at most 1000"),
+        BadFile(
+            "a metadata key of 1,001 bytes",
+            safetensors(
+                "{\"__metadata__\":{\"\(String(repeating: "x", count: 1001))\":\"\"}}"),
+            mentions: "has 1001 bytes, expected at most 1000"),
         BadFile("trailing comma", safetensors("{\"__metadata__\":{},}"), mentions: "a string"),
         BadFile(
             "bad UTF-8", length(6) + Array("{\"".utf8) + [0xFF, 0xFE, 0x22, 0x7D],

@@ -56,8 +56,15 @@ struct GGUFCursor {
         return [UInt8](UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + length)]))
     }
 
+    /// The name of a tensor or a value.
     mutating func name() throws(Failure) -> String {
-        String(decoding: try text(), as: UTF8.self)
+        let start = self
+        let bytes = try text()
+        guard bytes.count <= SafetensorsHeader.nameLimit else {
+            throw start.failure(
+                "a name has \(bytes.count) bytes, expected at most \(SafetensorsHeader.nameLimit)")
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// A type and a value of it.
@@ -113,7 +120,7 @@ struct GGUFCursor {
         case .float32: return .number(Double(Float(bitPattern: try fixed(UInt32.self))))
         case .float64: return .number(Double(bitPattern: try fixed(UInt64.self)))
         case .bool: return .bool(try fixed(UInt8.self) != 0)
-        case .string: return .string(try name())
+        case .string: return .string(String(decoding: try text(), as: UTF8.self))
         case .array: return .other
         }
     }

@@ -94,11 +94,6 @@ package final class GGUFFile: Sendable {
         var raw: [(name: String, shape: [Int], format: BlockFormat, size: Int, offset: Int)] = []
         for _ in 0..<count {
             let name = try cursor.name()
-            guard name.utf8.count <= SafetensorsHeader.nameLimit else {
-                throw .init(
-                    reason: "the name of a tensor has \(name.utf8.count) bytes, expected at most"
-                        + " \(SafetensorsHeader.nameLimit)")
-            }
             func bad(
                 _ reason: String, code: CheckpointError.Code = .badHeader
             ) -> GGUFCursor.Failure {

@@ -20,7 +20,7 @@ struct SafetensorsHeader {
     static let byteLimit = 100_000_000
     /// Maximum number of tensors, and of metadata texts, of one file.
     static let entryLimit = 100_000
-    /// Maximum length of a tensor's name in bytes; real ones have about a hundred.
+    /// Maximum length in bytes of a tensor's name or a metadata key; real ones have about a hundred.
     ///
     /// Names are compared with many others, and error messages quote them.
     static let nameLimit = 1_000
@@ -89,11 +89,7 @@ struct SafetensorsHeader {
         do throws(JSONSyntaxError) {
             try scanner.object { (scanner, name) throws(JSONSyntaxError) in
                 // Before it is compared, which takes long for a long one.
-                guard name.utf8.count <= Self.nameLimit else {
-                    throw scanner.failure(
-                        "the name of a tensor has \(name.utf8.count) bytes, expected at most"
-                            + " \(Self.nameLimit)")
-                }
+                try Self.checkLength(of: name, "name of a tensor", scanner)
                 if name == Self.metadataKey {
                     guard metadata == nil else {
                         throw scanner.failure("the key '__metadata__' comes twice")
@@ -124,12 +120,22 @@ struct SafetensorsHeader {
         self.metadata = metadata ?? [:]
     }
 
+    private static func checkLength(
+        of name: String, _ kind: String, _ scanner: JSONScanner
+    ) throws(JSONSyntaxError) {
+        guard name.utf8.count <= nameLimit else {
+            throw scanner.failure(
+                "the \(kind) has \(name.utf8.count) bytes, expected at most \(nameLimit)")
+        }
+    }
+
     private static func texts(
         _ scanner: inout JSONScanner
     ) throws(JSONSyntaxError) -> [String: String] {
         var texts: [String: String] = [:]
         if scanner.consume(word: "null") { return texts }
         try scanner.object { (scanner, key) throws(JSONSyntaxError) in
+            try checkLength(of: key, "key of a metadata text", scanner)
             guard texts.updateValue(try scanner.string(), forKey: key) == nil else {
                 throw scanner.failure("the metadata key \(key.quoted) comes twice")
             }
