@@ -4,11 +4,16 @@ import ModelFiles
 
 /// Bodies and headers of requests as inputs.
 package enum RequestInput {
+    /// Bytes of a key that clients may always send.
+    private static let keyBytes = 256
+
     /// Reads a document as a client's and strictly; what is strictly right must be right for a client.
     package static func readJSON(_ bytes: [UInt8]) {
         let strict = try? JSONValue(bytes, options: .init(depthLimit: JSONValue.maximumDepth))
         let lenient = try? JSONValue(client: bytes)
-        precondition(strict == nil || lenient != nil, "a valid document is refused")
+        if let strict, longestKey(strict) <= keyBytes {
+            precondition(lenient != nil, "a valid document is refused")
+        }
         if let fields = try? RequestFields(json: bytes) {
             _ = try? fields.integer("seed")
             _ = try? fields.number("guidance_scale")
@@ -16,6 +21,15 @@ package enum RequestInput {
             _ = try? fields.texts("loras")
         }
         _ = lenient?.summary
+    }
+
+    private static func longestKey(_ value: JSONValue) -> Int {
+        switch value {
+        case .array(let values): values.map(longestKey).max() ?? 0
+        case .object(let fields):
+            fields.map { max($0.key.utf8.count, longestKey($0.value)) }.max() ?? 0
+        default: 0
+        }
     }
 
     /// Divides a form: the first line is its content type, the rest its body.
