@@ -89,7 +89,8 @@ public struct LoRARegistry: Sendable {
         throw unknown(name, entries.map(\.name))
     }
 
-    private func unknown(_ name: String, _ names: [String]) -> RequestError {
+    /// The error for a name that is not among those of the registry.
+    package func unknown(_ name: String, _ names: [String]) -> RequestError {
         RequestError(
             field: "loras",
             message: "there is no LoRA \(name.quoted); "

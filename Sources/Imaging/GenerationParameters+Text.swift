@@ -78,9 +78,10 @@ extension GenerationParameters {
 
     /// Splits prompt and negative prompt at the first mark at the start of a line.
     private static func splitPrompts(_ lines: ArraySlice<String>) -> (String, String) {
-        let mark = lines.firstIndex { $0.hasPrefix(negativeMark) } ?? lines.endIndex
-        let negative = lines[mark...].joined(separator: "\n").dropFirst(negativeMark.count)
-        return (lines[..<mark].joined(separator: "\n").trimmed, String(negative).trimmed)
+        let mark = lines.firstIndex { $0.utf8.starts(with: negativeMark.utf8) } ?? lines.endIndex
+        let negative = lines[mark...].joined(separator: "\n").utf8.dropFirst(
+            negativeMark.utf8.count)
+        return (lines[..<mark].joined(separator: "\n").trimmed, String(Substring(negative)).trimmed)
     }
 
     /// Stores one pair under its property, or among the extras.
@@ -136,7 +137,7 @@ extension GenerationParameters {
         for (index, lora) in loras.enumerated() where places[lora.name] == nil {
             places[lora.name] = index
         }
-        for item in items {
+        for item in items where item.name.utf8.count <= Infotext.maximumKeyBytes {
             let index = places[item.name] ?? loras.endIndex
             if index == loras.endIndex { loras.append(LoRA(name: item.name)) }
             places[item.name] = index

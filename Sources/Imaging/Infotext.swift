@@ -9,10 +9,15 @@ import Basics
 enum Infotext {
     /// A last line with fewer pairs than this belongs to the prompt.
     static let minimumPairs = 3
+    /// Bytes of the longest key, and of the longest name in a list; others are skipped.
+    ///
+    /// They are compared, which takes quadratic time for a run of combining marks.
+    static let maximumKeyBytes = 512
 
     /// Whether a text is a word character, then word characters, spaces, `-` and `/`.
     static func isKey(_ text: some StringProtocol) -> Bool {
-        guard let first = text.unicodeScalars.first, isWord(first), text.unicodeScalars.count >= 2,
+        guard let first = text.unicodeScalars.first, isWord(first),
+            text.utf8.count <= maximumKeyBytes, text.unicodeScalars.count >= 2,
             text.unicodeScalars.last != " "
         else { return false }
         return text.unicodeScalars.allSatisfy { isWord($0) || " -/".unicodeScalars.contains($0) }

@@ -75,6 +75,13 @@ extension SamplingParameters {
                     message: "\(field) must have at most \(limits.maximumPromptLength) characters,"
                         + " got \(length).")
             }
+            guard !text.hasLongRunOfMarks else {
+                throw RequestError(
+                    field: field,
+                    message:
+                        "\(field) must not have more than \(String.longestRunOfMarks) combining"
+                        + " marks in a row.")
+            }
         }
         if let strength { try check(strength: strength) }
         try checkLoRAs(limits)
@@ -126,5 +133,25 @@ extension SamplingParameters {
                 message: "\(field) must be a multiple of \(unit) between \(unit) and \(limit),"
                     + " got \(value).")
         }
+    }
+}
+
+extension String {
+    /// Combining marks in a row that a prompt may have.
+    ///
+    /// Comparing and hashing text takes quadratic time in their number, since they are sorted by class. Text of
+    /// the languages of the world has fewer than 10; 30 is the limit of Unicode's stream-safe format.
+    fileprivate static let longestRunOfMarks = 64
+
+    fileprivate var hasLongRunOfMarks: Bool {
+        var run = 0
+        for scalar in unicodeScalars {
+            let isMark =
+                scalar.value >= 0x300
+                && scalar.properties.canonicalCombiningClass != .notReordered
+            run = isMark ? run + 1 : 0
+            if run > Self.longestRunOfMarks { return true }
+        }
+        return false
     }
 }

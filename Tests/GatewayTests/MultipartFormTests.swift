@@ -209,7 +209,7 @@ struct MultipartFormTests {
             #expect(message(Array(body.utf8)).contains("at most \(limit) bytes"))
         }
         let long = String(repeating: "n", count: limit - 100)
-        #expect(try part("Content-Disposition: form-data; name=\(long)")?.name == long)
+        #expect(try part("Content-Disposition: form-data; x=\(long); name=a")?.name == "a")
     }
 
     @Test("hostile bodies take linear time")

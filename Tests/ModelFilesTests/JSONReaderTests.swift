@@ -100,6 +100,24 @@ struct JSONReaderTests {
         #expect(try parse(#"{"a":1,}"#, Self.lenient) == .object(["a": .integer(1)]))
     }
 
+    @Test("the number of values and the length of keys are bounded on request")
+    func bounds() throws {
+        let few = JSONScanner.Options(valueLimit: 4)
+        #expect(error("[1,2,3]", few) == nil)
+        #expect(error(#"{"a":1,"b":[2]}"#, few) == nil)
+        for document in ["[1,2,3,4]", "[[[[[]]]]]", #"{"a":{"a":{"a":{"a":0}}}}"#] {
+            #expect(error(document, few)?.kind == .valueCount)
+        }
+        #expect(error("[1,2,3,4]", few)?.reason == "expected at most 4 values, found more")
+        let short = JSONScanner.Options(keyLimit: 3)
+        #expect(error(#"{"abc":"abcdef"}"#, short) == nil)
+        #expect(error(#"{"abcd":0}"#, short)?.kind == .keyLength)
+        #expect(
+            error(#"[{"\u00e9\u00e9":0}]"#, short)?.reason
+                == "expected a key of at most 3 bytes, found 4")
+        #expect(error("[" + String(repeating: "0,", count: 200_000) + "0]") == nil)
+    }
+
     @Test(
         "bytes that are not UTF-8",
         arguments: [

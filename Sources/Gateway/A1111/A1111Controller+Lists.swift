@@ -142,7 +142,6 @@ extension A1111Controller {
     @Sendable
     private func setOptions(_ request: Request, _ context: GatewayContext) async throws -> Response
     {
-        var request = request
         let fields = try RequestFields(
             json: try await request.readBody(upTo: requests.limits.bodyBytes))
         var changed: [String: JSONValue] = [:]

@@ -49,7 +49,6 @@ struct A1111Controller: Controller {
 
     @Sendable
     private func generate(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        var request = request
         let isImageToImage = request.uri.path.hasSuffix("img2img")
         let body = try await request.readBody(
             upTo: isImageToImage ? requests.limits.uploadBytes : requests.limits.bodyBytes)
@@ -75,7 +74,9 @@ struct A1111Controller: Controller {
                 })
             let files =
                 sendsImages
-                ? try images.map { try call.file(for: $0, as: format, quality: 95) } : []
+                ? try await CPUBoundExecutor.images.run {
+                    try images.map { try call.file(for: $0, as: format, quality: 95) }
+                } : []
             return A1111Answer(call, images, files: files, version: version)
         }
         var response = Response.json(answer)
@@ -91,11 +92,10 @@ struct A1111Controller: Controller {
         guard let standard = models.first else { throw .loading(retryAfter: requests.retryAfter) }
         guard !requests.state.isDraining else { throw .draining(retryAfter: requests.retryAfter) }
         var name: String?
-        if case .object(let settings)? = fields.first("override_settings")?.value,
-            case .string(let text)? = settings["sd_model_checkpoint"]
-        {
-            name = text
-        } else if case .string(let text)? = options["sd_model_checkpoint"] {
+        if case .object(let settings)? = fields.first("override_settings")?.value {
+            name = try RequestFields(settings).string("sd_model_checkpoint")
+        }
+        if name == nil, case .string(let text)? = options["sd_model_checkpoint"] {
             name = text
         }
         guard let name, !name.isEmpty else { return standard }
@@ -131,7 +131,7 @@ struct A1111Controller: Controller {
     private func mask(
         _ fields: RequestFields, _ draft: ImageRequest.Draft, mode: Int64
     ) async throws(APIError) -> RGBImage? {
-        guard let text = try fields.string("mask"), !text.isEmpty else { return nil }
+        guard let text = try fields.text("mask"), !text.isEmpty else { return nil }
         let decoded = try await reader.image(base64: text, field: "mask")
         let mask = try A1111Source.fit(decoded, draft, mode: mode)
         guard try fields.integer("inpainting_mask_invert") ?? 0 != 0 else { return mask }
@@ -227,11 +227,10 @@ struct A1111Controller: Controller {
             var items: [String: String]
             var parameters: [String: String]
         }
-        var request = request
         let fields = try RequestFields(
             json: try await request.readBody(upTo: requests.limits.uploadBytes))
         let decoded = try await reader.image(
-            base64: try fields.string("image") ?? "", field: "image")
+            base64: try fields.text("image") ?? "", field: "image")
         let text = decoded.metadata.parameters ?? ""
         var parameters: [String: String] = [:]
         if let parsed = GenerationParameters(parsing: text) {

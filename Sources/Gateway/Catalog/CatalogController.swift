@@ -93,7 +93,6 @@ struct CatalogController: Controller {
 
     @Sendable
     private func pullModel(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        var request = request
         let fields = try RequestFields(
             json: try await request.readBody(upTo: limits.bodyBytes))
         guard let repository = try fields.string("repository", "repo", "repo_id") else {
@@ -173,7 +172,6 @@ struct CatalogController: Controller {
         _ request: Request, _ context: GatewayContext
     ) async throws -> Response {
         let folder = try catalogEntry(context).folder
-        var request = request
         let body = try await request.readBody(upTo: limits.bodyBytes)
         let fields = body.isEmpty ? RequestFields([:]) : try RequestFields(json: body)
         let precision =

@@ -21,7 +21,7 @@ struct HeaderParameters {
             let nameEnd =
                 bytes[position...].firstIndex { $0 == UInt8(ascii: "=") || $0 == UInt8(ascii: ";") }
                 ?? bytes.count
-            let name = Self.string(bytes[position..<nameEnd]).lowercased()
+            let name = Self.string(bytes[position..<min(nameEnd, position + 64)]).lowercased()
             position = nameEnd
             guard position < bytes.count, bytes[position] == UInt8(ascii: "=") else { continue }
             position += 1
@@ -61,9 +61,12 @@ struct HeaderParameters {
 
     /// The text of an extended value such as `UTF-8''na%C3%AFve.png`; `nil` for other character sets.
     private static func decodedExtended(_ value: String) -> String? {
-        let parts = value.split(separator: "'", maxSplits: 2, omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0].lowercased() == "utf-8" else { return nil }
-        return String(parts[2]).removingPercentEncoding
+        let parts = value.utf8.split(
+            separator: UInt8(ascii: "'"), maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0].count == 5,
+            String(Substring(parts[0])).lowercased() == "utf-8"
+        else { return nil }
+        return String(Substring(parts[2])).removingPercentEncoding
     }
 
     private static func string(_ bytes: ArraySlice<UInt8>) -> String {

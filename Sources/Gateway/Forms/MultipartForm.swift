@@ -22,6 +22,10 @@ package struct MultipartForm {
     package static let maximumParts = 200
     /// Bytes of the header of one part; a larger one is refused.
     package static let maximumHeaderBytes = 16 << 10
+    /// Bytes of the name of one part; a longer one is refused.
+    package static let maximumNameBytes = 256
+    /// Bytes of a part that is not a file; a larger one is refused.
+    package static let maximumTextBytes = 1 << 20
 
     /// The parts that have a name, in the order of the body.
     package let parts: [Part]
@@ -62,10 +66,24 @@ package struct MultipartForm {
             }
             guard let next = scanner.delimiter(from: header.end - 2) else { throw Self.incomplete }
             let content = body[min(header.end, next.start)..<next.start]
-            if let part = Self.part(header.text, content) { parts.append(part) }
+            if let part = Self.part(header.lines, content) {
+                try Self.check(part)
+                parts.append(part)
+            }
             delimiter = next
         }
         self.parts = parts
+    }
+
+    private static func check(_ part: Part) throws {
+        guard part.name.utf8.count <= maximumNameBytes else {
+            throw invalid("The name of each part must have at most \(maximumNameBytes) bytes.")
+        }
+        guard part.fileName != nil || part.bytes.count <= maximumTextBytes else {
+            throw invalid(
+                "A part of a form that is not a file must have at most \(maximumTextBytes) bytes,"
+                    + " got \(part.bytes.count) in '\(part.name)'.")
+        }
     }
 
     private static let incomplete = invalid(
@@ -95,19 +113,26 @@ package struct MultipartForm {
     }
 
     /// A part with the name in its header; `nil` without one.
-    private static func part(_ header: String, _ bytes: ArraySlice<UInt8>) -> Part? {
-        for line in header.split(separator: "\r\n") {
-            guard let colon = line.firstIndex(of: ":"),
-                line[..<colon].lowercased() == "content-disposition"
+    private static func part(
+        _ header: [ArraySlice<UInt8>], _ bytes: ArraySlice<UInt8>
+    ) -> Part? {
+        for line in header {
+            let name = line.prefix { $0 != UInt8(ascii: ":") }
+            guard name.count < line.count, name.count == "content-disposition".utf8.count,
+                String(decoding: name, as: UTF8.self).lowercased() == "content-disposition"
             else { continue }
-            let disposition = HeaderParameters(line[line.index(after: colon)...])
-            // Browsers write quotes as %22.
-            guard let name = disposition["name"]?.replacing("%22", with: "\"") else { return nil }
+            let disposition = HeaderParameters(
+                String(decoding: line.dropFirst(name.count + 1), as: UTF8.self))
+            guard let name = disposition["name"].map(unescaped) else { return nil }
             return Part(
-                name: name,
-                fileName: disposition["filename"]?.replacing("%22", with: "\""), bytes: bytes)
+                name: name, fileName: disposition["filename"].map(unescaped), bytes: bytes)
         }
         return nil
+    }
+
+    /// A name with its quotes, which browsers write as %22.
+    private static func unescaped(_ name: String) -> String {
+        name.utf8.count > 4 * maximumNameBytes ? name : name.replacing("%22", with: "\"")
     }
 }
 
@@ -151,16 +176,16 @@ private struct MultipartScanner {
         return nil
     }
 
-    /// The header that begins at an index: its text, and the index behind the empty line.
+    /// The header that begins at an index: its lines, and the index behind the empty line.
     ///
     /// - Returns: `nil` if it is longer than `limit` bytes or the part ends before.
-    func header(from index: Int, limit: Int) -> (text: String, end: Int)? {
+    func header(from index: Int, limit: Int) -> (lines: [ArraySlice<UInt8>], end: Int)? {
         guard delimiterLine(at: index, start: index) == nil else { return nil }
+        var lines: [ArraySlice<UInt8>] = []
         var line = index
         while let end = lineBreak(from: line), end - index <= limit {
-            if end == line {
-                return (String(decoding: body[index..<end], as: UTF8.self), end + 2)
-            }
+            if end == line { return (lines, end + 2) }
+            lines.append(body[line..<end])
             line = end + 2
             guard delimiterLine(at: line, start: end) == nil else { return nil }
         }
@@ -169,18 +194,30 @@ private struct MultipartScanner {
 
     /// The index of the first CR LF at an index or later.
     private func lineBreak(from index: Int) -> Int? {
-        var index = index
-        while index < body.count, let found = body[index...].firstIndex(of: Self.cr) {
-            if found + 1 < body.count, body[found + 1] == Self.lf { return found }
-            index = found + 1
+        body.withUnsafeBufferPointer { body in
+            var index = index
+            while index + 1 < body.count {
+                if body[index] == Self.cr, body[index + 1] == Self.lf { return index }
+                index += 1
+            }
+            return nil
         }
-        return nil
+    }
+
+    /// Whether the dashes and the boundary are at an index, from which on there are enough bytes.
+    private func isMark(at index: Int) -> Bool {
+        body.withUnsafeBufferPointer { body in
+            for (offset, byte) in mark.enumerated() where body[index + offset] != byte {
+                return false
+            }
+            return true
+        }
     }
 
     /// The delimiter whose dashes are at an index.
     private func delimiterLine(at index: Int, start: Int) -> Delimiter? {
         var end = index + mark.count
-        guard end + 2 <= body.count, body[index..<end].elementsEqual(mark) else { return nil }
+        guard end + 2 <= body.count, isMark(at: index) else { return nil }
         if body[end] == Self.dash, body[end + 1] == Self.dash {
             return Delimiter(start: start, end: end + 2, isLast: true)
         }
@@ -196,9 +233,13 @@ private struct MultipartScanner {
 
 extension StringProtocol {
     /// The text without any of some characters at its ends.
+    ///
+    /// Scalars are compared: characters of many scalars take quadratic time to compare.
     func trimming(_ characters: String) -> String {
-        let set = Set(characters)
-        let start = drop { set.contains($0) }
-        return String(start.reversed().drop { set.contains($0) }.reversed())
+        let set = characters.unicodeScalars
+        var scalars = Substring(self).unicodeScalars
+        while let first = scalars.first, set.contains(first) { scalars.removeFirst() }
+        while let last = scalars.last, set.contains(last) { scalars.removeLast() }
+        return String(Substring(scalars))
     }
 }

@@ -64,7 +64,6 @@ struct GradioController: Controller {
 
     @Sendable
     private func join(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        var request = request
         let fields = try RequestFields(
             json: try await request.readBody(upTo: requests.limits.bodyBytes))
         guard let name = try fields.string("session_hash"), (1...200).contains(name.utf8.count)
@@ -227,7 +226,6 @@ struct GradioController: Controller {
 
     @Sendable
     private func cancel(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        var request = request
         let fields = try RequestFields(
             json: try await request.readBody(upTo: requests.limits.bodyBytes))
         if let id = try fields.string("event_id"),
@@ -242,7 +240,6 @@ struct GradioController: Controller {
 
     @Sendable
     private func call(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        var request = request
         let fields = try RequestFields(
             json: try await request.readBody(upTo: requests.limits.bodyBytes))
         return .json(["event_id": try await submit(fields, context).id])

@@ -7,10 +7,11 @@ import NIOCore
 extension Request {
     /// Reads the whole body.
     ///
-    /// Afterwards the body can be watched for the client's departure, so the request is changed in place.
+    /// The parts arrive on the threads that all tasks share, so that a slow client does not wait for the
+    /// processing of other bodies between any two of them.
     ///
     /// - Throws: `APIError` 413 when it is larger than `limit` bytes.
-    mutating func readBody(upTo limit: Int) async throws -> [UInt8] {
+    func readBody(upTo limit: Int) async throws -> [UInt8] {
         let tooLarge = APIError(
             .contentTooLarge, code: "request_too_large",
             "The body must have at most \(limit) bytes; shorten the prompt.")
@@ -19,7 +20,11 @@ extension Request {
             throw tooLarge
         }
         do {
-            return Array(buffer: try await collectBody(upTo: limit))
+            let body = body
+            let buffer = try await withTaskExecutorPreference(globalConcurrentExecutor) {
+                try await body.collect(upTo: limit)
+            }
+            return Array(buffer: buffer)
         } catch is NIOTooManyBytesError {
             throw tooLarge
         } catch let error where !(error is CancellationError) {

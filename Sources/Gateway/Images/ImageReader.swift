@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Engine
 import Foundation
 import HTTPTypes
@@ -34,15 +35,25 @@ struct ImageReader: Sendable {
     ///
     /// - Throws: `APIError` as above, or 400 for text that is not base64.
     func image(base64 text: String, field: String) async throws(APIError) -> DecodedImage {
-        let digits = text.hasPrefix("data:") ? text.drop { $0 != "," }.dropFirst() : text[...]
-        guard let data = Data(base64Encoded: String(digits), options: .ignoreUnknownCharacters),
-            !data.isEmpty
-        else {
+        guard let file = Self.decoded(text), !file.isEmpty else {
             throw .invalid(
                 field,
                 "\(field) must be an image file in base64, with or without data:image/…;base64,.")
         }
-        return try await image([UInt8](data), field: field)
+        return try await image(file, field: field)
+    }
+
+    /// Bytes of the longest head of a data URL.
+    private static let maximumHeadBytes = 1024
+
+    /// The bytes of base64 text behind the head of a data URL, if there is one.
+    private static func decoded(_ text: String) -> [UInt8]? {
+        var text = text
+        return text.withUTF8 { bytes in
+            guard bytes.starts(with: "data:".utf8) else { return Base64.decode(bytes) }
+            let comma = bytes.prefix(maximumHeadBytes).firstIndex(of: UInt8(ascii: ","))
+            return comma.flatMap { Base64.decode(.init(rebasing: bytes[($0 + 1)...])) }
+        }
     }
 }
 

@@ -52,7 +52,7 @@ extension SamplingParameters.Draft {
     /// - Throws: `APIError` that names a field of the wrong type or a size that cannot be read.
     init(prompt: String, _ fields: RequestFields) throws(APIError) {
         self.init(prompt: prompt)
-        negativePrompt = try fields.string("negative_prompt")
+        negativePrompt = try fields.text("negative_prompt")
         if let text = try fields.string("size"), !["", "auto", "original"].contains(text) {
             guard let size = PixelSize(text) else {
                 throw .invalid(

@@ -5,6 +5,13 @@ import ModelFiles
 extension JSONValue {
     /// Deepest nesting of arrays and objects in a document of a client.
     static var maximumDepth: Int { 32 }
+    /// Values in a document of a client.
+    static var maximumValues: Int { 100_000 }
+    /// Bytes of a key in a document of a client.
+    ///
+    /// Swift compares and hashes text by canonical equivalence, which takes quadratic time for a run of
+    /// combining marks: text of clients is bounded wherever it is compared.
+    static var maximumKeyBytes: Int { 256 }
 
     /// Reads a document of a client, and accepts common mistakes of clients.
     ///
@@ -16,7 +23,9 @@ extension JSONValue {
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         try self.init(
             document.starts(with: mark) ? Array(document.dropFirst(mark.count)) : document,
-            options: .init(depthLimit: Self.maximumDepth, isLenient: true))
+            options: .init(
+                depthLimit: Self.maximumDepth, valueLimit: Self.maximumValues,
+                keyLimit: Self.maximumKeyBytes, isLenient: true))
     }
 
     /// The value as error messages quote it, shortened.
@@ -26,10 +35,17 @@ extension JSONValue {
         case .bool(let value): "\(value)"
         case .integer(let value): "\(value)"
         case .number(let value): "\(value)"
-        case .string(let value):
-            value.count > 40 ? "\"\(value.prefix(40))…\"" : "\"\(value)\""
+        case .string(let value): Self.summary(value)
         case .array(let values): "an array of \(values.count)"
         case .object: "an object"
         }
+    }
+
+    /// The beginning of a text in quotes; a single character may consist of any number of scalars.
+    private static func summary(_ text: String) -> String {
+        let scalars = text.unicodeScalars.prefix(160)
+        let head = String(String.UnicodeScalarView(scalars))
+        let isWhole = scalars.endIndex == text.unicodeScalars.endIndex
+        return head.count > 40 || !isWhole ? "\"\(head.prefix(40))…\"" : "\"\(head)\""
     }
 }

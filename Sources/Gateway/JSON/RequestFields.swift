@@ -60,11 +60,7 @@ struct RequestFields {
         do {
             value = try JSONValue(client: document)
         } catch {
-            throw APIError(
-                .badRequest, code: "invalid_json",
-                error.kind == .nesting
-                    ? "\(name) must nest at most \(JSONValue.maximumDepth) levels of JSON."
-                    : "\(name) must be a JSON object, and is not valid JSON.")
+            throw APIError(.badRequest, code: "invalid_json", refusal(error, name: name))
         }
         guard case .object(let fields) = value else {
             throw APIError(
@@ -72,6 +68,17 @@ struct RequestFields {
                 "\(name) must be a JSON object, got \(value.summary).")
         }
         return fields
+    }
+
+    private static func refusal(_ error: JSONSyntaxError, name: String) -> String {
+        switch error.kind {
+        case .syntax: "\(name) must be a JSON object, and is not valid JSON."
+        case .nesting: "\(name) must nest at most \(JSONValue.maximumDepth) levels of JSON."
+        case .valueCount:
+            "\(name) must hold at most \(JSONValue.maximumValues) values of JSON, found more."
+        case .keyLength:
+            "The keys of \(name.lowercased()) must have at most \(JSONValue.maximumKeyBytes) bytes."
+        }
     }
 
     /// The first alias that is present, with its name.
@@ -86,12 +93,31 @@ struct RequestFields {
         return nil
     }
 
-    /// Text, or `nil` if absent.
+    /// Bytes of the longest text that is compared with others: names, choices, numbers in forms.
+    static let maximumStringBytes = 4096
+
+    /// Text of at most `maximumStringBytes`, or `nil` if absent.
     func string(_ names: String...) throws(APIError) -> String? {
+        guard let (name, value) = first(names) else { return nil }
+        guard case .string(let text) = value else { throw wrong(name, "a string", value) }
+        guard text.utf8.count <= Self.maximumStringBytes else {
+            throw .invalid(
+                name,
+                "\(name) must have at most \(Self.maximumStringBytes) bytes, got"
+                    + " \(text.utf8.count).")
+        }
+        return text
+    }
+
+    /// Text of any length, such as a prompt or a file in base64, or `nil` if absent.
+    func text(_ names: String...) throws(APIError) -> String? {
         guard let (name, value) = first(names) else { return nil }
         guard case .string(let text) = value else { throw wrong(name, "a string", value) }
         return text
     }
+
+    /// Bytes of the longest number in a form.
+    private static let maximumNumberBytes = 1024
 
     /// A whole number; `8.0` is accepted as one, `"8"` is not.
     func integer(_ names: String...) throws(APIError) -> Int64? {
@@ -100,7 +126,7 @@ struct RequestFields {
         case .integer(let number): return number
         case .number(let number):
             if let exact = Int64(exactly: number) { return exact }
-        case .string(let text) where isForm:
+        case .string(let text) where isForm && text.utf8.count <= Self.maximumNumberBytes:
             if let number = Int64(text) { return number }
         default: break
         }
@@ -113,7 +139,7 @@ struct RequestFields {
         switch value {
         case .integer(let number): return Double(number)
         case .number(let number): return number
-        case .string(let text) where isForm:
+        case .string(let text) where isForm && text.utf8.count <= Self.maximumNumberBytes:
             if let number = Double(text), number.isFinite { return number }
         default: break
         }
@@ -125,7 +151,8 @@ struct RequestFields {
         guard let (name, value) = first(names) else { return nil }
         switch value {
         case .bool(let flag): return flag
-        case .string(let text) where isForm && ["true", "false"].contains(text.lowercased()):
+        case .string(let text)
+        where isForm && text.utf8.count <= 5 && ["true", "false"].contains(text.lowercased()):
             return text.lowercased() == "true"
         default: throw wrong(name, "true or false", value)
         }
@@ -137,8 +164,10 @@ struct RequestFields {
         guard case .array(let values) = value else { throw wrong(name, "an array of texts", value) }
         var texts: [String] = []
         for value in values {
-            guard case .string(let text) = value else {
-                throw wrong("an entry of \(name)", "a string", value)
+            guard case .string(let text) = value, text.utf8.count <= Self.maximumStringBytes else {
+                throw wrong(
+                    "an entry of \(name)", "a string of at most \(Self.maximumStringBytes) bytes",
+                    value)
             }
             texts.append(text)
         }

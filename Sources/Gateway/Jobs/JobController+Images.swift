@@ -24,18 +24,16 @@ extension JobController {
                 .notFound, code: "image_not_found",
                 "The job has no such image, or not yet; its images list those that are ready.")
         }
-        let image = try ImageDecoder.decode(png).flattened()
-        let longer = max(image.width, image.height)
-        var response: Response
-        if longer <= Self.thumbnailSide {
-            response = .bytes(png, type: ImageFormat.png.mimeType)
-        } else {
+        let (bytes, format) = try await CPUBoundExecutor.images.run {
+            () -> ([UInt8], ImageFormat) in
+            let image = try ImageDecoder.decode(png).flattened()
+            let longer = max(image.width, image.height)
+            guard longer > Self.thumbnailSide else { return (png, .png) }
             func side(_ length: Int) -> Int { max(1, length * Self.thumbnailSide / longer) }
             let small = try image.resized(width: side(image.width), height: side(image.height))
-            response = .bytes(
-                try ImageFile.encode(small, as: .webp, quality: 82),
-                type: ImageFormat.webp.mimeType)
+            return (try ImageFile.encode(small, as: .webp, quality: 82), .webp)
         }
+        var response = Response.bytes(bytes, type: format.mimeType)
         response.headers[.cacheControl] = "private, max-age=31536000, immutable"
         return response
     }
@@ -60,7 +58,7 @@ extension JobController {
     ///
     /// - Throws: `APIError` when it cannot be decoded.
     func source(_ fields: RequestFields) async throws(APIError) -> RGBImage? {
-        guard let text = try fields.string("image"), !text.isEmpty else { return nil }
+        guard let text = try fields.text("image"), !text.isEmpty else { return nil }
         return try await reader.image(base64: text, field: "image").flattened()
     }
 
@@ -68,7 +66,7 @@ extension JobController {
     ///
     /// - Throws: `APIError` 400 for a mask without an image, and for one of another size.
     func mask(_ fields: RequestFields, for source: RGBImage?) async throws(APIError) -> RGBImage? {
-        guard let text = try fields.string("mask"), !text.isEmpty else { return nil }
+        guard let text = try fields.text("mask"), !text.isEmpty else { return nil }
         guard let source else {
             throw .invalid("mask", "mask says where image is generated again; there is no image.")
         }

@@ -85,7 +85,6 @@ struct JobController: Controller {
 
     @Sendable
     private func submitJob(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        var request = request
         let body = try await request.readBody(upTo: requests.limits.uploadBytes)
         let fields = try RequestFields(json: body)
         let source = try await source(fields)

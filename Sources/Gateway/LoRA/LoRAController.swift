@@ -119,7 +119,6 @@ struct LoRAController: Controller {
         defer { upload.discard() }
         var name = request.uri.queryParameters["name"].map(String.init)
         if let boundary = MultipartForm.boundary(of: type) {
-            var request = request
             let body = try await request.readBody(upTo: limits.uploadBytes)
             let form = try MultipartForm(body, boundary: boundary)
             guard let part = form.parts.first(where: { $0.fileName != nil }) else {

@@ -17,7 +17,6 @@ extension OpenAIController {
     @Sendable
     func editImage(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let arrival = ContinuousClock.now
-        var request = request
         let type = request.headers[.contentType] ?? ""
         guard let boundary = MultipartForm.boundary(of: type) else {
             throw APIError(

@@ -52,7 +52,6 @@ struct OpenAIController: Controller {
         _ request: Request, _ context: GatewayContext
     ) async throws -> Response {
         let arrival = ContinuousClock.now
-        var request = request
         let body = try await request.readBody(upTo: requests.limits.bodyBytes)
         let fields = try RequestFields(json: body)
         let call = try await requests.imageCall(fields)
@@ -96,12 +95,15 @@ struct OpenAIController: Controller {
         _ context: GatewayContext, since arrival: ContinuousClock.Instant, base: String
     ) async throws -> ImagesAnswer {
         var begin: ContinuousClock.Instant?
-        let images = try await requests.images(of: call, submission, context) {
+        let generated = try await requests.images(of: call, submission, context) {
             begin = begin ?? .now
-        }.map { image in
-            answer(
-                image, try call.file(for: image, as: output.format, quality: output.quality),
-                output, owner: context.owner, base: base)
+        }
+        let images = try await CPUBoundExecutor.images.run {
+            try generated.map { image in
+                answer(
+                    image, try call.file(for: image, as: output.format, quality: output.quality),
+                    output, owner: context.owner, base: base)
+            }
         }
         let now = ContinuousClock.now
         return ImagesAnswer(

@@ -42,7 +42,6 @@ extension PageController {
     /// `POST /api/estimate`: time and memory of a job with the given fields, of which `prompt` may be empty.
     @Sendable
     func estimate(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        var request = request
         let body = try await request.readBody(upTo: requests.limits.bodyBytes)
         let fields = try RequestFields(json: body)
         let call = try await requests.imageCall(fields)

@@ -6,72 +6,106 @@ import HTTPTypes
 import ModelFiles
 import Parameters
 
+/// A LoRA file as a request names it; without a scale it has the file's own.
+struct NamedLoRA {
+    /// LoRA files of one request, before the model's own limit is applied.
+    static let maximumCount = 100
+
+    let name: String
+    let scale: Double?
+
+    init(name: String, scale: Double?) {
+        self.name = name
+        self.scale = scale
+    }
+
+    /// - Throws: `APIError` 400 for more files than a request may name.
+    static func check(count: Int) throws(APIError) {
+        guard count <= maximumCount else {
+            throw .invalid("loras", "loras must have at most \(maximumCount) entries, got more.")
+        }
+    }
+}
+
 extension RequestFields {
     /// The LoRA files that a request names, or `nil` if it has no such field.
     ///
     /// `loras` is an array of objects `{"name": .., "scale": ..}` or of texts `NAME:SCALE`; in forms it
     /// is the same as a text, or `NAME:SCALE, NAME`. Without a scale a file has the registry's.
     ///
-    /// - Throws: `APIError` for another format, and for unknown names.
+    /// - Throws: `APIError` for another format, for too many files, and for unknown names.
     func loras(of registry: LoRARegistry) throws(APIError) -> [LoRAScale]? {
         guard let (field, value) = first("loras", "lora") else { return nil }
         let wanted = "an array of objects such as {\"name\": \"pixel\", \"scale\": 0.8}"
-        var rows: [JSONValue]
+        let rows: [JSONValue]
         switch value {
         case .array(let values): rows = values
         case .string(let text) where text.isEmpty: return nil
         case .string(let text):
-            if text.hasPrefix("[") {
+            if text.utf8.first == UInt8(ascii: "[") {
                 guard
                     case .array(let values)? = try? JSONValue(client: Array(text.utf8))
                 else { throw wrong(field, wanted, value) }
                 rows = values
             } else {
-                rows = text.split(separator: ",").map { .string($0.trimming(" ")) }
+                rows = text.utf8.split(
+                    separator: UInt8(ascii: ","), maxSplits: NamedLoRA.maximumCount
+                ).map { .string(String(Substring($0).trimming(" "))) }
             }
         default: throw wrong(field, wanted, value)
         }
-        var choices: [LoRAScale] = []
-        for row in rows {
-            var name: String?
+        try NamedLoRA.check(count: rows.count)
+        var names: [NamedLoRA] = []
+        for row in rows { names.append(try named(row, in: field)) }
+        return try registry.choices(names)
+    }
+
+    /// Reads an entry of the list.
+    private func named(_ row: JSONValue, in field: String) throws(APIError) -> NamedLoRA {
+        switch row {
+        case .string(let text):
+            let parts = text.utf8.split(
+                separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false
+            ).map { String(Substring($0)) }
+            guard parts.count > 1 else { return NamedLoRA(name: text, scale: nil) }
+            guard parts.count == 2, parts[1].utf8.count <= 64, let number = Double(parts[1]),
+                number.isFinite
+            else { throw wrong("an entry of \(field)", "NAME or NAME:SCALE", row) }
+            return NamedLoRA(name: parts[0], scale: number)
+        case .object(let fields):
             var scale: Double?
-            switch row {
-            case .string(let text):
-                let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-                name = String(parts[0])
-                guard parts.count > 1 else { break }
-                guard parts.count == 2, let number = Double(parts[1]), number.isFinite else {
-                    throw wrong("an entry of \(field)", "NAME or NAME:SCALE", row)
-                }
-                scale = number
-            case .object(let fields):
-                if case .string(let text)? = fields["name"] { name = text }
-                switch fields["scale"] ?? fields["weight"] ?? fields["strength"] {
-                case .integer(let number)?: scale = Double(number)
-                case .number(let number)?: scale = number
-                case nil, .null?: break
-                case let other?: throw wrong("the scale of a LoRA", "a number", other)
-                }
-            default: break
+            switch fields["scale"] ?? fields["weight"] ?? fields["strength"] {
+            case .integer(let number)?: scale = Double(number)
+            case .number(let number)?: scale = number
+            case nil, .null?: break
+            case let other?: throw wrong("the scale of a LoRA", "a number", other)
             }
-            guard let name else { throw wrong("an entry of \(field)", "a name or an object", row) }
-            choices.append(try registry.choice(name, scale: scale))
+            guard case .string(let name)? = fields["name"] else { break }
+            return NamedLoRA(name: name, scale: scale)
+        default: break
         }
-        return choices
+        throw wrong("an entry of \(field)", "a name or an object", row)
     }
 }
 
 extension LoRARegistry {
-    /// A file by its name, with the file's own scale if `scale` is `nil`.
+    /// Files by their names, each with its own scale where the request has none.
+    ///
+    /// The folders are listed once, whatever the number of names.
     ///
     /// - Throws: `APIError` 400 that lists the names there are.
-    func choice(_ name: String, scale: Double?) throws(APIError) -> LoRAScale {
-        do throws(RequestError) {
-            let offer = try offer(name)
-            return LoRAScale(offer.name, scale: scale ?? offer.scale)
-        } catch {
-            throw APIError(
-                .badRequest, code: "lora_not_found", parameter: error.field, error.message)
+    func choices(_ names: [NamedLoRA]) throws(APIError) -> [LoRAScale] {
+        guard !names.isEmpty else { return [] }
+        let scales = Dictionary(offers.map { ($0.name, $0.scale) }) { first, _ in first }
+        var choices: [LoRAScale] = []
+        for named in names {
+            guard LoRAScale.isName(named.name), let scale = scales[named.name] else {
+                throw APIError(
+                    .badRequest, code: "lora_not_found", parameter: "loras",
+                    unknown(named.name, scales.keys.sorted()).message)
+            }
+            choices.append(LoRAScale(named.name, scale: named.scale ?? scale))
         }
+        return choices
     }
 }

@@ -187,6 +187,7 @@ package struct Gateway: Sendable {
         router.add(middleware: ErrorMiddleware(meter: meter))
         let check = KeyCheck(keys: keys)
         router.add(middleware: KeyMiddleware(check: check))
+        router.add(middleware: LargeBodyMiddleware())
         table.register(in: router, check)
         return router
     }

@@ -85,7 +85,6 @@ extension ModelController {
 
     @Sendable
     func launchModel(_ request: Request, _: GatewayContext) async throws -> Response {
-        var request = request
         let fields = try RequestFields(
             json: try await request.readBody(upTo: limits.bodyBytes))
         // Launching a model that runs already is not an error: the client wants to use it.
@@ -147,7 +146,6 @@ extension ModelController {
         _ request: Request, _ context: GatewayContext
     ) async throws -> Response {
         let id = context.rest
-        var request = request
         let body = try await request.readBody(upTo: limits.bodyBytes)
         let count = body.isEmpty ? 1 : try RequestFields(json: body).integer("replica") ?? 1
         guard (1...64).contains(count) else {

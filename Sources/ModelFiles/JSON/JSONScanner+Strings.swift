@@ -3,6 +3,15 @@
 extension JSONScanner {
     /// Reads a string.
     package mutating func string() throws(JSONSyntaxError) -> String {
+        guard consume("\"") else { throw unexpected("a string") }
+        let start = offset
+        let end = try endOfPlainText()
+        if bytes[end] == UInt8(ascii: "\"") {
+            offset = end + 1
+            return String(
+                decoding: UnsafeRawBufferPointer(rebasing: bytes[start..<end]), as: UTF8.self)
+        }
+        offset = start - 1
         try readText()
         return String(decoding: text, as: UTF8.self)
     }

@@ -14,6 +14,10 @@ package struct JSONScanner {
     package struct Options: Sendable {
         /// Deepest nesting of arrays and objects.
         package var depthLimit: Int
+        /// Largest number of values, those in arrays and objects included.
+        package var valueLimit: Int
+        /// Bytes of the longest key of an object.
+        package var keyLimit: Int
         /// Whether common mistakes of clients are accepted.
         ///
         /// The escape of an unpaired surrogate is read as U+FFFD, a comma may follow the last element or
@@ -21,8 +25,13 @@ package struct JSONScanner {
         package var isLenient: Bool
 
         /// Options for strict reading, unless given otherwise.
-        package init(depthLimit: Int = 64, isLenient: Bool = false) {
+        package init(
+            depthLimit: Int = 64, valueLimit: Int = .max, keyLimit: Int = .max,
+            isLenient: Bool = false
+        ) {
             self.depthLimit = depthLimit
+            self.valueLimit = valueLimit
+            self.keyLimit = keyLimit
             self.isLenient = isLenient
         }
     }
@@ -34,6 +43,7 @@ package struct JSONScanner {
     /// The UTF-8 of the last string that `readText` read, escapes resolved.
     package internal(set) var text: [UInt8] = []
     private var depth = 0
+    private var valueCount = 0
     /// Whether a container was opened and none of its elements was read.
     private var isFirst = false
 
@@ -107,6 +117,12 @@ package struct JSONScanner {
     package mutating func nextKey() throws(JSONSyntaxError) -> Bool {
         guard try hasNext("}") else { return false }
         try readText()
+        guard text.count <= options.keyLimit else {
+            throw JSONSyntaxError(
+                kind: .keyLength,
+                reason: "expected a key of at most \(options.keyLimit) bytes, found \(text.count)",
+                offset: offset)
+        }
         try expect(":")
         return true
     }
@@ -155,6 +171,16 @@ package struct JSONScanner {
                 kind: .nesting,
                 reason: "expected at most \(options.depthLimit) levels of nesting, found more",
                 offset: offset)
+        }
+    }
+
+    /// Counts a value whose tree is about to be built.
+    mutating func countValue() throws(JSONSyntaxError) {
+        valueCount += 1
+        guard valueCount <= options.valueLimit else {
+            throw JSONSyntaxError(
+                kind: .valueCount,
+                reason: "expected at most \(options.valueLimit) values, found more", offset: offset)
         }
     }
 

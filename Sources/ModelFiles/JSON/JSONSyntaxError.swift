@@ -8,6 +8,10 @@ package struct JSONSyntaxError: Error, Sendable, Equatable {
         case syntax
         /// Arrays and objects are nested deeper than the limit.
         case nesting
+        /// There are more values than the limit.
+        case valueCount
+        /// A key is longer than the limit.
+        case keyLength
     }
 
     /// Coarse reason.

@@ -53,6 +53,7 @@ package enum JSONValue: Sendable, Equatable {
 extension JSONScanner {
     /// Reads a value.
     package mutating func value() throws(JSONSyntaxError) -> JSONValue {
+        try countValue()
         switch peek() {
         case UInt8(ascii: "{"):
             var members: [String: JSONValue] = [:]
