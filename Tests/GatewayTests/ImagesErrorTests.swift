@@ -193,7 +193,7 @@ import Testing
         try await withGateway(try FakeGenerator()) { client in
             let wrong = try await client.get(path)
             #expect(wrong.status == .methodNotAllowed)
-            #expect(wrong.headers[.allow] == "POST")
+            #expect(wrong.headers[.allow] == "OPTIONS, POST")
             #expect(try wrong.error()["code"] == "method_not_allowed")
             let unknown = try await client.post("/v1/nothing", "{}")
             #expect(unknown.status == .notFound)

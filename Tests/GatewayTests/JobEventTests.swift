@@ -23,7 +23,7 @@ struct JobEventTests {
             let answer = try await rawExchange(
                 port: port,
                 ByteBuffer(
-                    string: "GET /api/jobs/\(id)/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                    string: rawRequest("GET /api/jobs/\(id)/events", ["Connection: close"]))
             ) { text in
                 if text.contains("event: preview") { generator.resume() }
             }

@@ -65,7 +65,8 @@ struct RouteTableTests {
                         (answer.status != .methodNotAllowed) == isThere, "\(method) \(path)")
                     guard !isThere else { continue }
                     let allowed = Set(
-                        methods.map(\.rawValue) + (methods.contains(.get) ? ["HEAD"] : []))
+                        methods.map(\.rawValue) + ["OPTIONS"]
+                            + (methods.contains(.get) ? ["HEAD"] : []))
                     #expect(
                         answer.headers[.allow] == allowed.sorted().joined(separator: ", "),
                         "\(method) \(path)")

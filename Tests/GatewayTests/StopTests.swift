@@ -38,7 +38,7 @@ struct StopTests {
             await gateway.stop()
         }
         let request =
-            "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\n"
+            "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
         let text = try await rawExchange(port: client.port, ByteBuffer(string: request)) { text in
             if text.contains(": keep-alive") || text.contains("heartbeat") { open.yield() }

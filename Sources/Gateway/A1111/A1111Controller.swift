@@ -64,8 +64,7 @@ struct A1111Controller: Controller {
         let task = state.begin(submission.requestID ?? context.requestID, of: context.owner)
         defer { state.end(task, of: context.owner) }
         let format = Self.format(options)
-        let answer = try await request.body.consumeWithCancellationOnInboundClose {
-            [submission] _ in
+        let answer = try await context.cancellingOnDisconnect { [submission] in
             let images = try await requests.images(
                 of: call, submission, context,
                 onAccept: { job in
@@ -79,9 +78,7 @@ struct A1111Controller: Controller {
                 } : []
             return A1111Answer(call, images, files: files, version: version)
         }
-        var response = Response.json(answer)
-        response.headers[.connection] = "close"
-        return response
+        return .json(answer)
     }
 
     /// The model of `override_settings`, the settings, or the default.

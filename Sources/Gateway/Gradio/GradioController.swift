@@ -157,7 +157,7 @@ struct GradioController: Controller {
         let (number, signals) = sessions.open(session)
         let body = ResponseBody { writer in
             do {
-                try await request.body.consumeWithCancellationOnInboundClose { _ in
+                try await context.cancellingOnDisconnect {
                     try await write(session, signals, &writer)
                 }
             } catch {
@@ -253,7 +253,7 @@ struct GradioController: Controller {
         else { throw APIError(.notFound, code: "event_not_found", "There is no such event.") }
         let progress = GradioProgress(job: job)
         return try await EventStream.response(
-            to: request, events: events, keepAlive: keepAlive,
+            to: context, events: events, keepAlive: keepAlive,
             translate: { event in
                 guard case .step = event else { return nil }
                 return EventStream.frame("generating", JSONValue.null)

@@ -152,7 +152,7 @@ struct JobController: Controller {
             let events = try await jobs.watch(job.id, for: context.access)
         else { throw Self.noSuchJob(id) }
         return try await EventStream.response(
-            to: request, events: events, isAccepted: true,
+            to: context, events: events, isAccepted: true,
             keepAlive: keepAlive,
             translate: { try Self.frame($0, of: job.id) },
             fail: { error in

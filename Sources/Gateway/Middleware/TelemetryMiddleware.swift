@@ -25,6 +25,12 @@ struct TelemetryMiddleware: RouterMiddleware {
             start: connection?.consumeFirstByte() ?? .now, log: log)
         connection?.begin(record)
         context.record = record
+        context.connection = connection
+        var request = request
+        if let connection, request.headers[.expect]?.lowercased() == "100-continue" {
+            request.body = RequestBody(
+                asyncSequence: ContinuedBody(body: request.body, connection: connection))
+        }
         context.logger[metadataKey: "request.id"] = .string(record.requestID)
         if let trace = record.trace {
             context.logger[metadataKey: "trace.id"] = .string(trace.traceID)

@@ -69,13 +69,10 @@ struct OpenAIController: Controller {
             return try await stream(call, output, submission, request, context)
         }
         let base = publicAddress(of: request)
-        let answer = try await request.body.consumeWithCancellationOnInboundClose { _ in
-            try await collect(call, output, submission, context, since: arrival, base: base)
-        }
-        var response = Response.json(answer)
-        // Watching for the client's disconnect has consumed the inbound side of the connection.
-        response.headers[.connection] = "close"
-        return response
+        return .json(
+            try await context.cancellingOnDisconnect {
+                try await collect(call, output, submission, context, since: arrival, base: base)
+            })
     }
 
     /// An image of the job store, for a URL whose file is no longer in memory.
@@ -155,7 +152,7 @@ struct OpenAIController: Controller {
         let partials = PartialImages(
             count: output.partialImages, steps: call.request.steps)
         return try await EventStream.response(
-            to: request,
+            to: context,
             events: try await requests.events(of: call, submission, context),
             previews: .picked { partials.picks(image: $0, step: $1) },
             keepAlive: keepAlive,

@@ -10,6 +10,8 @@ struct GatewayContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     /// The connection of the request.
     let channel: any Channel
+    /// The same as the handlers of requests see it; `nil` where there is no socket, in tests.
+    var connection: Connection?
     /// What the access log and the metrics will say about the request; set by the outermost middleware.
     var record: HTTPRequestRecord?
     /// How the request was admitted to its route; set by `KeyCheck`.
@@ -21,5 +23,17 @@ struct GatewayContext: RequestContext {
     init(source: Source) {
         self.coreContext = .init(source: source)
         self.channel = source.channel
+    }
+}
+
+extension GatewayContext {
+    /// Runs an operation that is cancelled when the client disconnects.
+    ///
+    /// - Throws: what the operation throws, or `CancellationError`.
+    func cancellingOnDisconnect<Value: Sendable>(
+        _ operation: () async throws -> Value
+    ) async throws -> Value {
+        guard let connection else { return try await operation() }
+        return try await connection.cancellingOnClose(operation)
     }
 }

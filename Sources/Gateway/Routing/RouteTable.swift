@@ -23,8 +23,8 @@ struct RouteTable: Sendable {
     /// Adds a path with its methods; each path is added once.
     ///
     /// `**` in a path stands for one or more components, of which the context's `rest` has the text; of several
-    /// paths that differ after it the longest is chosen. The router answers `HEAD` wherever there is a `GET`, and
-    /// 405 for every method that no path with the same beginning has.
+    /// paths that differ after it the longest is chosen. The router answers `HEAD` wherever there is a `GET`,
+    /// `OPTIONS`, and 405 for every other method that no path with the same beginning has.
     mutating func add(_ path: String, _ endpoints: [HTTPRequest.Method: Endpoint]) {
         precondition(paths.insert(path).inserted, "The path \(path) is registered twice.")
         for (method, endpoint) in endpoints.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
@@ -54,8 +54,8 @@ extension GatewayContext {
 }
 
 extension Router<GatewayContext> {
-    /// Adds a path with its methods: `HEAD` beside `GET`, and 405 for every method not given, unless `admit`
-    /// throws.
+    /// Adds a path with its methods: `HEAD` beside `GET`, `OPTIONS`, and 405 for every other known one, unless
+    /// `admit` throws.
     fileprivate func endpoint(
         _ path: RouterPath, _ handlers: [HTTPRequest.Method: Handler],
         admit: @escaping @Sendable (Request, GatewayContext) throws -> Void
@@ -64,14 +64,16 @@ extension Router<GatewayContext> {
         if let get = handlers[.get] {
             handlers[.head] = { try await get($0, $1).createHeadResponse() }
         }
-        let allow = handlers.keys.map(\.rawValue).sorted().joined(separator: ", ")
-        for method in [HTTPRequest.Method.get, .head, .post, .put, .patch, .delete] {
+        let methods = handlers.keys.map(\.rawValue) + [HTTPRequest.Method.options.rawValue]
+        let allow = methods.sorted().joined(separator: ", ")
+        handlers[.options] = { request, context in
+            try admit(request, context)
+            return Response(status: .noContent, headers: [.allow: allow])
+        }
+        for method in HTTPRequest.Method.known {
             let refuse: Handler = { request, context in
                 try admit(request, context)
-                throw APIError(
-                    .methodNotAllowed, code: "method_not_allowed",
-                    "\(request.method.rawValue) is not possible here; use \(allow).",
-                    allow: allow)
+                throw APIError.methodNotAllowed(request.method, allow: allow)
             }
             on(path, method: method, use: handlers[method] ?? refuse)
         }

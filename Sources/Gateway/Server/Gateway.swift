@@ -3,6 +3,7 @@
 package import Engine
 package import HTTPTypes
 package import Hummingbird
+import HummingbirdCore
 package import Logging
 import NIOCore
 package import Service
@@ -164,15 +165,12 @@ package struct Gateway: Sendable {
         if logger.logLevel == .info || logger.logLevel == .notice { logger.logLevel = .warning }
         return Application(
             router: makeRouter(),
-            // The pause between two requests is limited here, the time to read one by the handler; the time to
-            // answer one is not.
-            server: .http1(
-                configuration: .init(
-                    additionalChannelHandlers: [
-                        ConnectionMeterHandler(
-                            registry: connections, limit: configuration.readTimeout)
-                    ],
-                    idleTimeout: .seconds(75))),
+            // The pause between two requests and the time to read one are limited; the time to answer one is not.
+            server: HTTPServerBuilder { responder in
+                HTTPConnectionChannel(
+                    responder: responder, registry: connections, log: log,
+                    readTimeout: configuration.readTimeout, idleTimeout: .seconds(75))
+            },
             configuration: .init(
                 address: .hostname(configuration.host, port: port), serverName: "inkstone"),
             onServerRunning: { channel in await opened(channel.localAddress?.port ?? port) },
@@ -185,6 +183,7 @@ package struct Gateway: Sendable {
         router.add(middleware: TelemetryMiddleware(log: log, connections: connections))
         router.add(middleware: OriginMiddleware(state: state))
         router.add(middleware: ErrorMiddleware(meter: meter))
+        router.add(middleware: MethodMiddleware())
         let check = KeyCheck(keys: keys)
         router.add(middleware: KeyMiddleware(check: check))
         router.add(middleware: LargeBodyMiddleware())

@@ -20,15 +20,11 @@ enum EventStream {
     static var keepAlive: ByteBuffer { ByteBuffer(string: ": keep-alive\n\n") }
 
     /// Headers of a stream, which caches and proxies must not buffer.
-    ///
-    /// The connection is not reused: detecting the client's disconnect consumes its inbound side, on which
-    /// the next request would arrive.
     static var headers: HTTPFields {
         [
             .contentType: "text/event-stream; charset=utf-8",
             .cacheControl: "no-store",
             .xAccelBuffering: "no",
-            .connection: "close",
         ]
     }
 
@@ -38,7 +34,7 @@ enum EventStream {
     /// error becomes an event.
     ///
     /// - Parameters:
-    ///   - request: the request; when its connection closes, the work is cancelled.
+    ///   - context: the request's; when its connection closes, the work is cancelled.
     ///   - events: the events.
     ///   - isAccepted: whether the answer is a stream even if an error is its only event.
     ///   - previews: the previews that the client gets.
@@ -49,7 +45,7 @@ enum EventStream {
     /// - Returns: the answer; its body runs the request.
     /// - Throws: the error of the events before the first one.
     static func response(
-        to request: Request,
+        to context: GatewayContext,
         events: JobEventStream,
         isAccepted: Bool = false,
         previews: EventRelay.Previews = .newest,
@@ -61,7 +57,7 @@ enum EventStream {
         var iterator = events.makeAsyncIterator()
         let first = isAccepted ? nil : try await iterator.next()
         let body = ResponseBody { writer in
-            try await request.body.consumeWithCancellationOnInboundClose { _ in
+            try await context.cancellingOnDisconnect {
                 do {
                     if let frame = try first.flatMap(translate) {
                         try await writer.write(frame)

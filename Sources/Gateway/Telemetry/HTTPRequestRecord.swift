@@ -56,6 +56,30 @@ final class HTTPRequestRecord: Sendable {
         log.metrics.begin(path: path)
     }
 
+    /// The record of a request that no route gets.
+    ///
+    /// - Parameters:
+    ///   - method: its method, or `-`.
+    ///   - path: its path without the query, or `-`.
+    ///   - remoteAddress: the client's address.
+    ///   - start: when its first byte was read.
+    ///   - log: the destination of the record.
+    init(
+        method: String, path: String, remoteAddress: String?, start: ContinuousClock.Instant,
+        log: HTTPRequestLog
+    ) {
+        requestID = RequestID.make()
+        trace = nil
+        self.method = method
+        self.path = path
+        self.remoteAddress = remoteAddress
+        referer = nil
+        userAgent = nil
+        self.start = start
+        self.log = log
+        log.metrics.begin(path: path)
+    }
+
     deinit { finish(clientDisconnected: true) }
 
     /// Removes the query of an address: it may contain what a user typed.
