@@ -15,10 +15,12 @@ public struct GatewayConfiguration: Sendable {
     public var pagePort: Int?
     /// Whether to serve other machines although no key is required.
     public var allowRemoteWithoutKeys: Bool
-    /// Names beside the loopback ones that a `Host` header may carry on a loopback listener,
-    /// such as the public name of a reverse proxy that passes it on.
+    /// Names that a `Host` header may carry beside addresses and the names of this machine, such as the public
+    /// name of a reverse proxy that passes it on; `*` allows every name.
+    ///
+    /// Without names here, every name is allowed where a key is required.
     public var allowedHosts: [String]
-    /// Origins (`https://example.org`) whose web pages may call the API; `*` allows every origin.
+    /// Origins (`https://example.org`) whose web pages may call every route; `*` allows every origin.
     public var allowedOrigins: [String]
     /// Version in `/version` and in image metadata.
     public var version: String

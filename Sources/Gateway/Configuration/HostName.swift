@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Foundation
+
 /// The name and port in a `Host` header, an origin or a bind address.
 struct HostName: Equatable {
     /// Lower case, without brackets and without a trailing dot.
@@ -37,6 +39,31 @@ struct HostName: Equatable {
         guard let mark = origin.firstRange(of: "://") else { return nil }
         self.init(origin[mark.upperBound...])
     }
+
+    /// Whether this is an address and not a name; the address that stands for all of a machine's is none.
+    var isAddress: Bool {
+        if name.utf8.contains(UInt8(ascii: ":")) {
+            return name != "::"
+                && name.utf8.allSatisfy {
+                    (0x30...0x3A).contains($0) || (0x61...0x66).contains($0)
+                        || $0 == UInt8(ascii: ".")
+                }
+        }
+        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts.allSatisfy { UInt8($0) != nil } && name != "0.0.0.0"
+    }
+
+    /// The names of this machine: its own, without its domain, and in the local network.
+    static let ofThisMachine: [String] = {
+        var characters = [CChar](repeating: 0, count: 256)
+        let isKnown = gethostname(&characters, characters.count - 1) == 0
+        let bytes = characters.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+        let name = String(decoding: bytes, as: UTF8.self).lowercased()
+        guard isKnown, let short = name.split(separator: ".").first.map(String.init) else {
+            return []
+        }
+        return [name, short, short + ".local"]
+    }()
 
     /// Whether this names the machine itself.
     var isLoopback: Bool {

@@ -2,54 +2,64 @@
 
 import HTTPTypes
 import Hummingbird
+import ModelFiles
+import Service
 
 /// The hosts and web pages that may use the service.
 ///
-/// A browser on this machine runs pages of any origin. Two attacks of theirs are prevented here: DNS
-/// rebinding, a foreign name that resolves to the loopback address (recognised by the `Host` header), and
-/// cross-site requests (recognised by `Origin` and `Sec-Fetch-Site`). Programs send neither and are
-/// not restricted.
+/// A browser that reaches the service runs pages of any origin. Two attacks of theirs are prevented here: DNS
+/// rebinding, a foreign name that resolves to an address of the service (recognised by the `Host` header), and
+/// cross-site requests (recognised by `Origin` and `Sec-Fetch-Site`).
+///
+/// A page that has rebound its name has no key: the host is checked where no key is required, and where hosts
+/// are named. Addresses cannot be rebound, and the names of the machine are not an attacker's.
 struct OriginPolicy: Sendable {
     /// The permission of an origin.
     enum Verdict: Equatable {
         /// Our own page, or not a browser.
         case own
-        /// Another page that may use the API and read its answers.
-        case welcome
+        /// A page of an origin that is named in the configuration.
+        case named
+        /// A page of another program of this machine, such as a chat front end on another port: it may use the
+        /// API, and not the page's own interface.
+        case neighbour
         /// Any other page.
         case foreign
     }
 
-    private let checksHost: Bool
+    /// Whether only this machine reaches the service.
+    private let isLoopback: Bool
+    private let namesHosts: Bool
+    private let allowsAnyHost: Bool
     private let hosts: Set<String>
     private let origins: Set<String>
 
     init(_ configuration: GatewayConfiguration) {
-        let bound = HostName(configuration.host)
-        checksHost = bound?.isLoopback ?? false
-        hosts = Set(
-            ([configuration.host] + configuration.allowedHosts).compactMap {
-                HostName($0)?.name
-            })
+        isLoopback = HostName(configuration.host)?.isLoopback ?? false
+        namesHosts = !configuration.allowedHosts.isEmpty
+        allowsAnyHost = configuration.allowedHosts.contains("*")
+        let names = [configuration.host] + HostName.ofThisMachine + configuration.allowedHosts
+        hosts = Set(names.compactMap { HostName($0)?.name })
         origins = Set(configuration.allowedOrigins.map { $0.lowercased() })
     }
 
     /// Whether a request for this `Host` is answered.
-    func allows(host: String?) -> Bool {
-        guard checksHost, let host, !host.isEmpty else { return true }
+    func allows(host: String?, requiresKey: Bool) -> Bool {
+        guard let host, !host.isEmpty, !allowsAnyHost, !requiresKey || namesHosts else {
+            return true
+        }
         guard let named = HostName(host) else { return false }
-        return named.isLoopback || hosts.contains(named.name)
+        return named.isLoopback || named.isAddress || hosts.contains(named.name)
     }
 
     /// The permission of a request's origin.
     func verdict(for request: Request) -> Verdict {
         guard let origin = request.headers[.origin]?.lowercased() else { return .own }
         if request.headers[.secFetchSite] == "same-origin" { return .own }
-        if origins.contains(origin) || origins.contains("*") { return .welcome }
+        if origins.contains(origin) || origins.contains("*") { return .named }
         guard let named = HostName(origin: origin) else { return .foreign }
         if let own = request.head.authority.flatMap({ HostName($0) }), own == named { return .own }
-        // Other programs of the same machine, such as a chat front end on another port.
-        return checksHost && named.isLoopback ? .welcome : .foreign
+        return isLoopback && named.isLoopback ? .neighbour : .foreign
     }
 }
 
@@ -60,44 +70,52 @@ struct OriginMiddleware: RouterMiddleware {
     typealias Context = GatewayContext
 
     let state: ServiceState
+    /// The keys, or `nil` for a service that has none.
+    let keys: KeyStore?
 
     func handle(
         _ request: Request, context: GatewayContext,
         next: (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
         let policy = state.originPolicy
-        guard policy.allows(host: request.head.authority) else {
+        guard policy.allows(host: request.head.authority, requiresKey: keys?.isRequired == true)
+        else {
             return refusal(
                 "host_not_allowed",
-                "This service answers to loopback names only, not to"
-                    + " '\(request.head.authority ?? "")'; use http://127.0.0.1, or list the name"
-                    + " among the allowed hosts.", context)
+                "This service does not answer to the name"
+                    + " \(JSONValue.string(request.head.authority ?? "").summary); use its address or"
+                    + " localhost, or allow the name with --allowed-host.", context)
         }
         var verdict = policy.verdict(for: request)
-        // The page's own interface is not for other pages.
-        if verdict == .welcome, request.uri.path.hasPrefix("/api/") { verdict = .foreign }
+        if verdict == .neighbour, Self.isPageInterface(request.uri.path) { verdict = .foreign }
         let isSafe = [.get, .head].contains(request.method)
         guard verdict != .foreign || isSafe else {
             return refusal(
                 "origin_not_allowed",
-                "Pages of '\(request.headers[.origin] ?? "")' may not use this service; list the"
-                    + " origin among the allowed origins.", context)
+                "Pages of \(JSONValue.string(request.headers[.origin] ?? "").summary) may not use this"
+                    + " service; allow the origin with --allowed-origin.", context)
         }
+        // A preflight request has no key.
+        let isPreflight = request.method == .options && request.headers[.origin] != nil
         var response =
-            request.method == .options
-            ? Response(status: .noContent) : try await next(request, context)
+            isPreflight ? Response(status: .noContent) : try await next(request, context)
         response.headers.append(HTTPField(name: .vary, value: "Origin"))
-        if verdict == .welcome, let origin = request.headers[.origin] {
+        if verdict == .named || verdict == .neighbour, let origin = request.headers[.origin] {
             response.headers[.accessControlAllowOrigin] = origin
             response.headers[.accessControlExposeHeaders] = "x-request-id, retry-after, traceparent"
-            if request.method == .options {
-                response.headers[.accessControlAllowMethods] = "GET, HEAD, POST, OPTIONS"
+            if isPreflight {
+                response.headers[.accessControlAllowMethods] = "GET, HEAD, POST, DELETE, OPTIONS"
                 response.headers[.accessControlAllowHeaders] =
                     request.headers[.accessControlRequestHeaders] ?? "authorization, content-type"
                 response.headers[.accessControlMaxAge] = "600"
             }
         }
         return response
+    }
+
+    /// Whether a path belongs to the page's own interface; the router ignores empty components.
+    private static func isPageInterface(_ path: String) -> Bool {
+        path.split(separator: "/", maxSplits: 1).first == "api"
     }
 
     private func refusal(_ code: String, _ message: String, _ context: GatewayContext) -> Response {

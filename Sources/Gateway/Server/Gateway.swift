@@ -181,7 +181,7 @@ package struct Gateway: Sendable {
     private func makeRouter() -> Router<GatewayContext> {
         let router = Router(context: GatewayContext.self)
         router.add(middleware: TelemetryMiddleware(log: log, connections: connections))
-        router.add(middleware: OriginMiddleware(state: state))
+        router.add(middleware: OriginMiddleware(state: state, keys: keys))
         router.add(middleware: ErrorMiddleware(meter: meter))
         router.add(middleware: MethodMiddleware())
         let check = KeyCheck(keys: keys)

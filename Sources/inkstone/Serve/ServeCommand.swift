@@ -48,11 +48,11 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Allowed Host header, in addition to localhost.",
+            "Allowed Host header, in addition to addresses and this machine's names.",
             valueName: "name"))
     var allowedHost: [String] = []
 
-    @Option(help: ArgumentHelp("Web origin whose pages may call the API.", valueName: "origin"))
+    @Option(help: ArgumentHelp("Web origin whose pages may call every route.", valueName: "origin"))
     var allowedOrigin: [String] = []
 
     @Option(
