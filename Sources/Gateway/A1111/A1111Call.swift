@@ -15,20 +15,11 @@ extension ImageRequest.Draft {
     /// ignored; unsupported fields that would change the image are refused.
     ///
     /// - Throws: `APIError` that names the field.
-    init(a1111 fields: RequestFields, registry: LoRARegistry) throws(APIError) {
-        let prompt = try PromptLoRAs(try fields.string("prompt") ?? "", registry: registry)
-        for name in ["enable_hr", "restore_faces", "tiling"] where try fields.bool(name) == true {
-            throw APIError(
-                .badRequest, code: "unsupported_parameter", parameter: name,
-                "\(name) is not possible: this server has no such step; leave it out.")
-        }
-        if let (name, value) = fields.first("script_name"), case .string(let script) = value,
-            !script.isEmpty
-        {
-            throw APIError(
-                .badRequest, code: "unsupported_parameter", parameter: name,
-                "\(name) is not possible: this server has no scripts; leave it out.")
-        }
+    init(
+        a1111 fields: RequestFields, registry: LoRARegistry, isImageToImage: Bool = false
+    ) throws(APIError) {
+        let prompt = try PromptLoRAs(try fields.text("prompt") ?? "", registry: registry)
+        try UnsupportedField.checkA1111(fields, isImageToImage: isImageToImage)
         self.init(try SamplingParameters.Draft(prompt: prompt.text, fields))
         parameters.loras = prompt.loras + (try fields.loras(of: registry) ?? [])
         priority = try Self.priority(fields)

@@ -97,7 +97,9 @@ extension A1111Controller {
             "/sdapi/v1/loras",
             [.get: .key { _, _ in .json(requests.loras.offers.map { LoRARow($0.name) }) }])
         // The one sampler of the model family, under the names that clients choose it by.
-        list("samplers", [SamplerRow(name: "Euler", aliases: ["euler", "k_euler"])], &table)
+        list(
+            "samplers", [SamplerRow(name: "Euler", aliases: ["euler", "k_euler", "Euler a"])],
+            &table)
         list(
             "schedulers",
             [

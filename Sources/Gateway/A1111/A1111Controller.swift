@@ -53,7 +53,8 @@ struct A1111Controller: Controller {
         let body = try await request.readBody(
             upTo: isImageToImage ? requests.limits.uploadBytes : requests.limits.bodyBytes)
         let fields = try RequestFields(json: body)
-        var draft = try ImageRequest.Draft(a1111: fields, registry: requests.loras)
+        var draft = try ImageRequest.Draft(
+            a1111: fields, registry: requests.loras, isImageToImage: isImageToImage)
         let options = state.options(of: context.owner)
         let model = try await model(fields, options)
         if isImageToImage { draft.source = try await source(fields, &draft, model) }
@@ -111,6 +112,12 @@ struct A1111Controller: Controller {
             throw APIError(
                 .notFound, code: "missing_required_parameter", parameter: "init_images",
                 "init_images is required: an array with one image file in base64.")
+        }
+        guard images.count == 1 else {
+            throw .invalid(
+                "init_images",
+                "init_images must have one image: this model starts from one, got"
+                    + " \(images.count).")
         }
         let decoded = try await reader.image(base64: text, field: "init_images")
         if draft.width == nil, draft.height == nil {

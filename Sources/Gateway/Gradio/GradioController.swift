@@ -53,6 +53,12 @@ struct GradioController: Controller {
         guard case .array(let inputs)? = fields.first("data")?.value else {
             throw APIError.invalid("data", "data must be an array of the function's inputs.")
         }
+        guard inputs.count <= GradioDocuments.names.count else {
+            throw APIError.invalid(
+                "data",
+                "data must have at most \(GradioDocuments.names.count) inputs, got \(inputs.count)."
+            )
+        }
         let named = Dictionary(zip(GradioDocuments.names, inputs)) { $1 }
         let call = try await requests.imageCall(RequestFields(named))
         // A disconnect of the client is detected on its stream, not on this call.

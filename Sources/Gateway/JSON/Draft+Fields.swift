@@ -13,6 +13,7 @@ extension ImageRequest.Draft {
     ///
     /// - Throws: `APIError` that names a field of the wrong type or a size that cannot be read.
     init(_ fields: RequestFields) throws(APIError) {
+        try fields.refuse(UnsupportedField.generation)
         self.init(try SamplingParameters.Draft(prompt: Self.prompt(fields), fields))
         count = try fields.integer("n", "count").map { Int(clamping: $0) }
         priority = try Self.priority(fields)

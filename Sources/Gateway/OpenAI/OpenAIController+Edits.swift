@@ -38,6 +38,9 @@ extension OpenAIController {
                 "image must be one file: this model starts from one image, got"
                     + " \(images.count).")
         }
+        if !form.files("markup").isEmpty {
+            throw UnsupportedField("markup", "use mask").refusal("markup")
+        }
         let source = try await reader.image(Array(file), field: "image").flattened()
         let mask = try await mask(form, for: source)
         if request.uri.path.hasSuffix("/inpainting"), mask == nil {

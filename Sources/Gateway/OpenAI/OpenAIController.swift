@@ -54,6 +54,7 @@ struct OpenAIController: Controller {
         let arrival = ContinuousClock.now
         let body = try await request.readBody(upTo: requests.limits.bodyBytes)
         let fields = try RequestFields(json: body)
+        try fields.refuse(UnsupportedField.sources)
         let call = try await requests.imageCall(fields)
         return try await answer(
             call, try OutputOptions(fields),

@@ -22,6 +22,7 @@ struct LaunchFields {
     ///   - defaults: how the models of the command line run.
     /// - Throws: `APIError` 400, `CheckpointError` if there is no such model.
     init(_ fields: RequestFields, defaults: ModelLaunch?) throws {
+        try fields.refuse(Self.unsupported)
         guard let name = try fields.string("model_name") else {
             throw APIError(
                 .badRequest, code: "missing_required_parameter", parameter: "model_name",
@@ -46,25 +47,36 @@ struct LaunchFields {
         self.launch = launch
     }
 
+    /// Options that would change the images.
+    private static let unsupported = [
+        "controlnet", "lightning_version", "lightning_model_path", "gguf_quantization",
+        "gguf_model_path",
+    ].map { UnsupportedField($0, "this server has no such option of a launch; leave it out") }
+
     private static func precision(_ fields: RequestFields) throws(APIError) -> PrecisionChoice? {
         guard
             let (name, value) = fields.first("precision", "transformer_quantization", "torch_dtype")
         else { return nil }
         switch value {
+        case .string(let text) where text.utf8.count > 64: break
         case .string("auto"): return .auto
         case .string("f32"), .string("float32"): return .f32
         case .string("bf16"), .string("bfloat16"): return .bf16
         case .string("int8"), .string("8-bit"): return .int8
-        default:
-            throw .invalid(
-                name, "\(name) must be auto, f32, bf16 or int8, got \(value.summary).")
+        default: break
         }
+        throw .invalid(name, "\(name) must be auto, f32, bf16 or int8, got \(value.summary).")
     }
 
     private static func loras(_ fields: RequestFields) throws(APIError) -> [ModelLaunch.LoRA] {
-        guard case .object(let config)? = fields.first("peft_model_config")?.value,
-            case .array(let list)? = config["lora_list"]
-        else { return [] }
+        guard case .object(let config)? = fields.first("peft_model_config")?.value else {
+            return []
+        }
+        try RequestFields(config).refuse(
+            ["image_lora_load_kwargs", "image_lora_fuse_kwargs"].map {
+                UnsupportedField($0, "use lora_scale in lora_list")
+            })
+        guard case .array(let list)? = config["lora_list"] else { return [] }
         var loras: [ModelLaunch.LoRA] = []
         for entry in list {
             guard case .object(let values) = entry,
