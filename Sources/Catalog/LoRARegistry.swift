@@ -47,7 +47,7 @@ public struct LoRARegistry: Sendable {
     public var entries: [Entry] {
         var byName: [String: Entry] = [:]
         for model in models {
-            let scales = (try? ManifestFile(in: model))?.loraScales ?? [:]
+            let scales = modelFolders.scales(of: model)
             for entry in Self.list(model.appending(path: "loras"), isOwn: false)
             where byName[entry.name] == nil {
                 var entry = entry
@@ -127,14 +127,39 @@ public struct LoRARegistry: Sendable {
     }
 }
 
-/// Shared folders of models, which change while a service runs.
+/// Shared folders of models, which change while a service runs, with the scales in their manifests.
 private final class ModelFolders: Sendable {
-    private let folders: Mutex<[URL]>
+    private struct State {
+        var folders: [URL]
+        /// Scales by version of the manifest, which is read once.
+        var scales: [FileStamp: [String: Double]] = [:]
+    }
 
-    init(_ folders: [URL]) { self.folders = Mutex(folders) }
+    private let state: Mutex<State>
+
+    init(_ folders: [URL]) { state = Mutex(State(folders: folders)) }
 
     var all: [URL] {
-        get { folders.withLock { $0 } }
-        set { folders.withLock { $0 = newValue } }
+        get { state.withLock { $0.folders } }
+        set {
+            state.withLock { state in
+                state.folders = newValue
+                state.scales = [:]
+            }
+        }
+    }
+
+    /// Default scales of the LoRA files of a model, by name; empty without a readable manifest.
+    func scales(of model: URL) -> [String: Double] {
+        let path = model.appending(path: ManifestFile.name).path
+        guard let stamp = FileStamp(path: path) else { return [:] }
+        if let known = state.withLock({ $0.scales[stamp] }) { return known }
+        let scales = (try? ManifestFile(in: model))?.loraScales ?? [:]
+        state.withLock { state in
+            // Of each manifest the present version only.
+            state.scales = state.scales.filter { $0.key.path != path }
+            state.scales[stamp] = scales
+        }
+        return scales
     }
 }

@@ -25,7 +25,7 @@ struct Inkstone: AsyncParsableCommand {
         subcommands: [
             GenerateCommand.self, ServeCommand.self, ModelsCommand.self, LoRACommand.self,
             DoctorCommand.self, BenchmarkCommand.self, KeysCommand.self, BackupCommand.self,
-            WorkerCommand.self, DecodePictureCommand.self,
+            WorkerCommand.self, DecodePictureCommand.self, ReadLoRACommand.self,
         ])
 
     static func main() async {

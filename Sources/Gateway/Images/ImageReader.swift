@@ -19,7 +19,11 @@ struct ImageReader: Sendable {
     ///   there.
     func image(_ file: [UInt8], field: String) async throws(APIError) -> DecodedImage {
         do {
-            guard let pool else { return try ImageDecoder.decode(file, limits: .upload) }
+            guard let pool else {
+                return try await BackgroundWork.run {
+                    try ImageDecoder.decode(file, limits: .upload)
+                }
+            }
             return try await pool.decode(file)
         } catch let error as UnreadableImage {
             throw .unreadable(error.description, field)

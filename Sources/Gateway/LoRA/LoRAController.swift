@@ -5,6 +5,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import ModelFiles
+import NIOCore
 import Parameters
 import Service
 
@@ -51,8 +52,13 @@ private struct AddedLoRA: Encodable {
 
 /// LoRA files over HTTP.
 struct LoRAController: Controller {
+    /// Time that a list waits for files that were not read yet.
+    private static let wait = Duration.seconds(1)
+
     let registry: LoRARegistry
     let pool: WorkerPool?
+    /// What the files contain.
+    let facts: LoRAFactsCache
     let limits: RequestLimits
     /// Bytes of the largest LoRA file.
     let maximumBytes: Int
@@ -65,20 +71,21 @@ struct LoRAController: Controller {
 
     @Sendable
     private func listLoRAs(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let entries = Dictionary(
-            registry.entries.map { ($0.name, $0) },
-            uniquingKeysWith: { first, _ in first })
+        // Folders are read: on a slow disk that takes its time.
+        let (files, offers) = try await BackgroundWork.run { [registry] in
+            (registry.entries, registry.offers)
+        }
+        let known = await facts.knowledge(of: files.map(\.url), atMost: Self.wait)
+        let rows = Dictionary(
+            zip(files, known).map { ($0.name, ($0, $1)) }, uniquingKeysWith: { first, _ in first })
         return .json(
             LoRAList(
-                loras: registry.offers.map { offer in
+                loras: offers.map { offer in
                     // Only name and strength are known of a file on another machine.
-                    let entry = entries[offer.name]
-                    let facts = entry.flatMap { LoRAFacts(of: $0.url) }
+                    let (entry, knowledge) = rows[offer.name] ?? (nil, .unreadable)
                     return LoRARow(
-                        name: offer.name, scale: offer.scale,
-                        thumbnail: facts?.thumbnail.map {
-                            "data:image/png;base64," + Data($0).base64EncodedString()
-                        }, removable: entry?.isOwn ?? false, bytes: facts?.bytes ?? 0)
+                        name: offer.name, scale: offer.scale, thumbnail: knowledge.thumbnail,
+                        removable: entry?.isOwn ?? false, bytes: knowledge.bytes)
                 }))
     }
 
@@ -115,7 +122,7 @@ struct LoRAController: Controller {
                     + " folder of LoRA files on the workers' machines (--lora-folder).")
         }
         let type = request.headers[.contentType] ?? ""
-        let upload = try LoRAUpload(registry: registry)
+        let upload = try LoRAUpload(registry: registry, reader: LoRAReader(pool: pool))
         defer { upload.discard() }
         var name = request.uri.queryParameters["name"].map(String.init)
         if let boundary = MultipartForm.boundary(of: type) {
@@ -126,7 +133,7 @@ struct LoRAController: Controller {
                     .badRequest, code: "missing_required_parameter", parameter: "file",
                     "file is required: a safetensors file.")
             }
-            try upload.write(part.bytes)
+            try await upload.write(ByteBuffer(bytes: part.bytes))
             name = name ?? form.fields["name"] ?? part.fileName
         } else {
             try await upload.write(request.body, upTo: maximumBytes)
@@ -137,11 +144,30 @@ struct LoRAController: Controller {
                 "name is required: what requests call the file, as in POST /api/loras?name=pixel.")
         }
         if name.hasSuffix(".safetensors") { name.removeLast(".safetensors".count) }
-        let report = try upload.place(
+        let (added, url) = try await upload.place(
             as: name, replacing: request.uri.queryParameters["replace"] == "true")
+        await facts.record(added, of: url)
         return .json(
             AddedLoRA(
-                name: name, matched: report.matched, unmatched: report.unmatched,
-                unused: report.unused, warning: report.warning), status: .created)
+                name: name, matched: added.match?.matched ?? 0,
+                unmatched: added.match?.unmatched ?? [], unused: added.match?.unused ?? [],
+                warning: added.match?.warning), status: .created)
+    }
+}
+
+extension LoRAFactsCache.Knowledge {
+    /// The thumbnail as a data URL, if there is one and it is known.
+    fileprivate var thumbnail: String? {
+        guard case .facts(let facts) = self else { return nil }
+        return facts.thumbnail.map { "data:image/png;base64," + $0.base64EncodedString() }
+    }
+
+    /// Bytes of all tensors, of the whole file until these are known; 0 for a file that cannot be used.
+    fileprivate var bytes: Int {
+        switch self {
+        case .facts(let facts): facts.bytes
+        case .pending(let size): size
+        case .unreadable: 0
+        }
     }
 }

@@ -11,40 +11,60 @@ import Service
 
 /// A LoRA file that is uploaded into the data folder: hidden until it is complete and checked.
 struct LoRAUpload {
+    /// Bytes that are written at once.
+    private static let chunk = 1 << 20
+
     private let registry: LoRARegistry
+    private let reader: LoRAReader
     private let url: URL
-    private let handle: FileHandle
+    private let descriptor: Int32
 
     /// Opens a hidden file.
     ///
     /// - Throws: `APIError` if files cannot be added.
-    init(registry: LoRARegistry) throws(APIError) {
+    init(registry: LoRARegistry, reader: LoRAReader) throws(APIError) {
         guard let folder = registry.folder else {
             throw APIError(
                 .forbidden, type: "permission_error", code: "no_lora_folder",
                 "LoRA files cannot be added: this server has no data folder for them.")
         }
         self.registry = registry
+        self.reader = reader
         url = folder.appending(path: ".upload-\(UUID().uuidString)")
         do {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            guard FileManager.default.createFile(atPath: url.path, contents: nil) else {
-                throw CocoaError(.fileWriteUnknown)
-            }
-            handle = try FileHandle(forWritingTo: url)
-        } catch { throw Self.full(error) }
+            try FileManager.default.createDirectory(
+                at: folder, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
+        } catch { throw Self.full(error.localizedDescription) }
+        descriptor = open(url.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw Self.full(errno) }
     }
 
-    private static func full(_ error: any Error) -> APIError {
+    private static func full(_ number: Int32) -> APIError {
+        full(String(cString: strerror(number)) + ".")
+    }
+
+    private static func full(_ reason: String) -> APIError {
         APIError(
             .serviceUnavailable, type: "server_error", code: "storage_full",
-            "The file cannot be written: \(error.localizedDescription)",
-            retryAfter: RetryAfter.storageFailed)
+            "The file cannot be written: \(reason)", retryAfter: RetryAfter.storageFailed)
     }
 
     /// Appends bytes.
-    func write(_ bytes: some Sequence<UInt8>) throws(APIError) {
-        do { try handle.write(contentsOf: Data(bytes)) } catch { throw Self.full(error) }
+    func write(_ bytes: ByteBuffer) async throws {
+        let descriptor = descriptor
+        try await BackgroundWork.run {
+            try bytes.withUnsafeReadableBytes { bytes in
+                var done = 0
+                while done < bytes.count {
+                    let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+                    let count = Foundation.write(descriptor, rest.baseAddress, rest.count)
+                    if count < 0, errno == EINTR { continue }
+                    guard count > 0 else { throw Self.full(count < 0 ? errno : EIO) }
+                    done += count
+                }
+            }
+        }
     }
 
     /// Appends a body as it arrives.
@@ -52,6 +72,7 @@ struct LoRAUpload {
     /// - Throws: `APIError` 413 when it is larger than `limit` bytes.
     func write(_ body: RequestBody, upTo limit: Int) async throws {
         var count = 0
+        var pending = ByteBuffer()
         for try await part in body {
             count += part.readableBytes
             guard count <= limit else {
@@ -59,18 +80,27 @@ struct LoRAUpload {
                     .contentTooLarge, code: "request_too_large",
                     "A LoRA file must have at most \(limit) bytes.")
             }
-            try write(part.readableBytesView)
+            pending.writeImmutableBuffer(part)
+            guard pending.readableBytes >= Self.chunk else { continue }
+            try await write(pending)
+            pending.clear()
         }
+        try await write(pending)
     }
 
     /// Checks the file against the models and moves it to its name.
     ///
     /// - Throws: `APIError` 400 for a file that no model can use, 409 for a name that exists.
-    func place(as name: String, replacing: Bool) throws -> LoRAFacts.Match {
+    func place(
+        as name: String, replacing: Bool
+    ) async throws -> (facts: LoRAFacts, url: URL) {
         do {
-            try handle.synchronize()
+            let descriptor = descriptor
+            try await BackgroundWork.run {
+                guard fsync(descriptor) == 0 else { throw Self.full(errno) }
+            }
             let destination = try registry.destination(name)
-            let report = try LoRAFacts.match(url, with: registry.models)
+            let facts = try await reader.facts(of: url, matching: registry.models)
             let exists = FileManager.default.fileExists(atPath: destination.path)
             guard replacing || !exists else {
                 throw APIError(
@@ -79,21 +109,26 @@ struct LoRAUpload {
                         + " add replace=true.")
             }
             guard rename(url.path, destination.path) == 0 else {
-                throw Self.full(CocoaError(.fileWriteUnknown))
+                throw Self.full(errno)
             }
-            return report
+            return (facts, destination)
         } catch let error as APIError {
             throw error
         } catch let error as RequestError {
             throw APIError(error)
         } catch let error as LoRAFacts.Refusal {
             throw APIError(.badRequest, code: "invalid_lora", parameter: "file", error.message)
+        } catch ProgramFailure.notStarted {
+            throw APIError(
+                .serviceUnavailable, type: "server_error", code: "no_memory",
+                "The file cannot be checked: the system starts no process now; try again later.",
+                retryAfter: RetryAfter.storageFailed)
         }
     }
 
     /// Removes the hidden file.
     func discard() {
-        try? handle.close()
+        close(descriptor)
         try? FileManager.default.removeItem(at: url)
     }
 }

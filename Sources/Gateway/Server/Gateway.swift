@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Catalog
 package import Engine
 package import HTTPTypes
 package import Hummingbird
@@ -20,6 +21,8 @@ package struct Gateway: Sendable {
     let logger: Logger
     private let connections = ConnectionRegistry()
     private let table: RouteTable
+    /// What LoRA files contain.
+    private let loraFacts: LoRAFactsCache
 
     /// A service over a generator, with its jobs in a store.
     package init(
@@ -81,8 +84,11 @@ package struct Gateway: Sendable {
         let requests = RequestService(
             jobs: jobs, meter: meter, loras: configuration.loras, limits: configuration.limits,
             state: state)
+        loraFacts = LoRAFactsCache { try await LoRAReader(pool: pool).facts(of: $0) }
         table = RouteTable(
-            Self.controllers(requests, pool: pool, keys: keys, configuration) + [
+            Self.controllers(
+                requests, pool: pool, keys: keys, loraFacts: loraFacts, configuration
+            ) + [
                 PageController(
                     requests: requests, state: state, forecaster: forecaster, reports: reports,
                     benchmarks: configuration.benchmarks.map(BenchmarkFolder.init),
@@ -96,7 +102,7 @@ package struct Gateway: Sendable {
     /// The controllers of the dialects and of what they share.
     private static func controllers(
         _ requests: RequestService, pool: WorkerPool?, keys: KeyStore?,
-        _ configuration: GatewayConfiguration
+        loraFacts: LoRAFactsCache, _ configuration: GatewayConfiguration
     ) -> [any Controller] {
         let reader = ImageReader(pool: pool, meter: requests.meter)
         let files = ImageFileStore()
@@ -121,7 +127,7 @@ package struct Gateway: Sendable {
                 locator: configuration.locator, pool: pool,
                 cacheFolder: configuration.launch?.cacheFolder, limits: requests.limits),
             LoRAController(
-                registry: requests.loras, pool: pool, limits: requests.limits,
+                registry: requests.loras, pool: pool, facts: loraFacts, limits: requests.limits,
                 maximumBytes: configuration.maximumLoRABytes),
             HealthController(
                 jobs: requests.jobs, keys: keys, meter: requests.meter, state: requests.state,
@@ -139,6 +145,12 @@ package struct Gateway: Sendable {
     package func apply(_ changed: GatewayConfiguration) async {
         state.setOriginPolicy(OriginPolicy(changed))
         await jobs.updateLimits(changed.jobs)
+    }
+
+    /// Reads the LoRA files that there are, so that their first list is complete.
+    package func readLoRAs() async {
+        let files = configuration.loras.entries.map(\.url)
+        _ = await loraFacts.knowledge(of: files, atMost: .zero)
     }
 
     /// Refuses new requests for images; those in progress continue.

@@ -70,6 +70,7 @@ package func serve(
     }
     let resuming = Task { await resume(gateway.jobs, logger) }
     defer { resuming.cancel() }
+    Task { await gateway.readLoRAs() }
     let ports = [configuration.port] + (configuration.pagePort.map { [$0] } ?? [])
     let board = ListenerBoard(host: configuration.host, expected: ports.count, onReady: onReady)
     let listeners = ports.enumerated().map { index, port in

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 import Imaging
 import ModelFiles
@@ -23,8 +24,8 @@ struct KeyFile: Sendable {
         case missing
         /// It cannot be looked at; the `errno` value.
         case unusable(Int32)
-        /// When it was written last, its length in bytes, and its number.
-        case version(seconds: Int, nanoseconds: Int, size: Int, number: UInt64)
+        /// It is this version.
+        case version(FileStamp)
     }
 
     /// The file.
@@ -39,20 +40,11 @@ struct KeyFile: Sendable {
 
     /// The version that is there now.
     var stamp: Stamp {
-        var info = stat()
-        guard stat(url.path, &info) == 0 else {
-            let number = errno
-            // A link to nothing is a file that is away, not one that was never there.
-            return number == ENOENT && lstat(url.path, &info) != 0 ? .missing : .unusable(number)
-        }
-        #if canImport(Darwin)
-            let time = info.st_mtimespec
-        #else
-            let time = info.st_mtim
-        #endif
-        return .version(
-            seconds: Int(time.tv_sec), nanoseconds: Int(time.tv_nsec), size: Int(info.st_size),
-            number: UInt64(info.st_ino))
+        if let version = FileStamp(path: url.path) { return .version(version) }
+        let number = access(url.path, F_OK) == 0 ? EIO : errno
+        // A link to nothing is a file that is away, not one that was never there.
+        let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: url.path)) != nil
+        return number == ENOENT && !isLink ? .missing : .unusable(number)
     }
 
     /// Whether the folder had keys.

@@ -15,9 +15,11 @@ actor ForecasterCache {
         let task =
             tasks[folder]
             ?? Task.detached {
-                let model = try ModelDirectory(url: folder)
-                return try RequestForecaster(
-                    model: model, precision: try launch.precision.resolved(for: model))
+                try await BackgroundWork.run {
+                    let model = try ModelDirectory(url: folder)
+                    return try RequestForecaster(
+                        model: model, precision: try launch.precision.resolved(for: model))
+                }
             }
         tasks[folder] = task
         return try await task.value

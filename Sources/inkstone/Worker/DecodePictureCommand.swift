@@ -18,6 +18,7 @@ struct DecodePictureCommand: ParsableCommand {
     var target: String
 
     func run() throws {
+        limitResources(memory: 4 << 30, seconds: 60)
         try DecodedImageHeader.decode(URL(filePath: source), to: URL(filePath: target))
     }
 }
