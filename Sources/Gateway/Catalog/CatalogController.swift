@@ -59,18 +59,23 @@ struct CatalogController: Controller {
     @Sendable
     private func listCatalog(_: Request, _: GatewayContext) async throws -> Response {
         let launched = await launchedFolders()
-        return .json([
-            "models": locator.entries.map {
+        // Files of weights without configuration files are described by their headers.
+        let models = try await BackgroundWork.run { [locator] in
+            locator.entries.map {
                 CatalogModel($0, isLaunched: launched.contains($0.folder.canonicalPath))
             }
-        ])
+        }
+        return .json(["models": models])
     }
 
     @Sendable
     private func showModel(_: Request, _ context: GatewayContext) async throws -> Response {
         let entry = try catalogEntry(context)
         let launched = await launchedFolders().contains(entry.folder.canonicalPath)
-        return .json(CatalogModel(entry, isLaunched: launched, inFull: true))
+        return .json(
+            try await BackgroundWork.run {
+                CatalogModel(entry, isLaunched: launched, inFull: true)
+            })
     }
 
     /// Folders of the models that run.
@@ -139,7 +144,9 @@ struct CatalogController: Controller {
                     (row.files, row.totalFiles) = (outcome.files, outcome.files)
                     do { _ = try ModelDirectory(url: outcome.folder) } catch {
                         // The parts of a model may be pulled one after the other.
-                        row.message = "not usable yet: \(error)"
+                        let reason = "\(error)".replacing(
+                            outcome.folder.path, with: outcome.folder.lastPathComponent)
+                        row.message = "not usable yet: \(reason)"
                     }
                 }
             }, status: .accepted)
@@ -188,7 +195,13 @@ struct CatalogController: Controller {
             try tasks.start(
                 CatalogTask(
                     id: CatalogTask.newID(), kind: .quantize, model: folder.lastPathComponent)
-            ) { _ in try await pool.runProgram(command) }, status: .accepted)
+            ) { _ in
+                do { try await pool.runProgram(command) } catch let error as LaunchError {
+                    throw LaunchError(
+                        error.code,
+                        error.message.replacing(folder.path, with: folder.lastPathComponent))
+                }
+            }, status: .accepted)
     }
 }
 

@@ -70,7 +70,8 @@ struct CatalogModel: Encodable {
             usable = true
         } catch {
             usable = false
-            self.error = "\(error)"
+            // The folder's name is enough: where it is on the machine is not for clients.
+            self.error = "\(error)".replacing(entry.folder.path, with: entry.name)
         }
     }
 }

@@ -37,6 +37,8 @@ public struct GatewayConfiguration: Sendable {
     package var metricLabels: [MetricFamily.Label] = []
     /// Finds the files of models.
     public var locator = ModelLocator()
+    /// Folders of models that the operator named, beside those of `locator`.
+    public var modelFolders: [URL] = []
     /// Time within which a request must be received, from its first byte to its last.
     public var readTimeout = Duration.seconds(120)
     /// Silence after which an event stream sends a comment, so that proxies keep it open.

@@ -178,10 +178,13 @@ extension APIError {
             self.init(GenerationError(.storage, error.message), retryAfter: retryAfter)
         case let error as LaunchError: self.init(error)
         case let error as CheckpointError:
+            // Its message names files of this machine, and may quote what is in them.
             let isMissing = error.code == .notFound
             self.init(
                 isMissing ? .notFound : .badRequest,
-                code: isMissing ? "model_not_found" : "model_unusable", error.description)
+                code: isMissing ? "model_not_found" : "model_unusable",
+                "The model's files \(isMissing ? "do not exist" : "cannot be used"); the server's log"
+                    + " has the reason.")
         case is CancellationError: self = .cancelled
         case let error as HTTPError where error.status == .notFound: self = .noSuchPath
         default: return nil

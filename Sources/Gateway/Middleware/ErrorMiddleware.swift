@@ -3,6 +3,7 @@
 import HTTPTypes
 import Hummingbird
 import Logging
+import ModelFiles
 import Service
 
 /// Turns the error that a route throws into the error body.
@@ -35,6 +36,8 @@ struct ErrorMiddleware: RouterMiddleware {
         context.record?.setCode(answer.code)
         if answer.status == .internalServerError {
             context.logger.error("request failed", metadata: ["error": .string("\(error)")])
+        } else if error is CheckpointError {
+            context.logger.warning("model not usable", metadata: ["error": .string("\(error)")])
         }
         return answer
     }

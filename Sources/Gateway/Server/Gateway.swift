@@ -116,7 +116,8 @@ package struct Gateway: Sendable {
             ModelController(
                 jobs: requests.jobs, pool: pool, launchDefaults: configuration.launch,
                 locator: configuration.locator, loras: requests.loras, limits: requests.limits,
-                address: address),
+                modelFolders: configuration.modelFolders,
+                isLoopback: HostName(configuration.host)?.isLoopback ?? false, address: address),
             ClusterController(
                 jobs: requests.jobs, pool: pool, state: requests.state, keys: keys,
                 host: configuration.host, address: address, version: version),

@@ -1,6 +1,5 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Catalog
 import Engine
 import Foundation
 import HTTPTypes
@@ -20,8 +19,11 @@ struct LaunchFields {
     /// - Parameters:
     ///   - fields: the body.
     ///   - defaults: how the models of the command line run.
-    /// - Throws: `APIError` 400, `CheckpointError` if there is no such model.
-    init(_ fields: RequestFields, defaults: ModelLaunch?) throws {
+    ///   - paths: the files that may be named.
+    /// - Throws: `APIError` 400, 403 for a path that may not be named, 404 if there is no such model.
+    init(
+        _ fields: RequestFields, defaults: ModelLaunch?, paths: LaunchPaths
+    ) throws(APIError) {
         try fields.refuse(Self.unsupported)
         guard let name = try fields.string("model_name") else {
             throw APIError(
@@ -33,10 +35,10 @@ struct LaunchFields {
         }
         self.name = name
         uid = try fields.string("model_uid").flatMap { $0.isEmpty ? nil : $0 }
-        let folder = try ModelLocator().locate(try fields.string("model_path") ?? name)
+        let folder = try paths.model(name, at: try fields.string("model_path"))
         var launch = defaults ?? ModelLaunch(folder: folder)
         launch.folder = folder
-        launch.loras = try Self.loras(fields)
+        launch.loras = try Self.loras(fields, paths)
         launch.id = uid
         let replicas = try fields.integer("replica") ?? 1
         guard (1...64).contains(replicas) else {
@@ -68,7 +70,9 @@ struct LaunchFields {
         throw .invalid(name, "\(name) must be auto, f32, bf16 or int8, got \(value.summary).")
     }
 
-    private static func loras(_ fields: RequestFields) throws(APIError) -> [ModelLaunch.LoRA] {
+    private static func loras(
+        _ fields: RequestFields, _ paths: LaunchPaths
+    ) throws(APIError) -> [ModelLaunch.LoRA] {
         guard case .object(let config)? = fields.first("peft_model_config")?.value else {
             return []
         }
@@ -87,7 +91,8 @@ struct LaunchFields {
                     "lora_list must hold objects with local_path, got \(entry.summary).")
             }
             let scale = try RequestFields(values).number("lora_scale") ?? 1
-            loras.append(.init(file: URL(filePath: path), scale: scale))
+            loras.append(
+                .init(file: try paths.file(path, "peft_model_config"), scale: scale))
         }
         return loras
     }

@@ -84,7 +84,7 @@ extension ModelController {
     // MARK: - Launching
 
     @Sendable
-    func launchModel(_ request: Request, _: GatewayContext) async throws -> Response {
+    func launchModel(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = try RequestFields(
             json: try await request.readBody(upTo: limits.bodyBytes))
         // Launching a model that runs already is not an error: the client wants to use it.
@@ -96,8 +96,11 @@ extension ModelController {
         {
             return .json(["model_uid": name])
         }
-        let wanted = try LaunchFields(fields, defaults: launchDefaults)
-        let id = try wanted.uid ?? ModelDirectory(url: wanted.launch.folder).manifest.id
+        let paths = launchPaths(context)
+        let wanted = try await BackgroundWork.run { [launchDefaults] in
+            try LaunchFields(fields, defaults: launchDefaults, paths: paths)
+        }
+        let id = try await modelID(of: wanted, paths, context)
         if wanted.uid == nil, await isThere(id) { return .json(["model_uid": id]) }
         guard let pool else {
             throw APIError(
@@ -110,13 +113,39 @@ extension ModelController {
                 do {
                     try await launch(wanted.launch, on: pool)
                 } catch {
-                    failedLaunches[id] = "\(error)"
+                    let known = paths.error(error, of: wanted.launch, context.logger)
+                    failedLaunches[id] = (known as? APIError)?.message ?? "\(known)"
                 }
             }
         } else {
-            try await launch(wanted.launch, on: pool)
+            do {
+                try await launch(wanted.launch, on: pool)
+            } catch {
+                throw paths.error(error, of: wanted.launch, context.logger)
+            }
         }
         return .json(["model_uid": id])
+    }
+
+    /// What this request may launch.
+    private func launchPaths(_ context: GatewayContext) -> LaunchPaths {
+        LaunchPaths(
+            locator: locator, folders: modelFolders + [loras.folder].compactMap(\.self),
+            allowsOthers: context.key?.scope == .admin || (context.key == nil && isLoopback))
+    }
+
+    /// The name for requests of a model that is launched.
+    private func modelID(
+        of wanted: LaunchFields, _ paths: LaunchPaths, _ context: GatewayContext
+    ) async throws -> String {
+        if let id = wanted.uid { return id }
+        let folder = wanted.launch.folder
+        do {
+            // A file of weights in place of a folder has a header of up to 100 MB.
+            return try await BackgroundWork.run { try ModelDirectory(url: folder).manifest.id }
+        } catch {
+            throw paths.error(error, of: wanted.launch, context.logger)
+        }
     }
 
     func terminateModel(_ id: String, onlyLoading: Bool = false) async throws -> Response {

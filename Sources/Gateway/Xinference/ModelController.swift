@@ -67,6 +67,10 @@ struct ModelController: Controller {
     /// LoRA files that requests may name.
     let loras: LoRARegistry
     let limits: RequestLimits
+    /// Folders of models that the command line named.
+    let modelFolders: [URL]
+    /// Whether only this machine reaches the service.
+    let isLoopback: Bool
     /// Host and port of the service.
     let address: String
     /// Errors of launches that no client waited for.

@@ -91,17 +91,20 @@ package actor WorkerPool: ImageGenerating, ModelListing {
     @discardableResult
     package func launch(_ launch: ModelLaunch) async throws -> ModelDescription {
         let start = ContinuousClock.now
-        let directory = try ModelDirectory(url: launch.folder)
-        let id = launch.id ?? directory.manifest.id
+        // Headers of files of weights have up to 100 MB.
+        let (ownID, bytes) = try await BackgroundWork.run {
+            let directory = try ModelDirectory(url: launch.folder)
+            let plan = try MemoryPlan(
+                model: directory, precision: try launch.precision.resolved(for: directory))
+            return (directory.manifest.id, plan.residentBytes + plan.activationBytes)
+        }
+        let id = launch.id ?? ownID
         guard !served.contains(where: { $0.id == id }) else {
             throw LaunchError(
                 .alreadyLaunched,
                 "the model '\(id)' is launched already; terminate it first, or give this one another"
                     + " id.")
         }
-        let plan = try MemoryPlan(
-            model: directory, precision: try launch.precision.resolved(for: directory))
-        let bytes = plan.residentBytes + plan.activationBytes
         try checkBudget(id, bytes, launch.replicas)
         serials += 1
         let serial = serials

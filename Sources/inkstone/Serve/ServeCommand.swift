@@ -154,15 +154,15 @@ struct ServeCommand: AsyncParsableCommand {
     func gatewayConfiguration() throws -> GatewayConfiguration {
         let limits = scheduling.limits
         let capacity = (limits.running + limits.waiting) * workers.workers
+        let folders = try models.map { try ModelLocator().locate($0) }
         var configuration = GatewayConfiguration(
             version: version, host: host, port: port, pagePort: pagePort,
             allowRemoteWithoutKeys: allowRemoteWithoutKeys, allowedHosts: allowedHost,
             allowedOrigins: allowedOrigin, capacity: capacity,
             jobs: dataOptions.limits(capacity: capacity),
-            loras: LoRARegistry(
-                folder: dataOptions.loraFolder,
-                models: try models.map { try ModelLocator().locate($0) }),
+            loras: LoRARegistry(folder: dataOptions.loraFolder, models: folders),
             benchmarks: dataOptions.benchmarkFolder)
+        configuration.modelFolders = folders
         // Settings of models that are launched later, except for their files.
         configuration.launch =
             try models.first.map(launch) ?? (try? launch(ModelLocator.embeddedModel))
