@@ -56,10 +56,16 @@ public enum ImageFile {
     /// Symbolic links are followed, and an existing file keeps its permissions. A pipe or a device
     /// is written directly.
     ///
+    /// - Parameters:
+    ///   - bytes: The content.
+    ///   - path: The file's path.
+    ///   - permissions: Permissions of a new file, which the process's mask restricts.
     /// - Throws: `ImagingError` with `notFound` for a missing folder, `permissionDenied`,
     ///   `diskFull`, `invalidArgument` for a path that is a folder, `inputOutput`. The temporary
     ///   file is removed.
-    public static func writeAtomically(_ bytes: [UInt8], to path: String) throws(ImagingError) {
+    public static func writeAtomically(
+        _ bytes: [UInt8], to path: String, permissions: UInt32 = 0o666
+    ) throws(ImagingError) {
         var target = path
         var mode: mode_t?
         var info = stat()
@@ -79,7 +85,7 @@ public enum ImageFile {
             }
         }
         let file = try AtomicFile<ImagingError>(
-            target, in: folder(of: target), prefix: ".inkstone-", permissions: 0o666
+            target, in: folder(of: target), prefix: ".inkstone-", permissions: mode_t(permissions)
         ) { failure($0, doing: "write", path) }
         if let mode { try file.setPermissions(mode) }
         try bytes.withUnsafeBufferPointer { buffer throws(ImagingError) in
