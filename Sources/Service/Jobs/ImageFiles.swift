@@ -16,7 +16,8 @@ package struct ImageFiles: Sendable {
         self.folder = folder
         do {
             try FileManager.default.createDirectory(
-                at: folder, withIntermediateDirectories: true)
+                at: folder, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
         } catch {
             throw JobStoreError(
                 code: .unusable,
@@ -45,14 +46,15 @@ package struct ImageFiles: Sendable {
         if FileManager.default.fileExists(atPath: url.path) { return name }
         do {
             try FileManager.default.createDirectory(
-                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+                at: url.deletingLastPathComponent(), withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
         } catch {
             throw JobStoreError(
                 code: .full,
                 message: "The folder '\(folder.path)' cannot be written to; check its permissions"
                     + " and the room on the disk.")
         }
-        try ImageFile.writeAtomically(bytes, to: url.path)
+        try ImageFile.writeAtomically(bytes, to: url.path, permissions: 0o600)
         return name
     }
 

@@ -5,7 +5,7 @@ import GRDB
 
 /// A copy of a data folder that a server may be using at the same time.
 public enum JobBackup {
-    /// Copies jobs, images and keys into a new folder, which can serve as a data folder itself.
+    /// Copies jobs, images, keys and the secret of links into a new folder, which can serve as a data folder itself.
     ///
     /// The database is copied as it is at one moment. Image files never change, so they are linked where
     /// both folders are on one disk. A copy that fails is removed.
@@ -28,6 +28,7 @@ public enum JobBackup {
         let partial = URL(filePath: target.path + ".partial-\(UUID().uuidString.prefix(8))")
         defer { try? files.removeItem(at: partial) }
         do {
+            _ = try DataFolder.open(partial)
             try files.createDirectory(
                 at: partial.appending(path: "pictures"), withIntermediateDirectories: true,
                 attributes: [.posixPermissions: 0o700])
@@ -36,11 +37,12 @@ public enum JobBackup {
                 names, from: folder.appending(path: "pictures"),
                 to: partial.appending(path: "pictures"))
             // Without the second one a copy made while the keys are away would be open.
-            for name in ["keys.json", "keys.required"] {
+            for name in ["keys.json", "keys.required", LinkSigner.fileName] {
                 let file = folder.appending(path: name)
                 guard files.fileExists(atPath: file.path) else { continue }
                 try files.copyItem(at: file, to: partial.appending(path: name))
             }
+            _ = try DataFolder.open(partial)
             try files.moveItem(at: partial, to: target)
             return count
         } catch let error as DatabaseError {
@@ -62,6 +64,7 @@ public enum JobBackup {
         var configuration = Configuration()
         configuration.busyMode = .timeout(10)
         let original = try DatabaseQueue(path: source.path, configuration: configuration)
+        DataFolder.makeFile(target)
         let copy = try DatabaseQueue(path: target.path)
         try original.backup(to: copy)
         let names = try copy.read { try String.fetchSet($0, sql: "SELECT file FROM picture") }
@@ -80,7 +83,8 @@ public enum JobBackup {
             // Removed meanwhile by the server's housekeeping.
             guard files.fileExists(atPath: old.path) else { continue }
             try files.createDirectory(
-                at: new.deletingLastPathComponent(), withIntermediateDirectories: true)
+                at: new.deletingLastPathComponent(), withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
             do {
                 try files.linkItem(at: old, to: new)
             } catch {

@@ -32,6 +32,8 @@ public final class JobStore: Sendable {
     private let lock: FileLock
     /// The damaged database that was set aside when the store was opened, if one was.
     public let setAside: URL?
+    /// A sentence for each file that other users of the machine can read.
+    public let warnings: [String]
 
     /// Opens the store in a folder, which is made if it is missing.
     ///
@@ -42,9 +44,7 @@ public final class JobStore: Sendable {
     public init(folder: URL) throws {
         self.folder = folder
         do {
-            try FileManager.default.createDirectory(
-                at: folder, withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700])
+            warnings = try DataFolder.open(folder)
         } catch {
             throw JobStoreError(
                 code: .unusable,
@@ -103,6 +103,8 @@ public final class JobStore: Sendable {
             // Rows are small: 2 MB of pages for each connection would look like a leak for hours.
             try db.execute(sql: "PRAGMA cache_size = -256")
         }
+        // SQLite gives its other files the mode of this one.
+        DataFolder.makeFile(url)
         let database = try DatabasePool(path: url.path, configuration: configuration)
         let damage = try database.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
         if let damage, damage != "ok" {

@@ -103,11 +103,7 @@ struct KeyPlace: ParsableArguments {
 
     func store(creating: Bool = false) throws -> KeyStore {
         let folder = DataOptions.folder(data)
-        if creating {
-            try FileManager.default.createDirectory(
-                at: folder, withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700])
-        }
+        if creating { for warning in try DataFolder.open(folder) { complain(warning) } }
         return try KeyStore(folder: folder)
     }
 }

@@ -104,6 +104,9 @@ struct ServeCommand: AsyncParsableCommand {
         logger.logLevel = .info
         #if Fleet
             if queueOptions.queue != nil {
+                for warning in try DataFolder.open(dataOptions.folder) {
+                    logger.warning("\(warning)")
+                }
                 let keys = try KeyStore(folder: dataOptions.folder, logger: logger)
                 return try await serveFleet(telemetry, keys, logger)
             }
@@ -115,6 +118,7 @@ struct ServeCommand: AsyncParsableCommand {
         let pool = try WorkerPool(
             settings: workers.settings(models: launches.count), metrics: telemetry.engine,
             logger: logger)
+        for warning in store.warnings { logger.warning("\(warning)") }
         if let aside = store.setAside {
             logger.error(
                 "the job database was damaged; starting with a new one",
