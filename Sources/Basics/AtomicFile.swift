@@ -10,7 +10,8 @@
 
 /// A file that appears under its name complete or not at all, even after a crash.
 ///
-/// The bytes are written to a temporary file in the same folder, which is renamed by ``commit()``.
+/// The bytes are written to a temporary file in the same folder, which is renamed by ``commit()``. It
+/// is locked until then, which distinguishes it from one of a killed process (``LeftoverFile``).
 package final class AtomicFile<Failure: Error> {
     /// The final path.
     package let path: String
@@ -42,6 +43,7 @@ package final class AtomicFile<Failure: Error> {
         temporary = "\(folder)/\(prefix)\(suffix).tmp"
         descriptor = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, permissions)
         guard descriptor >= 0 else { throw failure(errno) }
+        LeftoverFile.lock(descriptor)
     }
 
     deinit {

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Catalog
 import Foundation
 import HTTPTypes
@@ -11,6 +12,8 @@ import Service
 
 /// A LoRA file that is uploaded into the data folder: hidden until it is complete and checked.
 struct LoRAUpload {
+    /// The beginning of the names of hidden files.
+    private static let prefix = ".upload-"
     /// Bytes that are written at once.
     private static let chunk = 1 << 20
 
@@ -30,7 +33,7 @@ struct LoRAUpload {
         }
         self.registry = registry
         self.reader = reader
-        url = folder.appending(path: ".upload-\(UUID().uuidString)")
+        url = folder.appending(path: "\(Self.prefix)\(UUID().uuidString)")
         do {
             try FileManager.default.createDirectory(
                 at: folder, withIntermediateDirectories: true,
@@ -38,6 +41,16 @@ struct LoRAUpload {
         } catch { throw Self.full(error.localizedDescription) }
         descriptor = open(url.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw Self.full(errno) }
+        LeftoverFile.lock(descriptor)
+    }
+
+    /// Removes the hidden files of uploads that a killed process was receiving.
+    static func removeLeftovers(of registry: LoRARegistry) {
+        guard let folder = registry.folder else { return }
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+        for name in names where name.hasPrefix(prefix) {
+            LeftoverFile.remove(folder.appending(path: name).path)
+        }
     }
 
     private static func full(_ number: Int32) -> APIError {

@@ -18,8 +18,7 @@ package enum ParentWatch {
                 break
             }
             unlink(socket)
-            // The last worker finds the folder empty.
-            rmdir(URL(filePath: socket).deletingLastPathComponent().path)
+            SocketFolder.removeIfAbandoned(URL(filePath: socket).deletingLastPathComponent().path)
             _exit(EXIT_SUCCESS)
         }
     }

@@ -1,20 +1,30 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Foundation
+import Basics
+package import Foundation
+import ModelFiles
 import Synchronization
 
 /// A folder for the workers' sockets that no other user may read.
-final class SocketFolder: Sendable {
-    let path: String
-    private let count = Atomic(0)
+package final class SocketFolder: Sendable {
+    /// The beginning of a folder's name; six letters and digits follow.
+    private static let prefix = "inkstone-"
+    /// The file that the process of a folder locks.
+    private static let lockName = "lock"
 
-    /// Makes a folder of mode 0700 with a unique name.
+    package let path: String
+    private let count = Atomic(0)
+    /// Held as long as the process lives.
+    private let lock: FileLock
+
+    /// Makes a folder of mode 0700 with a unique name, and removes those of processes that were killed.
     ///
     /// - Throws: `LaunchError`.
-    init(in parent: URL) throws(LaunchError) {
+    package init(in parent: URL) throws(LaunchError) {
         var parent = parent.path
         // The system takes paths of sockets up to about 100 bytes.
         if parent.utf8.count > 60 { parent = "/tmp" }
+        Self.removeLeftovers(in: parent)
         var template = Array("\(parent)/inkstone-XXXXXX".utf8CString)
         guard let made = mkdtemp(&template) else {
             throw LaunchError(
@@ -24,6 +34,39 @@ final class SocketFolder: Sendable {
                     + " written to.")
         }
         path = String(cString: made)
+        do {
+            lock = try FileLock(URL(filePath: "\(path)/\(Self.lockName)"), timeout: 1)
+        } catch {
+            rmdir(path)
+            throw LaunchError(
+                .failed,
+                "cannot lock the folder for the workers' sockets in \(parent); set TMPDIR to a"
+                    + " folder whose file system has locks.")
+        }
+    }
+
+    /// Removes folders whose lock no process holds.
+    ///
+    /// A folder without a lock is that of a server of version 0.1, or is being made: it stays.
+    private static func removeLeftovers(in parent: String) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
+        for name in names
+        where name.hasPrefix(prefix) && name.utf8.count == prefix.utf8.count + 6 {
+            let folder = "\(parent)/\(name)"
+            let attributes = try? FileManager.default.attributesOfItem(atPath: folder)
+            guard attributes?[.type] as? FileAttributeType == .typeDirectory,
+                attributes?[.ownerAccountID] as? Int == Int(geteuid()),
+                LeftoverFile.remove("\(folder)/\(lockName)")
+            else { continue }
+            try? FileManager.default.removeItem(atPath: folder)
+        }
+    }
+
+    /// Removes the folder of a gateway that was killed, if no other worker's socket is in it.
+    static func removeIfAbandoned(_ folder: String) {
+        // The lock of a gateway that is ending is held: it removes the folder itself.
+        LeftoverFile.remove("\(folder)/\(lockName)")
+        rmdir(folder)
     }
 
     /// A path that no worker had before, so that a successor is not mistaken for a worker that has ended.
@@ -35,5 +78,5 @@ final class SocketFolder: Sendable {
     func remove(_ socket: String) { unlink(socket) }
 
     /// Removes the folder with the sockets of workers that were killed.
-    func remove() { try? FileManager.default.removeItem(atPath: path) }
+    package func remove() { try? FileManager.default.removeItem(atPath: path) }
 }
