@@ -21,6 +21,19 @@ public struct ImageRequest: Sendable, Equatable {
             self.image = image
             self.mask = mask
         }
+
+        /// Returns both images in the size of the images that start from them, resized as the engine resizes
+        /// them.
+        ///
+        /// - Throws: `ImagingError` when a side is below 1.
+        package func resized(to size: PixelSize) throws(ImagingError) -> Source {
+            var mask = mask
+            if let larger = mask {
+                mask = try larger.resized(width: size.width, height: size.height)
+            }
+            return Source(
+                image: try image.resized(width: size.width, height: size.height), mask: mask)
+        }
     }
 
     /// A request as a client stated it; `nil` where it stated nothing.

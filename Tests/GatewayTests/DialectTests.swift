@@ -108,7 +108,8 @@ struct DialectTests {
     @Test("img2img crops or stretches, with the client's strength")
     func img2img() async throws {
         let generator = try FakeGenerator()
-        let picture = try RGBImage(width: 64, height: 16, filledWith: (1, 2, 3))
+        let picture = try RGBImage(
+            width: 64, height: 16, pixels: (0..<(64 * 16)).flatMap { [UInt8($0 % 64 * 4), 2, 3] })
         let file = Data(try ImageEncoder.encode(picture)).base64EncodedString()
         try await withGateway(generator) { client in
             for mode in 0...1 {
@@ -124,8 +125,13 @@ struct DialectTests {
             #expect(none.status == .notFound)
         }
         let sources = generator.requests.map(\.source)
-        #expect(sources[0]?.image.width == 64 && generator.requests[0].strength == 0.5)
-        #expect(sources[1]?.image.width == 16 && sources[1]?.image.height == 16)
+        #expect(generator.requests.map(\.strength) == [0.5, 0.5])
+        let middle = try picture.cropped(x: 24, y: 0, width: 16, height: 16)
+        #expect(
+            sources.map { $0?.image }
+                == (try [picture, middle].map {
+                    try $0.resized(width: 32, height: 32)
+                }))
     }
 
     @Test("img2img accepts a mask, inverted on request")

@@ -61,9 +61,9 @@ struct EditRouteTests {
         }
         let request = try #require(generator.requests.first)
         #expect(request.prompt == "a \"cat\"" && request.count == 2 && request.seed == 4)
-        #expect(request.source == .init(image: source) && request.strength == 0.5)
-        // The nearest size that the model draws.
-        #expect(request.size == PixelSize(width: 48, height: 16))
+        // The nearest size that the model draws, and the source in that size.
+        #expect(request.size == PixelSize(width: 48, height: 16) && request.strength == 0.5)
+        #expect(request.source == .init(image: try source.resized(width: 48, height: 16)))
     }
 
     @Test("a variation needs no prompt, and streams as an edit")
@@ -111,9 +111,14 @@ struct EditRouteTests {
         let sources = generator.requests.compactMap(\.source)
         #expect(generator.requests.map(\.strength) == [1, 1, 1])
         #expect(sources.count == 3)
-        let transparent = try #require(sources[0].mask)
-        #expect(transparent.pixels == alpha.flatMap { [255 - $0, 255 - $0, 255 - $0] })
-        #expect(sources[1].mask == decoded.image && sources[2].mask == decoded.image)
+        let size = try #require(generator.requests.first?.size)
+        let transparent = try RGBImage(
+            width: decoded.image.width, height: decoded.image.height,
+            pixels: alpha.flatMap { [255 - $0, 255 - $0, 255 - $0] })
+        let masks = try [transparent, decoded.image, decoded.image].map {
+            try $0.resized(width: size.width, height: size.height)
+        }
+        #expect(sources.map(\.mask) == masks)
     }
 
     @Test("errors of a form name their field")

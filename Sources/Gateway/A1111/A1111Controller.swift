@@ -58,7 +58,8 @@ struct A1111Controller: Controller {
         let options = state.options(of: context.owner)
         let model = try await model(fields, options)
         if isImageToImage { draft.source = try await source(fields, &draft, model) }
-        let call = ImageCall(request: try ImageRequest(draft, for: model), model: model)
+        let call = try await requests.imageCall(
+            try ImageRequest(draft, for: model), for: model)
         var submission = try Submission(request, body: body, fields, context)
         if let id = try fields.string("force_task_id"), !id.isEmpty { submission.requestID = id }
         let sendsImages = try fields.bool("send_images") ?? true

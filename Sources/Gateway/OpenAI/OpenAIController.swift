@@ -158,7 +158,7 @@ struct OpenAIController: Controller {
             previews: .picked { partials.picks(image: $0, step: $1) },
             keepAlive: keepAlive,
             translate: { event in
-                let kind = call.request.source == nil ? "image_generation" : "image_edit"
+                let kind = call.request.strength == nil ? "image_generation" : "image_edit"
                 var frame = ImageEvent(
                     type: kind + ".completed", b64JSON: "",
                     createdAt: Int(Date().timeIntervalSince1970),

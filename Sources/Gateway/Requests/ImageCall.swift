@@ -5,19 +5,23 @@ import Engine
 import Imaging
 import ModelFiles
 import Parameters
+import Service
 import Telemetry
 
 /// A request that has been read and checked, ready for the engine.
 struct ImageCall {
-    /// The checked request.
+    /// The checked request, without the pixels that it starts from.
     let request: ImageRequest
     /// The model that generates its images.
     let model: ModelDescription
+    /// The pixels that it starts from, until the call is submitted.
+    private let source: Handover<ImageRequest.Source>?
 
     /// A request that is checked for a model already.
     init(request: ImageRequest, model: ModelDescription) {
-        self.request = request
+        self.request = request.with(source: nil)
         self.model = model
+        source = request.source.map(Handover.init)
     }
 
     /// Strength of image-to-image without a mask, if the client does not send one.
@@ -32,6 +36,7 @@ struct ImageCall {
     ) throws(APIError) {
         let id = try fields.string("model")
         guard let standard = models.first else { throw .loading(retryAfter: retryAfter) }
+        let model: ModelDescription
         if let id, !id.isEmpty {
             guard let named = models.first(where: { $0.id == id }) else {
                 throw .noSuchModel(id, known: models.map(\.id))
@@ -52,7 +57,7 @@ struct ImageCall {
                 draft.height = draft.height ?? size.height
             }
             draft.loras = try fields.loras(of: loras)
-            request = try ImageRequest(draft, for: model)
+            self.init(request: try ImageRequest(draft, for: model), model: model)
         } catch let error as RequestError {
             var names = ImageRequest.Draft.clientNames
             // A client that wrote `count` or `width` should read that name in the error.
@@ -69,6 +74,24 @@ struct ImageCall {
 }
 
 extension ImageCall {
+    /// Resizes the images that calls start from.
+    private static let resizing = BackgroundQueue("inkstone.resizing")
+
+    /// The request with the pixels that it starts from, for the submission: the call has them no longer.
+    func submit() -> ImageRequest { request.with(source: source?.take()) }
+
+    /// Returns the call with its source image and mask in the size of its images.
+    ///
+    /// A photograph is many times larger than what the engine makes of it, which is the same pixels.
+    ///
+    /// - Throws: `ImagingError`.
+    func resizingSource() async throws -> ImageCall {
+        guard let source = source?.take() else { return self }
+        let size = request.size
+        let resized = try await Self.resizing.run { try source.resized(to: size) }
+        return ImageCall(request: request.with(source: resized), model: model)
+    }
+
     /// The request as the access log has it, before anything is known of its times.
     var logEntry: AccessLogEntry.Generation {
         .init(

@@ -37,9 +37,17 @@ struct RequestService: Sendable {
     ) async throws -> ImageCall {
         let retryAfter = meter.retryAfter
         guard !state.isDraining else { throw APIError.draining(retryAfter: retryAfter) }
-        return try ImageCall(
+        return try await ImageCall(
             fields, source: source, mask: mask, models: await jobs.models,
-            loras: loras, retryAfter: retryAfter)
+            loras: loras, retryAfter: retryAfter
+        ).resizingSource()
+    }
+
+    /// A call of a request that is checked already.
+    ///
+    /// - Throws: `ImagingError`.
+    func imageCall(_ request: ImageRequest, for model: ModelDescription) async throws -> ImageCall {
+        try await ImageCall(request: request, model: model).resizingSource()
     }
 
     /// Accepts a request as a job that runs whether or not the client waits for it.
@@ -50,9 +58,9 @@ struct RequestService: Sendable {
     ) async throws -> Job {
         var submission = submission
         submission.isDetached = true
+        let onEnd = try await count(call.request, context)
         return try await jobs.submit(
-            call.request, model: call.model.id, submission,
-            onEnd: try await count(call.request, context))
+            call.submit(), model: call.model.id, submission, onEnd: onEnd)
     }
 
     /// Runs a request as a job that is cancelled when the iteration ends early.
@@ -64,9 +72,9 @@ struct RequestService: Sendable {
         of call: ImageCall, _ submission: Submission, _ context: GatewayContext,
         onAccept: @escaping @Sendable (Job) -> Void = { _ in }
     ) async throws(APIError) -> JobEventStream {
-        jobs.events(
-            for: call.request, model: call.model.id, submission,
-            report: context.record?.begin(call.logEntry), onAccept: onAccept,
-            onEnd: try await count(call.request, context))
+        let onEnd = try await count(call.request, context)
+        return jobs.events(
+            for: call.submit(), model: call.model.id, submission,
+            report: context.record?.begin(call.logEntry), onAccept: onAccept, onEnd: onEnd)
     }
 }

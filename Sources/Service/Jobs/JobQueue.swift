@@ -92,7 +92,10 @@ extension JobQueue {
         onEnd: @escaping @Sendable () -> Void = {}
     ) -> JobEventStream {
         report?.submit(.now)
+        // The closure runs as long as the job; the pixels of a source are stored when it is accepted.
+        let request = Handover(request)
         return JobEventStream { feed in
+            guard let request = request.take() else { return }
             let job = try await submit(request, model: model, submission, onEnd: {})
             onAccept(job)
             if let events = try await watch(job.id, for: .all) { try await feed.forward(events) }

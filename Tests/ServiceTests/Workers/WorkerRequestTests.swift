@@ -51,6 +51,10 @@ struct WorkerRequestTests {
             let painted = try await Outcome(pool.events(for: painting, model: model.id))
             #expect(painted.list == (try WorkerBench.expected(painting)))
             #expect(painted.list != edited.list)
+            // The gateway resizes sources when they arrive.
+            let resized = painting.with(source: try painting.source?.resized(to: painting.size))
+            #expect(resized.source != painting.source)
+            #expect(painted.list == (try WorkerBench.expected(resized)))
 
             let status = try await WorkerBench.status(pool)
             #expect(status.passes.images >= 8 && status.passes.count >= 4)
