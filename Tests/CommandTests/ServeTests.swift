@@ -123,6 +123,10 @@ import Testing
         #expect(last.hasPrefix("error\n") && last.contains(#""code":"server_stopping""#))
         server.process.waitUntilExit()
         #expect(server.process.terminationReason == .exit && server.process.terminationStatus == 0)
+        // The database file has everything: nothing is left in its log.
+        let log = try? FileManager.default.attributesOfItem(
+            atPath: folder.path("data/jobs.sqlite-wal"))
+        #expect(log?[.size] as? Int ?? 0 == 0)
         server = try RunningServer(in: folder)
         try server.wait("the job to run again") {
             let answer = try server.get("/api/jobs/\(id)")

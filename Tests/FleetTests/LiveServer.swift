@@ -15,7 +15,7 @@
         private let folder = FileManager.default.temporaryDirectory
             .appending(path: "inkstone-nats-\(UUID().uuidString)")
 
-        init() async throws {
+        init(_ settings: FleetSettings = FleetSettings()) async throws {
             let port = Int.random(in: 20_000..<30_000)
             process.executableURL = URL(filePath: Self.program ?? "")
             process.arguments = [
@@ -28,7 +28,7 @@
             while true {
                 do {
                     store = try await FleetStore(
-                        NATSConnection(address, name: "test"), FleetSettings())
+                        NATSConnection(address, name: "test"), settings)
                     return
                 } catch let error as NATSError {
                     guard ContinuousClock.now < end else { throw error }

@@ -1,10 +1,14 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
+import Catalog
 import Engine
+import Foundation
 import Gateway
 import HTTPTypes
 import Logging
 import Service
+import Synchronization
 import Testing
 
 /// When `/readyz` is 503, and what clients are answered then.
@@ -77,5 +81,66 @@ import Testing
             #expect(try await client.get("/livez").status == .ok)
             #expect(try await client.get("/metrics").status == .ok)
         }
+    }
+
+    @Test("not while the disk is full: requests are refused at once")
+    func fullDisk() async throws {
+        let temporary = try TemporaryStore()
+        let gateway = Gateway(
+            generator: try FakeGenerator(), store: temporary.store,
+            configuration: GatewayConfiguration(version: "1"),
+            telemetry: ServiceTelemetry(version: "1"),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let store = temporary.store
+        try await gateway.test { client in
+            #expect(try await client.get("/readyz").status == .ok)
+            store.failpoint.withLock {
+                $0 = {
+                    guard $0 == .transaction else { return }
+                    throw JobStoreError(code: .full, message: "No space.")
+                }
+            }
+            for target in [path, "/api/jobs"] {
+                let refused = try await client.post(target, #"{"prompt": "p"}"#)
+                #expect(refused.status == .serviceUnavailable)
+                #expect(try refused.error()["code"] == "storage_full")
+                #expect(refused.headers[.retryAfter] == "60")
+            }
+            let ready = try await client.get("/readyz")
+            #expect(ready.status == .serviceUnavailable && ready.headers[.retryAfter] == "60")
+            #expect(try ready.object()["reasons"] as? [String] == ["storage_full"])
+            #expect(try await client.get("/livez").status == .ok)
+            store.failpoint.withLock { $0 = nil }
+            #expect(await store.testSpace())
+            #expect(try await client.get("/readyz").status == .ok)
+            #expect(try await client.post(path, #"{"prompt": "p"}"#).status == .ok)
+        }
+    }
+
+    @Test("uploads that a killed server was receiving are removed at a start")
+    func leftovers() async throws {
+        let temporary = try TemporaryStore()
+        let folder = temporary.folder.appending(path: "loras")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let (dead, live) = (
+            folder.appending(path: ".upload-1"), folder.appending(path: ".upload-2")
+        )
+        for file in [dead, live] { try Data([0]).write(to: file) }
+        let other = folder.appending(path: "mine.safetensors")
+        try Data([0]).write(to: other)
+        // Another server of the folder is receiving this one.
+        let handle = try FileHandle(forWritingTo: live)
+        LeftoverFile.lock(handle.fileDescriptor)
+        var configuration = GatewayConfiguration(version: "1")
+        configuration.loras = LoRARegistry(folder: folder)
+        let gateway = Gateway(
+            generator: try FakeGenerator(), store: temporary.store, configuration: configuration,
+            telemetry: ServiceTelemetry(version: "1"),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        await gateway.startHousekeeping()
+        #expect(!FileManager.default.fileExists(atPath: dead.path))
+        #expect(FileManager.default.fileExists(atPath: live.path))
+        #expect(FileManager.default.fileExists(atPath: other.path))
+        try handle.close()
     }
 }

@@ -144,31 +144,6 @@ struct JobStoreTests {
             #expect(!String(decoding: text, as: UTF8.self).contains("png"))
         }
     }
-
-    @Test("a source and its mask survive a restart, and lists leave them out")
-    func sources() async throws {
-        let image = try FakeEngine.image(seed: 1, size: PixelSize(width: 16, height: 16))
-        let mask = try FakeEngine.image(seed: 2, size: PixelSize(width: 16, height: 16))
-        let request = try engine.request(source: image)
-            .with(source: ImageRequest.Source(image: image, mask: mask))
-        let id: String
-        do {
-            let store = try JobStore(folder: data)
-            id = try await store.insert(request, model: "example", Submission()).job.id
-        }
-        let store = try JobStore(folder: data)
-        #expect(try await store.job(id, for: .all)?.request == request)
-        #expect(try await store.unfinished().map(\.request) == [request])
-        let listed = try #require(try await store.jobs(JobQuery(.all)).first)
-        #expect(listed.request == request.with(source: nil) && listed.request.strength == 0.5)
-        // The pixels go with their job.
-        try await store.finish(id, JobEnd(.cancelled))
-        #expect(try await store.remove([id]) == 1)
-        let database = try DatabaseQueue(path: data.appending(path: "jobs.sqlite").path)
-        #expect(
-            try await database.read { try Int.fetchOne($0, sql: "SELECT COUNT(*) FROM source") }
-                == 0)
-    }
 }
 
 extension JobStore {
@@ -183,13 +158,12 @@ extension JobStore {
             let seed = request.seed + UInt64(index)
             let image = try FakeEngine.image(seed: seed, size: request.size)
             let png = try ImageEncoder.encode(image)
-            try await add(
-                Job.Image(
-                    index: index, seed: seed, pixelDigest: SHA256.hexadecimal(image.pixels),
-                    file: try files.store(png), fileSize: png.count, promptTruncated: false,
-                    seconds: Timings(text: 0, steps: [], decode: 0, total: 0),
-                    loras: [LoRANote(name: "ink", scale: 0.5, matched: 3, unmatched: 1)]),
-                to: job.id)
+            var generated = GeneratedImage(
+                index: index, seed: seed, image: image,
+                pixelDigest: SHA256.hexadecimal(image.pixels), promptTruncated: false,
+                seconds: Timings(text: 0, steps: [], decode: 0, total: 0))
+            generated.loras = [LoRANote(name: "ink", scale: 0.5, matched: 3, unmatched: 1)]
+            try await add(generated, png: png, to: job.id)
         }
         return job.id
     }

@@ -2,6 +2,7 @@
 
 #if Fleet
     import CNATS
+    import Synchronization
 
     #if canImport(Glibc)
         import Glibc
@@ -98,9 +99,21 @@
         package func store(
             _ subject: String, _ bytes: [UInt8], id: String? = nil, after revision: UInt64? = nil
         ) async throws -> UInt64 {
-            try await blocking {
-                try self.storeNow(subject, bytes, id: id, after: revision)
+            do {
+                let number = try await blocking {
+                    try self.storeNow(subject, bytes, id: id, after: revision)
+                }
+                setFull(false)
+                return number
+            } catch let error as NATSError {
+                if error.code == .full { setFull(true) }
+                throw error
             }
+        }
+
+        private func setFull(_ isFull: Bool) {
+            let wasFull = self.isFull.exchange(isFull, ordering: .relaxed)
+            if wasFull != isFull { spaceChanges.notify() }
         }
 
         private func storeNow(
@@ -180,13 +193,16 @@
             try await blocking { try self.state(of: stream).map { Int($0.Msgs) } }
         }
 
-        /// Removes all messages of a subject.
-        package func purge(_ subject: String, in stream: String) async throws {
+        /// Removes the messages of a subject up to one of a number, which includes it.
+        package func purge(
+            _ subject: String, in stream: String, through number: UInt64
+        ) async throws {
             try await blocking {
                 try subject.withCString { subject in
                     var options = jsOptions()
                     jsOptions_Init(&options)
                     options.Stream.Purge.Subject = subject
+                    options.Stream.Purge.Sequence = number + 1
                     var code = jsErrCode(0)
                     try check(
                         js_PurgeStream(self.context, stream, &options, &code), code,

@@ -3,6 +3,7 @@
 #if Fleet
     import CNATS
     import Dispatch
+    import Service
     import Synchronization
 
     #if canImport(Glibc)
@@ -25,6 +26,10 @@
 
         let connection: OpaquePointer
         let context: OpaquePointer
+        /// Whether the server had no space for the last message that was to be stored.
+        let isFull = Atomic(false)
+        /// Notifies when the server has no space, and when it has some again.
+        let spaceChanges = ChangeSignal()
         private let watchers: Watchers
         /// Threads for blocking calls of the client.
         private let queue = DispatchQueue(

@@ -13,6 +13,8 @@
             case notFound
             /// Another client wrote first.
             case conflict
+            /// The server has no space for a message; it may pass.
+            case full
             /// User, password, token or credentials are wrong, or may not do this.
             case denied
             /// An option, a file or a certificate makes no sense.
@@ -44,6 +46,9 @@
         private static func code(_ status: natsStatus, _ jetStream: jsErrCode) -> Code {
             switch jetStream {
             case JSStreamWrongLastSequenceErr: return .conflict
+            case JSInsufficientResourcesErr, JSStorageResourcesExceededErr,
+                JSMemoryResourcesExceededErr, JSStreamStoreFailedErr:
+                return .full
             case JSStreamNotFoundErr, JSNoMessageFoundErr, JSConsumerNotFoundErr: return .notFound
             default: break
             }

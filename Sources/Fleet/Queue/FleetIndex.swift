@@ -43,7 +43,7 @@ package struct FleetIndex: Sendable {
     private var finished = SortedArray<TimeKey>()
     /// Jobs by the id of their call, and by owner.
     private var calls: [String: [String?: SortedArray<TimeKey>]] = [:]
-    /// How many jobs of each owner have each image file.
+    /// How often jobs of each owner refer to each file of an image or a source.
     private var fileUses: [String: [String?: Int]] = [:]
     /// Jobs with an owner that other gateways accepted within the last minute, the oldest first.
     private var foreign: [(owner: String, created: Double)] = []
@@ -102,8 +102,8 @@ package struct FleetIndex: Sendable {
         if let call = job.requestID {
             calls[call, default: [:]][job.owner, default: SortedArray()].insert(age)
         }
-        for image in job.images {
-            fileUses[image.file.digest, default: [:]][job.owner, default: 0] += 1
+        for file in job.files.map(\.digest) {
+            fileUses[file, default: [:]][job.owner, default: 0] += 1
         }
         guard !job.state.isFinal else {
             if let time = job.finished { finished.insert(TimeKey(time: time, id: job.id)) }
@@ -131,10 +131,10 @@ package struct FleetIndex: Sendable {
             if calls[call]?[job.owner]?.elements.isEmpty == true { calls[call]?[job.owner] = nil }
             if calls[call]?.isEmpty == true { calls[call] = nil }
         }
-        for digest in job.images.map(\.file.digest) {
-            let uses = (fileUses[digest]?[job.owner] ?? 0) - 1
-            fileUses[digest]?[job.owner] = uses > 0 ? uses : nil
-            if fileUses[digest]?.isEmpty == true { fileUses[digest] = nil }
+        for file in job.files.map(\.digest) {
+            let uses = (fileUses[file]?[job.owner] ?? 0) - 1
+            fileUses[file]?[job.owner] = uses > 0 ? uses : nil
+            if fileUses[file]?.isEmpty == true { fileUses[file] = nil }
         }
     }
 
@@ -200,7 +200,7 @@ package struct FleetIndex: Sendable {
         return [deadlines.elements.first?.time, expiry].compactMap(\.self).min()
     }
 
-    /// Whether a job of the access has an image file.
+    /// Whether a job of the access has a file.
     package func uses(file digest: String, for access: JobAccess) -> Bool {
         guard let owners = fileUses[digest] else { return false }
         return switch access {

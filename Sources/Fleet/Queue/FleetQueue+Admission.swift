@@ -16,7 +16,7 @@
             do {
                 let job = try await accept(request, model, submission)
                 if let live = followed[job.id]?.live { live.whenEnded(onEnd) } else { onEnd() }
-                return job.job(source: request.source)
+                return job.job()
             } catch {
                 onEnd()
                 throw error
@@ -27,6 +27,7 @@
             _ request: ImageRequest, _ model: String, _ submission: Submission
         ) async throws -> FleetJob {
             guard isReachable else { throw Self.unreachable }
+            guard !isStorageFull else { throw Self.full }
             guard index.openCount < settings.unfinished else {
                 throw GenerationError(
                     .busy,

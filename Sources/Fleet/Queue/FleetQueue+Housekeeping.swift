@@ -64,22 +64,59 @@
             let store = store
             let known = index[job.id]
             index.remove(job.id)
-            // Equal images share a file: one that another job has stays.
-            let files = job.images.map(\.file.digest).filter { !index.uses(file: $0, for: .all) }
             do {
-                try await reaching {
-                    try await store.jobs.remove(job.id)
-                    for file in files {
-                        try await store.connection.purge(
-                            "inkstone.pictures.\(file).*", in: FleetNames.images)
-                    }
-                }
+                try await reaching { try await store.jobs.remove(job.id) }
             } catch {
                 // The bucket still has it, and reports no change.
                 if let known { update(known.job, known.revision) }
                 throw error
             }
+            // Equal images and sources share a file: one that another job has stays.
+            let files = job.files.filter { !index.uses(file: $0.digest, for: .all) }
+            if !files.isEmpty { tasks.start { [weak self] in await self?.remove(files) } }
             return true
+        }
+
+        /// Removes files that no job has.
+        ///
+        /// A worker or a gateway stores a file first, and then the job that has it: a file is removed when it
+        /// was not stored again for a while, after which its job would be known here.
+        private func remove(_ files: [StoredFile]) async {
+            var waiting = files
+            // While NATS is away nothing is removed; the stream's limit of age applies.
+            for _ in 0..<10 where !waiting.isEmpty {
+                var messages: [String: [UInt64]] = [:]
+                for file in waiting {
+                    messages[file.digest] = try? await store.messages(of: file)
+                }
+                do { try await clock.sleep(for: .seconds(settings.removalDelay)) } catch { return }
+                waiting.removeAll { index.uses(file: $0.digest, for: .all) }
+                var later: [StoredFile] = []
+                for file in waiting {
+                    let now = try? await store.messages(of: file)
+                    guard let now, now == messages[file.digest],
+                        (try? await store.remove(file, now)) != nil
+                    else {
+                        later.append(file)
+                        continue
+                    }
+                }
+                waiting = later
+            }
+        }
+
+        /// Tests every few seconds whether NATS has space again while it has none; ends when the task is
+        /// cancelled.
+        static func watchSpace(_ store: FleetStore, _ clock: any Clock<Duration>) async {
+            while !Task.isCancelled {
+                let change = store.connection.spaceChanges.next
+                if store.isFull {
+                    try? await clock.sleep(for: .seconds(5))
+                    await store.testSpace()
+                } else {
+                    _ = await change.wait()
+                }
+            }
         }
 
         /// Ends overdue jobs and removes those that NATS no longer keeps.

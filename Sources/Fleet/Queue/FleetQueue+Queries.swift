@@ -29,11 +29,10 @@
             _ id: String, for access: JobAccess
         ) async throws -> (job: Job, progress: JobProgress?)? {
             guard let job = try await find(id, for: access) else { return nil }
-            let source = try await reaching { try await self.store.source(of: job) }
             let progress =
                 job.state.isFinal
                 ? nil : follow(job, isDetached: true, isCounted: false).live.progress
-            return (job.job(source: source), progress)
+            return (job.job(), progress)
         }
 
         package func jobs(_ query: JobQuery) async throws -> [Job] {
@@ -47,6 +46,11 @@
             let images = try await find(id, for: access)?.images
             guard let image = images?.first(where: { $0.index == number }) else { return nil }
             return try await reaching { try await self.store.read(image.file) }
+        }
+
+        package nonisolated func source(of job: Job) async throws -> [UInt8]? {
+            guard let source = job.source else { return nil }
+            return try await reaching { try await self.store.read(named: source.image) }
         }
 
         package func file(named name: String, for access: JobAccess) async throws -> [UInt8]? {

@@ -53,6 +53,7 @@
             tasks.start { [weak self] in
                 for await change in store.jobs.changes() { await self?.apply(change) }
             }
+            tasks.start { await Self.watchSpace(store, clock) }
             tasks.start { [weak self] in
                 while !Task.isCancelled, let (wake, pause) = await self?.cleanUp() {
                     _ = await wake.wait(atMost: pause, clock: clock)
@@ -61,6 +62,11 @@
         }
 
         package var isReachable: Bool { store.connection.isUp && isCaughtUp }
+
+        package var isStorageFull: Bool { store.isFull }
+
+        /// Returns at once: housekeeping has begun with the queue.
+        package func startHousekeeping() {}
 
         package var models: [ModelDescription] { get async { await presence.models } }
 
@@ -120,12 +126,19 @@
         static let unreachable = GenerationError(
             .queueUnreachable, "The queue of the fleet cannot be reached; try again in a moment.")
 
+        static let full = GenerationError(
+            .storage,
+            "There is no space left on the disk of the fleet's queue; try again when some is free.")
+
         /// Turns errors of NATS into the one that clients understand.
         nonisolated func reaching<Value: Sendable>(
             _ body: @Sendable () async throws -> Value
         ) async throws -> Value {
             do {
                 return try await body()
+            } catch let error as NATSError where error.code == .full {
+                logger.warning("NATS has no space", metadata: ["error": "\(error)"])
+                throw Self.full
             } catch let error as NATSError {
                 logger.warning("NATS did not do its part", metadata: ["error": "\(error)"])
                 throw Self.unreachable

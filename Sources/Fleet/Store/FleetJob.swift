@@ -91,17 +91,20 @@ package struct FleetJob: Sendable, Codable, Equatable {
         self.created = created
     }
 
-    /// The job as other queues describe it, with the pixels of its source if given.
-    package func job(source pixels: ImageRequest.Source? = nil) -> Job {
-        var whole = request
-        if source != nil { whole = request.with(source: pixels) }
+    /// The job as other queues describe it.
+    package func job() -> Job {
         func date(_ seconds: Double?) -> Date? { seconds.map(Date.init(timeIntervalSince1970:)) }
         return Job(
-            id: id, model: model, request: whole, state: state, requestID: requestID,
-            owner: owner, created: Date(timeIntervalSince1970: created), started: date(started),
-            finished: date(finished), deadline: date(deadline), attempts: attempts,
-            failure: failure,
-            failureCode: code,
+            id: id, model: model, request: request,
+            source: source.map { source in
+                Job.Source(
+                    image: source.image.digest, mask: source.mask?.digest,
+                    fileSize: source.image.size + (source.mask?.size ?? 0))
+            },
+            state: state, requestID: requestID, owner: owner,
+            created: Date(timeIntervalSince1970: created),
+            started: date(started), finished: date(finished), deadline: date(deadline),
+            attempts: attempts, failure: failure, failureCode: code,
             isGivenUp: isGivenUp ?? false,
             images: images.sorted { $0.index < $1.index }.map { image in
                 Job.Image(
@@ -117,6 +120,11 @@ package struct FleetJob: Sendable, Codable, Equatable {
         if let known = failureCode.flatMap(GenerationError.Code.init(rawValue:)) { return known }
         if isOverdue { return .deadline }
         return state == .cancelled && failure != nil ? .queueUnreachable : nil
+    }
+
+    /// All files that the job has.
+    package var files: [StoredFile] {
+        images.map(\.file) + [source?.image, source?.mask].compactMap(\.self)
     }
 
     /// Images from the first on that need not be generated again.

@@ -9,6 +9,8 @@ package enum FleetNames {
     package static let jobs = "inkstone-jobs"
     /// Bucket of idempotency keys.
     package static let keys = "inkstone-keys"
+    /// Key that is set to test whether there is space; those of clients are digests.
+    package static let spaceTest = "space-test"
     /// Bucket of heartbeats.
     package static let workers = "inkstone-workers"
     /// Bucket of models that a worker had within the hour.

@@ -24,6 +24,9 @@ package struct FleetSettings: Sendable {
     package var hangTimeout = 300.0
     /// Seconds that a worker keeps trying to store a result while NATS is away.
     package var storageTimeout = 900.0
+    /// Seconds after which the files of a removed job are removed, if no job has one of them by then: longer
+    /// than it takes to record a file that was stored.
+    package var removalDelay = 60.0
     /// Replicas of each stream and bucket.
     package var replicas = 1
 

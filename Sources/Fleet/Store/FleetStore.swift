@@ -5,6 +5,7 @@
     package import Engine
     import Imaging
     package import Service
+    import Synchronization
 
     import Foundation
 
@@ -52,6 +53,16 @@
 
         /// Sends what was published and closes the connection.
         package func close() { connection.close() }
+
+        // MARK: - Space
+
+        /// Whether NATS had no space for the last message that was to be stored.
+        var isFull: Bool { connection.isFull.load(ordering: .relaxed) }
+
+        /// Tests whether NATS has space again.
+        func testSpace() async {
+            _ = try? await keys.set(FleetNames.spaceTest, [0])
+        }
 
         // MARK: - Jobs
 
@@ -140,6 +151,25 @@
                 if part.count < NATSConnection.messageLimit { break }
             }
             return SHA256.hexadecimal(bytes) == name ? bytes : nil
+        }
+
+        /// The numbers of the messages that contain a file's parts; they change when it is stored again.
+        package func messages(of file: StoredFile) async throws -> [UInt64] {
+            var numbers: [UInt64] = []
+            for part in file.parts(of: NATSConnection.messageLimit).indices {
+                let newest = try await connection.newest(
+                    of: FleetNames.part(file.digest, part), in: FleetNames.images)
+                if let newest { numbers.append(newest.revision) }
+            }
+            return numbers
+        }
+
+        /// Removes the messages of a file; those that it is stored in later stay.
+        func remove(_ file: StoredFile, _ messages: [UInt64]) async throws {
+            for (part, number) in messages.enumerated() {
+                try await connection.purge(
+                    FleetNames.part(file.digest, part), in: FleetNames.images, through: number)
+            }
         }
 
         /// The image that a job starts from.

@@ -128,7 +128,7 @@ extension APIError {
         case .storage:
             self.init(
                 .serviceUnavailable, type: "server_error", code: "storage_full",
-                error.message, retryAfter: retryAfter)
+                error.message, retryAfter: RetryAfter.storageFailed)
         case .queueUnreachable:
             self.init(
                 .serviceUnavailable, type: "server_error", code: "queue_unreachable",

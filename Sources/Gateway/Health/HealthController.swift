@@ -8,8 +8,8 @@ import Service
 private struct HealthReport: Encodable {
     /// `ok`, or the first of the reasons.
     var status: String
-    /// Reasons why no request should be sent here now: `loading`, `queue_full`, `queue_unreachable`, `draining`,
-    /// `keys_unreadable`.
+    /// Reasons why no request should be sent here now: `draining`, `keys_unreadable`, `loading`,
+    /// `queue_unreachable`, `storage_full`, `queue_full`.
     var reasons: [String]
     var model: String?
     var precision: String?
@@ -43,14 +43,18 @@ struct HealthController: Controller {
     /// Adds the routes of health and version.
     ///
     /// `/livez` succeeds while the process runs; `/readyz` and `/health` while a model is loaded,
-    /// the queue has a free place and the service is not about to stop.
+    /// the queue has a free place, the disk has space and the service is not about to stop.
     func addRoutes(to table: inout RouteTable) {
         table.add("/livez", [.get: .public { _, _ in .json(["status": "ok"]) }])
         let health: Handler = { _, _ in
             let report = await healthReport()
             let isReady = report.reasons.isEmpty
             var response = Response.json(report, status: isReady ? .ok : .serviceUnavailable)
-            if !isReady { response.headers[.retryAfter] = String(meter.retryAfter) }
+            if !isReady {
+                let isFull = report.reasons.contains("storage_full")
+                response.headers[.retryAfter] = String(
+                    isFull ? RetryAfter.storageFailed : meter.retryAfter)
+            }
             return response
         }
         table.add("/readyz", [.get: .public(health)])
@@ -68,6 +72,7 @@ struct HealthController: Controller {
         if keys?.failure != nil { reasons.append("keys_unreadable") }
         if model == nil { reasons.append("loading") }
         if await !jobs.isReachable { reasons.append("queue_unreachable") }
+        if await jobs.isStorageFull { reasons.append("storage_full") }
         if let capacity, depth + running >= capacity {
             reasons.append("queue_full")
         }

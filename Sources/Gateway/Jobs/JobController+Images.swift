@@ -8,7 +8,7 @@ import NIOCore
 import Service
 
 // GET /api/jobs/{id}/images/{index}/thumbnail   a finished image, reduced
-// GET /api/jobs/{id}/source                     the image that a job started from
+// GET /api/jobs/{id}/source                     the image that a job started from, in the size of its images
 
 extension JobController {
     /// Pixels of a thumbnail's longer side.
@@ -44,14 +44,13 @@ extension JobController {
     ) async throws -> Response {
         let id = try context.parameters.require("id")
         guard let (job, _) = try await requests.jobs.job(id, for: context.access),
-            let source = job.request.source
+            let source = try await requests.jobs.source(of: job)
         else {
             throw APIError(
-                .notFound, code: "image_not_found", "The job did not start from an image.")
+                .notFound, code: "image_not_found",
+                "The job did not start from an image, or the image is no longer stored.")
         }
-        return .bytes(
-            try ImageFile.encode(source.image, as: .png, quality: 95),
-            type: ImageFormat.png.mimeType)
+        return .bytes(source, type: ImageFormat.png.mimeType)
     }
 
     /// The source image of a job: `image`, a file in base64.

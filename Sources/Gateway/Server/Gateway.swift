@@ -154,6 +154,12 @@ package struct Gateway: Sendable {
         _ = await loraFacts.knowledge(of: files, atMost: .zero)
     }
 
+    /// Removes what killed processes have left, and what is kept no longer, at once and by the clock.
+    package func startHousekeeping() async {
+        LoRAUpload.removeLeftovers(of: configuration.loras)
+        await jobs.startHousekeeping()
+    }
+
     /// Refuses new requests for images; those in progress continue.
     package func beginDraining() { state.beginDraining() }
 

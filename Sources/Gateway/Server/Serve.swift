@@ -68,6 +68,7 @@ package func serve(
             "requests need a key, and there is none: 'inkstone keys add NAME' makes one",
             metadata: ["to serve without keys": "remove \(keys.files.joined(separator: ", "))"])
     }
+    await gateway.startHousekeeping()
     let resuming = Task { await resume(gateway.jobs, logger) }
     defer { resuming.cancel() }
     Task { await gateway.readLoRAs() }

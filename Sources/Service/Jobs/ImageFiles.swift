@@ -5,10 +5,13 @@ import Engine
 package import Foundation
 import Imaging
 
-/// Image files under the SHA-256 of their bytes: `ab/abcdef….png`.
+/// PNG files under the SHA-256 of their bytes: `ab/abcdef….png`.
 ///
 /// A file is complete or absent, is never changed, and equal images share one.
 package struct ImageFiles: Sendable {
+    /// The beginning of temporary files' names.
+    private static let prefix = ".image-"
+
     private let folder: URL
 
     /// - Throws: `JobStoreError` of code `unusable`.
@@ -37,13 +40,14 @@ package struct ImageFiles: Sendable {
         return folder.appending(path: "\(name.prefix(2))/\(name).png")
     }
 
-    /// Stores a file.
+    // MARK: - Writing
+
+    /// Writes a file to the disk under a temporary name, unless it is stored already.
     ///
-    /// Returns its name.
-    package func store(_ bytes: [UInt8]) throws -> String {
+    /// - Throws: `JobStoreError` of code `full`, `ImagingError`.
+    package func stage(_ bytes: [UInt8]) throws -> StagedFile {
         let name = SHA256.hexadecimal(bytes)
-        guard let url = url(name) else { return name }
-        if FileManager.default.fileExists(atPath: url.path) { return name }
+        let url = folder.appending(path: "\(name.prefix(2))/\(name).png")
         do {
             try FileManager.default.createDirectory(
                 at: url.deletingLastPathComponent(), withIntermediateDirectories: true,
@@ -54,9 +58,27 @@ package struct ImageFiles: Sendable {
                 message: "The folder '\(folder.path)' cannot be written to; check its permissions"
                     + " and the room on the disk.")
         }
-        try ImageFile.writeAtomically(bytes, to: url.path, permissions: 0o600)
-        return name
+        let file = StagedFile(name: name, url: url, prefix: Self.prefix, bytes: bytes)
+        if !file.isStored { try file.write() }
+        return file
     }
+
+    /// Stores a file.
+    ///
+    /// Returns its name.
+    package func store(_ bytes: [UInt8]) throws -> String {
+        let file = try stage(bytes)
+        try file.commit()
+        return file.name
+    }
+
+    /// Removes a file.
+    package func remove(_ name: String) {
+        guard let url = url(name) else { return }
+        try? FileManager.default.removeItem(at: url)
+    }
+
+    // MARK: - Reading
 
     /// The bytes of a file, or `nil` if it is missing or does not match its name.
     package func read(_ name: String) -> [UInt8]? {
@@ -65,8 +87,26 @@ package struct ImageFiles: Sendable {
         return SHA256.hexadecimal(bytes) == name ? bytes : nil
     }
 
-    package func remove(_ name: String) {
-        guard let url = url(name) else { return }
-        try? FileManager.default.removeItem(at: url)
+    // MARK: - Sweeping
+
+    /// The names of the files whose names begin with two digits.
+    func names(in part: String) -> [String] {
+        contents(of: part).filter { $0.hasSuffix(".png") && $0.hasPrefix(part) }
+            .map { String($0.dropLast(4)) }
+    }
+
+    /// Removes temporary files of killed processes, also those of version 0.1.
+    func removeLeftovers(in part: String) {
+        for name in contents(of: part)
+        where name.hasSuffix(".tmp")
+            && (name.hasPrefix(Self.prefix) || name.hasPrefix(".inkstone-"))
+        {
+            LeftoverFile.remove(folder.appending(path: "\(part)/\(name)").path)
+        }
+    }
+
+    private func contents(of part: String) -> [String] {
+        let path = folder.appending(path: part).path
+        return (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
     }
 }

@@ -49,12 +49,30 @@ public struct Job: Sendable, Equatable, Identifiable {
         }
     }
 
+    /// The files of the image that a job starts from.
+    public struct Source: Sendable, Equatable {
+        /// SHA-256 of the image's PNG file, which is the file's name in the store.
+        public var image: String
+        /// SHA-256 of the mask's PNG file, if there is a mask.
+        public var mask: String?
+        /// Bytes of both files.
+        public var fileSize: Int
+
+        package init(image: String, mask: String? = nil, fileSize: Int) {
+            self.image = image
+            self.mask = mask
+            self.fileSize = fileSize
+        }
+    }
+
     /// Its permanent name: `job-` and 20 letters and digits.
     public var id: String
     /// The model that generates.
     public var model: String
-    /// What is generated.
+    /// What is generated, without the pixels that it starts from.
     public var request: ImageRequest
+    /// The files of the image that it starts from.
+    public var source: Source?
     /// Where it stands.
     public var state: State
     /// The id under which the client knows the call, if any.
@@ -82,14 +100,16 @@ public struct Job: Sendable, Equatable, Identifiable {
 
     /// A job with the given properties.
     package init(
-        id: String, model: String, request: ImageRequest, state: State, requestID: String? = nil,
-        owner: String? = nil, created: Date, started: Date? = nil, finished: Date? = nil,
+        id: String, model: String, request: ImageRequest, source: Source? = nil, state: State,
+        requestID: String? = nil, owner: String? = nil, created: Date, started: Date? = nil,
+        finished: Date? = nil,
         deadline: Date? = nil, attempts: Int = 0, failure: String? = nil,
         failureCode: GenerationError.Code? = nil, isGivenUp: Bool = false, images: [Image] = []
     ) {
         self.id = id
         self.model = model
         self.request = request
+        self.source = source
         self.state = state
         self.requestID = requestID
         self.owner = owner

@@ -5,7 +5,8 @@ import GRDB
 
 /// A copy of a data folder that a server may be using at the same time.
 public enum JobBackup {
-    /// Copies jobs, images, keys and the secret of links into a new folder, which can serve as a data folder itself.
+    /// Copies jobs, images, source images, keys and the secret of links into a new folder, which can serve as a
+    /// data folder itself.
     ///
     /// The database is copied as it is at one moment. Image files never change, so they are linked where
     /// both folders are on one disk. A copy that fails is removed.
@@ -29,13 +30,18 @@ public enum JobBackup {
         defer { try? files.removeItem(at: partial) }
         do {
             _ = try DataFolder.open(partial)
-            try files.createDirectory(
-                at: partial.appending(path: "pictures"), withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700])
+            for name in ["pictures", "sources"] {
+                try files.createDirectory(
+                    at: partial.appending(path: name), withIntermediateDirectories: true,
+                    attributes: [.posixPermissions: 0o700])
+            }
             let names = try copyDatabase(source, to: partial.appending(path: "jobs.sqlite"))
             let count = try copyImages(
-                names, from: folder.appending(path: "pictures"),
+                names.images, from: folder.appending(path: "pictures"),
                 to: partial.appending(path: "pictures"))
+            _ = try copyImages(
+                names.sources, from: folder.appending(path: "sources"),
+                to: partial.appending(path: "sources"))
             // Without the second one a copy made while the keys are away would be open.
             for name in ["keys.json", "keys.required", LinkSigner.fileName] {
                 let file = folder.appending(path: name)
@@ -59,15 +65,30 @@ public enum JobBackup {
         }
     }
 
-    /// - Returns: The names of all image files that the copy refers to.
-    private static func copyDatabase(_ source: URL, to target: URL) throws -> Set<String> {
+    /// - Returns: The names of all files of images and of sources that the copy refers to.
+    private static func copyDatabase(
+        _ source: URL, to target: URL
+    ) throws -> (images: Set<String>, sources: Set<String>) {
         var configuration = Configuration()
         configuration.busyMode = .timeout(10)
         let original = try DatabaseQueue(path: source.path, configuration: configuration)
         DataFolder.makeFile(target)
         let copy = try DatabaseQueue(path: target.path)
         try original.backup(to: copy)
-        let names = try copy.read { try String.fetchSet($0, sql: "SELECT file FROM picture") }
+        let names = try copy.read { db in
+            // A database of an earlier version, which contains the sources itself.
+            let hasFiles = try db.columns(in: "job").contains { $0.name == "sourceFile" }
+            return (
+                try String.fetchSet(db, sql: "SELECT file FROM picture"),
+                try hasFiles
+                    ? String.fetchSet(
+                        db,
+                        sql: """
+                            SELECT sourceFile FROM job WHERE sourceFile IS NOT NULL
+                            UNION SELECT maskFile FROM job WHERE maskFile IS NOT NULL
+                            """) : []
+            )
+        }
         try copy.close()
         return names
     }

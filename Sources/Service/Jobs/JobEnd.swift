@@ -44,6 +44,9 @@ package struct JobEnd: Sendable, Equatable {
 }
 
 extension Job {
+    /// The job with its end among those of several jobs, if it is there.
+    func ended(_ ends: [String: JobEnd]) -> Job { ended(ends[id]) }
+
     /// The job with an end; a final one keeps its own.
     package func ended(_ end: JobEnd?) -> Job {
         guard let end, !state.isFinal else { return self }

@@ -11,6 +11,12 @@ package protocol JobQueue: ImageGenerating, ModelListing {
     /// Whether jobs can be accepted and queried now.
     var isReachable: Bool { get async }
 
+    /// Whether the last write found no space on the disk, so that no job is accepted.
+    var isStorageFull: Bool { get async }
+
+    /// Begins to remove jobs that are kept no longer, until the queue is released.
+    func startHousekeeping() async
+
     /// Changes how long jobs may take and what is kept of them; how much is taken on stays.
     func updateLimits(_ changed: JobService.Limits) async
 
@@ -54,6 +60,9 @@ package protocol JobQueue: ImageGenerating, ModelListing {
 
     /// The PNG file of a job's image as soon as it is finished, or `nil`.
     func image(_ index: Int, of id: String, for access: JobAccess) async throws -> [UInt8]?
+
+    /// The PNG file of the image that a job starts from, or `nil`.
+    func source(of job: Job) async throws -> [UInt8]?
 
     /// The PNG file of that name, if a job has it.
     func file(named name: String, for access: JobAccess) async throws -> [UInt8]?

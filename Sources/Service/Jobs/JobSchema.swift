@@ -45,7 +45,10 @@ enum JobSchema {
         """
 
     /// All migrations, in order.
-    static var migrator: DatabaseMigrator {
+    ///
+    /// - Parameter sources: Where the files of source images are stored.
+    /// - Returns: A migrator for any database of this and earlier versions.
+    static func migrator(sources: ImageFiles) -> DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1 jobs and pictures") { db in
             try db.execute(sql: jobsAndImages)
@@ -69,6 +72,9 @@ enum JobSchema {
                         mask BLOB
                     ) STRICT;
                     """)
+        }
+        migrator.registerMigration("6 source images as files") { db in
+            try moveSources(db, to: sources)
         }
         migrator.registerMigration("7 detached jobs and codes of failures") { db in
             // Version 0.1 did not store which jobs have a caller that waits: all of them run again.

@@ -41,13 +41,24 @@ extension JobService {
                 .busy, "\(limits.unfinished) jobs are waiting already; try again in a moment.")
         }
         defer { index.release() }
-        let (job, isNew) = try await retryingWhileFull {
-            try await self.store.insert(request, model: model, submitted)
-        }
+        let (job, isNew) = try await insert(request, model, submitted)
         if isNew {
             enqueue(LiveJob(job, earlier: [], isDetached: submission.outlivesItsCaller))
         }
         return job
+    }
+
+    /// Stores a new job, at once or not at all where there is no space.
+    private func insert(
+        _ request: ImageRequest, _ model: String, _ submission: Submission
+    ) async throws -> (job: Job, isNew: Bool) {
+        guard await store.hasSpace() else {
+            if let known = try await store.known(submission) { return (known, false) }
+            throw GenerationError(.storage, StorageSpace.refusal)
+        }
+        return try await retrying(while: JobStore.isLocked) {
+            try await self.store.insert(request, model: model, submission)
+        }
     }
 
     func enqueue(_ job: LiveJob) {

@@ -6,10 +6,67 @@ import Imaging
 import Logging
 
 extension JobService {
-    /// Removes old jobs at most once a minute; called when a job ends.
+    /// Pause of housekeeping.
+    private static let pause = Duration.seconds(30)
+    /// Pause of the test whether a full disk has space again.
+    private static let fullPause = Duration.seconds(5)
+    /// Pause of the comparison of files and rows.
+    private static let sweepPause = Duration.seconds(86_400)
+
+    /// Begins to remove what the limits do not allow, at once and then by the clock, and to test whether a
+    /// full disk has space again; ends with the service.
+    public func startHousekeeping() {
+        let (clock, changes) = (clock, store.space.changes)
+        tasks.start { [weak self] in
+            var untilSweep = Duration.zero
+            while !Task.isCancelled {
+                let change = changes.next
+                guard let pause = await self?.keepHouse(sweeping: untilSweep <= .zero) else {
+                    return
+                }
+                untilSweep = (untilSweep <= .zero ? Self.sweepPause : untilSweep) - pause
+                _ = await change.wait(atMost: pause, clock: clock)
+            }
+        }
+    }
+
+    /// Does what is due, and returns the pause until the next time.
+    private func keepHouse(sweeping: Bool) async -> Duration {
+        if store.space.isFull, await store.testSpace() {
+            logger.notice("the disk of the data folder has space again")
+        }
+        await removeExpiredNow()
+        do {
+            try await store.shrink()
+            if sweeping { report(try await store.sweep()) }
+        } catch {
+            logger.warning("housekeeping of jobs failed", metadata: ["error": "\(error)"])
+        }
+        return store.space.isFull ? Self.fullPause : Self.pause
+    }
+
+    private func report(_ sweep: JobStore.Sweep) {
+        if sweep.removed > 0 {
+            logger.info(
+                "files without a job removed", metadata: ["count": "\(sweep.removed)"])
+        }
+        guard !sweep.incomplete.isEmpty else { return }
+        let names = sweep.incomplete.sorted().prefix(5).joined(separator: ", ")
+        logger.warning(
+            "image files of jobs are missing from the data folder",
+            metadata: ["count": "\(sweep.incomplete.count)", "jobs": "\(names)"])
+    }
+
+    /// Removes old jobs where the images of a job that has ended may exceed the limit.
     func cleanUp() async {
-        guard .now - lastCleanUp > .seconds(60) else { return }
-        lastCleanUp = .now
+        if store.mayExceed(limits.imageBytes) { await removeExpiredNow() }
+    }
+
+    private func removeExpiredNow() async {
+        // Jobs that end together wait for one removal.
+        guard !isRemoving else { return }
+        isRemoving = true
+        defer { isRemoving = false }
         do {
             try await removeExpired()
         } catch {
@@ -58,22 +115,23 @@ extension JobService {
     nonisolated func retryingWhileFull<Value: Sendable>(
         _ body: @Sendable () async throws -> Value
     ) async throws -> Value {
+        try await retrying(while: JobStore.isTransient, body)
+    }
+
+    /// Repeats what fails until it succeeds or `storageTimeout` has passed.
+    ///
+    /// - Throws: `GenerationError` of code `storage`, or what else `body` throws.
+    nonisolated func retrying<Value: Sendable>(
+        while isTransient: (any Error) -> Bool, _ body: @Sendable () async throws -> Value
+    ) async throws -> Value {
         var policy = RetryPolicy(pause: .milliseconds(250), limit: storageTimeout)
         policy.clock = clock
         do {
-            return try await policy.run(while: Self.isTransient, body)
+            return try await policy.run(while: isTransient, body)
         } catch let error as JobStoreError where error.code != .keyReused {
             throw GenerationError(.storage, error.message)
         } catch let error as ImagingError where error.code == .diskFull {
             throw GenerationError(.storage, "\(error)")
-        }
-    }
-
-    private static func isTransient(_ error: any Error) -> Bool {
-        switch error {
-        case let error as JobStoreError: [.full, .locked].contains(error.code)
-        case let error as ImagingError: error.code == .diskFull
-        default: false
         }
     }
 }

@@ -26,7 +26,10 @@ extension JobService {
         var done = 0
         while job.earlier.contains(where: { $0.index == done }) { done += 1 }
         guard done < job.request.count else { return }
-        let rest = job.request.dropping(first: done)
+        var rest = job.request.dropping(first: done)
+        if let source = job.source {
+            rest = rest.with(source: try await store.pixels(of: source))
+        }
         let model = await listing.models.first { $0.id == job.model }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for try await event in engine.events(for: rest, model: job.model).numbered(from: done) {
@@ -51,14 +54,7 @@ extension JobService {
     private nonisolated func store(
         _ image: GeneratedImage, _ png: [UInt8], of job: LiveJob
     ) async throws {
-        try await retryingWhileFull {
-            let file = try self.store.files.store(png)
-            try await self.store.add(
-                Job.Image(
-                    index: image.index, seed: image.seed, pixelDigest: image.pixelDigest,
-                    file: file, fileSize: png.count, promptTruncated: image.promptTruncated,
-                    seconds: image.seconds, loras: image.loras), to: job.id)
-        }
+        try await retryingWhileFull { try await self.store.add(image, png: png, to: job.id) }
     }
 
     /// Writes the end of a job down, reports it to the watchers and starts the next one.

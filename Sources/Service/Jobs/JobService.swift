@@ -57,7 +57,10 @@ public actor JobService: JobQueue {
     var timers: [String: Task<Void, any Error>] = [:]
     /// Cancels jobs whose last watcher has left.
     lazy var canceller = CancellationQueue { [weak self] id in await self?.cancelNow(id) }
-    var lastCleanUp = ContinuousClock.now
+    /// Whether old jobs are being removed.
+    var isRemoving = false
+    /// Keeps house.
+    let tasks = OwnedTasks()
     /// Writes the ends of jobs that could not be written at once.
     var endWriter: Task<Void, Never>?
     /// Set when the jobs of an earlier process are in the queue.
@@ -95,6 +98,9 @@ public actor JobService: JobQueue {
 
     /// Always: the store belongs to this process.
     package var isReachable: Bool { true }
+
+    /// Whether the last write found no space on the disk.
+    package var isStorageFull: Bool { store.space.isFull }
 
     /// The models that requests may name; the first one is the default.
     public var models: [ModelDescription] {
@@ -204,6 +210,11 @@ public actor JobService: JobQueue {
     ) async throws -> [UInt8]? {
         guard try await store.hasFile(named: name, for: access) else { return nil }
         return store.files.read(name)
+    }
+
+    /// The PNG file of the image that a job starts from, or `nil`.
+    package nonisolated func source(of job: Job) -> [UInt8]? {
+        job.source.flatMap { store.sources.read($0.image) }
     }
 
     /// The PNG file of an image.

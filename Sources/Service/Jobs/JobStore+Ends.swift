@@ -22,21 +22,25 @@ extension JobStore {
     package func writeEnds() async throws {
         let ends = ends
         guard !ends.isEmpty else { return }
-        try await write { db in
-            for (id, end) in ends {
-                try db.execute(
-                    sql: """
-                        UPDATE job SET state = ?, finished = ?, failure = ?, failureCode = ?,
-                            givenUp = ?
-                        WHERE id = ? AND state IN ('queued', 'running')
-                        """,
-                    arguments: [
-                        end.state.rawValue, end.time.timeIntervalSince1970, end.failure,
-                        end.code?.rawValue, end.isGivenUp, id,
-                    ])
-            }
+        try await exclusively { db in
+            try self.essentialTransaction(db) { try Self.write(ends, db) }
         }
         unwrittenEnds.withLock { all in for id in ends.keys { all[id] = nil } }
+    }
+
+    private static func write(_ ends: [String: JobEnd], _ db: Database) throws {
+        for (id, end) in ends {
+            try db.execute(
+                sql: """
+                    UPDATE job SET state = ?, finished = ?, failure = ?, failureCode = ?,
+                        givenUp = ?
+                    WHERE id = ? AND state IN ('queued', 'running')
+                    """,
+                arguments: [
+                    end.state.rawValue, end.time.timeIntervalSince1970, end.failure,
+                    end.code?.rawValue, end.isGivenUp, id,
+                ])
+        }
     }
 
     // MARK: - Between two processes

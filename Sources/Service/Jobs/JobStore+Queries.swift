@@ -21,9 +21,8 @@ extension JobStore {
     public func job(_ name: String, for access: JobAccess) async throws -> Job? {
         let ends = ends
         return try await read { db in
-            try Self.row(name, access, columns: "*", db).map {
-                try JobRow.job($0, db, withSource: true).ended(ends[$0["id"]])
-            }
+            guard let row = try Self.row(name, access, columns: "*", db) else { return nil }
+            return try JobRow.jobs([row], db).first?.ended(ends[row["id"]])
         }
     }
 
@@ -58,7 +57,7 @@ extension JobStore {
         return nil
     }
 
-    /// The jobs of a query, the newest first, without the pixels of their sources.
+    /// The jobs of a query, the newest first.
     public func jobs(_ query: JobQuery) async throws -> [Job] {
         let ends = ends
         return try await read { db in
@@ -78,11 +77,11 @@ extension JobStore {
                 arguments += [before] + owner.arguments
             }
             arguments += [query.limit]
-            return try Row.fetchAll(
+            let rows = try Row.fetchAll(
                 db,
                 sql: "SELECT * FROM job WHERE \(conditions.joined(separator: " AND "))"
-                    + " ORDER BY number DESC LIMIT ?", arguments: arguments
-            ).map { try JobRow.job($0, db).ended(ends[$0["id"]]) }
+                    + " ORDER BY number DESC LIMIT ?", arguments: arguments)
+            return try JobRow.jobs(rows, db).map { $0.ended(ends) }
         }
     }
 
@@ -123,21 +122,20 @@ extension JobStore {
         return try await write { db in
             let rows = try Row.fetchAll(
                 db, sql: "SELECT * FROM job WHERE state IN ('queued', 'running') ORDER BY number")
-            var jobs: [Job] = []
-            for row in rows where ends[row["id"]] == nil {
-                do {
-                    jobs.append(try JobRow.job(row, db, withSource: true))
-                } catch is DecodingError {
-                    try db.execute(
-                        sql: "UPDATE job SET state = 'failed', finished = ?, failure = ?"
-                            + " WHERE number = ?",
-                        arguments: [
-                            Date().timeIntervalSince1970, "The stored request cannot be read.",
-                            row["number"] as Int64,
-                        ])
-                }
+            let open = rows.filter { ends[$0["id"]] == nil }
+            let (readable, others) = (
+                open.filter { (try? JobRow.request($0)) != nil },
+                open.filter { (try? JobRow.request($0)) == nil }
+            )
+            for row in others {
+                try db.execute(
+                    sql: "UPDATE job SET state = 'failed', finished = ?, failure = ?"
+                        + " WHERE number = ?",
+                    arguments: [
+                        Date().timeIntervalSince1970, JobRow.unreadable, row["number"] as Int64,
+                    ])
             }
-            return jobs
+            return try JobRow.jobs(readable, db)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 public import Foundation
 import GRDB
+import Imaging
 import ModelFiles
 package import Synchronization
 
@@ -19,8 +20,16 @@ package import Synchronization
 public final class JobStore: Sendable {
     /// The data folder.
     public let folder: URL
-    /// The image files.
+    /// The files of finished images.
     package let files: ImageFiles
+    /// The files of images that jobs start from.
+    package let sources: ImageFiles
+    /// The space on the disk.
+    package let space: StorageSpace
+    /// Bytes of images and sources at the last count and of those that were added since.
+    let storedBytes = Mutex<Int?>(nil)
+    /// Writes files, and encodes and decodes source images.
+    let background = BackgroundQueue("inkstone.files")
     let database: DatabasePool
     /// Number of the newest job that an earlier process has left.
     let newestEarlier: Int64
@@ -52,17 +61,24 @@ public final class JobStore: Sendable {
                     + " may be written to, or name another with --data.")
         }
         lock = try Self.lock(folder)
+        space = StorageSpace(folder: folder)
         files = try ImageFiles(folder: folder.appending(path: "pictures"))
+        sources = try ImageFiles(folder: folder.appending(path: "sources"))
         let url = folder.appending(path: "jobs.sqlite")
         let database: DatabasePool
         var setAside: URL?
         do {
-            database = try Self.open(url)
+            database = try Self.open(url, sources, space)
         } catch let error as DatabaseError
             where [.SQLITE_CORRUPT, .SQLITE_NOTADB].contains(error.resultCode)
         {
             setAside = try Self.setAside(url)
-            database = try Self.open(url)
+            database = try Self.open(url, sources, space)
+        } catch let error as ImagingError {
+            throw JobStoreError(
+                code: error.code == .diskFull ? .full : .unusable,
+                message: "The source images of the job database '\(url.path)' cannot be moved into"
+                    + " files: \(error)")
         } catch let error as DatabaseError {
             throw JobStoreError(
                 code: .unusable,
@@ -75,6 +91,9 @@ public final class JobStore: Sendable {
         newestEarlier = try database.read {
             try Int64.fetchOne($0, sql: "SELECT MAX(number) FROM job") ?? 0
         }
+        do { try space.makeReserve() } catch  where error.code == .diskFull {
+            space.setFull(true)
+        } catch {}
     }
 
     private static func lock(_ folder: URL) throws(JobStoreError) -> FileLock {
@@ -93,7 +112,22 @@ public final class JobStore: Sendable {
         }
     }
 
-    private static func open(_ url: URL) throws -> DatabasePool {
+    private static func open(
+        _ url: URL, _ sources: ImageFiles, _ space: StorageSpace
+    ) throws -> DatabasePool {
+        do {
+            return try open(url, sources)
+        } catch let error as DatabaseError
+            where ![.SQLITE_CORRUPT, .SQLITE_NOTADB].contains(error.resultCode)
+        {
+            // Opening needs some space too.
+            guard space.releaseReserve() else { throw error }
+            space.setFull(true)
+            return try open(url, sources)
+        }
+    }
+
+    private static func open(_ url: URL, _ sources: ImageFiles) throws -> DatabasePool {
         var configuration = Configuration()
         configuration.busyMode = .timeout(10)
         configuration.maximumReaderCount = 4
@@ -102,16 +136,32 @@ public final class JobStore: Sendable {
             try db.execute(sql: "PRAGMA synchronous = NORMAL")
             // Rows are small: 2 MB of pages for each connection would look like a leak for hours.
             try db.execute(sql: "PRAGMA cache_size = -256")
+            guard !db.configuration.readonly else { return }
+            // A new file: removed rows do not leave it large. An old one is converted below.
+            try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")
+            // Bytes of the log that remain on the disk between two uses.
+            try db.execute(sql: "PRAGMA journal_size_limit = 1048576")
         }
         // SQLite gives its other files the mode of this one.
         DataFolder.makeFile(url)
         let database = try DatabasePool(path: url.path, configuration: configuration)
+        do {
+            try migrate(database, url, sources)
+            return database
+        } catch {
+            try? database.close()
+            throw error
+        }
+    }
+
+    private static func migrate(
+        _ database: DatabasePool, _ url: URL, _ sources: ImageFiles
+    ) throws {
         let damage = try database.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
         if let damage, damage != "ok" {
-            try database.close()
             throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: damage)
         }
-        let migrator = JobSchema.migrator
+        let migrator = JobSchema.migrator(sources: sources)
         if try database.read(migrator.hasBeenSuperseded) {
             throw JobStoreError(
                 code: .newer,
@@ -120,7 +170,7 @@ public final class JobStore: Sendable {
                     + " run that version, or name another data folder with --data.")
         }
         try migrator.migrate(database)
-        return database
+        try enableShrinking(database, url)
     }
 
     private static func setAside(_ url: URL) throws -> URL {
@@ -135,69 +185,27 @@ public final class JobStore: Sendable {
         return aside
     }
 
+    /// Writes everything into the database file and closes it, so that its log is empty; called last.
+    ///
+    /// - Throws: `JobStoreError`.
+    public func close() throws {
+        do {
+            // Readers that are open would keep the log.
+            database.invalidateReadOnlyConnections()
+            try database.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) }
+            try database.close()
+        } catch let error as DatabaseError {
+            throw Self.describe(error)
+        }
+        // On a full disk the space of the log is kept for the next start.
+        try? space.makeReserve()
+    }
+
     // MARK: - Access
 
     /// A new job's id: `job-` and 20 letters and digits.
     package static func newID() -> String {
         let letters = Array("0123456789abcdefghijkmnpqrstuvwxyz")
         return "job-" + String((0..<20).map { _ in letters[Int.random(in: 0..<letters.count)] })
-    }
-
-    /// A moment at which a test stops the store, or lets it fail.
-    package enum Failpoint: Sendable {
-        /// A transaction is about to begin.
-        case transaction
-    }
-
-    /// Runs a transaction that may write.
-    ///
-    /// - Throws: `JobStoreError`.
-    func write<Result: Sendable>(
-        _ body: @escaping @Sendable (Database) throws -> Result
-    ) async throws -> Result {
-        do {
-            return try await database.write { db in
-                try self.failpoint.withLock { $0 }?(.transaction)
-                return try body(db)
-            }
-        } catch let error as DatabaseError {
-            throw Self.describe(error)
-        }
-    }
-
-    /// Runs a transaction that reads.
-    ///
-    /// - Throws: `JobStoreError`.
-    func read<Result: Sendable>(
-        _ body: @escaping @Sendable (Database) throws -> Result
-    ) async throws -> Result {
-        do {
-            return try await database.read(body)
-        } catch let error as DatabaseError {
-            throw Self.describe(error)
-        }
-    }
-
-    private static func describe(_ error: DatabaseError) -> JobStoreError {
-        switch error.resultCode {
-        case .SQLITE_FULL, .SQLITE_IOERR:
-            JobStoreError(
-                code: .full,
-                message: "There is no room for the job on the disk; free some and try again.")
-        case .SQLITE_READONLY:
-            JobStoreError(
-                code: .full,
-                message: "The job database cannot be written to; check the permissions of its"
-                    + " folder.")
-        case .SQLITE_BUSY, .SQLITE_LOCKED, .SQLITE_PROTOCOL:
-            JobStoreError(
-                code: .locked,
-                message: "Another program locks the job database; end that program, or try again in"
-                    + " a moment.")
-        default:
-            JobStoreError(
-                code: .unusable,
-                message: "The job database failed: \(error.message ?? "no reason given").")
-        }
     }
 }

@@ -29,6 +29,8 @@ public struct JobProgress: Sendable, Equatable {
 package final class LiveJob: Sendable {
     package let id: String
     let request: ImageRequest
+    /// The files of the image that it starts from.
+    let source: Job.Source?
     let model: String
     /// The id of the API key that submitted it.
     let owner: String?
@@ -65,6 +67,7 @@ package final class LiveJob: Sendable {
     package init(_ job: Job, earlier: [GeneratedImage], isDetached: Bool) {
         id = job.id
         request = job.request
+        source = job.source
         model = job.model
         owner = job.owner
         deadline = job.deadline

@@ -118,12 +118,7 @@ struct ServeCommand: AsyncParsableCommand {
         let pool = try WorkerPool(
             settings: workers.settings(models: launches.count), metrics: telemetry.engine,
             logger: logger)
-        for warning in store.warnings { logger.warning("\(warning)") }
-        if let aside = store.setAside {
-            logger.error(
-                "the job database was damaged; starting with a new one",
-                metadata: ["old": "\(aside.path)"])
-        }
+        report(store, logger)
         let (listening, listens) = AsyncStream<Void>.makeStream()
         await withThrowingTaskGroup(of: Part.self) { [logger] group in
             group.addTask {
@@ -147,11 +142,30 @@ struct ServeCommand: AsyncParsableCommand {
                 while let part = try await group.next(), part == .loading {}
             } catch {
                 await pool.shutdown(grace: .zero)
+                close(store, logger)
                 // A group waits for all its tasks; the service would continue without a model.
                 finish(error, of: Self.self)
             }
             await pool.shutdown()
+            close(store, logger)
             Foundation.exit(EXIT_SUCCESS)
+        }
+    }
+
+    /// Logs what was found when the store was opened.
+    private func report(_ store: JobStore, _ logger: Logger) {
+        for warning in store.warnings { logger.warning("\(warning)") }
+        if let aside = store.setAside {
+            logger.error(
+                "the job database was damaged; starting with a new one",
+                metadata: ["old": "\(aside.path)"])
+        }
+    }
+
+    /// Leaves all jobs in the database file, with an empty log.
+    private func close(_ store: JobStore, _ logger: Logger) {
+        do { try store.close() } catch {
+            logger.warning("the job database was not closed", metadata: ["error": "\(error)"])
         }
     }
 

@@ -94,7 +94,13 @@ struct StoredFormatTests {
             ])
         for (job, recorded) in zip(jobs.suffix(3).reversed(), Recorded.allCases) {
             // In the order of their creation: plain, text, source.
-            #expect(job.request == (try recorded.request()))
+            let request = try recorded.request()
+            #expect(job.request == request.with(source: nil))
+            if let source = job.source {
+                #expect(try await store.pixels(of: source) == request.source)
+            } else {
+                #expect(request.source == nil)
+            }
             #expect(job.images.count == job.request.count && job.attempts == 1)
         }
         #expect(jobs[0].request.strength == 0.25)
