@@ -2,6 +2,7 @@
 
 #if Fleet
     import CNATS
+    import Service
     import Synchronization
 
     #if canImport(Glibc)

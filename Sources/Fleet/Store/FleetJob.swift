@@ -13,6 +13,12 @@ package struct FleetJob: Sendable, Codable, Equatable {
         package var image: StoredFile
         package var mask: StoredFile?
         package var strength: Double
+
+        package init(image: StoredFile, mask: StoredFile? = nil, strength: Double) {
+            self.image = image
+            self.mask = mask
+            self.strength = strength
+        }
     }
 
     /// A finished image.
