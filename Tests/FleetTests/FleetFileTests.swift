@@ -4,6 +4,7 @@
     import Basics
     import Engine
     import Fleet
+    import Foundation
     import Imaging
     import Logging
     import Parameters
@@ -38,10 +39,10 @@
                 request: ImageRequest(
                     parameters: SamplingParameters(
                         prompt: "p", size: PixelSize(width: 16, height: 16), steps: 1), count: 1),
-                created: 1)
+                created: Date().timeIntervalSince1970)
             job.source = source.map { FleetJob.Source(image: $0, strength: 0.5) }
             job.state = .succeeded
-            job.finished = 2
+            job.finished = Date().timeIntervalSince1970
             job.images = [
                 FleetJob.Image(
                     index: 0, seed: 1, pixelDigest: "", file: file, promptTruncated: false,
