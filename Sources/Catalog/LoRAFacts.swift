@@ -7,7 +7,7 @@ import ZImage
 
 /// What a LoRA file contains, as far as its header and a model's layers say.
 ///
-/// The file is untrusted: a service reads it in a process of its own (`write(of:matching:to:)`), and
+/// The file is untrusted: a service reads it in a separate process (`write(of:matching:to:)`), and
 /// keeps the result.
 public struct LoRAFacts: Sendable, Codable, Equatable {
     /// Number of bytes of all tensors.

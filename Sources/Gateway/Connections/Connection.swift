@@ -139,7 +139,7 @@ private struct Transferred<Value>: @unchecked Sendable {
 final class ConnectionRegistry: Sendable {
     private let connections = Mutex<[ObjectIdentifier: Connection]>([:])
 
-    /// The connection of a channel; `nil` where there is no socket, in tests.
+    /// The connection of a channel, or `nil` if it has no socket, as in tests.
     subscript(channel: any Channel) -> Connection? {
         connections.withLock { $0[ObjectIdentifier(channel)] }
     }

@@ -186,7 +186,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         guard isAnswering, !isClosing else {
-            // The server's loop writes an answer of its own when a body turned out to be damaged.
+            // Drops the second answer, which the server's loop writes if the body is damaged.
             promise?.fail(ChannelError.outputClosed)
             return
         }

@@ -4,7 +4,7 @@ import Foundation
 import NIOCore
 import Synchronization
 
-/// Runs work that keeps a processor busy for more than a few milliseconds on threads of its own: reading large
+/// Runs work that keeps a processor busy for more than a few milliseconds on dedicated threads: reading large
 /// bodies, encoding images.
 ///
 /// The threads that all tasks share are as many as the machine has processors. A body of the largest size needs

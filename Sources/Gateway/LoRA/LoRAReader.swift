@@ -4,12 +4,12 @@ import Catalog
 import Foundation
 import Service
 
-/// Reads LoRA files in a process of its own.
+/// Reads LoRA files in a separate process.
 ///
 /// A header can have 100 MB, its thumbnail is an image for native decoders, and a file that is
 /// truncated while it is mapped ends its reader.
 struct LoRAReader: Sendable {
-    /// Starts the processes; `nil` for a service without a program, which reads on a thread of its own.
+    /// Starts the processes; `nil` for a service without a program, which reads on a background thread.
     let pool: WorkerPool?
     /// Time after which a process is ended.
     static let limit = Duration.seconds(60)

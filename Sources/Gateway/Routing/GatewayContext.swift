@@ -10,7 +10,7 @@ struct GatewayContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     /// The connection of the request.
     let channel: any Channel
-    /// The same as the handlers of requests see it; `nil` where there is no socket, in tests.
+    /// The connection of the request, or `nil` if there is no socket, as in tests.
     var connection: Connection?
     /// What the access log and the metrics will say about the request; set by the outermost middleware.
     var record: HTTPRequestRecord?

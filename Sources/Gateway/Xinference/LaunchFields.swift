@@ -20,7 +20,7 @@ struct LaunchFields {
     ///   - fields: the body.
     ///   - defaults: how the models of the command line run.
     ///   - paths: the files that may be named.
-    /// - Throws: `APIError` 400, 403 for a path that may not be named, 404 if there is no such model.
+    /// - Throws: `APIError` 400, 403 for a path outside the allowed folders, 404 if there is no such model.
     init(
         _ fields: RequestFields, defaults: ModelLaunch?, paths: LaunchPaths
     ) throws(APIError) {

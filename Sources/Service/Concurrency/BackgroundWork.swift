@@ -3,7 +3,7 @@
 import Foundation
 import NIOPosix
 
-/// Work that computes or waits for a disk for long, on a few threads of its own.
+/// Long computations and disk accesses, on a few dedicated threads.
 ///
 /// Swift's tasks share one thread for each processor: a task that does not suspend there delays every
 /// request, health checks included.

@@ -48,7 +48,7 @@ extension JobService {
         return job
     }
 
-    /// Stores a new job, at once or not at all where there is no space.
+    /// Stores a new job; fails immediately if there is no space.
     private func insert(
         _ request: ImageRequest, _ model: String, _ submission: Submission
     ) async throws -> (job: Job, isNew: Bool) {

@@ -5,7 +5,7 @@ import GRDB
 import Imaging
 
 extension JobStore {
-    /// Whether an error says that there is no space on the disk, or that the disk cannot be written.
+    /// Whether an error means that the disk is full or cannot be written.
     static func isFull(_ error: any Error) -> Bool {
         switch error {
         case let error as DatabaseError:
