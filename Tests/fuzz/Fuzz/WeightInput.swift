@@ -36,7 +36,7 @@ enum WeightInput {
     /// Matches the keys of a LoRA file with the layers of the embedded model, as an upload does.
     static func matchLoRA(_ bytes: [UInt8]) {
         withFile(bytes) { url in
-            _ = LoRAFacts(of: url)
+            _ = try? LoRAFacts(of: url)
             _ = try? LoRAFile(url: url).contents(for: targets)
         }
     }
