@@ -115,9 +115,9 @@ struct FleetIndexTests {
         }
         var index = index(try finished("a"), try finished("b"))
         index.remove("a")
-        #expect(index.uses(file: "f", for: .all) && !index.uses(file: "f", for: .owner("ann")))
+        #expect(index.uses(file: "f"))
         index.remove("b")
-        #expect(!index.uses(file: "f", for: .all))
+        #expect(!index.uses(file: "f"))
     }
 
     @Test func queriesGoPageByPage() throws {

@@ -38,6 +38,21 @@ import Parameters
                     == nil)
         }
 
+        @Test func gatewaysShareOneSecretOfLinks() async throws {
+            let server = try await LiveServer()
+            defer { server.stop() }
+            let store = server.store
+            let permits = try await withThrowingTaskGroup(of: LinkSigner.Permit.self) { group in
+                for _ in 0..<8 {
+                    group.addTask {
+                        try await store.linkSigner().permit("a", key: "k", expires: 1)
+                    }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(permits.count == 8 && permits.allSatisfy { $0 == permits[0] })
+        }
+
         @Test func oneOfManyBeginsAnAttempt() async throws {
             let server = try await LiveServer()
             defer { server.stop() }

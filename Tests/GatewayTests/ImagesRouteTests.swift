@@ -123,24 +123,6 @@ import Testing
             ])
     }
 
-    @Test("of files that are not in the store only the newest are retained")
-    func filesAreBounded() async throws {
-        try await withGateway(try FakeGenerator()) { client in
-            var addresses: [String] = []
-            for seed in 0..<65 {
-                let response = try await client.post(
-                    path, #"{"prompt": "p", "steps": 1, "output_format": "webp", "seed": \#(seed)}"#
-                )
-                let data = try #require(try response.object()["data"] as? [[String: Any]])
-                let url = try #require(URL(string: data[0]["url"] as? String ?? ""))
-                addresses.append(url.path())
-            }
-            #expect(try await client.get(addresses[0]).status == .notFound)
-            #expect(try await client.get(addresses[1]).status == .ok)
-            #expect(try await client.get(addresses[64]).status == .ok)
-        }
-    }
-
     @Test("a truncated prompt is reported")
     func truncation() async throws {
         try await withGateway(try FakeGenerator()) { client in

@@ -105,10 +105,16 @@ struct LargeBodyTests {
             }
             return best
         }
-        let small = try await best(1)
-        let large = try await best(8)
-        // Below a millisecond the machine's noise decides.
-        #expect(large < max(small, .milliseconds(1)) * 24, "\(name): \(small), \(large)")
+        var measured = ""
+        // A busy machine may delay any measurement; quadratic work fails all of them.
+        for _ in 0..<5 {
+            let small = try await best(1)
+            let large = try await best(8)
+            // Below a millisecond the machine's noise decides.
+            if large < max(small, .milliseconds(1)) * 24 { return }
+            measured += " \(small), \(large);"
+        }
+        Issue.record("\(name):\(measured)")
     }
 
     @Test("reading JSON takes time in proportion to its length")

@@ -136,11 +136,10 @@ struct JobAccessTests {
         #expect(await service.unfinished(for: ann).map(\.id) == (isFinal ? [] : [job.id]))
         engine.gate.withLock { $0 = true }
         try await finish(job, in: service)
-        let file = try #require(try await service.job(job.id, for: ann)?.job.images.first?.file)
-        #expect(try await service.file(named: file, for: ann) != nil)
-        #expect(try await service.file(named: file, for: .all) != nil)
-        #expect(try await service.file(named: file, for: bob) == nil)
+        #expect(try await service.image(0, of: job.id, for: ann) != nil)
+        #expect(try await service.image(0, of: job.id, for: .all) != nil)
+        #expect(try await service.image(0, of: job.id, for: bob) == nil)
         #expect(try await service.remove("call", for: ann))
-        #expect(try await service.file(named: file, for: .all) == nil)
+        #expect(try await service.image(0, of: job.id, for: .all) == nil)
     }
 }

@@ -200,14 +200,8 @@ package struct FleetIndex: Sendable {
         return [deadlines.elements.first?.time, expiry].compactMap(\.self).min()
     }
 
-    /// Whether a job of the access has a file.
-    package func uses(file digest: String, for access: JobAccess) -> Bool {
-        guard let owners = fileUses[digest] else { return false }
-        return switch access {
-        case .all: true
-        case .owner(let id): owners[id] != nil
-        }
-    }
+    /// Whether a job has a file.
+    package func uses(file digest: String) -> Bool { fileUses[digest] != nil }
 
     /// The jobs of a query, the newest first.
     package func jobs(_ query: JobQuery) -> [FleetJob] {

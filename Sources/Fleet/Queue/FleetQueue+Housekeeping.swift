@@ -72,7 +72,7 @@
                 throw error
             }
             // Equal images and sources share a file: one that another job has stays.
-            let files = job.files.filter { !index.uses(file: $0.digest, for: .all) }
+            let files = job.files.filter { !index.uses(file: $0.digest) }
             if !files.isEmpty { tasks.start { [weak self] in await self?.remove(files) } }
             return true
         }
@@ -90,7 +90,7 @@
                     messages[file.digest] = try? await store.messages(of: file)
                 }
                 do { try await clock.sleep(for: .seconds(settings.removalDelay)) } catch { return }
-                waiting.removeAll { index.uses(file: $0.digest, for: .all) }
+                waiting.removeAll { index.uses(file: $0.digest) }
                 var later: [StoredFile] = []
                 for file in waiting {
                     let now = try? await store.messages(of: file)

@@ -43,20 +43,23 @@
         package func image(
             _ number: Int, of id: String, for access: JobAccess
         ) async throws -> [UInt8]? {
-            let images = try await find(id, for: access)?.images
-            guard let image = images?.first(where: { $0.index == number }) else { return nil }
-            return try await reaching { try await self.store.read(image.file) }
+            guard var job = try await find(id, for: access) else { return nil }
+            func image() -> FleetJob.Image? { job.images.first { $0.index == number } }
+            if image() == nil, !job.state.isFinal {
+                // Another gateway may have heard of the image before this one's copy of the bucket did.
+                let id = job.id
+                guard let now = try await reaching({ try await self.store.job(id) })
+                else { return nil }
+                update(now.job, now.revision)
+                job = now.job
+            }
+            guard let file = image()?.file else { return nil }
+            return try await reaching { try await self.store.read(file) }
         }
 
         package nonisolated func source(of job: Job) async throws -> [UInt8]? {
             guard let source = job.source else { return nil }
             return try await reaching { try await self.store.read(named: source.image) }
-        }
-
-        package func file(named name: String, for access: JobAccess) async throws -> [UInt8]? {
-            try requireCopy()
-            guard index.uses(file: name, for: access) else { return nil }
-            return try await reaching { try await self.store.read(named: name) }
         }
 
         /// An owner's jobs at other gateways; they are known here when they have been accepted there.

@@ -11,6 +11,10 @@ package enum FleetNames {
     package static let keys = "inkstone-keys"
     /// Key that is set to test whether there is space; those of clients are digests.
     package static let spaceTest = "space-test"
+    /// Bucket of what all gateways share and no client may see.
+    package static let secrets = "inkstone-secrets"
+    /// Key of the secret that links are signed with.
+    package static let linkSecret = "link"
     /// Bucket of heartbeats.
     package static let workers = "inkstone-workers"
     /// Bucket of models that a worker had within the hour.

@@ -13,6 +13,7 @@
     package final class FleetStore: Sendable {
         package let connection: NATSConnection
         package let jobs, keys, workers, models: Bucket
+        private let secrets: Bucket
         let settings: FleetSettings
 
         /// Opens the streams and buckets, and makes those that are missing.
@@ -28,6 +29,7 @@
             keys = try await open(FleetNames.keys, settings.age)
             workers = try await open(FleetNames.workers, settings.presenceAge)
             models = try await open(FleetNames.models, 3600)
+            secrets = try await open(FleetNames.secrets, 0)
             try await connection.ensure(
                 StreamPlan(
                     name: FleetNames.images, subject: "inkstone.pictures.>", age: settings.age,
@@ -53,6 +55,27 @@
 
         /// Sends what was published and closes the connection.
         package func close() { connection.close() }
+
+        /// The signer of links that all gateways share; its secret is made if there is none.
+        ///
+        /// - Throws: `NATSError`.
+        package func linkSigner() async throws -> LinkSigner {
+            while true {
+                if let (secret, _) = try await secrets.value(of: FleetNames.linkSecret) {
+                    guard let signer = LinkSigner(sharedSecret: secret) else {
+                        throw NATSError(
+                            .failed, "reading the secret of links: it has \(secret.count) bytes")
+                    }
+                    return signer
+                }
+                do {
+                    try await secrets.set(
+                        FleetNames.linkSecret, LinkSigner.randomSecret(), after: 0)
+                } catch let error as NATSError where error.code == .conflict {
+                    // Another gateway was first.
+                }
+            }
+        }
 
         // MARK: - Space
 

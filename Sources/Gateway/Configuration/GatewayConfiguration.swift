@@ -51,6 +51,10 @@ public struct GatewayConfiguration: Sendable {
     public var maximumLoRABytes: Int
     /// Folder with result folders of `imgbench`, which the page shows; `nil` for none.
     public var benchmarks: URL?
+    /// Signs the addresses of images for clients with keys.
+    public var linkSigner = LinkSigner.temporary
+    /// Seconds for which such an address opens.
+    public var linkSeconds = 86400
     /// Time for requests in progress to end when the service is asked to stop.
     public var shutdownGrace: Duration
 

@@ -1,10 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Basics
 import Engine
 import Foundation
 import HTTPTypes
 import Hummingbird
+import HummingbirdCore
 import Imaging
 import ModelFiles
 import NIOCore
@@ -14,12 +14,13 @@ import Service
 /// The protocol of Gradio: one function, `/generate`.
 struct GradioController: Controller {
     let requests: RequestService
-    /// Previews that clients fetch.
-    let files: ImageFileStore
+    let links: ImageLinks
     /// Silence after which an event stream sends a message.
     let keepAlive: Duration
     /// Unread messages of the clients.
     let sessions = GradioSessions()
+    /// Previews that clients fetch.
+    let previews = GradioPreviews()
 
     private var jobs: any JobQueue { requests.jobs }
 
@@ -82,7 +83,7 @@ struct GradioController: Controller {
         do {
             let job = try await submit(fields, context)
             sessions.begin(event, job: job.id, session: session)
-            Task { await report(job, as: event) }
+            Task { [key = context.key] in await report(job, as: event, for: key) }
         } catch let error as APIError where error.status == .badRequest {
             // Clients show the message of a failed run; a refusal looks like a broken server to them.
             sessions.begin(event, job: "", session: session)
@@ -98,10 +99,12 @@ struct GradioController: Controller {
         ]
     }
 
-    /// Sends the events of a job to its session.
-    private func report(_ job: Job, as event: String) async {
+    /// Sends the events of a job to its session; the paths of files are for the client with this key.
+    private func report(_ job: Job, as event: String, for key: APIKey?) async {
         let id: JSONValue = .string(event)
         var progress = GradioProgress(job: job)
+        let signed: (String) -> String = { links.filePath($0, for: key) }
+        defer { previews.end(job) }
         do {
             guard let events = try await jobs.watch(job.id, for: .all) else {
                 throw CancellationError()
@@ -122,13 +125,12 @@ struct GradioController: Controller {
                             "msg": "progress", "event_id": id,
                             "progress_data": [progress.progress(image: image, step: step)],
                         ], of: event)
-                case .preview(let image, _, let preview):
+                case .preview(let image, let step, let preview):
+                    // The gallery shows the previews of its first image.
+                    guard image == 0 else { continue }
                     let bytes = try ImageFile.encode(preview, as: .png, quality: 95)
-                    let name = "previews/\(SHA256.hexadecimal(bytes)).png"
-                    files.store(
-                        .init(bytes: bytes, type: ImageFormat.png.mimeType), name: name,
-                        owner: job.owner)
-                    guard let data = progress.preview(image: image, path: name) else { continue }
+                    let path = signed(previews.store(bytes, step: step, of: job))
+                    let data = progress.preview(path: path)
                     sessions.post(
                         [
                             "msg": "process_generating", "event_id": id, "success": true,
@@ -142,7 +144,7 @@ struct GradioController: Controller {
                 [
                     "msg": "process_completed", "event_id": id, "success": true,
                     "output": [
-                        "data": progress.result, "is_generating": false,
+                        "data": progress.result(signed), "is_generating": false,
                         "duration": .number(progress.seconds),
                         "average_duration": .number(progress.seconds),
                     ],
@@ -268,18 +270,17 @@ struct GradioController: Controller {
                 let known = APIError(describing: error, retryAfter: requests.retryAfter)
                 return EventStream.frame(
                     "error", JSONValue.string(known?.message ?? "The run failed."))
-            }, end: EventStream.frame("complete", progress.result))
+            },
+            end: EventStream.frame(
+                "complete", progress.result { links.filePath($0, for: context.key) }))
     }
 
     /// `/gradio_api/file=PATH`: a preview or a finished image.
     @Sendable
     private func file(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let raw = String(request.uri.path.dropFirst("/gradio_api/".count))
-        let path = raw.removingPercentEncoding ?? raw
-        guard path.hasPrefix("file=") else { throw APIError.noSuchPath }
-        let name = String(path.dropFirst(5))
-        if let file = files.file(name: name, for: context.access) {
-            return .bytes(file.bytes, type: file.type)
+        guard let name = SignedAddress(request.uri).filePath else { throw APIError.noSuchPath }
+        if let preview = previews.file(name, for: context.access) {
+            return .bytes(preview, type: ImageFormat.png.mimeType)
         }
         let parts = name.split(separator: "/")
         guard parts.count == 3, parts[0] == "jobs", parts[2].hasSuffix(".png"),

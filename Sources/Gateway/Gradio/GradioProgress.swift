@@ -30,8 +30,7 @@ struct GradioProgress: Sendable {
     }
 
     /// The outputs with a preview in the first place: complete the first time, then the changes.
-    mutating func preview(image: Int, path: String) -> JSONValue? {
-        guard image == 0 else { return nil }
+    mutating func preview(path: String) -> JSONValue {
         let file = GradioDocuments.file(path)
         guard hasPreview else {
             hasPreview = true
@@ -40,11 +39,11 @@ struct GradioProgress: Sendable {
         return [[["replace", [0, "image"], file]], []]
     }
 
-    /// The outputs at the end.
-    var result: JSONValue {
+    /// The outputs at the end; `address` returns the path of a file as the client gets it.
+    func result(_ address: (String) -> String) -> JSONValue {
         let images = (0..<job.request.count).map { index -> JSONValue in
             [
-                "image": GradioDocuments.file("jobs/\(job.id)/\(index).png"),
+                "image": GradioDocuments.file(address("jobs/\(job.id)/\(index).png")),
                 "caption": .string("seed \(job.request.seed &+ UInt64(index))"),
             ]
         }

@@ -30,6 +30,8 @@ struct JobAnswer: Encodable {
     struct Image: Encodable {
         var index: Int
         var url: String
+        /// The address of the same image for clients that cannot send a key; absent without keys.
+        var link: String?
         var seed: UInt64
         var pixelSHA256: String
         var promptTruncated: Bool
@@ -38,7 +40,7 @@ struct JobAnswer: Encodable {
         var loras: [LoRANote]
 
         private enum CodingKeys: String, CodingKey {
-            case index, url, seed, seconds, loras
+            case index, url, link, seed, seconds, loras
             case pixelSHA256 = "pixel_sha256"
             case promptTruncated = "prompt_truncated"
         }

@@ -25,6 +25,7 @@ import Service
 struct JobController: Controller {
     let requests: RequestService
     let reader: ImageReader
+    let links: ImageLinks
     /// Silence after which an event stream sends a comment.
     let keepAlive: Duration
 
@@ -78,7 +79,26 @@ struct JobController: Controller {
         guard let (job, progress) = try await jobs.job(id, for: context.access) else {
             throw Self.noSuchJob(id)
         }
-        return JobAnswer(job, progress)
+        return answer(job, progress, context)
+    }
+
+    private func answer(
+        _ job: Job, _ progress: JobProgress?, _ context: GatewayContext
+    ) -> JobAnswer {
+        var answer = JobAnswer(job, progress)
+        for index in answer.images.indices {
+            addLink(to: &answer.images[index], of: job.id, context)
+        }
+        return answer
+    }
+
+    /// Adds the address that opens without the header of the client's key.
+    private func addLink(
+        to image: inout JobAnswer.Image, of id: String, _ context: GatewayContext
+    ) {
+        guard let key = context.key else { return }
+        image.link = links.address(
+            of: ImageName(job: id, index: image.index, format: .png), for: key)
     }
 
     // MARK: - Routes
@@ -140,7 +160,7 @@ struct JobController: Controller {
         for job in found.prefix(wanted) {
             let progress =
                 job.state.isFinal ? nil : await jobs.progress(job.id, for: context.access)
-            rows.append(JobAnswer(job, progress))
+            rows.append(answer(job, progress, context))
         }
         return .json(JobList(data: rows, hasMore: found.count > wanted))
     }
@@ -154,7 +174,7 @@ struct JobController: Controller {
         return try await EventStream.response(
             to: context, events: events, isAccepted: true,
             keepAlive: keepAlive,
-            translate: { try Self.frame($0, of: job.id) },
+            translate: { try frame($0, of: job.id, context) },
             fail: { error in
                 let known = ErrorMiddleware.describe(
                     error, retryAfter: requests.retryAfter, context: context)
@@ -164,37 +184,35 @@ struct JobController: Controller {
     }
 
     /// An event of a job; an image is a URL.
-    private static func frame(_ event: JobEvent, of id: String) throws -> ByteBuffer? {
+    private func frame(
+        _ event: JobEvent, of id: String, _ context: GatewayContext
+    ) throws -> ByteBuffer? {
         guard case .image(let image) = event else { return try EventStream.progress(event) }
-        return EventStream.frame(
-            "image",
-            JobAnswer.Image(
-                index: image.index, url: JobAnswer.url(id, image.index), seed: image.seed,
-                pixelSHA256: image.pixelDigest, promptTruncated: image.promptTruncated,
-                seconds: image.seconds.total, loras: image.loras))
+        var answer = JobAnswer.Image(
+            index: image.index, url: JobAnswer.url(id, image.index), seed: image.seed,
+            pixelSHA256: image.pixelDigest, promptTruncated: image.promptTruncated,
+            seconds: image.seconds.total, loras: image.loras)
+        addLink(to: &answer, of: id, context)
+        return EventStream.frame("image", answer)
     }
 
     @Sendable
     private func jobImage(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try id(context)
-        guard let index = context.parameters.get("index", as: Int.self),
-            let png = try await jobs.image(index, of: id, for: context.access)
-        else {
-            throw APIError(
-                .notFound, code: "image_not_found",
-                "The job has no such image, or not yet; its images list those that are ready.")
-        }
         let wanted = request.uri.queryParameters["format"].map(String.init) ?? "png"
         guard let format = ImageFormat(fileExtension: wanted) else {
             throw APIError.invalid(
                 "format",
                 "format must be png, jpeg or webp, got \(JSONValue.string(wanted).summary).")
         }
-        var file = png
-        if format != .png {
-            let decoded = try ImageDecoder.decode(png)
-            file = try ImageFile.encode(
-                decoded.flattened(), as: format, quality: 95, metadata: decoded.metadata)
+        guard let index = context.parameters.get("index", as: Int.self),
+            let file = try await requests.imageFile(
+                index, of: id, as: format, quality: OutputOptions.defaultQuality,
+                for: context.access)
+        else {
+            throw APIError(
+                .notFound, code: "image_not_found",
+                "The job has no such image, or not yet; its images list those that are ready.")
         }
         var response = Response.bytes(file, type: format.mimeType)
         response.headers[.cacheControl] = "private, max-age=31536000, immutable"

@@ -1,6 +1,5 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Basics
 import Engine
 import Foundation
 import HTTPTypes
@@ -9,39 +8,22 @@ import Imaging
 import NIOCore
 import Parameters
 import Service
+import Synchronization
 
 /// The images API of OpenAI, which Xinference's clients use as well.
 struct OpenAIController: Controller {
     let requests: RequestService
     let reader: ImageReader
-    /// Image files for clients that want a URL.
-    let files: ImageFileStore
+    /// Addresses for clients that want a URL.
+    let links: ImageLinks
     /// Port of a URL if the client does not send a `Host` header.
     let port: Int
     /// Silence after which an event stream sends a comment.
     let keepAlive: Duration
 
-    /// `POST /v1/images/generations`, the files that its URLs point to, and the routes of edits.
+    /// `POST /v1/images/generations`, and the routes of edits.
     func addRoutes(to table: inout RouteTable) {
         table.add("/v1/images/generations", [.post: .key(generateImages)])
-        table.add(
-            "/v1/images/files/:name",
-            [
-                .get: .link { _, context in
-                    let name = context.parameters.get("name") ?? ""
-                    var found = files.file(name: name, for: context.access)
-                    if found == nil { found = try await storedFile(name, context) }
-                    guard let file = found else {
-                        throw APIError(
-                            .notFound, code: "file_not_found",
-                            "There is no such image, or it was evicted by newer ones; ask for"
-                                + " response_format b64_json to get images in the answer.")
-                    }
-                    var response = Response.bytes(file.bytes, type: file.type)
-                    response.headers[.cacheControl] = "private, max-age=3600, immutable"
-                    return response
-                }
-            ])
         for path in ["edits", "variations", "inpainting"] {
             table.add("/v1/images/\(path)", [.post: .key(editImage)])
         }
@@ -76,31 +58,32 @@ struct OpenAIController: Controller {
             })
     }
 
-    /// An image of the job store, for a URL whose file is no longer in memory.
-    private func storedFile(
-        _ name: String, _ context: GatewayContext
-    ) async throws -> ImageFileStore.File? {
-        guard name.hasSuffix(".png"),
-            let bytes = try await requests.jobs.file(
-                named: String(name.dropLast(4)), for: context.access)
-        else { return nil }
-        return .init(bytes: bytes, type: ImageFormat.png.mimeType)
-    }
-
     /// Runs a call to its end and returns all of its images.
     private func collect(
         _ call: ImageCall, _ output: OutputOptions, _ submission: Submission,
         _ context: GatewayContext, since arrival: ContinuousClock.Instant, base: String
     ) async throws -> ImagesAnswer {
         var begin: ContinuousClock.Instant?
-        let generated = try await requests.images(of: call, submission, context) {
-            begin = begin ?? .now
-        }
-        let images = try await CPUBoundExecutor.images.run {
-            try generated.map { image in
-                answer(
-                    image, try call.file(for: image, as: output.format, quality: output.quality),
-                    output, owner: context.owner, base: base)
+        let job = Mutex("")
+        let generated = try await requests.images(
+            of: call, submission, context, onStart: { begin = begin ?? .now },
+            onAccept: { accepted in job.withLock { $0 = accepted.id } })
+        var images = generated.map { Self.answer($0) }
+        switch output.delivery {
+        case .base64:
+            let files = try await CPUBoundExecutor.images.run {
+                try generated.map { image in
+                    Data(try call.file(for: image, as: output.format, quality: output.quality))
+                        .base64EncodedString()
+                }
+            }
+            for (index, file) in files.enumerated() { images[index].b64JSON = file }
+        case .url:
+            let id = job.withLock(\.self)
+            for (index, image) in generated.enumerated() {
+                let name = ImageName(job: id, index: image.index, format: output.format)
+                images[index].url =
+                    base + links.address(of: name, quality: output.linkQuality, for: context.key)
             }
         }
         let now = ContinuousClock.now
@@ -115,25 +98,12 @@ struct OpenAIController: Controller {
                 total: (now - arrival) / .seconds(1)))
     }
 
-    /// An image as the answer has it, with its bytes or its URL.
-    private func answer(
-        _ image: GeneratedImage, _ file: [UInt8], _ output: OutputOptions, owner: String?,
-        base: String
-    ) -> ImagesAnswer.Image {
-        var answer = ImagesAnswer.Image(
+    /// An image as the answer has it, before its bytes or its URL.
+    private static func answer(_ image: GeneratedImage) -> ImagesAnswer.Image {
+        ImagesAnswer.Image(
             seed: image.seed, steps: image.seconds.steps.count, pixelSHA256: image.pixelDigest,
             promptTruncated: image.promptTruncated ? true : nil,
             timings: .init(image.seconds), loras: image.loras.isEmpty ? nil : image.loras)
-        switch output.delivery {
-        case .base64:
-            answer.b64JSON = Data(file).base64EncodedString()
-        case .url:
-            let name = SHA256.hexadecimal(file) + "." + output.format.rawValue
-            files.store(
-                .init(bytes: file, type: output.format.mimeType), name: name, owner: owner)
-            answer.url = base + "/v1/images/files/" + name
-        }
-        return answer
     }
 
     /// The base URL under which the client reached this service.

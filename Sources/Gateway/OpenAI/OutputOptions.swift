@@ -12,6 +12,9 @@ struct OutputOptions {
         case url
     }
 
+    /// Quality of lossy formats where a request has none.
+    static let defaultQuality = 95
+
     /// In the answer or at a URL; the schema's default is the URL.
     let delivery: Delivery
     /// The file format.
@@ -23,6 +26,11 @@ struct OutputOptions {
     /// Partial images of a stream before each final one.
     let partialImages: Int
 
+    /// The quality that an address of an image has to name; `nil` where it makes no difference.
+    var linkQuality: Int? {
+        format != .png && quality != Self.defaultQuality ? quality : nil
+    }
+
     /// - Throws: `APIError` 400 that names a field with a wrong type or value.
     init(_ fields: RequestFields) throws(APIError) {
         let delivery = try fields.choice(
@@ -31,7 +39,7 @@ struct OutputOptions {
         let format = try fields.choice(
             "output_format", of: ImageFormat.allCases.map(\.rawValue) + ["jpg"])
         self.format = format.flatMap { ImageFormat(fileExtension: $0) } ?? .png
-        let quality = try fields.integer("output_compression") ?? 95
+        let quality = try fields.integer("output_compression") ?? Int64(Self.defaultQuality)
         guard (0...100).contains(quality) else {
             throw .invalid(
                 "output_compression",

@@ -26,7 +26,7 @@ struct Endpoint: Sendable {
         Endpoint(access: .owner, handler: handler)
     }
 
-    /// For the owner of the file of a link.
+    /// For the owner of the file of a link, and the holders of its signed address.
     static func link(_ handler: @escaping Handler) -> Endpoint {
         Endpoint(access: .link, handler: handler)
     }

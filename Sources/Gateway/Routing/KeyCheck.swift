@@ -3,26 +3,38 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
+import HummingbirdCore
 import Service
 
 /// Admits requests to routes by their keys.
 struct KeyCheck: Sendable {
     /// The keys, or `nil` for a service that has none.
     let keys: KeyStore?
+    /// Admits requests by permits in their addresses.
+    let links: ImageLinks
 
     /// Admits a request to a route.
     ///
     /// The keys are not looked at for a public route, which answers whatever happens to their file.
     ///
+    /// A link is opened with a key, or by the permit in its address.
+    ///
     /// - Returns: The context with what the request may do.
     /// - Throws: `APIError` 401 for a request without a valid key, 403 for a key of another scope, 503 while the
-    ///   keys cannot be read.
+    ///   keys cannot be read; for links what `ImageLinks.admission` throws.
     func admit(
         _ request: Request, to access: RouteClass, _ context: GatewayContext
     ) throws(APIError) -> GatewayContext {
         guard access != .public else { return context }
         var context = context
-        switch keys?.admission(of: Self.key(of: request)) ?? .open {
+        let key = Self.key(of: request)
+        if access == .link, key == nil, keys?.isRequired == true,
+            let admission = try links.admission(of: SignedAddress(request.uri))
+        {
+            context.admission = admission
+            return context
+        }
+        switch keys?.admission(of: key) ?? .open {
         case .open: context.admission = .open
         case .key(let key):
             guard access != .admin || key.scope == .admin else { throw .adminRequired(key) }

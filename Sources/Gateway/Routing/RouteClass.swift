@@ -10,7 +10,7 @@ package enum RouteClass: String, Sendable, CaseIterable {
     ///
     /// What belongs to another key is answered as if it did not exist.
     case owner
-    /// The owner of the file that the link points to.
+    /// The owner of the file that the link points to, and the holder of its signed address.
     case link
     /// The holder of a key of the scope admin.
     case admin

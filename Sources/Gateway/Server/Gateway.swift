@@ -105,13 +105,14 @@ package struct Gateway: Sendable {
         loraFacts: LoRAFactsCache, _ configuration: GatewayConfiguration
     ) -> [any Controller] {
         let reader = ImageReader(pool: pool, meter: requests.meter)
-        let files = ImageFileStore()
+        let links = ImageLinks(
+            signer: configuration.linkSigner, keys: keys, seconds: configuration.linkSeconds)
         let keepAlive = configuration.keepAliveInterval
         let version = configuration.version
         let address = "\(configuration.host):\(configuration.port)"
         return [
             OpenAIController(
-                requests: requests, reader: reader, files: files, port: configuration.port,
+                requests: requests, reader: reader, links: links, port: configuration.port,
                 keepAlive: keepAlive),
             ModelController(
                 jobs: requests.jobs, pool: pool, launchDefaults: configuration.launch,
@@ -122,8 +123,10 @@ package struct Gateway: Sendable {
                 jobs: requests.jobs, pool: pool, state: requests.state, keys: keys,
                 host: configuration.host, address: address, version: version),
             A1111Controller(requests: requests, reader: reader, version: version),
-            GradioController(requests: requests, files: files, keepAlive: keepAlive),
-            JobController(requests: requests, reader: reader, keepAlive: keepAlive),
+            ImageFileController(requests: requests),
+            GradioController(requests: requests, links: links, keepAlive: keepAlive),
+            JobController(
+                requests: requests, reader: reader, links: links, keepAlive: keepAlive),
             CatalogController(
                 locator: configuration.locator, pool: pool,
                 cacheFolder: configuration.launch?.cacheFolder, limits: requests.limits),
@@ -203,7 +206,10 @@ package struct Gateway: Sendable {
         router.add(middleware: OriginMiddleware(state: state, keys: keys))
         router.add(middleware: ErrorMiddleware(meter: meter))
         router.add(middleware: MethodMiddleware())
-        let check = KeyCheck(keys: keys)
+        let check = KeyCheck(
+            keys: keys,
+            links: ImageLinks(
+                signer: configuration.linkSigner, keys: keys, seconds: configuration.linkSeconds))
         router.add(middleware: KeyMiddleware(check: check))
         router.add(middleware: LargeBodyMiddleware())
         table.register(in: router, check)

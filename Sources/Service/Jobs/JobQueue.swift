@@ -64,9 +64,6 @@ package protocol JobQueue: ImageGenerating, ModelListing {
     /// The PNG file of the image that a job starts from, or `nil`.
     func source(of job: Job) async throws -> [UInt8]?
 
-    /// The PNG file of that name, if a job has it.
-    func file(named name: String, for access: JobAccess) async throws -> [UInt8]?
-
     /// An owner's jobs at other gateways of the same queue.
     func elsewhere(_ owner: String) async -> KeyUsage.Elsewhere
 

@@ -204,14 +204,6 @@ public actor JobService: JobQueue {
         return job.images.first { $0.index == index }.flatMap(file)
     }
 
-    /// The PNG file of that name, if a job has it.
-    package nonisolated func file(
-        named name: String, for access: JobAccess
-    ) async throws -> [UInt8]? {
-        guard try await store.hasFile(named: name, for: access) else { return nil }
-        return store.files.read(name)
-    }
-
     /// The PNG file of the image that a job starts from, or `nil`.
     package nonisolated func source(of job: Job) -> [UInt8]? {
         job.source.flatMap { store.sources.read($0.image) }

@@ -4,19 +4,6 @@ import Foundation
 import GRDB
 
 extension JobStore {
-    /// Whether a job of the access has the image file of that name.
-    package func hasFile(named name: String, for access: JobAccess) async throws -> Bool {
-        try await read { db in
-            let owner = access.condition
-            return try Row.fetchOne(
-                db,
-                sql: """
-                    SELECT 1 FROM picture JOIN job ON job.number = picture.job
-                    WHERE picture.file = ? AND \(owner.sql) LIMIT 1
-                    """, arguments: [name] + owner.arguments) != nil
-        }
-    }
-
     /// The job of a name: an id, or the id of a call.
     public func job(_ name: String, for access: JobAccess) async throws -> Job? {
         let ends = ends

@@ -96,6 +96,14 @@ public final class KeyStore: Sendable {
         return found
     }
 
+    /// The permission of a request that was made for the key of this id: a key without its secret.
+    package func admission(ofKey id: String) -> Admission {
+        let state = reading(\.self)
+        guard state.isClosed else { return .open }
+        if let failure = state.failure { return .unavailable(failure) }
+        return state.keys.first { $0.id == id }.map(Admission.key) ?? .unknown
+    }
+
     /// The key that this text is, if it is one.
     public func key(_ text: String) -> APIKey? {
         if case .key(let key) = admission(of: text) { key } else { nil }

@@ -38,6 +38,12 @@ public struct LinkSigner: Sendable {
         self.secret = secret
     }
 
+    /// A signer with a secret that was read from elsewhere; `nil` if it does not have 32 bytes.
+    package init?(sharedSecret secret: [UInt8]) {
+        guard secret.count == Self.secretBytes else { return nil }
+        self.init(secret: secret)
+    }
+
     /// A signer with the secret of a data folder, which is made if it is missing.
     ///
     /// - Throws: `KeyError` of code `file`.
@@ -62,7 +68,7 @@ public struct LinkSigner: Sendable {
     }
 
     /// A signer whose links end with this process.
-    package static var temporary: LinkSigner { LinkSigner(secret: randomSecret()) }
+    public static var temporary: LinkSigner { LinkSigner(secret: randomSecret()) }
 
     /// A new secret, from the system's cryptographic generator.
     package static func randomSecret() -> [UInt8] {

@@ -40,7 +40,21 @@ struct DataOptions: ParsableArguments {
             valueName: "seconds"))
     var deadline: Double?
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Hours for which the links of images open without the header of a key.",
+            valueName: "hours"))
+    var linkHours = 24.0
+
+    /// Seconds for which links open.
+    var linkSeconds: Int { Int(linkHours * 3600) }
+
     mutating func validate() throws {
+        guard (0.001...100_000).contains(linkHours) else {
+            throw ValidationError(
+                "--link-hours must be between 0.001 and 100000, got \(linkHours).")
+        }
         if let deadline, !(0.001...1_000_000).contains(deadline) {
             throw ValidationError("--deadline must be between 0.001 and 1000000, got \(deadline).")
         }

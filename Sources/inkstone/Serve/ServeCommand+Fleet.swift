@@ -21,6 +21,7 @@
             settings.imageBytes = Int(dataOptions.keepGB * 1e9)
             settings.seconds = dataOptions.deadline
             let store = try await queueOptions.open(as: "gateway", settings, logger)
+            let signer = try await store.linkSigner()
             let name =
                 ProcessInfo.processInfo.hostName
                 + "-\(ProcessInfo.processInfo.processIdentifier)"
@@ -37,7 +38,8 @@
                     store, presence: presence, meter: meter, gateway: name, logger: logger),
                 meter: meter, pool: pool, reports: presence, reporters: [presence, pool],
                 keys: keys,
-                configuration: try configuration(presence, gateway: name), telemetry: telemetry,
+                configuration: try configuration(presence, signer, gateway: name),
+                telemetry: telemetry,
                 logger: logger)
             await group.start()
             // A model that cannot be loaded is logged; the gateway serves the workers of the others.
@@ -64,9 +66,10 @@
         }
 
         private func configuration(
-            _ presence: WorkerPresence, gateway: String
+            _ presence: WorkerPresence, _ signer: LinkSigner, gateway: String
         ) throws -> GatewayConfiguration {
             var configuration = try gatewayConfiguration()
+            configuration.linkSigner = signer
             // The queue has a limit of its own.
             configuration.capacity = nil
             configuration.metricLabels = [.init("gateway", gateway)]

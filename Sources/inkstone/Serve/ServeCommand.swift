@@ -115,6 +115,7 @@ struct ServeCommand: AsyncParsableCommand {
         let launches = try models.map { try launch($0) }
         let store = try JobStore(folder: dataOptions.folder)
         let keys = try KeyStore(folder: dataOptions.folder, logger: logger)
+        let signer = try LinkSigner(folder: dataOptions.folder)
         let pool = try WorkerPool(
             settings: workers.settings(models: launches.count), metrics: telemetry.engine,
             logger: logger)
@@ -122,9 +123,11 @@ struct ServeCommand: AsyncParsableCommand {
         let (listening, listens) = AsyncStream<Void>.makeStream()
         await withThrowingTaskGroup(of: Part.self) { [logger] group in
             group.addTask {
+                var configuration = try gatewayConfiguration()
+                configuration.linkSigner = signer
                 let gateway = Gateway(
-                    pool: pool, store: store, keys: keys,
-                    configuration: try gatewayConfiguration(), telemetry: telemetry, logger: logger)
+                    pool: pool, store: store, keys: keys, configuration: configuration,
+                    telemetry: telemetry, logger: logger)
                 try await serve(gateway, reload: reload(logger)) { addresses in
                     listens.finish()
                     Self.announce(addresses, logger)
@@ -181,6 +184,7 @@ struct ServeCommand: AsyncParsableCommand {
             loras: LoRARegistry(folder: dataOptions.loraFolder, models: folders),
             benchmarks: dataOptions.benchmarkFolder)
         configuration.modelFolders = folders
+        configuration.linkSeconds = dataOptions.linkSeconds
         // Settings of models that are launched later, except for their files.
         configuration.launch =
             try models.first.map(launch) ?? (try? launch(ModelLocator.embeddedModel))
@@ -220,6 +224,7 @@ struct ServeCommand: AsyncParsableCommand {
             ("precision", options.precision == other.options.precision),
             ("threads", options.threads == other.options.threads),
             ("access-log", accessLog == other.accessLog),
+            ("link-hours", dataOptions.linkHours == other.dataOptions.linkHours),
         ]
         return pairs.filter { !$0.1 }.map(\.0)
     }

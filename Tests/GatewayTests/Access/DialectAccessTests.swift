@@ -191,17 +191,22 @@ struct DialectAccessTests {
         }
     }
 
-    @Test("previews are fetched by their owner only")
+    @Test("previews are fetched by their owner, and by the path that the owner got")
     func gradioPreviews() async throws {
-        try await withOwners { _, ann, bob, _ in
+        try await withOwners { client, ann, bob, _ in
             _ = try await ann.post(
                 "/gradio_api/queue/join", #"{"data": ["a cat"], "session_hash": "s"}"#)
             let stream = try await ann.get("/gradio_api/queue/data?session_hash=s")
-            let previews = paths(stream).filter { $0.hasPrefix("previews/") }
+            let previews = paths(stream).filter { $0.contains("/previews/") }
             #expect(!previews.isEmpty)
             for path in previews {
                 #expect(try await ann.get("/gradio_api/file=\(path)").status == .ok)
                 #expect(try await bob.get("/gradio_api/file=\(path)").status == .notFound)
+                // Browsers send no key: the path has a permit.
+                #expect(try await client.get("/gradio_api/file=\(path)").status == .ok)
+                let changed = path.replacing("/previews/", with: "/previews//")
+                let answer = try await client.get("/gradio_api/file=\(changed)")
+                #expect(answer.status == .forbidden)
             }
         }
     }

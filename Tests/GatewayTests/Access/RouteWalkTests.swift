@@ -132,8 +132,10 @@ struct RouteWalk: Sendable {
             }
             try await expectAdmitted(
                 route, try await send(method, make(nothing), as: service.root))
-        case .owner, .link:
-            try await checkOwner(route, number, method, make)
+        case .owner: _ = try await checkOwner(route, number, method, make)
+        case .link:
+            let objects = try await checkOwner(route, number, method, make)
+            try await checkLink(route, make(objects))
         }
     }
 
@@ -161,7 +163,7 @@ struct RouteWalk: Sendable {
     /// What an owner has does not exist for others, stays as it is when they call, and works for the owner.
     private func checkOwner(
         _ route: String, _ number: Int, _ method: HTTPRequest.Method, _ make: WalkedCalls.Make
-    ) async throws {
+    ) async throws -> WalkedObjects {
         let objects = try await WalkedObjects.make(number, for: service.ann, by: self)
         let others = try await WalkedObjects.make(number, for: service.cat, by: self)
         let nothing = WalkedObjects.unknown(number)
@@ -197,5 +199,16 @@ struct RouteWalk: Sendable {
             try await others.expectSuccess(route, by: self, as: service.cat)
             _ = try await objects.taskStatus?.value
         }
+        return objects
+    }
+
+    /// The signed address of a link opens without a key, and not when it was changed.
+    private func checkLink(_ route: String, _ own: WalkedCall) async throws {
+        let path = try #require(own.signedPath, "\(route)")
+        let answer = try await send(.get, WalkedCall(path), as: nil)
+        #expect(answer.status.code == own.ownStatus, "\(route)")
+        let other = try await send(
+            .get, WalkedCall(path.replacing("0.png", with: "1.png")), as: nil)
+        #expect(other.status == .forbidden, "\(route)")
     }
 }

@@ -7,6 +7,8 @@ struct WalkedCall: Sendable {
     var type = "application/json"
     /// Further paths of the same object, such as those with the id of its call.
     var otherPaths: [String] = []
+    /// The address of a link with its permit.
+    var signedPath: String?
     /// Status of the owner's answer, and a part of its text.
     var ownStatus = 200
     var ownText: String?
@@ -139,7 +141,14 @@ enum WalkedCalls {
                 return call
             }
         ),
-        ("GET /v1/images/files/:name", { WalkedCall("/v1/images/files/\($0.file)") }),
+        (
+            "GET /v1/images/files/:name",
+            { objects in
+                var call = WalkedCall("/v1/images/files/\(objects.file)")
+                call.signedPath = objects.link
+                return call
+            }
+        ),
     ]
 
     private static let xinference: [(String, Make)] = [
@@ -205,6 +214,7 @@ enum WalkedCalls {
             { objects in
                 var call = WalkedCall("/gradio_api/file=jobs/\(objects.job)/0.png")
                 call.otherPaths = ["/gradio_api/file=jobs/\(objects.call)/0.png"]
+                call.signedPath = objects.gradioLink
                 return call
             }
         ),

@@ -16,8 +16,11 @@ struct WalkedObjects: Sendable {
     /// A Gradio event that runs as long, and its session.
     var event = String(repeating: "0", count: 32)
     var session = "session-none"
-    /// The name of a file of `response_format` `url`.
-    var file = String(repeating: "0", count: 64) + ".png"
+    /// The name of a file of `response_format` `url`, and its signed address.
+    var file = "job-22222222222222222222-0.png"
+    var link: String?
+    /// The signed path of Gradio's file.
+    var gradioLink: String?
     /// A call of AUTOMATIC1111's dialect that runs as long; the status of its answer.
     var task = "task-none"
     var taskStatus: Task<Int, any Error>?
@@ -79,7 +82,13 @@ struct WalkedObjects: Sendable {
                 body: #"{"prompt": "\#(prompt)", "response_format": "url"}"#), as: key)
         let rows = try #require(try generation.object()["data"] as? [[String: Any]])
         let url = try #require(rows.first?["url"] as? String)
-        file = try #require(url.split(separator: "/").last.map(String.init))
+        let name = try #require(url.split(separator: "/").last)
+        file = String(name.prefix { $0 != "?" })
+        link = "/v1/images/files/\(name)"
+        let run = try await walk.send(
+            .get, WalkedCall("/gradio_api/call/generate/\(self.job)"), as: key)
+        let path = try #require(run.text.firstMatch(of: /"path":"([^"]+)"/)).output.1
+        gradioLink = "/gradio_api/file=\(path)"
     }
 
     private mutating func start(for key: String, by walk: RouteWalk) async throws {
