@@ -5,7 +5,7 @@ import Foundation
 import Synchronization
 
 /// A child process: its end, its lines on standard output and error, and signals to it.
-final class WorkerProcess: Sendable {
+package final class WorkerProcess: Sendable {
     private struct State {
         var end: ProcessEnd?
         /// The newest lines, until it is ready.
@@ -33,7 +33,9 @@ final class WorkerProcess: Sendable {
     ///   - arguments: the words behind the program's name.
     ///   - log: Receives the lines of its standard output and error, once it is ready.
     /// - Throws: `LaunchError`.
-    init(program: String, arguments: [String], log: @escaping @Sendable (String) -> Void) throws {
+    package init(program: String, arguments: [String], log: @escaping @Sendable (String) -> Void)
+        throws
+    {
         self.log = log
         let child = try Self.spawn(program, arguments)
         pid = child.pid
@@ -48,7 +50,7 @@ final class WorkerProcess: Sendable {
     var crashSignal: Int32? { state.withLock { $0.crash } }
 
     /// Waits until it ends, also in a cancelled task.
-    func waitForEnd() async -> ProcessEnd {
+    package func waitForEnd() async -> ProcessEnd {
         if let end = await ended.wait() { return end }
         return await withoutCancellation { await self.waitForEnd() }
     }
@@ -74,7 +76,7 @@ final class WorkerProcess: Sendable {
     }
 
     /// Logs its lines from now on as they arrive, and those that were held.
-    func logLines() {
+    package func logLines() {
         let held = state.withLock { state in
             state.isReady = true
             defer { state.held = [] }
@@ -208,9 +210,7 @@ final class WorkerProcess: Sendable {
             posix_spawn_file_actions_adddup2(&actions, errors.write, STDOUT_FILENO)
             posix_spawn_file_actions_adddup2(&actions, errors.write, STDERR_FILENO)
             // Ports and locks of the gateway must not live on in a worker.
-            for descriptor in openDescriptors() where descriptor > STDERR_FILENO {
-                posix_spawn_file_actions_addclose(&actions, descriptor)
-            }
+            closeDescriptors(&actions)
             posix_spawnattr_init(&attributes)
             defer { posix_spawnattr_destroy(&attributes) }
             // Ignored and blocked signals of this process are not inherited.
@@ -256,10 +256,33 @@ final class WorkerProcess: Sendable {
         return environment
     }
 
-    /// Open files; some may be closed by the time that the list is used, which does no harm.
-    private static func openDescriptors() -> [Int32] {
+    #if canImport(Darwin)
+        private typealias FileActions = posix_spawn_file_actions_t?
+    #else
+        private typealias FileActions = posix_spawn_file_actions_t
+    #endif
+    private typealias AddCloseFrom =
+        @convention(c) (UnsafeMutablePointer<FileActions>, Int32) -> Int32
+
+    /// glibc's `posix_spawn_file_actions_addclosefrom_np`, which its Swift module does not have.
+    private static let addCloseFrom = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np")
+        .map { unsafeBitCast($0, to: AddCloseFrom.self) }
+
+    /// Adds the closing of every file but standard input, output and error.
+    ///
+    /// With glibc the child closes them, so that files which other threads open until then are included; with
+    /// other libraries those that are open now.
+    private static func closeDescriptors(_ actions: inout FileActions) {
+        if let addCloseFrom {
+            _ = addCloseFrom(&actions, STDERR_FILENO + 1)
+            return
+        }
         let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
-        return (names ?? []).compactMap { Int32($0) }
+        // One that is closed by the time that the list is used does no harm.
+        for descriptor in (names ?? []).compactMap({ Int32($0) })
+        where descriptor > STDERR_FILENO {
+            posix_spawn_file_actions_addclose(&actions, descriptor)
+        }
     }
 
     private static func makePipe() throws -> (read: Int32, write: Int32) {
