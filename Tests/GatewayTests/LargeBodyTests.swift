@@ -6,6 +6,7 @@ import Foundation
 import Gateway
 import HTTPTypes
 import NIOCore
+import Service
 import Testing
 
 /// Bodies that would take long to read: bounds, growth, and that they are processed apart.
@@ -191,7 +192,7 @@ struct LargeBodyTests {
 
     @Test("while large bodies wait for their threads, every other request is answered")
     func apart() async throws {
-        let executor = CPUBoundExecutor.bodies
+        let executor = WorkThreads.bodies
         let (begun, beginning) = AsyncStream<Void>.makeStream()
         let gate = DispatchSemaphore(value: 0)
         // Every thread of the executor waits here.

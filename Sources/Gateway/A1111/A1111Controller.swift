@@ -75,7 +75,7 @@ struct A1111Controller: Controller {
                 })
             let files =
                 sendsImages
-                ? try await CPUBoundExecutor.images.run {
+                ? try await WorkThreads.images.run {
                     try images.map { try call.file(for: $0, as: format, quality: 95) }
                 } : []
             return A1111Answer(call, images, files: files, version: version)

@@ -60,7 +60,7 @@ struct CatalogController: Controller {
     private func listCatalog(_: Request, _: GatewayContext) async throws -> Response {
         let launched = await launchedFolders()
         // Files of weights without configuration files are described by their headers.
-        let models = try await BackgroundWork.run { [locator] in
+        let models = try await WorkThreads.disk.run { [locator] in
             locator.entries.map {
                 CatalogModel($0, isLaunched: launched.contains($0.folder.canonicalPath))
             }
@@ -73,7 +73,7 @@ struct CatalogController: Controller {
         let entry = try catalogEntry(context)
         let launched = await launchedFolders().contains(entry.folder.canonicalPath)
         return .json(
-            try await BackgroundWork.run {
+            try await WorkThreads.disk.run {
                 CatalogModel(entry, isLaunched: launched, inFull: true)
             })
     }

@@ -20,7 +20,7 @@ struct ImageReader: Sendable {
     func image(_ file: [UInt8], field: String) async throws(APIError) -> DecodedImage {
         do {
             guard let pool else {
-                return try await BackgroundWork.run {
+                return try await WorkThreads.images.run {
                     try ImageDecoder.decode(file, limits: .upload)
                 }
             }

@@ -19,7 +19,7 @@ extension RequestService {
     ) async throws -> [UInt8]? {
         guard let png = try await jobs.image(index, of: job, for: access) else { return nil }
         guard format != .png else { return png }
-        return try await CPUBoundExecutor.images.run {
+        return try await WorkThreads.images.run {
             let decoded = try ImageDecoder.decode(png)
             return try ImageFile.encode(
                 decoded.flattened(), as: format, quality: quality, metadata: decoded.metadata)

@@ -24,7 +24,7 @@ extension JobController {
                 .notFound, code: "image_not_found",
                 "The job has no such image, or not yet; its images list those that are ready.")
         }
-        let (bytes, format) = try await CPUBoundExecutor.images.run {
+        let (bytes, format) = try await WorkThreads.images.run {
             () -> ([UInt8], ImageFormat) in
             let image = try ImageDecoder.decode(png).flattened()
             let longer = max(image.width, image.height)

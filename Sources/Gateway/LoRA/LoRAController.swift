@@ -72,7 +72,7 @@ struct LoRAController: Controller {
     @Sendable
     private func listLoRAs(_ request: Request, _ context: GatewayContext) async throws -> Response {
         // Folders are read: on a slow disk that takes its time.
-        let (files, offers) = try await BackgroundWork.run { [registry] in
+        let (files, offers) = try await WorkThreads.disk.run { [registry] in
             (registry.entries, registry.offers)
         }
         let known = await facts.knowledge(of: files.map(\.url), atMost: Self.wait)

@@ -20,7 +20,7 @@ struct LoRAReader: Sendable {
     ///   started, `CancellationError`.
     func facts(of url: URL, matching models: [URL]? = nil) async throws -> LoRAFacts {
         guard let pool else {
-            return try await BackgroundWork.run { try LoRAFacts(of: url, matching: models) }
+            return try await WorkThreads.disk.run { try LoRAFacts(of: url, matching: models) }
         }
         var words = ["read-lora", url.path]
         if let models {

@@ -66,7 +66,7 @@ struct LoRAUpload {
     /// Appends bytes.
     func write(_ bytes: ByteBuffer) async throws {
         let descriptor = descriptor
-        try await BackgroundWork.run {
+        try await WorkThreads.disk.run {
             try bytes.withUnsafeReadableBytes { bytes in
                 var done = 0
                 while done < bytes.count {
@@ -109,7 +109,7 @@ struct LoRAUpload {
     ) async throws -> (facts: LoRAFacts, url: URL) {
         do {
             let descriptor = descriptor
-            try await BackgroundWork.run {
+            try await WorkThreads.disk.run {
                 guard fsync(descriptor) == 0 else { throw Self.full(errno) }
             }
             let destination = try registry.destination(name)

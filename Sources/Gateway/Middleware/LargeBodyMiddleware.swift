@@ -2,6 +2,7 @@
 
 import HTTPTypes
 import Hummingbird
+import Service
 
 /// Processes requests with large bodies apart from all others.
 struct LargeBodyMiddleware: RouterMiddleware {
@@ -18,7 +19,7 @@ struct LargeBodyMiddleware: RouterMiddleware {
         guard
             length >= Self.threshold || request.headers[.transferEncoding] != nil
         else { return try await next(request, context) }
-        return try await withTaskExecutorPreference(CPUBoundExecutor.bodies) {
+        return try await withTaskExecutorPreference(WorkThreads.bodies) {
             try await next(request, context)
         }
     }

@@ -71,7 +71,7 @@ struct OpenAIController: Controller {
         var images = generated.map { Self.answer($0) }
         switch output.delivery {
         case .base64:
-            let files = try await CPUBoundExecutor.images.run {
+            let files = try await WorkThreads.images.run {
                 try generated.map { image in
                     Data(try call.file(for: image, as: output.format, quality: output.quality))
                         .base64EncodedString()

@@ -74,9 +74,6 @@ struct ImageCall {
 }
 
 extension ImageCall {
-    /// Resizes the images that calls start from.
-    private static let resizing = BackgroundQueue("inkstone.resizing")
-
     /// The request with the pixels that it starts from, for the submission: the call has them no longer.
     func submit() -> ImageRequest { request.with(source: source?.take()) }
 
@@ -88,7 +85,7 @@ extension ImageCall {
     func resizingSource() async throws -> ImageCall {
         guard let source = source?.take() else { return self }
         let size = request.size
-        let resized = try await Self.resizing.run { try source.resized(to: size) }
+        let resized = try await WorkThreads.resizing.run { try source.resized(to: size) }
         return ImageCall(request: request.with(source: resized), model: model)
     }
 

@@ -97,7 +97,7 @@ extension ModelController {
             return .json(["model_uid": name])
         }
         let paths = launchPaths(context)
-        let wanted = try await BackgroundWork.run { [launchDefaults] in
+        let wanted = try await WorkThreads.disk.run { [launchDefaults] in
             try LaunchFields(fields, defaults: launchDefaults, paths: paths)
         }
         let id = try await modelID(of: wanted, paths, context)
@@ -142,7 +142,7 @@ extension ModelController {
         let folder = wanted.launch.folder
         do {
             // A file of weights in place of a folder has a header of up to 100 MB.
-            return try await BackgroundWork.run { try ModelDirectory(url: folder).manifest.id }
+            return try await WorkThreads.disk.run { try ModelDirectory(url: folder).manifest.id }
         } catch {
             throw paths.error(error, of: wanted.launch, context.logger)
         }

@@ -26,7 +26,7 @@ extension JobStore {
         _ body: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
         do {
-            return try await background.run(body)
+            return try await WorkThreads.files.run(body)
         } catch {
             if Self.isFull(error) { space.setFull(true) }
             throw error
@@ -49,7 +49,7 @@ extension JobStore {
     ///
     /// - Throws: `GenerationError` of code `storage` where a file is missing.
     package func pixels(of source: Job.Source) async throws -> ImageRequest.Source {
-        try await background.run { [sources] in
+        try await WorkThreads.files.run { [sources] in
             func pixels(_ name: String) throws -> RGBImage {
                 guard let png = sources.read(name) else {
                     throw GenerationError(

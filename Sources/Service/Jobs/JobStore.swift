@@ -28,8 +28,6 @@ public final class JobStore: Sendable {
     package let space: StorageSpace
     /// Bytes of images and sources at the last count and of those that were added since.
     let storedBytes = Mutex<Int?>(nil)
-    /// Writes files, and encodes and decodes source images.
-    let background = BackgroundQueue("inkstone.files")
     let database: DatabasePool
     /// Number of the newest job that an earlier process has left.
     let newestEarlier: Int64

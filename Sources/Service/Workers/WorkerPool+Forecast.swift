@@ -15,7 +15,7 @@ actor ForecasterCache {
         let task =
             tasks[folder]
             ?? Task.detached {
-                try await BackgroundWork.run {
+                try await WorkThreads.disk.run {
                     let model = try ModelDirectory(url: folder)
                     return try RequestForecaster(
                         model: model, precision: try launch.precision.resolved(for: model))

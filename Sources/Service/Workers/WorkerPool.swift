@@ -92,7 +92,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
     package func launch(_ launch: ModelLaunch) async throws -> ModelDescription {
         let start = ContinuousClock.now
         // Headers of files of weights have up to 100 MB.
-        let (ownID, bytes) = try await BackgroundWork.run {
+        let (ownID, bytes) = try await WorkThreads.disk.run {
             let directory = try ModelDirectory(url: launch.folder)
             let plan = try MemoryPlan(
                 model: directory, precision: try launch.precision.resolved(for: directory))
