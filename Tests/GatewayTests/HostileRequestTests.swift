@@ -82,4 +82,20 @@ struct HostileRequestTests {
             #expect(try await rawExchange(port: port, whole).hasPrefix("HTTP/1.1 200"))
         }
     }
+
+    @Test("a connection without a request is closed, one whose request is in progress is not")
+    func idleConnection() async throws {
+        let generator = try FakeGenerator(.pause)
+        try await withGateway(generator, configure: { $0.idleTimeout = .seconds(1) }) { client in
+            try await withConnection(port: client.port) { connection in
+                try await connection.send(
+                    rawRequest("POST /v1/images/generations", body: #"{"prompt": "p"}"#))
+                for await _ in generator.beginnings { break }
+                try await Task.sleep(for: .seconds(2))
+                generator.resume()
+                #expect(try await connection.readAnswer().head.hasPrefix("HTTP/1.1 200 OK"))
+                #expect(try await connection.readToEnd() == "")
+            }
+        }
+    }
 }

@@ -41,6 +41,8 @@ public struct GatewayConfiguration: Sendable {
     public var modelFolders: [URL] = []
     /// Time within which a request must be received, from its first byte to its last.
     public var readTimeout = Duration.seconds(120)
+    /// The longest pause before a request, and within one.
+    public var idleTimeout = Duration.seconds(75)
     /// Silence after which an event stream sends a comment, so that proxies keep it open.
     public var keepAliveInterval: Duration
     /// Limits of the number, duration and storage of jobs.

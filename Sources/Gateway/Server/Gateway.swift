@@ -191,7 +191,7 @@ package struct Gateway: Sendable {
             server: HTTPServerBuilder { responder in
                 HTTPConnectionChannel(
                     responder: responder, registry: connections, log: log,
-                    readTimeout: configuration.readTimeout, idleTimeout: .seconds(75))
+                    readTimeout: configuration.readTimeout, idleTimeout: configuration.idleTimeout)
             },
             configuration: .init(
                 address: .hostname(configuration.host, port: port), serverName: "inkstone"),
