@@ -34,7 +34,8 @@ struct LoRARequestTests {
         deinit { try? FileManager.default.removeItem(at: url) }
 
         func write(
-            _ name: String, seed: UInt64, _ ends: [String], rank: Int, hasMagnitude: Bool = false
+            _ name: String, seed: UInt64, _ ends: [String], rank: Int, hasMagnitude: Bool = false,
+            size: Float = 0.1
         ) throws {
             var generator = TorchGenerator(seed: seed)
             var tensors: [NewTensor] = []
@@ -56,8 +57,8 @@ struct LoRARequestTests {
                     if rank == 0 {
                         add(".diff", shape[0], shape[1], 0.02)
                     } else {
-                        add(".lora_A.weight", rank, shape[1], 0.1)
-                        add(".lora_B.weight", shape[0], rank, 0.1)
+                        add(".lora_A.weight", rank, shape[1], size)
+                        add(".lora_B.weight", shape[0], rank, size)
                     }
                     if hasMagnitude { add(".dora_scale", shape[0], 1, 1) }
                 }
@@ -69,10 +70,18 @@ struct LoRARequestTests {
     private func engine(
         _ folder: Folder, _ precision: Precision, threads: Int = 2, passTokens: Int = 400
     ) throws -> InferenceEngine {
-        let pipeline = try Pipeline(
-            model: try ModelDirectory(url: Self.model),
-            device: try CPUBackend(precision: precision, threads: threads))
-        return InferenceEngine(
+        engine(
+            folder,
+            try Pipeline(
+                model: try ModelDirectory(url: Self.model),
+                device: try CPUBackend(precision: precision, threads: threads)),
+            passTokens: passTokens)
+    }
+
+    private func engine(
+        _ folder: Folder, _ pipeline: Pipeline<CPUBackend>, passTokens: Int = 400
+    ) -> InferenceEngine {
+        InferenceEngine(
             pipeline: pipeline, limits: SchedulerLimits(passTokens: passTokens),
             loras: LoRARegistry(folder: folder.url, models: [Self.model]))
     }
@@ -213,6 +222,47 @@ struct LoRARequestTests {
         }
         #expect(try await other.pixelDigest == expected)
         #expect(error?.code == .lora)
+    }
+
+    @Test("weights that overflow fail their request, and the engine continues")
+    func overflow() async throws {
+        let folder = try Folder()
+        try folder.write("huge", seed: 1, ["attention.to_q"], rank: 2, size: 1e25)
+        let engine = try engine(folder, .f32)
+        let good = try request(engine, [LoRAScale("thin")])
+        let expected = try await picture(good, on: engine).pixelDigest
+        let asked = try request(engine, [LoRAScale("huge")])
+        let error = await #expect(throws: GenerationError.self) {
+            _ = try await picture(asked, on: engine)
+        }
+        #expect(error?.code == .numeric)
+        #expect(try await picture(good, on: engine).pixelDigest == expected)
+    }
+
+    @Test("files in memory are bounded: the one that was not used for longest goes")
+    func capacity() async throws {
+        let folder = try Folder()
+        for (seed, name) in ["a", "b", "c"].enumerated() {
+            try folder.write(name, seed: UInt64(seed), ["attention.to_q"], rank: 3)
+        }
+        func pipeline(_ capacity: Int) throws -> Pipeline<CPUBackend> {
+            try Pipeline(
+                model: try ModelDirectory(url: Self.model),
+                device: try CPUBackend(precision: .f32, threads: 2), loraCapacity: capacity)
+        }
+        func use(_ names: [String], _ pipeline: Pipeline<CPUBackend>) async throws -> [String] {
+            let engine = engine(folder, pipeline)
+            for name in names {
+                _ = try await picture(request(engine, [LoRAScale(name)], steps: 1), on: engine)
+            }
+            return pipeline.loadedLoRAs
+        }
+        let roomy = try pipeline(1 << 30)
+        #expect(try await use(["a"], roomy) == ["a"])
+        let bytes = roomy.loadedLoRABytes
+        #expect(bytes > 0)
+        #expect(try await use(["a", "b", "a", "c"], try pipeline(2 * bytes)) == ["a", "c"])
+        #expect(try await use(["a"], try pipeline(bytes - 1)) == [])
     }
 
     @Test(

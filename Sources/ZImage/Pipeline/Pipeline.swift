@@ -46,6 +46,9 @@ public final class Pipeline<Device: Backend>: Sendable {
         loraCache.paths.map { LoRASource.name(of: $0.split(separator: "/").last ?? "") }.sorted()
     }
 
+    /// Bytes of the LoRA files in memory.
+    package var loadedLoRABytes: Int { loraCache.info.bytes }
+
     /// Checks every file of a model and loads it.
     ///
     /// - Parameters:
