@@ -78,6 +78,8 @@ struct CatalogRouteTests {
                 ("{}", HTTPResponse.Status.badRequest),
                 (#"{"repository": "nonsense"}"#, .badRequest),
                 (#"{"repository": "a/b", "name": "../x"}"#, .badRequest),
+                (#"{"repository": "a/b", "name": "x/y"}"#, .badRequest),
+                (#"{"repository": "a/b", "name": ".x"}"#, .badRequest),
                 (#"{"repository": "a/b", "hub": "elsewhere"}"#, .badRequest),
                 (#"{"repository": "a/b", "files": "x"}"#, .badRequest),
                 (#"{"repository": "a/b", "files": [1]}"#, .badRequest),

@@ -47,6 +47,7 @@ struct HTTPTests {
         arguments: [
             ("/v1/images/generations", "Content-Length: 99999999", 413),
             ("/v1/images/edits", "Content-Length: 1000\r\nContent-Type: text/plain", 415),
+            ("/api/jobs", "Content-Length: \((64 << 20) + 1)", 413),
             ("/nothing", "Content-Length: 1000", 404),
             ("/livez", "Content-Length: 1000", 405),
             ("/v1/images/generations", "Content-Length: 10\r\nOrigin: http://evil.example", 403),

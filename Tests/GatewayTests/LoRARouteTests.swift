@@ -86,6 +86,39 @@ struct LoRARouteTests {
         }
     }
 
+    @Test("a file that is too large, or of another model, leaves nothing behind")
+    func otherFiles() async throws {
+        let folder = Folder()
+        defer { folder.remove() }
+        func tensor(_ end: String, _ start: Int) -> String {
+            #""unet.a.lora_\#(end).weight":{"dtype":"F32","shape":[1,1],"#
+                + #""data_offsets":[\#(start),\#(start + 4)]}"#
+        }
+        let header = Array("{\(tensor("A", 0)),\(tensor("B", 4))}".utf8)
+        let foreign =
+            [UInt8(header.count & 255), UInt8(header.count >> 8), 0, 0, 0, 0, 0, 0]
+            + header + [UInt8](repeating: 0, count: 8)
+        #expect(GatewayConfiguration(version: "1").maximumLoRABytes == 4 << 30)
+        try await withGateway(
+            try FakeGenerator(),
+            configure: {
+                $0.loras = folder.registry
+                $0.maximumLoRABytes = 1000
+            }
+        ) { client in
+            for (body, status, code) in [
+                (try file(), HTTPResponse.Status.contentTooLarge, "request_too_large"),
+                (ByteBuffer(bytes: foreign), .badRequest, "invalid_lora"),
+            ] {
+                let answer = try await client.execute(
+                    uri: "/api/loras?name=x", method: .post, body: body)
+                #expect(answer.status == status)
+                #expect(try answer.error()["code"] == code)
+                #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == [])
+            }
+        }
+    }
+
     @Test("requests name files, with their scales or the files' own")
     func requests() async throws {
         let folder = Folder()

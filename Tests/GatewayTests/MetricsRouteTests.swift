@@ -62,6 +62,30 @@ import Testing
         }
     }
 
+    @Test("no name that a client chooses is a label, and no text of a request is a metric")
+    func chosenNames() async throws {
+        try await withGateway(try FakeGenerator()) { client in
+            for body in [
+                #"{"prompt": "chosen"}"#, #"{"prompt": "p", "model": "chosen"}"#,
+                #"{"prompt": "p", "loras": ["chosen"]}"#, #"{"prompt": "p", "chosen": "chosen"}"#,
+            ] {
+                _ = try await client.post(path, body, headers: [.userAgent: "chosen"])
+            }
+            for path in ["/chosen?chosen=1", "/v1/models/chosen", "/api/jobs/chosen"] {
+                _ = try await client.get(path)
+            }
+            for method in ["TRACE", "CHOSEN"] {
+                _ = try await rawExchange(
+                    port: client.port, rawRequest("\(method) /livez", ["Connection: close"]))
+            }
+            let text = try await client.get("/metrics").text
+            #expect(text.contains(#"route="none",method="GET""#))
+            for name in ["chosen", "TRACE", "CHOSEN"] {
+                #expect(!text.contains(name), "\(name)")
+            }
+        }
+    }
+
     @Test("failures are counted once, before and within a stream", arguments: [false, true])
     func failures(isStreamed: Bool) async throws {
         let generator = try FakeGenerator(.fail(GenerationError(.numeric, "broke")))

@@ -49,6 +49,9 @@ import Testing
             #expect(response.headers[.cacheControl] == "no-cache")
             let policy = try #require(response.headers[.contentSecurityPolicy])
             #expect(policy.contains("default-src 'none'") && !policy.contains("unsafe"))
+            for part in ["script-src 'self'", "frame-ancestors 'none'"] {
+                #expect(policy.components(separatedBy: "; ").contains(part), "\(policy)")
+            }
             let tag = try #require(response.headers[.eTag])
             let again = try await client.get(path, headers: [.ifNoneMatch: tag])
             #expect(again.status == .notModified && again.body.readableBytes == 0)
@@ -62,6 +65,8 @@ import Testing
         arguments: [
             "/assets/../Package.swift", "/assets/%2e%2e/Package.swift", "/assets/",
             "/..%2f..%2fetc/passwd", "/assets/app.js%00.css", "//etc/passwd",
+            "/v1/images/files/../../etc/passwd", "/v1/images/files/..%2f..%2f..%2fetc%2fpasswd",
+            "/v1/images/files/%2fetc%2fpasswd", "/gradio_api/file=/etc/passwd",
         ])
     func traversal(path: String) async throws {
         try await withGateway(try FakeGenerator()) { client in
@@ -90,6 +95,8 @@ import Testing
                     #expect(try await client.get("/assets/\(reference)").status == .ok)
                 }
                 #expect(!text.contains("http://") && !text.contains("https://"))
+                // Texts become nodes of text, never markup.
+                #expect(text.firstMatch(of: /innerHTML|outerHTML|insertAdjacentHTML/) == nil)
             }
         }
     }

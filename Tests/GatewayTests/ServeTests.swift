@@ -52,7 +52,12 @@ import Testing
         let addresses = try #require(await iterator.next())
         #expect(addresses.api != addresses.page)
         for address in [addresses.api, addresses.page] {
+            #expect(address.hasPrefix("http://127.0.0.1:"))
             let port = try #require(address.split(separator: ":").last.flatMap { Int($0) })
+            let foreign = try await rawExchange(
+                port: port,
+                "GET /v1/models HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
+            #expect(foreign.hasPrefix("HTTP/1.1 403 ") && foreign.contains("host_not_allowed"))
             for path in ["/", "/v1/models"] {
                 let answer = try await rawExchange(
                     port: port,
