@@ -42,6 +42,8 @@ final class FakeHub: Sendable {
         var wantsToken: String?
         var isModelScope = false
         var pageSize = 1000
+        /// Address of another host, which the links to further pages name.
+        var linkAddress: String?
     }
 
     static let repository = "owner/model"
@@ -127,7 +129,7 @@ final class FakeHub: Sendable {
             state.isModelScope ? #"{"Data":{"Files":[\#(entries)]}}"# : "[\(entries)]")
         if first + state.pageSize < names.count {
             let next =
-                "\(address)/api/models/\(Self.repository)/tree/c0ffee?cursor=\(first + state.pageSize)"
+                "\(state.linkAddress ?? address)/api/models/\(Self.repository)/tree/c0ffee?cursor=\(first + state.pageSize)"
             answer.headers.add(name: "Link", value: "<\(next)>; rel=\"next\"")
         }
         return answer

@@ -112,6 +112,19 @@ import Testing
         try await hub.close()
     }
 
+    @Test("requests and the token go to the hub alone, whatever host its links name")
+    func foreignLinks() async throws {
+        let (hub, other) = (try await hub(), try await FakeHub([:]))
+        hub.state.withLock {
+            ($0.pageSize, $0.linkAddress, $0.wantsToken) = (4, other.address, "secret")
+        }
+        _ = try await pull(hub, token: "secret").run()
+        try check(hub)
+        #expect(other.state.withLock { $0.requests.isEmpty })
+        try await hub.close()
+        try await other.close()
+    }
+
     @Test("a changed file is fetched again, the others are kept") func update() async throws {
         let hub = try await hub()
         _ = try await pull(hub).run()

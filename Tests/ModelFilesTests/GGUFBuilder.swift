@@ -9,6 +9,8 @@ struct GGUFBuilder {
         case text(String)
         case texts([String])
         case integers([Int32])
+        /// A list of a list, which no file may have.
+        case nested
     }
 
     struct Tensor {
@@ -23,12 +25,16 @@ struct GGUFBuilder {
     var values: [(String, Value)] = []
     var tensors: [Tensor] = []
     var alignment = 32
+    /// Announced in place of the number of tensors.
+    var tensorCount: Int?
+    /// Whether all tensors have the offset 0.
+    var overlaps = false
 
     /// The whole file.
     var bytes: [UInt8] {
         var file = Array("GGUF".utf8)
         Self.append(version, &file)
-        Self.append(UInt64(tensors.count), &file)
+        Self.append(UInt64(tensorCount ?? tensors.count), &file)
         Self.append(UInt64(values.count), &file)
         for (key, value) in values {
             Self.append(key, &file)
@@ -49,6 +55,11 @@ struct GGUFBuilder {
                 Self.append(UInt32(5), &file)
                 Self.append(UInt64(numbers.count), &file)
                 for number in numbers { Self.append(UInt32(bitPattern: number), &file) }
+            case .nested:
+                for type in [9, 9] { Self.append(UInt32(type), &file) }
+                Self.append(UInt64(1), &file)
+                for type in [9, 4] { Self.append(UInt32(type), &file) }
+                Self.append(UInt64(0), &file)
             }
         }
         var offset = 0
@@ -57,7 +68,7 @@ struct GGUFBuilder {
             Self.append(UInt32(tensor.shape.count), &file)
             for dimension in tensor.shape.reversed() { Self.append(UInt64(dimension), &file) }
             Self.append(tensor.type, &file)
-            Self.append(UInt64(offset), &file)
+            Self.append(UInt64(overlaps ? 0 : offset), &file)
             offset += (tensor.bytes.count + alignment - 1) / alignment * alignment
         }
         for tensor in tensors {

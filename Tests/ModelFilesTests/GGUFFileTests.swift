@@ -102,6 +102,21 @@ import Testing
         #expect(try failure { try open(shape) }.code == .unsupported)
     }
 
+    @Test("lists of lists, tensors that share bytes, and false counts are refused")
+    func falseStructure() throws {
+        var builder = Self.sample
+        builder.values.append(("deep", .nested))
+        #expect(try failure { try open(builder) }.message.contains("list of lists"))
+        builder = Self.sample
+        builder.overlaps = true
+        #expect(try failure { try open(builder) }.message.contains("overlaps another"))
+        for count in [100_001, .max] {
+            builder = Self.sample
+            builder.tensorCount = count
+            #expect(try failure { try open(builder) }.message.contains("expected at most 100000"))
+        }
+    }
+
     @Test("a file that ends anywhere is an error, never a crash") func truncation() throws {
         let whole = Self.sample.bytes
         for length in stride(from: 0, to: whole.count - 64, by: 3) {

@@ -131,6 +131,11 @@ import Testing
         #expect(base.preview == nil)
         for manifest in [turbo, base] {
             #expect(Set(manifest.examples.keys) == ["en", "zh"])
+            #expect(
+                manifest.limits
+                    == ModelLimits(
+                        maximumWidth: 2048, maximumHeight: 2048, maximumSteps: 200,
+                        maximumCount: 10, maximumPromptLength: 32_000))
             #expect(manifest.sizes.allSatisfy { $0.width % 16 == 0 && $0.height % 16 == 0 })
             #expect(manifest.presets.allSatisfy { Set($0.name.keys) == ["en", "zh"] })
         }

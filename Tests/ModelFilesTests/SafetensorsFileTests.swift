@@ -61,6 +61,12 @@ import Testing
             safetensors(
                 "{\"__metadata__\":{\"\(String(repeating: "x", count: 1001))\":\"\"}}"),
             mentions: "has 1001 bytes, expected at most 1000"),
+        BadFile(
+            "100,001 tensors",
+            safetensors(
+                "{"
+                    + (0...100_000).map { "\"\($0)\":\(entry("U8", "[0]", 0, 0))" }
+                    .joined(separator: ",") + "}"), mentions: "more than 100000 tensors"),
         BadFile("trailing comma", safetensors("{\"__metadata__\":{},}"), mentions: "a string"),
         BadFile(
             "bad UTF-8", length(6) + Array("{\"".utf8) + [0xFF, 0xFE, 0x22, 0x7D],
