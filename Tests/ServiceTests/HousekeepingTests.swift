@@ -173,6 +173,11 @@ struct HousekeepingTests {
             try make("other-abc123", hasLock: true),
         ]
         let next = try SocketFolder(in: parent)
+        #expect(live.path != next.path)
+        for folder in [live, next] {
+            let attributes = try FileManager.default.attributesOfItem(atPath: folder.path)
+            #expect(attributes[.posixPermissions] as? Int == 0o700)
+        }
         #expect(!FileManager.default.fileExists(atPath: dead))
         for path in others + [live.path, next.path] {
             #expect(FileManager.default.fileExists(atPath: path), "\(path)")

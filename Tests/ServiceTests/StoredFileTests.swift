@@ -68,6 +68,17 @@ struct StoredFileTests {
         #expect(store.files.read(stored.file) == png)
     }
 
+    @Test("no name leads out of the folder")
+    func names() throws {
+        let store = try JobStore(folder: data)
+        // Where "pictures/../../x.png" is.
+        let outside = folder.url.appending(path: "x.png")
+        try Data([1]).write(to: outside)
+        store.files.remove("../x")
+        #expect(FileManager.default.fileExists(atPath: outside.path))
+        #expect(store.files.read("../x") == nil)
+    }
+
     @Test("a row that cannot be added leaves no file")
     func rowFails() async throws {
         let store = try JobStore(folder: data)

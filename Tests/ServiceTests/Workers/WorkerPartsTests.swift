@@ -78,6 +78,7 @@ import Testing
     @Test("pauses double up to a limit, and the first death costs none")
     func pauses() {
         let settings = WorkerSettings()
+        #expect(settings.reruns == 3)
         let seconds = (0..<12).map { settings.pause(after: $0) / .seconds(1) }
         #expect(seconds == [0, 0, 0.25, 0.5, 1, 2, 4, 8, 16, 30, 30, 30])
     }

@@ -12,6 +12,10 @@ import ZImage
 /// What workers do beside drawing: counting their passes and reading strangers' images.
 @Suite("Workers' services", .serialized, .timeLimit(.minutes(3)))
 struct WorkerServiceTests {
+    private static let fixtures = URL(filePath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent()
+        .appending(path: "Fixtures/imaging")
+
     @Test("every pass is counted once, and a terminated model is no longer told")
     func passes() async throws {
         let telemetry = ServiceTelemetry(version: "1.2.3")
@@ -59,13 +63,19 @@ struct WorkerServiceTests {
                 image, metadata: ImageMetadata(parameters: "a cat, 猫"))
             let decoded = try await pool.decode(file)
             #expect(decoded == (try ImageDecoder.decode(file)))
-            for bad in [[], [1, 2, 3], Array(file.dropLast(20))] {
+            // Its header announces 7000x7000 pixels.
+            let large = [UInt8](
+                try Data(contentsOf: Self.fixtures.appending(path: "bad-lying-size.png")))
+            for bad in [[], [1, 2, 3], Array(file.dropLast(20)), large] {
                 let error = await #expect(throws: UnreadableImage.self) {
                     _ = try await pool.decode(bad)
                 }
                 #expect(error?.description.isEmpty == false)
-                let direct = #expect(throws: ImagingError.self) { _ = try ImageDecoder.decode(bad) }
+                let direct = #expect(throws: ImagingError.self) {
+                    _ = try ImageDecoder.decode(bad, limits: .upload)
+                }
                 #expect(error?.description == direct?.description)
+                #expect(bad != large || error?.description.contains("at most 16777216") == true)
             }
             if hasWorker { #expect(try await WorkerBench.status(pool).state == .ready) }
         }
