@@ -10,7 +10,9 @@ final class RunningServer {
     private(set) var port: UInt16 = 0
 
     /// Starts the program and waits until the model is loaded.
-    init(_ arguments: [String] = [], in folder: TemporaryFolder) throws {
+    init(
+        _ arguments: [String] = [], in folder: TemporaryFolder, environment: [String: String] = [:]
+    ) throws {
         self.folder = folder
         for name in ["out", "err"] { try folder.write("", to: name) }
         process.executableURL = try Program.find()
@@ -21,7 +23,7 @@ final class RunningServer {
             ]
             + arguments
         process.currentDirectoryURL = folder.url
-        process.environment = Program.environment(home: folder.url)
+        process.environment = Program.environment(home: folder.url, environment)
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try FileHandle(forWritingTo: folder.url.appending(path: "out"))
         process.standardError = try FileHandle(forWritingTo: folder.url.appending(path: "err"))

@@ -35,6 +35,58 @@ import Testing
         #expect(row("bad")?["thumbnail"] is NSNull && row("bad")?["bytes"] as? Int == 0)
     }
 
+    #if os(Linux)
+        @Test(
+            "processes that read files of clients have limits of memory and time",
+            arguments: ["read-lora", "decode-picture"])
+        func limits(command: String) throws {
+            let folder = try TemporaryFolder()
+            let result = folder.path("result")
+            let source =
+                command == "read-lora"
+                ? Program.model.appending(path: "loras/pixel.safetensors").path
+                : folder.path("image.png")
+            try Data(ImageEncoder.encode(RGBImage(width: 8, height: 8, filledWith: (1, 2, 3))))
+                .write(to: folder.url.appending(path: "image.png"))
+            // The process waits for a reader of its result.
+            try #require(mkfifo(result, 0o600) == 0)
+            let process = Process()
+            process.executableURL = try Program.find()
+            process.arguments = [command, source, result]
+            process.environment = Program.environment(home: folder.url)
+            try process.run()
+            defer { kill(process.processIdentifier, SIGKILL) }
+            func limit(_ name: String) throws -> Substring? {
+                let path = "/proc/\(process.processIdentifier)/limits"
+                let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+                let line = try #require(lines.first { $0.hasPrefix(name) })
+                return line.dropFirst(name.count).split(separator: " ").first
+            }
+            let end = ContinuousClock.now + .seconds(30)
+            while try limit("Max cpu time") != "60", ContinuousClock.now < end { usleep(1000) }
+            #expect(process.isRunning)
+            #expect(try limit("Max cpu time") == "60")
+            #expect(try limit("Max data size") == "4294967296")
+        }
+    #endif
+
+    @Test("at most four tasks of the catalog run")
+    func tasks() throws {
+        let folder = try TemporaryFolder()
+        // Nothing listens there: each task repeats its request for half a minute.
+        let server = try RunningServer(
+            ["--model", Program.model.path], in: folder,
+            environment: [
+                "INKSTONE_MODELS": folder.path("models"), "HF_ENDPOINT": "http://127.0.0.1:1",
+            ])
+        for number in 1...5 {
+            let answer = try server.post(
+                "/api/catalog", #"{"repository": "owner/model", "name": "m\#(number)"}"#)
+            #expect(answer.hasPrefix(number < 5 ? "HTTP/1.1 202 " : "HTTP/1.1 429 "), "\(answer)")
+            #expect(number < 5 || answer.contains("too_many_tasks"))
+        }
+    }
+
     @Test("the reason of a launch that failed in the background does not show files")
     func launch() throws {
         let folder = try TemporaryFolder()
