@@ -2,6 +2,9 @@
 
 import Engine
 import Gateway
+import NIOCore
+import NIOPosix
+import Synchronization
 import Testing
 
 /// What a client sends while its request is answered.
@@ -121,6 +124,30 @@ struct RequestGateTests {
                     try #require(answer.body.contains("ok"))
                 }
             }
+        }
+    }
+
+    @Test("while a request is in progress, what follows it is left in the socket")
+    func backPressure() async throws {
+        let generator = try FakeGenerator(.pause)
+        try await withGateway(generator) { client in
+            let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .connect(host: "127.0.0.1", port: client.port).get()
+            try await channel.writeAndFlush(
+                ByteBuffer(string: rawRequest(images, body: body))
+            ).get()
+            for await _ in generator.beginnings { break }
+            // More than the buffers of both sockets hold.
+            let ahead = String(repeating: rawRequest("GET /livez"), count: (64 << 20) / 40)
+            let isRead = Atomic(false)
+            channel.writeAndFlush(ByteBuffer(string: ahead)).whenSuccess {
+                isRead.store(true, ordering: .relaxed)
+            }
+            try await Task.sleep(for: .seconds(2))
+            let wasRead = isRead.load(ordering: .relaxed)
+            #expect(!wasRead)
+            generator.resume()
+            try await channel.close().get()
         }
     }
 
