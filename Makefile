@@ -6,6 +6,7 @@
 # make bench     speed of the engine on this machine, and of PyTorch and OpenVINO where they are
 # make imgbench  build the load tester
 # make install   copy the programs and the embedded model to PREFIX (/usr/local)
+# make package   archive, Debian package and container image in .build/packages
 # make format    format the sources
 
 SHELL := /bin/bash
@@ -13,7 +14,7 @@ PREFIX ?= /usr/local
 SERVE_FLAGS ?=
 PROGRAM := .build/release/inkstone
 
-.PHONY: serve build imgbench test accept evaluate-model bench install format lint dependencies clean
+.PHONY: serve build imgbench test accept evaluate-model bench install package format lint dependencies clean
 
 serve: build
 	$(PROGRAM) serve $(SERVE_FLAGS)
@@ -64,6 +65,11 @@ install: build imgbench
 	install -m 755 .build/release/imgbench $(DESTDIR)$(PREFIX)/bin/imgbench
 	cp -R Models/emoji-nano $(DESTDIR)$(PREFIX)/share/inkstone/models/
 
+# Takes a build of its own, since what is linked differs.
+package: dependencies
+	@Scripts/announce-build .build-package
+	Packaging/package
+
 dependencies:
 	@Scripts/install-dependencies
 
@@ -76,4 +82,4 @@ lint:
 	Scripts/format-c --check
 
 clean:
-	rm -rf .build .build-tests
+	rm -rf .build .build-tests .build-package
