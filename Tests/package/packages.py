@@ -3,12 +3,13 @@
 """Installs the archive and the Debian package in bare roots of distributions, generates a picture over HTTP,
 uninstalls, and shows that nothing but data is left. As root; `make package` first.
 
-    packages.py [SUITE...]       bookworm, trixie, jammy and noble if none is given
+    packages.py [SUITE...]       bookworm, trixie, jammy, noble and focal, which is too old, if none is given
 
 INKSTONE_ROOTS is where bare roots are kept; a distribution whose mirror does not answer is left out, aloud.
 """
 
 import base64
+import gzip
 import os
 import pathlib
 import re
@@ -24,7 +25,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 from bare_root import REPOSITORY, USER, BareRoot, Server, Stopwatch, only
 from running_server import Checks
 
-NAMES = {"bookworm": "Debian 12", "trixie": "Debian 13", "jammy": "Ubuntu 22.04", "noble": "Ubuntu 24.04"}
+NAMES = {"bookworm": "Debian 12", "trixie": "Debian 13", "jammy": "Ubuntu 22.04", "noble": "Ubuntu 24.04",
+         "focal": "Ubuntu 20.04"}
 
 
 def is_picture(text):
@@ -94,6 +96,15 @@ def archive(check, bare):
         left = root.left_over(folder)
         check("uninstalled with the service: nothing is left", not left, " ".join(left[:5]))
 
+        # A file of an earlier version, which this one does not have.
+        listing = root.path / "usr/local/share/inkstone/installed-files"
+        root.run(f"{folder}/install.sh")
+        (listing.parent / "earlier").write_text("")
+        listing.write_text(listing.read_text() + "/usr/local/share/inkstone/earlier\n")
+        root.run(f"{folder}/install.sh")
+        check("files of an earlier version are removed", not (listing.parent / "earlier").exists())
+        root.run(f"{folder}/install.sh", "--uninstall")
+
         watch = Stopwatch()
         root.run("sh", "-c", f"cd /opt && {INSTALL_ARCHIVE}")
         with Server(root.command(*serve(), user=USER)) as server:
@@ -129,7 +140,20 @@ def programs(check, root, prefix):
         check(f"manual and completions of {program}", not missing, " ".join(missing))
         check(f"bash reads the completions of {program}",
               root.run("bash", "-n", f"{prefix}/share/bash-completion/completions/{program}", check=False)[0] == 0)
+        # Shells that bare roots do not have.
+        for shell, path in [("zsh", files[2]), ("fish", files[3])]:
+            if shutil.which(shell):
+                result = subprocess.run([shell, "-n", path])
+                check(f"{shell} reads the completions of {program}", result.returncode == 0)
+            else:
+                print(f"LEFT OUT: {shell} is not installed")
     check("imgbench starts", "imgbench" in root.run(f"{prefix}/bin/imgbench", "--help")[1])
+    options = set(re.findall(r"(?<![\w-])--[a-z-]+", root.run(f"{prefix}/bin/inkstone", "serve", "--help")[1]))
+    with gzip.open(share / "man/man1/inkstone-serve.1.gz", "rt") as page:
+        manual = page.read().replace("\\-", "-")
+    missing = sorted(option for option in options if option not in manual)
+    check(f"the manual describes all {len(options)} options of serve", len(options) > 20 and not missing,
+          " ".join(missing))
 
 
 def debian_package(check, bare):
@@ -144,21 +168,10 @@ def debian_package(check, bare):
             'APT::Get::Assume-Yes "true"; APT::Install-Recommends "false"; quiet "2";')
         root.run("sh", "-c", f"cd /tmp && {INSTALL_PACKAGE}", environment=options)
         check("apt-get installs the package with what it depends on", True, str(watch))
-        user = root.run("id", "-u", "inkstone")[1].strip()
-        data, cache = root.path / "var/lib/inkstone", root.path / "var/cache/inkstone"
-        # What systemd does for StateDirectory and CacheDirectory.
-        for folder in [data, cache]:
-            folder.mkdir()
-            os.chown(folder, int(user), int(user))
         with Server(root.command(*serve(), user=USER)) as server:
             check("a picture over HTTP", is_picture(server.picture()))
             server.stop()
-        command = root.command(
-            *serve(), "--config", "/etc/inkstone/inkstone.yaml", "--data", "/var/lib/inkstone",
-            "--cache-dir", "/var/cache/inkstone", user=int(user))
-        with Server(command) as server:
-            check("a picture over HTTP, as the user inkstone", is_picture(server.picture()))
-            server.stop()
+        data = service(check, root)
         programs(check, root, "/usr")
         root.run("apt-get", "remove", "-y", "-qq", "inkstone")
         check("removed: programs are gone, data and configuration stay",
@@ -169,7 +182,31 @@ def debian_package(check, bare):
         check("nothing else stays", not left, " ".join(left[:5]))
         root.run("apt-get", "purge", "-y", "-qq", "inkstone")
         left = root.left_over("/home/someone")
+        left += [name for name in ["var/lib", "var/cache", "var/log", "etc"] if (root.path / name / "inkstone").exists()]
         check("purged: nothing is left", not left, " ".join(left[:5]))
+        check("and no user", root.run("id", "inkstone", check=False)[0] != 0)
+
+
+def service(check, root):
+    """Runs the unit's command line as its user; returns its data folder."""
+    unit = (root.path / "usr/lib/systemd/system/inkstone.service").read_text()
+    # What systemd makes of these names, and the folders that it makes.
+    folders = {"%S": "/var/lib", "%C": "/var/cache", "%L": "/var/log"}
+    for name, folder in folders.items():
+        unit = unit.replace(name, folder)
+    settings = dict(line.split("=", 1) for line in unit.splitlines() if "=" in line and not line.startswith("#"))
+    user = int(root.run("id", "-u", settings["User"])[1])
+    for folder in folders.values():
+        path = root.path / folder[1:] / "inkstone"
+        path.mkdir()
+        os.chown(path, user, user)
+    variable, value = settings["Environment"].split("=", 1)
+    command = [*settings["ExecStart"].split(), "--port", "0", "--page-port", "0"]
+    with Server(root.command(*command, user=user, environment={variable: value})) as server:
+        check("a picture over HTTP, by the service's command line and user", is_picture(server.picture()))
+        server.stop()
+    check("its access log is written", (root.path / "var/log/inkstone/access.log").stat().st_size > 0)
+    return root.path / "var/lib/inkstone"
 
 
 def contents(check):
@@ -188,6 +225,23 @@ def contents(check):
           f"package {only('inkstone_*.deb').stat().st_size / 1e6:.1f} MB")
     sums = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=path.parent)
     check("checksums", sums.returncode == 0)
+
+
+def refused_program(check, root):
+    """A program of Debian 13 itself is too new for the others, and Packaging/check-programs says why."""
+    result = subprocess.run([REPOSITORY / "Packaging/check-programs", f"{root}/usr/bin/apt-get"],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    check("check-programs refuses new symbols and unknown libraries", result.returncode != 0
+          and "is newer than GLIBCXX_3.4.30" in result.stdout and "not in shared-libraries.txt" in result.stdout)
+
+
+def too_old(check, bare):
+    """A C library older than the programs need is reported, and nothing is installed."""
+    with BareRoot(bare) as root:
+        folder = unpack(root)
+        status, text = root.run(f"{folder}/install.sh", check=False)
+        check("an old C library is refused", status != 0 and "glibc 2.35 or newer is needed" in text, text.strip())
+        check("nothing was installed", not root.left_over(folder))
 
 
 def unit(check):
@@ -220,6 +274,11 @@ def main():
             continue
         if made.returncode != 0:
             sys.exit(f"make-root {suite} failed")
+        if suite == "focal":
+            too_old(check, made.stdout.strip())
+            continue
+        if suite == "trixie":
+            refused_program(check, made.stdout.strip())
         print("-- archive", flush=True)
         archive(check, made.stdout.strip())
         print("-- Debian package", flush=True)
