@@ -19,7 +19,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
-from bare_root import Server, Stopwatch, only
+from bare_root import REPOSITORY, Server, Stopwatch, only
 from running_server import Checks
 
 
@@ -28,6 +28,12 @@ def output(*command):
     if result.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}: status {result.returncode}\n{result.stdout}")
     return result.stdout
+
+
+def without_control_groups(*command):
+    """A command that sees none, since crun refuses their mixed mode: an empty folder hides them."""
+    hide = "mount --make-rprivate / && mount -t tmpfs tmpfs /sys/fs/cgroup && exec \"$@\""
+    return ["unshare", "--mount", "sh", "-c", hide, "sh", *map(str, command)]
 
 
 def layers(check, layout):
@@ -77,10 +83,7 @@ def bundle(folder, layout, version, data):
 def run(check, folder, config, data):
     watch = Stopwatch()
     name = f"inkstone-test-{os.getpid()}"
-    # Without control groups, whose mixed mode crun refuses: an empty folder hides them.
-    hide = "mount --make-rprivate / && mount -t tmpfs tmpfs /sys/fs/cgroup && exec crun \"$@\""
-    command = ["unshare", "--mount", "sh", "-c", hide, "crun", "--cgroup-manager=disabled", "run",
-               "--bundle", str(folder), name]
+    command = without_control_groups("crun", "--cgroup-manager=disabled", "run", "--bundle", folder, name)
     with Server(command) as server:
         picture = base64.b64decode(server.picture())
         check("from the start of the container to a picture over HTTP", picture.startswith(b"\x89PNG"), str(watch))
@@ -98,6 +101,32 @@ def run(check, folder, config, data):
     written = [path for path in (folder / "rootfs").rglob("*") if not path.is_symlink() and path.is_file()
                and path.stat().st_uid == user]
     check("nothing was written to the root", not written, " ".join(map(str, written[:3])))
+
+
+def podman(check, place, image, version):
+    """The commands of Deploy/README.md, with stores of their own, the network of this machine, and limits that a process
+    without the right to raise them may set."""
+    if not shutil.which("podman"):
+        print("LEFT OUT: podman is not installed")
+        return
+    section = (REPOSITORY / "Deploy/README.md").read_text().split("## Container")[1].split("```")[1]
+    load, start = [line.split() for line in section.splitlines() if line.startswith("podman ")]
+    check("the documented file is the one that make package writes", load[-1] == f".build/packages/{image.name}")
+    stores = ["--root", str(place / "root"), "--runroot", str(place / "run"), "--storage-driver", "vfs",
+              "--cgroup-manager", "cgroupfs"]
+    text = output("podman", *stores, *load[1:-1], image)
+    check("podman load names it", f"localhost/inkstone:{version}" in text)
+    while "-p" in start:
+        at = start.index("-p")
+        del start[at:at + 2]
+    start[2:2] = ["--cgroups=disabled", "--network", "host", "--ulimit", "nofile=1024:1024",
+                  "--ulimit", "nproc=1000:1000"]
+    with Server(without_control_groups("podman", *stores, *start[1:], "--port", "0", "--page-port", "0")) as server:
+        check("podman run gives a picture", base64.b64decode(server.picture()).startswith(b"\x89PNG"))
+        name = output("podman", *stores, "ps", "-q").split()
+        output("podman", *stores, "stop", *name)
+        check("podman stop ends it with status 0", server.process.wait(60) == 0)
+    check("data are in the volume", bool(list((place / "root/volumes/inkstone").rglob("jobs.sqlite"))))
 
 
 def main():
@@ -125,6 +154,7 @@ def main():
         config = bundle(folder, layout, version, data)
         check("umoci unpacks it", (folder / "rootfs/usr/local/bin/inkstone").is_file())
         run(check, folder, config, data)
+        podman(check, place, image, version)
     check.end()
 
 
