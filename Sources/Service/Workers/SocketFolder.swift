@@ -63,10 +63,15 @@ package final class SocketFolder: Sendable {
     }
 
     /// Removes the folder of a gateway that was killed, if no other worker's socket is in it.
-    static func removeIfAbandoned(_ folder: String) {
-        // The lock of a gateway that is ending is held: it removes the folder itself.
-        LeftoverFile.remove("\(folder)/\(lockName)")
-        rmdir(folder)
+    ///
+    /// The system closes the files of a process one after the other: the lock may be held for a moment after
+    /// a worker noticed the end. Without success within a second the next start removes the folder.
+    package static func removeIfAbandoned(_ folder: String) {
+        for attempt in 0..<20 {
+            if attempt > 0 { usleep(50_000) }
+            LeftoverFile.remove("\(folder)/\(lockName)")
+            if rmdir(folder) == 0 || errno == ENOENT { return }
+        }
     }
 
     /// A path that no worker had before, so that a successor is not mistaken for a worker that has ended.

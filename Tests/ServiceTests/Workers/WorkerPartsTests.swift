@@ -33,6 +33,20 @@ import Testing
         }
     }
 
+    @Test("the folder of a gateway that is being killed goes when its lock is released")
+    func abandonedFolder() async throws {
+        let parent = FileManager.default.temporaryDirectory
+        var folder: SocketFolder? = try SocketFolder(in: parent)
+        let path = try #require(folder?.path)
+        let removal = Thread { SocketFolder.removeIfAbandoned(path) }
+        removal.start()
+        try await Task.sleep(for: .milliseconds(120))
+        #expect(FileManager.default.fileExists(atPath: path))
+        folder = nil
+        #expect(
+            try await WorkerBench.wait { !FileManager.default.fileExists(atPath: path) })
+    }
+
     @Test("lengths that no frame has are refused before anything is read")
     func hostileLengths() {
         for (header, payload) in [(UInt32.max, 0), (0, UInt32.max)] as [(UInt32, UInt32)] {
