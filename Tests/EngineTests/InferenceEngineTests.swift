@@ -44,7 +44,7 @@ struct InferenceEngineTests {
         #expect(description.examples["zh"]?.isEmpty == false)
     }
 
-    @Test("queued, started, steps with previews, picture", .timeLimit(.minutes(1)))
+    @Test("queued, started, steps with previews, picture", .timeLimit(.minutes(5)))
     func events() async throws {
         let engine = try engine()
         var story: [String] = []
@@ -73,7 +73,7 @@ struct InferenceEngineTests {
             ])
     }
 
-    @Test("pictures of one request are those of single requests", .timeLimit(.minutes(1)))
+    @Test("pictures of one request are those of single requests", .timeLimit(.minutes(5)))
     func count() async throws {
         let engine = try engine()
         func digests(_ request: ImageRequest) throws -> [String] {
@@ -103,7 +103,7 @@ struct InferenceEngineTests {
         #expect(steps == 2)
     }
 
-    @Test("ending the iteration cancels, and the next request runs", .timeLimit(.minutes(1)))
+    @Test("ending the iteration cancels, and the next request runs", .timeLimit(.minutes(5)))
     func endIteration() async throws {
         let engine = try engine()
         for try await event in engine.events(
@@ -118,7 +118,7 @@ struct InferenceEngineTests {
         #expect(finished)
     }
 
-    @Test("more requests than may wait are refused as busy", .timeLimit(.minutes(1)))
+    @Test("more requests than may wait are refused as busy", .timeLimit(.minutes(5)))
     func busy() async throws {
         let engine = try engine(SchedulerLimits(running: 1, waiting: 1))
         let streams = try (0..<3).map { _ in
@@ -136,7 +136,7 @@ struct InferenceEngineTests {
         #expect(codes == [nil, nil, .busy])
     }
 
-    @Test("a request without a reader is removed from the queue", .timeLimit(.minutes(1)))
+    @Test("a request without a reader is removed from the queue", .timeLimit(.minutes(5)))
     func abandoned() async throws {
         let engine = try engine(SchedulerLimits(running: 1, waiting: 1))
         let running = engine.events(for: try request(engine, steps: 40), model: "emoji-nano")

@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 /// Cancellation, buffering and numbering of a request's events.
-@Suite(.timeLimit(.minutes(1))) struct JobEventStreamTests {
+@Suite(.timeLimit(.minutes(5))) struct JobEventStreamTests {
     private static func step(_ number: Int, image: Int = 0) -> JobEvent {
         .step(image: image, step: number, steps: 4, seconds: 0)
     }

@@ -13,7 +13,7 @@
         .enabled(
             if: LiveServer.program != nil,
             "nats-server is not installed; apt install nats-server adds it."),
-        .timeLimit(.minutes(1)))
+        .timeLimit(.minutes(5)))
     struct FleetAccessTests {
         private let ann = JobAccess.owner("ann")
         private let bob = JobAccess.owner("bob")

@@ -45,7 +45,7 @@
         .enabled(
             if: LiveServer.program != nil,
             "nats-server is not installed; apt install nats-server adds it."),
-        .timeLimit(.minutes(1)))
+        .timeLimit(.minutes(5)))
     struct FleetCancellationTests {
         @Test("a client that leaves cancels its job within the step in progress, over NATS")
         func withinOneStep() async throws {

@@ -21,7 +21,7 @@
         .enabled(
             if: LiveServer.program != nil,
             "nats-server is not installed; apt install nats-server adds it."),
-        .timeLimit(.minutes(1)))
+        .timeLimit(.minutes(5)))
     struct FleetEndTests {
         private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         private let model = ModelDescription.small

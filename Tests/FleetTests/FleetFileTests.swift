@@ -16,7 +16,7 @@
         .enabled(
             if: LiveServer.program != nil,
             "nats-server is not installed; apt install nats-server adds it."),
-        .timeLimit(.minutes(1)))
+        .timeLimit(.minutes(5)))
     struct FleetFileTests {
         private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 

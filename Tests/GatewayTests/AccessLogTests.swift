@@ -11,7 +11,7 @@ import Telemetry
 import Testing
 
 /// Lines of the access log for each way in which a request can end.
-@Suite(.timeLimit(.minutes(1))) final class AccessLogTests: Sendable {
+@Suite(.timeLimit(.minutes(5))) final class AccessLogTests: Sendable {
     private let path = "/v1/images/generations"
     private let file = FileManager.default.temporaryDirectory.appending(
         path: "inkstone-access-\(UUID().uuidString).log"

@@ -51,7 +51,7 @@ private final class SteppingGenerator: ImageGenerating, ModelListing {
     }
 }
 
-@Suite("A client that closes its connection", .timeLimit(.minutes(1)))
+@Suite("A client that closes its connection", .timeLimit(.minutes(5)))
 struct CancellationTests {
     @Test(
         "cancels its request within the step in progress, in every dialect",

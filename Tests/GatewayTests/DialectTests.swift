@@ -9,7 +9,7 @@ import Parameters
 import Testing
 
 /// The requests of Xinference's, A1111's and Gradio's clients, and the fields that they read in the answers.
-@Suite("Dialects", .timeLimit(.minutes(1)))
+@Suite("Dialects", .timeLimit(.minutes(5)))
 struct DialectTests {
     private func json(_ text: String) throws -> [String: Any] {
         try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])

@@ -10,7 +10,7 @@ import Parameters
 import Testing
 
 /// Forms with images, as the clients of both dialects send them.
-@Suite("Edits and variations", .timeLimit(.minutes(1)))
+@Suite("Edits and variations", .timeLimit(.minutes(5)))
 struct EditRouteTests {
     /// A form in the order of its parts; a value is text or a file.
     static func form(_ parts: [(name: String, file: String?, bytes: [UInt8])]) -> [UInt8] {

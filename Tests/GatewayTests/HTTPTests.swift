@@ -10,7 +10,7 @@ import Service
 import Testing
 
 /// HTTP itself: expectations, old versions, malformed requests, methods.
-@Suite("HTTP", .timeLimit(.minutes(1)))
+@Suite("HTTP", .timeLimit(.minutes(5)))
 struct HTTPTests {
     private let path = "/v1/images/generations"
     private let body = #"{"prompt": "p", "response_format": "b64_json"}"#

@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test("while nothing happens, comments keep the connection open", .timeLimit(.minutes(1)))
+    @Test("while nothing happens, comments keep the connection open", .timeLimit(.minutes(5)))
     func keepAlive() async throws {
         let generator = try FakeGenerator(.hang)
         let events = generator.events(

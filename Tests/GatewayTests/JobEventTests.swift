@@ -8,7 +8,7 @@ import NIOCore
 import Testing
 
 /// The events of `/api/jobs/{id}/events`.
-@Suite("Events of a job", .timeLimit(.minutes(1)))
+@Suite("Events of a job", .timeLimit(.minutes(5)))
 struct JobEventTests {
     @Test("a client follows a job from the queue to its image")
     func events() async throws {

@@ -8,7 +8,7 @@ import NIOCore
 import Parameters
 import Testing
 
-@Suite("Images of jobs", .timeLimit(.minutes(1)))
+@Suite("Images of jobs", .timeLimit(.minutes(5)))
 struct JobImageRouteTests {
     private func finish(
         _ body: String, _ client: TestClient

@@ -9,7 +9,7 @@ import NIOCore
 import Testing
 
 /// Inkstone's own interface: jobs that run independently of their clients.
-@Suite("Jobs over HTTP", .timeLimit(.minutes(1)))
+@Suite("Jobs over HTTP", .timeLimit(.minutes(5)))
 struct JobRouteTests {
     private let request = #"{"prompt": "a red circle", "size": "32x16", "seed": 5, "n": 2}"#
 

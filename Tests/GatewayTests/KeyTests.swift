@@ -11,7 +11,7 @@ import Synchronization
 import Testing
 
 /// A service that requires keys.
-@Suite("Keys over HTTP", .timeLimit(.minutes(1)))
+@Suite("Keys over HTTP", .timeLimit(.minutes(5)))
 struct KeyTests {
     private let request = #"{"prompt": "x"}"#
 

@@ -9,7 +9,7 @@ import Synchronization
 import Testing
 
 /// What a launch says about files of the machine.
-@Suite("Paths of launches", .timeLimit(.minutes(1)))
+@Suite("Paths of launches", .timeLimit(.minutes(5)))
 struct LaunchPathTests {
     /// Folders with things that are not models, with names and contents that no answer may have.
     private final class Machine: Sendable {

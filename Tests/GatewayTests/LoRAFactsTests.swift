@@ -11,7 +11,7 @@ import Synchronization
 import Testing
 
 /// What the service knows of LoRA files, and how often it reads them.
-@Suite("Facts of LoRA files", .timeLimit(.minutes(1)))
+@Suite("Facts of LoRA files", .timeLimit(.minutes(5)))
 struct LoRAFactsTests {
     /// A folder of files that are read by a counting reader, which waits until it is released.
     private final class Bench: Sendable {

@@ -5,7 +5,7 @@ import HTTPTypes
 import NIOCore
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct MetricsRouteTests {
+@Suite(.timeLimit(.minutes(5))) struct MetricsRouteTests {
     private let path = "/v1/images/generations"
 
     /// Labels of a request for images in the counter of requests.

@@ -7,7 +7,7 @@ import NIOCore
 import Testing
 
 /// The grammar of RFC 2046 and RFC 7578, and the deviations of clients.
-@Suite("Forms", .timeLimit(.minutes(1)))
+@Suite("Forms", .timeLimit(.minutes(5)))
 struct MultipartFormTests {
     private func parse(_ body: String, _ boundary: String = "B") throws -> MultipartForm {
         try MultipartForm(Array(body.utf8), boundary: boundary)

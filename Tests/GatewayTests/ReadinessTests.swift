@@ -12,7 +12,7 @@ import Synchronization
 import Testing
 
 /// When `/readyz` is 503, and what clients are answered then.
-@Suite(.timeLimit(.minutes(1))) struct ReadinessTests {
+@Suite(.timeLimit(.minutes(5))) struct ReadinessTests {
     private let path = "/v1/images/generations"
 
     @Test("not while no model is loaded")

@@ -8,7 +8,7 @@ import Synchronization
 import Testing
 
 /// What a client sends while its request is answered.
-@Suite("Requests of one connection", .timeLimit(.minutes(1)))
+@Suite("Requests of one connection", .timeLimit(.minutes(5)))
 struct RequestGateTests {
     private let images = "POST /v1/images/generations"
     private let body = #"{"prompt": "p", "response_format": "b64_json"}"#

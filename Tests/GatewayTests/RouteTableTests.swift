@@ -9,7 +9,7 @@ import Service
 import Testing
 
 /// The list of routes that the controllers register.
-@Suite("Routes", .timeLimit(.minutes(1)))
+@Suite("Routes", .timeLimit(.minutes(5)))
 struct RouteTableTests {
     private func gateway(_ store: TemporaryStore) throws -> Gateway {
         Gateway(

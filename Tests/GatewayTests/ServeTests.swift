@@ -8,7 +8,7 @@ import NIOCore
 import Service
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct ServeTests {
+@Suite(.timeLimit(.minutes(5))) struct ServeTests {
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     private let telemetry = ServiceTelemetry(version: "1")
 

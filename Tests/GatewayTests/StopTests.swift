@@ -10,7 +10,7 @@ import Service
 import Testing
 
 /// What clients receive that still wait when the service stops.
-@Suite("Stopping", .timeLimit(.minutes(1)))
+@Suite("Stopping", .timeLimit(.minutes(5)))
 struct StopTests {
     private let generator: FakeGenerator
     private let temporary: TemporaryStore

@@ -8,7 +8,7 @@ import Imaging
 import Testing
 
 /// Fields that would change the image are done or refused by name; clients' defaults are accepted.
-@Suite("Unsupported fields", .timeLimit(.minutes(1)))
+@Suite("Unsupported fields", .timeLimit(.minutes(5)))
 struct UnsupportedFieldTests {
     /// What the package webuiapi sends with every request for images, other than what a test changes.
     private static let defaults = """

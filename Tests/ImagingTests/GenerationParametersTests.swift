@@ -116,7 +116,7 @@ import Testing
 
     @Test(
         "a hostile line is read in linear time",
-        .timeLimit(.minutes(1)),
+        .timeLimit(.minutes(5)),
         arguments: ["ab:\"\\\",", "ab:\"\\q\",", "ab:\"x,", "ab:,", ":,", "\\\""]
     )
     func hostileLines(unit: String) {

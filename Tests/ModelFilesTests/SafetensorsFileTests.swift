@@ -200,7 +200,7 @@ import Testing
         #expect(try failure { try SafetensorsFile(url: device) }.code == .unreadable)
     }
 
-    @Test("a named pipe is refused without waiting for a writer", .timeLimit(.minutes(1)))
+    @Test("a named pipe is refused without waiting for a writer", .timeLimit(.minutes(5)))
     func refusesPipe() throws {
         let folder = try TemporaryFolder()
         let pipe = folder.url.appending(path: "pipe")

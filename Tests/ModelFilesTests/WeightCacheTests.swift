@@ -235,7 +235,7 @@ struct WeightCacheTests {
         #expect(TensorStore(folder: folder.url, tensors: [:]).fileIdentities.isEmpty)
     }
 
-    @Test("two that pack at once: the second waits and finds", .timeLimit(.minutes(1)))
+    @Test("two that pack at once: the second waits and finds", .timeLimit(.minutes(5)))
     func together() async throws {
         let folder = try TemporaryFolder()
         let (cache, store) = (cache(folder), try store(folder))

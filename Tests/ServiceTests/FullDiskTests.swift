@@ -17,7 +17,7 @@ import Testing
 #endif
 
 /// A full disk refuses new jobs at once, lets jobs be removed, and is noticed when it has space again.
-@Suite("A full disk", .timeLimit(.minutes(1)))
+@Suite("A full disk", .timeLimit(.minutes(5)))
 struct FullDiskTests {
     let folder: TemporaryFolder
     let engine = FakeEngine()

@@ -10,7 +10,7 @@ import Service
 import Testing
 
 /// What is done by the clock, at a start and at a stop.
-@Suite("Housekeeping", .timeLimit(.minutes(1)))
+@Suite("Housekeeping", .timeLimit(.minutes(5)))
 struct HousekeepingTests {
     let folder: TemporaryFolder
     let engine = FakeEngine()

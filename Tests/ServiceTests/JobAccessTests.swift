@@ -9,7 +9,7 @@ import Synchronization
 import Testing
 
 /// Lookups find the jobs of their access only, whether a job is finished or not.
-@Suite("Access to jobs", .timeLimit(.minutes(1)))
+@Suite("Access to jobs", .timeLimit(.minutes(5)))
 struct JobAccessTests {
     let folder: TemporaryFolder
     let engine = FakeEngine()

@@ -8,7 +8,7 @@ import Synchronization
 import Testing
 
 /// Jobs whose end cannot be written, and jobs that no run belongs to.
-@Suite("Ends of jobs", .timeLimit(.minutes(1)))
+@Suite("Ends of jobs", .timeLimit(.minutes(5)))
 struct JobEndTests {
     let folder: TemporaryFolder
     let engine = FakeEngine()

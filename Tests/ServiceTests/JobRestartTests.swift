@@ -8,7 +8,7 @@ import Synchronization
 import Testing
 
 /// What a process leaves to the next one, after a regular end and after a crash.
-@Suite("Jobs over restarts", .timeLimit(.minutes(1)))
+@Suite("Jobs over restarts", .timeLimit(.minutes(5)))
 struct JobRestartTests {
     let folder: TemporaryFolder
     let engine = FakeEngine()

@@ -10,7 +10,7 @@ import Testing
 
 /// What the service promises of a job: nothing accepted is lost, nothing is drawn twice, and who
 /// waits hears everything.
-@Suite("Jobs", .timeLimit(.minutes(1)))
+@Suite("Jobs", .timeLimit(.minutes(5)))
 struct JobServiceTests {
     let folder: TemporaryFolder
     let engine = FakeEngine()

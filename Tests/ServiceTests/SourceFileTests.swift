@@ -10,7 +10,7 @@ import Synchronization
 import Testing
 
 /// Images that jobs start from: files beside the database, which has their names alone.
-@Suite("Source files", .timeLimit(.minutes(1)))
+@Suite("Source files", .timeLimit(.minutes(5)))
 struct SourceFileTests {
     let folder: TemporaryFolder
     let engine = FakeEngine()

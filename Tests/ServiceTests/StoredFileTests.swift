@@ -11,7 +11,7 @@ import Synchronization
 import Testing
 
 /// Files and the rows that refer to them change together, whatever happens at the same time.
-@Suite("Stored files", .timeLimit(.minutes(1)))
+@Suite("Stored files", .timeLimit(.minutes(5)))
 struct StoredFileTests {
     let folder: TemporaryFolder
     let engine = FakeEngine()

@@ -5,7 +5,7 @@ import Service
 import Synchronization
 import Testing
 
-@Suite("Threads for long work", .timeLimit(.minutes(1)))
+@Suite("Threads for long work", .timeLimit(.minutes(5)))
 struct WorkThreadsTests {
     /// The name of the thread that calls.
     private static func threadName() -> String { Thread.current.name ?? "" }

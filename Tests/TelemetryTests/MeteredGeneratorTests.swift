@@ -7,7 +7,7 @@ import Telemetry
 import Testing
 
 /// Every request is counted once, however it ends.
-@Suite(.timeLimit(.minutes(1))) struct MeteredGeneratorTests {
+@Suite(.timeLimit(.minutes(5))) struct MeteredGeneratorTests {
     private let generator: ScriptedGenerator
     private let telemetry = ServiceTelemetry(version: "1.2.3")
     private let meter: EngineMeter

@@ -6,7 +6,7 @@ import Testing
 import Transfers
 
 /// The client against a server that answers with exactly the bytes of a script.
-@Suite("HTTP transfers", .timeLimit(.minutes(1)))
+@Suite("HTTP transfers", .timeLimit(.minutes(5)))
 struct TransferClientTests {
     private typealias Server = ScriptedServer
 

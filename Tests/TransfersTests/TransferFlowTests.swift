@@ -6,7 +6,7 @@ import Testing
 import Transfers
 
 /// Cancellation, back pressure and what delegates see.
-@Suite("Flow of HTTP transfers", .timeLimit(.minutes(1)))
+@Suite("Flow of HTTP transfers", .timeLimit(.minutes(5)))
 struct TransferFlowTests {
     private static let hanging: [ScriptedServer.Step] = [
         .send("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\na"), .wait(milliseconds: 60_000),

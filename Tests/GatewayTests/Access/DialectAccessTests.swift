@@ -10,7 +10,7 @@ import Service
 import Testing
 
 /// AUTOMATIC1111's and Gradio's dialects assume one user: each key is one of its own.
-@Suite("Dialects by key", .timeLimit(.minutes(1)))
+@Suite("Dialects by key", .timeLimit(.minutes(5)))
 struct DialectAccessTests {
     /// Runs a test against a service with keys for two owners.
     private func withOwners(

@@ -12,7 +12,7 @@ import Synchronization
 import Testing
 
 /// Addresses of images open in browsers, which send no keys, unless they were changed.
-@Suite("Links to images", .timeLimit(.minutes(1)))
+@Suite("Links to images", .timeLimit(.minutes(5)))
 struct ImageLinkTests {
     /// A service with the keys of two owners and an administrator, whose secret of links is its data folder's.
     private final class LinkService: Sendable {

@@ -11,7 +11,7 @@ import Testing
 ///
 /// They are in `Tests/Fixtures/golden/answers-*.txt`, one file for each service.
 /// `INKSTONE_UPDATE_SNAPSHOTS=1` records them.
-@Suite("Golden answers", .serialized, .timeLimit(.minutes(1)))
+@Suite("Golden answers", .serialized, .timeLimit(.minutes(5)))
 struct GoldenAnswerTests {
     private static let root = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()

@@ -5,7 +5,7 @@ import Service
 import Synchronization
 import Testing
 
-@Suite("A worker's process", .timeLimit(.minutes(1)))
+@Suite("A worker's process", .timeLimit(.minutes(5)))
 struct WorkerProcessTests {
     private final class Lines: Sendable {
         let all = Mutex<[String]>([])
