@@ -118,11 +118,15 @@ public final class CPUBackend: Backend, @unchecked Sendable {
             let spin: @convention(c) (ink_precision, Int) -> Double
             let precision: ink_precision
             let iterations: Int
-            var operations: [Double]
+            // Memory, not an array: each thread writes its own element.
+            let operations: UnsafeMutableBufferPointer<Double>
         }
+        let operations = UnsafeMutableBufferPointer<Double>.allocate(capacity: threads)
+        operations.initialize(repeating: 0)
+        defer { operations.deallocate() }
         var run = Run(
             spin: kernels.pointee.spin, precision: precision.kernelValue,
-            iterations: 2000, operations: Array(repeating: 0, count: threads))
+            iterations: 2000, operations: operations)
         var best = 0.0
         let clock = ContinuousClock()
         let start = clock.now
@@ -138,7 +142,7 @@ public final class CPUBackend: Backend, @unchecked Sendable {
                             run.pointee.spin(run.pointee.precision, run.pointee.iterations)
                     }, pointer)
             }
-            best = max(best, run.operations.reduce(0, +) / (clock.now - before).inSeconds)
+            best = max(best, operations.reduce(0, +) / (clock.now - before).inSeconds)
         } while (clock.now - start).inSeconds < seconds
         return best
     }
