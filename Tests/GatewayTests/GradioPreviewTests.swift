@@ -25,6 +25,11 @@ struct GradioPreviewTests {
         #expect(previews.file(first, for: .all) == [1])
         #expect(previews.file("previews/job-b/100.png", for: .owner("bob")) == [100])
         #expect(previews.file("previews/job-b/1.png", for: .owner("bob")) == nil)
+        #expect(previews.file("previews/job-b/37.png", for: .owner("bob")) == [37])
+        let large = [UInt8](repeating: 0, count: GradioPreviews.maximumBytesPerJob)
+        let path = previews.store(large, step: 101, of: bob)
+        #expect(previews.file(path, for: .owner("bob")) == large)
+        #expect(previews.file("previews/job-b/100.png", for: .owner("bob")) == nil)
         for path in ["previews/job-a/1.webp", "previews/job-a", "previews/job-a/x.png", ""] {
             #expect(previews.file(path, for: .all) == nil)
         }

@@ -12,6 +12,7 @@ package final class GradioPreviews: Sendable {
         var owner: String?
         /// Files by step, newest last.
         var files: [(step: Int, png: [UInt8])] = []
+        var byteCount = 0
     }
 
     private struct State {
@@ -20,8 +21,10 @@ package final class GradioPreviews: Sendable {
         var ended: [String] = []
     }
 
-    /// Previews that a job has.
-    package static let maximumPerJob = 4
+    /// Previews that a job has: clients fetch each of them, and may be slower than the steps.
+    package static let maximumPerJob = 64
+    /// Bytes of the previews that a job has, unless one alone is larger.
+    package static let maximumBytesPerJob = 16 << 20
     /// Jobs that have ended whose previews are retained.
     package static let maximumEnded = 16
 
@@ -34,7 +37,13 @@ package final class GradioPreviews: Sendable {
         state.withLock { state in
             var previews = state.jobs[job.id] ?? Previews(owner: job.owner)
             previews.files.append((step, png))
-            previews.files.removeFirst(max(0, previews.files.count - Self.maximumPerJob))
+            previews.byteCount += png.count
+            while previews.files.count > 1,
+                previews.files.count > Self.maximumPerJob
+                    || previews.byteCount > Self.maximumBytesPerJob
+            {
+                previews.byteCount -= previews.files.removeFirst().png.count
+            }
             state.jobs[job.id] = previews
         }
         return "previews/\(job.id)/\(step).png"
