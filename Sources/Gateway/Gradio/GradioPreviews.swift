@@ -5,7 +5,7 @@ import Synchronization
 
 /// The newest previews of Gradio's jobs, retained in memory until clients have fetched them.
 ///
-/// Each job has a place of its own: a job of many steps does not evict the previews of others.
+/// The limits apply to each job: a job with many steps does not evict the previews of other jobs.
 package final class GradioPreviews: Sendable {
     /// The previews of one job.
     private struct Previews {

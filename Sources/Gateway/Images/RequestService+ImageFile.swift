@@ -12,7 +12,7 @@ extension RequestService {
     ///   - format: The format.
     ///   - quality: Quality of lossy formats, 1 to 100.
     ///   - access: The jobs that the client may find.
-    /// - Returns: The file, or `nil` if there is no such image.
+    /// - Returns: The file, or `nil` if the image does not exist.
     /// - Throws: an error of the job store or of the encoder.
     func imageFile(
         _ index: Int, of job: String, as format: ImageFormat, quality: Int, for access: JobAccess

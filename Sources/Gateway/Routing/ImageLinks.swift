@@ -84,7 +84,7 @@ struct ImageName: Sendable, Equatable {
         (self.job, self.index, self.format) = (job, index, format)
     }
 
-    /// Reads the last component of a path; `nil` if it is no such name.
+    /// Parses the last component of a path; returns `nil` if it does not have this form.
     init?(_ name: String) {
         guard let dot = name.lastIndex(of: "."), let dash = name[..<dot].lastIndex(of: "-"),
             let format = ImageFormat(fileExtension: String(name[name.index(after: dot)...])),
