@@ -43,8 +43,8 @@ package struct FleetIndex: Sendable {
     private var finished = SortedArray<TimeKey>()
     /// Jobs by the id of their call, and by owner.
     private var calls: [String: [String?: SortedArray<TimeKey>]] = [:]
-    /// How often jobs of each owner refer to each file of an image or a source.
-    private var fileUses: [String: [String?: Int]] = [:]
+    /// How often jobs refer to each file of an image or a source.
+    private var fileUses: [String: Int] = [:]
     /// Jobs with an owner that other gateways accepted within the last minute, the oldest first.
     private var foreign: [(owner: String, created: Double)] = []
 
@@ -103,7 +103,7 @@ package struct FleetIndex: Sendable {
             calls[call, default: [:]][job.owner, default: SortedArray()].insert(age)
         }
         for file in job.files.map(\.digest) {
-            fileUses[file, default: [:]][job.owner, default: 0] += 1
+            fileUses[file, default: 0] += 1
         }
         guard !job.state.isFinal else {
             if let time = job.finished { finished.insert(TimeKey(time: time, id: job.id)) }
@@ -132,9 +132,8 @@ package struct FleetIndex: Sendable {
             if calls[call]?.isEmpty == true { calls[call] = nil }
         }
         for file in job.files.map(\.digest) {
-            let uses = (fileUses[file]?[job.owner] ?? 0) - 1
-            fileUses[file]?[job.owner] = uses > 0 ? uses : nil
-            if fileUses[file]?.isEmpty == true { fileUses[file] = nil }
+            let uses = fileUses[file, default: 0] - 1
+            fileUses[file] = uses > 0 ? uses : nil
         }
     }
 

@@ -278,7 +278,7 @@ struct GradioController: Controller {
     /// `/gradio_api/file=PATH`: a preview or a finished image.
     @Sendable
     private func file(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        guard let name = SignedAddress(request.uri).filePath else { throw APIError.noSuchPath }
+        guard let name = SignedURL(request.uri).filePath else { throw APIError.noSuchPath }
         if let preview = previews.file(name, for: context.access) {
             return .bytes(preview, type: ImageFormat.png.mimeType)
         }

@@ -25,14 +25,14 @@ struct ImageLinks: Sendable {
     func address(of image: ImageName, quality: Int? = nil, for key: APIKey?) -> String {
         let resource = image.path + (quality.map { "?quality=\($0)" } ?? "")
         guard let key else { return resource }
-        return SignedAddress.address(of: resource, permit(resource, for: key))
+        return SignedURL.address(of: resource, permit(resource, for: key))
     }
 
     /// The path of a file in Gradio's dialect, for the client with this key.
     func filePath(_ path: String, for key: APIKey?) -> String {
         guard let key else { return path }
-        return SignedAddress.path(
-            ofFile: path, permit(SignedAddress.resource(ofFile: path), for: key))
+        return SignedURL.path(
+            ofFile: path, permit(SignedURL.resource(ofFile: path), for: key))
     }
 
     /// The admission of a request by the permit in its address.
@@ -42,7 +42,7 @@ struct ImageLinks: Sendable {
     /// - Returns: `nil` if the address carries none.
     /// - Throws: `APIError` 403 for an address that was changed, or whose key was revoked, 410 for one that has
     ///   ended, 503 while the keys cannot be read.
-    func admission(of address: SignedAddress) throws(APIError) -> GatewayContext.Admission? {
+    func admission(of address: SignedURL) throws(APIError) -> GatewayContext.Admission? {
         guard let permit = address.permit else { return nil }
         guard signer.made(permit, for: address.resource) else { throw .linkChanged }
         guard now < permit.expires else { throw .linkExpired }

@@ -29,7 +29,7 @@ struct KeyCheck: Sendable {
         var context = context
         let key = Self.key(of: request)
         if access == .link, key == nil, keys?.isRequired == true,
-            let admission = try links.admission(of: SignedAddress(request.uri))
+            let admission = try links.admission(of: SignedURL(request.uri))
         {
             context.admission = admission
             return context

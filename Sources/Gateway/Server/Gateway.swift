@@ -21,6 +21,7 @@ package struct Gateway: Sendable {
     let logger: Logger
     private let connections = ConnectionRegistry()
     private let table: RouteTable
+    private let links: ImageLinks
     /// What LoRA files contain.
     private let loraFacts: LoRAFactsCache
 
@@ -85,9 +86,11 @@ package struct Gateway: Sendable {
             jobs: jobs, meter: meter, loras: configuration.loras, limits: configuration.limits,
             state: state)
         loraFacts = LoRAFactsCache { try await LoRAReader(pool: pool).facts(of: $0) }
+        links = ImageLinks(
+            signer: configuration.linkSigner, keys: keys, seconds: configuration.linkSeconds)
         table = RouteTable(
             Self.controllers(
-                requests, pool: pool, keys: keys, loraFacts: loraFacts, configuration
+                requests, pool: pool, keys: keys, links: links, loraFacts: loraFacts, configuration
             ) + [
                 PageController(
                     requests: requests, state: state, forecaster: forecaster, reports: reports,
@@ -101,12 +104,10 @@ package struct Gateway: Sendable {
 
     /// The controllers of the dialects and of what they share.
     private static func controllers(
-        _ requests: RequestService, pool: WorkerPool?, keys: KeyStore?,
+        _ requests: RequestService, pool: WorkerPool?, keys: KeyStore?, links: ImageLinks,
         loraFacts: LoRAFactsCache, _ configuration: GatewayConfiguration
     ) -> [any Controller] {
         let reader = ImageReader(pool: pool, meter: requests.meter)
-        let links = ImageLinks(
-            signer: configuration.linkSigner, keys: keys, seconds: configuration.linkSeconds)
         let keepAlive = configuration.keepAliveInterval
         let version = configuration.version
         let address = "\(configuration.host):\(configuration.port)"
@@ -206,10 +207,7 @@ package struct Gateway: Sendable {
         router.add(middleware: OriginMiddleware(state: state, keys: keys))
         router.add(middleware: ErrorMiddleware(meter: meter))
         router.add(middleware: MethodMiddleware())
-        let check = KeyCheck(
-            keys: keys,
-            links: ImageLinks(
-                signer: configuration.linkSigner, keys: keys, seconds: configuration.linkSeconds))
+        let check = KeyCheck(keys: keys, links: links)
         router.add(middleware: KeyMiddleware(check: check))
         router.add(middleware: LargeBodyMiddleware())
         table.register(in: router, check)

@@ -9,7 +9,7 @@ package import Service
 /// A permit is in the query, `?expires=SECONDS&key=ID&signature=DIGITS`, or, for clients that build the
 /// address from a path alone, as Gradio's do, at the beginning of the path of a file:
 /// `/gradio_api/file=signed/SECONDS/ID/DIGITS/PATH`.
-package struct SignedAddress: Equatable {
+package struct SignedURL: Equatable {
     /// The address without the permit, which is what the permit is for.
     package let resource: String
     /// The permit, or `nil` if there is none; one that is incomplete is a permit that was never made.
@@ -23,8 +23,7 @@ package struct SignedAddress: Equatable {
 
     /// Reads the address of a request.
     init(_ uri: URI) {
-        let query = uri.query.map { String($0) } ?? ""
-        self.init(path: uri.path, query: query)
+        self.init(path: uri.path, query: uri.query ?? "")
     }
 
     /// Reads a path and its query, both with percent encoding.
