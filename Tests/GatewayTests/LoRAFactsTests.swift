@@ -76,6 +76,31 @@ struct LoRAFactsTests {
         #expect(bench.count(one) == 2 && bench.count(two) == 1)
     }
 
+    @Test("files that are added and removed leave nothing behind, also if they are never listed")
+    func recorded() async throws {
+        let bench = try Bench()
+        // Room for the facts of two files: a third one would not be recorded.
+        let cache = LoRAFactsCache(maximumFiles: 2, maximumBytes: 11) { try await bench.read($0) }
+        var file = try bench.write("one")
+        for text in ["first", "second", "third!"] {
+            file = try bench.write("one", text)
+            await cache.record(try await bench.read(file), of: file)
+        }
+        for text in ["a", "b", "c"] {
+            let other = try bench.write(text, text)
+            await cache.record(try await bench.read(other), of: other)
+            try FileManager.default.removeItem(at: other)
+            await cache.forget(other)
+        }
+        let last = try bench.write("last")
+        await cache.record(try await bench.read(last), of: last)
+        let reads = (bench.count(file), bench.count(last))
+        let known = await cache.knowledge(of: [file, last], atMost: .seconds(30))
+        #expect(known.map(thumbnail) == ["third!", "text"])
+        // Both were known.
+        #expect(bench.count(file) == reads.0 && bench.count(last) == reads.1)
+    }
+
     @Test("a file that cannot be used is not read again; one that was not read is")
     func failures() async throws {
         let bench = try Bench()

@@ -110,6 +110,7 @@ struct LoRAController: Controller {
                 .internalServerError, type: "server_error", code: "storage_failed",
                 "The file cannot be removed: \(error.localizedDescription)")
         }
+        await facts.forget(entry.url)
         return Response(status: .noContent)
     }
 

@@ -7,7 +7,8 @@ import Service
 
 /// What LoRA files contain, read once for each version of a file.
 ///
-/// It holds the files of the newest list only; unreadable ones as well, so that no file is read twice.
+/// It holds the files of the newest list and those recorded since, each in one version; unreadable ones as well, so
+/// that no file is read twice.
 package actor LoRAFactsCache {
     /// What is known of a file.
     package enum Knowledge: Sendable, Equatable {
@@ -66,7 +67,8 @@ package actor LoRAFactsCache {
         of urls: [URL], atMost limit: Duration, clock: any Clock<Duration> = ContinuousClock()
     ) async -> [Knowledge] {
         let stamps = urls.prefix(maximumFiles).map { FileStamp(path: $0.path) }
-        retain(Set(stamps.compactMap(\.self)))
+        let present = Set(stamps.compactMap(\.self))
+        drop { !present.contains($0) }
         for (url, stamp) in zip(urls, stamps) {
             guard let stamp, entries[stamp] == nil else { continue }
             entries[stamp] = Entry(url: url, knowledge: .pending(stamp.size))
@@ -84,10 +86,14 @@ package actor LoRAFactsCache {
     package func record(_ facts: LoRAFacts, of url: URL) {
         guard let stamp = FileStamp(path: url.path), entries.count < maximumFiles else { return }
         let entry = entries[stamp] ?? Entry(url: url, knowledge: .pending(stamp.size))
+        drop { $0.path == stamp.path && $0 != stamp }
         entries[stamp] = entry
         queue.removeAll { $0 == stamp }
         finish(stamp, entry, .facts(facts))
     }
+
+    /// Drops what is known of a file that was removed.
+    package func forget(_ url: URL) { drop { $0.path == url.path } }
 
     private func wait(
         for promises: [Promise<Void>], _ limit: Duration, _ clock: any Clock<Duration>
@@ -107,11 +113,10 @@ package actor LoRAFactsCache {
         }
     }
 
-    /// Drops all other entries.
-    private func retain(_ stamps: Set<FileStamp>) {
-        guard entries.keys.contains(where: { !stamps.contains($0) }) else { return }
-        queue.removeAll { !stamps.contains($0) }
-        for (stamp, entry) in entries where !stamps.contains(stamp) {
+    private func drop(where isDropped: (FileStamp) -> Bool) {
+        guard entries.keys.contains(where: isDropped) else { return }
+        queue.removeAll(where: isDropped)
+        for (stamp, entry) in entries where isDropped(stamp) {
             if case .facts(let facts) = entry.knowledge {
                 thumbnailBytes -= facts.thumbnail?.count ?? 0
             }
