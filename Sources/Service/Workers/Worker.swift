@@ -12,6 +12,9 @@ import Synchronization
 
 /// A process that has loaded its model.
 final class Worker: Sendable {
+    /// Longest pause between two looks at a heartbeat.
+    private static let longestPause = Duration.seconds(5)
+
     let process: WorkerProcess
     let client: WorkerClient
     let model: ModelDescription
@@ -69,7 +72,9 @@ final class Worker: Sendable {
                 }
                 group.addTask { [process] in
                     while heartbeat.age < hangTimeout {
-                        try await Task.sleep(for: hangTimeout - heartbeat.age + .milliseconds(10))
+                        let rest = hangTimeout - heartbeat.age + .milliseconds(10)
+                        // Dispatch keeps the timer of a cancelled sleep until it would have fired.
+                        try await Task.sleep(for: min(rest, Self.longestPause))
                     }
                     process.send(SIGKILL)
                     throw WorkerLost("it sent no heartbeat for \(hangTimeout)")
