@@ -64,6 +64,7 @@ install: build imgbench
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/inkstone
 	install -m 755 .build/release/imgbench $(DESTDIR)$(PREFIX)/bin/imgbench
 	cp -R Models/emoji-nano $(DESTDIR)$(PREFIX)/share/inkstone/models/
+	install -D -m 644 Tests/parity/reference_images.py $(DESTDIR)$(PREFIX)/share/inkstone/reference/reference_images.py
 
 # Takes a build of its own, since what is linked differs.
 package: dependencies

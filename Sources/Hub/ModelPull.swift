@@ -75,15 +75,8 @@ public struct ModelPull: Sendable {
     public init(
         _ repository: String, from hub: HubEndpoint, name: String? = nil, into root: URL
     ) throws(HubError) {
-        let full = Self.aliases[repository.lowercased()] ?? repository
-        let parts = full.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2, parts.allSatisfy({ Self.isName(String($0)) }) else {
-            throw HubError(
-                .usage,
-                "'\(repository)' is not a repository, expected OWNER/NAME or one of"
-                    + " \(Self.aliases.keys.sorted().joined(separator: ", ")).")
-        }
-        let name = name ?? String(parts[1])
+        let full = try Self.fullName(repository)
+        let name = name ?? String(full.drop { $0 != "/" }.dropFirst())
         guard Self.isName(name) else {
             throw HubError(
                 .usage,
@@ -100,6 +93,21 @@ public struct ModelPull: Sendable {
         retryPolicy.failures = failures
         retryPolicy.firstPause = firstPause
         retryPolicy.silence = silence
+    }
+
+    /// Returns owner and name of a repository, which may be given by one of the `aliases`.
+    ///
+    /// - Throws: `HubError` of code `usage`.
+    static func fullName(_ repository: String) throws(HubError) -> String {
+        let full = aliases[repository.lowercased()] ?? repository
+        let parts = full.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2, parts.allSatisfy({ isName(String($0)) }) else {
+            throw HubError(
+                .usage,
+                "'\(repository)' is not a repository, expected OWNER/NAME or one of"
+                    + " \(aliases.keys.sorted().joined(separator: ", ")).")
+        }
+        return full
     }
 
     static func isName(_ text: String) -> Bool {

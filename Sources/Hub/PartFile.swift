@@ -27,7 +27,7 @@ final class PartFile {
     init(_ url: URL, for file: RemoteFile) throws(HubError) {
         self.url = url
         self.file = file
-        hash = Self.hash(file)
+        hash = file.emptyHash()
         descriptor = open(url.path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
         guard descriptor >= 0 else { throw Self.failure(url) }
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
@@ -44,16 +44,6 @@ final class PartFile {
 
     deinit { close(descriptor) }
 
-    private static func hash(_ file: RemoteFile) -> IncrementalHash {
-        switch file.digest {
-        case .sha256: return IncrementalHash(.sha256)
-        case .gitBlob:
-            var hash = IncrementalHash(.sha1)
-            Array("blob \(file.size)\0".utf8).withUnsafeBytes { hash.update($0) }
-            return hash
-        }
-    }
-
     private func update(_ bytes: ArraySlice<UInt8>) {
         bytes.withUnsafeBytes { hash.update($0) }
     }
@@ -64,7 +54,7 @@ final class PartFile {
             throw Self.failure(url)
         }
         size = 0
-        hash = Self.hash(file)
+        hash = file.emptyHash()
     }
 
     /// Appends bytes.

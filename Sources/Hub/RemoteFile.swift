@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 
 /// A file of a repository, as the hub announces it.
@@ -58,5 +59,16 @@ struct RemoteFile: Sendable, Equatable, Codable {
 
     private static func isHexadecimal(_ text: String, digits: Int) -> Bool {
         text.utf8.count == digits && text.allSatisfy(\.isHexDigit)
+    }
+
+    /// Returns the hash that gives the digest after all bytes of the file.
+    func emptyHash() -> IncrementalHash {
+        switch digest {
+        case .sha256: return IncrementalHash(.sha256)
+        case .gitBlob:
+            var hash = IncrementalHash(.sha1)
+            Array("blob \(size)\0".utf8).withUnsafeBytes { hash.update($0) }
+            return hash
+        }
     }
 }

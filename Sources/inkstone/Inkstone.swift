@@ -24,7 +24,8 @@ struct Inkstone: AsyncParsableCommand {
         version: "inkstone \(version)",
         subcommands: [
             GenerateCommand.self, ServeCommand.self, ModelsCommand.self, LoRACommand.self,
-            DoctorCommand.self, BenchmarkCommand.self, KeysCommand.self, BackupCommand.self,
+            DoctorCommand.self, VerifyCommand.self, BenchmarkCommand.self, KeysCommand.self,
+            BackupCommand.self,
             WorkerCommand.self, DecodePictureCommand.self, ReadLoRACommand.self,
         ])
 

@@ -12,7 +12,8 @@ import Testing
         "help is what the snapshot says",
         arguments: [
             "", "generate", "serve", "models", "models list", "models show", "models pull",
-            "models quantize", "models remove", "doctor", "benchmark", "keys", "keys add", "backup",
+            "models quantize", "models remove", "doctor", "verify", "benchmark", "keys", "keys add",
+            "backup",
             "lora", "lora inspect", "lora merge",
         ])
     func help(command: String) async throws {

@@ -223,7 +223,7 @@ struct GenerateCommand: ParsableCommand {
 }
 
 /// Receives a trace from the engine's callback.
-private final class TraceBox: @unchecked Sendable {
+final class TraceBox: @unchecked Sendable {
     // Unchecked: written and read on the one thread that runs the command.
     var trace: Trace?
 }

@@ -39,10 +39,14 @@ struct ModelOptions: ParsableArguments {
 
     /// The backend of the options; `auto` depends on the model.
     func makeBackend(for model: ModelDirectory) throws -> CPUBackend {
+        try Self.backend(precision: try precision.resolved(for: model), threads: threads)
+    }
+
+    /// A backend with the kernels of the environment; without a number, of all threads.
+    static func backend(precision: Precision, threads: Int?) throws -> CPUBackend {
         try CPUBackend(
-            precision: try precision.resolved(for: model),
-            threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
-            kernels: Self.kernels)
+            precision: precision,
+            threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, kernels: kernels)
     }
 
     /// Opens a model by name or path, without reading its weights.
