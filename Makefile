@@ -5,6 +5,7 @@
 # make accept    long proofs that need Python with torch and diffusers
 # make bench     speed of the engine on this machine, and of PyTorch and OpenVINO where they are
 # make imgbench  build the load tester
+# make fleet     install what is missing, build with the fleet, and run a queue, a gateway and a worker for a try
 # make install   copy the programs and the embedded model to PREFIX (/usr/local)
 # make package   archive, Debian package and container image in .build/packages
 # make format    format the sources
@@ -12,9 +13,11 @@
 SHELL := /bin/bash
 PREFIX ?= /usr/local
 SERVE_FLAGS ?=
+FLEET_FLAGS ?=
 PROGRAM := .build/release/inkstone
 
-.PHONY: serve build imgbench test accept evaluate-model bench install package format lint dependencies clean
+.PHONY: serve build imgbench fleet build-fleet test accept evaluate-model bench install package format lint \
+    dependencies clean
 
 serve: build
 	$(PROGRAM) serve $(SERVE_FLAGS)
@@ -26,6 +29,15 @@ build: dependencies
 imgbench: dependencies
 	@Scripts/announce-build .build
 	swift build -c release --product imgbench
+
+fleet: build-fleet
+	Scripts/try-fleet $(FLEET_FLAGS)
+
+# A build of its own, so that `make build` does not need the client library of NATS.
+build-fleet:
+	@Scripts/install-dependencies --fleet
+	@Scripts/announce-build .build-fleet
+	swift build -c release --product inkstone --traits Fleet --scratch-path .build-fleet
 
 test: dependencies
 	@Scripts/announce-build .build-tests 640
@@ -83,4 +95,4 @@ lint:
 	Scripts/format-c --check
 
 clean:
-	rm -rf .build .build-tests .build-package
+	rm -rf .build .build-tests .build-package .build-fleet

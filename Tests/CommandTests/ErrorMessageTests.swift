@@ -257,6 +257,20 @@ import Testing
             to: folder.url.appending(path: "latents.safetensors"))
     }
 
+    #if !Fleet
+        @Test("a program without the fleet names one with it", arguments: ["serve", "worker"])
+        func withoutFleet(command: String) async throws {
+            let result = try await Program.run(
+                [command, "--queue", "nats://localhost"], in: try TemporaryFolder())
+            #expect(result.status == 64)
+            #expect(
+                result.errors.hasPrefix(
+                    "inkstone: --queue nats://localhost needs a program with the fleet, and this one"
+                        + " was built without it; take that of the packages, or build one with"
+                        + " 'make build-fleet'."), "\(result.errors)")
+        }
+    #endif
+
     @Test("kernels that there are not are named with those that there are")
     func kernels() async throws {
         let result = try await Program.run(

@@ -74,8 +74,8 @@ struct QueueOptions: ParsableArguments {
         }
         #if !Fleet
             throw ValidationError(
-                "--queue \(queue) needs a program that was built with 'swift build --traits Fleet';"
-                    + " this one was built without.")
+                "--queue \(queue) needs a program with the fleet, and this one was built without it;"
+                    + " take that of the packages, or build one with 'make build-fleet'.")
         #else
             do { _ = try NATSAddress(queue) } catch { throw ValidationError(error.description) }
             guard (queueCertificate == nil) == (queueKey == nil) else {
