@@ -163,8 +163,8 @@ def check_jobs(fleet, jobs, final, expected):
 
 
 # What Docs/fleet.md says a user needs.
-SUBJECTS = ["inkstone.>", "$KV.inkstone-jobs.>", "$KV.inkstone-keys.>", "$KV.inkstone-workers.>",
-            "$KV.inkstone-models.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "_INBOX.>"]
+SUBJECTS = ["inkstone.>", "$KV.inkstone-jobs.>", "$KV.inkstone-keys.>", "$KV.inkstone-secrets.>",
+            "$KV.inkstone-workers.>", "$KV.inkstone-models.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "_INBOX.>"]
 
 
 def creds(program):
