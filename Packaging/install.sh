@@ -11,7 +11,7 @@ usage: ./install.sh [--prefix FOLDER] [--service] [--no-packages]
        ./install.sh [--prefix FOLDER] --uninstall
 
   --prefix FOLDER   where to install; /usr/local if not given, PREFIX in the environment is read as well
-  --service         also a systemd service with a user of its own, inkstone; as root
+  --service         also systemd services with a user of their own, inkstone; as root
   --no-packages     do not install missing system libraries
   --uninstall       removes what was installed, but no data
 END
@@ -59,7 +59,9 @@ case $prefix in
 *) prefix=$PWD/$prefix ;;
 esac
 list=$prefix/share/inkstone/installed-files
-config=/etc/inkstone/inkstone.yaml
+units="inkstone.service inkstone-worker.service"
+# Files of settings: /etc/inkstone/NAME, from share/inkstone.
+settings="inkstone.yaml worker.env"
 
 is_root() { [ "$(id -u)" -eq 0 ]; }
 has_systemd() { [ -d /run/systemd/system ]; }
@@ -159,35 +161,44 @@ remove_earlier() {
 }
 
 install_service() {
-    unit=$prefix/lib/systemd/system/inkstone.service
-    make_folder "$(dirname "$unit")"
-    sed "s#@PREFIX@#$prefix#" "$here/lib/systemd/system/inkstone.service" >"$unit"
-    chmod 644 "$unit"
-    echo "$unit" >>"$new"
+    make_folder "$prefix/lib/systemd/system"
+    for name in $units; do
+        unit=$prefix/lib/systemd/system/$name
+        sed "s#@PREFIX@#$prefix#" "$here/lib/systemd/system/$name" >"$unit"
+        chmod 644 "$unit"
+        echo "$unit" >>"$new"
+    done
     if ! getent passwd inkstone >/dev/null; then
         echo "Adding the user inkstone"
         useradd --system --user-group --home-dir /var/lib/inkstone --no-create-home \
             --shell /usr/sbin/nologin inkstone
     fi
-    if [ ! -e "$config" ]; then
-        make_folder "$(dirname "$config")"
-        cp "$here/share/inkstone/inkstone.yaml" "$config"
-        chmod 644 "$config"
-    fi
+    make_folder /etc/inkstone
+    for name in $settings; do
+        if [ ! -e "/etc/inkstone/$name" ]; then
+            cp "$here/share/inkstone/$name" "/etc/inkstone/$name"
+            chmod 644 "/etc/inkstone/$name"
+        fi
+    done
     ! has_systemd || systemctl daemon-reload
     echo "Start the service with: systemctl enable --now inkstone"
+    echo "Or, after setting the queue in /etc/inkstone/worker.env, a worker of a fleet: systemctl enable --now inkstone-worker"
 }
 
 remove_service() {
     echo "Removing the service"
     if has_systemd; then
-        systemctl disable --now inkstone || true
+        for name in $units; do
+            systemctl disable --now "$name" || true
+        done
     fi
-    if cmp -s "$config" "$prefix/share/inkstone/inkstone.yaml"; then
-        rm -f "$config"
-    elif [ -e "$config" ]; then
-        echo "$config was changed and stays"
-    fi
+    for name in $settings; do
+        if cmp -s "/etc/inkstone/$name" "$prefix/share/inkstone/$name"; then
+            rm -f "/etc/inkstone/$name"
+        elif [ -e "/etc/inkstone/$name" ]; then
+            echo "/etc/inkstone/$name was changed and stays"
+        fi
+    done
     if [ ! -e /var/lib/inkstone ] && getent passwd inkstone >/dev/null; then
         userdel inkstone
     fi

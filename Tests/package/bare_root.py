@@ -124,17 +124,46 @@ class BareRoot:
         self.close()
 
 
-class Server:
-    """`inkstone serve` by some command, until its model is loaded."""
+class Queue:
+    """nats-server with JetStream on a free port of this machine, whose network bare roots and containers share."""
 
-    def __init__(self, command):
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="inkstone-queue-")
+        self.process = subprocess.Popen(
+            [self.program(), "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", f"{self.folder.name}/store",
+             "--ports_file_dir", self.folder.name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 60
+        while not (files := list(pathlib.Path(self.folder.name).glob("*.ports"))):
+            if time.monotonic() > end or self.process.poll() is not None:
+                sys.exit("nats-server did not start")
+            time.sleep(0.05)
+        self.address = json.loads(files[0].read_text())["nats"][0]
+
+    @staticmethod
+    def program():
+        """The server's file, or none where it is not installed."""
+        return shutil.which("nats-server", path=f"{os.environ['PATH']}:/usr/sbin")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.folder.cleanup()
+
+
+class Server:
+    """`inkstone serve` by some command, until its model is loaded; as a gateway of a fleet, until it listens."""
+
+    def __init__(self, command, is_gateway=False):
         self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, text=True)
         self.base = None
         for line in self.process.stdout:
             if match := re.search(r"API +http://[^/]*:(\d+)/v1/images/generations", line):
                 self.base = f"http://127.0.0.1:{match.group(1)}"
-            if "loaded in" in line:
+            if "loaded in" in line or (is_gateway and self.base):
                 return
         self.errors.seek(0)
         sys.exit(f"the server did not start: {self.errors.read()}")
@@ -147,16 +176,25 @@ class Server:
         with urllib.request.urlopen(request, timeout=300) as answer:
             return json.load(answer)["data"][0]["b64_json"]
 
+    def wait_until_ready(self, seconds=60):
+        """A gateway of a fleet is ready when it has a worker."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                with urllib.request.urlopen(self.base + "/readyz", timeout=10):
+                    return
+            except OSError:
+                if time.monotonic() > end:
+                    sys.exit("the fleet was not ready in time")
+                time.sleep(0.1)
+
     def page(self):
         with urllib.request.urlopen(self.base + "/", timeout=60) as answer:
             return answer.read()
 
     def program(self):
         """Process id of the program itself, below unshare, sh and the like."""
-        pid = self.process.pid
-        while os.readlink(f"/proc/{pid}/exe").rsplit("/", 1)[-1] != "inkstone":
-            pid = int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
-        return pid
+        return program_below(self.process.pid)
 
     def stop(self):
         """Ends it as a service manager does; returns whether it ended well."""
@@ -170,6 +208,34 @@ class Server:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+def program_below(pid):
+    while os.readlink(f"/proc/{pid}/exe").rsplit("/", 1)[-1] != "inkstone":
+        pid = int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+    return pid
+
+
+def fleet_picture(gateway, worker):
+    """A picture through a fleet of a gateway and a worker: commands to which the queue's options are added. Also
+    returns whether SIGTERM ended both with status 0. None where nats-server is not installed."""
+    if not Queue.program():
+        print("LEFT OUT: nats-server is not installed")
+        return None
+    with Queue() as queue, Server(gateway(queue.address), is_gateway=True) as server:
+        process = subprocess.Popen(worker(queue.address), stdout=subprocess.PIPE, text=True)
+        try:
+            for line in process.stdout:
+                if "serves model" in line:
+                    break
+            server.wait_until_ready()
+            picture = server.picture()
+            os.kill(program_below(process.pid), signal.SIGTERM)
+            return picture, process.wait(60) == 0 and server.stop()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
 
 class Stopwatch:

@@ -19,7 +19,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
-from bare_root import REPOSITORY, Server, Stopwatch, only
+from bare_root import REPOSITORY, Server, Stopwatch, fleet_picture, only
 from running_server import Checks
 
 
@@ -103,6 +103,28 @@ def run(check, folder, config, data):
     check("nothing was written to the root", not written, " ".join(map(str, written[:3])))
 
 
+def fleet(check, place, folder, config):
+    """Two containers of the image, with the program named instead of its own command line, as Deploy/fleet does."""
+    def command(name, *arguments):
+        bundle = place / name
+        bundle.mkdir()
+        changed = json.loads(json.dumps(config))
+        changed["root"]["path"] = str(folder / "rootfs")
+        changed["process"]["args"] = ["/usr/local/bin/inkstone", *arguments]
+        (bundle / "config.json").write_text(json.dumps(changed))
+        return without_control_groups(
+            "crun", "--cgroup-manager=disabled", "run", "--bundle", bundle, f"inkstone-{name}-{os.getpid()}")
+
+    result = fleet_picture(
+        lambda queue: command("gateway", "serve", "--queue", queue, "--port", "0", "--page-port", "0",
+                              "--data", "/data/gateway"),
+        lambda queue: command("worker", "worker", "--queue", queue, "--model", "emoji-nano"))
+    if result:
+        picture, ended = result
+        check("a picture by a gateway, NATS and a worker", base64.b64decode(picture).startswith(b"\x89PNG"))
+        check("SIGTERM ends both with status 0", ended)
+
+
 def podman(check, place, image, version):
     """The commands of Deploy/README.md, with stores of their own, the network of this machine, and limits that a process
     without the right to raise them may set."""
@@ -154,6 +176,7 @@ def main():
         config = bundle(folder, layout, version, data)
         check("umoci unpacks it", (folder / "rootfs/usr/local/bin/inkstone").is_file())
         run(check, folder, config, data)
+        fleet(check, place, folder, config)
         podman(check, place, image, version)
     check.end()
 

@@ -22,7 +22,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
-from bare_root import REPOSITORY, USER, BareRoot, Server, Stopwatch, only
+from bare_root import REPOSITORY, USER, BareRoot, Server, Stopwatch, fleet_picture, only
 from running_server import Checks
 
 NAMES = {"bookworm": "Debian 12", "trixie": "Debian 13", "jammy": "Ubuntu 22.04", "noble": "Ubuntu 24.04",
@@ -89,9 +89,12 @@ def archive(check, bare):
         check("install.sh installs missing libraries and says so", "Installing them with apt-get" in text, str(watch))
         check("the service's user and files are there",
               "inkstone:" in (root.path / "etc/passwd").read_text()
-              and (root.path / "etc/inkstone/inkstone.yaml").is_file())
+              and (root.path / "etc/inkstone/inkstone.yaml").is_file()
+              and (root.path / "etc/inkstone/worker.env").is_file())
         unit = root.path / "usr/local/lib/systemd/system/inkstone.service"
-        check("the unit names the prefix", "ExecStart=/usr/local/bin/inkstone serve" in unit.read_text())
+        check("the units name the prefix", "ExecStart=/usr/local/bin/inkstone serve" in unit.read_text()
+              and "ExecStart=/usr/local/bin/inkstone worker"
+              in unit.with_name("inkstone-worker.service").read_text())
         root.run("/usr/local/share/inkstone/install.sh", "--uninstall")
         left = root.left_over(folder)
         check("uninstalled with the service: nothing is left", not left, " ".join(left[:5]))
@@ -116,6 +119,7 @@ def archive(check, bare):
         root.run("/usr/local/bin/inkstone", "--version")
         check("the start of the program", True, str(watch))
         programs(check, root, "/usr/local")
+        fleet(check, root, "/usr/local")
         root.run("/usr/local/share/inkstone/install.sh", "--uninstall")
         left = root.left_over(folder, "/home/someone")
         check("uninstalled: nothing is left but data", not left, " ".join(left[:5]))
@@ -156,6 +160,34 @@ def programs(check, root, prefix):
           " ".join(missing))
 
 
+def fleet(check, root, prefix):
+    """The installed program as gateway and worker, the worker by the command line of its unit."""
+    def gateway(queue):
+        return root.command(f"{prefix}/bin/inkstone", "serve", "--queue", queue, "--port", "0", "--page-port", "0",
+                            "--data", "/tmp/gateway", user=USER)
+
+    def worker(queue):
+        text = (REPOSITORY / "Deploy/inkstone-worker.service").read_text()
+        line = re.search(r"ExecStart=/usr/local/bin/inkstone (.*)", text).group(1)
+        # What systemd makes of the file of settings.
+        settings = dict(one.split("=", 1) for one in (REPOSITORY / "Deploy/worker.env").read_text().splitlines()
+                        if "=" in one and not one.startswith("#")) | {"QUEUE": queue}
+        for name, value in settings.items():
+            line = line.replace(f"${{{name}}}", value).replace(f"${name}", value)
+        words = line.replace("%C", "/tmp").split()
+        return root.command(f"{prefix}/bin/inkstone", *words, user=USER)
+
+    status, text = root.run(f"{prefix}/bin/inkstone", "worker", "--queue", "pigeon://127.0.0.1", check=False)
+    check("the program has the fleet", status == 64 and "pigeon" in text and "without" not in text, text.strip())
+    result = fleet_picture(gateway, worker)
+    if result:
+        picture, ended = result
+        check("a picture by a gateway, NATS and a worker", is_picture(picture))
+        check("SIGTERM ends both with status 0", ended)
+    for folder in ["gateway", "inkstone"]:
+        shutil.rmtree(root.path / "tmp" / folder, ignore_errors=True)
+
+
 def debian_package(check, bare):
     package = only("inkstone_*.deb")
     with BareRoot(bare) as root:
@@ -173,10 +205,12 @@ def debian_package(check, bare):
             server.stop()
         data = service(check, root)
         programs(check, root, "/usr")
+        fleet(check, root, "/usr")
         root.run("apt-get", "remove", "-y", "-qq", "inkstone")
         check("removed: programs are gone, data and configuration stay",
               not (root.path / "usr/bin/inkstone").exists() and (data / "jobs.sqlite").is_file()
-              and (root.path / "etc/inkstone/inkstone.yaml").is_file())
+              and (root.path / "etc/inkstone/inkstone.yaml").is_file()
+              and (root.path / "etc/inkstone/worker.env").is_file())
         left = root.left_over("/home/someone", "/var/lib/inkstone", "/var/cache/inkstone", "/etc/inkstone",
                               "/etc/logrotate.d", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow")
         check("nothing else stays", not left, " ".join(left[:5]))
@@ -244,19 +278,19 @@ def too_old(check, bare):
         check("nothing was installed", not root.left_over(folder))
 
 
-def unit(check):
-    """systemd reads the unit, with a program that exists here in place of ours."""
+def unit(check, name):
+    """systemd reads a unit, with a program that exists here in place of ours."""
     if not shutil.which("systemd-analyze"):
         print("LEFT OUT: systemd-analyze is not installed")
         return
-    text = (REPOSITORY / "Deploy/inkstone.service").read_text()
+    text = (REPOSITORY / "Deploy" / name).read_text()
     text = text.replace("/usr/local/bin/inkstone", "/bin/true").replace("User=inkstone", "User=root")
     with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "inkstone.service"
+        path = pathlib.Path(folder) / name
         path.write_text(text.replace("Group=inkstone", "Group=root"))
         result = subprocess.run(["systemd-analyze", "verify", path], stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True)
-    check("systemd accepts the unit", result.returncode == 0 and not result.stdout.strip(), result.stdout.strip())
+    check(f"systemd accepts {name}", result.returncode == 0 and not result.stdout.strip(), result.stdout.strip())
 
 
 def main():
@@ -265,7 +299,8 @@ def main():
     check = Checks()
     check("both READMEs have the same commands", documented("README.md") == documented("README.zh.md"))
     contents(check)
-    unit(check)
+    for name in ["inkstone.service", "inkstone-worker.service"]:
+        unit(check, name)
     for suite in sys.argv[1:] or NAMES:
         print(f"== {NAMES[suite]}", flush=True)
         made = subprocess.run([HERE / "make-root", suite], stdout=subprocess.PIPE, text=True)
