@@ -14,19 +14,21 @@ struct Inkstone: AsyncParsableCommand {
 
             Exit status:
               0    done
+              1    doctor found something that needs an action
               64   an option or a value is invalid
-              65   a model, LoRA or image file is damaged or of an unsupported kind
+              65   a model, LoRA or image file, or the data folder, is damaged or of
+                   an unsupported kind
               66   a file or folder does not exist, or cannot be read or written
               70   a number overflowed, the disk is full, or another failure
-              75   too little memory, or a port is in use
+              75   too little memory, or a port or the data folder is in use
               130  interrupted
             """,
         version: "inkstone \(version)",
         subcommands: [
             GenerateCommand.self, ServeCommand.self, ModelsCommand.self, LoRACommand.self,
             DoctorCommand.self, VerifyCommand.self, BenchmarkCommand.self, KeysCommand.self,
-            BackupCommand.self,
-            WorkerCommand.self, DecodePictureCommand.self, ReadLoRACommand.self,
+            BackupCommand.self, RestoreCommand.self, WorkerCommand.self,
+            DecodePictureCommand.self, ReadLoRACommand.self,
         ])
 
     static func main() async {

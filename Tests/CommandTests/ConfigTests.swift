@@ -116,7 +116,7 @@ import Testing
         let second = try RunningServer(["--data", folder.path("copy")], in: copyFolder)
         #expect(try picture(second) == original)
         let none = try await Program.run(["backup", "b", "--data", "nowhere"], in: folder)
-        #expect(none.status == 70)
+        #expect(none.status == 66)
         #expect(none.errors.contains("There are no jobs in"))
     }
 }

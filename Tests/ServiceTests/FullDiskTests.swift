@@ -175,7 +175,7 @@ struct FullDiskTests {
         // A start on the full disk.
         try disk.fill()
         let store = try JobStore(folder: data)
-        #expect(store.setAside == nil)
+        #expect(store.upgrade == nil)
         let left = try await store.jobs(JobQuery(.all, states: [.succeeded]))
         #expect(try await store.remove([left[0].id]) == 1)
         try disk.empty()
@@ -187,7 +187,7 @@ struct FullDiskTests {
 }
 
 /// A small file system in memory.
-private struct SmallDisk {
+struct SmallDisk {
     static let reason: Comment = "only root can mount a small disk"
 
     /// Whether this process may mount one.
@@ -212,8 +212,15 @@ private struct SmallDisk {
         }
     }
 
-    /// Writes until nothing more fits.
-    func fill() throws {
+    /// Writes until nothing more fits, or no more than some bytes.
+    func fill(leaving bytes: Int = 0) throws {
+        try fillWhole()
+        let size = try #require(
+            FileManager.default.attributesOfItem(atPath: ballast.path)[.size] as? Int)
+        #expect(truncate(ballast.path, size - bytes) == 0)
+    }
+
+    private func fillWhole() throws {
         let descriptor = open(ballast.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         try #require(descriptor >= 0)
         defer { close(descriptor) }

@@ -61,31 +61,53 @@ struct JobStoreTests {
         withExtendedLifetime(store) {}
     }
 
-    @Test("a damaged database is set aside and the service goes on")
-    func damaged() async throws {
+    /// Ways in which a database is damaged.
+    enum Damage: String, CaseIterable {
+        case overwritten, zeros, truncated, empty, missing, foreign
+
+        func damage(_ url: URL) throws {
+            var bytes = try Data(contentsOf: url)
+            switch self {
+            case .overwritten:
+                for index in stride(from: 4096, to: bytes.count, by: 3) { bytes[index] = 0xAA }
+            case .zeros: bytes = Data(count: bytes.count)
+            case .truncated: bytes = bytes.prefix(bytes.count / 2)
+            case .empty: bytes = Data()
+            case .missing: return try FileManager.default.removeItem(at: url)
+            case .foreign: bytes = Data("This is a diary.".utf8)
+            }
+            try bytes.write(to: url)
+        }
+    }
+
+    @Test("a damaged database ends the start, and nothing is changed", arguments: Damage.allCases)
+    func damaged(_ damage: Damage) async throws {
+        let url = data.appending(path: "jobs.sqlite")
         do {
             let store = try JobStore(folder: data)
             for _ in 0..<200 {
                 _ = try await store.insert(
                     try engine.request(), model: "example", Submission())
             }
+            _ = try await store.plant(try engine.request(), images: [0], engine: engine)
+            try store.close()
         }
-        let url = data.appending(path: "jobs.sqlite")
-        var bytes = try Data(contentsOf: url)
-        for index in stride(from: 4096, to: bytes.count, by: 3) { bytes[index] = 0xAA }
-        try bytes.write(to: url)
-        let store = try JobStore(folder: data)
-        let aside = try #require(store.setAside)
-        #expect(try Data(contentsOf: aside).count == bytes.count)
-        #expect(try await store.jobs(JobQuery(.all)).isEmpty)
-        _ = try await store.insert(try engine.request(), model: "example", Submission())
-    }
-
-    @Test("a file that is not a database is set aside too")
-    func foreign() throws {
-        try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)
-        try Data("This is a diary.".utf8).write(to: data.appending(path: "jobs.sqlite"))
-        #expect(try JobStore(folder: data).setAside != nil)
+        try damage.damage(url)
+        let bytes = try? Data(contentsOf: url)
+        for _ in 0..<2 {
+            let error = #expect(throws: JobStoreError.self) { _ = try JobStore(folder: data) }
+            #expect(error?.code == .damaged, "\(error?.message ?? "")")
+            #expect(error?.message.contains("inkstone restore BACKUP --data \(data.path)") == true)
+        }
+        #expect((try? Data(contentsOf: url)) == bytes)
+        let images = FileManager.default.enumerator(
+            atPath: data.appending(path: "pictures").path)?.compactMap { $0 as? String }
+        #expect(images?.filter { $0.hasSuffix(".png") }.count == 1)
+        // The folder without the damaged parts begins again.
+        for name in ["jobs.sqlite", "pictures", "sources"] {
+            try? FileManager.default.removeItem(at: data.appending(path: name))
+        }
+        #expect(try await JobStore(folder: data).jobs(JobQuery(.all)).isEmpty)
     }
 
     @Test("a database of a newer version is left alone")

@@ -191,7 +191,7 @@ struct SourceFileTests {
     func migration() async throws {
         let (image, mask) = try plantOldDatabase()
         let store = try JobStore(folder: data)
-        #expect(store.setAside == nil)
+        #expect(store.upgrade != nil)
         let jobs = try await store.jobs(JobQuery(.all)).reversed().map(\.self)
         #expect(jobs[0].source?.fileSize == image.count + mask.count)
         #expect(jobs[1].source?.fileSize == image.count && jobs[1].source?.mask == nil)

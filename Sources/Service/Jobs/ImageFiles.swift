@@ -29,8 +29,11 @@ package struct ImageFiles: Sendable {
         }
     }
 
+    /// The files of a folder that may be missing, and is not made.
+    init(existing folder: URL) { self.folder = folder }
+
     /// The URL of a file, or `nil` where the name is not a digest.
-    private func url(_ name: String) -> URL? {
+    func url(_ name: String) -> URL? {
         guard name.utf8.count == 64,
             name.utf8.allSatisfy({
                 (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
@@ -97,16 +100,17 @@ package struct ImageFiles: Sendable {
 
     /// Removes temporary files of killed processes, also those of version 0.1.
     func removeLeftovers(in part: String) {
-        for name in contents(of: part)
-        where name.hasSuffix(".tmp")
-            && (name.hasPrefix(Self.prefix) || name.hasPrefix(".inkstone-"))
-        {
-            LeftoverFile.remove(folder.appending(path: "\(part)/\(name)").path)
-        }
+        for file in temporaryFiles(in: part) { LeftoverFile.remove(file.path) }
+    }
+
+    /// Temporary files, of which some may be in use.
+    func temporaryFiles(in part: String) -> [URL] {
+        contents(of: part).filter {
+            $0.hasSuffix(".tmp") && ($0.hasPrefix(Self.prefix) || $0.hasPrefix(".inkstone-"))
+        }.map { folder.appending(path: "\(part)/\($0)") }
     }
 
     private func contents(of part: String) -> [String] {
-        let path = folder.appending(path: part).path
-        return (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        DataFolder.contents(of: folder.appending(path: part))
     }
 }

@@ -221,6 +221,10 @@ public struct JobStoreError: Error, Sendable, Equatable, CustomStringConvertible
     public enum Code: Sendable, Equatable {
         /// The folder or the files in it cannot be used.
         case unusable
+        /// There is no such folder, or no jobs in it.
+        case notFound
+        /// The database is damaged, or a restore was interrupted; nothing was changed.
+        case damaged
         /// Another server uses the folder.
         case inUse
         /// A newer version wrote it.

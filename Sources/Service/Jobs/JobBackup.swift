@@ -12,7 +12,7 @@ public enum JobBackup {
     /// both folders are on one disk. A copy that fails is removed.
     ///
     /// - Returns: The number of image files in the copy.
-    /// - Throws: `JobStoreError` of code `unusable` or `full`.
+    /// - Throws: `JobStoreError` of code `unusable`, `notFound`, `damaged` or `full`.
     public static func copy(_ folder: URL, to target: URL) throws -> Int {
         let files = FileManager.default
         guard !files.fileExists(atPath: target.path) else {
@@ -23,39 +23,44 @@ public enum JobBackup {
         let source = folder.appending(path: "jobs.sqlite")
         guard files.fileExists(atPath: source.path) else {
             throw JobStoreError(
-                code: .unusable,
+                code: .notFound,
                 message: "There are no jobs in '\(folder.path)'; name the data folder with --data.")
         }
-        let partial = URL(filePath: target.path + ".partial-\(UUID().uuidString.prefix(8))")
-        defer { try? files.removeItem(at: partial) }
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(10)
+        let original: DatabaseQueue
         do {
+            original = try DatabaseQueue(path: source.path, configuration: configuration)
+        } catch let error as DatabaseError { throw failure(error, of: source) }
+        defer { try? original.close() }
+        return try copy(folder, reading: original, to: target)
+    }
+
+    /// Copies a folder whose database is open.
+    ///
+    /// - Parameters:
+    ///   - folder: The data folder.
+    ///   - database: Its database.
+    ///   - target: The folder of the copy, which does not exist.
+    ///   - complete: Adds further files to the copy, before it has its name.
+    /// - Returns: The number of image files in the copy.
+    /// - Throws: `JobStoreError`, or what `complete` throws.
+    static func copy(
+        _ folder: URL, reading database: any DatabaseReader, to target: URL,
+        complete: (URL) throws -> Void = { _ in }
+    ) throws -> Int {
+        let partial = URL(
+            filePath: target.path + DataFolder.partialInfix + UUID().uuidString.prefix(8))
+        defer { try? FileManager.default.removeItem(at: partial) }
+        do {
+            let count = try fill(partial, from: folder, database)
+            try complete(partial)
             _ = try DataFolder.open(partial)
-            for name in ["pictures", "sources"] {
-                try files.createDirectory(
-                    at: partial.appending(path: name), withIntermediateDirectories: true,
-                    attributes: [.posixPermissions: 0o700])
-            }
-            let names = try copyDatabase(source, to: partial.appending(path: "jobs.sqlite"))
-            let count = try copyImages(
-                names.images, from: folder.appending(path: "pictures"),
-                to: partial.appending(path: "pictures"))
-            _ = try copyImages(
-                names.sources, from: folder.appending(path: "sources"),
-                to: partial.appending(path: "sources"))
-            // Without the second one a copy made while the keys are away would be open.
-            for name in ["keys.json", "keys.required", LinkSigner.fileName] {
-                let file = folder.appending(path: name)
-                guard files.fileExists(atPath: file.path) else { continue }
-                try files.copyItem(at: file, to: partial.appending(path: name))
-            }
-            _ = try DataFolder.open(partial)
-            try files.moveItem(at: partial, to: target)
+            DataFolder.synchronize(partial)
+            try FileManager.default.moveItem(at: partial, to: target)
             return count
         } catch let error as DatabaseError {
-            throw JobStoreError(
-                code: .unusable,
-                message: "The job database '\(source.path)' cannot be copied:"
-                    + " \(error.message ?? "no reason given").")
+            throw failure(error, of: folder.appending(path: "jobs.sqlite"))
         } catch let error as CocoaError {
             throw JobStoreError(
                 code: error.code == .fileWriteOutOfSpace ? .full : .unusable,
@@ -65,32 +70,77 @@ public enum JobBackup {
         }
     }
 
+    private static func fill(
+        _ target: URL, from folder: URL, _ database: any DatabaseReader
+    ) throws -> Int {
+        let files = FileManager.default
+        _ = try DataFolder.open(target)
+        for name in ["pictures", "sources"] {
+            try files.createDirectory(
+                at: target.appending(path: name), withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
+        }
+        let names = try copyDatabase(database, to: target.appending(path: "jobs.sqlite"))
+        let count = try copyImages(
+            names.images, from: folder.appending(path: "pictures"),
+            to: target.appending(path: "pictures"))
+        _ = try copyImages(
+            names.sources, from: folder.appending(path: "sources"),
+            to: target.appending(path: "sources"))
+        // Without the second one a copy made while the keys are away would be open.
+        for name in DataFolder.keyNames + [LinkSigner.fileName] {
+            let file = folder.appending(path: name)
+            guard files.fileExists(atPath: file.path) else { continue }
+            try files.copyItem(at: file, to: target.appending(path: name))
+        }
+        return count
+    }
+
+    private static func failure(_ error: DatabaseError, of source: URL) -> JobStoreError {
+        let reason = error.message ?? "no reason given"
+        return switch error.resultCode {
+        case .SQLITE_FULL, .SQLITE_IOERR:
+            JobStoreError(
+                code: .full,
+                message: "There is not enough space for a copy of '\(source.path)': \(reason).")
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB:
+            JobStoreError(
+                code: .damaged,
+                message: "The job database '\(source.path)' is damaged and cannot be copied:"
+                    + " \(reason).")
+        default:
+            JobStoreError(
+                code: .unusable,
+                message: "The job database '\(source.path)' cannot be copied: \(reason).")
+        }
+    }
+
     /// - Returns: The names of all files of images and of sources that the copy refers to.
     private static func copyDatabase(
-        _ source: URL, to target: URL
+        _ original: any DatabaseReader, to target: URL
     ) throws -> (images: Set<String>, sources: Set<String>) {
-        var configuration = Configuration()
-        configuration.busyMode = .timeout(10)
-        let original = try DatabaseQueue(path: source.path, configuration: configuration)
         DataFolder.makeFile(target)
         let copy = try DatabaseQueue(path: target.path)
         try original.backup(to: copy)
-        let names = try copy.read { db in
-            // A database of an earlier version, which contains the sources itself.
-            let hasFiles = try db.columns(in: "job").contains { $0.name == "sourceFile" }
-            return (
-                try String.fetchSet(db, sql: "SELECT file FROM picture"),
-                try hasFiles
-                    ? String.fetchSet(
-                        db,
-                        sql: """
-                            SELECT sourceFile FROM job WHERE sourceFile IS NOT NULL
-                            UNION SELECT maskFile FROM job WHERE maskFile IS NOT NULL
-                            """) : []
-            )
-        }
+        let names = try copy.read(fileNames)
         try copy.close()
         return names
+    }
+
+    /// The names of all files that rows refer to, also in a database of an earlier version, which contains
+    /// the sources itself.
+    static func fileNames(_ db: Database) throws -> (images: Set<String>, sources: Set<String>) {
+        let hasFiles = try db.columns(in: "job").contains { $0.name == "sourceFile" }
+        return (
+            try String.fetchSet(db, sql: "SELECT file FROM picture"),
+            try hasFiles
+                ? String.fetchSet(
+                    db,
+                    sql: """
+                        SELECT sourceFile FROM job WHERE sourceFile IS NOT NULL
+                        UNION SELECT maskFile FROM job WHERE maskFile IS NOT NULL
+                        """) : []
+        )
     }
 
     private static func copyImages(

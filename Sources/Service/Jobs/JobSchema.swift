@@ -1,12 +1,12 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import GRDB
+package import GRDB
 
 /// The tables of the job store, and the migrations from older stores.
 ///
 /// A published migration is never changed: a new one is added. A store with migrations that this program
 /// does not know was written by a newer one and is not opened.
-enum JobSchema {
+package enum JobSchema {
     /// The tables of the first migration.
     private static let jobsAndImages = """
         CREATE TABLE job (
@@ -48,7 +48,7 @@ enum JobSchema {
     ///
     /// - Parameter sources: Where the files of source images are stored.
     /// - Returns: A migrator for any database of this and earlier versions.
-    static func migrator(sources: ImageFiles) -> DatabaseMigrator {
+    package static func migrator(sources: ImageFiles) -> DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1 jobs and pictures") { db in
             try db.execute(sql: jobsAndImages)

@@ -36,6 +36,9 @@ extension JobService {
             logger.notice("the disk of the data folder has space again")
         }
         await removeExpiredNow()
+        if let age = limits.age, await store.removeUpgradeCopy(olderThan: age) {
+            logger.notice("the copy of before the upgrade was removed")
+        }
         do {
             try await store.shrink()
             if sweeping { report(try await store.sweep()) }

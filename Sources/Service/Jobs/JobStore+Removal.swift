@@ -37,9 +37,17 @@ extension JobStore {
         return removal.numbers.count
     }
 
+    /// Removes files, also from the copy of before an upgrade, where they would take space and could be seen
+    /// for longer than their jobs.
     private func removeFiles(of removal: Removal) {
-        for file in removal.images { files.remove(file) }
-        for file in removal.sources { sources.remove(file) }
+        for file in removal.images {
+            files.remove(file)
+            earlier.files.remove(file)
+        }
+        for file in removal.sources {
+            sources.remove(file)
+            earlier.sources.remove(file)
+        }
     }
 
     /// Rows that are to be removed, and the files that no other row refers to.

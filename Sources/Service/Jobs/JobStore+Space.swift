@@ -110,9 +110,9 @@ extension JobStore {
         }
         guard mode != incrementalVacuum else { return }
         // The copy is made in a temporary file and passes through the log.
-        let values = try? url.deletingLastPathComponent().resourceValues(
-            forKeys: [.volumeAvailableCapacityKey])
-        guard let free = values?.volumeAvailableCapacity, free > 3 * bytes + 1 << 20 else { return }
+        guard let free = StorageSpace.freeBytes(at: url.deletingLastPathComponent()),
+            free > 3 * bytes + 1 << 20
+        else { return }
         do {
             try database.barrierWriteWithoutTransaction { db in
                 try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")

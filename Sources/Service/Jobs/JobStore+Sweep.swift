@@ -57,6 +57,16 @@ extension JobStore {
         return sweep
     }
 
+    /// Removes the copy of before an upgrade if it is older than jobs may be, but not within a day.
+    ///
+    /// Returns whether it was removed.
+    package func removeUpgradeCopy(olderThan seconds: Double) async -> Bool {
+        let removed = try? await WorkThreads.files.run { [folder] in
+            UpgradeCopy(of: folder).remove(olderThan: max(86_400, seconds))
+        }
+        return removed ?? false
+    }
+
     private static func sweep(_ part: String, _ column: Column, _ db: Database) throws -> Sweep {
         column.files.removeLeftovers(in: part)
         var sweep = Sweep()

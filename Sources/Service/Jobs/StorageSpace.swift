@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Basics
-import Foundation
+package import Foundation
 import Imaging
 import Synchronization
 
@@ -55,6 +55,11 @@ package final class StorageSpace: Sendable {
             state.tested = .now
             return true
         }
+    }
+
+    /// Free bytes on the disk of a folder.
+    package static func freeBytes(at folder: URL) -> Int? {
+        try? folder.resourceValues(forKeys: [.volumeAvailableCapacityKey]).volumeAvailableCapacity
     }
 
     // MARK: - The reserve

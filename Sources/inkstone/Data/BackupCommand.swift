@@ -9,7 +9,9 @@ struct BackupCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backup",
         abstract: "Copy jobs, images and keys of a data folder, also while a server uses it.",
-        discussion: "To restore, give the copy to 'inkstone serve --data'.")
+        discussion: """
+            To restore, run 'inkstone restore COPY', or give the copy to 'inkstone serve --data'.
+            """)
 
     @Argument(help: "Target folder; it must not exist.")
     var target: String

@@ -16,6 +16,8 @@ import ZImage
 ///
 /// They are documented in `inkstone --help`; scripts may rely on them.
 enum ExitStatus: Int32 {
+    /// `doctor` found something that needs an action.
+    case findings = 1
     case usage = 64
     case badFile = 65
     case notFound = 66
@@ -55,7 +57,13 @@ enum ExitStatus: Int32 {
             case .disk, .network: self = .failed
             }
         case let error as KeyError: self = error.code == .name ? .usage : .failed
-        case let error as JobStoreError: self = error.code == .inUse ? .busy : .failed
+        case let error as JobStoreError:
+            switch error.code {
+            case .inUse: self = .busy
+            case .damaged, .newer: self = .badFile
+            case .notFound: self = .notFound
+            case .unusable, .full, .locked, .keyReused: self = .failed
+            }
         case let error as GatewayError: self = error.code == .remoteWithoutKeys ? .usage : .busy
         case let error as LaunchError:
             switch error.code {

@@ -158,10 +158,14 @@ struct ServeCommand: AsyncParsableCommand {
     /// Logs what was found when the store was opened.
     private func report(_ store: JobStore, _ logger: Logger) {
         for warning in store.warnings { logger.warning("\(warning)") }
-        if let aside = store.setAside {
-            logger.error(
-                "the job database was damaged; starting with a new one",
-                metadata: ["old": "\(aside.path)"])
+        if let copy = store.upgrade {
+            logger.notice(
+                "the data folder of an earlier version was upgraded; a copy of before is retained",
+                metadata: [
+                    "copy": "\(copy.url.path)",
+                    "to go back":
+                        "stop the server, run '\(copy.wayBack)', start the earlier version",
+                ])
         }
     }
 

@@ -84,7 +84,7 @@ struct StoredFormatTests {
         try Data(try Self.bytes("jobs.sqlite"))
             .write(to: folder.url.appending(path: "jobs.sqlite"))
         let store = try JobStore(folder: folder.url)
-        #expect(store.setAside == nil)
+        #expect(store.upgrade != nil)
         let jobs = try await store.jobs(JobQuery(.all))
         #expect(
             jobs.map { "\($0.request.prompt): \($0.state)" } == [
