@@ -140,6 +140,8 @@ struct DataRestoreTests {
             at: data.appending(path: "keys.json"), to: aside.appending(path: "keys.json"))
         let error = #expect(throws: JobStoreError.self) { _ = try JobStore(folder: data) }
         #expect(error?.code == .damaged && error?.message.contains("interrupted") == true)
+        let check = DataFolderCheck(data).run().findings
+        #expect(check.contains { $0.severity == .problem && $0.text.hasPrefix("restore: ") })
         _ = try DataRestore.restore(backup, to: data)
         #expect(try await prompts(data) == ["seed 1"])
         #expect(try KeyStore(folder: data).keys.map(\.name) == ["ann"])

@@ -103,6 +103,12 @@ struct JobStoreTests {
         let images = FileManager.default.enumerator(
             atPath: data.appending(path: "pictures").path)?.compactMap { $0 as? String }
         #expect(images?.filter { $0.hasSuffix(".png") }.count == 1)
+        let check = DataFolderCheck(data).run()
+        #expect(
+            check.findings.contains {
+                $0.severity == .problem && $0.text.hasPrefix("jobs: the database")
+                    && $0.text.contains("inkstone restore BACKUP")
+            }, "\(check.findings)")
         // The folder without the damaged parts begins again.
         for name in ["jobs.sqlite", "pictures", "sources"] {
             try? FileManager.default.removeItem(at: data.appending(path: name))

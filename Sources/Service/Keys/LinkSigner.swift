@@ -67,6 +67,14 @@ public struct LinkSigner: Sendable {
         secret = made
     }
 
+    /// Why the secret of a data folder cannot be used; `nil` if it can, or is not made yet.
+    static func failure(in folder: URL) -> String? {
+        do {
+            _ = try read(folder.appending(path: fileName))
+            return nil
+        } catch { return "\(error)" }
+    }
+
     /// A signer whose links end with this process.
     public static var temporary: LinkSigner { LinkSigner(secret: randomSecret()) }
 

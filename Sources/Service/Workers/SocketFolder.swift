@@ -21,9 +21,7 @@ package final class SocketFolder: Sendable {
     ///
     /// - Throws: `LaunchError`.
     package init(in parent: URL) throws(LaunchError) {
-        var parent = parent.path
-        // The system takes paths of sockets up to about 100 bytes.
-        if parent.utf8.count > 60 { parent = "/tmp" }
+        let parent = Self.parent(parent)
         Self.removeLeftovers(in: parent)
         var template = Array("\(parent)/inkstone-XXXXXX".utf8CString)
         guard let made = mkdtemp(&template) else {
@@ -45,20 +43,43 @@ package final class SocketFolder: Sendable {
         }
     }
 
+    /// The folder in which socket folders are made where this one is for temporary files.
+    private static func parent(_ temporary: URL) -> String {
+        // The system takes paths of sockets up to about 100 bytes.
+        temporary.path.utf8.count > 60 ? "/tmp" : temporary.path
+    }
+
     /// Removes folders whose lock no process holds.
-    ///
-    /// A folder without a lock is that of a server of version 0.1, or is being made: it stays.
     private static func removeLeftovers(in parent: String) {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
-        for name in names
-        where name.hasPrefix(prefix) && name.utf8.count == prefix.utf8.count + 6 {
-            let folder = "\(parent)/\(name)"
-            let attributes = try? FileManager.default.attributesOfItem(atPath: folder)
-            guard attributes?[.type] as? FileAttributeType == .typeDirectory,
-                attributes?[.ownerAccountID] as? Int == Int(geteuid()),
-                LeftoverFile.remove("\(folder)/\(lockName)")
-            else { continue }
+        for folder in candidates(in: parent) where LeftoverFile.remove("\(folder)/\(lockName)") {
             try? FileManager.default.removeItem(atPath: folder)
+        }
+    }
+
+    /// The folders that servers which were killed have left, and the next one removes.
+    package static func leftovers(in temporary: URL) -> [String] {
+        candidates(in: parent(temporary)).filter { isAbandoned("\($0)/\(lockName)") }
+    }
+
+    /// Whether there is a lock, and no process holds it.
+    private static func isAbandoned(_ path: String) -> Bool {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return flock(descriptor, LOCK_SH | LOCK_NB) == 0
+    }
+
+    /// Folders of this user with the name of a socket folder.
+    ///
+    /// One without a lock is that of a server of version 0.1, or is being made: it stays.
+    private static func candidates(in parent: String) -> [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
+        return names.filter {
+            $0.hasPrefix(prefix) && $0.utf8.count == prefix.utf8.count + 6
+        }.map { "\(parent)/\($0)" }.filter { folder in
+            let attributes = try? FileManager.default.attributesOfItem(atPath: folder)
+            return attributes?[.type] as? FileAttributeType == .typeDirectory
+                && attributes?[.ownerAccountID] as? Int == Int(geteuid())
         }
     }
 

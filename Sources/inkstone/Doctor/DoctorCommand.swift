@@ -6,14 +6,19 @@ import Catalog
 import Engine
 import Foundation
 import ModelFiles
+import Service
 import Tensors
 import ZImage
 
-/// `inkstone doctor`: checks the machine.
+/// `inkstone doctor`: checks the machine and a data folder.
 struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Check this machine: processor, memory, disk, ports, models.")
+        abstract: "Check this machine and the data folder: models, ports, jobs, images, keys.",
+        discussion: """
+            Nothing is changed, and a server may run meanwhile. Lines begin with 'ok', with 'note' for what \
+            needs no action, or with 'LOOK' and what to do; the exit status is 1 if there is one of these.
+            """)
 
     @Option(parsing: .unconditional, help: ArgumentHelp("Port of the API.", valueName: "port"))
     var port = 9997
@@ -21,26 +26,40 @@ struct DoctorCommand: ParsableCommand {
     @Option(parsing: .unconditional, help: ArgumentHelp("Port of the page.", valueName: "port"))
     var pagePort = 7860
 
+    @Option(
+        help: ArgumentHelp(
+            "The data folder; INKSTONE_DATA or ~/.local/share/inkstone/data if not given.",
+            valueName: "folder"))
+    var data: String?
+
     mutating func validate() throws {
         try checkPorts(port, pagePort)
     }
 
-    /// The result of one check.
-    private struct Finding {
-        var isGood: Bool
-        var text: String
-    }
+    private typealias Finding = CheckFinding
 
     func run() throws {
         print("inkstone \(version)")
-        let findings =
-            [processor, memory, disk, cache, free(port: port, "API", option: "--port")]
-            + [free(port: pagePort, "page", option: "--page-port")] + models
+        let data = DataFolderCheck(DataOptions.folder(data)).run()
+        let ports = [
+            free(port: port, "API", option: "--port", data.isInUse),
+            free(port: pagePort, "page", option: "--page-port", data.isInUse),
+        ]
+        let findings = [processor, memory, disk, cache] + ports + models + data.findings
         for finding in findings {
-            print("\(finding.isGood ? "ok  " : "LOOK")  \(finding.text)")
+            print("\(Self.label(finding.severity))  \(finding.text)")
         }
-        let problems = findings.count { !$0.isGood }
-        print(problems == 0 ? "Nothing is missing." : "\(problems) to look at.")
+        let problems = findings.count { $0.severity == .problem }
+        print(problems == 0 ? "Nothing to do." : "\(problems) to look at.")
+        if problems > 0 { Foundation.exit(ExitStatus.findings.rawValue) }
+    }
+
+    private static func label(_ severity: CheckFinding.Severity) -> String {
+        switch severity {
+        case .good: "ok  "
+        case .note: "note"
+        case .problem: "LOOK"
+        }
     }
 
     private var processor: Finding {
@@ -52,19 +71,18 @@ struct DoctorCommand: ParsableCommand {
             + " \(CPUBackend.bestPrecision(parameters: 0).rawValue), for large models"
             + " \(CPUBackend.bestPrecision(parameters: .max).rawValue)"
         guard kernels.count > 1 else {
-            return Finding(
-                isGood: false, text: text + "; without AVX2 an image takes several times as long")
+            return Finding(.note, text + "; without AVX2 an image takes several times as long")
         }
-        return Finding(isGood: true, text: text)
+        return Finding(.good, text)
     }
 
     private var memory: Finding {
         guard let free = MemoryPlan.availableBytes else {
-            return Finding(isGood: false, text: "memory: the system does not say how much is free")
+            return Finding(.note, "memory: the system does not say how much is free")
         }
         return Finding(
-            isGood: free > 1_000_000_000,
-            text: "memory: \(free.byteText) free; the embedded model needs less than 1 GB,"
+            free > 1_000_000_000 ? .good : .problem,
+            "memory: \(free.byteText) free; the embedded model needs less than 1 GB,"
                 + " Z-Image-Turbo in bf16 about 15 GB")
     }
 
@@ -72,33 +90,37 @@ struct DoctorCommand: ParsableCommand {
         let folder = FileManager.default.currentDirectoryPath
         let attributes = try? FileManager.default.attributesOfFileSystem(forPath: folder)
         guard let free = attributes?[.systemFreeSize] as? NSNumber else {
-            return Finding(
-                isGood: false, text: "disk: the system does not say how much is free in \(folder)")
+            return Finding(.note, "disk: the system does not say how much is free in \(folder)")
         }
         return Finding(
-            isGood: free.intValue > 1_000_000_000,
-            text: "disk: \(free.intValue.byteText) free in \(folder); an image takes about 2 MB, a"
+            free.intValue > 1_000_000_000 ? .good : .problem,
+            "disk: \(free.intValue.byteText) free in \(folder); an image takes about 2 MB, a"
                 + " Z-Image-Turbo folder about 33 GB")
     }
 
     private var cache: Finding {
         guard let summary = CacheOptions.summary else {
             return Finding(
-                isGood: false,
-                text:
-                    "cache: there is no home folder; set INKSTONE_CACHE, or large models are packed"
+                .note,
+                "cache: there is no home folder; set INKSTONE_CACHE, or large models are packed"
                     + " at every start")
         }
-        return Finding(isGood: true, text: "cache: \(summary)")
+        return Finding(.good, "cache: \(summary)")
     }
 
-    private func free(port: Int, _ name: String, option: String) -> Finding {
-        let isFree = Self.isFree(port: port)
+    private func free(
+        port: Int, _ name: String, option: String, _ isServing: Bool
+    ) -> Finding {
+        if Self.isFree(port: port) { return Finding(.good, "port \(port) (\(name)): free") }
+        guard !isServing else {
+            return Finding(
+                .note,
+                "port \(port) (\(name)): taken, as expected while a server uses the data folder")
+        }
         return Finding(
-            isGood: isFree,
-            text: "port \(port) (\(name)): "
-                + (isFree
-                    ? "free" : "taken; stop the other program, or choose another with \(option)"))
+            .problem,
+            "port \(port) (\(name)): taken; stop the other program, or choose another with \(option)"
+        )
     }
 
     private var models: [Finding] {
@@ -106,7 +128,7 @@ struct DoctorCommand: ParsableCommand {
         let entries = locator.entries
         guard !entries.isEmpty else {
             let roots = locator.roots.map(\.path).joined(separator: ", ")
-            return [Finding(isGood: false, text: "models: none found in \(roots)")]
+            return [Finding(.problem, "models: none found in \(roots)")]
         }
         return entries.map { entry in
             do {
@@ -115,11 +137,11 @@ struct DoctorCommand: ParsableCommand {
                 let precision = try PrecisionChoice.auto.resolved(for: model)
                 let plan = try MemoryPlan(model: model, precision: precision)
                 return Finding(
-                    isGood: true,
-                    text: "model \(model.manifest.id): complete, \(plan.residentBytes.byteText) in"
+                    .good,
+                    "model \(model.manifest.id): complete, \(plan.residentBytes.byteText) in"
                         + " \(precision.rawValue), \(entry.folder.path)")
             } catch {
-                return Finding(isGood: false, text: "model \(entry.name): \(error)")
+                return Finding(.problem, "model \(entry.name): \(error)")
             }
         }
     }
