@@ -14,7 +14,9 @@
 
 // Tests start processes with environments of their own, so the options are part of the programs.
 // LeakSanitizer cannot see what Swift keeps in global values.
-const char *__asan_default_options(void) { return "detect_leaks=0:log_path=" FINDINGS; }
+const char *__asan_default_options(void) {
+    return "detect_leaks=0:log_path=" FINDINGS ":suppressions=" SUPPRESSIONS;
+}
 const char *__tsan_default_options(void) {
     return "second_deadlock_stack=1:log_path=" FINDINGS ":suppressions=" SUPPRESSIONS;
 }
