@@ -8,7 +8,14 @@ import Testing
 @Suite("Threads for long work", .timeLimit(.minutes(5)))
 struct WorkThreadsTests {
     /// The name of the thread that calls.
-    private static func threadName() -> String { Thread.current.name ?? "" }
+    private static func threadName() -> String {
+        #if os(Linux)
+            (try? String(contentsOf: URL(filePath: "/proc/thread-self/comm"), encoding: .utf8))
+                ?? ""
+        #else
+            Thread.current.name ?? ""
+        #endif
+    }
 
     /// Work that is added from an actor must not run there.
     private actor Caller {

@@ -39,11 +39,20 @@ package final class WorkThreads: TaskExecutor {
         self.width = width
         for number in 0..<width {
             Thread.detachNewThread { [self] in
-                // On Linux a name that is set before the thread runs is lost.
-                Thread.current.name = "\(name)-\(number)"
+                Self.setName("\(name)-\(number)")
                 runJobs(niceness)
             }
         }
+    }
+
+    /// Names the calling thread, for debuggers and `top`.
+    private static func setName(_ name: String) {
+        #if os(Linux)
+            // Foundation loses a name that is set before it knows the new thread's handle.
+            try? Data(name.utf8).write(to: URL(filePath: "/proc/thread-self/comm"))
+        #else
+            pthread_setname_np(name)
+        #endif
     }
 
     private func runJobs(_ niceness: CInt) {
