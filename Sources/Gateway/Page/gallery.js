@@ -35,12 +35,19 @@ export class Gallery {
       // A newer search has begun.
       if (visit !== this.visit) return;
       const jobs = found.data.filter((job) => job.images.length > 0);
-      this.jobs = isMore ? [...this.jobs, ...jobs] : jobs;
       $('more').hidden = !found.has_more;
+      // Tiles of the same jobs stay as they are: one may have the focus, or wait for its second press.
+      if (!isMore && this.shows(jobs)) return;
+      this.jobs = isMore ? [...this.jobs, ...jobs] : jobs;
       this.list(isMore ? this.jobs.length - jobs.length : 0);
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  shows(jobs) {
+    return jobs.length > 0 && jobs.length === this.jobs.length
+      && jobs.every(({ id }, index) => id === this.jobs[index].id);
   }
 
   list(from = 0) {
