@@ -99,7 +99,7 @@ struct DoctorCommand: ParsableCommand {
     }
 
     private var cache: Finding {
-        guard let summary = CacheOptions.summary else {
+        guard let summary = WeightCacheOptions.summary else {
             return Finding(
                 .note,
                 "cache: there is no home folder; set INKSTONE_CACHE, or large models are packed"

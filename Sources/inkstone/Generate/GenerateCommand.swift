@@ -141,7 +141,7 @@ struct GenerateCommand: ParsableCommand {
         let loras = try lora.map(LoRAOption.parse)
         let pipeline = try Pipeline(
             model: folder, device: device, loras: unmergedLora ? [] : loras,
-            promptCache: caches.promptCache, weightCache: caches.weightCache
+            promptCache: caches.promptCache, weightCache: caches.weights.cache
         ) { progress.show(share: $0, label: "Loading") }
         let loadSeconds = (ContinuousClock.now - loadStart).inSeconds
         let engine = InferenceEngine(pipeline: pipeline)

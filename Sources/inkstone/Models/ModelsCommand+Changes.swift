@@ -36,7 +36,7 @@ extension ModelsCommand {
 
         func run() throws {
             let folder = try ModelOptions.open(model)
-            guard var cache = CacheOptions.weightCache(cacheDir.map { URL(filePath: $0) }) else {
+            guard var cache = WeightCacheOptions.cache(cacheDir.map { URL(filePath: $0) }) else {
                 throw CommandError(
                     .notFound, "There is no folder for packed weights; name one with --cache-dir.")
             }

@@ -1,15 +1,13 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-public import ArgumentParser
+import ArgumentParser
 import Basics
 import Catalog
 import Engine
 import Foundation
-public import Hub
+import Hub
 import ModelFiles
 import Synchronization
-
-extension HubEndpoint.Kind: ExpressibleByArgument {}
 
 extension ModelsCommand {
     /// `inkstone models pull REPO`: fetches a model.
@@ -31,20 +29,7 @@ extension ModelsCommand {
                 "Repository, or z-image-turbo or z-image.", valueName: "owner/name"))
         var repository: String
 
-        @Option(help: "Interface of the hub.")
-        var hub = HubEndpoint.Kind.huggingFace
-
-        @Option(
-            help: ArgumentHelp(
-                "Address of the hub or a mirror; HF_ENDPOINT or MODELSCOPE_ENDPOINT if not given.",
-                valueName: "url"))
-        var endpoint: String?
-
-        @Option(
-            help: ArgumentHelp(
-                "Token of the hub; HF_TOKEN or MODELSCOPE_API_TOKEN if not given.",
-                valueName: "token"))
-        var token: String?
+        @OptionGroup var hub: HubOptions
 
         @Option(
             help: ArgumentHelp(
@@ -79,7 +64,7 @@ extension ModelsCommand {
 
         func run() async throws {
             var pull = try ModelPull(
-                repository, from: HubEndpoint(hub, address: endpoint, token: token), name: name,
+                repository, from: hub.makeEndpoint(), name: name,
                 into: try ModelsCommand.userRoot())
             pull.revision = revision
             pull.patterns = file

@@ -93,7 +93,7 @@ struct ModelsCommand: ParsableCommand {
                         + " when the text encoder is streamed from its files, and about"
                         + " \(plan.activationBytes.byteText) more while generating at the default size"
                 ),
-                ("cache", CacheOptions.summary ?? ""),
+                ("cache", WeightCacheOptions.summary ?? ""),
                 (
                     "defaults",
                     "\(defaults.size), \(defaults.steps) steps, guidance \(defaults.guidanceScale)"

@@ -9,13 +9,21 @@ import ZImage
 
 /// Caches of prompts and packed weights, for commands that load a model.
 struct CacheOptions: ParsableArguments {
+    @Flag(help: "Encode every prompt, also repeated ones.")
+    var noPromptCache = false
+
+    @OptionGroup var weights: WeightCacheOptions
+
+    /// The cache of encoded prompts, unless disabled.
+    var promptCache: PromptCache<CPUBackend>? { noPromptCache ? nil : PromptCache() }
+}
+
+/// The cache of packed weights.
+struct WeightCacheOptions: ParsableArguments {
     /// Minimum number of bytes of a cached component; for tests.
     private static let minimumVariable = "INKSTONE_CACHE_MINIMUM"
     /// Maximum number of gigabytes of all files.
     private static let limitVariable = "INKSTONE_CACHE_GB"
-
-    @Flag(help: "Encode every prompt, also repeated ones.")
-    var noPromptCache = false
 
     @Flag(help: "Pack the weights at every start instead of caching them on disk.")
     var noWeightCache = false
@@ -42,16 +50,13 @@ struct CacheOptions: ParsableArguments {
         environment[variable].flatMap { Int($0) }
     }
 
-    /// The cache of encoded prompts, unless disabled.
-    var promptCache: PromptCache<CPUBackend>? { noPromptCache ? nil : PromptCache() }
-
     /// The cache of packed weights, unless disabled.
-    var weightCache: WeightCache? {
-        noWeightCache ? nil : Self.weightCache(cacheDir.map { URL(filePath: $0) })
+    var cache: WeightCache? {
+        noWeightCache ? nil : Self.cache(cacheDir.map { URL(filePath: $0) })
     }
 
     /// The cache in a folder, or in the one of the environment.
-    static func weightCache(_ folder: URL? = nil) -> WeightCache? {
+    static func cache(_ folder: URL? = nil) -> WeightCache? {
         guard let folder = folder ?? WeightCache.standardFolder() else { return nil }
         var cache = WeightCache(folder: folder, warn: complain)
         if let minimum = number(minimumVariable) { cache.minimum = minimum }
@@ -61,7 +66,7 @@ struct CacheOptions: ParsableArguments {
 
     /// Location and size of the default cache, as text.
     static var summary: String? {
-        guard let cache = weightCache() else { return nil }
+        guard let cache = cache() else { return nil }
         let (files, bytes) = cache.contents
         return "\(cache.folder.path), \(files) \(files == 1 ? "file" : "files") of packed weights,"
             + " \(bytes.byteText) of at most \(cache.limit.byteText)"

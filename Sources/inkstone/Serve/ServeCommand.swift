@@ -257,8 +257,8 @@ struct ServeCommand: AsyncParsableCommand {
         launch.threads = options.threads
         launch.limits = scheduling.limits
         launch.keepsPrompts = !caches.noPromptCache
-        launch.keepsWeights = !caches.noWeightCache
-        launch.cacheFolder = caches.cacheDir
+        launch.keepsWeights = !caches.weights.noWeightCache
+        launch.cacheFolder = caches.weights.cacheDir
         return launch
     }
 

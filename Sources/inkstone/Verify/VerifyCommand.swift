@@ -39,14 +39,7 @@ struct VerifyCommand: AsyncParsableCommand {
     @OptionGroup(title: "Reference") var comparison: ReferenceOptions
     @OptionGroup(title: "Published files") var published: PublishedFilesOptions
 
-    @Flag(help: "Pack the weights at every start instead of caching them on disk.")
-    var noWeightCache = false
-
-    @Option(
-        help: ArgumentHelp(
-            "Folder of packed weights; INKSTONE_CACHE or ~/.cache/inkstone if not given.",
-            valueName: "folder"))
-    var cacheDir: String?
+    @OptionGroup var weights: WeightCacheOptions
 
     @Option(
         help: ArgumentHelp(
@@ -87,10 +80,6 @@ struct VerifyCommand: AsyncParsableCommand {
                 + (count > 1 ? "; the report lists all" : ""))
     }
 
-    private var weightCache: WeightCache? {
-        noWeightCache ? nil : CacheOptions.weightCache(cacheDir.map { URL(filePath: $0) })
-    }
-
     private func verify(
         _ folder: URL, _ list: PublishedFiles?, _ report: inout VerificationReport
     ) throws {
@@ -120,7 +109,7 @@ struct VerifyCommand: AsyncParsableCommand {
         let description = ModelDescription(
             model: directory, parameterCount: plan.parameterCount, precision: .f32, kernels: "")
         var verification = ImageVerification(
-            model: directory, weightCache: weightCache, sizes: images.sizes,
+            model: directory, weightCache: weights.cache, sizes: images.sizes,
             steps: images.steps, threads: images.threads, reference: nil, progress: progress)
         let requests = verification.requests(of: description) { report.notes.append($0) }
         guard !requests.isEmpty else { return }

@@ -74,17 +74,10 @@ struct PublishedFilesOptions: ParsableArguments {
             valueName: "revision"))
     var revision: String?
 
-    @Option(help: "Interface of the hub.")
-    var hub = HubEndpoint.Kind.huggingFace
-
-    @Option(
-        help: ArgumentHelp(
-            "Address of the hub or a mirror; HF_ENDPOINT or MODELSCOPE_ENDPOINT if not given.",
-            valueName: "url"))
-    var endpoint: String?
+    @OptionGroup var hub: HubOptions
 
     mutating func validate() throws {
-        if repository == nil, revision != nil || endpoint != nil {
+        if repository == nil, revision != nil || hub.endpoint != nil {
             throw ValidationError("--revision and --endpoint need --repository.")
         }
     }
@@ -95,7 +88,7 @@ struct PublishedFilesOptions: ParsableArguments {
     func list(of folder: URL) async throws -> PublishedFiles? {
         guard let repository else { return PublishedFiles(recordedIn: folder) }
         return try await PublishedFiles(
-            of: repository, revision: revision, from: HubEndpoint(hub, address: endpoint))
+            of: repository, revision: revision, from: hub.makeEndpoint())
     }
 }
 

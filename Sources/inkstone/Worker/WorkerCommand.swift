@@ -93,7 +93,7 @@ struct WorkerCommand: AsyncParsableCommand {
     ) throws -> InferenceEngine {
         let pipeline = try Pipeline(
             model: folder, device: device, loras: try lora.map(LoRAOption.parse),
-            promptCache: caches.promptCache, weightCache: caches.weightCache,
+            promptCache: caches.promptCache, weightCache: caches.weights.cache,
             progress: { server.recordLoading($0) })
         return InferenceEngine(
             pipeline: pipeline, limits: scheduling.limits,
