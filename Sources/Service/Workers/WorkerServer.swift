@@ -143,7 +143,7 @@ package final class WorkerServer: Sendable {
         return WorkerStatus(
             state: state.isDraining ? .draining : state.engine == nil ? .loading : .ready,
             pid: ProcessInfo.processInfo.processIdentifier, loaded: state.loaded,
-            memoryBytes: residentMemory(), running: load.running, waiting: load.waiting,
+            memoryBytes: ProcessMemory.resident, running: load.running, waiting: load.waiting,
             passes: state.passes, promptCache: state.engine?.promptCacheInfo,
             loadedLoRAs: state.engine?.loadedLoRAs ?? [],
             model: state.engine?.description, secondsPerPixel: state.secondsPerPixel)

@@ -5,6 +5,7 @@ import Foundation
 import Imaging
 import ModelFiles
 import Parameters
+import Service
 import Tensors
 import ZImage
 
@@ -102,7 +103,7 @@ struct ImageVerification {
         let name = Self.name(index, request.size)
         let run = report.runs.count - 1
         let precision = engine.pipeline.device.precision
-        PeakMemory.reset()
+        ProcessMemory.resetPeak()
         let (images, trace) = try draw(
             request, engine, tracing: reference != nil,
             label: "\(name) in \(precision.rawValue)")
@@ -124,7 +125,7 @@ struct ImageVerification {
                 seed: request.seed, textSeconds: image.seconds.text,
                 stepSeconds: steps.isEmpty ? 0 : steps[steps.count / 2],
                 decodeSeconds: image.seconds.decode, totalSeconds: image.seconds.total,
-                peakBytes: PeakMemory.bytes, sha256: image.pixelDigest, reference: comparison))
+                peakBytes: ProcessMemory.peak, sha256: image.pixelDigest, reference: comparison))
     }
 
     /// Checks that the first image has the same bytes when another one shares its steps.

@@ -44,22 +44,3 @@ struct Machine: Encodable {
         return nil
     }
 }
-
-/// The largest resident memory of this process, mapped files included.
-enum PeakMemory {
-    /// Starts again from the present size.
-    static func reset() {
-        try? Data("5".utf8).write(to: URL(filePath: "/proc/self/clear_refs"))
-    }
-
-    /// Bytes since the last `reset`; 0 where the system does not say.
-    static var bytes: Int {
-        // Lines look like "VmHWM:      1234 kB".
-        guard
-            let text = try? String(contentsOf: URL(filePath: "/proc/self/status"), encoding: .utf8),
-            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
-            let kilobytes = line.split(whereSeparator: \.isWhitespace).compactMap({ Int($0) }).first
-        else { return 0 }
-        return kilobytes * 1024
-    }
-}
