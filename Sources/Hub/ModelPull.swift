@@ -76,7 +76,7 @@ public struct ModelPull: Sendable {
         _ repository: String, from hub: HubEndpoint, name: String? = nil, into root: URL
     ) throws(HubError) {
         let full = try Self.fullName(repository)
-        let name = name ?? String(full.drop { $0 != "/" }.dropFirst())
+        let name = name ?? String(full.split(separator: "/")[1])
         guard Self.isName(name) else {
             throw HubError(
                 .usage,

@@ -4,7 +4,7 @@
 package struct TensorValues: Sendable, Equatable {
     /// Number of elements.
     package var count = 0
-    /// Elements that are infinite or not numbers.
+    /// Elements that are NaN or infinite.
     package var nonFinite = 0
     /// Elements that are not zero.
     package var nonZero = 0
@@ -44,13 +44,11 @@ package struct TensorValues: Sendable, Equatable {
     private init(_ numbers: [Float]) {
         count = numbers.count
         for number in numbers {
-            let magnitude = number.magnitude
-            if magnitude > 0 { nonZero += 1 }
-            if magnitude <= .greatestFiniteMagnitude {
-                largest = max(largest, magnitude)
+            // NaN differs from zero as well.
+            if number != 0 { nonZero += 1 }
+            if number.isFinite {
+                largest = max(largest, number.magnitude)
             } else {
-                // NaN is not above zero, and is not zero either.
-                if number.isNaN { nonZero += 1 }
                 nonFinite += 1
             }
         }
