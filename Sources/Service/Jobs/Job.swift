@@ -221,7 +221,7 @@ public struct JobStoreError: Error, Sendable, Equatable, CustomStringConvertible
     public enum Code: Sendable, Equatable {
         /// The folder or the files in it cannot be used.
         case unusable
-        /// There is no such folder, or no jobs in it.
+        /// The folder does not exist, or contains no job database.
         case notFound
         /// The database is damaged, or a restore was interrupted; nothing was changed.
         case damaged

@@ -116,8 +116,9 @@ extension JobStore {
             if let free = StorageSpace.freeBytes(at: folder), free < StorageSpace.reserveBytes {
                 throw JobStoreError(
                     code: .full,
-                    message: "There is no space left on the disk of the data folder"
-                        + " '\(folder.path)' (\(reason)); free some and start again.")
+                    message:
+                        "The disk of the data folder '\(folder.path)' is full (\(reason)); free"
+                        + " some space and start again.")
             }
             throw JobStoreError(
                 code: .unusable,

@@ -36,7 +36,7 @@ public struct UpgradeCopy: Sendable {
     /// The command by which one goes back.
     public var wayBack: String { "inkstone restore \(url.path) --data \(folder.path)" }
 
-    /// What is recorded, or `nil` if there is no copy.
+    /// The record of the copy; `nil` without a copy.
     package var record: Record? {
         let decoder = JSONDecoder()
         decoder.dateDecodingStrategy = .iso8601
@@ -57,8 +57,8 @@ public struct UpgradeCopy: Sendable {
 
     /// Makes the copy if the database lacks migrations.
     ///
-    /// Where an upgrade was interrupted between two migrations, its copy is retained: the database is no longer
-    /// what it was before.
+    /// If an earlier upgrade stopped between two migrations, the copy that it made is kept, since the database has
+    /// already changed.
     ///
     /// - Returns: The copy, or `nil` if there is nothing to upgrade.
     /// - Throws: `JobStoreError` if it cannot be made; nothing is changed then.

@@ -189,8 +189,9 @@ public struct DataFolderCheck: Sendable {
         guard !isNew, !StorageSpace(folder: folder).hasReserve else { return }
         report.add(
             .note,
-            "space: there is no reserve for deleting jobs on a full disk: the disk was full, or the"
-                + " folder is of an earlier version; the server makes it when there is space")
+            "space: there is no reserve file, which lets jobs be deleted when the disk is full: either the"
+                + " disk was full, or an earlier version made the folder; the server creates the file"
+                + " once there is space")
     }
 
     private func checkSockets(_ report: inout Report) {

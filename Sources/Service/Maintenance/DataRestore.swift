@@ -94,7 +94,7 @@ public enum DataRestore {
         }
     }
 
-    /// Moves what is there into a folder of its own.
+    /// Moves the present contents of the data folder into a subfolder.
     ///
     /// - Returns: That folder, or `nil` if there was nothing.
     private static func moveAside(_ names: [String], in folder: URL) throws -> URL? {

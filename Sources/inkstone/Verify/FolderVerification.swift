@@ -58,7 +58,7 @@ struct FolderVerification {
             isFile
             ? [folder.lastPathComponent]
             : (FileManager.default.subpaths(atPath: folder.path) ?? []).sorted()
-        // The names of weights alone: others may tell about their owner.
+        // Other file names could identify the user, so only files of weights are listed.
         let weights = paths.filter { $0.hasSuffix(".safetensors") || $0.hasSuffix(".gguf") }
         let known = weights.filter { path in
             isFile || !path.contains("/")
@@ -136,7 +136,7 @@ struct FolderVerification {
 
     private static func fault(of values: TensorValues, shape: [Int]) -> String? {
         if values.nonFinite > 0 {
-            return "\(values.nonFinite) of \(values.count) numbers are infinite or not numbers;"
+            return "\(values.nonFinite) of \(values.count) numbers are NaN or infinite;"
                 + " fetch the file again"
         }
         if values.largest > largest {

@@ -3,7 +3,7 @@
 import Testing
 import ZImage
 
-/// The known ids tell the published vocabulary from others; `RealTokenizerTests` has the published one.
+/// The known ids distinguish the published vocabulary from others; `RealTokenizerTests` covers the published one.
 @Suite struct PublishedVocabularyTests {
     @Test("another vocabulary gives other ids, and each difference is reported with both")
     func other() throws {
