@@ -67,8 +67,9 @@ class RunningServer:
         return total
 
     def workers(self):
-        """Process ids of the workers."""
+        """Process ids of the workers, without a child that still is a copy of the gateway as it starts."""
         path = f"/proc/{self.process.pid}/task"
+        own = pathlib.Path(f"/proc/{self.process.pid}/cmdline").read_bytes()
         found = []
         for task in os.listdir(path):
             try:
@@ -76,7 +77,15 @@ class RunningServer:
             except FileNotFoundError:  # the thread has ended
                 continue
             found += [int(child) for child in children]
-        return sorted(found)
+        return sorted(child for child in found if self.command_line(child) not in (own, b""))
+
+    @staticmethod
+    def command_line(pid):
+        """The arguments of a process, each with a zero byte behind it; nothing when it has ended."""
+        try:
+            return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return b""
 
     def memory(self):
         """Bytes of the gateway's and the workers' own pages."""

@@ -246,14 +246,14 @@ package final class WorkerProcess: Sendable {
     /// By default the Swift runtime describes all threads and libraries of a process that crashes, which
     /// keeps it, its memory and its requests for up to half a minute; here it describes the thread alone.
     ///
-    /// By default glibc has an arena for each thread, and keeps large blocks in them after it has freed
+    /// By default glibc has an arena for each thread, and keeps ever larger blocks in them after it has freed
     /// some; with images of changing sizes their fragments grow for hours. A worker allocates seldom
-    /// while it computes, so that one arena costs no time, and blocks from a mebibyte go back to the system.
+    /// while it computes, so that one arena costs no time, and blocks from 128 KiB go back to the system.
     private static let defaults = [
         "SWIFT_BACKTRACE":
             "threads=crashed,registers=none,images=none,interactive=no,symbolicate=fast",
         "MALLOC_ARENA_MAX": "1",
-        "MALLOC_MMAP_THRESHOLD_": "1048576",
+        "MALLOC_MMAP_THRESHOLD_": "131072",
     ]
 
     private static var environment: [String: String] {
