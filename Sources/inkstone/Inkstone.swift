@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
+import Basics
 import Engine
 
 @main
@@ -32,6 +33,7 @@ struct Inkstone: AsyncParsableCommand {
         ])
 
     static func main() async {
+        Allocator.limitUnusedMemory()
         do {
             var command = try parseAsRoot(
                 try ConfigFile.expand(Array(CommandLine.arguments.dropFirst())))

@@ -241,23 +241,19 @@ package final class WorkerProcess: Sendable {
         }
     }
 
-    /// What the environment of a worker has unless that of this process says otherwise.
+    /// Options of the Swift runtime for a process that crashes: only the thread that has crashed is described.
+    private static let shortBacktrace =
+        "threads=crashed,registers=none,images=none,interactive=no,symbolicate=fast"
+
+    /// The environment of this process, in which a crash costs little time.
     ///
     /// By default the Swift runtime describes all threads and libraries of a process that crashes, which
-    /// keeps it, its memory and its requests for up to half a minute; here it describes the thread alone.
-    ///
-    /// By default glibc has an arena for each thread, and keeps ever larger blocks in them after it has freed
-    /// some; with images of changing sizes their fragments grow for hours. A worker allocates seldom
-    /// while it computes, so that one arena costs no time, and blocks from 128 KiB go back to the system.
-    private static let defaults = [
-        "SWIFT_BACKTRACE":
-            "threads=crashed,registers=none,images=none,interactive=no,symbolicate=fast",
-        "MALLOC_ARENA_MAX": "1",
-        "MALLOC_MMAP_THRESHOLD_": "131072",
-    ]
-
+    /// keeps it, its memory and its requests for up to half a minute.
     private static var environment: [String: String] {
-        ProcessInfo.processInfo.environment.merging(defaults) { own, _ in own }
+        var environment = ProcessInfo.processInfo.environment
+        let name = "SWIFT_BACKTRACE"
+        environment[name] = environment[name] ?? Self.shortBacktrace
+        return environment
     }
 
     #if canImport(Darwin)
