@@ -163,7 +163,7 @@ extension CPUBackend {
                         rows: start, row_count: width, source: INK_SOURCE_F32,
                         depth: range.count, taps: 1, panel_width: width,
                         precision: precision.kernelValue, destination: memory + offset * 4)
-                    ink_pack_rows(threadPool, &pack)
+                    kernels.pointee.pack(threadPool, &pack)
                 }
                 offset += range.count / pair * width
             }

@@ -53,11 +53,7 @@ extension CPUBackend {
                 rows: start, row_count: rows.count, source: parts[0].dtype.kernelSource,
                 depth: depth, taps: taps, panel_width: 2 * lanes,
                 precision: precision.kernelValue, destination: panels)
-            if precision == .int8 {
-                kernels.pointee.pack_int8(threadPool, &pack)
-            } else {
-                ink_pack_rows(threadPool, &pack)
-            }
+            kernels.pointee.pack(threadPool, &pack)
         }
         // Rows may be in mapped files, which must stay mapped until they are packed.
         withExtendedLifetime(parts) {}

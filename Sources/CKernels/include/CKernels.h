@@ -273,8 +273,8 @@ typedef struct ink_kernels {
     int lanes;                  // f32 values in a vector; a panel is 2 * lanes columns
     int native_bf16;            // multiplies bf16 in hardware
     int native_int8;            // multiplies and sums int8 in hardware
-    /// Fills int8 panels; `ink_pack_rows` fills those of the other precisions.
-    void (*_Nonnull pack_int8)(ink_pool *_Nonnull, const ink_pack *_Nonnull);
+    /// Fills panels, in the order that the variant's kernels read.
+    void (*_Nonnull pack)(ink_pool *_Nonnull, const ink_pack *_Nonnull);
     void (*_Nonnull product)(ink_pool *_Nonnull, const ink_product *_Nonnull);
     void (*_Nonnull convolve)(ink_pool *_Nonnull, const ink_convolution *_Nonnull);
     void (*_Nonnull winograd)(ink_pool *_Nonnull, const ink_winograd *_Nonnull);
@@ -296,8 +296,8 @@ typedef struct ink_kernels {
     size_t (*_Nonnull winograd_scratch)(int threads, size_t depth, ink_precision precision);
 } ink_kernels;
 
-/// Variant `index` of those that this CPU supports, fastest first; NULL past the last one. There is at
-/// least one.
+/// Variant `index` of those that this CPU supports, fastest first; NULL past the last one. There is
+/// at least one.
 const ink_kernels *_Nullable ink_kernels_available(size_t index);
 /// The variant with the given name, or NULL if it is unknown or not supported by this CPU.
 const ink_kernels *_Nullable ink_kernels_named(const char *_Nonnull name);
@@ -306,6 +306,7 @@ const ink_kernels *_Nonnull ink_kernels_reference(int lanes);
 
 /// Size in bytes of the panels of `row_count` rows.
 size_t ink_panel_bytes(size_t row_count, size_t depth, size_t taps, ink_precision precision);
+/// Fills panels of f32 or bf16 in the order of pack.c.
 void ink_pack_rows(ink_pool *_Nonnull pool, const ink_pack *_Nonnull pack);
 
 /// Bytes of `ink_group_norm.scratch`.

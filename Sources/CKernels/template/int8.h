@@ -191,6 +191,8 @@ static void pack_int8_task(void *context, size_t panel, int thread) {
     }
 }
 
-static void kernel_pack_int8(ink_pool *pool, const ink_pack *p) {
-    ink_pool_run(pool, p->row_count / PANEL, pack_int8_task, (void *)p);
+static void kernel_pack(ink_pool *pool, const ink_pack *p) {
+    if (p->precision == INK_INT8)
+        ink_pool_run(pool, p->row_count / PANEL, pack_int8_task, (void *)p);
+    else ink_pack_rows(pool, p);
 }

@@ -60,6 +60,11 @@ static void NAME(pack_int8)(ink_pool *pool, const ink_pack *p) {
     }
 }
 
+static void NAME(pack)(ink_pool *pool, const ink_pack *p) {
+    if (p->precision == INK_INT8) NAME(pack_int8)(pool, p);
+    else ink_pack_rows(pool, p);
+}
+
 // Adds the adapter terms to one complete sum.
 static float NAME(with_adapters)(const ink_product *p, size_t row, size_t column, float y) {
     size_t width = 2 * INK_LANES, panel = column / width, lane = column % width;
@@ -197,7 +202,7 @@ static const ink_kernels NAME(table) = {
     .lanes = INK_LANES,
     .native_bf16 = 0,
     .native_int8 = 0,
-    .pack_int8 = NAME(pack_int8),
+    .pack = NAME(pack),
     .product = NAME(product),
     .convolve = NAME(convolve),
     .winograd = NAME(winograd),
