@@ -89,8 +89,8 @@ static void *helper_main(void *argument) {
             atomic_fetch_sub(&pool->sleepers, 1);
             pthread_mutex_unlock(&pool->mutex);
         }
-        // The call that is joined may be a later one than that which ended the wait. Nothing waits for the helpers of
-        // the last one, which stops the pool.
+        // The call that is joined may be a later one than that which ended the wait. Nothing waits
+        // for the helpers of the last one, which stops the pool.
         call = join(pool, call);
         if (atomic_load(&pool->stopping)) return NULL;
         seen = call / CALL;
