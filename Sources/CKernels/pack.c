@@ -2,7 +2,7 @@
 //
 // Panels: W columns of the weight matrix (W = 2 * lanes), element order
 //   f32   [tap][k][W]
-//   bf16  [tap][k / 2][W][2]     depth rounded up to even
+//   bf16  [tap][k / 2][W][2]     depth rounded up to even; see also template/pairs.h
 //   int8  see template/int8.h
 // so that a kernel that computes W outputs reads the weights sequentially.
 

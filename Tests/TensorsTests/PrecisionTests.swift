@@ -23,7 +23,11 @@ struct PrecisionTests {
 
     @Test("the variants of this CPU are listed fastest first")
     func variants() throws {
-        let known = ["avx512bf16", "avx512vnni", "avx512", "avxvnni", "avx2", "portable"]
+        let known = [
+            "avx512bf16", "avx512vnni", "avx512", "avxvnni", "avx2",  // x86-64
+            "neonbf16", "neoni8mm", "neondot", "neon",  // aarch64
+            "portable",
+        ]
         let names = CPUBackend.availableKernels
         #expect(names == known.filter(names.contains) && names.last == "portable")
         #expect(try CPUBackend(precision: .f32, threads: 1).kernelsName == names[0])
@@ -48,7 +52,7 @@ struct PrecisionTests {
                     parameters: .max, hasInt8: CPUBackend.hasNativeInt8,
                     hasBF16: CPUBackend.hasNativeBF16))
         let names = CPUBackend.availableKernels
-        #expect(CPUBackend.hasNativeInt8 == names[0].contains(/bf16|vnni/))
+        #expect(CPUBackend.hasNativeInt8 == names[0].contains(/bf16|vnni|i8mm|dot/))
         #expect(CPUBackend.hasNativeBF16 == names[0].contains("bf16"))
     }
 }

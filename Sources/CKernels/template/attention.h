@@ -105,6 +105,7 @@ AI void pack_queries(const ink_precision precision, const float *q, size_t strid
                 for (size_t j = 0; j < LANES; j++) *(vu_u *)(out + j * PANEL) = x[j];
             }
         }
+    pair_steps(precision, to, depth_steps(dim, precision));
 }
 
 // Transposes the values of a group of tokens: one feature per row, rows `words` words apart. A word
@@ -244,6 +245,7 @@ AI void exponentiate(const ink_precision precision, const int masked, float *sco
             *(vu_u *)((word *)scores + key / step * PANEL + half * LANES) = bits[0];
         }
     }
+    pair_steps(precision, (uint32_t *)scores, depth_steps(count, precision));
     running_sum[0] += sum[0];
     running_sum[1] += sum[1];
 }

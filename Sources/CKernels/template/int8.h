@@ -5,12 +5,18 @@
 // rotation distributes outlier channels evenly over their group. Both factors are rotated by the
 // same orthogonal matrix, so their product is unchanged.
 //
-//   activations  unsigned bytes, q + 128, then the row's scale as an f32
-//   panel        [depth / 4][PANEL][4] signed bytes, then for each column -128 times the sum of its
-//                bytes (the initial value of the sums, which cancels the 128), then its scale as
-//                f32
+//   activations  bytes, q + INK_INT8_OFFSET, then the row's scale as an f32
+//   panel        [depth / 4][PANEL][4] signed bytes, or [depth / 8][PANEL][8] for INK_PAIR_INT8;
+//                then for each column -INK_INT8_OFFSET times the sum of its bytes (the initial
+//                value of the sums, which cancels the offset), then its scale as f32.
+//                INK_ARRANGE_INT8 changes the order of the bytes of a vector
 //
 // The order of additions is the same for every number of lanes: all variants agree bit for bit.
+
+// 128 where the instructions multiply unsigned by signed bytes, 0 where both are signed.
+#ifndef INK_INT8_OFFSET
+#define INK_INT8_OFFSET 128
+#endif
 
 // Rows of a group: the largest power of two up to ROTATION_GROUP that divides the padded depth.
 AI size_t rotation_group(size_t padded) {
@@ -129,7 +135,7 @@ static void quantise_row(float *x, size_t columns, uint8_t *out) {
     float inverse, scale = rotate_row(x, padded, &inverse);
     for (size_t i = 0; i < padded; i += LANES)
         *(vb_u *)(out + i) =
-            __builtin_convertvector(quantised(load(x + i), inverse, 128) & 255, vb);
+            __builtin_convertvector(quantised(load(x + i), inverse, INK_INT8_OFFSET) & 255, vb);
     memcpy(out + padded, &scale, 4);
 }
 
@@ -187,12 +193,30 @@ static void pack_int8_task(void *context, size_t panel, int thread) {
                     words[j] | words[j + 1] << 8 | words[j + 2] << 16 | words[j + 3] << 24;
             for (int j = 0; j < LANES; j++) sum += wide[j];
         }
-        starts[column] = -128 * sum;
+        starts[column] = -INK_INT8_OFFSET * sum;
     }
+    pair_steps(INK_INT8, out, steps);
+#ifdef INK_ARRANGE_INT8
+    for (size_t i = 0; i < steps * PANEL; i += LANES)
+        *(vu_u *)(out + i) = INK_ARRANGE_INT8(*(vu_u *)(out + i));
+#endif
+}
+
+static void pair_bf16_task(void *context, size_t panel, int thread) {
+    (void)thread;
+    const ink_pack *p = context;
+    size_t steps = depth_steps(p->depth, INK_BF16);
+    for (size_t tap = panel * p->taps; tap < (panel + 1) * p->taps; tap++)
+        pair_steps(INK_BF16, (uint32_t *)p->destination + tap * steps * PANEL, steps);
 }
 
 static void kernel_pack(ink_pool *pool, const ink_pack *p) {
-    if (p->precision == INK_INT8)
-        ink_pool_run(pool, p->row_count / PANEL, pack_int8_task, (void *)p);
-    else ink_pack_rows(pool, p);
+    size_t panels = p->row_count / PANEL;
+    if (p->precision == INK_INT8) {
+        ink_pool_run(pool, panels, pack_int8_task, (void *)p);
+        return;
+    }
+    ink_pack_rows(pool, p);
+    if (p->precision == INK_BF16 && is_paired(INK_BF16))
+        ink_pool_run(pool, panels, pair_bf16_task, (void *)p);
 }

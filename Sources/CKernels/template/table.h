@@ -1,12 +1,15 @@
 // Part of Inkstone. Licence: see LICENSE.
 //
 // Table of one variant's kernels. The including file defines INK_LANES, INK_VARIANT, INK_NAME,
-// INK_NATIVE_BF16 and, where the instructions exist, INK_DOT_BF16 and INK_DOT_INT8 or INK_MADD_16.
+// INK_NATIVE_BF16 and, where the instructions exist, INK_DOT_BF16 or INK_PAIR_BF16, and
+// INK_DOT_INT8, INK_PAIR_INT8 or INK_MADD_16.
 
-#ifdef INK_DOT_INT8
+#ifndef INK_NATIVE_INT8
+#if defined(INK_DOT_INT8) || defined(INK_PAIR_INT8)
 #define INK_NATIVE_INT8 1
 #else
 #define INK_NATIVE_INT8 0
+#endif
 #endif
 
 #include "vector.h"

@@ -149,10 +149,47 @@ AI void transpose(vu x[LANES]) {
 // A register tile is up to ROWS rows by one panel; a step is 4 bytes of depth (one f32, two bf16 or
 // four int8). Every element has one accumulator and one order of summation, so that its sum does
 // not depend on the other rows of the tile.
-#if INK_LANES == 16
+#if defined(INK_ROWS)
+enum { ROWS = INK_ROWS };
+#elif INK_LANES == 16
 enum { ROWS = 12 };
 #else
 enum { ROWS = 6 };
+#endif
+
+// Whether panels hold the words of two steps side by side; see pairs.h.
+AI int is_paired(ink_precision precision) {
+#ifdef INK_PAIR_INT8
+    if (precision == INK_INT8) return 1;
+#endif
+#ifdef INK_PAIR_BF16
+    if (precision == INK_BF16) return 1;
+#endif
+    (void)precision;
+    return 0;
+}
+
+// Rearranges a filled panel, or the steps of one tap, for a paired precision.
+AI void pair_steps(const ink_precision precision, uint32_t *panel, size_t steps) {
+    if (!is_paired(precision)) return;
+    for (size_t step = 0; step + 2 <= steps; step += 2, panel += 2 * PANEL) {
+        vu x[2], y[2];
+        UNROLLED
+        for (int half = 0; half < 2; half++) {
+            x[half] = *(const vu_u *)(panel + half * LANES);
+            y[half] = *(const vu_u *)(panel + half * LANES + PANEL);
+        }
+        UNROLLED
+        for (int half = 0; half < 2; half++) {
+            *(vu_u *)(panel + half * PANEL) = INTERLEAVE(x[half], y[half], 0);
+            *(vu_u *)(panel + half * PANEL + LANES) = INTERLEAVE(x[half], y[half], LANES / 2);
+        }
+    }
+}
+
+// A word in every lane. Variants whose instructions multiply by one lane of a register define it.
+#ifndef INK_SPLAT_WORD
+#define INK_SPLAT_WORD(a) ((vu)(a))
 #endif
 
 #ifndef INK_DOT_BF16
@@ -183,16 +220,26 @@ AI vi dot_int8(vi sum, uint32_t a, vu b) {
 #endif
 }
 
-AI vf dot_f32(vf sum, uint32_t a, vu b) { return (vf)((vu)(a)) * (vf)b + sum; }
+AI vf dot_f32(vf sum, uint32_t a, vu b) { return (vf)INK_SPLAT_WORD(a) * (vf)b + sum; }
+
+// Operands were written as other types.
+typedef uint32_t __attribute__((may_alias)) word;
+#if defined(INK_PAIR_INT8) || defined(INK_PAIR_BF16)
+#include "pairs.h"
+#endif
 
 // sum[r] += row r (from byte `offset`) times the panel, for `steps` steps. In int8 the lanes hold
 // 32-bit integer sums. The copy `acc`, whose every index is a constant, keeps the sums in
 // registers: callers index `sum` by variables, and the compiler would store it in every step.
 AI void accumulate(const int mr, const ink_precision precision, const void *const *rows,
                    size_t offset, size_t steps, const void *panel, vf sum[][2]) {
+#if defined(INK_PAIR_INT8) || defined(INK_PAIR_BF16)
+    if (is_paired(precision)) {
+        accumulate_pairs(mr, precision, rows, offset, steps, panel, sum);
+        return;
+    }
+#endif
     const uint32_t *b = panel;
-    // Operands were written as other types.
-    typedef uint32_t __attribute__((may_alias)) word;
     const word *a[ROWS];
     vf acc[ROWS][2];
     UNROLLED

@@ -59,7 +59,10 @@ struct GoldenDigestTests {
 
     @Test(
         "pixels are those recorded",
-        arguments: ["portable", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16"])
+        arguments: [
+            "portable", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "neon", "neondot",
+            "neoni8mm", "neonbf16",
+        ])
     func pixels(kernels: String) async throws {
         guard CPUBackend.availableKernels.contains(kernels) else {
             Issue.record("not run: this processor has no \(kernels).", severity: .warning)
