@@ -115,9 +115,11 @@ private struct PNGTextList {
     }
 
     /// A NUL-terminated copy.
+    ///
+    /// CChar is signed on some platforms and unsigned on others.
     private static func allocate(_ bytes: [UInt8]) -> UnsafeMutablePointer<CChar> {
         let copy = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count + 1)
-        for (index, byte) in bytes.enumerated() { copy[index] = CChar(bitPattern: byte) }
+        for (index, byte) in bytes.enumerated() { copy[index] = CChar(truncatingIfNeeded: byte) }
         copy[bytes.count] = 0
         return copy
     }

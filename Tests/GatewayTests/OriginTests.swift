@@ -132,7 +132,7 @@ import Testing
     func hosts(host: String) async throws {
         var name = [CChar](repeating: 0, count: 256)
         try #require(gethostname(&name, name.count - 1) == 0)
-        let bytes = name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+        let bytes = name.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }
         let full = String(decoding: bytes, as: UTF8.self)
         let machine = full.split(separator: ".")[0].lowercased()
         try await withGateway(

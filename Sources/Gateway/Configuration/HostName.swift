@@ -57,7 +57,8 @@ struct HostName: Equatable {
     static let ofThisMachine: [String] = {
         var characters = [CChar](repeating: 0, count: 256)
         let isKnown = gethostname(&characters, characters.count - 1) == 0
-        let bytes = characters.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+        // CChar is signed on some platforms and unsigned on others.
+        let bytes = characters.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }
         let name = String(decoding: bytes, as: UTF8.self).lowercased()
         guard isKnown, let short = name.split(separator: ".").first.map(String.init) else {
             return []

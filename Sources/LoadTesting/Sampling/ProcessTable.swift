@@ -102,13 +102,11 @@ package enum ProcessTable {
 extension HostFacts {
     /// The facts of this machine.
     package static var current: HostFacts {
-        let processor = ProcessTable.lines("/proc/cpuinfo").first { $0.hasPrefix("model name") }
-            .flatMap { $0.split(separator: ":").last }
         let kernel = ProcessTable.lines("/proc/sys/kernel/osrelease").first.map(String.init)
         return HostFacts(
             name: ProcessInfo.processInfo.hostName,
             kernel: kernel ?? ProcessInfo.processInfo.operatingSystemVersionString,
-            processor: processor?.trimmingCharacters(in: .whitespaces) ?? "unknown",
+            processor: ProcessorName.current ?? "unknown",
             logicalProcessors: ProcessInfo.processInfo.activeProcessorCount,
             memory: Double(ProcessInfo.processInfo.physicalMemory) / 1_048_576)
     }

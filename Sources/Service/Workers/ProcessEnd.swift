@@ -1,9 +1,11 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-#if canImport(Darwin)
-    import Darwin
-#else
+#if canImport(Glibc)
     import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
 #endif
 
 /// How a process ended.

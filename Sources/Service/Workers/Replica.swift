@@ -5,10 +5,12 @@ import Engine
 import Logging
 import Synchronization
 
-#if canImport(Darwin)
-    import Darwin
-#else
+#if canImport(Glibc)
     import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
 #endif
 
 /// A place for a worker: starts it, watches it, and replaces it when it has ended.

@@ -277,7 +277,12 @@ package final class WorkerProcess: Sendable {
             _ = addCloseFrom(&actions, STDERR_FILENO + 1)
             return
         }
-        let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+        #if os(Linux)
+            let folder = "/proc/self/fd"
+        #else
+            let folder = "/dev/fd"
+        #endif
+        let names = try? FileManager.default.contentsOfDirectory(atPath: folder)
         // One that is closed by the time that the list is used does no harm.
         for descriptor in (names ?? []).compactMap({ Int32($0) })
         where descriptor > STDERR_FILENO {

@@ -19,28 +19,21 @@ struct Machine: Encodable {
     let system: String
 
     init() {
-        processor =
-            Self.value(of: "model name", in: "/proc/cpuinfo", separator: ":") ?? "not known"
+        processor = ProcessorName.current ?? "not known"
         threads = ProcessInfo.processInfo.activeProcessorCount
         kernels = CPUBackend.availableKernels
         memory = Int(ProcessInfo.processInfo.physicalMemory)
         system =
-            Self.value(of: "PRETTY_NAME", in: "/etc/os-release", separator: "=")
-            ?? ProcessInfo.processInfo.operatingSystemVersionString
+            Self.distribution ?? ProcessInfo.processInfo.operatingSystemVersionString
     }
 
-    /// The value of the first line with a key.
-    private static func value(
-        of key: String, in file: String, separator: Character
-    ) -> String? {
-        guard let text = try? String(contentsOf: URL(filePath: file), encoding: .utf8) else {
-            return nil
-        }
-        for line in text.split(separator: "\n") where line.hasPrefix(key) {
-            guard let index = line.firstIndex(of: separator) else { continue }
-            return line[line.index(after: index)...]
-                .trimmingCharacters(in: CharacterSet(charactersIn: " \t\""))
-        }
-        return nil
+    /// The name in `/etc/os-release`.
+    private static var distribution: String? {
+        guard
+            let text = try? String(contentsOf: URL(filePath: "/etc/os-release"), encoding: .utf8),
+            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("PRETTY_NAME=") })
+        else { return nil }
+        return line.drop { $0 != "=" }.dropFirst()
+            .trimmingCharacters(in: CharacterSet(charactersIn: " \t\""))
     }
 }
