@@ -11,7 +11,8 @@
 #include <immintrin.h>
 #define PAUSE() _mm_pause()
 #elif defined(__aarch64__)
-#define PAUSE() __asm__ volatile("yield")
+// YIELD does nothing on processors without threads that share a core; ISB waits, like x86's PAUSE.
+#define PAUSE() __asm__ volatile("isb" ::: "memory")
 #else
 #define PAUSE() ((void)0)
 #endif
