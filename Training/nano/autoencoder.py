@@ -58,7 +58,10 @@ def training_picture(rng, side):
         dx, dy = (rng.randint(0, (scene.side - side) // 8) * 8 for _ in range(2))
         placed = [(world.emoji_of(t), size, x - dx, y - dy)
                   for t, (size, x, y) in zip(scene.things, scene.places)]
-        return world.compose(side, world.BACKGROUNDS[scene.background][1], placed)
+        back = world.backdrop(scene.background, scene.side)
+        if isinstance(back, np.ndarray):
+            back = back[dy:dy + side, dx:dx + side]
+        return world.compose(side, back, placed)
     colour = tuple(rng.randrange(256) for _ in range(3))
     placed = [(rng.choice(world.things()).emoji, rng.choice((48, 64, 80, 96, 112, 128)),
                rng.randint(-64, side - 32), rng.randint(-64, side - 32)) for _ in range(2)]

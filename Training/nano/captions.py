@@ -1,24 +1,29 @@
 # Part of Inkstone. Licence: see LICENSE.
-"""Prompts for scenes, in English and Chinese, and the captions of unknown words."""
+"""Plain prompts for scenes on plain colours, in English and Chinese: names, layout, colour.
 
-import functools
+The evaluation asks in these words; `speech.py` words the same scenes as people do.
+"""
+
 import random
 import re
-import xml.etree.ElementTree as ElementTree
 
 from . import world
+from .words import unknown_words
 
 CHINESE_SHARE = 0.5
 # How often a prompt leaves the background out. White is what an unnamed background mostly means.
 UNNAMED = {"white": 0.65}
-UNNAMED_OTHERS = 0.15
+UNNAMED_OTHERS = 0.06
 
 # Names that take no "a": plurals and substances.
 NO_ARTICLE = re.compile(
     r"^(jeans|glasses|scissors|eyes|cherries|grapes|headphones|french fries|fries|popcorn|bread|corn"
     r"|coffee|broccoli|cheese|honey|fire|flame|sushi|spaghetti|pasta|rice|noodles|tea|wine|milk"
     r"|peanuts|pancakes|gloves|socks|books|chocolate|candy|soda|sunglasses|bowling|tennis|beer"
-    r"|garlic|ice cream)$")
+    r"|garlic|ice cream|trousers|pants|sneakers|trainers|chips|toast|mice|women|men|pizza slices|spectacles"
+    r"|eyeglasses|shades|mittens|boxing gloves|high heels|flowers|roses|dumplings|gyoza|boots|soup|stew"
+    r"|lightning|ramen|green tea|red wine|sakura|gelato|icecream|soccer|maize|sunshine|santa|santa claus"
+    r"|father christmas|saturn|planet earth|people|fast food|sweets|jewelry|footwear|fruit)$")
 THE = {"earth", "sun", "moon", "full moon"}
 ANIMALS = set("猫狗兔鼠猴熊蛙狼鸟鹅狐狮鸭鹰蝶蟹羊鸡虎龙象猪马牛鱼鲨鲸豚蜂虫蛛蛇龟鹿蚁螺鹤雀鹉狸虾")
 
@@ -32,39 +37,6 @@ FILLERS = {
 }
 LEADS = {"en": ["a picture of ", "an emoji of ", "draw ", "an image of ", "a photo of "],
          "zh": ["一张图片：", "画", "请画", "一幅画，", "一张照片，"]}
-
-# Everyday words that no thing of the world is called; with the names of all other emoji they stand for
-# what the model does not know. Every seventh is kept for the evaluation.
-EVERYDAY = {
-    "en": """wizard knight king queen teacher doctor soldier farmer pirate astronaut woman man boy girl child
-        people family forest river lake sea sky night sunset street city village bridge tower temple road
-        garden window wall kitchen room chair table lamp mirror clockwork statue painting dream music love
-        freedom war peace time winter summer spring autumn snow storm fog shadow light darkness silence
-        running sleeping dancing reading singing flying portrait landscape cyberpunk vintage abstract
-        gold silver glass stone paper metal dust smoke machine engine cable screen logo poster letter""",
-    "zh": """巫师 骑士 国王 女王 老师 医生 士兵 农民 海盗 宇航员 女人 男人 男孩 女孩 孩子 人们 家庭 森林 河流 湖泊
-        大海 天空 夜晚 日落 街道 城市 村庄 桥 塔 寺庙 道路 花园 窗户 墙 厨房 房间 椅子 桌子 灯 镜子 雕像 画 梦
-        音乐 爱 自由 战争 和平 时间 冬天 夏天 春天 秋天 雪 风暴 雾 影子 光 黑暗 沉默 跑步 睡觉 跳舞 读书 唱歌
-        肖像 风景 赛博朋克 复古 抽象 金 银 玻璃 石头 纸 金属 灰尘 烟 机器 引擎 屏幕 海报 信""",
-}
-
-
-@functools.cache
-def unknown_words(language, held_out=False):
-    known = {name for thing in world.things() for name in getattr(thing, language)}
-    words = set(EVERYDAY[language].split())
-    for node in ElementTree.parse(world.CLDR / f"{language}.xml").getroot().iter("annotation"):
-        if node.get("type") == "tts":
-            continue
-        for word in node.text.split("|"):
-            word = word.strip()
-            if len(word) <= (14 if language == "en" else 4) and not re.search(r"[0-9A-Z:“”]", word):
-                words.add(word)
-    shown = "|".join(re.escape(name) for name in known)
-    overlaps = re.compile(rf"\b({shown})\b" if language == "en" else shown)
-    colours = [c for en, (zh, _) in world.BACKGROUNDS.items() for c in (en, zh[0])]
-    words = sorted(w for w in words if not overlaps.search(w) and not any(c in w for c in colours))
-    return [w for i, w in enumerate(words) if (i % 7 == 0) == held_out]
 
 
 def english_thing(name, rng):
@@ -156,6 +128,9 @@ def chinese(scene, colour, rng, held_out):
 
 
 def names_background(scene, rng):
+    """Whether a prompt says what is behind the things; a place is always named."""
+    if scene.background not in world.BACKGROUNDS:
+        return True
     return rng.random() >= UNNAMED.get(scene.background, UNNAMED_OTHERS)
 
 

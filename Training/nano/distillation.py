@@ -48,7 +48,7 @@ class DistillationStage(Stage):
 
     def newcomer(self, step, row):
         rng = random.Random(f"{self.run.seed} {self.name} {step} {row}")
-        text, _ = prompts.training_caption(prompts.training_scene(rng, 128), rng)
+        text, _ = prompts.training_caption(prompts.training_scene(rng, 128), rng, self.tokens)
         noise = torch.randn(16, 16, 16, generator=generator_for(self, step, row))
         return text, noise
 

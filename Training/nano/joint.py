@@ -20,22 +20,29 @@ from .text import Heads, labels, make_nano, register_loss, scale_at, sprite_code
 SIGMA_MIDDLE, SIGMA_SPREAD = 0.9, 1.2
 EMPTY_SHARE = 0.08
 REGISTER_WEIGHT = 0.1
+LENGTHS = (96, 128, 160, 192, 224)  # of the longest prompts, in tokens
 SHIFT = 3.0  # of the scheduler, as in Turbo
 
 SAMPLES = [
-    "a red apple on a blue background", "蓝色背景上的红苹果", "a cat and a rocket", "一只猫",
-    "a penguin on a light blue background", "左边是狗，右边是汽车", "a pizza", "黄色背景上的熊猫",
-    "a big pumpkin on a black background", "a teapot and a candle, beige background", "香蕉、足球和吉他",
-    "a tiger above a sunflower, white background", "a fire truck on a green background",
-    "粉色背景，戒指在蘑菇上方", "a tiny snail", "a robot, a ghost and a key on a purple background"]
+    "a red apple on a blue background", "蓝色背景上的红苹果", "a cat and a rocket", "黄色背景上的熊猫",
+    "a teapot and a candle, beige background", "香蕉、足球和吉他", "a tiny snail", "粉色背景，戒指在蘑菇上方",
+    "three tigers in the snow", "两只兔子在草地上", "a cowboy riding a horse", "戴着皇冠的狮子",
+    "portrait of an old man, oil painting", "一位医生的肖像", "full body photo of a man on the street", "站在森林里的女人",
+    "a puppy at the beach, 4k, cinematic", "夜晚的城堡", "mountains at night", "大海上的日落",
+    "an astronaut in space", "四个草莓，绿色背景", "MONKEY, LIVING ROOM", "一只 fox in the forest",
+    "two cars in a city at night", "厨师拿着鱼", "a pot of mustard", "一个栅栏，红色背景",
+    "a dragon above a castle, epic", "小女孩抱着泰迪熊", "Jack with his guitar", "宝剑，摄影棚"]
 
 
 @torch.no_grad()
 def scene_cache(run, side):
     """Encoded scenes: `(latents [n, 16, side / 8, side / 8] in bf16, scenes)`, made once."""
     budget = run.budget
-    count, shares = (budget.cached_scenes, {}) if side == 128 else (
-        budget.cached_large, {"singles": budget.large_singles})
+    shares = {"fresh": run.fresh_things()}
+    if side == 128:
+        count = budget.cached_scenes
+    else:
+        count, shares["singles"] = budget.cached_large, budget.large_singles
     path = run.path(f"scenes-{side}.pt")
     if not path.exists():
         model = load_autoencoder(run)
@@ -116,20 +123,24 @@ class JointStage(Stage):
         self.autoencoder = load_autoencoder(run)
 
     def kind(self, step):
-        """`(side, text length)` of a step's batch; one in twelve has long prompts."""
+        """`(side, text length)` of a step's batch; two in twelve have long prompts."""
         if step % 12 == 11:
             return 128, 64
-        if step >= self.run.budget.large_from * self.steps and step % 3 != 0:
+        if step % 12 == 5:
+            return 128, LENGTHS[step // 12 % len(LENGTHS)]
+        if step >= self.run.budget.large_from * self.steps and (step - 1) % 3 < self.run.budget.large_thirds:
             return 192, 32
         return 128, 32
 
     def batch(self, step):
         side, length = self.kind(step)
         count = self.run.budget.batch if side == 128 else self.run.budget.batch // 2
+        if length > 64:  # a batch that costs about as much
+            count = max(4, count * 96 // (64 + length))
         rng = random.Random(f"{self.run.seed} {self.name} {step}")
         latents, scenes = self.cache[side]
         chosen = [rng.randrange(len(scenes)) for _ in range(count)]
-        pairs = [prompts.training_caption(scenes[i], rng, long=length == 64) for i in chosen]
+        pairs = [prompts.training_caption(scenes[i], rng, self.tokens, length, long=length > 32) for i in chosen]
         texts = ["" if rng.random() < EMPTY_SHARE else text for text, _ in pairs]
         ids, mask = self.tokens.batch(texts, length)
         targets = torch.tensor([labels(scenes[i], named) for i, (_, named) in zip(chosen, pairs)])
@@ -141,8 +152,10 @@ class JointStage(Stage):
         x0, ids, mask, targets, told = (part.to(device) for part in batch)
         x0 = x0.float()
         mixed, noise, sigma = add_noise(self, step, x0)
+        # Not worth a minute of compilation each: the lengths that come up once in sixty steps.
+        forward = self.model if ids.shape[1] in LENGTHS else self.run_model
         with self.run.autocast():
-            velocity, features = self.run_model(mixed, 1 - sigma, ids, mask)
+            velocity, features = forward(mixed, 1 - sigma, ids, mask)
         each = (velocity - (x0 - noise)).square().mean((1, 2, 3))
         registers, accuracy = register_loss(features[told], mask[told], targets[told], self.heads, self.codes)
         (each.mean() + REGISTER_WEIGHT * registers).backward()

@@ -4,7 +4,9 @@
     python -m nano.prompts > evaluation_prompts.jsonl
 
 Training never sees a prompt of the list, nor a pair or three of things that the list asks for in the
-same layout.
+same layout. The natural prompts (`natural_prompts.jsonl`, written by hand) are kept out word for word,
+and so is every unknown word that either list asks for. The committed list was drawn from an earlier
+vocabulary, so a new draw gives another one.
 """
 
 import functools
@@ -12,10 +14,11 @@ import json
 import random
 import sys
 
-from . import captions, world
+from . import captions, speech, world
 
 COUNTS = {"one": 608, "beside": 600, "above": 600, "three": 600, "small": 152}
 UNKNOWN = 100
+PLAIN_SHARE = 0.45  # of captions in the words of the evaluation, where they suffice
 
 
 def draw():
@@ -51,15 +54,16 @@ def row(scene, text, language, named):
 
 
 @functools.cache
-def listed():
-    path = world.ROOT / "evaluation_prompts.jsonl"
+def listed(name="evaluation"):
+    """The rows of a list of prompts: `evaluation` or `natural`."""
+    path = world.ROOT / f"{name}_prompts.jsonl"
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 @functools.cache
 def kept_out():
     """Prompts, and things with their layout, that training may not use."""
-    texts = {row["prompt"].lower() for row in listed()}
+    texts = {row["prompt"].lower() for row in listed() + listed("natural")}
     scenes = {(row["layout"], tuple(row["things"])) for row in listed() if len(row["things"]) > 1}
     return texts, scenes
 
@@ -71,10 +75,26 @@ def training_scene(rng, side, **shares):
             return scene
 
 
-def training_caption(scene, rng, long=False):
+def plain_words_suffice(scene):
+    """Whether the grammar of the evaluation has words for a scene."""
+    return (scene.background in world.BACKGROUNDS and scene.layout not in ("empty", "four")
+            and len(set(scene.things)) == len(scene.things))
+
+
+def training_caption(scene, rng, tokens=None, length=32, long=False):
+    """`(prompt, whether it names the background)`, of at most `length` tokens with the template; with
+    `long`, of nearly as many."""
+    most = length - tokens.around if tokens else 1 << 20
     while True:
-        text, named = captions.caption(scene, rng, long=long)
-        if text.lower() not in kept_out()[0]:
+        language = "zh" if rng.random() < captions.CHINESE_SHARE else "en"
+        named = captions.names_background(scene, rng)
+        if long:
+            text = speech.long_caption(scene, rng, language, named, tokens.count, most - 24, most)
+        elif plain_words_suffice(scene) and rng.random() < PLAIN_SHARE:
+            text, named = captions.caption(scene, rng, language, named=named)
+        else:
+            text = speech.caption(scene, rng, language, named)
+        if text.lower() not in kept_out()[0] and (not tokens or tokens.count(text) <= most):
             return text, named
 
 

@@ -2,6 +2,8 @@
 """One training run: its folder, its budget, its device."""
 
 import dataclasses
+import functools
+import json
 import os
 import pathlib
 import time
@@ -10,6 +12,8 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+
+from . import world
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Budget:
     batch: int = 48
     large_from: float = 0.35  # of the joint steps: the larger picture joins when the sprites are known
     large_singles: float = 0.36  # share of single things, which have a size of their own there
+    large_thirds: int = 2  # of the steps from then on, how many in three
     settled: bool = False  # the checkpoint to start from knows the words: text and latents stay as they are
 
 
@@ -34,6 +39,8 @@ BUDGETS = {
     "cpu": Budget(4600, 700, 32000, 8000, 7000, 300, 700),
     # On from an earlier checkpoint (`--start-from`): another sitting of about two hours.
     "continue": Budget(1500, 300, 16000, 4000, 3150, 120, 250, batch=64),
+    # Another sitting for a checkpoint whose autoencoder already holds the pictures: new words, things, places.
+    "world": Budget(0, 300, 20000, 5000, 3000, 0, 250, batch=64, large_from=0.2, large_thirds=1),
     # A last sitting for the larger picture, about an hour.
     "larger": Budget(0, 300, 4000, 6000, 1500, 0, 300, batch=64,
                      large_from=0, large_singles=0.7, settled=True),
@@ -62,6 +69,14 @@ class Run:
             return {}
         files = sorted((self.start_from / component).glob(file))
         return {name: value.float() for file in files for name, value in load_file(file).items()}
+
+    @functools.cache
+    def fresh_things(self):
+        """Indices of things that the checkpoint to start from was not trained on."""
+        if not self.start_from:
+            return frozenset()
+        known = {row["emoji"] for row in json.loads((self.start_from / "names.json").read_text(encoding="utf-8"))}
+        return frozenset(i for i, thing in enumerate(world.things()) if thing.emoji not in known)
 
     def autocast(self):
         return torch.autocast(self.device, torch.bfloat16)

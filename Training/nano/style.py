@@ -37,13 +37,13 @@ def pixel(picture):
 
 
 def sketch(picture):
-    """Grey shading and dark outlines on paper of the background's tint."""
+    """Pencil outlines on paper, with a light shading: each pixel over its blurred surroundings."""
     grey = Image.fromarray(picture).convert("L")
-    value = np.asarray(grey, np.float32)
-    blurred = np.asarray(grey.filter(ImageFilter.GaussianBlur(3)), np.float32)
-    strokes = np.clip(1 - np.abs(value - blurred) / 60, 0.3, 1)
-    shade = 1 - np.abs(value - value[0, 0]) / 340
-    paper = 0.75 * 246 + 0.25 * picture[0, 0].astype(np.float32)
+    value = np.asarray(grey, np.float32) + 24
+    blurred = np.asarray(grey.filter(ImageFilter.GaussianBlur(2)), np.float32) + 24
+    strokes = np.clip(value / blurred, 0.35, 1) ** 2
+    shade = 0.86 + 0.14 * value / 279
+    paper = np.array((250, 246, 236), np.float32)
     return (paper * (shade * strokes)[..., None]).clip(0, 255).round().astype(np.uint8)
 
 
@@ -96,7 +96,7 @@ class StyleStage(Stage):
     def styled_scenes(self):
         count = min(SCENES, self.run.budget.cached_scenes)
         rng = random.Random(f"{self.run.seed} {self.name} scenes")
-        scenes = [prompts.training_scene(rng, 128) for _ in range(count)]
+        scenes = [prompts.training_scene(rng, 128, fresh=self.run.fresh_things()) for _ in range(count)]
         parts = []
         for start in range(0, count, 32):
             pictures = [self.filter(world.render(s)) for s in scenes[start:start + 32]]
@@ -108,7 +108,7 @@ class StyleStage(Stage):
     def batch(self, step):
         rng = random.Random(f"{self.run.seed} {self.name} {step}")
         chosen = [rng.randrange(len(self.scenes)) for _ in range(self.run.budget.batch // 2)]
-        texts = [prompts.training_caption(self.scenes[i], rng)[0] for i in chosen]
+        texts = [prompts.training_caption(self.scenes[i], rng, self.tokens)[0] for i in chosen]
         ids, mask = self.tokens.batch(texts, 32)
         return self.latents[torch.tensor(chosen)], ids, mask
 

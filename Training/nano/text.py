@@ -13,7 +13,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from . import prompts, world
+from . import places, prompts, world
 from .autoencoder import encode, load_autoencoder, to_tensor
 from .model import REGISTERS, TEXT_WIDTH, Nano, make_text_encoder, make_transformer
 from .optimizer import Optimizer
@@ -21,8 +21,8 @@ from .stage import Stage
 from .tokenizer import Prompts
 
 CODE = 128
-LAYOUTS, COLOURS = list(world.LAYOUTS), list(world.BACKGROUNDS)
-MOST = 3  # things in a scene
+LAYOUTS, COLOURS = list(world.LAYOUTS), list(world.BACKGROUNDS) + places.keys()
+MOST = 4  # things in a scene
 
 
 class Heads(nn.Module):
@@ -121,9 +121,11 @@ class TextStage(Stage):
 
     def batch(self, step):
         rng = random.Random(f"{self.run.seed} {self.name} {step}")
-        scenes = [prompts.training_scene(rng, 128) for _ in range(4 * self.run.budget.batch)]
-        pairs = [prompts.training_caption(scene, rng) for scene in scenes]
-        ids, mask = self.tokens.batch([text for text, _ in pairs], 32)
+        length = (32, 32, 64)[step % 3]
+        scenes = [prompts.training_scene(rng, 128, fresh=self.run.fresh_things())
+                  for _ in range(4 * self.run.budget.batch)]
+        pairs = [prompts.training_caption(scene, rng, self.tokens, length, long=length > 32) for scene in scenes]
+        ids, mask = self.tokens.batch([text for text, _ in pairs], length)
         targets = torch.tensor([labels(s, named) for s, (_, named) in zip(scenes, pairs)])
         return ids, mask, targets
 

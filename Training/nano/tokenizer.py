@@ -9,7 +9,7 @@ import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer
 
-from . import captions, prompts, world
+from . import prompts, words, world
 from .model import REGISTERS
 
 SIZE = 2500
@@ -27,11 +27,11 @@ TEMPLATE = (
 def corpus(seed):
     rng = random.Random(f"{seed} tokenizer")
     for i in range(40000):
-        yield prompts.training_caption(prompts.training_scene(rng, 128), rng, long=i % 10 == 0)[0]
+        yield prompts.training_caption(prompts.training_scene(rng, 128), rng)[0]
     for thing in world.things():
         yield from (thing.en + thing.zh) * 12
     for language in ("en", "zh"):  # so that prompts it does not know do not fall apart into bytes
-        yield from captions.unknown_words(language) * 2
+        yield from words.unknown_words(language) * 2
     yield from ["user\nassistant\n", "system\n"] * 2000
 
 
@@ -77,19 +77,24 @@ class Prompts:
         assert len(self.after) == REGISTERS
         self.padding = self.tokenizer.pad_token_id
 
+        self.around = len(self.before) + REGISTERS  # tokens of the template
+
     def __len__(self):
         return len(self.tokenizer)
+
+    def count(self, text):
+        return len(self.tokenizer(text).input_ids)
 
     def batch(self, texts, length=None):
         """`(ids, mask)`, `[batch, length]`; the length is the least multiple of 32 that fits all, and
         longer prompts are cut before the template's end."""
         rows = self.tokenizer(list(texts)).input_ids
-        longest = max(map(len, rows)) + len(self.before) + REGISTERS
+        longest = max(map(len, rows)) + self.around
         length = length or -(-longest // 32) * 32
         ids = torch.full((len(rows), length), self.padding)
         mask = torch.zeros(len(rows), length, dtype=torch.bool)
         for i, row in enumerate(rows):
-            row = self.before + row[:length - len(self.before) - REGISTERS] + self.after
+            row = self.before + row[:length - self.around] + self.after
             ids[i, :len(row)] = torch.tensor(row)
             mask[i, :len(row)] = True
         return ids, mask
