@@ -30,19 +30,29 @@ def backdrops(side):
 
 @functools.cache
 def sprites(size):
-    """Every name and, last, the mark: `[names + 1, 4, size, size]` with premultiplied alpha."""
+    """Every name and, last, the mark, as rows: premultiplied colours p, alpha a, p a, a squared, and the
+    sum of p squared."""
     stack = np.stack([world.sprite(world.emoji_of(i), size) for i in range(len(world.things()) + 1)])
-    return torch.from_numpy(stack).permute(0, 3, 1, 2).float() / 255
+    stack = torch.from_numpy(stack).permute(0, 3, 1, 2).float() / 255
+    colours, alpha = stack[:, :3], stack[:, 3:]
+    product = (colours * alpha).flatten(1)
+    return (colours.flatten(1), alpha.flatten(1), product, alpha.square().flatten(1),
+            colours.square().sum((1, 2, 3)))
 
 
-def nearest(picture, back, place):
-    """`(squared error, index)` of the name nearest to a place of the picture."""
-    size, x, y = place
-    crop, behind = (part[:, y:y + size, x:x + size] for part in (picture, back))
-    drawn = sprites(size)
-    errors = (behind * (1 - drawn[:, 3:]) + drawn[:, :3] - crop).square().sum((1, 2, 3))
-    index = errors.argmin().item()
-    return errors[index].item(), index
+def nearest(picture, back, where):
+    """For places of one size, `{place: (squared error, index)}` of the name nearest to each.
+
+    Of b (1 - a) + p - c, with the background b and the picture c, only products of a name's row and a
+    place's column depend on both, so that the squares of all names at all places are four matrix products.
+    """
+    colours, alpha, product, squared, norms = sprites(where[0][0])
+    cut = lambda x: torch.stack([x[..., y:y + size, left:left + size] for size, left, y in where])
+    behind, gap = cut(back), cut(back - picture)
+    errors = (norms[:, None] + gap.square().sum((1, 2, 3))
+              + 2 * colours @ gap.flatten(1).T - 2 * alpha @ (gap * behind).sum(1).flatten(1).T
+              - 2 * product @ behind.flatten(1).T + squared @ behind.square().sum(1).flatten(1).T)
+    return {place: (errors[:, i].min().item(), errors[:, i].argmin().item()) for i, place in enumerate(where)}
 
 
 def read(pixels):
@@ -52,8 +62,10 @@ def read(pixels):
     errors = (backdrops(side) - picture).square().sum(1)
     background = errors.clamp(max=COVERED).mean((1, 2)).argmin().item()
     back, bare = backdrops(side)[background], errors[background]
-    found = {place: nearest(picture, back, place)
-             for layout in world.LAYOUTS.values() for place in layout[side]}
+    where = sorted({place for layout in world.LAYOUTS.values() for place in layout[side]})
+    found = {}
+    for size in {place[0] for place in where}:
+        found |= nearest(picture, back, [place for place in where if place[0] == size])
 
     def whole(layout):
         rest = sum(found[place][0] - bare[y:y + size, x:x + size].sum().item()
