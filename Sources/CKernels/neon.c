@@ -37,7 +37,6 @@ typedef uint16_t halves __attribute__((ext_vector_type(2 * INK_LANES)));
 #define INK_ROWS 4
 #define INK_NAME "neon"
 #define INK_NATIVE_BF16 0
-#define INK_NATIVE_INT8 0
 #define INK_VARIANT ink_variant_neon
 #include "template/table.h"
 #endif

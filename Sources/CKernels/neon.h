@@ -12,6 +12,8 @@
 #define INK_LANES 8
 // Both factors of SDOT and SMMLA are signed.
 #define INK_INT8_OFFSET 0
+// Products by one lane of a register take the words of rows as they are.
+#define INK_WIDEN_BF16 0
 
 #define NEON static inline __attribute__((always_inline))
 

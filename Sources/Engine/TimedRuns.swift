@@ -27,6 +27,10 @@ package struct TimedRuns: Sendable, Equatable {
     /// Billions of operations per second in the median run.
     package var rate: Double { Double(operations) / median / 1e9 }
 
+    /// Whether the rate is above a peak of `peak` billions a second by more than the spread of measurements:
+    /// then the measurement is wrong.
+    package func isAbove(peak: Double) -> Bool { rate > 1.1 * peak }
+
     /// Sums consecutive benchmarks, for the smallest number of runs.
     package static func total(_ parts: [TimedRuns], name: String) -> TimedRuns {
         let runs = parts.map(\.seconds.count).min() ?? 0

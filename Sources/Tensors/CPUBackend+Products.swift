@@ -91,11 +91,13 @@ extension CPUBackend {
                     return shape.causal ? requested == all : requested <= all
                 }, "attention shapes")
         let precision = shape.precision == .int8 ? sensitivePrecision : shape.precision
+        // Without bf16 instructions f32 is faster, and more accurate.
+        let arithmetic = precision == .bf16 && !attendsInBF16 ? Precision.f32 : precision
         let result = CPUOperand(
             rows: queries.rows, columns: wide, precision: precision, pool: pool)
         let bytes = kernels.pointee.attention_scratch(
             Int32(threads), qkv.rows, segments.count, shape.heads, shape.keyValueHeads,
-            shape.headDim, precision.kernelValue)
+            shape.headDim, arithmetic.kernelValue)
         let scratch = PooledBuffer(bytes: bytes, pool: pool)
         withOffsets(segments, queries) { offsets, queries in
             var call = ink_attention(
@@ -104,7 +106,7 @@ extension CPUBackend {
                 head_dim: shape.headDim, offsets: offsets, queries: queries,
                 segments: segments.count, causal: shape.causal ? 1 : 0,
                 scale: 1 / Float(shape.headDim).squareRoot(),
-                precision: precision.kernelValue, out: result.output,
+                precision: arithmetic.kernelValue, out: result.output,
                 scratch: scratch.address)
             kernels.pointee.attend(threadPool, &call)
         }

@@ -54,4 +54,10 @@ struct TimedRunsTests {
         #expect(results[..<5].reduce(0) { $0 + $1.operations } == results[5].operations)
         #expect(EngineBenchmark.peak(of: device, precision) > 1e8)
     }
+
+    @Test("a rate above the peak is noticed, one within the spread is not")
+    func aboveThePeak() {
+        let runs = TimedRuns(name: "a", operations: 105_000_000_000, seconds: [1])
+        #expect(!runs.isAbove(peak: 105) && !runs.isAbove(peak: 100) && runs.isAbove(peak: 90))
+    }
 }

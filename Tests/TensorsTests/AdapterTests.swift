@@ -100,7 +100,7 @@ struct AdapterTests {
     func reference(_ variant: Variant, _ choice: (form: Int, kinds: Int)) throws {
         let form = Form.all[choice.form]
         let fast = try variant.backend()
-        let reference = try CPUBackend(referenceFor: fast.lanes, precision: variant.precision)
+        let reference = try CPUBackend(referenceFor: fast, precision: variant.precision)
         // Rows without an adapter, with one, with several; ranges that start and end inside a tile.
         let runs: [(rows: Range<Int>, kinds: Int, seed: UInt64, scale: Float)] = [
             (1..<2, choice.kinds, 20, 0.5), (5..<31, choice.kinds, 40, -1.5),

@@ -146,7 +146,7 @@ struct Int8Tests {
     func largestDepth(_ variant: KernelTests.Variant) throws {
         guard variant.precision == .int8 else { return }
         let backend = try variant.backend()
-        let reference = try CPUBackend(referenceFor: backend.lanes, precision: .int8)
+        let reference = try CPUBackend(referenceFor: backend, precision: .int8)
         let depth = backend.longestInt8Row
         let (x, w) = (numbers(2 * depth, seed: 37), numbers(3 * depth, seed: 38))
         let got = product(backend, x, w, rows: 2, depth: depth)

@@ -70,4 +70,29 @@ struct InvarianceTests {
             #expect(alone.map(\.bitPattern) == batch[own].map(\.bitPattern))
         }
     }
+
+    // Blocks of many rows take another way through memory than a single row.
+    @Test("a row of a deep product, alone and among many", arguments: KernelTests.Variant.all)
+    func rows(_ variant: KernelTests.Variant) throws {
+        let backend = try variant.backend()
+        let (rows, depth, columns) = (130, 1061, 47)
+        let weights = backend.makeWeights(
+            MatrixSource([
+                StoredRows(
+                    Array(numbers(columns * depth, seed: 5).prefix(columns * depth)),
+                    rows: columns, depth: depth)
+            ]), precision: variant.precision)
+        func product(_ rows: Int, of data: [Float]) -> [UInt32] {
+            let values = backend.upload(data, rows: rows, columns: depth)
+            let operand = backend.operand(values, precision: variant.precision)
+            return backend.download(backend.product(operand, weights, adding: nil))
+                .map(\.bitPattern)
+        }
+        let data = Array(numbers(rows * depth, seed: 6).prefix(rows * depth))
+        let all = product(rows, of: data)
+        for row in [0, 1, 63, 95, 96, 129] {
+            let alone = product(1, of: Array(data[(row * depth)..<((row + 1) * depth)]))
+            #expect(alone == Array(all[(row * columns)..<((row + 1) * columns)]), "row \(row)")
+        }
+    }
 }

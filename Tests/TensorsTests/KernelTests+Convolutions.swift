@@ -90,7 +90,7 @@ extension KernelTests {
         [false, true])
     func winograd(_ variant: Variant, _ upsample: Bool) throws {
         let fast = try variant.backend()
-        let exact = try CPUBackend(referenceFor: fast.lanes, precision: .f32)
+        let exact = try CPUBackend(referenceFor: fast, precision: .f32)
         let geometry = ConvolutionGeometry(height: 33, width: 50, upsample: upsample)
         func filter(_ layout: MatrixSource.Layout) -> Filter {
             Filter(channels: 48, columns: 40, geometry: geometry, layout: layout, groups: 4)

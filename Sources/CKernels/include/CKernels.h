@@ -272,7 +272,6 @@ typedef struct ink_kernels {
     const char *_Nonnull name;  // as in dispatch.c, or "reference"
     int lanes;                  // f32 values in a vector; a panel is 2 * lanes columns
     int native_bf16;            // multiplies bf16 in hardware
-    int native_int8;            // multiplies and sums int8 in hardware
     /// Fills panels, in the order that the variant's kernels read.
     void (*_Nonnull pack)(ink_pool *_Nonnull, const ink_pack *_Nonnull);
     void (*_Nonnull product)(ink_pool *_Nonnull, const ink_product *_Nonnull);

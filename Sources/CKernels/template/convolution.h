@@ -5,7 +5,7 @@
 // registers; the weights of one panel stay in the L2 cache while all tiles of a block use them.
 
 enum { BLOCK_PIXELS = 96, MAX_TAPS = 9 };
-_Static_assert(BLOCK_PIXELS % ROWS == 0, "blocks are whole register tiles");
+_Static_assert(BLOCK_PIXELS == BLOCK_ROWS, "blocks of pixels are those of products");
 
 typedef struct {
     const ink_convolution *p;
@@ -60,6 +60,12 @@ AI void convolution_block(const ink_precision precision, const convolution_plan 
     size_t steps = depth_steps(b->depth, precision), pitch = steps * b->taps * PANEL;
     const void *rows[MAX_TAPS * BLOCK_PIXELS];
     find_taps(p, p->input.stride * element_size(precision), pixel0, count, rows);
+    if (is_widened(precision)) {
+        for (size_t panel = 0; panel < plan->panels; panel += BLOCK_PANELS)
+            multiply_block(precision, 1, rows, pixel0, count, b, panel,
+                           smaller(panel + BLOCK_PANELS, plan->panels), &plan->finish);
+        return;
+    }
     for (size_t panel = 0; panel < plan->panels; panel++) {
         const uint32_t *weights = (const uint32_t *)b->panels + panel * pitch;
 #define TILE(N)                                                                    \

@@ -280,27 +280,3 @@ static void kernel_silu(float *x, size_t count) {
         store_some(x + i, silu(load_some(x + i, n, 0)), n);
     }
 }
-
-// MARK: - Peak
-
-// The register tile's loop on data in the L1 cache.
-static double kernel_spin(ink_precision precision, size_t iterations) {
-    enum { DEPTH = 64 };
-    static const uint32_t zeros[DEPTH * PANEL];
-    const void *rows[ROWS];
-    for (int r = 0; r < ROWS; r++) rows[r] = zeros;
-    vf total = splat(0);
-    for (size_t i = 0; i < iterations; i++) {
-        vf sum[ROWS][2];
-        clear_sums(ROWS, sum);
-        if (precision == INK_INT8) accumulate(ROWS, INK_INT8, rows, 0, DEPTH, zeros, sum);
-        else if (precision == INK_BF16) accumulate(ROWS, INK_BF16, rows, 0, DEPTH, zeros, sum);
-        else accumulate(ROWS, INK_F32, rows, 0, DEPTH, zeros, sum);
-        for (int r = 0; r < ROWS; r++) total += sum[r][0] + sum[r][1];
-        __asm__ volatile("" ::: "memory");
-    }
-    double flops = 2.0 * ROWS * PANEL * DEPTH * (double)iterations;
-    if (precision == INK_BF16) flops *= 2;
-    if (precision == INK_INT8) flops *= 4;
-    return sum_lanes(total) == 1 ? 0 : flops;
-}

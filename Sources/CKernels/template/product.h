@@ -24,6 +24,7 @@ typedef struct {
     size_t adapter_count;
 } tile_finish;
 
+#include "wide.h"
 #include "adapter.h"
 
 // Every index into `sum` is a constant, so that the sums stay in registers from the first step to
@@ -143,30 +144,40 @@ AI void store_sums(const int mr, float *at, vf sum[][2]) {
 
 // Rows [row0, row0 + count) of the result, panels [panel0, panel1).
 // `rows[tap * BLOCK_ROWS + i]` is the start of tap `tap` of row `row0 + i`.
-AI void multiply_block(const ink_precision precision, const void *const *rows, size_t row0,
-                       size_t count, const ink_matrix *b, size_t panel0, size_t panel1,
+AI void multiply_block(const ink_precision precision, const int widened, const void *const *rows,
+                       size_t row0, size_t count, const ink_matrix *b, size_t panel0, size_t panel1,
                        const tile_finish *finish) {
     _Alignas(64) float sums[BLOCK_PANELS * BLOCK_ROWS * PANEL];
     size_t steps = depth_steps(b->depth, precision);
     size_t pitch = precision == INK_INT8 ? int8_panel_pitch(b->depth) : steps * b->taps * PANEL;
+    _Alignas(64) uint32_t wide[widened ? BLOCK_ROWS * WIDE_PITCH : 1];
+    size_t longest = widened ? WIDE_STEPS : DEPTH_STEPS;
     for (size_t tap = 0; tap < b->taps; tap++) {
-        for (size_t step = 0; step < steps; step += DEPTH_STEPS) {
-            size_t chunk = smaller(DEPTH_STEPS, steps - step);
+        for (size_t step = 0; step < steps; step += longest) {
+            size_t chunk = smaller(longest, steps - step);
+            for (size_t i = 0; widened && i < count; i++)
+                widen_row(precision, (const char *)rows[tap * BLOCK_ROWS + i] + step * 4, chunk,
+                          wide + i * WIDE_PITCH);
             int is_first = tap == 0 && step == 0;
             int is_last = tap + 1 == b->taps && step + chunk == steps;
             for (size_t panel = panel0; panel < panel1; panel++) {
                 const uint32_t *weights =
                     (const uint32_t *)b->panels + panel * pitch + (tap * steps + step) * PANEL;
                 float *partial = sums + (panel - panel0) * BLOCK_ROWS * PANEL;
-#define TILE(N)                                                                                   \
-    {                                                                                             \
-        float *at = partial + first * PANEL;                                                      \
-        vf sum[N][2];                                                                             \
-        if (is_first) start_sums(N, precision, weights + steps * PANEL, sum);                     \
-        else load_sums(N, at, sum);                                                               \
-        accumulate(N, precision, rows + tap * BLOCK_ROWS + first, step * 4, chunk, weights, sum); \
-        if (is_last) finish_tile(N, precision, finish, row0 + first, panel, sum);                 \
-        else store_sums(N, at, sum);                                                              \
+#define TILE(N)                                                                                  \
+    {                                                                                            \
+        float *at = partial + first * PANEL;                                                     \
+        vf sum[N][2];                                                                            \
+        if (is_first) start_sums(N, precision, weights + steps * PANEL, sum);                    \
+        else load_sums(N, at, sum);                                                              \
+        if (widened)                                                                             \
+            accumulate_wide(N, precision, wide + first * WIDE_PITCH, WIDE_PITCH, chunk, weights, \
+                            sum);                                                                \
+        else                                                                                     \
+            accumulate(N, precision, rows + tap * BLOCK_ROWS + first, step * 4, chunk, weights,  \
+                       sum);                                                                     \
+        if (is_last) finish_tile(N, precision, finish, row0 + first, panel, sum);                \
+        else store_sums(N, at, sum);                                                             \
     }
                 FOR_ROW_GROUPS(count, first, TILE)
 #undef TILE
@@ -183,7 +194,8 @@ typedef struct {
     size_t panels, panels_per_task, rows_per_task, row_blocks;
 } product_plan;
 
-AI void product_block(const ink_precision precision, const product_plan *plan, size_t index) {
+AI void product_block(const ink_precision precision, const int widened, const product_plan *plan,
+                      size_t index) {
     const ink_product *p = plan->p;
     // Row blocks vary fastest: consecutive tasks share a group of panels, which stays in cache.
     size_t panel0 = index / plan->row_blocks * plan->panels_per_task;
@@ -193,22 +205,28 @@ AI void product_block(const ink_precision precision, const product_plan *plan, s
     size_t pitch = p->a.stride * element_size(precision);
     const void *rows[BLOCK_ROWS];
     for (size_t i = 0; i < count; i++) rows[i] = (const char *)p->a.data + (row0 + i) * pitch;
-    multiply_block(precision, rows, row0, count, &p->b, panel0, panel1, &plan->finish);
+    multiply_block(precision, widened, rows, row0, count, &p->b, panel0, panel1, &plan->finish);
 }
 
-static void product_task_f32(void *plan, size_t index, int thread) {
-    (void)thread;
-    product_block(INK_F32, plan, index);
-}
+#define PRODUCT_TASK(NAME, PRECISION, WIDENED)               \
+    static void NAME(void *plan, size_t index, int thread) { \
+        (void)thread;                                        \
+        product_block(PRECISION, WIDENED, plan, index);      \
+    }
+PRODUCT_TASK(product_task_f32, INK_F32, 0)
+PRODUCT_TASK(product_task_bf16, INK_BF16, 0)
+PRODUCT_TASK(product_task_int8, INK_INT8, 0)
+PRODUCT_TASK(product_task_bf16_widened, INK_BF16, is_widened(INK_BF16))
+PRODUCT_TASK(product_task_int8_widened, INK_INT8, is_widened(INK_INT8))
+#undef PRODUCT_TASK
 
-static void product_task_bf16(void *plan, size_t index, int thread) {
-    (void)thread;
-    product_block(INK_BF16, plan, index);
-}
-
-static void product_task_int8(void *plan, size_t index, int thread) {
-    (void)thread;
-    product_block(INK_INT8, plan, index);
+// The task for blocks of `rows` rows.
+static ink_task product_task(ink_precision precision, size_t rows) {
+    size_t least = precision == INK_INT8 ? WIDE_ROWS_INT8 : WIDE_ROWS_BF16;
+    int widened = is_widened(precision) && rows >= least;
+    if (precision == INK_INT8) return widened ? product_task_int8_widened : product_task_int8;
+    if (precision == INK_BF16) return widened ? product_task_bf16_widened : product_task_bf16;
+    return product_task_f32;
 }
 
 // Divides a product into tasks: blocks that fit the caches if there are enough of them, else
@@ -245,9 +263,6 @@ static void kernel_product(ink_pool *pool, const ink_product *p) {
     };
     plan_tasks(&plan, ink_pool_threads(pool));
     size_t groups = (plan.panels + plan.panels_per_task - 1) / plan.panels_per_task;
-    ink_pool_run(pool, plan.row_blocks * groups,
-                 p->b.precision == INK_INT8   ? product_task_int8
-                 : p->b.precision == INK_BF16 ? product_task_bf16
-                                              : product_task_f32,
+    ink_pool_run(pool, plan.row_blocks * groups, product_task(p->b.precision, plan.rows_per_task),
                  &plan);
 }

@@ -201,7 +201,6 @@ static const ink_kernels NAME(table) = {
     .name = "reference",
     .lanes = INK_LANES,
     .native_bf16 = 0,
-    .native_int8 = 0,
     .pack = NAME(pack),
     .product = NAME(product),
     .convolve = NAME(convolve),

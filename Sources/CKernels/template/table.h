@@ -4,14 +4,6 @@
 // INK_NATIVE_BF16 and, where the instructions exist, INK_DOT_BF16 or INK_PAIR_BF16, and
 // INK_DOT_INT8, INK_PAIR_INT8 or INK_MADD_16.
 
-#ifndef INK_NATIVE_INT8
-#if defined(INK_DOT_INT8) || defined(INK_PAIR_INT8)
-#define INK_NATIVE_INT8 1
-#else
-#define INK_NATIVE_INT8 0
-#endif
-#endif
-
 #include "vector.h"
 #include "int8.h"
 #include "product.h"
@@ -19,12 +11,12 @@
 #include "attention.h"
 #include "winograd.h"
 #include "norm.h"
+#include "peak.h"
 
 static const ink_kernels variant_table = {
     .name = INK_NAME,
     .lanes = INK_LANES,
     .native_bf16 = INK_NATIVE_BF16,
-    .native_int8 = INK_NATIVE_INT8,
     .pack = kernel_pack,
     .product = kernel_product,
     .convolve = kernel_convolve,

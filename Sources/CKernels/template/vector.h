@@ -146,6 +146,26 @@ AI void transpose(vu x[LANES]) {
     }
 }
 
+// Hides from the compiler what a vector holds, at no cost: code around it is neither reordered nor
+// combined.
+#if defined(__x86_64__)
+#define OPAQUE(x) __asm__ volatile("" : "+v"(x))
+#elif defined(__aarch64__) && INK_LANES == 8
+#define OPAQUE(x)                                                                     \
+    {                                                                                 \
+        vu all_ = (vu)(x);                                                            \
+        uint32_t __attribute__((ext_vector_type(4))) low_ = all_.lo, high_ = all_.hi; \
+        __asm__ volatile("" : "+w"(low_), "+w"(high_));                               \
+        all_.lo = low_;                                                               \
+        all_.hi = high_;                                                              \
+        (x) = (__typeof__(x))all_;                                                    \
+    }
+#elif defined(__aarch64__)
+#define OPAQUE(x) __asm__ volatile("" : "+w"(x))
+#else
+#define OPAQUE(x) ((void)0)
+#endif
+
 // A register tile is up to ROWS rows by one panel; a step is 4 bytes of depth (one f32, two bf16 or
 // four int8). Every element has one accumulator and one order of summation, so that its sum does
 // not depend on the other rows of the tile.

@@ -29,15 +29,20 @@ typedef struct {
     char *workspaces;
 } winograd_plan;
 
+// Precision in which transforms are stored: f32 where factors are widened in any case.
+AI ink_precision transform_precision(const ink_precision precision) {
+    return is_widened(precision) ? INK_F32 : precision;
+}
+
 AI size_t winograd_pitch(size_t depth, ink_precision precision) {
     // An odd number of cache lines: a power of two would map the rows to few cache sets.
-    size_t size = element_size(precision);
+    size_t size = element_size(transform_precision(precision));
     return (rounded_up(rounded_up(depth, LANES) * size, 64) / 64 | 1) * 64 / size;
 }
 
 static size_t kernel_winograd_scratch(int threads, size_t depth, ink_precision precision) {
-    size_t transforms =
-        TRANSFORM * TASK_TILES * winograd_pitch(depth, precision) * element_size(precision);
+    size_t transforms = TRANSFORM * TASK_TILES * winograd_pitch(depth, precision) *
+                        element_size(transform_precision(precision));
     return (size_t)threads *
            (transforms + 4 * TRANSFORM * TASK_TILES * PANEL + 4 * PIXELS * CHANNELS);
 }
@@ -92,7 +97,7 @@ AI void transform_tile(const ink_precision precision, const int up, const float 
         rows[2][x] = d[2] - d[1];
         rows[3][x] = d[1] - d[3];
     }
-    ink_output out = {to, 0, precision};
+    ink_output out = {to, 0, transform_precision(precision)};
     UNROLLED
     for (size_t y = 0; y < 4; y++) {
         if (up && y == 2) continue;
@@ -102,6 +107,7 @@ AI void transform_tile(const ink_precision precision, const int up, const float 
         for (size_t x = 0; x < 4; x++) {
             if (up && x == 2) continue;
             out.data = to + (y * 4 + x) * plane_bytes;
+            if (is_widened(precision)) v[x] = (vf)(bf16_bits(v[x]) << 16);
             store_operand(&out, 0, 0, v[x], LANES);
         }
     }
@@ -170,7 +176,8 @@ AI void winograd_block(const ink_precision precision, const int up, const winogr
     const ink_winograd_tasks *t = &plan->tasks;
     size_t row0 = index / t->across * t->high, column0 = index % t->across * t->wide;
     size_t high = smaller(t->high, t->rows - row0), wide = smaller(t->wide, t->columns - column0);
-    size_t count = high * wide, depth = p->weights.depth, size = element_size(precision);
+    size_t count = high * wide, depth = p->weights.depth;
+    size_t size = element_size(transform_precision(precision));
     size_t plane_bytes = TASK_TILES * plan->pitch * size, steps = depth_steps(depth, precision);
     char *transforms = plan->workspaces + (size_t)thread * plan->workspace_bytes;
     float *sums = (float *)(transforms + TRANSFORM * plane_bytes),
@@ -201,15 +208,17 @@ AI void winograd_block(const ink_precision precision, const int up, const winogr
             for (size_t tile = 0; tile < count; tile++)
                 rows[tile] = transforms + i * plane_bytes + tile * plan->pitch * size;
             float *to = sums + i * TASK_TILES * PANEL;
-#define ROW_GROUP(N)                                                    \
-    {                                                                   \
-        vf sum[N][2];                                                   \
-        clear_sums(N, sum);                                             \
-        accumulate(N, precision, rows + first, 0, steps, weights, sum); \
-        for (int r = 0; r < (N); r++) {                                 \
-            store(to + (first + (size_t)r) * PANEL, sum[r][0]);         \
-            store(to + (first + (size_t)r) * PANEL + LANES, sum[r][1]); \
-        }                                                               \
+#define ROW_GROUP(N)                                                                      \
+    {                                                                                     \
+        vf sum[N][2];                                                                     \
+        clear_sums(N, sum);                                                               \
+        if (is_widened(precision))                                                        \
+            accumulate_wide(N, precision, rows[first], plan->pitch, steps, weights, sum); \
+        else accumulate(N, precision, rows + first, 0, steps, weights, sum);              \
+        for (int r = 0; r < (N); r++) {                                                   \
+            store(to + (first + (size_t)r) * PANEL, sum[r][0]);                           \
+            store(to + (first + (size_t)r) * PANEL + LANES, sum[r][1]);                   \
+        }                                                                                 \
     }
             FOR_ROW_GROUPS(count, first, ROW_GROUP)
 #undef ROW_GROUP
