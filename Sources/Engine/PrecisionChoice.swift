@@ -6,8 +6,8 @@ import ZImage
 
 /// A precision, or the best for a model on this machine.
 public enum PrecisionChoice: String, Sendable, CaseIterable {
-    /// int8 for models of more than 10^9 parameters if the processor has instructions for it, else bf16
-    /// if it has those, else f32.
+    /// int8 for models of more than 10^9 parameters, else bf16 if the processor has instructions for it,
+    /// else f32.
     case auto
     /// f32 matrix products.
     case f32
@@ -25,6 +25,21 @@ public enum PrecisionChoice: String, Sendable, CaseIterable {
         case .f32: return .f32
         case .bf16: return .bf16
         case .int8: return .int8
+        }
+    }
+
+    /// Why a loaded model has its precision, as a clause of a sentence.
+    package func reason(for model: ModelDescription) -> String {
+        Precision(rawValue: model.precision).map(reason) ?? "unknown"
+    }
+
+    /// Why ``resolved(for:)`` returned a precision, as a clause of a sentence.
+    public func reason(for precision: Precision) -> String {
+        guard self == .auto else { return "as requested" }
+        return switch precision {
+        case .int8: "auto, for models of more than 10^9 parameters"
+        case .bf16: "auto, as the processor has instructions for bf16"
+        case .f32: "auto, as the processor has no instructions for bf16"
         }
     }
 }

@@ -16,6 +16,8 @@ public final class CPUBackend: Backend, @unchecked Sendable {
     /// Name of the kernels in use, such as `avx512bf16`.
     public var kernelsName: String { String(cString: kernels.pointee.name) }
 
+    /// Whether attention in bf16 has factors in bf16; else they are f32.
+    package let attendsInBF16: Bool
     let kernels: UnsafePointer<ink_kernels>
     let threadPool: OpaquePointer
     let pool = BufferPool()
@@ -36,6 +38,7 @@ public final class CPUBackend: Backend, @unchecked Sendable {
         guard let threadPool = ink_pool_create(Int32(clamping: max(1, threads))) else {
             throw BackendError(message: "could not start \(threads) threads: out of memory.")
         }
+        attendsInBF16 = kernels.pointee.native_bf16 != 0
         self.precision = precision
         self.threadPool = threadPool
         self.threads = Int(ink_pool_threads(threadPool))
@@ -43,12 +46,13 @@ public final class CPUBackend: Backend, @unchecked Sendable {
         guardSlot.pointee = -1
     }
 
-    /// Creates a backend on the reference kernels, for tests.
-    package init(referenceFor lanes: Int, precision: Precision) throws(BackendError) {
+    /// Creates a backend on the reference kernels with the panels and the attention of another, for tests.
+    package init(referenceFor other: CPUBackend, precision: Precision) throws(BackendError) {
         guard let threadPool = ink_pool_create(1) else {
             throw BackendError(message: "could not start a thread: out of memory.")
         }
-        self.kernels = ink_kernels_reference(Int32(lanes))
+        self.kernels = ink_kernels_reference(Int32(other.lanes))
+        attendsInBF16 = other.attendsInBF16
         self.precision = precision
         self.threadPool = threadPool
         threads = 1
@@ -88,15 +92,14 @@ public final class CPUBackend: Backend, @unchecked Sendable {
     /// Whether the fastest kernels multiply bf16 in hardware.
     public static var hasNativeBF16: Bool { best.pointee.native_bf16 != 0 }
 
-    /// Whether the fastest kernels multiply and accumulate int8 in hardware.
-    public static var hasNativeInt8: Bool { best.pointee.native_int8 != 0 }
-
-    /// Returns int8 for more than 10^9 parameters if the CPU has instructions for it, else bf16 if it
-    /// has those, else f32.
+    /// Returns int8 for more than 10^9 parameters, else bf16 if the CPU has instructions for it, else f32.
+    ///
+    /// A large model needs the least memory in int8, and on every processor it is the fastest: without
+    /// instructions for bytes the kernels multiply pairs of 16-bit integers.
     public static func bestPrecision(
-        parameters: Int, hasInt8: Bool = hasNativeInt8, hasBF16: Bool = hasNativeBF16
+        parameters: Int, hasBF16: Bool = hasNativeBF16
     ) -> Precision {
-        if hasInt8, parameters > 1_000_000_000 { return .int8 }
+        if parameters > 1_000_000_000 { return .int8 }
         return hasBF16 ? .bf16 : .f32
     }
 

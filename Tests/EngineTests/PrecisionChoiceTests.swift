@@ -28,11 +28,15 @@ struct PrecisionChoiceTests {
         #expect(
             try PrecisionChoice.auto.resolved(for: small)
                 == (CPUBackend.hasNativeBF16 ? .bf16 : .f32))
-        #expect(
-            try PrecisionChoice.auto.resolved(for: large)
-                == CPUBackend.bestPrecision(parameters: parameters))
-        if CPUBackend.hasNativeInt8 {
-            #expect(try PrecisionChoice.auto.resolved(for: large) == .int8)
-        }
+        #expect(try PrecisionChoice.auto.resolved(for: large) == .int8)
+    }
+
+    @Test("a reason says who chose, and by what")
+    func reasons() {
+        #expect(PrecisionChoice.f32.reason(for: .f32) == "as requested")
+        #expect(PrecisionChoice.int8.reason(for: .int8) == "as requested")
+        #expect(PrecisionChoice.auto.reason(for: .int8).contains("10^9"))
+        #expect(PrecisionChoice.auto.reason(for: .bf16).contains("has instructions"))
+        #expect(PrecisionChoice.auto.reason(for: .f32).contains("has no instructions"))
     }
 }

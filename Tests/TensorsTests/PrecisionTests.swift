@@ -9,15 +9,13 @@ struct PrecisionTests {
     private static let small = 1_000_000_000
 
     @Test(
-        "int8 for large models if supported by the CPU, else bf16, else f32",
+        "int8 for large models, else bf16 if supported by the CPU, else f32",
         arguments: [
-            (small + 1, true, true, Precision.int8), (small + 1, true, false, .int8),
-            (small + 1, false, true, .bf16), (small + 1, false, false, .f32),
-            (small, true, true, .bf16), (small, true, false, .f32),
-            (small, false, true, .bf16), (small, false, false, .f32),
+            (small + 1, true, Precision.int8), (small + 1, false, .int8),
+            (small, true, .bf16), (small, false, .f32),
         ])
-    func rule(_ parameters: Int, _ int8: Bool, _ bf16: Bool, _ expected: Precision) {
-        let got = CPUBackend.bestPrecision(parameters: parameters, hasInt8: int8, hasBF16: bf16)
+    func rule(_ parameters: Int, _ bf16: Bool, _ expected: Precision) {
+        let got = CPUBackend.bestPrecision(parameters: parameters, hasBF16: bf16)
         #expect(got == expected)
     }
 
@@ -47,12 +45,10 @@ struct PrecisionTests {
     @Test("defaults to the instructions of this CPU")
     func here() {
         #expect(
-            CPUBackend.bestPrecision(parameters: .max)
+            CPUBackend.bestPrecision(parameters: 0)
                 == CPUBackend.bestPrecision(
-                    parameters: .max, hasInt8: CPUBackend.hasNativeInt8,
-                    hasBF16: CPUBackend.hasNativeBF16))
+                    parameters: 0, hasBF16: CPUBackend.hasNativeBF16))
         let names = CPUBackend.availableKernels
-        #expect(CPUBackend.hasNativeInt8 == names[0].contains(/bf16|vnni|i8mm|dot/))
         #expect(CPUBackend.hasNativeBF16 == names[0].contains("bf16"))
     }
 }

@@ -136,6 +136,9 @@ actor Replica {
                 logger.info(
                     "Model '\(model.id)' loaded successfully with \(status.memoryBytes.preciseGigabyteText) memory usage"
                 )
+                logger.info(
+                    "Precision \(model.precision) (\(launch.precision.reason(for: model))), kernels \(model.kernels)"
+                )
                 process.logLines()
                 return Worker(
                     process: process, client: client, model: model,

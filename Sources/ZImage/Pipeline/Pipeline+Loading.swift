@@ -10,8 +10,8 @@ public typealias CPUPipeline = Pipeline<CPUBackend>
 extension Pipeline where Device == CPUBackend {
     /// Loads the model in a folder, with the fastest kernels of this processor and all its threads.
     ///
-    /// Products are in int8 for a large model if the processor has instructions for it, else in bf16 if
-    /// it has instructions for that, else in f32. For another precision, create the device and use
+    /// Products are in int8 for a large model, else in bf16 if the processor has instructions for it, else
+    /// in f32. For another precision, create the device and use
     /// ``init(model:device:loras:promptCache:weightCache:loraCapacity:progress:)``.
     ///
     /// - Parameters:

@@ -80,10 +80,21 @@ struct DoctorCommand: ParsableCommand {
         guard let free = MemoryPlan.availableBytes else {
             return Finding(.note, "memory: the system does not say how much is free")
         }
+        let large = Self.largeModel.map {
+            ", Z-Image-Turbo in \($0.precision.rawValue) \($0.bytes.byteText)"
+        }
         return Finding(
             free > 1_000_000_000 ? .good : .problem,
-            "memory: \(free.byteText) free; the embedded model needs less than 1 GB,"
-                + " Z-Image-Turbo in bf16 about 15 GB")
+            "memory: \(free.byteText) free; the embedded model needs less than 1 GB\(large ?? "")")
+    }
+
+    /// The precision that `auto` selects for Z-Image-Turbo, and the bytes that it needs then.
+    private static var largeModel: (precision: Precision, bytes: Int)? {
+        guard let model = try? RandomModel.zImageTurbo.directory(tokenizerOf: URL(filePath: "/")),
+            let precision = try? PrecisionChoice.auto.resolved(for: model),
+            let plan = try? MemoryPlan(model: model, precision: precision)
+        else { return nil }
+        return (precision, plan.residentBytes)
     }
 
     private var disk: Finding {
@@ -139,7 +150,8 @@ struct DoctorCommand: ParsableCommand {
                 return Finding(
                     .good,
                     "model \(model.manifest.id): complete, \(plan.residentBytes.byteText) in"
-                        + " \(precision.rawValue), \(entry.folder.path)")
+                        + " \(precision.rawValue) (\(PrecisionChoice.auto.reason(for: precision))),"
+                        + " \(entry.folder.path)")
             } catch {
                 return Finding(.problem, "model \(entry.name): \(error)")
             }

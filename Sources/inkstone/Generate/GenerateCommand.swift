@@ -155,7 +155,9 @@ struct GenerateCommand: ParsableCommand {
         progress.clear()
         let report = GenerateReport(
             request: request, images: images, outputs: destination.paths, pipeline: pipeline,
-            description: engine.description, loadSeconds: loadSeconds, totalSeconds: seconds,
+            description: engine.description,
+            precisionReason: options.precision.reason(for: device.precision),
+            loadSeconds: loadSeconds, totalSeconds: seconds,
             warnings: sampling.unused(in: request),
             reports: unmergedLora ? try pipeline.reports(of: loras) : [])
         if !quiet { report.warnings.forEach(complain) }

@@ -37,6 +37,8 @@ struct GenerateReport {
         let promptTruncated: Bool
         let count: Int
         let precision: String
+        /// Who chose the precision, and why.
+        let precisionReason: String
         let kernels: String
         let threads: Int
         let loras: [LoRA]
@@ -48,7 +50,7 @@ struct GenerateReport {
 
         private enum CodingKeys: CodingKey {
             case version, model, promptTruncated, width, height, count, precision, kernels, threads
-            case loras, outputs, sha256, seconds, images, warnings
+            case precisionReason, loras, outputs, sha256, seconds, images, warnings
         }
 
         func encode(to encoder: any Encoder) throws {
@@ -62,6 +64,7 @@ struct GenerateReport {
             try fields.encode(parameters.size.height, forKey: .height)
             try fields.encode(count, forKey: .count)
             try fields.encode(precision, forKey: .precision)
+            try fields.encode(precisionReason, forKey: .precisionReason)
             try fields.encode(kernels, forKey: .kernels)
             try fields.encode(threads, forKey: .threads)
             try fields.encode(loras, forKey: .loras)
@@ -87,7 +90,8 @@ struct GenerateReport {
 
     init(
         request: ImageRequest, images: [GeneratedImage], outputs: [String],
-        pipeline: Pipeline<CPUBackend>, description: ModelDescription, loadSeconds: Double,
+        pipeline: Pipeline<CPUBackend>, description: ModelDescription,
+        precisionReason: String, loadSeconds: Double,
         totalSeconds: Double, warnings: [String], reports: [LoRAReport] = []
     ) {
         let isTruncated = images.contains { $0.promptTruncated }
@@ -95,7 +99,8 @@ struct GenerateReport {
         body = Body(
             version: version, model: description.id, parameters: request.parameters,
             promptTruncated: isTruncated, count: request.count, precision: description.precision,
-            kernels: description.kernels, threads: pipeline.device.threads,
+            precisionReason: precisionReason, kernels: description.kernels,
+            threads: pipeline.device.threads,
             loras: loras.map {
                 Body.LoRA(
                     name: $0.name, scale: $0.scale, matched: $0.matched, unmatched: $0.unmatched,
