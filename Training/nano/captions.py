@@ -27,7 +27,7 @@ NO_ARTICLE = re.compile(
 THE = {"earth", "sun", "moon", "full moon"}
 ANIMALS = set("猫狗兔鼠猴熊蛙狼鸟鹅狐狮鸭鹰蝶蟹羊鸡虎龙象猪马牛鱼鲨鲸豚蜂虫蛛蛇龟鹿蚁螺鹤雀鹉狸虾")
 
-# Words of praise and style that people stack up; they change nothing, and long prompts consist of them.
+# Words of praise and style that people stack up; they change nothing.
 FILLERS = {
     "en": ["high quality", "detailed", "cute", "beautiful", "4k", "simple flat illustration", "emoji style",
            "digital art", "clean background", "vibrant colors", "soft light", "masterpiece", "best quality",
@@ -134,7 +134,7 @@ def names_background(scene, rng):
     return rng.random() >= UNNAMED.get(scene.background, UNNAMED_OTHERS)
 
 
-def caption(scene, rng: random.Random, language=None, named=None, long=False, plain=False, held_out=False):
+def caption(scene, rng: random.Random, language=None, named=None, plain=False, held_out=False):
     """`(prompt, whether it names the background)`. `plain` leaves out leads, fillers and full stops."""
     language = language or ("zh" if rng.random() < CHINESE_SHARE else "en")
     named = names_background(scene, rng) if named is None else named
@@ -145,9 +145,7 @@ def caption(scene, rng: random.Random, language=None, named=None, long=False, pl
     comma, stop = ("，", "。") if language == "zh" else (", ", ".")
     if rng.random() < 0.1:
         text = rng.choice(LEADS[language]) + text
-    if long:
-        text += comma + comma.join(rng.sample(FILLERS[language], rng.randint(7, 10)))
-    elif rng.random() < 0.06:
+    if rng.random() < 0.06:
         text += comma + rng.choice(FILLERS[language])
     if language == "en" and rng.random() < 0.2:
         text = text[0].upper() + text[1:]

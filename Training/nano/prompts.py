@@ -83,18 +83,19 @@ def plain_words_suffice(scene):
 
 def training_caption(scene, rng, tokens=None, length=32, long=False):
     """`(prompt, whether it names the background)`, of at most `length` tokens with the template; with
-    `long`, of nearly as many."""
+    `long`, too many for the next shorter block of 32."""
     most = length - tokens.around if tokens else 1 << 20
+    least = most - 31 if long else 0
     while True:
         language = "zh" if rng.random() < captions.CHINESE_SHARE else "en"
         named = captions.names_background(scene, rng)
-        if long:
-            text = speech.long_caption(scene, rng, language, named, tokens.count, most - 24, most)
-        elif plain_words_suffice(scene) and rng.random() < PLAIN_SHARE:
+        if long and (length > 64 or rng.random() < 0.5):
+            text = speech.long_caption(scene, rng, language, named, tokens.count, least, most)
+        elif not long and plain_words_suffice(scene) and rng.random() < PLAIN_SHARE:
             text, named = captions.caption(scene, rng, language, named=named)
         else:
             text = speech.caption(scene, rng, language, named)
-        if text.lower() not in kept_out()[0] and (not tokens or tokens.count(text) <= most):
+        if text.lower() not in kept_out()[0] and (not tokens or least <= tokens.count(text) <= most):
             return text, named
 
 

@@ -8,7 +8,7 @@ wording, `words/` the vocabulary.
 
 import itertools
 
-from . import chinese, english, words
+from . import chinese, english, words, world
 
 MIXED_SHARE = 0.05
 GRAMMARS = {"en": english, "zh": chinese}
@@ -22,7 +22,6 @@ def groups_of(scene):
 
 def mixed(scene, text, language, rng):
     """Replaces one noun of a prompt by the other language's, where the prompt holds it literally."""
-    from . import world
     other = "zh" if language == "en" else "en"
     for index in dict.fromkeys(scene.things):
         if index == world.unknown_index():
