@@ -67,9 +67,10 @@ final class FakeGenerator: ImageGenerating, ModelListing {
         case .draw, .fail, .pause, .hold:
             break
         }
+        // Not before a paused request waits: a test may resume it at once.
+        defer { began.yield() }
         feed.yield(.queued(position: 1))
         feed.yield(.started)
-        began.yield()
         do {
             let isPaused =
                 switch behaviour {
