@@ -46,6 +46,7 @@ import Testing
             object.keys.sorted() == [
                 "cfg_normalization", "cfg_truncation", "count", "guidance_scale", "height",
                 "images", "kernels", "loras", "model", "negative_prompt", "outputs", "precision",
+                "precision_reason",
                 "prompt", "prompt_truncated", "seconds", "seed", "sha256", "steps", "threads",
                 "version", "warnings", "width",
             ])
