@@ -38,7 +38,9 @@ struct WalkedObjects: Sendable {
         for (number, secret) in secrets.enumerated() {
             text = text.replacing(secret, with: "<\(number)>")
         }
+        // Links expire by the second.
         return text.replacing(/[0-9a-f]{32}/, with: "<id>")
+            .replacing(/expires=[0-9]+/, with: "expires=<time>")
     }
 
     /// Names that nothing has, other ones for each number.
