@@ -16,9 +16,9 @@ enum {
     INT8_PANEL_TAIL = 2,
     /// Largest group of an int8 row that is rotated together.
     ROTATION_GROUP = 256,
-    /// Stack of a pool's thread. Kernels that produce int8 rows use the most: 129 KiB, for one row
-    /// of
-    /// INK_INT8_MAX_DEPTH f32 values. Some C libraries give a thread 128 KiB.
+    /// Stack of a pool's thread. Products that widen their factors use the most, 202 KiB at 16
+    /// lanes, then kernels that produce int8 rows, 129 KiB for one row of INK_INT8_MAX_DEPTH f32
+    /// values. Some C libraries give a thread 128 KiB.
     THREAD_STACK_BYTES = 1 << 20,
 };
 
