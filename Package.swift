@@ -51,6 +51,11 @@ let package = Package(
         ),
         // The files of the page, embedded in the program so that one file is all there is to copy.
         .target(name: "CPage"),
+        // The shaders of the Vulkan backend, embedded as SPIR-V; Scripts/compile-shaders compiles them.
+        .target(name: "CShaders", exclude: ["glsl", "spirv"]),
+        // The Vulkan interface; its library is looked for when a program runs.
+        .target(
+            name: "CVulkan", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         // Without pkg-config: a build without the trait must not look for it.
         .systemLibrary(name: "CNATS"),
         .systemLibrary(
@@ -67,6 +72,9 @@ let package = Package(
         .target(name: "Parameters", dependencies: ["Basics"], swiftSettings: settings),
         .target(name: "Transfers", dependencies: ["CCURL"], swiftSettings: settings),
         .target(name: "Tensors", dependencies: ["CKernels"], swiftSettings: settings),
+        .target(
+            name: "VulkanTensors", dependencies: ["CShaders", "CVulkan", "Tensors"],
+            swiftSettings: settings),
         .target(
             name: "ModelFiles", dependencies: ["Basics", "Parameters", "Tensors"],
             swiftSettings: settings),
@@ -152,7 +160,7 @@ let package = Package(
             name: "inkstone",
             dependencies: [
                 "Basics", "Catalog", "Engine", "Fleet", "Gateway", "Hub", "Imaging", "ModelFiles",
-                "Parameters", "Service", "Telemetry", "Tensors", "ZImage",
+                "Parameters", "Service", "Telemetry", "Tensors", "VulkanTensors", "ZImage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
@@ -203,6 +211,12 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: settings),
+        .testTarget(
+            name: "VulkanTensorsTests",
+            dependencies: [
+                "Imaging", "ModelFiles", "Parameters", "Tensors", "VulkanTensors", "ZImage",
+            ],
+            swiftSettings: settings),
         .testTarget(
             name: "ModelFilesTests", dependencies: ["ModelFiles", "Parameters", "Tensors"],
             swiftSettings: settings),
