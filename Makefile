@@ -1,7 +1,8 @@
 # Part of Inkstone. Licence: see LICENSE.
 #
 # make serve     install what is missing, build, and serve page and API with the embedded model
-# make test      build and run the tests
+# make test      build and run the tests, those of Vulkan on a software GPU
+# make test-gpu  run the tests of Vulkan on the graphics card of this machine
 # make accept    long proofs that need Python with torch and diffusers
 # make bench     speed of the engine on this machine, and of PyTorch and OpenVINO where they are
 # make imgbench  build the load tester
@@ -16,7 +17,7 @@ SERVE_FLAGS ?=
 FLEET_FLAGS ?=
 PROGRAM := .build/release/inkstone
 
-.PHONY: serve build imgbench fleet build-fleet test accept evaluate-model bench install package format lint \
+.PHONY: serve build imgbench fleet build-fleet test test-gpu accept evaluate-model bench install package format lint \
     dependencies clean
 
 serve: build
@@ -42,6 +43,10 @@ build-fleet:
 test: dependencies
 	@Scripts/announce-build .build-tests 640
 	Scripts/run-tests
+
+test-gpu: dependencies
+	@Scripts/announce-build .build-tests 640
+	Scripts/run-tests --gpu
 
 accept: build imgbench
 	Tests/parity/accept
@@ -95,4 +100,4 @@ lint:
 	Scripts/format-c --check
 
 clean:
-	rm -rf .build .build-tests .build-package .build-fleet
+	rm -rf .build .build-tests .build-package .build-fleet .build-software-gpu
