@@ -18,8 +18,14 @@ public protocol Backend: AnyObject, Sendable {
     /// An adapter's packed change of one weight matrix.
     associatedtype Adapter: Sendable
 
+    /// Name of the kernels in use, such as `avx512bf16`.
+    var kernelsName: String { get }
+    /// Threads of the processor that execute each operation.
+    var threads: Int { get }
     /// Precision of products.
     var precision: Precision { get }
+    /// Name of the products' factors, such as `bf16`, or `f16-scaled` on a device that has f16 in its place.
+    var precisionName: String { get }
     /// Precision of operations that stay above 8 bits: convolutions and the products of attention.
     var sensitivePrecision: Precision { get }
     /// Most input features of an int8 product.
@@ -49,6 +55,8 @@ public protocol Backend: AnyObject, Sendable {
     func makeVector(_ numbers: [Float]) -> Vector
     /// Copies rows `range` of `source` to `target`, starting at `row`.
     func copyRows(_ range: Range<Int>, of source: Values, to target: Values, at row: Int)
+    /// Returns unused memory to the system.
+    func trim()
 
     // MARK: Products
 
@@ -102,10 +110,19 @@ public protocol Backend: AnyObject, Sendable {
     /// Applies the hyperbolic tangent to some columns in place.
     func tanh(_ x: Values, columns: Range<Int>)
 
-    // MARK: Guard
+    // MARK: Progress
 
     /// Returns the lowest row in which a norm found a value that is not finite since the last call.
+    ///
+    /// A device that runs behind its caller may report a row at a later call: the call after a `download`
+    /// reports all that were found before it.
     func takeNonFiniteRow() -> Int?
+    /// Starts what was recorded so far, and waits until the device is not far behind its caller.
+    func pause()
+    /// Waits until all operations have ended.
+    func finish()
+    /// Returns why results since the last call are invalid, such as memory that the device did not have.
+    func takeFailure() -> (any Error)?
 }
 
 /// A matrix on a device.
@@ -122,6 +139,18 @@ public enum NormKind: Sendable {
     case rms
     /// Subtracts the mean, then divides by the standard deviation.
     case layer
+}
+
+/// Defaults for devices whose operations have ended when they return, and cannot fail.
+extension Backend {
+    /// See `Backend`.
+    public var precisionName: String { precision.rawValue }
+    /// See `Backend`.
+    public func pause() {}
+    /// See `Backend`.
+    public func finish() {}
+    /// See `Backend`.
+    public func takeFailure() -> (any Error)? { nil }
 }
 
 extension Backend {

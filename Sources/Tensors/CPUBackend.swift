@@ -150,7 +150,7 @@ public final class CPUBackend: Backend, @unchecked Sendable {
         return best
     }
 
-    /// Returns unused memory to the operating system.
+    /// See `Backend`.
     public func trim() { pool.trim() }
 
     // MARK: - Guard

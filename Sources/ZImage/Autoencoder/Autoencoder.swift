@@ -73,8 +73,8 @@ package final class Autoencoder<Device: Backend>: Sendable {
                 values: device.upload(
                     rows, rows: latents.height * latents.width, columns: latents.channels),
                 height: latents.height, width: latents.width), pause: pause)
-        try checkFinite(device, Segments(lengths: [1]), at: "autoencoder decoder output")
         let pixels = device.download(output.values)
+        try checkFinite(device, Segments(lengths: [1]), at: "autoencoder decoder output")
         guard pixels.allSatisfy(\.isFinite) else {
             throw NumericError(layer: "autoencoder decoder output", step: nil, sequence: 0)
         }
@@ -102,8 +102,8 @@ package final class Autoencoder<Device: Backend>: Sendable {
                 values: device.upload(
                     pixels.pixelRows, rows: pixels.height * pixels.width,
                     columns: pixels.channels), height: pixels.height, width: pixels.width))
-        try checkFinite(device, Segments(lengths: [1]), at: "autoencoder encoder output")
         let moments = device.download(output.values)
+        try checkFinite(device, Segments(lengths: [1]), at: "autoencoder encoder output")
         guard moments.allSatisfy(\.isFinite) else {
             throw NumericError(layer: "autoencoder encoder output", step: nil, sequence: 0)
         }

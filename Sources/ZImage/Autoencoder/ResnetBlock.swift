@@ -53,6 +53,7 @@ struct ResnetBlock<Device: Backend>: Sendable {
         if let shortcut { residual = shortcut(residual, reusing: true) }
         let result = second(hidden, adding: residual.values)
         try checkFinite(device, Segments(lengths: [1]), at: "autoencoder \(name)")
+        device.pause()
         return result
     }
 }

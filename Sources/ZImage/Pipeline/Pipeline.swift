@@ -118,6 +118,7 @@ public final class Pipeline<Device: Backend>: Sendable {
                 store: $0, latentChannels: model.transformerConfig.inChannels, device: device)
         }
         weightOrigins = origins
+        try checkDevice()
     }
 
     // MARK: - Generation
@@ -197,11 +198,11 @@ public final class Pipeline<Device: Backend>: Sendable {
     /// - Parameters:
     ///   - generations: the images.
     ///   - pause: called between blocks; can work on other images.
-    /// - Throws: `NumericError` with the step and, as `sequence`, the index of the image; no image is
-    ///   advanced in this case.
+    /// - Throws: `NumericError` with the step and, as `sequence`, the index of the image, or the device's
+    ///   failure; no image is advanced in these cases.
     package func step(
         _ generations: inout [Generation<Device>], pause: () -> Void = {}
-    ) throws(NumericError) {
+    ) throws {
         let sequences = generations.map(\.sequences)
         var outputs: [[Float]]
         do {
@@ -215,6 +216,7 @@ public final class Pipeline<Device: Backend>: Sendable {
             error.step = generations[error.sequence].step + 1
             throw error
         }
+        try checkDevice()
         for index in generations.indices {
             let own = sequences[index].count
             generations[index].advance(Array(outputs.prefix(own)))
@@ -222,11 +224,17 @@ public final class Pipeline<Device: Backend>: Sendable {
         }
     }
 
+    /// Throws the reason why what the device computed is invalid, if there is one.
+    func checkDevice() throws {
+        if let failure = device.takeFailure() { throw failure }
+    }
+
     /// Decodes a finished image; `pause` is called between layers and can work on other images.
     package func finish(
         _ generation: inout Generation<Device>, pause: () -> Void = {}
     ) throws -> RGBImage {
         let decoded = try autoencoder.decode(generation.latents, pause: pause)
+        try checkDevice()
         let image = try RGBImage(decoded)
         generation.trace?.record(
             "decoded", .f32(decoded.numbers, shape: [1, 3, decoded.height, decoded.width]))
@@ -318,6 +326,7 @@ public final class Pipeline<Device: Backend>: Sendable {
         }
         let features = try textEncoder.features(of: encoded.ids, loras: loras)
         let caption = try transformer.prepareCaption(features: features, loras: loras)
+        try checkDevice()
         promptCache?.insert(caption, for: key)
         let width = features.count / encoded.ids.count
         trace?.record("\(tag).input_ids", .i32(encoded.ids, shape: [encoded.ids.count]))
@@ -332,6 +341,7 @@ public final class Pipeline<Device: Backend>: Sendable {
             image.width == input.size.width && image.height == input.size.height
             ? image : try image.resized(width: input.size.width, height: input.size.height)
         let moments = try autoencoder.moments(of: Planes(fitted))
+        try checkDevice()
         return autoencoder.sample(
             moments: moments, noise: generator.normals(moments.numbers.count / 2))
     }

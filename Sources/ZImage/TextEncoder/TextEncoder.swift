@@ -96,6 +96,7 @@ package final class TextEncoder<Device: Backend>: Sendable {
             x = try run(index, on: x, rotary: rotary, adapters)
         }
         let features = device.download(x)
+        try checkFinite(device, Segments(lengths: [x.rows]), at: "text encoder output")
         guard features.allSatisfy(\.isFinite) else {
             throw NumericError(layer: "text encoder output", step: nil, sequence: 0)
         }
@@ -142,6 +143,7 @@ package final class TextEncoder<Device: Backend>: Sendable {
         let y = layer.down(
             layer.gateUp.swiglu(g, segments, adapters), segments, adapters, adding: x)
         try checkFinite(device, segments, at: "text encoder \(spec.layers[index].name)")
+        device.pause()
         return y
     }
 

@@ -187,6 +187,7 @@ package final class Transformer<Device: Backend>: Sendable {
                 image, modulation: modulation.blocks[index], rotary: tables.image,
                 segments: imageSegments, adapters: adapters)
             observer?(block.name, image)
+            device.pause()
             pause()
         }
         // Of the last block only the image's own rows are computed, unless an observer reads all.
@@ -200,6 +201,7 @@ package final class Transformer<Device: Backend>: Sendable {
                 rotary: tables.joint, segments: jointSegments, wanted: isLast ? wanted : nil,
                 adapters: adapters)
             observer?(block.name, rows)
+            device.pause()
             pause()
         }
         return try finish(
