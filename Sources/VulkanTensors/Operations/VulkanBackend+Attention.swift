@@ -1,0 +1,165 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+public import Tensors
+
+extension VulkanBackend {
+    /// Queries that a workgroup of the plain kernel computes.
+    private static let plainQueries = 8
+    /// Keys that a workgroup of the kernel with matrix instructions reads at a time.
+    private static let matrixKeys = 32
+    /// Most features of a head for the kernel with matrix instructions: it holds the sums in registers.
+    private static let widestHead = 256
+
+    /// See `Backend`.
+    public func attention(
+        _ qkv: VulkanValues, _ shape: AttentionShape, segments: Segments, queries: Segments
+    ) -> VulkanOperand {
+        precondition(
+            qkv.columns == (shape.heads + 2 * shape.keyValueHeads) * shape.headDim
+                && segments.rows == qkv.rows && queries.count == segments.count
+                && (0..<queries.count).allSatisfy {
+                    let (requested, all) = (queries.range($0).count, segments.range($0).count)
+                    return shape.causal ? requested == all : requested <= all
+                }, "attention shapes")
+        let result = makeOperand(
+            rows: queries.rows, columns: shape.heads * shape.headDim, precision: .f32)
+        if queries.rows == 0 { return rounded(result, shape.precision) }
+        if shape.precision != .f32, let fragment = fragment(for: shape) {
+            attendInMatrices(qkv, shape, segments, queries, fragment, to: result)
+        } else {
+            attend(qkv, shape, segments, queries, to: result)
+        }
+        return rounded(result, shape.precision)
+    }
+
+    /// The fragment of the kernel with matrix instructions, if it can compute the shape.
+    private func fragment(for shape: AttentionShape) -> MatrixShape? {
+        guard shape.headDim <= Self.widestHead,
+            let fragment = MatrixTiling.fragment(.bf16, on: device.facts, matrices),
+            shape.headDim.isMultiple(of: fragment.k), shape.headDim.isMultiple(of: fragment.n),
+            Self.matrixKeys.isMultiple(of: fragment.k), Self.matrixKeys.isMultiple(of: fragment.n)
+        else { return nil }
+        return fragment
+    }
+
+    private func attend(
+        _ qkv: VulkanValues, _ shape: AttentionShape, _ segments: Segments, _ queries: Segments,
+        to result: VulkanOperand
+    ) {
+        guard shape.headDim.isMultiple(of: 4) else {
+            device.recorder.fail(
+                VulkanError(
+                    .feature,
+                    "attention with heads of \(shape.headDim) features does not run on a Vulkan device,"
+                        + " only multiples of 4. Choose --device cpu."))
+            return
+        }
+        let (wide, narrow) = (shape.heads * shape.headDim, shape.keyValueHeads * shape.headDim)
+        let tiles = indices.tiles(segments, queries: queries, size: Self.plainQueries, self)
+        var push = PushBytes()
+        push.add(qkv.buffer)
+        push.add(tiles.buffer)
+        push.add(result.buffer)
+        push.add(qkv.columns)
+        push.add(result.stride)
+        push.add(shape.heads)
+        push.add(shape.heads / shape.keyValueHeads)
+        push.add(wide)
+        push.add(wide + narrow)
+        push.add(shape.causal ? 1 : 0)
+        push.add(1 / Float(shape.headDim).squareRoot())
+        dispatch(
+            Kernel("attention_f32", constants: [UInt32(shape.headDim)]), push: push,
+            groups: (tiles.count, shape.heads, 1), reads: [qkv.buffer, tiles.buffer],
+            writes: [result.buffer])
+    }
+
+    /// Converts queries, keys and values to f16, each head of a sequence with a power of two of its own, and
+    /// multiplies them with matrix instructions.
+    private func attendInMatrices(
+        _ qkv: VulkanValues, _ shape: AttentionShape, _ segments: Segments, _ queries: Segments,
+        _ fragment: MatrixShape, to result: VulkanOperand
+    ) {
+        let warps = 4
+        let heads = shape.heads + 2 * shape.keyValueHeads
+        let sequences = indices.sequences(segments, self)
+        let largest = buffer(bytes: segments.count * heads * 4)
+        device.recorder.fill(largest, word: 0)
+        findLargest(qkv, shape, sequences, to: largest)
+        // Fragments of the last queries and keys read beyond the last token.
+        let rows = qkv.rows + max(warps * fragment.m, Self.matrixKeys)
+        let factors = buffer(bytes: rows * qkv.columns * 2)
+        prepare(qkv, shape, sequences, largest, to: factors)
+        let tiles = indices.tiles(segments, queries: queries, size: warps * fragment.m, self)
+        let subgroup = device.facts.subgroupSize
+        var push = PushBytes()
+        push.add(factors)
+        push.add(tiles.buffer)
+        push.add(largest)
+        push.add(result.buffer)
+        push.add(qkv.columns)
+        push.add(result.stride)
+        push.add(shape.heads)
+        push.add(shape.heads / shape.keyValueHeads)
+        push.add(shape.causal ? 1 : 0)
+        dispatch(
+            Kernel(
+                "attention_f16_matrix",
+                constants: [
+                    warps * subgroup, subgroup, warps, Self.matrixKeys, shape.headDim, fragment.m,
+                    fragment.n, fragment.k,
+                ].map(UInt32.init), subgroupSize: subgroup), push: push,
+            groups: (tiles.count, shape.heads, 1), reads: [factors, tiles.buffer, largest],
+            writes: [result.buffer])
+    }
+
+    /// Finds the largest magnitude of each head of each sequence.
+    private func findLargest(
+        _ qkv: VulkanValues, _ shape: AttentionShape, _ sequences: DeviceBuffer,
+        to largest: DeviceBuffer
+    ) {
+        let heads = shape.heads + 2 * shape.keyValueHeads
+        var push = PushBytes()
+        push.add(qkv.buffer)
+        push.add(sequences)
+        push.add(largest)
+        push.add(qkv.rows)
+        push.add(qkv.columns)
+        push.add(0)
+        push.add(heads)
+        push.add(shape.headDim)
+        push.add(heads)
+        dispatch(
+            Kernel("head_largest"), push: push,
+            groups: ((qkv.rows + 15) / 16, (heads + 7) / 8, 1), reads: [qkv.buffer, sequences],
+            writes: [largest])
+    }
+
+    private func prepare(
+        _ qkv: VulkanValues, _ shape: AttentionShape, _ sequences: DeviceBuffer,
+        _ largest: DeviceBuffer, to factors: DeviceBuffer
+    ) {
+        let heads = shape.heads + 2 * shape.keyValueHeads
+        // Exponentials are computed as powers of two.
+        let log2e: Float = 1.442_695_040_888_963_4
+        var push = PushBytes()
+        push.add(qkv.buffer)
+        // Norms and rotation were applied before.
+        for _ in 0..<5 { push.add(nil) }
+        push.add(sequences)
+        push.add(largest)
+        push.add(factors)
+        push.add(qkv.rows)
+        push.add(qkv.columns)
+        push.add(shape.heads)
+        push.add(shape.keyValueHeads)
+        push.add(shape.headDim)
+        push.add(qkv.columns)
+        push.add(0)
+        push.add(log2e / Float(shape.headDim).squareRoot())
+        push.add(Float(0))
+        dispatch(
+            Kernel("prepare"), push: push, groups: grid((qkv.rows * heads + 7) / 8),
+            reads: [qkv.buffer, sequences, largest], writes: [factors])
+    }
+}

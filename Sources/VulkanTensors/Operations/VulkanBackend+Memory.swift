@@ -1,0 +1,41 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Tensors
+
+extension VulkanBackend {
+    /// See `Backend`.
+    public func makeValues(rows: Int, columns: Int) -> VulkanValues {
+        VulkanValues(rows: rows, columns: columns, in: buffer(bytes: rows * columns * 4))
+    }
+
+    /// See `Backend`.
+    public func upload(_ numbers: [Float], rows: Int, columns: Int) -> VulkanValues {
+        precondition(numbers.count == rows * columns, "upload: \(numbers.count) numbers")
+        return VulkanValues(rows: rows, columns: columns, in: upload(numbers))
+    }
+
+    /// See `Backend`; the numbers are zero after a failure.
+    public func download(_ values: VulkanValues) -> [Float] {
+        // The recorder remembers what is thrown.
+        (try? device.recorder.download(values.buffer, count: values.count, as: Float.self))
+            ?? [Float](repeating: 0, count: values.count)
+    }
+
+    /// See `Backend`.
+    public func makeVector(_ numbers: [Float]) -> VulkanVector {
+        VulkanVector(count: numbers.count, in: upload(numbers))
+    }
+
+    /// See `Backend`.
+    public func copyRows(
+        _ range: Range<Int>, of source: VulkanValues, to target: VulkanValues, at row: Int
+    ) {
+        precondition(
+            source.columns == target.columns && range.upperBound <= source.rows
+                && row + range.count <= target.rows, "copyRows: shapes")
+        let width = source.columns * 4
+        device.recorder.copy(
+            source.buffer, at: range.lowerBound * width, to: target.buffer, at: row * width,
+            bytes: range.count * width)
+    }
+}

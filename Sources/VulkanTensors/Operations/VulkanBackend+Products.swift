@@ -1,0 +1,151 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+public import Tensors
+
+extension VulkanBackend {
+    /// See `Backend`.
+    public func operand(_ x: VulkanValues, precision: Precision) -> VulkanOperand {
+        operand(
+            x.buffer, rows: x.rows, columns: x.columns, stride: x.columns, factor: 1,
+            precision: precision)
+    }
+
+    /// Converts f32 rows, multiplied by a factor, to an operand.
+    ///
+    /// `stride` is the numbers from one row to the next; in f32 it is the number of columns.
+    func operand(
+        _ x: DeviceBuffer, rows: Int, columns: Int, stride: Int, factor: Float,
+        precision: Precision
+    ) -> VulkanOperand {
+        checkDepth(columns, precision)
+        let result = makeOperand(rows: rows, columns: columns, precision: precision)
+        if let scales = result.scales {
+            quantise(
+                x, rows: rows, columns: columns, stride: stride, factor: factor,
+                to: result.buffer, scales: scales, precision)
+            return result
+        }
+        precondition(stride == columns, "f32 operand of rows with padding")
+        var push = PushBytes()
+        push.add(x)
+        push.add(result.buffer)
+        push.add(rows)
+        push.add(columns)
+        push.add(result.stride)
+        push.add(factor)
+        dispatch(
+            Kernel("operand_f32"), push: push, groups: elementGrid(rows * result.stride),
+            reads: [x],
+            writes: [result.buffer])
+        return result
+    }
+
+    func checkDepth(_ columns: Int, _ precision: Precision) {
+        precondition(
+            precision != .int8 || columns <= longestInt8Row, "int8 operand of \(columns) columns")
+    }
+
+    /// Rounds an f32 operand to a precision.
+    func rounded(_ x: VulkanOperand, _ precision: Precision) -> VulkanOperand {
+        guard precision != .f32 else { return x }
+        return operand(
+            x.buffer, rows: x.rows, columns: x.columns, stride: x.stride, factor: 1,
+            precision: precision)
+    }
+
+    /// Allocates an operand with unspecified content.
+    func makeOperand(rows: Int, columns: Int, precision: Precision) -> VulkanOperand {
+        VulkanOperand(
+            rows: rows, columns: columns, precision: precision,
+            in: buffer(bytes: rows * paddedRow(columns) * precision.bytesPerWeight),
+            scales: precision == .f32 ? nil : buffer(bytes: rows * 4))
+    }
+
+    /// See `Backend`.
+    public func product(
+        _ a: VulkanOperand, _ weights: VulkanWeights, adapters: [AdapterRun<VulkanBackend>],
+        adding residual: VulkanValues?
+    ) -> VulkanValues {
+        precondition(!weights.isGated, "product with gated weights")
+        if let residual {
+            precondition(residual.rows == a.rows && residual.columns == weights.columns, "residual")
+        }
+        let result = makeValues(rows: a.rows, columns: weights.columns)
+        complete(
+            a, weights, adapters, residual: residual?.buffer, to: result.buffer,
+            stride: result.columns)
+        return result
+    }
+
+    /// See `Backend`.
+    public func swiglu(
+        _ a: VulkanOperand, _ weights: VulkanWeights, adapters: [AdapterRun<VulkanBackend>]
+    ) -> VulkanOperand {
+        precondition(weights.isGated, "SwiGLU with weights that are not gated")
+        let result = makeOperand(rows: a.rows, columns: weights.columns, precision: .f32)
+        complete(a, weights, adapters, residual: nil, to: result.buffer, stride: result.stride)
+        // The scale of a row depends on the whole row, so rounding is a second pass.
+        return rounded(result, a.precision)
+    }
+
+    /// Multiplies, with adapters.
+    private func complete(
+        _ a: VulkanOperand, _ weights: VulkanWeights, _ adapters: [AdapterRun<VulkanBackend>],
+        residual: DeviceBuffer?, to target: DeviceBuffer, stride: Int
+    ) {
+        precondition(
+            a.columns == weights.depth && weights.taps == 1 && a.precision == weights.precision,
+            "operand [.., \(a.columns)] \(a.precision) does not fit weights of depth"
+                + " \(weights.depth)")
+        let runs = adapters.filter { !$0.rows.isEmpty }
+        if runs.contains(where: { $0.adapter.gain != nil }) {
+            let sums = plainSums(a, weights)
+            finish(
+                sums, rows: a.rows, side: side(of: sums, a, weights, runs), weights,
+                residual: residual, to: target, stride: stride)
+            return
+        }
+        multiply(
+            a, rows: 0..<a.rows, weights, residual: residual,
+            addend: runs.isEmpty ? nil : side(of: nil, a, weights, runs), to: (target, 0),
+            stride: stride)
+    }
+
+    /// Computes `a · weights + addend + bias + residual` for some rows of `a`, gated if the weights are.
+    ///
+    /// `addend` and `residual` are `[rows, weights.rows]`; the residual may be the target. The result begins at
+    /// the byte `target.offset`, and `stride` is the numbers from one of its rows to the next.
+    func multiply(
+        _ a: VulkanOperand, rows: Range<Int>, _ weights: VulkanWeights, bias: Bool = true,
+        residual: DeviceBuffer?, residualOffset: Int = 0, addend: DeviceBuffer?,
+        to target: (buffer: DeviceBuffer, offset: Int), stride: Int
+    ) {
+        let bias = bias ? weights.bias : nil
+        var push = PushBytes()
+        push.add(a.buffer, at: a.offset(ofRow: rows.lowerBound))
+        push.add(weights.buffer)
+        if let scales = a.scales {
+            push.add(scales, at: rows.lowerBound * 4)
+            push.add(weights.scales)
+        }
+        push.add(bias)
+        push.add(residual, at: residualOffset)
+        push.add(addend)
+        push.add(target.buffer, at: target.offset)
+        push.add(rows.count)
+        push.add(weights.rows)
+        push.add(weights.stride)
+        push.add(a.stride)
+        push.add(weights.stride)
+        push.add(stride)
+        push.add(weights.rows)
+        push.add(weights.rows)
+        push.add(weights.rows)
+        let kernel = kernel(weights.isGated ? .gated : .plain, weights.precision)
+        dispatch(
+            kernel.kernel, push: push,
+            groups: kernel.groups(rows: rows.count, columns: weights.rows),
+            reads: [a.buffer, a.scales, weights.buffer, weights.scales, bias, residual, addend],
+            writes: [target.buffer])
+    }
+}

@@ -1,0 +1,116 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+public import Tensors
+
+/// Runs the model on a GPU, or on a software device, through Vulkan.
+///
+/// Operations append dispatches to a recorder and return at once; only `download` and `finish` wait. They are
+/// not reentrant: a caller with several requests puts them into one batch. The same device, driver and
+/// shaders give the same bytes, alone or in a batch.
+public final class VulkanBackend: Backend, @unchecked Sendable {
+    // Unchecked: the tables and the recorder are used only inside operations, and callers run one
+    // operation at a time (stated above).
+
+    /// Precision of products; bf16 stands for f16 with a power of two for each row, which is more accurate.
+    public let precision: Precision
+    /// The device in use.
+    package let device: VulkanDevice
+    let guardRing: GuardRing
+    let matrices: MatrixUse
+    var indices = IndexCache()
+
+    /// Opens a device.
+    ///
+    /// - Throws: `VulkanError` if there is no such device, or it lacks what the kernels need.
+    package init(
+        _ choice: DeviceChoice, precision: Precision, options: VulkanOptions = VulkanOptions()
+    ) throws(VulkanError) {
+        device = try VulkanDevice(choice, options: options)
+        self.precision = precision
+        matrices = options.matrices
+        guardRing = try GuardRing(device)
+    }
+
+    /// See `Backend`.
+    public var precisionName: String { precision == .bf16 ? "f16-scaled" : precision.rawValue }
+    /// See `Backend`.
+    public var kernelsName: String { "vulkan \(device.facts.name)" }
+    /// See `Backend`; the thread that records.
+    public var threads: Int { 1 }
+    /// See `Backend`.
+    public var sensitivePrecision: Precision { precision == .int8 ? .bf16 : precision }
+    /// See `Backend`.
+    public var longestInt8Row: Int { 32768 }
+
+    /// Returns int8 for more than 10^9 parameters, else f16 with scales: GPUs multiply neither in f32.
+    package static func bestPrecision(parameters: Int) -> Precision {
+        parameters > 1_000_000_000 ? .int8 : .bf16
+    }
+
+    // MARK: - Progress
+
+    /// See `Backend`: waits until at most two submissions are queued.
+    public func pause() {
+        device.recorder.submit()
+        device.recorder.throttle(2)
+    }
+
+    /// See `Backend`.
+    public func finish() {
+        device.recorder.submit()
+        device.recorder.throttle(0)
+    }
+
+    /// See `Backend`.
+    public func trim() { device.trim() }
+
+    /// See `Backend`.
+    public func takeNonFiniteRow() -> Int? { guardRing.take() }
+
+    /// See `Backend`; operations after a failure have no effect until it is taken.
+    public func takeFailure() -> (any Error)? { device.recorder.takeFailure() }
+
+    // MARK: - Recording
+
+    /// Returns memory with unspecified content; without memory the recorder has failed.
+    func buffer(bytes: Int) -> DeviceBuffer { device.makeBufferOrFail(bytes: max(4, bytes)) }
+
+    /// Appends a dispatch; a guarded one also writes the open word of the guard.
+    func dispatch(
+        _ kernel: Kernel, push: PushBytes, groups: (x: Int, y: Int, z: Int),
+        reads: [DeviceBuffer?], writes: [DeviceBuffer], isGuarded: Bool = false
+    ) {
+        device.recorder.dispatch(
+            kernel, push: push, groups: groups, reads: reads.compactMap { $0?.range },
+            writes: writes.map(\.range) + (isGuarded ? [guardRing.range] : []))
+    }
+
+    /// Returns the fastest kernel of a product or a convolution on the device.
+    func kernel(_ form: ProductKernel.Form, _ precision: Precision) -> ProductKernel {
+        ProductKernel(form, precision: precision, on: device.facts, matrices)
+    }
+
+    /// Returns a grid of at least `count` workgroups, whose sides devices support.
+    func grid(_ count: Int) -> (x: Int, y: Int, z: Int) {
+        let x = min(count, 32768)
+        return (x, x == 0 ? 0 : (count + x - 1) / x, 1)
+    }
+
+    /// Returns the grid of an elementwise kernel: 1024 numbers for each workgroup.
+    func elementGrid(_ count: Int) -> (x: Int, y: Int, z: Int) { grid((count + 1023) / 1024) }
+
+    /// Copies elements to the device.
+    func upload<Element: BitwiseCopyable>(_ elements: [Element]) -> DeviceBuffer {
+        let target = buffer(bytes: elements.count * MemoryLayout<Element>.stride)
+        device.recorder.upload(elements, to: target)
+        return target
+    }
+}
+
+/// Elements that the rows of operands and weights are padded to, with zeros.
+private let rowAlignment = 32
+
+/// Rounds up to a multiple of the alignment of rows.
+func paddedRow(_ count: Int) -> Int {
+    (count + rowAlignment - 1) / rowAlignment * rowAlignment
+}

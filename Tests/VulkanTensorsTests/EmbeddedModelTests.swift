@@ -1,0 +1,77 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Foundation
+import Imaging
+import ModelFiles
+import Parameters
+import Tensors
+import Testing
+import VulkanTensors
+import ZImage
+
+/// Whole images of the embedded model on a Vulkan device.
+@Suite("The embedded model on a Vulkan device", .serialized, .needsVulkan)
+struct EmbeddedModelTests {
+    private static let folder = URL(filePath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .appending(path: "Models/emoji-nano")
+
+    private static func pipeline<Device: Backend>(on device: Device) throws -> Pipeline<Device> {
+        try Pipeline(model: try ModelDirectory(url: folder), device: device, promptCache: nil)
+    }
+
+    /// Requests of different sizes, steps and guidance.
+    private static let inputs = [
+        input("a red apple on a blue background", width: 128, height: 128, steps: 4, seed: 1),
+        input("蓝色背景上的一只熊猫", width: 96, height: 160, steps: 3, seed: 2),
+        input("two cats", width: 64, height: 64, steps: 5, seed: 3, guidance: 3),
+        input("a house", width: 160, height: 96, steps: 3, seed: 4),
+    ]
+
+    private static func input(
+        _ prompt: String, width: Int, height: Int, steps: Int, seed: UInt64, guidance: Double = 0
+    ) -> PipelineInput {
+        PipelineInput(
+            prompt: prompt, width: width, height: height, steps: steps, guidanceScale: guidance,
+            seed: seed)
+    }
+
+    /// Least PSNR in dB of an image in a precision against the CPU's in f32.
+    private static let limits: [(precision: Precision, decibels: Double)] = [
+        (.f32, 60), (.bf16, 45), (.int8, 30),
+    ]
+
+    @Test("images are those of the CPU in f32, within the bounds of each precision")
+    func pictures() throws {
+        let cpu = try Self.pipeline(on: CPUBackend(precision: .f32, threads: 2))
+        let want = try Self.inputs.map { try cpu.generate($0) }
+        for (precision, least) in Self.limits {
+            let device = try Self.pipeline(on: TestDevice.backend(precision: precision))
+            for (input, want) in zip(Self.inputs, want) {
+                let decibels = try psnr(try device.generate(input), want)
+                #expect(decibels >= least, "\(input.prompt) in \(precision): \(decibels) dB")
+            }
+        }
+    }
+
+    @Test(
+        "an image has the same bytes alone and in a batch of mixed requests",
+        arguments: [Precision.f32, .int8])
+    func batches(_ precision: Precision) throws {
+        let pipeline = try Self.pipeline(on: TestDevice.backend(precision: precision))
+        let alone = try Self.inputs.map { try pipeline.generate($0).pixels }
+        var generations = try Self.inputs.map { try pipeline.begin($0) }
+        var images: [[UInt8]?] = Array(repeating: nil, count: generations.count)
+        while images.contains(nil) {
+            let open = generations.indices.filter { !generations[$0].isFinished }
+            var batch = open.map { generations[$0] }
+            if !batch.isEmpty { try pipeline.step(&batch) }
+            for (index, generation) in zip(open, batch) { generations[index] = generation }
+            for index in generations.indices
+            where generations[index].isFinished && images[index] == nil {
+                images[index] = try pipeline.finish(&generations[index]).pixels
+            }
+        }
+        for (got, want) in zip(images, alone) { #expect(got == want) }
+    }
+}
