@@ -26,7 +26,7 @@ struct SharedEngine {
 
     /// Runs one request and writes its image.
     private static func generate(
-        _ prompt: String, to path: String, on engine: InferenceEngine
+        _ prompt: String, to path: String, on engine: CPUEngine
     ) async throws {
         var draft = ImageRequest.Draft(prompt: prompt)
         draft.parameters.seed = 7

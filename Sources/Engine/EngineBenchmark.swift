@@ -7,43 +7,17 @@ package import Tensors
 package import ZImage
 
 /// Benchmarks of the parts of a model, with several runs each after a warm-up run.
-package struct EngineBenchmark {
-    private let device: CPUBackend
+package struct EngineBenchmark<Device: Backend> {
+    private let device: Device
     private let model: ModelDirectory
     private let repetitions: Int
 
     /// Creates a benchmark of a model on a device.
-    package init(device: CPUBackend, model: ModelDirectory, repetitions: Int) {
+    package init(device: Device, model: ModelDirectory, repetitions: Int) {
         self.device = device
         self.model = model
         self.repetitions = repetitions
     }
-
-    /// Peak throughput of multiply-adds on registers, in operations per second: the best of five loops.
-    package static func peak(of device: CPUBackend, _ precision: Precision) -> Double {
-        (0..<5).map { _ in device.measurePeak(precision: precision, seconds: 0.1) }.max() ?? 0
-    }
-
-    /// Seconds of one evaluation of the transformer for each pixel of an image of the model's standard size, as
-    /// the peak throughput of the device lets expect.
-    ///
-    /// Takes about 20 ms: the products themselves are not run.
-    package static func expectedSecondsPerPixel(
-        of model: ModelDirectory, on device: CPUBackend
-    ) throws -> Double {
-        let size = model.manifest.defaults.size
-        let pixels = size.width * size.height
-        let patch = 2 * model.autoencoderConfig.scale
-        let operations = model.transformerConfig.stepOperations(
-            imageTokens: pixels / (patch * patch), captionTokens: 64,
-            feedForward: try model.feedForwardWidth())
-        let peak = device.measurePeak(precision: device.precision, seconds: 0.02)
-        guard peak > 0, pixels > 0 else { return 0 }
-        return Double(operations) / (peak * usualShareOfPeak) / Double(pixels)
-    }
-
-    /// The share of the peak throughput that complete images reach, between small and large ones.
-    private static let usualShareOfPeak = 0.5
 
     /// The matrix products of a block, and its attention, separately.
     package func kernels(tokens: Int) throws -> [TimedRuns] {
@@ -114,6 +88,7 @@ package struct EngineBenchmark {
             for (index, withLoRA) in [false, true].enumerated() {
                 let start = ContinuousClock.now
                 try block.run(withLoRA: withLoRA)
+                device.finish()
                 // The first pair warms the caches.
                 if run > 0 { seconds[index].append((ContinuousClock.now - start).inSeconds) }
             }
@@ -168,7 +143,7 @@ package struct EngineBenchmark {
 
     /// Complete images, each with another prompt.
     package func image(
-        _ pipeline: Pipeline<CPUBackend>, width: Int, height: Int, steps: Int
+        _ pipeline: Pipeline<Device>, width: Int, height: Int, steps: Int
     ) throws -> TimedRuns {
         let guidance = model.manifest.defaults.guidanceScale
         func input(_ run: Int) -> PipelineInput {
@@ -203,15 +178,18 @@ package struct EngineBenchmark {
         _ name: String, _ operations: Int, _ body: () throws -> Void
     ) throws -> TimedRuns {
         try body()
+        device.finish()
         let seconds = try (0..<repetitions).map { _ in
             let start = ContinuousClock.now
             try body()
+            device.finish()
+            if let failure = device.takeFailure() { throw failure }
             return (ContinuousClock.now - start).inSeconds
         }
         return TimedRuns(name: name, operations: operations, seconds: seconds)
     }
 
-    private func noise(_ rows: Int, _ columns: Int) -> CPUValues {
+    private func noise(_ rows: Int, _ columns: Int) -> Device.Values {
         var generator = TorchGenerator(seed: 1)
         return device.upload(
             Array(generator.normals(max(16, rows * columns)).prefix(rows * columns)), rows: rows,

@@ -7,13 +7,16 @@ import Synchronization
 public import Tensors
 public import ZImage
 
+/// An engine on this machine's processor.
+public typealias CPUEngine = InferenceEngine<CPUBackend>
+
 /// Runs requests on one pipeline and reports their events.
 ///
 /// Requests share the device step by step (see `StepScheduler`); every image is bit-identical to one
 /// generated alone.
-public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
+public final class InferenceEngine<Device: Backend>: LocalEngine, Sendable {
     /// The pipeline.
-    public let pipeline: Pipeline<CPUBackend>
+    public let pipeline: Pipeline<Device>
     /// The model's description for clients.
     public let description: ModelDescription
     /// Limits of running and waiting requests.
@@ -60,7 +63,7 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
     ///   - loras: LoRA files that requests may use; those of the model's folder by default.
     ///   - onPass: called after every pass, on the work queue.
     public init(
-        pipeline: Pipeline<CPUBackend>, limits: SchedulerLimits = SchedulerLimits(),
+        pipeline: Pipeline<Device>, limits: SchedulerLimits = SchedulerLimits(),
         loras: LoRARegistry? = nil, onPass: (@Sendable (PassReport) -> Void)? = nil
     ) {
         self.pipeline = pipeline
@@ -75,11 +78,19 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
         get async { [description] }
     }
 
+    package var precision: Precision { pipeline.device.precision }
+    package var threads: Int { pipeline.device.threads }
+    package var loraReports: [LoRAReport] { pipeline.loraReports }
+
+    package func reports(of loras: [LoRASource]) throws -> [LoRAReport] {
+        try pipeline.reports(of: loras)
+    }
+
     /// Statistics of the prompt cache, or `nil` if it is disabled.
     public var promptCacheInfo: PromptCacheInfo? { pipeline.promptCache?.info }
 
-    /// Statistics of LoRA files in memory.
-    package var loadedLoRAs: [String] { pipeline.loadedLoRAs }
+    /// Names of the LoRA files in memory.
+    public var loadedLoRAs: [String] { pipeline.loadedLoRAs }
 
     /// Requests that share the device, and requests that wait.
     public var load: (running: Int, waiting: Int) {
@@ -88,7 +99,7 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
 
     /// Incremented by every unit of work and every layer; an engine with requests and a constant
     /// heartbeat hangs.
-    package var heartbeat: Int { heartbeats.load(ordering: .relaxed) }
+    public var heartbeat: Int { heartbeats.load(ordering: .relaxed) }
 
     /// Queues a request; see `ImageGenerating`.
     public func events(for request: ImageRequest, model: String) -> JobEventStream {
@@ -152,7 +163,7 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
     }
 
     /// Moves waiting requests to the scheduler, as many as may share the device.
-    private func admit(to scheduler: StepScheduler) {
+    private func admit(to scheduler: StepScheduler<Device>) {
         heartbeats.wrappingAdd(1, ordering: .relaxed)
         let tickets = state.withLock { state in
             var tickets: [Ticket] = []
@@ -178,28 +189,7 @@ public final class InferenceEngine: ImageGenerating, ModelListing, Sendable {
 
     // MARK: - Synchronous runs
 
-    /// Options of parity checks.
-    package struct RunOptions: Sendable {
-        /// Initial noise instead of the seed's.
-        package var noise: [Float]?
-        /// Called with the tensors of each image.
-        package var onTrace: (@Sendable (Trace) -> Void)?
-        /// LoRA files in addition to those of the request.
-        package var loras: [LoRASource] = []
-        /// Whether previews are generated.
-        package var previews = true
-
-        package init() {}
-    }
-
-    /// Runs a request on the calling thread, while nothing else uses the pipeline.
-    ///
-    /// - Parameters:
-    ///   - request: the request.
-    ///   - options: options of a parity check.
-    ///   - isCancelled: called before every step.
-    ///   - onEvent: called with each event.
-    /// - Throws: `GenerationError` or `CancellationError`.
+    /// See `LocalEngine`.
     package func run(
         _ request: ImageRequest, options: RunOptions = RunOptions(),
         isCancelled: () -> Bool, onEvent: (JobEvent) -> Void

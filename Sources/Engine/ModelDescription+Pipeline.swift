@@ -8,15 +8,15 @@ public import ZImage
 
 extension ModelDescription {
     /// The description of a loaded pipeline for clients.
-    public init(pipeline: Pipeline<CPUBackend>) {
+    public init(pipeline: Pipeline<some Backend>) {
         self.init(
             model: pipeline.model, parameterCount: pipeline.memory.parameterCount,
-            precision: pipeline.device.precision, kernels: pipeline.device.kernelsName)
+            precision: pipeline.device.precisionName, kernels: pipeline.device.kernelsName)
     }
 
     /// The description of a model folder, with the selected kernels and precision.
     package init(
-        model: ModelDirectory, parameterCount: Int, precision: Precision, kernels: String
+        model: ModelDirectory, parameterCount: Int, precision: String, kernels: String
     ) {
         let manifest = model.manifest
         // The rotary tables limit the positions.
@@ -37,7 +37,7 @@ extension ModelDescription {
             presets: manifest.presets,
             examples: manifest.examples,
             parameterCount: parameterCount,
-            precision: precision.rawValue,
+            precision: precision,
             kernels: kernels,
             loadedAt: Int(Date().timeIntervalSince1970))
     }

@@ -18,19 +18,18 @@ public enum PrecisionChoice: String, Sendable, CaseIterable {
 
     /// The precision of the choice for a model on this processor.
     public func resolved(for model: ModelDirectory) throws -> Precision {
-        switch self {
-        case .auto:
-            let plan = try MemoryPlan(model: model, precision: .f32)
-            return CPUBackend.bestPrecision(parameters: plan.parameterCount)
-        case .f32: return .f32
-        case .bf16: return .bf16
-        case .int8: return .int8
-        }
+        if let fixed { return fixed }
+        let plan = try MemoryPlan(model: model, precision: .f32)
+        return CPUBackend.bestPrecision(parameters: plan.parameterCount)
     }
+
+    /// The precision of the choice, if it does not depend on model and device.
+    public var fixed: Precision? { Precision(rawValue: rawValue) }
 
     /// Why a loaded model has its precision, as a clause of a sentence.
     package func reason(for model: ModelDescription) -> String {
-        Precision(rawValue: model.precision).map(reason) ?? "unknown"
+        guard self == .auto else { return "as requested" }
+        return Precision(rawValue: model.precision).map(reason) ?? "auto, on a GPU"
     }
 
     /// Why ``resolved(for:)`` returned a precision, as a clause of a sentence.

@@ -4,19 +4,19 @@ import Basics
 package import Catalog
 import Imaging
 import Parameters
-import Tensors
+package import Tensors
 package import ZImage
 
 /// A running request: its images in progress, and the number of tokens that it was served.
-package final class ScheduledJob {
+package final class ScheduledJob<Device: Backend> {
     /// One image between its first step and its last.
     final class Lane {
         let image: Int
-        var generation: Generation<CPUBackend>
+        var generation: Generation<Device>
         /// Seconds of each step, by the share of the tokens.
         var stepSeconds: [Double] = []
 
-        init(image: Int, generation: Generation<CPUBackend>) {
+        init(image: Int, generation: Generation<Device>) {
             self.image = image
             self.generation = generation
         }
@@ -25,7 +25,7 @@ package final class ScheduledJob {
     let request: ImageRequest
     /// LoRA files that the request may use.
     let loras: LoRARegistry
-    let options: InferenceEngine.RunOptions
+    let options: RunOptions
     let isCancelled: () -> Bool
     let onEvent: (JobEvent) -> Void
     /// Called once at the end; without an error on success.
@@ -42,7 +42,7 @@ package final class ScheduledJob {
 
     package init(
         _ request: ImageRequest, loras: LoRARegistry = LoRARegistry(),
-        options: InferenceEngine.RunOptions, isCancelled: @escaping () -> Bool,
+        options: RunOptions, isCancelled: @escaping () -> Bool,
         onEvent: @escaping (JobEvent) -> Void,
         onEnd: @escaping ((any Error)?) -> Void
     ) {
@@ -58,7 +58,7 @@ package final class ScheduledJob {
     var isDelivered: Bool { delivered == request.count }
 
     /// Encodes the prompts of the next image and draws its noise.
-    func openLane(on pipeline: Pipeline<CPUBackend>) throws {
+    func openLane(on pipeline: Pipeline<Device>) throws {
         let lane = Lane(
             image: nextImage,
             generation: try pipeline.begin(try input(nextImage), sibling: lanes.last?.generation))
@@ -67,7 +67,7 @@ package final class ScheduledJob {
     }
 
     /// Reports a finished step of a lane.
-    func reportStep(of lane: Lane, on pipeline: Pipeline<CPUBackend>, seconds: Double) {
+    func reportStep(of lane: Lane, on pipeline: Pipeline<Device>, seconds: Double) {
         let generation = lane.generation
         onEvent(
             .step(

@@ -13,25 +13,25 @@ package import ZImage
 /// * A finished image is decoded before the next pass.
 ///
 /// Every image is bit-identical to one generated alone. Not thread-safe.
-package final class StepScheduler {
-    private typealias Lane = ScheduledJob.Lane
+package final class StepScheduler<Device: Backend> {
+    private typealias Lane = ScheduledJob<Device>.Lane
 
-    private let pipeline: Pipeline<CPUBackend>
+    private let pipeline: Pipeline<Device>
     private let passTokens: Int
     private let onPass: ((PassReport) -> Void)?
     /// Called before every unit of work and between layers, to add new requests.
-    private let intake: (StepScheduler) -> Void
+    private let intake: (StepScheduler<Device>) -> Void
     /// All jobs, in the order of arrival.
-    private var jobs: [ScheduledJob] = []
+    private var jobs: [ScheduledJob<Device>] = []
     /// Whether a new request is served while another pass waits between two layers.
     private var isInterrupting = false
     /// Seconds of new requests between the layers of the current pass or decoder.
     private var interruptedSeconds = 0.0
 
     package init(
-        pipeline: Pipeline<CPUBackend>, passTokens: Int,
+        pipeline: Pipeline<Device>, passTokens: Int,
         onPass: ((PassReport) -> Void)? = nil,
-        intake: @escaping (StepScheduler) -> Void = { _ in }
+        intake: @escaping (StepScheduler<Device>) -> Void = { _ in }
     ) {
         self.pipeline = pipeline
         self.passTokens = passTokens
@@ -39,7 +39,7 @@ package final class StepScheduler {
         self.intake = intake
     }
 
-    package func add(_ job: ScheduledJob) {
+    package func add(_ job: ScheduledJob<Device>) {
         // The count of the least served: a new request neither catches up nor waits.
         job.service = jobs.lazy.filter(\.hasStarted).map(\.service).min() ?? 0
         jobs.append(job)
@@ -60,7 +60,7 @@ package final class StepScheduler {
 
     /// Runs the first steps of new requests, in a separate pass.
     private func serveNewcomers() -> Bool {
-        var chosen: [(job: ScheduledJob, lane: Lane)] = []
+        var chosen: [(job: ScheduledJob<Device>, lane: Lane)] = []
         var tokens = 0
         for job in jobs where !job.hasStarted {
             guard !job.isCancelled() else { continue }
@@ -91,8 +91,8 @@ package final class StepScheduler {
     // MARK: - Passes
 
     /// The lanes of the next pass.
-    private func choose() -> [(job: ScheduledJob, lane: Lane)] {
-        var chosen: [(job: ScheduledJob, lane: Lane)] = []
+    private func choose() -> [(job: ScheduledJob<Device>, lane: Lane)] {
+        var chosen: [(job: ScheduledJob<Device>, lane: Lane)] = []
         var tokens = 0
         var service = Dictionary(
             uniqueKeysWithValues: jobs.map { (ObjectIdentifier($0), $0.service) })
@@ -129,19 +129,23 @@ package final class StepScheduler {
 
     /// Advances the selected lanes by a step.
     ///
-    /// If one of them fails, its job ends and the others continue.
-    private func run(_ chosen: [(job: ScheduledJob, lane: Lane)]) {
+    /// If one of them fails, its job ends and the others continue; if the device fails, all end.
+    private func run(_ chosen: [(job: ScheduledJob<Device>, lane: Lane)]) {
         var generations = chosen.map(\.lane.generation)
         let tokens = generations.reduce(0) { $0 + $1.tokens }
         let start = ContinuousClock.now
         if !isInterrupting { interruptedSeconds = 0 }
         do {
             try pipeline.step(&generations, pause: interrupt)
-        } catch {
+        } catch let error as NumericError {
             let culprit = chosen[error.sequence].job
             end(culprit, error)
             let others = chosen.filter { $0.job !== culprit }
             return others.isEmpty ? () : run(others)
+        } catch {
+            // The device has failed: the results of all are invalid. A job may have several lanes.
+            for (job, _) in chosen where jobs.contains(where: { $0 === job }) { end(job, error) }
+            return
         }
         let elapsed = (ContinuousClock.now - start).inSeconds
         let seconds = isInterrupting ? elapsed : elapsed - interruptedSeconds
@@ -179,7 +183,7 @@ package final class StepScheduler {
     // MARK: - Beginning and end
 
     /// Opens a job's next lane, or ends the job.
-    private func open(_ job: ScheduledJob) -> Bool {
+    private func open(_ job: ScheduledJob<Device>) -> Bool {
         do {
             try job.openLane(on: pipeline)
             return true
@@ -193,7 +197,7 @@ package final class StepScheduler {
         for job in jobs where job.isCancelled() { end(job, CancellationError()) }
     }
 
-    private func end(_ job: ScheduledJob, _ error: (any Error)?) {
+    private func end(_ job: ScheduledJob<Device>, _ error: (any Error)?) {
         jobs.removeAll { $0 === job }
         job.onEnd(error.map(GenerationError.wrapping))
     }

@@ -16,7 +16,9 @@ struct InferenceEngineTests {
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .appending(path: "Models/emoji-nano")
 
-    private func engine(_ limits: SchedulerLimits = SchedulerLimits()) throws -> InferenceEngine {
+    private func engine(_ limits: SchedulerLimits = SchedulerLimits()) throws -> InferenceEngine<
+        CPUBackend
+    > {
         let pipeline = try Pipeline(
             model: try ModelDirectory(url: Self.model),
             device: try CPUBackend(precision: .f32, threads: 2))
@@ -24,7 +26,7 @@ struct InferenceEngineTests {
     }
 
     private func request(
-        _ engine: InferenceEngine, steps: Int = 3, count: Int = 1, seed: Int64 = 7
+        _ engine: InferenceEngine<CPUBackend>, steps: Int = 3, count: Int = 1, seed: Int64 = 7
     ) throws -> ImageRequest {
         var draft = ImageRequest.Draft(prompt: "a red apple")
         draft.steps = steps

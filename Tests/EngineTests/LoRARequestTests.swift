@@ -69,7 +69,7 @@ struct LoRARequestTests {
 
     private func engine(
         _ folder: Folder, _ precision: Precision, threads: Int = 2, passTokens: Int = 400
-    ) throws -> InferenceEngine {
+    ) throws -> InferenceEngine<CPUBackend> {
         engine(
             folder,
             try Pipeline(
@@ -80,14 +80,14 @@ struct LoRARequestTests {
 
     private func engine(
         _ folder: Folder, _ pipeline: Pipeline<CPUBackend>, passTokens: Int = 400
-    ) -> InferenceEngine {
+    ) -> InferenceEngine<CPUBackend> {
         InferenceEngine(
             pipeline: pipeline, limits: SchedulerLimits(passTokens: passTokens),
             loras: LoRARegistry(folder: folder.url, models: [Self.model]))
     }
 
     private func request(
-        _ engine: InferenceEngine, _ loras: [LoRAScale], prompt: String = "a red apple",
+        _ engine: InferenceEngine<CPUBackend>, _ loras: [LoRAScale], prompt: String = "a red apple",
         steps: Int = 2, side: Int = 48, guidance: Double = 0, seed: Int64 = 7
     ) throws -> ImageRequest {
         var draft = ImageRequest.Draft(prompt: prompt)
@@ -100,7 +100,7 @@ struct LoRARequestTests {
     }
 
     private func picture(
-        _ request: ImageRequest, on engine: InferenceEngine
+        _ request: ImageRequest, on engine: InferenceEngine<CPUBackend>
     ) async throws -> GeneratedImage {
         for try await event in engine.events(for: request, model: engine.description.id) {
             if case .image(let image) = event { return image }
@@ -109,7 +109,7 @@ struct LoRARequestTests {
     }
 
     /// `count` requests drawn at random.
-    private func mixture(_ engine: InferenceEngine, count: Int, seed: UInt64) throws
+    private func mixture(_ engine: InferenceEngine<CPUBackend>, count: Int, seed: UInt64) throws
         -> [ImageRequest]
     {
         var generator = TorchGenerator(seed: seed)

@@ -22,7 +22,7 @@ struct StepSchedulerTests {
 
     private func engine(
         _ limits: SchedulerLimits = SchedulerLimits(), _ passes: Passes = Passes()
-    ) throws -> InferenceEngine {
+    ) throws -> InferenceEngine<CPUBackend> {
         let pipeline = try Pipeline(
             model: try ModelDirectory(url: Self.model),
             device: try CPUBackend(precision: .f32, threads: 2))
@@ -32,7 +32,8 @@ struct StepSchedulerTests {
     }
 
     private func request(
-        _ engine: InferenceEngine, _ prompt: String = "a red apple", steps: Int = 4, side: Int = 64,
+        _ engine: InferenceEngine<CPUBackend>, _ prompt: String = "a red apple", steps: Int = 4,
+        side: Int = 64,
         guidance: Double = 0, count: Int = 1, seed: Int64 = 7
     ) throws -> ImageRequest {
         var draft = ImageRequest.Draft(prompt: prompt)
@@ -45,7 +46,7 @@ struct StepSchedulerTests {
     }
 
     /// Requests that differ in everything that may differ within a batch.
-    private func mixture(_ engine: InferenceEngine) throws -> [ImageRequest] {
+    private func mixture(_ engine: InferenceEngine<CPUBackend>) throws -> [ImageRequest] {
         try (0..<9).map { index in
             try request(
                 engine, ["a cat", "一只狗", "a pizza and a key on a blue background"][index % 3],
@@ -55,7 +56,8 @@ struct StepSchedulerTests {
         }
     }
 
-    private func digests(_ request: ImageRequest, alone engine: InferenceEngine) throws -> [String]
+    private func digests(_ request: ImageRequest, alone engine: InferenceEngine<CPUBackend>) throws
+        -> [String]
     {
         var digests: [String] = []
         try engine.run(request, isCancelled: { false }) { event in
@@ -64,7 +66,8 @@ struct StepSchedulerTests {
         return digests
     }
 
-    private func digests(_ requests: [ImageRequest], on engine: InferenceEngine) async throws
+    private func digests(_ requests: [ImageRequest], on engine: InferenceEngine<CPUBackend>)
+        async throws
         -> [[String]]
     {
         try await withThrowingTaskGroup(of: (Int, [String]).self) { group in
@@ -104,9 +107,9 @@ struct StepSchedulerTests {
     private final class Story {
         var events: [String] = []
 
-        func job(_ name: String, _ request: ImageRequest) -> ScheduledJob {
+        func job(_ name: String, _ request: ImageRequest) -> ScheduledJob<CPUBackend> {
             ScheduledJob(
-                request, options: InferenceEngine.RunOptions(), isCancelled: { false },
+                request, options: RunOptions(), isCancelled: { false },
                 onEvent: { [self] event in
                     switch event {
                     case .step(_, let step, _, _): events.append("\(name) \(step)")

@@ -52,7 +52,7 @@ struct TimedRunsTests {
         }
         // The kernels are the block's.
         #expect(results[..<5].reduce(0) { $0 + $1.operations } == results[5].operations)
-        #expect(EngineBenchmark.peak(of: device, precision) > 1e8)
+        #expect(PeakThroughput.measured(on: device, precision) > 1e8)
     }
 
     @Test("a rate above the peak is noticed, one within the spread is not")

@@ -36,7 +36,7 @@ package struct FleetEngine: Sendable {
 
     /// An engine in this process.
     package init(
-        _ engine: InferenceEngine, capacity: Int,
+        _ engine: any LocalEngine, capacity: Int,
         status: @escaping @Sendable () async -> WorkerStatus
     ) {
         self.init(

@@ -33,6 +33,8 @@ package struct ModelLaunch: Sendable {
     package var precision = PrecisionChoice.auto
     /// Threads of each worker; its share of the processors if not given.
     package var threads: Int?
+    /// Where it runs: the text of `--device`.
+    package var device = "cpu"
     /// How much each worker takes on at once.
     package var limits = SchedulerLimits()
     /// Whether prompts that come again are not read again.
@@ -52,6 +54,7 @@ package struct ModelLaunch: Sendable {
         var words = [
             "worker", "--socket", socket, "--model", folder.absoluteURL.path,
             "--precision", precision.rawValue, "--threads", String(threads ?? share),
+            "--device", device,
             "--running", String(limits.running), "--waiting", String(limits.waiting),
             "--pass-tokens", String(limits.passTokens),
         ]

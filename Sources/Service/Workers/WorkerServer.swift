@@ -23,7 +23,7 @@ import Synchronization
 /// * `POST /drain`: no more requests; the server ends after the last one.
 package final class WorkerServer: Sendable {
     private struct State {
-        var engine: InferenceEngine?
+        var engine: (any LocalEngine)?
         var secondsPerPixel: Double?
         var loaded = 0.0
         var isListening = false
@@ -57,7 +57,7 @@ package final class WorkerServer: Sendable {
     }
 
     /// Sets the loaded engine, and the expected seconds of an evaluation for each pixel of an image.
-    package func finishLoading(_ engine: InferenceEngine, secondsPerPixel: Double? = nil) {
+    package func finishLoading(_ engine: any LocalEngine, secondsPerPixel: Double? = nil) {
         let isReady = state.withLock { state in
             state.loaded = 1
             state.secondsPerPixel = secondsPerPixel
@@ -186,7 +186,7 @@ package final class WorkerServer: Sendable {
     }
 
     private func stream(
-        _ wanted: ImageRequest, on engine: InferenceEngine, to request: Request
+        _ wanted: ImageRequest, on engine: any LocalEngine, to request: Request
     ) -> Response {
         let heartbeat = heartbeat
         let body = ResponseBody { writer in
@@ -205,7 +205,7 @@ package final class WorkerServer: Sendable {
 
     /// Writes all events, with heartbeats between them.
     private static func send(
-        _ events: JobEventStream, of engine: InferenceEngine,
+        _ events: JobEventStream, of engine: any LocalEngine,
         heartbeat: Duration, write: (ByteBuffer) async throws -> Void
     ) async throws {
         let (frames, feed) = AsyncStream<ByteBuffer>.makeStream()

@@ -30,7 +30,9 @@ struct GoldenDigestTests {
         try JSONDecoder().decode(Fixture.self, from: Data(contentsOf: file))
     }
 
-    private func engine(_ precision: Precision, kernels: String) throws -> InferenceEngine {
+    private func engine(_ precision: Precision, kernels: String) throws -> InferenceEngine<
+        CPUBackend
+    > {
         let pipeline = try Pipeline(
             model: try ModelDirectory(url: Self.model),
             device: try CPUBackend(precision: precision, threads: 2, kernels: kernels))

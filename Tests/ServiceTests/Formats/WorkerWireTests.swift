@@ -13,7 +13,7 @@ import ZImage
 /// A worker understands what a gateway of version 0.1 sends, byte for byte as it was recorded.
 @Suite("The wire between a gateway and a worker", .serialized, .timeLimit(.minutes(2)))
 struct WorkerWireTests {
-    private func engine() throws -> InferenceEngine {
+    private func engine() throws -> InferenceEngine<CPUBackend> {
         let pipeline = try Pipeline(
             model: try ModelDirectory(url: WorkerBench.model),
             device: try CPUBackend(precision: .f32, threads: 2))
