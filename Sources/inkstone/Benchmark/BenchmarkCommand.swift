@@ -121,11 +121,17 @@ struct BenchmarkCommand: ParsableCommand {
 
     func run() throws {
         let model = try openModel()
-        let device = try options.makeBackend(for: model)
-        let peaks = Dictionary(
-            uniqueKeysWithValues: Precision.allCases.map {
-                ($0.rawValue, EngineBenchmark.peak(of: device, $0) / 1e9)
-            })
+        try measure(model, on: try options.makeBackend(for: model))
+    }
+
+    private func measure(_ model: ModelDirectory, on device: some Backend) throws {
+        // A device of another kind has no peak that was measured.
+        let peaks = (device as? CPUBackend).map { device in
+            Dictionary(
+                uniqueKeysWithValues: Precision.allCases.map {
+                    ($0.rawValue, PeakThroughput.measured(on: device, $0) / 1e9)
+                })
+        }
         let defaults = model.manifest.defaults
         let (width, height) = (size ?? defaults.size.width, size ?? defaults.size.height)
         let bench = EngineBenchmark(device: device, model: model, repetitions: `repeat`)
@@ -146,9 +152,10 @@ struct BenchmarkCommand: ParsableCommand {
             ]
         }
         let precision = device.precision.rawValue
-        try subject.check(results, peak: peaks[precision] ?? 0, precision)
+        try subject.check(results, peak: peaks?[precision] ?? 0, precision)
         let report = BenchmarkReport(
-            subject: subject.rawValue, model: model.manifest.id, device: device, peaks: peaks,
+            subject: subject.rawValue, model: model.manifest.id, device: device,
+            peaks: peaks ?? [:],
             results: results)
         if json { print(try report.json()) } else { report.lines.forEach { print($0) } }
     }

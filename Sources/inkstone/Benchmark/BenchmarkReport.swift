@@ -15,10 +15,10 @@ struct BenchmarkReport {
         let secondsMax: Double
         let runs: Int
         let gops: Double
-        let peakGops: Double
-        let share: Double
+        let peakGops: Double?
+        let share: Double?
 
-        init(_ measurement: TimedRuns, peak: Double) {
+        init(_ measurement: TimedRuns, peak: Double?) {
             name = measurement.name
             operations = measurement.operations
             seconds = measurement.median
@@ -27,14 +27,14 @@ struct BenchmarkReport {
             runs = measurement.seconds.count
             gops = measurement.rate
             peakGops = peak
-            share = gops / peak
+            share = peak.map { measurement.rate / $0 }
         }
 
         var line: String {
             func milliseconds(_ seconds: Double) -> String { "\((seconds * 1e4).rounded() / 10)" }
             return "  \(name): \(milliseconds(seconds)) ms (\(milliseconds(secondsMin)) to"
-                + " \(milliseconds(secondsMax))), \(Int(gops.rounded())) GOP/s,"
-                + " \(Int((share * 100).rounded())) % of peak"
+                + " \(milliseconds(secondsMax))), \(Int(gops.rounded())) GOP/s"
+                + (share.map { ", \(Int(($0 * 100).rounded())) % of peak" } ?? "")
         }
     }
 
@@ -48,8 +48,8 @@ struct BenchmarkReport {
         /// GOP/s of loops on registers alone, by precision.
         let peaksGops: [String: Double]
         let gops: Double
-        let peakGops: Double
-        let share: Double
+        let peakGops: Double?
+        let share: Double?
         let seconds: Double
         let secondsMin: Double
         let secondsMax: Double
@@ -61,10 +61,10 @@ struct BenchmarkReport {
 
     /// A report on results that were measured on `device`; `peaks` are GOP/s by precision.
     init(
-        subject: String, model: String, device: CPUBackend, peaks: [String: Double],
+        subject: String, model: String, device: some Backend, peaks: [String: Double],
         results: [TimedRuns]
     ) {
-        let peak = peaks[device.precision.rawValue] ?? 0
+        let peak = peaks[device.precision.rawValue]
         let total = Figure(TimedRuns.total(results, name: subject), peak: peak)
         body = Body(
             subject: subject, model: model, precision: device.precision.rawValue,
@@ -80,7 +80,8 @@ struct BenchmarkReport {
             .map { "\($0.key) \(Int($0.value.rounded()))" }.joined(separator: ", ")
         return [
             "\(body.model) in \(body.precision) on \(body.kernels), \(body.threads)"
-                + " \(body.threads == 1 ? "thread" : "threads"); peak in GOP/s: \(peaks)"
+                + " \(body.threads == 1 ? "thread" : "threads")"
+                + (peaks.isEmpty ? "" : "; peak in GOP/s: \(peaks)")
         ] + body.results.map(\.line)
     }
 

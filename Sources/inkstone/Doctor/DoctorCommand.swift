@@ -45,7 +45,9 @@ struct DoctorCommand: ParsableCommand {
             free(port: port, "API", option: "--port", data.isInUse),
             free(port: pagePort, "page", option: "--page-port", data.isInUse),
         ]
-        let findings = [processor, memory, disk, cache] + ports + models + data.findings
+        let findings =
+            [processor, memory] + VulkanCheck.findings + [disk, cache] + ports + models
+            + data.findings
         for finding in findings {
             print("\(Self.label(finding.severity))  \(finding.text)")
         }

@@ -11,11 +11,11 @@ import ZImage
 extension GenerateCommand {
     /// The request of the options, validated against the limits of a model that is not loaded.
     func makeRequest(
-        _ prompt: String, model: ModelDirectory, device: CPUBackend
+        _ prompt: String, model: ModelDirectory, device: some Backend
     ) throws -> ImageRequest {
         let plan = try MemoryPlan(model: model, precision: device.precision)
         let description = ModelDescription(
-            model: model, parameterCount: plan.parameterCount, precision: device.precision,
+            model: model, parameterCount: plan.parameterCount, precision: device.precisionName,
             kernels: device.kernelsName)
         var draft = ImageRequest.Draft(sampling.draft(prompt))
         draft.count = count

@@ -128,7 +128,12 @@ struct GenerateCommand: ParsableCommand {
         }
         // Everything that can be checked is checked before the long load.
         let folder = try ModelOptions.open(model)
-        let device = try options.makeBackend(for: folder)
+        try generate(prompt, folder, on: try options.makeBackend(for: folder))
+    }
+
+    private func generate(
+        _ prompt: String, _ folder: ModelDirectory, on device: some Backend
+    ) throws {
         let request = try makeRequest(prompt, model: folder, device: device)
         let noise = try readNoise(request: request, model: folder)
         let destination = OutputFiles(path: output, count: request.count)
@@ -141,7 +146,7 @@ struct GenerateCommand: ParsableCommand {
         let loras = try lora.map(LoRAOption.parse)
         let pipeline = try Pipeline(
             model: folder, device: device, loras: unmergedLora ? [] : loras,
-            promptCache: caches.promptCache, weightCache: caches.weights.cache
+            promptCache: caches.promptCache(for: device), weightCache: caches.weights.cache
         ) { progress.show(share: $0, label: "Loading") }
         let loadSeconds = (ContinuousClock.now - loadStart).inSeconds
         let engine = InferenceEngine(pipeline: pipeline)
@@ -154,12 +159,11 @@ struct GenerateCommand: ParsableCommand {
 
         progress.clear()
         let report = GenerateReport(
-            request: request, images: images, outputs: destination.paths, pipeline: pipeline,
-            description: engine.description,
-            precisionReason: options.precision.reason(for: device.precision),
+            request: request, images: images, outputs: destination.paths, engine: engine,
+            precisionReason: options.precision.reason(for: engine.description),
             loadSeconds: loadSeconds, totalSeconds: seconds,
             warnings: sampling.unused(in: request),
-            reports: unmergedLora ? try pipeline.reports(of: loras) : [])
+            reports: unmergedLora ? try engine.reports(of: loras) : [])
         if !quiet { report.warnings.forEach(complain) }
         if json {
             print(try report.json())
@@ -171,10 +175,10 @@ struct GenerateCommand: ParsableCommand {
     /// Runs the request; each image is written as soon as it is finished.
     private func draw(
         _ request: ImageRequest, _ noise: [Float]?, _ loras: [LoRASource],
-        on engine: InferenceEngine,
+        on engine: any LocalEngine,
         to destination: OutputFiles, _ progress: ProgressLine
     ) throws -> (images: [GeneratedImage], trace: Trace?) {
-        var runOptions = InferenceEngine.RunOptions()
+        var runOptions = RunOptions()
         runOptions.noise = noise
         runOptions.loras = loras
         runOptions.previews = false

@@ -90,17 +90,17 @@ struct GenerateReport {
 
     init(
         request: ImageRequest, images: [GeneratedImage], outputs: [String],
-        pipeline: Pipeline<CPUBackend>, description: ModelDescription,
-        precisionReason: String, loadSeconds: Double,
+        engine: any LocalEngine, precisionReason: String, loadSeconds: Double,
         totalSeconds: Double, warnings: [String], reports: [LoRAReport] = []
     ) {
         let isTruncated = images.contains { $0.promptTruncated }
-        let loras = pipeline.loraReports + reports
+        let loras = engine.loraReports + reports
         body = Body(
-            version: version, model: description.id, parameters: request.parameters,
-            promptTruncated: isTruncated, count: request.count, precision: description.precision,
-            precisionReason: precisionReason, kernels: description.kernels,
-            threads: pipeline.device.threads,
+            version: version, model: engine.description.id, parameters: request.parameters,
+            promptTruncated: isTruncated, count: request.count,
+            precision: engine.description.precision,
+            precisionReason: precisionReason, kernels: engine.description.kernels,
+            threads: engine.threads,
             loras: loras.map {
                 Body.LoRA(
                     name: $0.name, scale: $0.scale, matched: $0.matched, unmatched: $0.unmatched,

@@ -42,7 +42,12 @@ extension ModelsCommand {
             }
             // Small components are not cached otherwise; an explicit folder includes them.
             if cacheDir != nil { cache.minimum = 0 }
-            let device = try options.makeBackend(for: folder)
+            guard options.device == .cpu else {
+                throw ValidationError(
+                    "weights are packed for the processor only; leave --device out.")
+            }
+            let device = try ModelOptions.backend(
+                precision: try options.precision.resolved(for: folder), threads: options.threads)
             let progress = ProgressLine(quiet: quiet)
             let pipeline = try Pipeline(
                 model: folder, device: device, promptCache: nil, weightCache: cache

@@ -72,7 +72,7 @@ struct ModelsCommand: ParsableCommand {
             let device = try options.makeBackend(for: folder)
             let plan = try MemoryPlan(model: folder, precision: device.precision)
             let description = ModelDescription(
-                model: folder, parameterCount: plan.parameterCount, precision: device.precision,
+                model: folder, parameterCount: plan.parameterCount, precision: device.precisionName,
                 kernels: device.kernelsName)
             let (defaults, limits) = (description.defaults, description.limits)
             let rows: [(String, String)] = [

@@ -14,8 +14,10 @@ struct CacheOptions: ParsableArguments {
 
     @OptionGroup var weights: WeightCacheOptions
 
-    /// The cache of encoded prompts, unless disabled.
-    var promptCache: PromptCache<CPUBackend>? { noPromptCache ? nil : PromptCache() }
+    /// Creates a cache of encoded prompts for a device, unless disabled.
+    func promptCache<Device: Backend>(for device: Device) -> PromptCache<Device>? {
+        noPromptCache ? nil : PromptCache()
+    }
 }
 
 /// The cache of packed weights.

@@ -6,6 +6,7 @@ public import Engine
 import Foundation
 import ModelFiles
 import Tensors
+import VulkanTensors
 import ZImage
 
 extension PrecisionChoice: ExpressibleByArgument {}
@@ -17,6 +18,12 @@ struct ModelOptions: ParsableArguments {
 
     @Option(help: "Precision of matrix products; auto is the fastest for this model and processor.")
     var precision = PrecisionChoice.auto
+
+    @Option(
+        help: ArgumentHelp(
+            "Where the model runs: cpu, vulkan (the best GPU), vulkan:1 (by number) or vulkan:radeon (by"
+                + " name); 'inkstone doctor' lists them.", valueName: "cpu|vulkan[:gpu]"))
+    var device = DeviceOption.cpu
 
     @Option(
         parsing: .unconditional,
@@ -37,12 +44,21 @@ struct ModelOptions: ParsableArguments {
         ProcessInfo.processInfo.environment[kernelsVariable].flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// The backend of the options; `auto` depends on the model.
-    func makeBackend(for model: ModelDirectory) throws -> CPUBackend {
-        try Self.backend(precision: try precision.resolved(for: model), threads: threads)
+    /// The backend of the options; `auto` depends on the model and the device.
+    func makeBackend(for model: ModelDirectory) throws -> any Backend {
+        switch device {
+        case .cpu:
+            try Self.backend(precision: try precision.resolved(for: model), threads: threads)
+        case .vulkan(let choice):
+            try VulkanBackend(
+                choice,
+                precision: try precision.fixed
+                    ?? VulkanBackend.bestPrecision(
+                        parameters: try MemoryPlan(model: model, precision: .f32).parameterCount))
+        }
     }
 
-    /// A backend with the kernels of the environment; without a number, of all threads.
+    /// A backend on the CPU, with the kernels of the environment; without a number, of all threads.
     static func backend(precision: Precision, threads: Int?) throws -> CPUBackend {
         try CPUBackend(
             precision: precision,

@@ -227,6 +227,7 @@ struct ServeCommand: AsyncParsableCommand {
             ("pass-tokens", scheduling.passTokens == other.scheduling.passTokens),
             ("precision", options.precision == other.options.precision),
             ("threads", options.threads == other.options.threads),
+            ("device", options.device == other.options.device),
             ("access-log", accessLog == other.accessLog),
             ("link-hours", dataOptions.linkHours == other.dataOptions.linkHours),
         ]
@@ -255,6 +256,7 @@ struct ServeCommand: AsyncParsableCommand {
         launch.loraFolder = dataOptions.loraFolder
         launch.precision = options.precision
         launch.threads = options.threads
+        launch.device = options.device.defaultValueDescription
         launch.limits = scheduling.limits
         launch.keepsPrompts = !caches.noPromptCache
         launch.keepsWeights = !caches.weights.noWeightCache

@@ -97,12 +97,12 @@ struct ImageVerification {
     }
 
     private func make(
-        _ index: Int, _ request: ImageRequest, _ engine: InferenceEngine,
+        _ index: Int, _ request: ImageRequest, _ engine: any LocalEngine,
         _ report: inout VerificationReport
     ) throws {
         let name = Self.name(index, request.size)
         let run = report.runs.count - 1
-        let precision = engine.pipeline.device.precision
+        let precision = engine.precision
         ProcessMemory.resetPeak()
         let (images, trace) = try draw(
             request, engine, tracing: reference != nil,
@@ -130,7 +130,7 @@ struct ImageVerification {
 
     /// Checks that the first image has the same bytes when another one shares its steps.
     private func compareBatch(
-        _ request: ImageRequest, _ engine: InferenceEngine, _ label: String,
+        _ request: ImageRequest, _ engine: any LocalEngine, _ label: String,
         _ report: inout VerificationReport
     ) throws {
         let run = report.runs.count - 1
@@ -147,9 +147,9 @@ struct ImageVerification {
     }
 
     private func draw(
-        _ request: ImageRequest, _ engine: InferenceEngine, tracing: Bool, label: String
+        _ request: ImageRequest, _ engine: any LocalEngine, tracing: Bool, label: String
     ) throws -> (images: [GeneratedImage], trace: Trace?) {
-        var options = InferenceEngine.RunOptions()
+        var options = RunOptions()
         options.previews = false
         let traces = TraceBox()
         if tracing { options.onTrace = { traces.trace = $0 } }

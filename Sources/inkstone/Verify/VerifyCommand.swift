@@ -107,7 +107,8 @@ struct VerifyCommand: AsyncParsableCommand {
         let plan = try MemoryPlan(model: directory, precision: .f32)
         // The limits are the same in every precision.
         let description = ModelDescription(
-            model: directory, parameterCount: plan.parameterCount, precision: .f32, kernels: "")
+            model: directory, parameterCount: plan.parameterCount,
+            precision: Precision.f32.rawValue, kernels: "")
         var verification = ImageVerification(
             model: directory, weightCache: weights.cache, sizes: images.sizes,
             steps: images.steps, threads: images.threads, reference: nil, progress: progress)

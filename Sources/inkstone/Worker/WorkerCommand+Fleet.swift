@@ -25,7 +25,7 @@
             let engine = try makeEngine(folder, device, for: server)
             server.finishLoading(
                 engine,
-                secondsPerPixel: try EngineBenchmark.expectedSecondsPerPixel(
+                secondsPerPixel: try PeakThroughput.expectedSecondsPerPixel(
                     of: folder, on: device))
             let worker = FleetWorker(
                 engine: FleetEngine(engine, capacity: settings.running) { server.currentStatus },

@@ -77,7 +77,7 @@ struct WorkerCommand: AsyncParsableCommand {
             do {
                 server.finishLoading(
                     try makeEngine(folder, device, for: server),
-                    secondsPerPixel: try EngineBenchmark.expectedSecondsPerPixel(
+                    secondsPerPixel: try PeakThroughput.expectedSecondsPerPixel(
                         of: folder, on: device))
             } catch {
                 finish(error, of: Self.self)
@@ -89,11 +89,11 @@ struct WorkerCommand: AsyncParsableCommand {
 
     /// Loads the model; progress and passes are reported to the server.
     func makeEngine(
-        _ folder: ModelDirectory, _ device: CPUBackend, for server: WorkerServer
-    ) throws -> InferenceEngine {
+        _ folder: ModelDirectory, _ device: some Backend, for server: WorkerServer
+    ) throws -> any LocalEngine {
         let pipeline = try Pipeline(
             model: folder, device: device, loras: try lora.map(LoRAOption.parse),
-            promptCache: caches.promptCache, weightCache: caches.weights.cache,
+            promptCache: caches.promptCache(for: device), weightCache: caches.weights.cache,
             progress: { server.recordLoading($0) })
         return InferenceEngine(
             pipeline: pipeline, limits: scheduling.limits,
