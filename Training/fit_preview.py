@@ -12,11 +12,9 @@ prints R^2 on pictures that were not used for the fit.
 """
 
 import argparse
-import json
 import os
 import pathlib
 import random
-import re
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -24,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import ZImagePipeline
 
-from nano import prompts
+from nano import manifest, prompts
 
 STEPS = 8
 KEPT_STEPS = (1, 3, 5, 7)  # the last is the finished picture; earlier ones are its blurred forms
@@ -89,7 +87,7 @@ def main():
     parser.add_argument("--pictures", type=int, default=100)
     arguments = parser.parse_args()
     path = arguments.model / "inkstone.json"
-    description = json.loads(path.read_text(encoding="utf-8"))
+    description = manifest.read(path)
     pipeline = ZImagePipeline.from_pretrained(arguments.model, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     groups, channels = collect(pipeline, make_prompts(arguments.pictures), description["defaults"]["width"])
@@ -107,14 +105,7 @@ def main():
           f"{channels} channels")
     rounded = [[round(v, 5) for v in row] for row in solution.tolist()]
     description["preview"] = {"factors": rounded[:-1], "bias": rounded[-1]}
-    path.write_text(format_description(description), encoding="utf-8")
-
-
-def format_description(description):
-    """JSON with one line a list of numbers, so that a new fit is a readable change."""
-    text = json.dumps(description, ensure_ascii=False, indent=2)
-    numbers = re.compile(r"\[\s+(-?[\d.][^\[\]{}\"]*?)\s+\]")
-    return numbers.sub(lambda m: "[" + ", ".join(re.split(r",\s+", m[1])) + "]", text) + "\n"
+    manifest.write(path, description)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ import shutil
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, ZImagePipeline
 
-from . import world
+from . import manifest, world
 from .autoencoder import load_autoencoder
 from .joint import SHIFT
 from .style import STYLES
 from .text import make_nano
+from .vocabulary import vocabulary
 
 
 def export(run, folder, weights=None):
@@ -44,4 +45,7 @@ def export(run, folder, weights=None):
     rows = [{"emoji": t.emoji, "en": t.en, "zh": t.zh} for t in world.things()]
     lines = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in rows)
     (folder / "names.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    path = folder / "inkstone.json"
+    if path.exists():
+        manifest.write(path, manifest.read(path) | {"words": vocabulary()})
     run.say(f"wrote {folder}")
