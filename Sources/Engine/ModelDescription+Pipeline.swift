@@ -36,6 +36,7 @@ extension ModelDescription {
             sizes: manifest.sizes,
             presets: manifest.presets,
             examples: manifest.examples,
+            words: manifest.words.isEmpty ? nil : manifest.words,
             parameterCount: parameterCount,
             precision: precision,
             kernels: kernels,

@@ -25,6 +25,8 @@ public struct ModelDescription: Sendable, Codable, Equatable {
     public var presets: [ModelPreset]
     /// Example prompts by language code.
     public var examples: [String: [String]]
+    /// Words that the model knows, by language code; `nil` if it does not list them, and in lists of models.
+    public var words: [String: [String]]?
     /// Number of parameters of all components.
     public var parameterCount: Int
     /// Precision of the products: `f32`, `bf16` or `int8`.
@@ -38,7 +40,7 @@ public struct ModelDescription: Sendable, Codable, Equatable {
     public init(
         id: String, name: String, summary: [String: String], license: String,
         defaults: ModelDefaults, limits: ModelLimits, sizes: [PixelSize], presets: [ModelPreset],
-        examples: [String: [String]],
+        examples: [String: [String]], words: [String: [String]]? = nil,
         parameterCount: Int, precision: String, kernels: String, loadedAt: Int
     ) {
         self.id = id
@@ -50,9 +52,17 @@ public struct ModelDescription: Sendable, Codable, Equatable {
         self.sizes = sizes
         self.presets = presets
         self.examples = examples
+        self.words = words
         self.parameterCount = parameterCount
         self.precision = precision
         self.kernels = kernels
         self.loadedAt = loadedAt
+    }
+
+    /// The same without the words, which are longer than everything else, for what is sent often.
+    package var withoutWords: ModelDescription {
+        var description = self
+        description.words = nil
+        return description
     }
 }

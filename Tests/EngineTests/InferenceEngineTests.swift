@@ -44,6 +44,9 @@ struct InferenceEngineTests {
         #expect(description.precision == "f32")
         #expect(description.parameterCount > 10_000_000)
         #expect(description.examples["zh"]?.isEmpty == false)
+        #expect(description.words?["en"]?.contains("cat") == true)
+        #expect(description.words?["zh"]?.contains("猫") == true)
+        #expect(description.withoutWords.words == nil)
     }
 
     @Test("queued, started, steps with previews, picture", .timeLimit(.minutes(5)))

@@ -29,6 +29,7 @@ import Testing
                           "height": 64, "steps": 4, "guidance_scale": 1.5},
                          {"id": "bare"}],
              "examples": {"en": ["a cat"], "zh": ["猫", "狗"]},
+             "words": {"en": ["cat", "fire truck", "t-shirt"], "zh": ["猫", "T恤"]},
              "preview": {"factors": [[0.1, 0.2, 0.3], [1, 0, -1]], "bias": [0, 0.5, 1]},
              "limits": {"max_width": 256, "max_height": 256, "max_steps": 50, "max_count": 8,
                         "max_prompt_length": 500}, "future": true}
@@ -49,6 +50,7 @@ import Testing
                         negativePrompt: "blurry"),
                     sizes: [.init(width: 128, height: 144), .init(width: 64, height: 64)],
                     presets: [fast, bare], examples: ["en": ["a cat"], "zh": ["猫", "狗"]],
+                    words: ["en": ["cat", "fire truck", "t-shirt"], "zh": ["猫", "T恤"]],
                     preview: .init(factors: [[0.1, 0.2, 0.3], [1, 0, -1]], bias: [0, 0.5, 1]),
                     limits: .init(
                         maximumWidth: 256, maximumHeight: 256, maximumSteps: 50, maximumCount: 8,
@@ -101,7 +103,17 @@ import Testing
             ("{\"examples\": [\"a\"]}", "examples"),
             ("{\"examples\": {\"en\": \"a\"}}", "examples.en"),
             ("{\"examples\": {\"en\": [\"\"]}}", "examples.en"),
-            ("{\"examples\": {\"e!\": []}}", "examples"), ("{\"preview\": 1}", "preview"),
+            ("{\"examples\": {\"e!\": []}}", "examples"), ("{\"words\": [\"a\"]}", "words"),
+            ("{\"words\": {\"en\": \"a\"}}", "words.en"),
+            ("{\"words\": {\"en\": [1]}}", "words.en"),
+            ("{\"words\": {\"e!\": []}}", "words has the key 'e!'"),
+            ("{\"words\": {\"en\": [\"a\", \"\"]}}", "words.en[1] is"),
+            ("{\"words\": {\"en\": [\" a\"]}}", "without spaces around it"),
+            ("{\"words\": {\"en\": [\"a\\nb\"]}}", "words.en[0] is"),
+            (
+                "{\"words\": {\"zh\": [\"T恤\", \"t恤\"]}}",
+                "words.zh[1] is 't恤', expected a word that is not in the list before"
+            ), ("{\"preview\": 1}", "preview"),
             ("{\"preview\": {\"bias\": [0, 0, 0]}}", "preview.factors"),
             ("{\"preview\": {\"factors\": [[1, 2, 3]]}}", "preview.factors"),
             ("{\"preview\": {\"factors\": [[1, 2], [1, 2, 3]]}}", "preview.factors[0]"),
@@ -118,6 +130,13 @@ import Testing
         #expect(error.code == .badConfig)
         #expect(error.message.contains("inkstone.json"))
         #expect(error.message.contains(mentions), "\(error)")
+    }
+
+    @Test("a word has at most 100 characters") func longWords() throws {
+        let word = String(repeating: "字", count: 100)
+        #expect(try read("{\"words\": {\"zh\": [\"\(word)\"]}}").words == ["zh": [word]])
+        let error = try failure { try read("{\"words\": {\"zh\": [\"\(word)字\"]}}") }
+        #expect(error.message.contains("expected a word of 1 to 100 characters"), "\(error)")
     }
 
     @Test("folders without a file get what suits their kind") func kinds() {

@@ -113,7 +113,8 @@ TEXTS = {
         "id": "m", "name": "M", "summary": {"en": "x"}, "license": "y",
         "defaults": {"width": 64, "height": 64, "steps": 2, "guidance_scale": 1.5}, "sizes": [[64, 64], "64x128"],
         "limits": {"min_side": 16}, "preview": {"factors": [[1, 2, 3]], "bias": [0, 0, 0]},
-        "presets": [{"name": "a", "steps": 3}], "loras": {"a": 0.5}, "examples": {"en": ["a"]}})],
+        "presets": [{"name": "a", "steps": 3}], "loras": {"a": 0.5}, "examples": {"en": ["a"]},
+        "words": {"en": ["a"], "zh": ["a"]}})],
     "json": [
         '{"prompt": "a \\u00e9\\ud83d\\ude00", "seed": -1, "guidance_scale": 3.5e0, "loras": ["a"], "n": null}',
         '{"kwargs": "{\\"seed\\": 8.0,}", "a": [[], {}, true, false, 1e-5, 12345678901234567890], "a": 1}',

@@ -152,6 +152,7 @@
             var isFailing = false
             while !Task.isCancelled {
                 var status = await engine.status()
+                status.model = status.model?.withoutWords
                 let (held, finished, lost, isDraining) = state.withLock { state in
                     state.status = status
                     return (state.held.count, state.finished, state.lost, state.isDraining)

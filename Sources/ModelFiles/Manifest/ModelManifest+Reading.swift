@@ -58,6 +58,7 @@ extension ModelManifest {
         sizes = try Self.sizes(reader) ?? sizes
         presets = try Self.presets(reader, defaults) ?? presets
         examples = try Self.examples(reader) ?? examples
+        words = try Self.words(reader) ?? words
         if let object = try reader.object("preview") {
             preview = try Self.preview(object, channels: latentChannels)
         }
@@ -141,23 +142,49 @@ extension ModelManifest {
     private static func examples(
         _ reader: ConfigReader
     ) throws(CheckpointError) -> [String: [String]]? {
-        guard let object = try reader.object("examples") else { return nil }
-        var examples: [String: [String]] = [:]
-        for language in object.members.keys.sorted() {
-            guard ConfigReader.isLanguage(language) else {
-                throw object.bad(
-                    "examples has the key \(language.quoted), expected a language code such as 'en'"
-                )
-            }
-            let prompts = try object.strings(language, count: 0...1000) ?? []
+        guard let examples = try reader.lists("examples", count: 0...1000) else { return nil }
+        for (language, prompts) in examples.sorted(by: { $0.key < $1.key }) {
             guard prompts.allSatisfy({ !$0.isEmpty && $0.unicodeScalars.count <= 4000 }) else {
-                throw object.bad(
-                    language, .array(prompts.map(JSONValue.string)),
+                throw reader.bad(
+                    "examples.\(language)", .array(prompts.map(JSONValue.string)),
                     expected: "prompts of 1 to 4000 characters")
             }
-            examples[language] = prompts
         }
         return examples
+    }
+
+    private static func words(
+        _ reader: ConfigReader
+    ) throws(CheckpointError) -> [String: [String]]? {
+        guard let words = try reader.lists("words", count: 0...10_000) else { return nil }
+        for (language, list) in words.sorted(by: { $0.key < $1.key }) {
+            var known: Set<String> = []
+            for (index, word) in list.enumerated() {
+                let place = "words.\(language)[\(index)]"
+                guard isWord(word) else {
+                    throw reader.bad(
+                        place, .string(word),
+                        expected: "a word of 1 to 100 characters without spaces around it")
+                }
+                guard known.insert(word.lowercased()).inserted else {
+                    throw reader.bad(
+                        place, .string(word), expected: "a word that is not in the list before")
+                }
+            }
+        }
+        return words
+    }
+
+    /// Whether a text is one or more words on a line, with single spaces between them.
+    private static func isWord(_ text: String) -> Bool {
+        let parts = text.split(separator: " ", omittingEmptySubsequences: false)
+        return text.unicodeScalars.count <= 100
+            && parts.allSatisfy { part in
+                !part.isEmpty
+                    && part.unicodeScalars.allSatisfy {
+                        !$0.properties.isWhitespace && $0.properties.generalCategory != .control
+                    }
+            }
     }
 
     private static func preview(
@@ -253,6 +280,22 @@ extension ConfigReader {
         }
         guard !texts.isEmpty else { throw bad(key, value, expected: "at least one text") }
         return texts
+    }
+
+    /// Lists of texts by language code, or `nil` if absent.
+    fileprivate func lists(
+        _ key: String, count: ClosedRange<Int>
+    ) throws(CheckpointError) -> [String: [String]]? {
+        guard let object = try object(key) else { return nil }
+        var lists: [String: [String]] = [:]
+        for language in object.members.keys.sorted() {
+            guard Self.isLanguage(language) else {
+                throw object.bad(
+                    "\(key) has the key \(language.quoted), expected a language code such as 'en'")
+            }
+            lists[language] = try object.strings(language, count: count) ?? []
+        }
+        return lists
     }
 
     /// Red, green and blue.

@@ -39,6 +39,8 @@ public struct ModelManifest: Sendable, Equatable {
     public var presets: [ModelPreset]
     /// Example prompts by language code.
     public var examples: [String: [String]]
+    /// Words that the model knows, by language code; empty if the file does not list them.
+    public var words: [String: [String]]
     /// How a preview is computed from latents; `nil` if unknown.
     public var preview: Preview?
     /// The largest request.
@@ -48,7 +50,7 @@ public struct ModelManifest: Sendable, Equatable {
     public init(
         id: String, name: String, summary: [String: String] = [:], license: String,
         defaults: ModelDefaults, sizes: [PixelSize], presets: [ModelPreset],
-        examples: [String: [String]] = [:],
+        examples: [String: [String]] = [:], words: [String: [String]] = [:],
         preview: Preview? = nil, limits: ModelLimits = ModelLimits()
     ) {
         self.id = id
@@ -59,6 +61,7 @@ public struct ModelManifest: Sendable, Equatable {
         self.sizes = sizes
         self.presets = presets
         self.examples = examples
+        self.words = words
         self.preview = preview
         self.limits = limits
     }
