@@ -154,8 +154,13 @@ final class FakeGenerator: ImageGenerating, ModelListing {
 }
 
 extension ModelDescription {
-    /// Generates 32x16 images in 4 steps.
-    static func tiny() throws -> ModelDescription { try make(id: "tiny") }
+    /// Generates 32x16 images in 4 steps, and lists the words that it knows.
+    static func tiny() throws -> ModelDescription {
+        var model = try make(id: "tiny")
+        model.words = ["en": ["red circle", "circle"], "zh": ["圆形"]]
+        return model
+    }
+
     /// Its id has a slash, as those of many model hubs do.
     static func slashed() throws -> ModelDescription { try make(id: "maker/large") }
 

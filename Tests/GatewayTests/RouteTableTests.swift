@@ -37,7 +37,8 @@ struct RouteTableTests {
             "POST /sdapi/v1/txt2img", "GET /sdapi/v1/loras", "POST /gradio_api/queue/join",
             "POST /api/jobs", "GET /api/jobs/:id/images/:index/thumbnail", "GET /api/catalog",
             "POST /api/loras", "GET /api/status", "POST /api/estimate", "GET /api/benchmarks",
-            "GET /", "GET /assets/app.js", "GET /readyz", "GET /metrics",
+            "GET /api/models/**/words", "GET /", "GET /assets/app.js", "GET /readyz",
+            "GET /metrics",
         ] {
             #expect(routes.contains(route), "\(route)")
         }

@@ -11,6 +11,7 @@ import Service
 // GET  /, /assets/{file}            the page's files
 // GET  /api/openapi.json            the description of the jobs' interface
 // GET  /api/models                  the ModelDescription of every model, the default one first
+// GET  /api/models/{id}/words       the words that one of them knows, by language
 // POST /api/estimate                time and memory of a job
 // GET  /api/status                  models with their workers, memory and queue
 // GET  /api/benchmarks              result folders of imgbench, the newest first
@@ -33,11 +34,30 @@ struct PageController: Controller {
         for (path, file) in PageFiles.all {
             table.add("/" + path, [.get: .public { request, _ in file.response(to: request) }])
         }
-        table.add("/api/models", [.get: .key { _, _ in .json(await requests.models) }])
+        table.add(
+            "/api/models",
+            [.get: .key { _, _ in .json(await requests.models.map(\.withoutWords)) }])
+        table.add("/api/models/**/words", [.get: .key(words)])
         table.add("/api/estimate", [.post: .key(estimate)])
         table.add("/api/status", [.get: .key(status)])
         table.add("/api/benchmarks", [.get: .key(listBenchmarks)])
         table.add("/api/benchmarks/:run/:file", [.get: .key(benchmarkFile)])
+    }
+
+    // MARK: - Words
+
+    /// `GET /api/models/{id}/words`: the words that a model knows, by language; none if it does not list them.
+    @Sendable
+    private func words(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let models = await requests.models
+        guard let model = models.first(where: { $0.id == context.rest }) else {
+            throw APIError.noSuchModel(context.rest, known: models.map(\.id))
+        }
+        let file = PageFile(
+            jsonBytes(model.words ?? [:]), type: "application/json; charset=utf-8")
+        var response = file.response(to: request)
+        response.headers[.cacheControl] = "private, no-cache"
+        return response
     }
 
     // MARK: - Benchmarks

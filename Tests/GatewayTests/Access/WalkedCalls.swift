@@ -79,9 +79,9 @@ enum WalkedCalls {
         // Gradio.
         "GET /config", "GET /gradio_api/info", "POST /gradio_api/call/generate",
         // The page, jobs, LoRA files and the catalog.
-        "GET /api/models", "POST /api/estimate", "GET /api/status", "GET /api/benchmarks",
-        "GET /api/benchmarks/:run/:file", "POST /api/jobs", "GET /api/loras", "POST /api/loras",
-        "DELETE /api/loras/:name", "GET /api/catalog", "POST /api/catalog",
+        "GET /api/models", "GET /api/models/**/words", "POST /api/estimate", "GET /api/status",
+        "GET /api/benchmarks", "GET /api/benchmarks/:run/:file", "POST /api/jobs", "GET /api/loras",
+        "POST /api/loras", "DELETE /api/loras/:name", "GET /api/catalog", "POST /api/catalog",
         "GET /api/catalog/:name", "DELETE /api/catalog/:name", "POST /api/catalog/:name/quantize",
         "GET /api/catalog-tasks", "GET /api/catalog-tasks/:id", "DELETE /api/catalog-tasks/:id",
     ]
