@@ -29,6 +29,9 @@ static const unsigned char clipboard_js[] = {
 static const unsigned char compare_js[] = {
 #embed "../Gateway/Page/compare.js"
 };
+static const unsigned char completion_js[] = {
+#embed "../Gateway/Page/completion.js"
+};
 static const unsigned char connection_js[] = {
 #embed "../Gateway/Page/connection.js"
 };
@@ -92,6 +95,9 @@ static const unsigned char store_js[] = {
 static const unsigned char views_js[] = {
 #embed "../Gateway/Page/views.js"
 };
+static const unsigned char words_js[] = {
+#embed "../Gateway/Page/words.js"
+};
 static const unsigned char en_json[] = {
 #embed "../Gateway/Page/en.json"
 };
@@ -116,6 +122,7 @@ static const page_file files[] = {
     FILE_OF_PAGE("assets/benchmarks.js", "text/javascript; charset=utf-8", benchmarks_js),
     FILE_OF_PAGE("assets/clipboard.js", "text/javascript; charset=utf-8", clipboard_js),
     FILE_OF_PAGE("assets/compare.js", "text/javascript; charset=utf-8", compare_js),
+    FILE_OF_PAGE("assets/completion.js", "text/javascript; charset=utf-8", completion_js),
     FILE_OF_PAGE("assets/connection.js", "text/javascript; charset=utf-8", connection_js),
     FILE_OF_PAGE("assets/drop.js", "text/javascript; charset=utf-8", drop_js),
     FILE_OF_PAGE("assets/forecast.js", "text/javascript; charset=utf-8", forecast_js),
@@ -137,6 +144,7 @@ static const page_file files[] = {
     FILE_OF_PAGE("assets/status.js", "text/javascript; charset=utf-8", status_js),
     FILE_OF_PAGE("assets/store.js", "text/javascript; charset=utf-8", store_js),
     FILE_OF_PAGE("assets/views.js", "text/javascript; charset=utf-8", views_js),
+    FILE_OF_PAGE("assets/words.js", "text/javascript; charset=utf-8", words_js),
     FILE_OF_PAGE("assets/en.json", "application/json; charset=utf-8", en_json),
     FILE_OF_PAGE("assets/zh.json", "application/json; charset=utf-8", zh_json),
     FILE_OF_PAGE("api/openapi.json", "application/json; charset=utf-8", openapi_json),

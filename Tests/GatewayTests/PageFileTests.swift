@@ -7,9 +7,10 @@ import Testing
 
 @Suite struct PageFileTests {
     private static let scripts = [
-        "app", "api", "benchmarks", "clipboard", "compare", "connection", "drop", "forecast",
-        "gallery", "hints", "language", "loras", "metrics", "pictures", "progress", "recall",
-        "runner", "settings", "sheet", "sizes", "source", "stage", "status", "store", "views",
+        "app", "api", "benchmarks", "clipboard", "compare", "completion", "connection", "drop",
+        "forecast", "gallery", "hints", "language", "loras", "metrics", "pictures", "progress",
+        "recall", "runner", "settings", "sheet", "sizes", "source", "stage", "status", "store",
+        "views", "words",
     ]
 
     @Test("every file of the page's folder is in the program, byte for byte")

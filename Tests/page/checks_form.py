@@ -3,6 +3,7 @@
 
 import io
 import json
+import re
 import time
 
 from PIL import Image
@@ -109,9 +110,20 @@ def hints(bench):
     assert "masterpiece, best quality" in told("masterpiece, best quality, a cat")[0]
     assert "杰作" in told("杰作，最佳质量，一只猫")[0]
     assert "languages" in told("a cat 和一只狗 on a table")[0]
-    assert told("店铺招牌上写着“OPEN NOW”") == []
+    assert told("猫的招牌上写着“OPEN NOW”") == []
     assert "(cat:1.3)" in told("a (cat:1.3)")[0]
     assert "LoRA" in told("a cat <lora:pixel:1>")[0]
+    words = words_of(bench)
+    foreign = "[...document.querySelectorAll('#hints li')].map((item) => item.textContent)" \
+        ".find((text) => text.includes('has not learnt'))"
+    for prompt, language in (("quixotic quandaries", "en"), ("通货膨胀", "zh")):
+        page.fill("#prompt", prompt)
+        unknown = page.wait(foreign, 10, f"the hint for {prompt}")
+        named = re.split(r"[、或]|, or |, | or ", unknown.split("such as ")[1].rstrip("."))
+        assert len(named) == 3 and set(named) <= set(words[language]), unknown
+        page.type("!")
+        assert page.run(foreign) == unknown, "the words changed while typing"
+    assert told("quixotic dogs!") == []
     page.fill("#prompt", "word " * 600)
     long = page.wait("[...document.querySelectorAll('#hints li')].map((item) => item.textContent)"
                      ".find((text) => /512/.test(text))", 10)
@@ -124,8 +136,92 @@ def hints(bench):
                          " return /about/.test(textContent) && textContent; })()")
     job = bench.server.finish({"prompt": "a cat", "size": "128x128", "steps": 8})
     taken = job["finished"] - job["started"]
-    return (f"six kinds; \"{tokens}\"; \"{forecast}\", {expected['seconds']:.2f} s foreseen and"
+    return (f"seven kinds; \"{unknown}\"; \"{tokens}\"; \"{forecast}\", {expected['seconds']:.2f} s foreseen and"
             f" {taken:.2f} s taken; \"{long}\"")
+
+
+def words_of(bench):
+    """The words of the embedded model, by language."""
+    return bench.server.ask("api/models/emoji-nano/words")
+
+
+def completion(bench):
+    """Known words complete what is typed: by keys and by pointer, in both languages, not while composing."""
+    page = bench.page()
+    words = words_of(bench)
+    ready = "document.getElementById('prompt').getAttribute('aria-controls') === 'completions'"
+    assert not page.run(ready), "the words are loaded before the prompt has the focus"
+    page.fill("#prompt", "a")
+    page.wait(ready, 10, "the words")
+
+    def offered(prompt=None):
+        if prompt is not None:
+            page.fill("#prompt", prompt)
+        return page.run("[...document.querySelectorAll('#completions:not([hidden]) li')]"
+                        ".map((item) => item.textContent)")
+
+    value = lambda: page.run("document.getElementById('prompt').value")
+    focus = lambda: page.run("document.activeElement.id")
+    active = lambda: page.run("document.getElementById('prompt').getAttribute('aria-activedescendant')")
+    first = offered("a ca")
+    assert 2 < len(first) <= 8 and all(word.startswith("ca") and word in words["en"] for word in first), first
+    assert active() is None
+    page.key("ArrowDown")
+    page.key("ArrowDown")
+    page.key("ArrowUp")
+    assert active() == "completion-0"
+    assert page.run("document.getElementById('completion-0').ariaSelected") == "true"
+    page.key("Enter")
+    assert value() == f"a {first[0]}" and offered() == [] and active() is None
+    offered("Two Ca")
+    page.key("ArrowDown")
+    page.key("Tab")
+    assert value() == f"Two {first[0].capitalize()}" and focus() == "prompt"
+    offered("a ca")
+    page.click("#completions li:nth-child(2)")
+    assert value() == f"a {first[1]}" and focus() == "prompt" and offered() == []
+    assert offered("a ca")
+    page.key("Escape")
+    assert offered() == [] and value() == "a ca" and focus() == "prompt"
+    assert offered("a ca")
+    page.key("Tab")
+    assert offered() == [] and value() == "a ca" and focus() != "prompt"
+    assert "unicorn" in offered("corn") and offered("red ca")[0] == "red car"
+    assert offered("c") == offered("the") == offered("a walrus") == offered("catalogue") == []
+    chinese = offered("两只猫")
+    assert "小猫" in chinese and set(chinese) <= set(words["zh"]), chinese
+    page.key("ArrowDown")
+    page.key("Enter")
+    assert value() == f"两只{chinese[0]}"
+    # Letters of an input method are not words.
+    offered("a dog, ")
+    page.call("Input.imeSetComposition", text="ca", selectionStart=2, selectionEnd=2)
+    assert offered() == [] and value() == "a dog, ca"
+    page.type("猫")
+    assert value() == "a dog, 猫" and "小猫" in offered()
+    for width in (360, 1280):
+        page.size(width, 900, mobile=width < 500)
+        assert offered("a ca")
+        bottom, top = page.run("""['completions', 'generate'].map((id, index) => {
+            const { bottom, top } = document.getElementById(id).getBoundingClientRect();
+            return index === 0 ? bottom : top;
+        })""")
+        assert bottom <= top, f"the list covers the button at {width}"
+    # A model that lists no words.
+    bare = bench.page()
+    bare.run("""(() => {
+        const send = window.fetch;
+        window.fetch = (url, options) => String(url).endsWith('/words')
+            ? Promise.resolve(new Response('{}')) : send(url, options);
+    })()""")
+    bare.fill("#prompt", "a ca")
+    time.sleep(0.5)
+    bare.fill("#prompt", "quixotic ca")
+    time.sleep(1.5)
+    assert not bare.run(ready) and bare.run("document.getElementById('completions').hidden")
+    assert bare.run("document.getElementById('hints').children.length") == 0
+    return (f"{len(words['en'])} English and {len(words['zh'])} Chinese words; \"ca\": {', '.join(first)};"
+            f" \"猫\": {'、'.join(chinese)}")
 
 
 def parameters(bench):
@@ -275,4 +371,4 @@ def sheet(bench):
     return f"4 seeds, saved as {saved.width}x{saved.height}, {len(text)} characters copied"
 
 
-CHECKS = [restore, start_picture, hints, parameters, keyboard, sheet]
+CHECKS = [restore, start_picture, hints, completion, parameters, keyboard, sheet]

@@ -120,6 +120,12 @@ def accessibility(bench):
             looks += 1
 
         look("empty")
+        page.fill("#prompt", "a")
+        page.wait("document.getElementById('prompt').hasAttribute('aria-controls')", 10, "the words")
+        page.fill("#prompt", "a ca")
+        page.key("ArrowDown")
+        assert page.run("!document.getElementById('completions').hidden")
+        look("completions")
         page.fill("#prompt", "masterpiece, best quality, a cat 和一只狗")
         page.fill("#guidance", "1")
         page.fill("#steps", "150")

@@ -30,6 +30,8 @@ const inPath = encodeURIComponent;
 
 /** The models, the default one first; empty while none is loaded. */
 export const fetchModels = () => json('api/models');
+/** The words that a model knows, by language; none if it does not list them. */
+export const fetchWords = (model) => json(`api/models/${inPath(model)}/words`).catch(() => ({}));
 /** The texts of a language. */
 export const fetchTexts = (language) => json(`assets/${language}.json`);
 /** The estimate of a request's cost. */

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import { fetchBlob, fetchJobs, fetchModels, fetchRuns, ServiceError, useKey } from './api.js';
+import { fetchBlob, fetchJobs, fetchModels, fetchRuns, fetchWords, ServiceError, useKey } from './api.js';
 import { Connection } from './connection.js';
 import { takePictures } from './drop.js';
 import { Forecast } from './forecast.js';
@@ -23,6 +23,8 @@ const stripLength = 24;
 
 let models = [];
 let lastAnnounced = 0;
+let completion = null;
+let wantsWords = false;
 
 const loras = new Loras(() => settings.changed());
 const source = new Source(() => settings.changed());
@@ -243,6 +245,30 @@ function useModel(model) {
   $('model').value = model.id;
   settings.useModel(model);
   wordModel();
+  useWords(null);
+  loadWords();
+}
+
+/** Loads the words of the model, once the prompt field has had the focus. */
+async function loadWords() {
+  const { model } = settings;
+  if (!wantsWords || !model) return;
+  let parts;
+  try {
+    parts = await Promise.all([import('./completion.js'), import('./words.js'), fetchWords(model.id)]);
+  } catch {
+    wantsWords = false;
+    return;
+  }
+  const [{ Completion }, { Vocabulary }, lists] = parts;
+  completion ??= new Completion(announce);
+  const vocabulary = new Vocabulary(lists, model.examples);
+  if (model === settings.model && !vocabulary.isEmpty) useWords(vocabulary);
+}
+
+function useWords(vocabulary) {
+  completion?.useVocabulary(vocabulary);
+  forecast.useVocabulary(vocabulary);
 }
 
 function wordModel() {
@@ -285,6 +311,11 @@ $('examples-box').open = !matchMedia('(max-width: 619px)').matches;
 
 $('form').addEventListener('submit', (event) => { event.preventDefault(); run(); });
 $('form').addEventListener('input', () => { $('note').hidden = true; });
+$('prompt').addEventListener('focus', () => {
+  if (wantsWords) return;
+  wantsWords = true;
+  loadWords();
+});
 $('cancel').addEventListener('click', () => runner.cancel());
 $('model').addEventListener('change', () => useModel(models.find((model) => model.id === $('model').value)));
 $('language').addEventListener('click', () => {

@@ -6,6 +6,7 @@ import { bytes, duration, t } from './language.js';
 
 const $ = (id) => document.getElementById(id);
 const restMilliseconds = 250;
+const settleMilliseconds = 1200;
 
 /** Shows the estimated cost of a request, and hints about its prompt. */
 export class Forecast {
@@ -15,10 +16,31 @@ export class Forecast {
     this.answer = null;
     this.timer = 0;
     this.asking = null;
+    this.vocabulary = null;
+    this.isSettled = false;
+    this.settling = 0;
+  }
+
+  /** The words of the model, or null if it lists none. */
+  useVocabulary(vocabulary) {
+    this.vocabulary = vocabulary;
+    this.settle();
+    this.hint();
+  }
+
+  /** A hint about unknown words waits for a pause in typing, and stays for as long as it holds. */
+  settle() {
+    this.isSettled &&= this.vocabulary?.isForeign($('prompt').value) ?? false;
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => {
+      this.isSettled = true;
+      this.hint();
+    }, settleMilliseconds);
   }
 
   /** Requests an estimate after a pause in typing. */
   refresh() {
+    this.settle();
     this.hint();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.ask(), restMilliseconds);
@@ -59,7 +81,7 @@ export class Forecast {
   }
 
   hint() {
-    const hints = promptHints($('prompt').value);
+    const hints = promptHints($('prompt').value, this.isSettled ? this.vocabulary : null);
     const { answer } = this;
     if (answer?.prompt_tokens > answer?.token_limit) {
       hints.unshift(['hint.long', { count: answer.prompt_tokens, limit: answer.token_limit }]);

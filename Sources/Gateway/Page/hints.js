@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import { anyOf } from './language.js';
+
 const qualityWords = new RegExp([
   '\\b(?:masterpiece|(?:best|high(?:est)?|top) quality|(?:ultra|highly|extremely|hyper)[- ]?(?:detailed|realistic)',
   'absurdres|[48]k(?: uhd)?|uhd|hdr|award[- ]winning|trending on artstation|sharp focus|intricate details?)\\b',
@@ -12,10 +14,12 @@ const quoted = /"[^"]*"|“[^”]*”|「[^」]*」|『[^』]*』|《[^》]*》|
 /**
  * The parts of a prompt that are harmful with a model of this kind, as keys of texts with their values.
  *
- * Z-Image follows sentences. The tags that other models were trained on are plain words to it.
+ * Z-Image follows sentences. The tags that other models were trained on are plain words to it. A small model
+ * knows the words of its vocabulary only.
  */
-export function promptHints(prompt) {
+export function promptHints(prompt, vocabulary = null) {
   const hints = [];
+  if (vocabulary?.isForeign(prompt)) hints.push(['hint.foreign', { words: anyOf(vocabulary.samples(prompt, 3)) }]);
   const words = [...prompt.matchAll(qualityWords), ...prompt.matchAll(qualityWordsChinese)].map(([word]) => word);
   if (new Set(words.map((word) => word.toLowerCase())).size > 1) {
     hints.push(['hint.quality', { words: [...new Set(words)].slice(0, 3).join(', ') }]);

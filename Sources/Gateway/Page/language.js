@@ -65,6 +65,11 @@ export function dateTime(seconds) {
   return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(seconds * 1000);
 }
 
+/** Some words as alternatives: a, b, or c. */
+export function anyOf(words) {
+  return new Intl.ListFormat(language, { type: 'disjunction' }).format(words);
+}
+
 /** A large number, abbreviated: 6.15 B. */
 export function short(number) {
   return new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 }).format(number);
