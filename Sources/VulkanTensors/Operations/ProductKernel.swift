@@ -17,6 +17,8 @@ struct ProductKernel {
     let kernel: Kernel
     let tileRows: Int
     let tileColumns: Int
+    /// Whether it has matrix instructions.
+    let usesMatrices: Bool
 
     /// The fastest kernel for a device.
     init(_ form: Form, precision: Precision, on device: DeviceFacts, _ use: MatrixUse) {
@@ -32,12 +34,14 @@ struct ProductKernel {
             let dot = precision == .int8 ? "_dot" : ""
             kernel = Kernel("\(source)_\(numbers)\(dot)\(suffix)")
             (tileRows, tileColumns) = (64, 64)
+            usesMatrices = false
             return
         }
         kernel = Kernel(
             "\(source)_\(numbers)_matrix\(suffix)", constants: tiling.constants,
             subgroupSize: tiling.subgroup)
         (tileRows, tileColumns) = (tiling.rows, tiling.columns)
+        usesMatrices = true
     }
 
     /// The grid for a result.

@@ -14,6 +14,13 @@ extension VulkanBackend {
     public func attention(
         _ qkv: VulkanValues, _ shape: AttentionShape, segments: Segments, queries: Segments
     ) -> VulkanOperand {
+        rounded(attend(qkv, shape, segments: segments, queries: queries), shape.precision)
+    }
+
+    /// Returns attention as an f32 operand.
+    private func attend(
+        _ qkv: VulkanValues, _ shape: AttentionShape, segments: Segments, queries: Segments
+    ) -> VulkanOperand {
         precondition(
             qkv.columns == (shape.heads + 2 * shape.keyValueHeads) * shape.headDim
                 && segments.rows == qkv.rows && queries.count == segments.count
@@ -23,13 +30,22 @@ extension VulkanBackend {
                 }, "attention shapes")
         let result = makeOperand(
             rows: queries.rows, columns: shape.heads * shape.headDim, precision: .f32)
-        if queries.rows == 0 { return rounded(result, shape.precision) }
+        if queries.rows == 0 { return result }
         if shape.precision != .f32, let fragment = fragment(for: shape) {
             attendInMatrices(qkv, shape, segments, queries, fragment, to: result)
         } else {
-            attend(qkv, shape, segments, queries, to: result)
+            attendWithoutMatrices(qkv, shape, segments, queries, to: result)
         }
-        return rounded(result, shape.precision)
+        return result
+    }
+
+    /// Returns attention as f32 values, if the width of all heads is a multiple of the alignment of rows.
+    func attended(
+        _ qkv: VulkanValues, _ shape: AttentionShape, segments: Segments, queries: Segments
+    ) -> VulkanValues {
+        let operand = attend(qkv, shape, segments: segments, queries: queries)
+        precondition(operand.stride == operand.columns, "rows with padding")
+        return VulkanValues(rows: operand.rows, columns: operand.columns, in: operand.buffer)
     }
 
     /// The fragment of the kernel with matrix instructions, if it can compute the shape.
@@ -42,7 +58,7 @@ extension VulkanBackend {
         return fragment
     }
 
-    private func attend(
+    private func attendWithoutMatrices(
         _ qkv: VulkanValues, _ shape: AttentionShape, _ segments: Segments, _ queries: Segments,
         to result: VulkanOperand
     ) {

@@ -16,7 +16,10 @@ public final class VulkanBackend: Backend, @unchecked Sendable {
     /// The device in use.
     package let device: VulkanDevice
     let guardRing: GuardRing
-    let matrices: MatrixUse
+    /// Use of matrix instructions, unless they were found wrong.
+    private(set) var matrices: MatrixUse
+    /// What is wrong with the device's matrix instructions, as a clause of a sentence.
+    package private(set) var matrixFault: String?
     var indices = IndexCache()
 
     /// Opens a device.
@@ -29,12 +32,28 @@ public final class VulkanBackend: Backend, @unchecked Sendable {
         self.precision = precision
         matrices = options.matrices
         guardRing = try GuardRing(device)
+        try checkMatrices()
+    }
+
+    /// Compares the kernels with matrix instructions with the host, and does without them if they are wrong.
+    private func checkMatrices() throws(VulkanError) {
+        guard precision != .f32,
+            ProductKernel(.plain, precision: .int8, on: device.facts, matrices).usesMatrices
+        else { return }
+        matrixFault = MatrixCheck(self).fault()
+        // Such a driver may also refuse to compile them.
+        let failure = device.recorder.takeFailure()
+        if let failure, failure.code == .deviceLost { throw failure }
+        if let failure, matrixFault == nil { matrixFault = failure.description }
+        if matrixFault != nil { matrices = .never }
     }
 
     /// See `Backend`.
     public var precisionName: String { precision == .bf16 ? "f16-scaled" : precision.rawValue }
     /// See `Backend`.
-    public var kernelsName: String { "vulkan \(device.facts.name)" }
+    public var kernelsName: String {
+        "vulkan \(device.facts.name)" + (matrixFault == nil ? "" : ", without matrix instructions")
+    }
     /// See `Backend`; the thread that records.
     public var threads: Int { 1 }
     /// See `Backend`.
