@@ -20,6 +20,9 @@ _Alignas(4) static const unsigned char attention_f16_matrix[] = {
 _Alignas(4) static const unsigned char attention_f32[] = {
 #embed "spirv/attention_f32.spv"
 };
+_Alignas(4) static const unsigned char attention_f32_any[] = {
+#embed "spirv/attention_f32_any.spv"
+};
 _Alignas(4) static const unsigned char convolution_f16[] = {
 #embed "spirv/convolution_f16.spv"
 };
@@ -127,6 +130,7 @@ static const shader shaders[] = {
     SHADER(add_norm),
     SHADER(attention_f16_matrix),
     SHADER(attention_f32),
+    SHADER(attention_f32_any),
     SHADER(convolution_f16),
     SHADER(convolution_f16_matrix),
     SHADER(convolution_f32),

@@ -122,26 +122,14 @@ struct OperationTests {
     @Test(
         "attention over ragged sequences",
         arguments: [
-            (shape(1, 1, 4), [1]), (shape(3, 3, 12), [5, 33, 64]),
+            (shape(1, 1, 2), [1]), (shape(3, 3, 10), [5, 33, 64]),
             (shape(4, 2, 16, causal: true), [1, 70, 49]), (shape(2, 2, 32), [130, 257]),
             (shape(2, 1, 24, causal: true), [300]), (shape(1, 1, 96), [130]),
             (shape(2, 2, 128), [48, 121]), (shape(4, 1, 64, causal: true), [40, 3, 200]),
-            (shape(1, 1, 36), [31, 32, 33]), (shape(1, 1, 512), [70]),
+            (shape(1, 1, 33), [31, 32, 33]), (shape(1, 1, 512), [70]),
         ])
     func attention(_ shape: AttentionShape, _ lengths: [Int]) throws {
         try compare(Attention(shape: shape, segments: Segments(lengths: lengths)))
-    }
-
-    @Test(
-        "attention with heads whose width 4 does not divide is refused, and the next operation works"
-    )
-    func narrowHeads() throws {
-        let device = try TestDevice.backend()
-        _ = Attention(shape: Self.shape(1, 1, 10), segments: Segments(lengths: [3]))(device)
-        #expect("\(device.takeFailure().map { "\($0)" } ?? "")".contains("heads of 10 features"))
-        let values = device.upload([1, 2, 3], rows: 1, columns: 3)
-        #expect(device.download(values) == [1, 2, 3])
-        #expect(device.takeFailure() == nil)
     }
 
     @Test(

@@ -2,7 +2,7 @@
 # Part of Inkstone. Licence: see LICENSE.
 """Compare the engine with the reference on a new random checkpoint.
 
-    compare_with_reference.py --seed 12 [--inkstone .build/release/inkstone] [--keep DIR]
+    compare_with_reference.py --seed 12 [--inkstone .build/release/inkstone] [--device cpu] [--keep DIR]
 
 Draws a tiny model and a request from the seed, runs the reference pipeline in f32 and
 `inkstone generate --trace`, and prints the largest error of every tensor relative to the largest
@@ -79,13 +79,13 @@ def draw_run(rng):
     }
 
 
-def engine_command(program, checkpoint, run, precision, folder):
+def engine_command(program, checkpoint, run, precision, device, folder):
     """The command line that asks the engine for the same picture."""
     command = [
         program, "generate", run["prompt"], "--model", str(checkpoint),
         "--width", run["width"], "--height", run["height"], "--steps", run["steps"],
         "--guidance-scale", run["guidance_scale"], "--seed", run["seed"],
-        "--precision", precision, "--trace", folder / "trace.safetensors",
+        "--precision", precision, "--device", device, "--trace", folder / "trace.safetensors",
         "--output", folder / "picture.png", "--json",
     ]
     if run["guidance_scale"] > 0:
@@ -139,7 +139,8 @@ def check(arguments, folder):
     if arguments.dry_run:
         print(f"{len(reference)} reference tensors; compared with themselves:")
         return 0 if compare(reference, reference, 0) else 1
-    command = engine_command(arguments.inkstone, checkpoint, run, arguments.precision, folder)
+    command = engine_command(
+        arguments.inkstone, checkpoint, run, arguments.precision, arguments.device, folder)
     print("  " + " ".join(repr(w) if " " in w or not w else w for w in command)[:400])
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=600)
@@ -159,6 +160,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--inkstone", default=".build/release/inkstone")
     parser.add_argument("--precision", default="f32", choices=list(LIMITS))
+    parser.add_argument("--device", default="cpu", help="cpu, vulkan or vulkan:GPU")
     parser.add_argument("--keep", type=pathlib.Path, help="folder to leave the files in")
     parser.add_argument("--dry-run", action="store_true", help="the reference half alone")
     arguments = parser.parse_args()

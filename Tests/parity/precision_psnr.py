@@ -3,7 +3,7 @@
 """How far pictures of a smaller precision are from those of f32: PSNR over a fixed choice of prompts.
 
     precision_psnr.py [--precision int8] [--prompts 50] [--inkstone PATH] [--model DIR] [--steps 8]
-                      [--size 128] [--guidance-scale 0] [--median 30] [--least 25] [--json FILE]
+                      [--size 128] [--device cpu] [--guidance-scale 0] [--median 30] [--least 25] [--json FILE]
 
 Draws the same prompts from the same seeds in both precisions with `inkstone generate` and prints the
 distribution. Ends with status 1 where the median or the least picture is below its bound.
@@ -31,7 +31,7 @@ def draw(arguments, prompt, seed, precision, path):
         arguments.inkstone, "generate", prompt, "--model", arguments.model, "--width",
         str(arguments.size), "--height", str(arguments.size), "--steps", str(arguments.steps),
         "--guidance-scale", str(arguments.guidance_scale), "--seed", str(seed), "--precision",
-        precision, "--quiet", "--output", str(path)]
+        precision, "--device", arguments.device, "--quiet", "--output", str(path)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return numpy.asarray(Image.open(path).convert("RGB")).astype(numpy.float64)
 
@@ -48,6 +48,7 @@ def main():
     parser.add_argument("--inkstone", default=str(ROOT / ".build/release/inkstone"))
     parser.add_argument("--model", default=str(ROOT / "Models/emoji-nano"))
     parser.add_argument("--precision", default="int8", choices=["int8", "bf16"])
+    parser.add_argument("--device", default="cpu", help="cpu, vulkan or vulkan:GPU")
     parser.add_argument("--prompts", type=int, default=50)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--size", type=int, default=128)

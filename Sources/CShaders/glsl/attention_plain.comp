@@ -6,7 +6,7 @@
 // Source: Dao et al., "FlashAttention" (2022).
 //
 // Shapes: qkv [tokens][stride], queries from column 0, keys from kColumn, values from vColumn on,
-// all multiples of 4; query head h uses key and value head h / group. out [queries][strideOut], an
+// all multiples of 4 unless ANY_WIDTH; query head h uses key and value head h / group. out [queries][strideOut], an
 // operand: zeros from heads * headDim on. One workgroup computes 8 queries (tile x) of one head
 // (y).
 #version 460
@@ -14,10 +14,14 @@
 #include "tile.glsl"
 
 layout(local_size_x = 32, local_size_y = 8) in;
-layout(constant_id = 0) const uint HEAD_DIM = 128;  // a multiple of 4
+layout(constant_id = 0) const uint HEAD_DIM = 128;
 
 layout(push_constant, scalar) uniform Push {
+#ifdef ANY_WIDTH
+    Floats qkv;
+#else
     Float4s qkv;
+#endif
     Tiles tiles;
     MutableFloats result;
     uint stride;
@@ -31,10 +35,24 @@ layout(push_constant, scalar) uniform Push {
 } push;
 
 const uint QUERIES = 8, KEYS = 32;
-const uint QUADS = HEAD_DIM / 4;     // vectors of a head
+const uint QUADS = (HEAD_DIM + 3) / 4;  // vectors of a head, the last one padded with zeros
 const uint PARTS = (QUADS + 7) / 8;  // groups of 8 vectors, the last one padded with zeros
 const uint OWN = (QUADS + 31) / 32;  // vectors of the result that a thread computes
 const float NONE = -3.0e38;          // below every score
+
+#ifdef ANY_WIDTH
+/// Returns four features of a head that begins at `column`.
+vec4 features(uint row, uint column, uint quad) {
+    vec4 x = vec4(0.0);
+    for (uint i = 0; i < 4; ++i)
+        if (4 * quad + i < HEAD_DIM) x[i] = push.qkv.at[row * push.stride + column + 4 * quad + i];
+    return x;
+}
+#else
+vec4 features(uint row, uint column, uint quad) {
+    return push.qkv.at[(row * push.stride + column) / 4 + quad];
+}
+#endif
 
 shared vec4 query[QUERIES][8 * PARTS];
 shared vec4 key[KEYS][9];           // 32 features of a block of keys
@@ -42,8 +60,7 @@ shared float block[QUERIES][KEYS];  // scores of a block, then weights
 
 void main() {
     const Tile tile = push.tiles.at[gl_WorkGroupID.x];
-    const uint head = gl_WorkGroupID.y, kvQuad = head / push.group * QUADS,
-               stride = push.stride / 4;
+    const uint head = gl_WorkGroupID.y, kvColumn = head / push.group * HEAD_DIM;
     const uint lane = gl_LocalInvocationID.x, line = gl_LocalInvocationID.y,
                thread = gl_LocalInvocationIndex;
     const uint row = tile.firstQuery + min(line, tile.queries - 1);
@@ -55,7 +72,7 @@ void main() {
         push.scale * 1.44269504088896341;  // exponentials are computed as powers of two
 
     for (uint i = lane; i < 8 * PARTS; i += 32)
-        query[line][i] = i < QUADS ? push.qkv.at[row * stride + head * QUADS + i] : vec4(0.0);
+        query[line][i] = i < QUADS ? features(row, head * HEAD_DIM, i) : vec4(0.0);
     vec4 sums[OWN];
     [[unroll]] for (uint i = 0; i < OWN; ++i)
         sums[i] = vec4(0.0);
@@ -63,12 +80,12 @@ void main() {
 
     for (uint key0 = 0; key0 < end; key0 += KEYS) {
         const uint keyRow = tile.firstKey + min(key0 + thread / 8, tile.keys - 1);
-        const uint keyQuad = keyRow * stride + push.kColumn / 4 + kvQuad + thread % 8;
         float score = 0.0;
         for (uint i = 0; i < QUADS; i += 8) {
             barrier();  // the previous features and weights have been read
+            const uint quad = i + thread % 8;
             key[thread / 8][thread % 8] =
-                i + thread % 8 < QUADS ? push.qkv.at[keyQuad + i] : vec4(0.0);
+                quad < QUADS ? features(keyRow, push.kColumn + kvColumn, quad) : vec4(0.0);
             barrier();
             [[unroll]] for (uint f = 0; f < 8; ++f) {
                 const vec4 q = query[line][i + f], k = key[lane][f];
@@ -95,11 +112,13 @@ void main() {
         const uint used = limit > key0 ? min(limit - key0, KEYS) : 0;
         for (uint j = 0; j < used; ++j) {
             const float weight = block[line][j];
-            const uint value = (tile.firstKey + key0 + j) * stride + push.vColumn / 4 + kvQuad;
+            const uint valueRow = tile.firstKey + key0 + j;
             runningSum += weight;
             [[unroll]] for (uint i = 0; i < OWN; ++i)
                 if (lane + 32 * i < QUADS)
-                    sums[i] = fma(vec4(weight), push.qkv.at[value + lane + 32 * i], sums[i]);
+                    sums[i] = fma(
+                        vec4(weight),
+                        features(valueRow, push.vColumn + kvColumn, lane + 32 * i), sums[i]);
         }
     }
     if (line >= tile.queries) return;
@@ -108,7 +127,8 @@ void main() {
         if (lane + 32 * i >= QUADS) continue;
         const vec4 y = sums[i] / runningSum;
         [[unroll]] for (uint j = 0; j < 4; ++j)
-            push.result.at[at + head * HEAD_DIM + 4 * (lane + 32 * i) + j] = y[j];
+            if (4 * (lane + 32 * i) + j < HEAD_DIM)
+                push.result.at[at + head * HEAD_DIM + 4 * (lane + 32 * i) + j] = y[j];
     }
     if (head == 0)
         for (uint i = push.heads * HEAD_DIM + lane; i < push.strideOut; i += 32)

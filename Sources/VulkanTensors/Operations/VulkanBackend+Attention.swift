@@ -62,14 +62,6 @@ extension VulkanBackend {
         _ qkv: VulkanValues, _ shape: AttentionShape, _ segments: Segments, _ queries: Segments,
         to result: VulkanOperand
     ) {
-        guard shape.headDim.isMultiple(of: 4) else {
-            device.recorder.fail(
-                VulkanError(
-                    .feature,
-                    "attention with heads of \(shape.headDim) features does not run on a Vulkan device,"
-                        + " only multiples of 4. Choose --device cpu."))
-            return
-        }
         let (wide, narrow) = (shape.heads * shape.headDim, shape.keyValueHeads * shape.headDim)
         let tiles = indices.tiles(segments, queries: queries, size: Self.plainQueries, self)
         var push = PushBytes()
@@ -85,7 +77,9 @@ extension VulkanBackend {
         push.add(shape.causal ? 1 : 0)
         push.add(1 / Float(shape.headDim).squareRoot())
         dispatch(
-            Kernel("attention_f32", constants: [UInt32(shape.headDim)]), push: push,
+            Kernel(
+                shape.headDim.isMultiple(of: 4) ? "attention_f32" : "attention_f32_any",
+                constants: [UInt32(shape.headDim)]), push: push,
             groups: (tiles.count, shape.heads, 1), reads: [qkv.buffer, tiles.buffer],
             writes: [result.buffer])
     }

@@ -208,6 +208,7 @@ public final class Pipeline<Device: Backend>: Sendable {
         do {
             outputs = try transformer(sequences.flatMap(\.self), pause: pause)
         } catch {
+            try checkDevice()
             var error = error
             let owners = sequences.indices.flatMap { index in
                 repeatElement(index, count: sequences[index].count)
@@ -225,16 +226,27 @@ public final class Pipeline<Device: Backend>: Sendable {
     }
 
     /// Throws the reason why what the device computed is invalid, if there is one.
-    func checkDevice() throws {
+    private func checkDevice() throws {
         if let failure = device.takeFailure() { throw failure }
+    }
+
+    /// Returns what a computation returns, unless the device has failed: an error of the computation may be no
+    /// more than a consequence of that.
+    private func checked<Result>(_ body: () throws -> Result) throws -> Result {
+        let result: Result
+        do { result = try body() } catch {
+            try checkDevice()
+            throw error
+        }
+        try checkDevice()
+        return result
     }
 
     /// Decodes a finished image; `pause` is called between layers and can work on other images.
     package func finish(
         _ generation: inout Generation<Device>, pause: () -> Void = {}
     ) throws -> RGBImage {
-        let decoded = try autoencoder.decode(generation.latents, pause: pause)
-        try checkDevice()
+        let decoded = try checked { try autoencoder.decode(generation.latents, pause: pause) }
         let image = try RGBImage(decoded)
         generation.trace?.record(
             "decoded", .f32(decoded.numbers, shape: [1, 3, decoded.height, decoded.width]))
@@ -324,9 +336,12 @@ public final class Pipeline<Device: Backend>: Sendable {
         if trace == nil, let known = promptCache?[key] {
             return Prompt(caption: known, isTruncated: encoded.truncated)
         }
-        let features = try textEncoder.features(of: encoded.ids, loras: loras)
-        let caption = try transformer.prepareCaption(features: features, loras: loras)
-        try checkDevice()
+        let (features, caption) = try checked {
+            let features = try textEncoder.features(of: encoded.ids, loras: loras)
+            return (
+                features, try transformer.prepareCaption(features: features, loras: loras)
+            )
+        }
         promptCache?.insert(caption, for: key)
         let width = features.count / encoded.ids.count
         trace?.record("\(tag).input_ids", .i32(encoded.ids, shape: [encoded.ids.count]))
@@ -340,8 +355,7 @@ public final class Pipeline<Device: Backend>: Sendable {
         let fitted =
             image.width == input.size.width && image.height == input.size.height
             ? image : try image.resized(width: input.size.width, height: input.size.height)
-        let moments = try autoencoder.moments(of: Planes(fitted))
-        try checkDevice()
+        let moments = try checked { try autoencoder.moments(of: Planes(fitted)) }
         return autoencoder.sample(
             moments: moments, noise: generator.normals(moments.numbers.count / 2))
     }
