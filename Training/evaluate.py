@@ -188,7 +188,9 @@ def parse():
     parser.add_argument("--side", type=int, default=128, choices=world.SIDES)
     parser.add_argument("--limit", type=int, help="only so many prompts, spread over the list")
     parser.add_argument("--json", type=pathlib.Path)
-    parser.add_argument("--grid", type=pathlib.Path, help="write a sheet of 48 prompts of the list, chosen by a fixed seed")
+    parser.add_argument("--grid", type=pathlib.Path,
+                        help="write a sheet of 48 prompts of the list, chosen by a fixed seed; of the natural ones,"
+                        " 12 are the first")
     parser.add_argument("--grid-only", action="store_true", help="the grid and nothing else")
     parser.add_argument("--inkstone", type=pathlib.Path, help="a program to draw with")
     parser.add_argument("--precision", default="f32", type=lambda text: text.split(","),
@@ -253,7 +255,11 @@ def main():
         return draw_all(model, rows, arguments)
 
     if arguments.grid:
-        chosen = random.Random(GRID_SEED).sample(rows, 48)
+        # Of the natural prompts, the first six of each language were written first: what newcomers had typed.
+        first = [r for language in ("en", "zh") for r in rows if r["language"] == language]
+        first = first[:6] + first[len(first) // 2:][:6] if arguments.natural else []
+        others = [row for row in rows if row not in first]
+        chosen = first + random.Random(GRID_SEED).sample(others, 48 - len(first))
         save_grid(arguments.grid, chosen, draw(chosen))
         print(f"wrote {arguments.grid}")
         if arguments.grid_only:
