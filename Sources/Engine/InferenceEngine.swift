@@ -24,6 +24,7 @@ public final class InferenceEngine<Device: Backend>: LocalEngine, Sendable {
     /// LoRA files that requests may use.
     public let loras: LoRARegistry
     private let onPass: (@Sendable (PassReport) -> Void)?
+    private let onLost: (@Sendable (any Error) -> Void)?
     /// Serializes all work: a pipeline accepts one call at a time.
     private let queue = DispatchQueue(label: "inkstone.engine", qos: .userInitiated)
     private let state = Mutex(State())
@@ -62,14 +63,18 @@ public final class InferenceEngine<Device: Backend>: LocalEngine, Sendable {
     ///   - limits: limits of running and waiting requests.
     ///   - loras: LoRA files that requests may use; those of the model's folder by default.
     ///   - onPass: called after every pass, on the work queue.
+    ///   - onLost: called when the device works no more, before its requests end: a process that ends here has
+    ///     them run again by another one.
     public init(
         pipeline: Pipeline<Device>, limits: SchedulerLimits = SchedulerLimits(),
-        loras: LoRARegistry? = nil, onPass: (@Sendable (PassReport) -> Void)? = nil
+        loras: LoRARegistry? = nil, onPass: (@Sendable (PassReport) -> Void)? = nil,
+        onLost: (@Sendable (any Error) -> Void)? = nil
     ) {
         self.pipeline = pipeline
         self.loras = loras ?? LoRARegistry(models: [pipeline.model.url])
         self.limits = limits
         self.onPass = onPass
+        self.onLost = onLost
         description = ModelDescription(pipeline: pipeline)
     }
 
@@ -180,6 +185,7 @@ public final class InferenceEngine<Device: Backend>: LocalEngine, Sendable {
                     isCancelled: { ticket.cancelled.load(ordering: .relaxed) },
                     onEvent: { ticket.feed.yield($0) },
                     onEnd: { error in
+                        if let error, self.pipeline.device.isLost { self.onLost?(error) }
                         self.state.withLock { $0.running -= 1 }
                         ticket.feed.finish(throwing: error)
                         self.state.withLock { self.reportPlaces($0) }

@@ -210,6 +210,8 @@ extension GenerationError {
         case is CancellationError, is GenerationError: error
         case let error as NumericError: GenerationError(.numeric, error.description)
         case let error as MemoryError: GenerationError(.busy, error.description)
+        case let error as any DeviceError where error.isOutOfMemory:
+            GenerationError(.busy, error.description)
         case let error as LoRAError: GenerationError(.lora, error.description)
         case let error as RequestError: GenerationError(.lora, error.description)
         default: GenerationError(.internalFailure, "\(error)")

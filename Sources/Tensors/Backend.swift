@@ -123,6 +123,10 @@ public protocol Backend: AnyObject, Sendable {
     func finish()
     /// Returns why results since the last call are invalid, such as memory that the device did not have.
     func takeFailure() -> (any Error)?
+    /// Whether the device works no more, until the process ends.
+    var isLost: Bool { get }
+    /// Bytes that weights and activations may take in addition, on a device with memory of its own.
+    var availableBytes: Int? { get }
 }
 
 /// A matrix on a device.
@@ -151,6 +155,10 @@ extension Backend {
     public func finish() {}
     /// See `Backend`.
     public func takeFailure() -> (any Error)? { nil }
+    /// See `Backend`.
+    public var isLost: Bool { false }
+    /// See `Backend`.
+    public var availableBytes: Int? { nil }
 }
 
 extension Backend {

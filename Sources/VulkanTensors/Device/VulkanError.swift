@@ -1,9 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import CVulkan
+import Tensors
 
 /// Why Vulkan or one of its devices cannot be used.
-package struct VulkanError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct VulkanError: DeviceError, Sendable, Equatable {
     /// Coarse reason; switch on this.
     package enum Code: Sendable, Equatable {
         /// There is no library of Vulkan, or it does not work.
@@ -28,6 +29,9 @@ package struct VulkanError: Error, Sendable, Equatable, CustomStringConvertible 
     package let code: Code
     /// What failed, what was expected, and what to do.
     package let description: String
+
+    /// See `DeviceError`.
+    package var isOutOfMemory: Bool { code == .outOfMemory }
 
     /// Creates an error of a code.
     package init(_ code: Code, _ description: String) {

@@ -89,6 +89,17 @@ public final class VulkanBackend: Backend, @unchecked Sendable {
     /// See `Backend`; operations after a failure have no effect until it is taken.
     public func takeFailure() -> (any Error)? { device.recorder.takeFailure() }
 
+    /// See `Backend`.
+    public var isLost: Bool { device.recorder.failure?.code == .deviceLost }
+
+    /// See `Backend`: what the driver allows, and what is unused of the blocks that it has given.
+    public var availableBytes: Int? {
+        // Such a device has the machine's memory, which other programs use as well.
+        if device.facts.hasUnifiedMemory { return nil }
+        let (budget, blocks) = (device.memoryBudget, device.memoryBytes)
+        return max(0, budget.total - budget.used) + blocks.allocated - blocks.used
+    }
+
     // MARK: - Recording
 
     /// Returns memory with unspecified content; without memory the recorder has failed.

@@ -75,7 +75,7 @@ public final class Pipeline<Device: Backend>: Sendable {
             + loras.map { "\($0.url.standardizedFileURL.path):\($0.scale)" }
         try model.checkTensors()
         memory = try MemoryPlan(model: model, precision: device.precision)
-        let available = MemoryPlan.availableBytes ?? .max
+        let available = device.availableBytes ?? MemoryPlan.availableBytes ?? .max
         guard memory.streamedBytes + memory.activationBytes <= available else {
             throw MemoryError(
                 needed: memory.streamedBytes + memory.activationBytes, available: available,

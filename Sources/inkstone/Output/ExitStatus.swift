@@ -10,6 +10,7 @@ import Parameters
 import Service
 import Telemetry
 import Tensors
+import VulkanTensors
 import ZImage
 
 /// Exit statuses, with the values of `sysexits.h` if applicable.
@@ -46,6 +47,12 @@ enum ExitStatus: Int32 {
         case is RequestError, is PipelineError, is ValidationError: self = .usage
         // Kernels were validated before, so the remaining reason is too little memory.
         case is MemoryError, is BackendError: self = .busy
+        case let error as VulkanError:
+            switch error.code {
+            case .choice: self = .usage
+            case .outOfMemory: self = .busy
+            default: self = .failed
+            }
         case is CancellationError: self = .interrupted
         case is LogFileError: self = .notFound
         case let error as HubError:

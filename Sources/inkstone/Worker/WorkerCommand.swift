@@ -99,6 +99,11 @@ struct WorkerCommand: AsyncParsableCommand {
             pipeline: pipeline, limits: scheduling.limits,
             loras: LoRARegistry(
                 folder: loraFolder.map { URL(filePath: $0) }, models: [folder.url]),
-            onPass: { server.record($0) })
+            onPass: { server.record($0) },
+            onLost: { error in
+                // The gateway runs the requests again in a new worker.
+                complain("\(error)")
+                Foundation.exit(ExitStatus.failed.rawValue)
+            })
     }
 }
