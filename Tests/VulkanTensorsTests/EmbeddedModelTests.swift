@@ -54,6 +54,30 @@ struct EmbeddedModelTests {
         }
     }
 
+    @Test("a lost device ends the request with the reason, and stays lost")
+    func lostDevice() throws {
+        let device = try TestDevice.backend()
+        let pipeline = try Self.pipeline(on: device)
+        device.device.recorder.fail(VulkanError(.deviceLost, "the device was lost"))
+        for _ in 0..<2 {
+            let error = #expect(throws: VulkanError.self) {
+                try pipeline.generate(Self.inputs[2])
+            }
+            #expect(error?.code == .deviceLost)
+            #expect(device.isLost)
+        }
+    }
+
+    @Test("without memory for the weights loading ends with a sentence")
+    func noMemory() throws {
+        let device = try TestDevice.backend(memoryLimit: 64 << 20)
+        let taken = try device.device.makeBuffer(bytes: 40 << 20)
+        let error = #expect(throws: VulkanError.self) { try Self.pipeline(on: device) }
+        withExtendedLifetime(taken) {}
+        #expect(error?.isOutOfMemory == true)
+        #expect(!device.isLost)
+    }
+
     @Test(
         "an image has the same bytes alone and in a batch of mixed requests",
         arguments: [Precision.f32, .int8])

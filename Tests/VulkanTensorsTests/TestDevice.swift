@@ -30,11 +30,12 @@ enum TestDevice {
     /// Opens the device with the model's kernels.
     static func backend(
         _ order: RecordingOrder = .asRecorded, precision: Precision = .f32,
-        matrices: MatrixUse = .automatic
+        matrices: MatrixUse = .automatic, memoryLimit: Int? = nil
     ) throws -> VulkanBackend {
         var options = VulkanOptions()
         options.order = order
         options.matrices = matrices
+        options.memoryLimit = memoryLimit
         return try VulkanBackend(.automatic, precision: precision, options: options)
     }
 }

@@ -54,7 +54,7 @@ extension RunAudit {
     static func bytesPerWeight(_ precision: String?) -> Double? {
         switch precision?.lowercased() {
         case "f32": 4
-        case "bf16", "f16": 2
+        case "bf16", "f16", "f16-scaled": 2
         case "int8", "fp8": 1
         default: nil
         }
