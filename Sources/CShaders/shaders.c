@@ -110,12 +110,6 @@ _Alignas(4) static const unsigned char product_int8_matrix[] = {
 _Alignas(4) static const unsigned char product_int8_matrix_gated[] = {
 #embed "spirv/product_int8_matrix_gated.spv"
 };
-_Alignas(4) static const unsigned char softmax_f16[] = {
-#embed "spirv/softmax_f16.spv"
-};
-_Alignas(4) static const unsigned char transpose[] = {
-#embed "spirv/transpose.spv"
-};
 
 typedef struct {
     const char *name;
@@ -160,8 +154,6 @@ static const shader shaders[] = {
     SHADER(product_int8_dot_gated),
     SHADER(product_int8_matrix),
     SHADER(product_int8_matrix_gated),
-    SHADER(softmax_f16),
-    SHADER(transpose),
 };
 
 const uint32_t *ink_shader_named(const char *name, size_t *bytes) {

@@ -89,6 +89,7 @@ package struct EngineBenchmark<Device: Backend> {
                 let start = ContinuousClock.now
                 try block.run(withLoRA: withLoRA)
                 device.finish()
+                if let failure = device.failure { throw failure }
                 // The first pair warms the caches.
                 if run > 0 { seconds[index].append((ContinuousClock.now - start).inSeconds) }
             }
@@ -183,7 +184,7 @@ package struct EngineBenchmark<Device: Backend> {
             let start = ContinuousClock.now
             try body()
             device.finish()
-            if let failure = device.takeFailure() { throw failure }
+            if let failure = device.failure { throw failure }
             return (ContinuousClock.now - start).inSeconds
         }
         return TimedRuns(name: name, operations: operations, seconds: seconds)

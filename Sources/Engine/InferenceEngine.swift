@@ -24,7 +24,7 @@ public final class InferenceEngine<Device: Backend>: LocalEngine, Sendable {
     /// LoRA files that requests may use.
     public let loras: LoRARegistry
     private let onPass: (@Sendable (PassReport) -> Void)?
-    private let onLost: (@Sendable (any Error) -> Void)?
+    private let onFailure: (@Sendable (any DeviceError) -> Void)?
     /// Serializes all work: a pipeline accepts one call at a time.
     private let queue = DispatchQueue(label: "inkstone.engine", qos: .userInitiated)
     private let state = Mutex(State())
@@ -63,18 +63,18 @@ public final class InferenceEngine<Device: Backend>: LocalEngine, Sendable {
     ///   - limits: limits of running and waiting requests.
     ///   - loras: LoRA files that requests may use; those of the model's folder by default.
     ///   - onPass: called after every pass, on the work queue.
-    ///   - onLost: called when the device works no more, before its requests end: a process that ends here has
-    ///     them run again by another one.
+    ///   - onFailure: called when the device computes no more, after the requests that need to know why have
+    ///     ended; those of a lost device have not. A process that ends here has the others run again by another one.
     public init(
         pipeline: Pipeline<Device>, limits: SchedulerLimits = SchedulerLimits(),
         loras: LoRARegistry? = nil, onPass: (@Sendable (PassReport) -> Void)? = nil,
-        onLost: (@Sendable (any Error) -> Void)? = nil
+        onFailure: (@Sendable (any DeviceError) -> Void)? = nil
     ) {
         self.pipeline = pipeline
         self.loras = loras ?? LoRARegistry(models: [pipeline.model.url])
         self.limits = limits
         self.onPass = onPass
-        self.onLost = onLost
+        self.onFailure = onFailure
         description = ModelDescription(pipeline: pipeline)
     }
 
@@ -159,7 +159,12 @@ public final class InferenceEngine<Device: Backend>: LocalEngine, Sendable {
             pipeline: pipeline, passTokens: limits.passTokens, onPass: onPass
         ) { self.admit(to: $0) }
         repeat {
-            while scheduler.advance() {}
+            while scheduler.advance() {
+                // Without a listener all requests end with the reason.
+                if let failure = pipeline.device.failure, let onFailure {
+                    return onFailure(failure)
+                }
+            }
             pipeline.device.trim()
         } while state.withLock { state in
             state.isAwake = !state.waiting.isEmpty
@@ -185,7 +190,9 @@ public final class InferenceEngine<Device: Backend>: LocalEngine, Sendable {
                     isCancelled: { ticket.cancelled.load(ordering: .relaxed) },
                     onEvent: { ticket.feed.yield($0) },
                     onEnd: { error in
-                        if let error, self.pipeline.device.isLost { self.onLost?(error) }
+                        if let failure = self.pipeline.device.failure, failure.isLost {
+                            self.onFailure?(failure)
+                        }
                         self.state.withLock { $0.running -= 1 }
                         ticket.feed.finish(throwing: error)
                         self.state.withLock { self.reportPlaces($0) }

@@ -29,7 +29,7 @@ public struct ModelDescription: Sendable, Codable, Equatable {
     public var words: [String: [String]]?
     /// Number of parameters of all components.
     public var parameterCount: Int
-    /// Precision of the products: `f32`, `bf16` or `int8`.
+    /// Precision of the products: `f32`, `bf16` or `int8`, or `f16-scaled` on a graphics card.
     public var precision: String
     /// Kernels in use, such as `avx512bf16`.
     public var kernels: String

@@ -16,11 +16,14 @@ public enum PrecisionChoice: String, Sendable, CaseIterable {
     /// Rotated 8-bit factors, exact sums.
     case int8
 
-    /// The precision of the choice for a model on this processor.
-    public func resolved(for model: ModelDirectory) throws -> Precision {
+    /// The precision of the choice for a model on this processor, or on a GPU: `auto` is bf16 there for small
+    /// models, since GPUs have instructions for it or for f16, and none for f32.
+    public func resolved(for model: ModelDirectory, isOnGPU: Bool = false) throws -> Precision {
         if let fixed { return fixed }
         let plan = try MemoryPlan(model: model, precision: .f32)
-        return CPUBackend.bestPrecision(parameters: plan.parameterCount)
+        return isOnGPU
+            ? CPUBackend.bestPrecision(parameters: plan.parameterCount, hasBF16: true)
+            : CPUBackend.bestPrecision(parameters: plan.parameterCount)
     }
 
     /// The precision of the choice, if it does not depend on model and device.

@@ -79,11 +79,11 @@ package final class StepScheduler<Device: Backend> {
     private func interrupt() {
         // Also while a new request is served: the engine counts its heartbeat here.
         intake(self)
-        guard !isInterrupting else { return }
+        guard !isInterrupting, pipeline.device.failure == nil else { return }
         guard jobs.contains(where: { !$0.hasStarted && !$0.isCancelled() }) else { return }
         isInterrupting = true
         let (start, outer) = (ContinuousClock.now, interruptedSeconds)
-        _ = serveNewcomers()
+        pipeline.device.nested { _ = serveNewcomers() }
         interruptedSeconds = outer + (ContinuousClock.now - start).inSeconds
         isInterrupting = false
     }

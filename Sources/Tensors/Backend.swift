@@ -121,10 +121,10 @@ public protocol Backend: AnyObject, Sendable {
     func pause()
     /// Waits until all operations have ended.
     func finish()
-    /// Returns why results since the last call are invalid, such as memory that the device did not have.
-    func takeFailure() -> (any Error)?
-    /// Whether the device works no more, until the process ends.
-    var isLost: Bool { get }
+    /// Runs work between two layers of a pass, with checks of its own.
+    func nested<Result>(_ body: () throws -> Result) rethrows -> Result
+    /// Why the device computes no more, such as memory that it did not have: all results since then are invalid.
+    var failure: (any DeviceError)? { get }
     /// Bytes that weights and activations may take in addition, on a device with memory of its own.
     var availableBytes: Int? { get }
 }
@@ -154,9 +154,9 @@ extension Backend {
     /// See `Backend`.
     public func finish() {}
     /// See `Backend`.
-    public func takeFailure() -> (any Error)? { nil }
+    public func nested<Result>(_ body: () throws -> Result) rethrows -> Result { try body() }
     /// See `Backend`.
-    public var isLost: Bool { false }
+    public var failure: (any DeviceError)? { nil }
     /// See `Backend`.
     public var availableBytes: Int? { nil }
 }

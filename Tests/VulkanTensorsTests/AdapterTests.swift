@@ -88,7 +88,7 @@ struct AdapterTests {
         let want = product(try CPUBackend(precision: .f32, threads: 2))
         let device = try TestDevice.backend()
         let got = product(device)
-        if let failure = device.takeFailure() { throw failure }
+        if let failure = device.failure { throw failure }
         let largest = want.map(abs).max() ?? 0
         let worst = zip(got, want).map { abs($0 - $1) }.max() ?? .nan
         #expect(worst <= 4e-5 * largest, "\(worst) of \(largest)")

@@ -64,7 +64,7 @@ struct EmbeddedModelTests {
                 try pipeline.generate(Self.inputs[2])
             }
             #expect(error?.code == .deviceLost)
-            #expect(device.isLost)
+            #expect(device.failure?.isLost == true)
         }
     }
 
@@ -75,7 +75,7 @@ struct EmbeddedModelTests {
         let error = #expect(throws: VulkanError.self) { try Self.pipeline(on: device) }
         withExtendedLifetime(taken) {}
         #expect(error?.isOutOfMemory == true)
-        #expect(!device.isLost)
+        #expect(device.failure?.isLost == false)
     }
 
     @Test(

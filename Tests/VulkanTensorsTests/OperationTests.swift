@@ -21,7 +21,7 @@ struct OperationTests {
         for order in [RecordingOrder.asRecorded, .reversed] {
             let device = try TestDevice.backend(order)
             let got = computation(device)
-            if let failure = device.takeFailure() { throw failure }
+            if let failure = device.failure { throw failure }
             #expect(got.count == want.count)
             let largest = want.map(abs).max() ?? 0
             // A number that is not finite makes every comparison false.

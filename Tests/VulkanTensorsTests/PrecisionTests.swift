@@ -37,7 +37,7 @@ struct PrecisionTests {
         for kernels in Self.kernels {
             let device = try TestDevice.backend(precision: precision, matrices: kernels)
             let got = computation(device)
-            if let failure = device.takeFailure() { throw failure }
+            if let failure = device.failure { throw failure }
             #expect(got.count == want.count)
             for (x, y) in zip(got, want) {
                 // A number that is not finite makes every comparison false.

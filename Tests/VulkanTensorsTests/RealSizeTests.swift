@@ -41,7 +41,7 @@ struct RealSizeTests {
         let block = try TimedBlock("layers.0", of: model, device: device, tokens: 1088)
         try block.run()
         let got = block.values
-        if let failure = device.takeFailure() { throw failure }
+        if let failure = device.failure { throw failure }
         let error = Self.error(got, cpu.values)
         #expect(error <= 1e-2)
     }
@@ -61,7 +61,7 @@ struct RealSizeTests {
         let want = try decode(CPUBackend(precision: .f32, threads: 2))
         let device = try TestDevice.backend(precision: .bf16)
         let got = try decode(device)
-        if let failure = device.takeFailure() { throw failure }
+        if let failure = device.failure { throw failure }
         #expect(Self.error(got, want) <= 1e-2)
     }
 }

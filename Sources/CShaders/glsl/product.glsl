@@ -9,13 +9,11 @@
 //
 //   (none)       out[r][c] = sum (+ addend[r][c]) (+ bias[c]) (+ residual[r][c])
 //   GATED        rows of B are gate 0, up 0, gate 1, up 1, ..; y is the result above without
-//   residual, and
-//                out[r][j] = silu(y[2j]) * y[2j + 1], an f32 operand: zeros from columns / 2 to
-//                strideOut
+//                residual, and out[r][j] = silu(y[2j]) * y[2j + 1], an f32 operand: zeros from
+//                columns / 2 to strideOut
 //   CONVOLUTION  A is an image [height * width][strideA], row r of the result is output pixel r,
-//   and
-//                depth = taps * strideA: an implicit matrix product over the taps in row-major
-//                order. The image has one scale
+//                and depth = taps * strideA: an implicit matrix product over the taps in
+//                row-major order. The image has one scale
 //
 // Shapes: A [rows][strideA], B [rowsB][strideB], both padded with zeros to `depth`, a multiple of
 // 32, and strides are multiples of 32; out [rows][strideOut], f32. Every element is one sum over

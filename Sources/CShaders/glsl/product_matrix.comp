@@ -54,8 +54,9 @@ shared Sum stage[WARPS * FRAGMENT];
 
 /// Returns the tile of this workgroup: column, row.
 uvec2 tileOfGroup() {
-    const uvec2 tiles = gl_NumWorkGroups.xy;
-    const uint index = gl_WorkGroupID.x + tiles.x * gl_WorkGroupID.y,
+    const uvec2 tiles = uvec2(gl_NumWorkGroups.x, gl_NumWorkGroups.y * gl_NumWorkGroups.z);
+    const uint tileRow = gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z,
+               index = gl_WorkGroupID.x + tiles.x * tileRow,
                block = index / (RASTER * tiles.x);
     const uint high = min(tiles.y - block * RASTER, RASTER), within = index % (RASTER * tiles.x);
     return uvec2(within / high, block * RASTER + within % high);

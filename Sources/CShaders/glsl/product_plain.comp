@@ -60,7 +60,8 @@ void store(Sum sums[ROWS][COLUMNS], uint row0, uint column0) {
 }
 
 void main() {
-    const uint row0 = gl_WorkGroupID.y * TILE, column0 = gl_WorkGroupID.x * TILE;
+    const uint row0 = (gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z) * TILE,
+               column0 = gl_WorkGroupID.x * TILE;
     const uint thread = gl_LocalInvocationIndex, x = gl_LocalInvocationID.x,
                y = gl_LocalInvocationID.y;
     const uint taps = push.depth / spanOfTap(), span = spanOfTap() / PER_VECTOR;

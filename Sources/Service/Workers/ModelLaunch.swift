@@ -35,6 +35,8 @@ package struct ModelLaunch: Sendable {
     package var threads: Int?
     /// Where it runs: the text of `--device`.
     package var device = "cpu"
+    /// Whether it runs on a graphics card.
+    package var isOnGPU: Bool { device != "cpu" }
     /// How much each worker takes on at once.
     package var limits = SchedulerLimits()
     /// Whether prompts that come again are not read again.

@@ -18,7 +18,9 @@ actor ForecasterCache {
                 try await WorkThreads.disk.run {
                     let model = try ModelDirectory(url: folder)
                     return try RequestForecaster(
-                        model: model, precision: try launch.precision.resolved(for: model))
+                        model: model,
+                        precision: try launch.precision.resolved(
+                            for: model, isOnGPU: launch.isOnGPU))
                 }
             }
         tasks[folder] = task

@@ -95,7 +95,9 @@ package actor WorkerPool: ImageGenerating, ModelListing {
         let (ownID, bytes) = try await WorkThreads.disk.run {
             let directory = try ModelDirectory(url: launch.folder)
             let plan = try MemoryPlan(
-                model: directory, precision: try launch.precision.resolved(for: directory))
+                model: directory,
+                precision: try launch.precision.resolved(
+                    for: directory, isOnGPU: launch.isOnGPU))
             return (directory.manifest.id, plan.residentBytes + plan.activationBytes)
         }
         let id = launch.id ?? ownID

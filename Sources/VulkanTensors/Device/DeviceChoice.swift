@@ -37,12 +37,18 @@ package enum DeviceChoice: Sendable, Equatable {
             guard let first = devices.first else { throw VulkanInstance.noDevice }
             chosen = first
         case .number(let number):
-            guard let match = devices.first(where: { $0.index == number }) else {
+            if let match = devices.first(where: { $0.index == number }) {
+                chosen = match
+            } else if devices.contains(where: {
+                $0.name.split(separator: " ").contains(Substring(String(number)))
+            }) {
+                // Such as "4090".
+                chosen = try Self.named(String(number), devices, list)
+            } else {
                 throw VulkanError(
                     .choice,
                     "there is no Vulkan device \(number). Choose one of these: \(list).")
             }
-            chosen = match
         case .name(let name):
             chosen = try Self.named(name, devices, list)
         }

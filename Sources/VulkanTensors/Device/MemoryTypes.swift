@@ -58,14 +58,6 @@ struct MemoryTypes: Sendable {
     /// Size of that heap in bytes.
     var deviceHeapBytes: Int { deviceHeap.map { Int(clamping: heapSizes[$0]) } ?? 0 }
 
-    /// Whether the host can address that heap.
-    var isUnified: Bool {
-        guard let heap = deviceHeap else { return false }
-        return kinds.contains {
-            $0.heap == heap && $0.flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT != 0
-        }
-    }
-
     private func best(_ use: MemoryUse, _ allowed: UInt32) -> Kind? {
         let host = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT
         let required = use.isHostVisible ? host : VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT

@@ -32,7 +32,8 @@ struct PhysicalDevice: @unchecked Sendable {
             index: index, name: properties.name, vendorID: properties.vendorID,
             deviceID: properties.deviceID, kind: properties.kind, driverName: properties.driverName,
             driverVersion: properties.driverVersion, apiVersion: properties.apiVersionText,
-            memoryBytes: memory.deviceHeapBytes, hasUnifiedMemory: memory.isUnified,
+            memoryBytes: memory.deviceHeapBytes,
+            hasUnifiedMemory: properties.kind == .integrated || properties.kind == .software,
             reportsBudget: extensions.contains("VK_EXT_memory_budget"),
             subgroupSize: properties.subgroupSize, subgroupSizes: properties.subgroupSizes,
             sharedMemoryBytes: Int(properties.limits.maxComputeSharedMemorySize),
@@ -71,8 +72,12 @@ struct PhysicalDevice: @unchecked Sendable {
         var families = [VkQueueFamilyProperties](
             repeating: VkQueueFamilyProperties(), count: Int(count))
         list(device, &count, &families)
-        return families.prefix(Int(count)).firstIndex { $0.queueFlags & VK_QUEUE_COMPUTE_BIT != 0 }
-            .map { UInt32($0) }
+        let computing = families.prefix(Int(count)).enumerated().filter {
+            $0.element.queueFlags & VK_QUEUE_COMPUTE_BIT != 0
+        }
+        // Long kernels on a queue for graphics would stop the desktop.
+        let own = computing.first { $0.element.queueFlags & VK_QUEUE_GRAPHICS_BIT == 0 }
+        return (own ?? computing.first).map { UInt32($0.offset) }
     }
 
     private static func matrixShapes(

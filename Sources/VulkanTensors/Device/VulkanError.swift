@@ -32,6 +32,8 @@ package struct VulkanError: DeviceError, Sendable, Equatable {
 
     /// See `DeviceError`.
     package var isOutOfMemory: Bool { code == .outOfMemory }
+    /// See `DeviceError`.
+    package var isLost: Bool { code == .deviceLost }
 
     /// Creates an error of a code.
     package init(_ code: Code, _ description: String) {

@@ -60,8 +60,7 @@ struct IndexCache {
         let words = make()
         let buffer = backend.upload(words)
         if entries.count == Self.capacity { entries.removeFirst() }
-        // A table that could not be uploaded must not be found again.
-        if backend.device.recorder.failure == nil { entries.append((key, buffer, words.count)) }
+        entries.append((key, buffer, words.count))
         return (buffer, words.count)
     }
 }

@@ -2,69 +2,95 @@
 
 import Tensors
 
-/// A comparison of the kernels with matrix instructions with sums on the host, since some drivers claim
-/// instructions that they compute wrongly.
+/// A comparison of the kernels with matrix instructions with those without, since some drivers claim
+/// instructions that they compute wrongly, or do not compile.
 struct MatrixCheck {
     private let backend: VulkanBackend
-    private static let (rows, columns, depth) = (70, 66, 96)
 
     init(_ backend: VulkanBackend) { self.backend = backend }
 
-    /// Returns what is wrong, as a clause of a sentence; `nil` if nothing is.
-    ///
-    /// Factors are small integers, whose sums are exact in every precision.
+    /// Returns what is wrong, as a clause of a sentence; `nil` if nothing is, or no kernel has them.
     func fault() -> String? {
-        for precision in [Precision.int8, .bf16] where !isRight(precision) {
-            return
-                "products in \(precision == .bf16 ? "f16" : "int8") with matrix instructions are wrong"
+        for precision in [Precision.int8, .bf16] where usesMatrices(precision) {
+            let name = precision == .bf16 ? "f16" : "int8"
+            // int8 sums are exact.
+            guard agrees(precision == .int8 ? 0 : 2e-3, { product(precision) }) else {
+                return "products in \(name) with matrix instructions are wrong"
+            }
+            guard agrees(precision == .int8 ? 1e-5 : 2e-3, { swiglu(precision) }) else {
+                return "SwiGLU products in \(name) with matrix instructions are wrong"
+            }
         }
-        return attends() ? nil : "attention with matrix instructions is wrong"
+        guard usesMatrices(.bf16) else { return nil }
+        guard agrees(2e-3, { convolution() }) else {
+            return "convolutions with matrix instructions are wrong"
+        }
+        for headDim in [32, 64, 128] where !agrees(2e-3, { attention(headDim) }) {
+            return "attention of heads of \(headDim) features with matrix instructions is wrong"
+        }
+        return nil
     }
 
-    /// Returns a number in -4...4 for a place.
-    private static func number(_ row: Int, _ column: Int) -> Float {
-        Float((row &* 7 &+ column &* 11 &+ row &* column) % 9 - 4)
+    private func usesMatrices(_ precision: Precision) -> Bool {
+        ProductKernel(.plain, precision: precision, on: backend.device.facts, backend.matrices)
+            .usesMatrices
     }
 
-    private func isRight(_ precision: Precision) -> Bool {
-        let (rows, columns, depth) = (Self.rows, Self.columns, Self.depth)
-        let a = (0..<rows * depth).map { Self.number($0 / depth, $0 % depth) }
-        let b = (0..<columns * depth).map { Self.number($0 / depth + 3, $0 % depth) }
+    /// Whether both kinds of kernels compute the same, but for a tolerance relative to the largest magnitude.
+    private func agrees(_ tolerance: Float, _ body: () -> [Float]) -> Bool {
+        let use = backend.matrices
+        defer { backend.matrices = use }
+        let got = body()
+        backend.matrices = .never
+        let want = body()
+        let largest = want.reduce(0) { max($0, abs($1)) }
+        return largest > 0 && zip(got, want).allSatisfy { abs($0 - $1) <= tolerance * largest }
+    }
+
+    private func numbers(_ count: Int, seed: UInt64) -> [Float] {
+        var generator = TorchGenerator(seed: seed)
+        return Array(generator.normals(max(16, count)).prefix(count))
+    }
+
+    private func operand(_ precision: Precision) -> VulkanOperand {
+        backend.operand(
+            backend.upload(numbers(70 * 96, seed: 1), rows: 70, columns: 96), precision: precision)
+    }
+
+    private func product(_ precision: Precision) -> [Float] {
         let weights = backend.makeWeights(
-            MatrixSource([StoredRows(b, rows: columns, depth: depth)]), precision: precision)
-        let operand = backend.operand(
-            backend.upload(a, rows: rows, columns: depth), precision: precision)
-        let got = backend.download(backend.product(operand, weights, adding: nil))
-        // Rotation and rounding to int8 leave an error, which a wrong fragment exceeds by far.
-        let tolerance: Float = precision == .int8 ? 60 : 0.5
-        for row in 0..<rows {
-            for column in 0..<columns {
-                var sum: Float = 0
-                for k in 0..<depth { sum += a[row * depth + k] * b[column * depth + k] }
-                guard abs(got[row * columns + column] - sum) <= tolerance else { return false }
-            }
-        }
-        return true
+            MatrixSource([StoredRows(numbers(66 * 96, seed: 2), rows: 66, depth: 96)]),
+            precision: precision)
+        return backend.download(backend.product(operand(precision), weights, adding: nil))
     }
 
-    /// Whether attention to equal keys is the mean of the values.
-    private func attends() -> Bool {
-        let (tokens, width) = (45, 64)
-        var qkv = [Float](repeating: 1, count: tokens * 3 * width)
-        var means = [Float](repeating: 0, count: width)
-        for token in 0..<tokens {
-            for feature in 0..<width {
-                let value = Self.number(token, feature)
-                qkv[token * 3 * width + 2 * width + feature] = value
-                means[feature] += value / Float(tokens)
-            }
-        }
+    private func swiglu(_ precision: Precision) -> [Float] {
+        let weights = backend.makeWeights(
+            MatrixSource(
+                [3, 4].map { StoredRows(numbers(64 * 96, seed: $0), rows: 64, depth: 96) },
+                layout: .gated), precision: precision)
+        return backend.download(backend.gatedValues(operand(precision), weights))
+    }
+
+    private func convolution() -> [Float] {
+        let weights = backend.makeWeights(
+            MatrixSource([StoredRows(numbers(40 * 32 * 9, seed: 5), rows: 40, depth: 32, taps: 9)]),
+            precision: .bf16)
+        let image = backend.upload(numbers(9 * 11 * 32, seed: 6), rows: 99, columns: 32)
+        return backend.download(
+            backend.convolve(
+                image, norm: nil, weights, geometry: ConvolutionGeometry(height: 9, width: 11),
+                adding: nil, reusing: false))
+    }
+
+    private func attention(_ headDim: Int) -> [Float] {
+        let columns = 3 * headDim
         let shape = AttentionShape(
-            heads: 1, keyValueHeads: 1, headDim: width, causal: false, precision: .bf16)
-        let attended = backend.attended(
-            backend.upload(qkv, rows: tokens, columns: 3 * width), shape,
-            segments: Segments(lengths: [tokens]), queries: Segments(lengths: [tokens]))
-        let got = backend.download(attended)
-        return (0..<tokens * width).allSatisfy { abs(got[$0] - means[$0 % width]) <= 0.01 }
+            heads: 1, keyValueHeads: 1, headDim: headDim, causal: false, precision: .bf16)
+        let segments = Segments(lengths: [45, 20])
+        return backend.download(
+            backend.attended(
+                backend.upload(numbers(65 * columns, seed: 7), rows: 65, columns: columns), shape,
+                segments: segments, queries: segments))
     }
 }

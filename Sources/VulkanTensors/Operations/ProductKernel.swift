@@ -46,7 +46,12 @@ struct ProductKernel {
 
     /// The grid for a result.
     func groups(rows: Int, columns: Int) -> (x: Int, y: Int, z: Int) {
-        ((columns + tileColumns - 1) / tileColumns, (rows + tileRows - 1) / tileRows, 1)
+        let (across, down) = (
+            (columns + tileColumns - 1) / tileColumns, (rows + tileRows - 1) / tileRows
+        )
+        // A side has at least 65535 groups on every device.
+        let layers = (down + 32767) / 32768
+        return (across, layers == 0 ? 0 : (down + layers - 1) / layers, layers)
     }
 }
 

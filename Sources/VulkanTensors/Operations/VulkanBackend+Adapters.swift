@@ -99,25 +99,25 @@ extension VulkanBackend {
     }
 
     /// Returns what adapters add to the sums of a product, `[rows, weights.rows]`; gains multiply `sums`.
-    func side(
+    func adapterTerms(
         of sums: DeviceBuffer?, _ a: VulkanOperand, _ weights: VulkanWeights,
         _ runs: [AdapterRun<VulkanBackend>]
     ) -> DeviceBuffer {
         let width = weights.rows
-        let side = buffer(bytes: a.rows * width * 4)
-        device.recorder.fill(side, word: 0)
+        let terms = buffer(bytes: a.rows * width * 4)
+        device.recorder.fill(terms, word: 0)
         for run in runs {
             let adapter = run.adapter
             precondition(
                 adapter.rows == width && adapter.depth == a.columns && run.rows.lowerBound >= 0
                     && run.rows.upperBound <= a.rows,
                 "adapter [\(adapter.rows), \(adapter.depth)] for rows \(run.rows)")
-            let region = (buffer: side, offset: run.rows.lowerBound * width * 4)
+            let region = (buffer: terms, offset: run.rows.lowerBound * width * 4)
             addGain(run, of: sums, to: region, width: width)
             addFullRank(run, a, to: region, width: width)
             addLowRank(run, a, to: region, width: width)
         }
-        return side
+        return terms
     }
 
     private typealias Region = (buffer: DeviceBuffer, offset: Int)
@@ -182,11 +182,11 @@ extension VulkanBackend {
 
     /// Completes stored sums of a product: adds what adapters add, the bias and the residual, and gates.
     func finish(
-        _ sums: DeviceBuffer, rows: Int, side: DeviceBuffer, _ weights: VulkanWeights,
+        _ sums: DeviceBuffer, rows: Int, terms: DeviceBuffer, _ weights: VulkanWeights,
         residual: DeviceBuffer?, to target: DeviceBuffer, stride: Int
     ) {
         finish(
-            (sums, 0), rows: rows, columns: weights.rows, addend: side,
+            (sums, 0), rows: rows, columns: weights.rows, addend: terms,
             bias: weights.bias, residual: residual, isGated: weights.isGated, to: (target, 0),
             stride: stride)
     }

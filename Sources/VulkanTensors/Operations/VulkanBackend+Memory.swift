@@ -16,7 +16,7 @@ extension VulkanBackend {
 
     /// See `Backend`; the numbers are zero after a failure.
     public func download(_ values: VulkanValues) -> [Float] {
-        // The recorder remembers what is thrown.
+        // What is thrown is the recorder's failure as well.
         (try? device.recorder.download(values.buffer, count: values.count, as: Float.self))
             ?? [Float](repeating: 0, count: values.count)
     }

@@ -81,11 +81,25 @@ extension VulkanBackend {
     public func swiglu(
         _ a: VulkanOperand, _ weights: VulkanWeights, adapters: [AdapterRun<VulkanBackend>]
     ) -> VulkanOperand {
+        // The scale of a row depends on the whole row, so rounding is a second pass.
+        rounded(gated(a, weights, adapters), a.precision)
+    }
+
+    /// Returns a SwiGLU product as an f32 operand.
+    private func gated(
+        _ a: VulkanOperand, _ weights: VulkanWeights, _ adapters: [AdapterRun<VulkanBackend>]
+    ) -> VulkanOperand {
         precondition(weights.isGated, "SwiGLU with weights that are not gated")
         let result = makeOperand(rows: a.rows, columns: weights.columns, precision: .f32)
         complete(a, weights, adapters, residual: nil, to: result.buffer, stride: result.stride)
-        // The scale of a row depends on the whole row, so rounding is a second pass.
-        return rounded(result, a.precision)
+        return result
+    }
+
+    /// Returns a SwiGLU product as f32 values, if its width is a multiple of the alignment of rows.
+    func gatedValues(_ a: VulkanOperand, _ weights: VulkanWeights) -> VulkanValues {
+        let operand = gated(a, weights, [])
+        precondition(operand.stride == operand.columns, "rows with padding")
+        return VulkanValues(rows: operand.rows, columns: operand.columns, in: operand.buffer)
     }
 
     /// Multiplies, with adapters.
@@ -101,13 +115,13 @@ extension VulkanBackend {
         if runs.contains(where: { $0.adapter.gain != nil }) {
             let sums = plainSums(a, weights)
             finish(
-                sums, rows: a.rows, side: side(of: sums, a, weights, runs), weights,
+                sums, rows: a.rows, terms: adapterTerms(of: sums, a, weights, runs), weights,
                 residual: residual, to: target, stride: stride)
             return
         }
         multiply(
             a, rows: 0..<a.rows, weights, residual: residual,
-            addend: runs.isEmpty ? nil : side(of: nil, a, weights, runs), to: (target, 0),
+            addend: runs.isEmpty ? nil : adapterTerms(of: nil, a, weights, runs), to: (target, 0),
             stride: stride)
     }
 

@@ -15,9 +15,9 @@ public final class VulkanBackend: Backend, @unchecked Sendable {
     public let precision: Precision
     /// The device in use.
     package let device: VulkanDevice
-    let guardRing: GuardRing
+    private(set) var guardRing: GuardRing
     /// Use of matrix instructions, unless they were found wrong.
-    private(set) var matrices: MatrixUse
+    var matrices: MatrixUse
     /// What is wrong with the device's matrix instructions, as a clause of a sentence.
     package private(set) var matrixFault: String?
     var indices = IndexCache()
@@ -37,14 +37,15 @@ public final class VulkanBackend: Backend, @unchecked Sendable {
 
     /// Compares the kernels with matrix instructions with the host, and does without them if they are wrong.
     private func checkMatrices() throws(VulkanError) {
-        guard precision != .f32,
-            ProductKernel(.plain, precision: .int8, on: device.facts, matrices).usesMatrices
-        else { return }
+        guard precision != .f32 else { return }
         matrixFault = MatrixCheck(self).fault()
-        // Such a driver may also refuse to compile them.
-        let failure = device.recorder.takeFailure()
-        if let failure, failure.code == .deviceLost { throw failure }
-        if let failure, matrixFault == nil { matrixFault = failure.description }
+        // A driver may also refuse to compile them; what was recorded is dropped then.
+        if let failure = device.recorder.takeFailure() {
+            if failure.code == .deviceLost { throw failure }
+            matrixFault = matrixFault ?? failure.description
+            guardRing = try GuardRing(device)
+            indices = IndexCache()
+        }
         if matrixFault != nil { matrices = .never }
     }
 
@@ -60,11 +61,6 @@ public final class VulkanBackend: Backend, @unchecked Sendable {
     public var sensitivePrecision: Precision { precision == .int8 ? .bf16 : precision }
     /// See `Backend`.
     public var longestInt8Row: Int { 32768 }
-
-    /// Returns int8 for more than 10^9 parameters, else f16 with scales: GPUs multiply neither in f32.
-    package static func bestPrecision(parameters: Int) -> Precision {
-        parameters > 1_000_000_000 ? .int8 : .bf16
-    }
 
     // MARK: - Progress
 
@@ -86,11 +82,15 @@ public final class VulkanBackend: Backend, @unchecked Sendable {
     /// See `Backend`.
     public func takeNonFiniteRow() -> Int? { guardRing.take() }
 
-    /// See `Backend`; operations after a failure have no effect until it is taken.
-    public func takeFailure() -> (any Error)? { device.recorder.takeFailure() }
-
     /// See `Backend`.
-    public var isLost: Bool { device.recorder.failure?.code == .deviceLost }
+    public func nested<Result>(_ body: () throws -> Result) rethrows -> Result {
+        guardRing.beginScope()
+        defer { guardRing.endScope() }
+        return try body()
+    }
+
+    /// See `Backend`; operations have no effect from then on.
+    public var failure: (any DeviceError)? { device.recorder.failure }
 
     /// See `Backend`: what the driver allows, and what is unused of the blocks that it has given.
     public var availableBytes: Int? {

@@ -74,7 +74,11 @@ extension Recorder {
         repeat {
             if let failure { throw failure }
             let bytes = min(target.count - done, staging.pieceBytes)
-            let buffer = try staging.readback()
+            let buffer: DeviceBuffer
+            do throws(VulkanError) { buffer = try staging.readback() } catch {
+                fail(error)
+                throw error
+            }
             // The piece before was read when its submission was finished.
             copy(
                 source, at: offset + done, to: buffer, at: 0, bytes: bytes,

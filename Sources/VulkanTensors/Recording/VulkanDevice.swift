@@ -93,7 +93,7 @@ package final class VulkanDevice: Sendable {
         recorder.throttle(0)
         memory.trim()
         do { return try memory.allocate(bytes) } catch {
-            guard error.code == .outOfMemory else { throw error }
+            guard error.code == .outOfMemory, bytes <= facts.largestBuffer else { throw error }
             let budget = memoryBudget
             throw VulkanError(
                 .outOfMemory,

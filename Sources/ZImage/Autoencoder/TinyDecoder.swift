@@ -89,6 +89,11 @@ package final class TinyDecoder<Device: Backend>: Sendable {
         output = try loader.weights(spec.output)
     }
 
+    /// Returns about the bytes of activations that decoding needs: four images of 64 channels at full size.
+    package func activationBytes(of latents: Planes) -> Int {
+        4 * (latents.height * 8) * (latents.width * 8) * 64 * 4
+    }
+
     /// Decodes latents as the transformer uses them.
     ///
     /// - Shapes: `[C, h, w]` to `[3, 8 h, 8 w]`, about 0...1.

@@ -227,7 +227,7 @@ public final class Pipeline<Device: Backend>: Sendable {
 
     /// Throws the reason why what the device computed is invalid, if there is one.
     private func checkDevice() throws {
-        if let failure = device.takeFailure() { throw failure }
+        if let failure = device.failure { throw failure }
     }
 
     /// Returns what a computation returns, unless the device has failed: an error of the computation may be no
@@ -260,8 +260,11 @@ public final class Pipeline<Device: Backend>: Sendable {
     /// It has the full size if the model has a preview decoder, else one pixel for each latent pixel.
     package func preview(_ generation: Generation<Device>) -> RGBImage? {
         if let previewDecoder, let latents = generation.prediction {
+            // A device of its own memory is not asked for more than it has.
+            let needed = previewDecoder.activationBytes(of: latents)
+            guard needed <= device.availableBytes ?? .max else { return nil }
             var planes = previewDecoder.decode(latents)
-            guard planes.numbers.allSatisfy(\.isFinite) else { return nil }
+            guard device.failure == nil, planes.numbers.allSatisfy(\.isFinite) else { return nil }
             for index in planes.numbers.indices {
                 planes.numbers[index] = 2 * planes.numbers[index] - 1
             }

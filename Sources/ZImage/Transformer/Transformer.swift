@@ -152,6 +152,9 @@ package final class Transformer<Device: Backend>: Sendable {
                 tokens, modulation: nil, rotary: rotary, segments: segments, adapters: adapters)
             observer?(block.name, tokens)
         }
+        // A caption may be cached, so that nothing wrong with it may be found later.
+        device.finish()
+        try checkFinite(device, segments, at: "transformer caption")
         return Caption(tokens: tokens)
     }
 

@@ -151,7 +151,7 @@ struct BenchmarkCommand: ParsableCommand {
                     pipeline, width: width, height: height, steps: steps ?? defaults.steps)
             ]
         }
-        let precision = device.precision.rawValue
+        let precision = device.precisionName
         try subject.check(results, peak: peaks?[precision] ?? 0, precision)
         let report = BenchmarkReport(
             subject: subject.rawValue, model: model.manifest.id, device: device,

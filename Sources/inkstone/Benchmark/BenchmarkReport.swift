@@ -64,10 +64,10 @@ struct BenchmarkReport {
         subject: String, model: String, device: some Backend, peaks: [String: Double],
         results: [TimedRuns]
     ) {
-        let peak = peaks[device.precision.rawValue]
+        let peak = peaks[device.precisionName]
         let total = Figure(TimedRuns.total(results, name: subject), peak: peak)
         body = Body(
-            subject: subject, model: model, precision: device.precision.rawValue,
+            subject: subject, model: model, precision: device.precisionName,
             kernels: device.kernelsName, threads: device.threads, peaksGops: peaks,
             gops: total.gops, peakGops: peak, share: total.share, seconds: total.seconds,
             secondsMin: total.secondsMin, secondsMax: total.secondsMax, runs: total.runs,

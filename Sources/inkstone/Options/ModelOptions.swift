@@ -50,12 +50,25 @@ struct ModelOptions: ParsableArguments {
         case .cpu:
             try Self.backend(precision: try precision.resolved(for: model), threads: threads)
         case .vulkan(let choice):
-            try VulkanBackend(
-                choice,
-                precision: try precision.fixed
-                    ?? VulkanBackend.bestPrecision(
-                        parameters: try MemoryPlan(model: model, precision: .f32).parameterCount))
+            try Self.backend(
+                on: choice, precision: try precision.resolved(for: model, isOnGPU: true))
         }
+    }
+
+    /// A backend on a Vulkan device; what a person should know of it is written to standard error.
+    private static func backend(
+        on choice: DeviceChoice, precision: Precision
+    ) throws -> VulkanBackend {
+        let backend = try VulkanBackend(choice, precision: precision)
+        if choice == .automatic, backend.device.facts.isSoftware {
+            complain(
+                "The only Vulkan device, '\(backend.device.facts.name)', is a software device: --device cpu is"
+                    + " faster.")
+        }
+        if let fault = backend.matrixFault {
+            complain("The matrix instructions of the Vulkan device are not used: \(fault)")
+        }
+        return backend
     }
 
     /// A backend on the CPU, with the kernels of the environment; without a number, of all threads.

@@ -83,6 +83,11 @@ struct ServeCommand: AsyncParsableCommand {
     mutating func validate() throws {
         try checkPorts(port, pagePort)
         _ = try lora.map(LoRAOption.parse)
+        if options.device != .cpu, workers.workers > 1 {
+            throw ValidationError(
+                "a graphics card holds the model of one worker: leave --workers out with --device vulkan."
+            )
+        }
         if !lora.isEmpty, models.count != 1 {
             throw ValidationError(
                 "--lora requires exactly one --model, got \(models.count)."

@@ -100,9 +100,10 @@ struct WorkerCommand: AsyncParsableCommand {
             loras: LoRARegistry(
                 folder: loraFolder.map { URL(filePath: $0) }, models: [folder.url]),
             onPass: { server.record($0) },
-            onLost: { error in
-                // The gateway runs the requests again in a new worker.
+            onFailure: { error in
                 complain("\(error)")
+                // What has ended is on its way to the gateway, which runs the others again in a new worker.
+                if !error.isLost { Thread.sleep(forTimeInterval: 0.5) }
                 Foundation.exit(ExitStatus.failed.rawValue)
             })
     }
