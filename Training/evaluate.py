@@ -153,7 +153,7 @@ def true_pictures(rows, side):
 
 
 def caption_font():
-    for name in ("NotoSansCJK-Regular.ttc", "DroidSansFallbackFull.ttf", "wqy-microhei.ttc"):
+    for name in ("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf"):
         for path in pathlib.Path("/usr/share/fonts").rglob(name):
             return ImageFont.truetype(str(path), 11)
     return ImageFont.load_default()
