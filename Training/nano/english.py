@@ -22,7 +22,7 @@ def plural(name):
     before, _, last = stem.rpartition(" ")
     if last in IRREGULAR:
         last = IRREGULAR[last]
-    elif last.endswith("man"):
+    elif last.endswith("man") and last != "human":
         last = last[:-2] + "en"
     elif last.endswith(("s", "x", "ch", "sh", "z")) and not last.endswith("ies"):
         last = last if last.endswith("ers") else last + "es"

@@ -24,7 +24,7 @@ def scenery(language):
 def irregular(names):
     """Plurals that no ending added to the singular makes: wolves, children, firemen."""
     for name in names:
-        if " " not in name and name != "human":
+        if " " not in name:
             many = plural(name)
             if many not in (name, f"{name}s", f"{name}es", f"{name[:-1]}ies"):
                 yield many
