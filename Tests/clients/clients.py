@@ -83,7 +83,7 @@ def openai_checks(base, key):
         file.seek(0)
         file.name = "mask.png"
         answer = client.images.edit(
-            model="emoji-nano", image=picture(), mask=file, prompt="a blue square",
+            model="emoji-nano", image=picture(), mask=file, prompt="a panda on a blue background",
             response_format="b64_json", extra_body={"seed": 3})
         drawn = opened(answer.data[0].b64_json).convert("RGB")
         kept, new = drawn.crop((0, 0, 48, 128)), drawn.crop((80, 0, 128, 128))
