@@ -121,11 +121,11 @@ public protocol Backend: AnyObject, Sendable {
     func pause()
     /// Waits until all operations have ended.
     func finish()
-    /// Runs work between two layers of a pass, with checks of its own.
+    /// Runs another pass between two layers of the current one; its checks report only its own rows.
     func nested<Result>(_ body: () throws -> Result) rethrows -> Result
     /// Why the device computes no more, such as memory that it did not have: all results since then are invalid.
     var failure: (any DeviceError)? { get }
-    /// Bytes that weights and activations may take in addition, on a device with memory of its own.
+    /// Free bytes of device memory; `nil` if the device shares the machine's memory.
     var availableBytes: Int? { get }
 }
 

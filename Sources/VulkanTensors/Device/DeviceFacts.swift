@@ -27,7 +27,7 @@ package struct DeviceFacts: Sendable, Equatable {
     package let apiVersion: String
     /// Size of the heap that holds weights and activations, in bytes.
     package let memoryBytes: Int
-    /// Whether the host can address that heap, as on integrated devices.
+    /// Whether it shares the machine's memory, as integrated and software devices do.
     package let hasUnifiedMemory: Bool
     /// Whether the driver reports how much memory is free (VK_EXT_memory_budget).
     package let reportsBudget: Bool

@@ -37,8 +37,8 @@ package struct ShaderCode: Sendable {
 
     /// Replaces the hint to unroll loops by the hint not to, in a shader with matrix instructions.
     ///
-    /// LLVM takes minutes for an unrolled product of matrices, and its result is no faster on a CPU. Other
-    /// shaders are compiled at once, and are ten times as slow without the hints.
+    /// LLVM needs minutes to compile an unrolled matrix product and gains no speed on a CPU. Other shaders compile
+    /// quickly, and run ten times slower without the hints.
     package mutating func keepMatrixLoops() {
         var hasMatrices = false
         var index = Self.header

@@ -7,7 +7,7 @@ import Tensors
 package struct VulkanError: DeviceError, Sendable, Equatable {
     /// Coarse reason; switch on this.
     package enum Code: Sendable, Equatable {
-        /// There is no library of Vulkan, or it does not work.
+        /// The Vulkan library is missing or unusable.
         case library
         /// Vulkan has no devices.
         case noDevice

@@ -3,8 +3,8 @@
 /// Words into which norms write the lowest row that is not finite, one for each interval between two checks.
 ///
 /// A check closes its word and opens the next one, so that it need not wait for the device: the word is copied
-/// to the host, and read once that copy has finished. Work that is nested in a pass has a scope of its own:
-/// neither sees what the other has found.
+/// to the host, and read once that copy has finished. A nested pass has a separate scope, so that
+/// neither pass reports a row of the other.
 final class GuardRing {
     /// A closed word, and the submission that copies it.
     private struct Closed {

@@ -69,7 +69,7 @@ struct MatrixCheck {
             MatrixSource(
                 [3, 4].map { StoredRows(numbers(64 * 96, seed: $0), rows: 64, depth: 96) },
                 layout: .gated), precision: precision)
-        return backend.download(backend.gatedValues(operand(precision), weights))
+        return backend.download(backend.gated(operand(precision), weights, []).values)
     }
 
     private func convolution() -> [Float] {
@@ -89,8 +89,9 @@ struct MatrixCheck {
             heads: 1, keyValueHeads: 1, headDim: headDim, causal: false, precision: .bf16)
         let segments = Segments(lengths: [45, 20])
         return backend.download(
-            backend.attended(
+            backend.attend(
                 backend.upload(numbers(65 * columns, seed: 7), rows: 65, columns: columns), shape,
-                segments: segments, queries: segments))
+                segments: segments, queries: segments
+            ).values)
     }
 }

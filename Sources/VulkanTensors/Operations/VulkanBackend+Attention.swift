@@ -18,7 +18,7 @@ extension VulkanBackend {
     }
 
     /// Returns attention as an f32 operand.
-    private func attend(
+    func attend(
         _ qkv: VulkanValues, _ shape: AttentionShape, segments: Segments, queries: Segments
     ) -> VulkanOperand {
         precondition(
@@ -37,15 +37,6 @@ extension VulkanBackend {
             attendWithoutMatrices(qkv, shape, segments, queries, to: result)
         }
         return result
-    }
-
-    /// Returns attention as f32 values, if the width of all heads is a multiple of the alignment of rows.
-    func attended(
-        _ qkv: VulkanValues, _ shape: AttentionShape, segments: Segments, queries: Segments
-    ) -> VulkanValues {
-        let operand = attend(qkv, shape, segments: segments, queries: queries)
-        precondition(operand.stride == operand.columns, "rows with padding")
-        return VulkanValues(rows: operand.rows, columns: operand.columns, in: operand.buffer)
     }
 
     /// The fragment of the kernel with matrix instructions, if it can compute the shape.
@@ -84,8 +75,8 @@ extension VulkanBackend {
             writes: [result.buffer])
     }
 
-    /// Converts queries, keys and values to f16, each head of a sequence with a power of two of its own, and
-    /// multiplies them with matrix instructions.
+    /// Converts queries, keys and values to f16, scaled by a power of two for each head of each
+    /// sequence, and multiplies them with matrix instructions.
     private func attendInMatrices(
         _ qkv: VulkanValues, _ shape: AttentionShape, _ segments: Segments, _ queries: Segments,
         _ fragment: MatrixShape, to result: VulkanOperand

@@ -67,9 +67,7 @@ extension VulkanBackend {
     ) -> VulkanOperand {
         precondition(precision != .int8, "groupNorm feeds convolutions, which are not in int8")
         // A product reads a scale for each row, an image has one for all.
-        return precision == .f32
-            ? image(x, norm: norm, precision: .f32)
-            : rounded(image(x, norm: norm, precision: .f32), precision)
+        return rounded(image(x, norm: norm, precision: .f32), precision)
     }
 
     /// Converts an image to an operand, normalised if `norm` is given; in f16 it has one scale.
@@ -101,7 +99,7 @@ extension VulkanBackend {
             Kernel(isHalf ? "group_apply_f16" : "group_apply_f32"), push: push,
             groups: elementGrid(isHalf ? (count + 1) / 2 : count),
             reads: [x.buffer, factors, largest],
-            writes: [result.buffer] + (result.scales.map { [$0] } ?? []))
+            writes: result.buffers)
         return result
     }
 

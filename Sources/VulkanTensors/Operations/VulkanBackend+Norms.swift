@@ -65,7 +65,7 @@ extension VulkanBackend {
         dispatch(
             Kernel(Self.normShader(precision)), push: push, groups: grid(x.rows),
             reads: [x.buffer, weight?.buffer, scale?.values.buffer, sequences],
-            writes: [result.buffer] + (result.scales.map { [$0] } ?? []), isGuarded: true)
+            writes: result.buffers, isGuarded: true)
         return result
     }
 

@@ -86,20 +86,13 @@ extension VulkanBackend {
     }
 
     /// Returns a SwiGLU product as an f32 operand.
-    private func gated(
+    func gated(
         _ a: VulkanOperand, _ weights: VulkanWeights, _ adapters: [AdapterRun<VulkanBackend>]
     ) -> VulkanOperand {
         precondition(weights.isGated, "SwiGLU with weights that are not gated")
         let result = makeOperand(rows: a.rows, columns: weights.columns, precision: .f32)
         complete(a, weights, adapters, residual: nil, to: result.buffer, stride: result.stride)
         return result
-    }
-
-    /// Returns a SwiGLU product as f32 values, if its width is a multiple of the alignment of rows.
-    func gatedValues(_ a: VulkanOperand, _ weights: VulkanWeights) -> VulkanValues {
-        let operand = gated(a, weights, [])
-        precondition(operand.stride == operand.columns, "rows with padding")
-        return VulkanValues(rows: operand.rows, columns: operand.columns, in: operand.buffer)
     }
 
     /// Multiplies, with adapters.

@@ -45,6 +45,15 @@ public final class VulkanOperand: DeviceMatrix {
         stride = paddedRow(columns)
     }
 
+    /// All memory of the operand.
+    var buffers: [DeviceBuffer] { [buffer] + (scales.map { [$0] } ?? []) }
+
+    /// The rows of an f32 operand whose width is a multiple of the alignment of rows.
+    var values: VulkanValues {
+        precondition(precision == .f32 && stride == columns, "rows with padding")
+        return VulkanValues(rows: rows, columns: columns, in: buffer)
+    }
+
     /// Bytes from the first row to row `index`.
     func offset(ofRow index: Int) -> Int { index * stride * precision.bytesPerWeight }
 }
