@@ -145,20 +145,14 @@ extension VulkanBackend {
         let log2e: Float = 1.442_695_040_888_963_4
         var push = PushBytes()
         push.add(qkv.buffer)
-        // Norms and rotation were applied before.
-        for _ in 0..<5 { push.add(nil) }
         push.add(sequences)
         push.add(largest)
         push.add(factors)
         push.add(qkv.rows)
-        push.add(qkv.columns)
         push.add(shape.heads)
         push.add(shape.keyValueHeads)
         push.add(shape.headDim)
-        push.add(qkv.columns)
-        push.add(0)
         push.add(log2e / Float(shape.headDim).squareRoot())
-        push.add(Float(0))
         dispatch(
             Kernel("prepare"), push: push, groups: grid((qkv.rows * heads + 7) / 8),
             reads: [qkv.buffer, sequences, largest], writes: [factors])
