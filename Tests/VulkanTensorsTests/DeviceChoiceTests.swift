@@ -12,7 +12,7 @@ struct DeviceChoiceTests {
         DeviceFacts(
             index: index, name: name, vendorID: 0x10DE, deviceID: 1, kind: kind,
             driverName: "driver", driverVersion: "1", apiVersion: "1.3.0", memoryBytes: 1 << 33,
-            hasUnifiedMemory: false, reportsBudget: true, subgroupSize: 32, subgroupSizes: 32...32,
+            reportsBudget: true, subgroupSize: 32, subgroupSizes: 32...32,
             sharedMemoryBytes: 32768, workgroupThreads: 1024,
             dispatchGroups: [65535, 65535, 65535],
             largestBuffer: 1 << 32, hasF16: true, hasInt16: true, hasInt8Dot: true,

@@ -15,6 +15,8 @@ package struct DeviceFacts: Sendable, Equatable {
     package let name: String
     /// PCI vendor, such as 0x10de.
     package let vendorID: UInt32
+    /// Vendors whose kernels differ.
+    package static let (amd, intel): (UInt32, UInt32) = (0x1002, 0x8086)
     /// PCI device of the vendor.
     package let deviceID: UInt32
     /// Kind of device.
@@ -27,8 +29,6 @@ package struct DeviceFacts: Sendable, Equatable {
     package let apiVersion: String
     /// Size of the heap that holds weights and activations, in bytes.
     package let memoryBytes: Int
-    /// Whether it shares the machine's memory, as integrated and software devices do.
-    package let hasUnifiedMemory: Bool
     /// Whether the driver reports how much memory is free (VK_EXT_memory_budget).
     package let reportsBudget: Bool
     /// Subgroup size of kernels that do not require one.
@@ -61,8 +61,8 @@ package struct DeviceFacts: Sendable, Equatable {
     package init(
         index: Int, name: String, vendorID: UInt32, deviceID: UInt32, kind: Kind,
         driverName: String, driverVersion: String, apiVersion: String, memoryBytes: Int,
-        hasUnifiedMemory: Bool, reportsBudget: Bool, subgroupSize: Int,
-        subgroupSizes: ClosedRange<Int>, sharedMemoryBytes: Int, workgroupThreads: Int,
+        reportsBudget: Bool, subgroupSize: Int, subgroupSizes: ClosedRange<Int>,
+        sharedMemoryBytes: Int, workgroupThreads: Int,
         dispatchGroups: [Int], largestBuffer: Int, hasF16: Bool, hasInt16: Bool, hasInt8Dot: Bool,
         hasFastInt8Dot: Bool, matrixShapes: [MatrixShape], missing: [String]
     ) {
@@ -75,7 +75,6 @@ package struct DeviceFacts: Sendable, Equatable {
         self.driverVersion = driverVersion
         self.apiVersion = apiVersion
         self.memoryBytes = memoryBytes
-        self.hasUnifiedMemory = hasUnifiedMemory
         self.reportsBudget = reportsBudget
         self.subgroupSize = subgroupSize
         self.subgroupSizes = subgroupSizes
@@ -93,6 +92,9 @@ package struct DeviceFacts: Sendable, Equatable {
 
     /// Whether the device is a program on the CPU.
     package var isSoftware: Bool { kind == .software }
+
+    /// Whether the device shares the machine's memory, as integrated and software devices do.
+    package var hasUnifiedMemory: Bool { kind == .integrated || kind == .software }
 }
 
 /// A product `[m, k] · [k, n] + [m, n]` that a subgroup calculates as one operation.

@@ -33,7 +33,6 @@ struct PhysicalDevice: @unchecked Sendable {
             deviceID: properties.deviceID, kind: properties.kind, driverName: properties.driverName,
             driverVersion: properties.driverVersion, apiVersion: properties.apiVersionText,
             memoryBytes: memory.deviceHeapBytes,
-            hasUnifiedMemory: properties.kind == .integrated || properties.kind == .software,
             reportsBudget: extensions.contains("VK_EXT_memory_budget"),
             subgroupSize: properties.subgroupSize, subgroupSizes: properties.subgroupSizes,
             sharedMemoryBytes: Int(properties.limits.maxComputeSharedMemorySize),
