@@ -14,7 +14,7 @@ struct PrecisionTests {
     }
 
     /// Kernels without matrix instructions, and with fragments of several shapes.
-    private static let kernels: [MatrixUse] =
+    static let kernels: [MatrixUse] =
         TestDevice.isSoftware
         ? [
             .never, .fragments(int8: shape(16, 16, 32, .s8), f16: shape(16, 16, 16, .f16)),
@@ -212,15 +212,17 @@ struct PrecisionTests {
             MatrixSource(
                 [StoredRows(Self.numbers(columns * depth, seed: 1), rows: columns, depth: depth)]),
             precision: precision)
-        let own = Self.numbers(70 * depth, seed: 2)
+        // Alone they are a product of few rows, which has other tiles.
+        let count = 30
+        let own = Self.numbers(count * depth, seed: 2)
         func run(before: Int, after: Int) -> [UInt32] {
             let rows =
                 Self.numbers(before * depth, seed: 3).prefix(before * depth) + own
                 + Self.numbers(after * depth, seed: 4).prefix(after * depth)
-            let a = device.upload(Array(rows), rows: before + 70 + after, columns: depth)
+            let a = device.upload(Array(rows), rows: before + count + after, columns: depth)
             let y = device.download(
                 device.product(device.operand(a, precision: precision), weights, adding: nil))
-            return y[(before * columns)..<((before + 70) * columns)].map(\.bitPattern)
+            return y[(before * columns)..<((before + count) * columns)].map(\.bitPattern)
         }
         let alone = run(before: 0, after: 0)
         for (before, after) in [(1, 0), (37, 5), (64, 64), (130, 1)] {

@@ -35,6 +35,13 @@ package struct ShaderCode: Sendable {
         self.init(words: words)
     }
 
+    /// Names of the embedded shaders, in alphabetic order.
+    package static var names: [String] {
+        var names: [String] = []
+        while let name = ink_shader_name(names.count) { names.append(String(cString: name)) }
+        return names
+    }
+
     /// Replaces the hint to unroll loops by the hint not to, in a shader with matrix instructions.
     ///
     /// LLVM needs minutes to compile an unrolled matrix product and gains no speed on a CPU. Other shaders compile

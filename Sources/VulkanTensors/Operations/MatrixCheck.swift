@@ -6,6 +6,8 @@ import Tensors
 /// instructions that they compute wrongly, or do not compile.
 struct MatrixCheck {
     private let backend: VulkanBackend
+    /// Rows of products, for kernels of each height.
+    private static let rows = [20, 70]
 
     init(_ backend: VulkanBackend) { self.backend = backend }
 
@@ -14,11 +16,13 @@ struct MatrixCheck {
         for precision in [Precision.int8, .bf16] where usesMatrices(precision) {
             let name = precision == .bf16 ? "f16" : "int8"
             // int8 sums are exact.
-            guard agrees(precision == .int8 ? 0 : 2e-3, { product(precision) }) else {
-                return "products in \(name) with matrix instructions are wrong"
-            }
-            guard agrees(precision == .int8 ? 1e-5 : 2e-3, { swiglu(precision) }) else {
-                return "SwiGLU products in \(name) with matrix instructions are wrong"
+            for rows in Self.rows {
+                guard agrees(precision == .int8 ? 0 : 2e-3, { product(rows, precision) }) else {
+                    return "products in \(name) with matrix instructions are wrong"
+                }
+                guard agrees(precision == .int8 ? 1e-5 : 2e-3, { swiglu(rows, precision) }) else {
+                    return "SwiGLU products in \(name) with matrix instructions are wrong"
+                }
             }
         }
         guard usesMatrices(.bf16) else { return nil }
@@ -32,8 +36,12 @@ struct MatrixCheck {
     }
 
     private func usesMatrices(_ precision: Precision) -> Bool {
-        ProductKernel(.plain, precision: precision, on: backend.device.facts, backend.matrices)
-            .usesMatrices
+        MatrixTiling.Height.allCases.contains { height in
+            ProductKernel(
+                ProductKernel.Choice(form: .plain, precision: precision, height: height),
+                on: backend.device.facts, backend.matrices
+            ).usesMatrices
+        }
     }
 
     /// Whether both kinds of kernels compute the same, but for a tolerance relative to the largest magnitude.
@@ -52,24 +60,25 @@ struct MatrixCheck {
         return Array(generator.normals(max(16, count)).prefix(count))
     }
 
-    private func operand(_ precision: Precision) -> VulkanOperand {
+    private func operand(_ rows: Int, _ precision: Precision) -> VulkanOperand {
         backend.operand(
-            backend.upload(numbers(70 * 96, seed: 1), rows: 70, columns: 96), precision: precision)
+            backend.upload(numbers(rows * 96, seed: 1), rows: rows, columns: 96),
+            precision: precision)
     }
 
-    private func product(_ precision: Precision) -> [Float] {
+    private func product(_ rows: Int, _ precision: Precision) -> [Float] {
         let weights = backend.makeWeights(
             MatrixSource([StoredRows(numbers(66 * 96, seed: 2), rows: 66, depth: 96)]),
             precision: precision)
-        return backend.download(backend.product(operand(precision), weights, adding: nil))
+        return backend.download(backend.product(operand(rows, precision), weights, adding: nil))
     }
 
-    private func swiglu(_ precision: Precision) -> [Float] {
+    private func swiglu(_ rows: Int, _ precision: Precision) -> [Float] {
         let weights = backend.makeWeights(
             MatrixSource(
                 [3, 4].map { StoredRows(numbers(64 * 96, seed: $0), rows: 64, depth: 96) },
                 layout: .gated), precision: precision)
-        return backend.download(backend.gated(operand(precision), weights, []).values)
+        return backend.download(backend.gated(operand(rows, precision), weights, []).values)
     }
 
     private func convolution() -> [Float] {

@@ -5,13 +5,20 @@ import Tensors
 /// The kernel of a product or a convolution: its shader and the part of the result that a workgroup computes.
 struct ProductKernel {
     /// What is multiplied, and what becomes of the sums.
-    enum Form: Hashable {
+    enum Form: Hashable, CaseIterable {
         /// Rows by a matrix.
         case plain
         /// Rows by a matrix of alternating rows, then SwiGLU.
         case gated
         /// An image by a matrix of taps.
         case convolution
+    }
+
+    /// What decides the kernel on a device.
+    struct Choice: Hashable {
+        let form: Form
+        let precision: Precision
+        let height: MatrixTiling.Height
     }
 
     let kernel: Kernel
@@ -21,17 +28,17 @@ struct ProductKernel {
     let usesMatrices: Bool
 
     /// The fastest kernel for a device.
-    init(_ form: Form, precision: Precision, on device: DeviceFacts, _ use: MatrixUse) {
-        let source = form == .convolution ? "convolution" : "product"
-        let suffix = form == .gated ? "_gated" : ""
+    init(_ choice: Choice, on device: DeviceFacts, _ use: MatrixUse) {
+        let source = choice.form == .convolution ? "convolution" : "product"
+        let suffix = choice.form == .gated ? "_gated" : ""
         let numbers =
-            switch precision {
+            switch choice.precision {
             case .f32: "f32"
             case .bf16: "f16"
             case .int8: "int8"
             }
-        guard let tiling = MatrixTiling(precision, on: device, use) else {
-            let dot = precision == .int8 ? "_dot" : ""
+        guard let tiling = MatrixTiling(choice.precision, choice.height, on: device, use) else {
+            let dot = choice.precision == .int8 ? "_dot" : ""
             kernel = Kernel("\(source)_\(numbers)\(dot)\(suffix)")
             (tileRows, tileColumns) = (64, 64)
             usesMatrices = false
@@ -55,65 +62,56 @@ struct ProductKernel {
     }
 }
 
-/// Sizes of a product with matrix instructions: of a workgroup, of a subgroup, and of a fragment.
-struct MatrixTiling {
-    let subgroup: Int
+/// The factors, the summands and the target of a product or a convolution.
+struct ProductArguments {
+    let a: VulkanOperand
+    let weights: VulkanWeights
+    /// Rows of the result.
     let rows: Int
-    let columns: Int
-    private let depth: Int
-    private let warp: (rows: Int, columns: Int)
-    private let fragment: MatrixShape
+    /// The row of `a` that the first row of a product belongs to.
+    var firstRow = 0
+    var hasBias = true
+    /// Is added, `[rows, weights.rows]`; may be the target.
+    var residual: DeviceBuffer?
+    var residualOffset = 0
+    /// Is added before activations, `[rows, weights.rows]`.
+    var addend: DeviceBuffer?
+    let target: DeviceBuffer
+    /// Bytes before the first row of the result.
+    var targetOffset = 0
+    /// Numbers from one row of the result to the next.
+    let stride: Int
 
-    /// The sizes for a device; `nil` if it has no instructions for the precision.
-    init?(_ precision: Precision, on device: DeviceFacts, _ use: MatrixUse) {
-        guard precision != .f32, let fragment = Self.fragment(precision, on: device, use) else {
-            return nil
+    private var bias: DeviceBuffer? { hasBias ? weights.bias : nil }
+
+    /// What the shaders of `product.glsl` have in common.
+    var push: PushBytes {
+        var push = PushBytes()
+        push.add(a.buffer, at: a.offset(ofRow: firstRow))
+        push.add(weights.buffer)
+        if let scales = a.scales {
+            push.add(scales, at: firstRow * 4)
+            push.add(weights.scales)
         }
-        self.fragment = fragment
-        subgroup = device.subgroupSize
-        // Two depths of the longest fragment: 64 bytes of a row.
-        depth = precision == .int8 ? 64 : 32
-        if device.isSoftware {
-            (rows, columns, warp) = (64, 64, (32, 32))
-        } else {
-            (rows, columns, warp) = (128, 128, (64, 32))
-        }
-        let units = precision == .int8 ? 16 : 8
-        let warps = rows / warp.rows * (columns / warp.columns)
-        let bytes =
-            16 * (rows + columns) * (depth / units + 1) + 4 * warps * fragment.m * fragment.n
-        guard bytes <= device.sharedMemoryBytes, warps * subgroup <= device.workgroupThreads,
-            depth.isMultiple(of: fragment.k), warp.rows.isMultiple(of: fragment.m),
-            warp.columns.isMultiple(of: fragment.n), fragment.n.isMultiple(of: 2)
-        else { return nil }
+        push.add(bias)
+        push.add(residual, at: residualOffset)
+        push.add(addend)
+        push.add(target, at: targetOffset)
+        push.add(rows)
+        push.add(weights.rows)
+        push.add(weights.stride)
+        push.add(a.stride)
+        push.add(weights.stride)
+        push.add(stride)
+        // The residual and the addend are as wide as the sums.
+        push.add(weights.rows)
+        push.add(weights.rows)
+        push.add(weights.rows)
+        return push
     }
 
-    /// The fragment of a precision with the most multiply-adds; `nil` if matrices are not used.
-    static func fragment(
-        _ precision: Precision, on device: DeviceFacts, _ use: MatrixUse
-    ) -> MatrixShape? {
-        switch use {
-        case .never: return nil
-        case .fragments(let int8, let f16): return precision == .int8 ? int8 : f16
-        case .automatic: if device.isSoftware { return nil }
-        }
-        let (factor, sum): (MatrixShape.Element, MatrixShape.Element) =
-            precision == .int8 ? (.s8, .s32) : (.f16, .f32)
-        // Rows are loaded 16 bytes at a time.
-        let unit = precision == .int8 ? 16 : 8
-        return device.matrixShapes.filter {
-            $0.a == factor && $0.b == factor && $0.c == sum && $0.result == sum
-                && $0.k.isMultiple(of: unit)
-        }.max { ($0.m * $0.n * $0.k, $0.k) < ($1.m * $1.n * $1.k, $1.k) }
-    }
-
-    /// The shader's constants.
-    var constants: [UInt32] {
-        let threads = subgroup * (rows / warp.rows) * (columns / warp.columns)
-        return [
-            threads, subgroup, rows, columns, depth, warp.rows, warp.columns, fragment.m,
-            fragment.n,
-            fragment.k,
-        ].map(UInt32.init)
+    /// All memory that is read.
+    var reads: [DeviceBuffer?] {
+        [a.buffer, a.scales, weights.buffer, weights.scales, bias, residual, addend]
     }
 }

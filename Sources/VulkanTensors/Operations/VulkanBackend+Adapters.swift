@@ -93,8 +93,9 @@ extension VulkanBackend {
     func plainSums(_ a: VulkanOperand, _ weights: VulkanWeights) -> DeviceBuffer {
         let sums = buffer(bytes: a.rows * weights.rows * 4)
         multiply(
-            a, rows: 0..<a.rows, weights.ungated, bias: false, residual: nil, addend: nil,
-            to: (sums, 0), stride: weights.rows)
+            ProductArguments(
+                a: a, weights: weights.ungated, rows: a.rows, hasBias: false, target: sums,
+                stride: weights.rows))
         return sums
     }
 
@@ -150,8 +151,9 @@ extension VulkanBackend {
         if let fullRank = adapter.fullRank {
             let product = buffer(bytes: rows * width * 4)
             multiply(
-                a, rows: run.rows, fullRank, residual: nil, addend: nil, to: (product, 0),
-                stride: width)
+                ProductArguments(
+                    a: a, weights: fullRank, rows: rows, firstRow: run.rows.lowerBound,
+                    target: product, stride: width))
             transform(
                 product, .scale, count: rows * width, columns: width, parameter: run.scale)
             change = product
@@ -169,15 +171,18 @@ extension VulkanBackend {
         guard let down = run.adapter.down, let up = run.adapter.up else { return }
         let projected = buffer(bytes: run.rows.count * down.rows * 4)
         multiply(
-            a, rows: run.rows, down, residual: nil, addend: nil, to: (projected, 0),
-            stride: down.rows)
+            ProductArguments(
+                a: a, weights: down, rows: run.rows.count, firstRow: run.rows.lowerBound,
+                target: projected, stride: down.rows))
         let t = operand(
             projected, rows: run.rows.count, columns: down.rows, stride: down.rows,
             factor: run.scale,
             precision: up.precision)
         multiply(
-            t, rows: 0..<t.rows, up, residual: region.buffer, residualOffset: region.offset,
-            addend: nil, to: region, stride: width)
+            ProductArguments(
+                a: t, weights: up, rows: t.rows, residual: region.buffer,
+                residualOffset: region.offset, target: region.buffer, targetOffset: region.offset,
+                stride: width))
     }
 
     /// Completes stored sums of a product: adds what adapters add, the bias and the residual, and gates.

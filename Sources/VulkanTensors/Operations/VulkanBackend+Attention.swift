@@ -5,10 +5,6 @@ public import Tensors
 extension VulkanBackend {
     /// Queries that a workgroup of the plain kernel computes.
     private static let plainQueries = 8
-    /// Keys that a workgroup of the kernel with matrix instructions reads at a time.
-    private static let matrixKeys = 32
-    /// Most features of a head for the kernel with matrix instructions: it holds the sums in registers.
-    private static let widestHead = 256
 
     /// See `Backend`.
     public func attention(
@@ -31,22 +27,14 @@ extension VulkanBackend {
         let result = makeOperand(
             rows: queries.rows, columns: shape.heads * shape.headDim, precision: .f32)
         if queries.rows == 0 { return result }
-        if shape.precision != .f32, let fragment = fragment(for: shape) {
-            attendInMatrices(qkv, shape, segments, queries, fragment, to: result)
+        if shape.precision != .f32,
+            let kernel = AttentionKernel(headDim: shape.headDim, on: device.facts, matrices)
+        {
+            attendInMatrices(qkv, shape, segments, queries, kernel, to: result)
         } else {
             attendWithoutMatrices(qkv, shape, segments, queries, to: result)
         }
         return result
-    }
-
-    /// The fragment of the kernel with matrix instructions, if it can compute the shape.
-    private func fragment(for shape: AttentionShape) -> MatrixShape? {
-        guard shape.headDim <= Self.widestHead,
-            let fragment = MatrixTiling.fragment(.bf16, on: device.facts, matrices),
-            shape.headDim.isMultiple(of: fragment.k), shape.headDim.isMultiple(of: fragment.n),
-            Self.matrixKeys.isMultiple(of: fragment.k), Self.matrixKeys.isMultiple(of: fragment.n)
-        else { return nil }
-        return fragment
     }
 
     private func attendWithoutMatrices(
@@ -68,9 +56,7 @@ extension VulkanBackend {
         push.add(shape.causal ? 1 : 0)
         push.add(1 / Float(shape.headDim).squareRoot())
         dispatch(
-            Kernel(
-                shape.headDim.isMultiple(of: 4) ? "attention_f32" : "attention_f32_any",
-                constants: [UInt32(shape.headDim)]), push: push,
+            AttentionKernel.plain(headDim: shape.headDim), push: push,
             groups: (tiles.count, shape.heads, 1), reads: [qkv.buffer, tiles.buffer],
             writes: [result.buffer])
     }
@@ -79,20 +65,17 @@ extension VulkanBackend {
     /// sequence, and multiplies them with matrix instructions.
     private func attendInMatrices(
         _ qkv: VulkanValues, _ shape: AttentionShape, _ segments: Segments, _ queries: Segments,
-        _ fragment: MatrixShape, to result: VulkanOperand
+        _ kernel: AttentionKernel, to result: VulkanOperand
     ) {
-        let warps = 4
         let heads = shape.heads + 2 * shape.keyValueHeads
         let sequences = indices.sequences(segments, self)
         let largest = buffer(bytes: segments.count * heads * 4)
         device.recorder.fill(largest, word: 0)
         findLargest(qkv, shape, sequences, to: largest)
-        // Fragments of the last queries and keys read beyond the last token.
-        let rows = qkv.rows + max(warps * fragment.m, Self.matrixKeys)
-        let factors = buffer(bytes: rows * qkv.columns * 2)
+        // Fragments of the last queries read past the last token.
+        let factors = buffer(bytes: (qkv.rows + kernel.queries) * qkv.columns * 2)
         prepare(qkv, shape, sequences, largest, to: factors)
-        let tiles = indices.tiles(segments, queries: queries, size: warps * fragment.m, self)
-        let subgroup = device.facts.subgroupSize
+        let tiles = indices.tiles(segments, queries: queries, size: kernel.queries, self)
         var push = PushBytes()
         push.add(factors)
         push.add(tiles.buffer)
@@ -104,12 +87,7 @@ extension VulkanBackend {
         push.add(shape.heads / shape.keyValueHeads)
         push.add(shape.causal ? 1 : 0)
         dispatch(
-            Kernel(
-                "attention_f16_matrix",
-                constants: [
-                    warps * subgroup, subgroup, warps, Self.matrixKeys, shape.headDim, fragment.m,
-                    fragment.n, fragment.k,
-                ].map(UInt32.init), subgroupSize: subgroup), push: push,
+            kernel.kernel, push: push,
             groups: (tiles.count, shape.heads, 1), reads: [factors, tiles.buffer, largest],
             writes: [result.buffer])
     }

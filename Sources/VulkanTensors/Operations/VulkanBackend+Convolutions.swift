@@ -25,39 +25,20 @@ extension VulkanBackend {
         let result = VulkanValues(
             rows: rows, columns: weights.columns,
             in: memory ?? buffer(bytes: rows * weights.columns * 4))
-        var push = PushBytes()
-        push.add(image.buffer)
-        push.add(weights.buffer)
-        if let scale = image.scales {
-            push.add(scale)
-            push.add(weights.scales)
-        }
-        push.add(weights.bias)
-        push.add(residual?.buffer)
-        push.add(nil)
-        push.add(result.buffer)
-        push.add(rows)
-        push.add(weights.rows)
-        push.add(weights.stride)
-        push.add(image.stride)
-        push.add(weights.stride)
-        push.add(result.columns)
-        push.add(result.columns)
-        push.add(0)
-        push.add(weights.rows)
+        let product = ProductArguments(
+            a: image, weights: weights, rows: rows, residual: residual?.buffer,
+            target: result.buffer, stride: result.columns)
+        var push = product.push
         push.add(geometry.height)
         push.add(geometry.width)
         push.add(geometry.outputWidth)
         push.add(
             geometry.kernel | geometry.stride << 8 | geometry.padding << 16
                 | (geometry.upsample ? 1 << 24 : 0))
-        let kernel = kernel(.convolution, weights.precision)
+        let kernel = kernel(.convolution, weights.precision, rows: rows)
         dispatch(
             kernel.kernel, push: push, groups: kernel.groups(rows: rows, columns: weights.rows),
-            reads: [
-                image.buffer, image.scales, weights.buffer, weights.scales, weights.bias,
-                residual?.buffer,
-            ], writes: [result.buffer])
+            reads: product.reads, writes: [result.buffer])
         return result
     }
 

@@ -4,7 +4,7 @@ public import Tensors
 
 extension VulkanBackend {
     /// Operations of the elementwise kernel, by the value of its constant.
-    enum Elementwise: UInt32 {
+    enum Elementwise: UInt32, CaseIterable {
         case silu, relu, tanhLimit, tanhColumns, scale
     }
 

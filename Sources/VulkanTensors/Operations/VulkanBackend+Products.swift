@@ -113,46 +113,20 @@ extension VulkanBackend {
             return
         }
         multiply(
-            a, rows: 0..<a.rows, weights, residual: residual,
-            addend: runs.isEmpty ? nil : adapterTerms(of: nil, a, weights, runs), to: (target, 0),
-            stride: stride)
+            ProductArguments(
+                a: a, weights: weights, rows: a.rows, residual: residual,
+                addend: runs.isEmpty ? nil : adapterTerms(of: nil, a, weights, runs),
+                target: target, stride: stride))
     }
 
     /// Computes `a · weights + addend + bias + residual` for some rows of `a`, gated if the weights are.
-    ///
-    /// `addend` and `residual` are `[rows, weights.rows]`; the residual may be the target. The result begins at
-    /// the byte `target.offset`, and `stride` is the numbers from one of its rows to the next.
-    func multiply(
-        _ a: VulkanOperand, rows: Range<Int>, _ weights: VulkanWeights, bias: Bool = true,
-        residual: DeviceBuffer?, residualOffset: Int = 0, addend: DeviceBuffer?,
-        to target: (buffer: DeviceBuffer, offset: Int), stride: Int
-    ) {
-        let bias = bias ? weights.bias : nil
-        var push = PushBytes()
-        push.add(a.buffer, at: a.offset(ofRow: rows.lowerBound))
-        push.add(weights.buffer)
-        if let scales = a.scales {
-            push.add(scales, at: rows.lowerBound * 4)
-            push.add(weights.scales)
-        }
-        push.add(bias)
-        push.add(residual, at: residualOffset)
-        push.add(addend)
-        push.add(target.buffer, at: target.offset)
-        push.add(rows.count)
-        push.add(weights.rows)
-        push.add(weights.stride)
-        push.add(a.stride)
-        push.add(weights.stride)
-        push.add(stride)
-        push.add(weights.rows)
-        push.add(weights.rows)
-        push.add(weights.rows)
-        let kernel = kernel(weights.isGated ? .gated : .plain, weights.precision)
+    func multiply(_ product: ProductArguments) {
+        let weights = product.weights
+        let kernel = kernel(
+            weights.isGated ? .gated : .plain, weights.precision, rows: product.rows)
         dispatch(
-            kernel.kernel, push: push,
-            groups: kernel.groups(rows: rows.count, columns: weights.rows),
-            reads: [a.buffer, a.scales, weights.buffer, weights.scales, bias, residual, addend],
-            writes: [target.buffer])
+            kernel.kernel, push: product.push,
+            groups: kernel.groups(rows: product.rows, columns: weights.rows),
+            reads: product.reads, writes: [product.target])
     }
 }

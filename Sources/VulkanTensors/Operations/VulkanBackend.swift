@@ -17,7 +17,9 @@ public final class VulkanBackend: Backend, @unchecked Sendable {
     package let device: VulkanDevice
     private(set) var guardRing: GuardRing
     /// Use of matrix instructions, unless they were found wrong.
-    var matrices: MatrixUse
+    var matrices: MatrixUse { didSet { productKernels = [:] } }
+    /// The kernels that were chosen before.
+    private var productKernels: [ProductKernel.Choice: ProductKernel] = [:]
     /// What is wrong with the device's matrix instructions, as a clause of a sentence.
     package private(set) var matrixFault: String?
     var indices = IndexCache()
@@ -115,9 +117,16 @@ public final class VulkanBackend: Backend, @unchecked Sendable {
             writes: writes.map(\.range) + (isGuarded ? [guardRing.range] : []))
     }
 
-    /// Returns the fastest kernel of a product or a convolution on the device.
-    func kernel(_ form: ProductKernel.Form, _ precision: Precision) -> ProductKernel {
-        ProductKernel(form, precision: precision, on: device.facts, matrices)
+    /// Returns the fastest kernel of a product or a convolution of some rows on the device.
+    func kernel(
+        _ form: ProductKernel.Form, _ precision: Precision, rows: Int
+    ) -> ProductKernel {
+        let choice = ProductKernel.Choice(
+            form: form, precision: precision, height: MatrixTiling.Height(rows: rows))
+        if let known = productKernels[choice] { return known }
+        let kernel = ProductKernel(choice, on: device.facts, matrices)
+        productKernels[choice] = kernel
+        return kernel
     }
 
     /// Returns a grid of at least `count` workgroups, whose sides devices support.
