@@ -24,6 +24,8 @@ struct AdapterTests {
         let form: Form
         /// Terms of the adapters as bits: 0 low rank, 1 gain, 2 full rank, 3 bias.
         let kinds: [Int]
+        /// Rows of each adapter.
+        var ranges = [5..<30, 20..<45]
         static let (rows, depth) = (45, 67)
 
         private func numbers(_ count: Int, _ seed: UInt64) -> [Float] {
@@ -64,7 +66,6 @@ struct AdapterTests {
                 backend.upload(
                     numbers(Self.rows * Self.depth, 3), rows: Self.rows, columns: Self.depth),
                 precision: precision)
-            let ranges = [5..<30, 20..<45]
             let runs = zip(kinds, ranges).enumerated().map { index, item in
                 AdapterRun<Device>(
                     rows: item.1,
@@ -84,7 +85,18 @@ struct AdapterTests {
         "adapters of every kind are those of the CPU", arguments: Form.all,
         [[1, 1], [2, 2], [4, 8], [15, 3], [8, 12]])
     func kinds(_ form: Form, _ kinds: [Int]) throws {
-        let product = Product(form: form, kinds: kinds)
+        try compare(Product(form: form, kinds: kinds))
+    }
+
+    @Test("adapters that cover all rows, each row by one", arguments: Form.all)
+    func allRows(_ form: Form) throws {
+        try compare(Product(form: form, kinds: [1], ranges: [0..<45]))
+        try compare(Product(form: form, kinds: [1, 1], ranges: [17..<45, 0..<17]))
+        try compare(Product(form: form, kinds: [1, 5], ranges: [17..<45, 0..<17]))
+        try compare(Product(form: form, kinds: [1, 1], ranges: [0..<45, 0..<45]))
+    }
+
+    private func compare(_ product: Product) throws {
         let want = product(try CPUBackend(precision: .f32, threads: 2))
         let device = try TestDevice.backend()
         let got = product(device)

@@ -106,7 +106,9 @@ extension VulkanBackend {
     ) -> DeviceBuffer {
         let width = weights.rows
         let terms = buffer(bytes: a.rows * width * 4)
-        device.recorder.fill(terms, word: 0)
+        // Low-rank terms that cover all rows, such as those of a single request, are written and need no zeros.
+        let isCovered = coversOnce(runs, rows: a.rows)
+        if !isCovered { device.recorder.fill(terms, word: 0) }
         for run in runs {
             let adapter = run.adapter
             precondition(
@@ -116,9 +118,22 @@ extension VulkanBackend {
             let region = (buffer: terms, offset: run.rows.lowerBound * width * 4)
             addGain(run, of: sums, to: region, width: width)
             addFullRank(run, a, to: region, width: width)
-            addLowRank(run, a, to: region, width: width)
+            addLowRank(run, a, to: region, width: width, isFirst: isCovered)
         }
         return terms
+    }
+
+    /// Whether each row has exactly one low-rank term, and nothing else.
+    private func coversOnce(_ runs: [AdapterRun<VulkanBackend>], rows: Int) -> Bool {
+        var end = 0
+        for run in runs.sorted(by: { $0.rows.lowerBound < $1.rows.lowerBound }) {
+            let adapter = run.adapter
+            guard run.rows.lowerBound == end, adapter.up != nil, adapter.gain == nil,
+                adapter.fullRank == nil, adapter.bias == nil
+            else { return false }
+            end = run.rows.upperBound
+        }
+        return end == rows
     }
 
     private typealias Region = (buffer: DeviceBuffer, offset: Int)
@@ -164,9 +179,10 @@ extension VulkanBackend {
             isGated: false, to: region, stride: width)
     }
 
-    /// Adds `scale * (a · down) · up`.
+    /// Adds `scale * (a · down) · up`, or writes it as the first term.
     private func addLowRank(
-        _ run: AdapterRun<VulkanBackend>, _ a: VulkanOperand, to region: Region, width: Int
+        _ run: AdapterRun<VulkanBackend>, _ a: VulkanOperand, to region: Region, width: Int,
+        isFirst: Bool
     ) {
         guard let down = run.adapter.down, let up = run.adapter.up else { return }
         let projected = buffer(bytes: run.rows.count * down.rows * 4)
@@ -180,8 +196,9 @@ extension VulkanBackend {
             precision: up.precision)
         multiply(
             ProductArguments(
-                a: t, weights: up, rows: t.rows, residual: region.buffer,
-                residualOffset: region.offset, target: region.buffer, targetOffset: region.offset,
+                a: t, weights: up, rows: t.rows, residual: isFirst ? nil : region.buffer,
+                residualOffset: isFirst ? 0 : region.offset, target: region.buffer,
+                targetOffset: region.offset,
                 stride: width))
     }
 
