@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Foundation
 import Tensors
 import Testing
 import VulkanTensors
@@ -102,5 +103,30 @@ struct KernelChoiceTests {
         let kernels = Kernel.all(on: Self.cards[0].facts(), headDims: [33, 128])
         #expect(Set(kernels.map(\.shader)) == Set(ShaderCode.names))
         #expect(Set(kernels).count == kernels.count)
+    }
+
+    /// The shapes of AMD's matrix instructions.
+    private static let fragments = MatrixUse.fragments(
+        int8: MatrixShape(m: 16, n: 16, k: 16, a: .s8, b: .s8, c: .s32, result: .s32),
+        f16: MatrixShape(m: 16, n: 16, k: 16, a: .f16, b: .f16, c: .f32, result: .f32))
+
+    @Test(
+        "what a driver reports of each kernel",
+        .enabled(
+            if: ProcessInfo.processInfo.environment["INKSTONE_KERNEL_STATISTICS"] == "1",
+            "only for Benchmarks/radv_registers.py"))
+    func statistics() throws {
+        let device = try KernelCompiler(.number(0))
+        // RADV 25.0 compiles matrices for RDNA4, but does not list them.
+        let listsNone = device.facts.matrixShapes.isEmpty && device.facts.name.contains("GFX12")
+        let matrices = listsNone ? Self.fragments : .automatic
+        for kernel in Kernel.all(on: device.facts, matrices, headDims: [64, 128, 192, 512]) {
+            let statistics = try device.statistics(of: kernel)
+            #expect(!statistics.isEmpty, "\(kernel.shader)")
+            let constants = kernel.constants.map(String.init).joined(separator: ",")
+            for (name, value) in statistics.sorted(by: { $0.key < $1.key }) {
+                print("KERNEL", kernel.shader, constants, name, value, separator: "\t")
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ import Synchronization
 final class PipelineCache: Sendable {
     /// Layout of all pipelines: ``Kernel/pushBytes`` of push constants and no descriptors.
     let layout: VkPipelineLayout
-    private let device: OpenDevice
+    let device: OpenDevice
     /// Shaders that take precedence over the embedded ones.
     private let shaders: [String: [UInt32]]
     private let pipelines = Mutex<[Kernel: VkPipeline]>([:])

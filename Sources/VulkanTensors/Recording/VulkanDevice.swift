@@ -80,6 +80,15 @@ package final class VulkanDevice: Sendable {
     /// Number of kernels that were compiled.
     package var compiledKernels: Int { pipelines.count }
 
+    /// Returns what the driver reports about a compiled kernel, such as registers and spills, by the
+    /// driver's names.
+    ///
+    /// Empty unless the device was opened with ``VulkanOptions/capturesStatistics`` and its driver supports
+    /// VK_KHR_pipeline_executable_properties.
+    package func statistics(of kernel: Kernel) throws(VulkanError) -> [String: Double] {
+        try pipelines.statistics(of: kernel)
+    }
+
     // MARK: Memory
 
     /// Returns device memory with unspecified content, aligned to 256 bytes.

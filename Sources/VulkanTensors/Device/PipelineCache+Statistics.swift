@@ -2,17 +2,13 @@
 
 import CVulkan
 
-extension VulkanDevice {
-    /// Returns what the driver reports about a compiled kernel, such as registers and spills, by the
-    /// driver's names.
-    ///
-    /// Empty unless the device was opened with ``VulkanOptions/capturesStatistics`` and its driver supports
-    /// VK_KHR_pipeline_executable_properties.
-    package func statistics(of kernel: Kernel) throws(VulkanError) -> [String: Double] {
+extension PipelineCache {
+    /// Returns what the driver reports about a kernel, by the driver's names; empty if it reports nothing.
+    func statistics(of kernel: Kernel) throws(VulkanError) -> [String: Double] {
         let functions = device.functions
         guard device.capturesStatistics, let list = functions.vkGetPipelineExecutableStatisticsKHR
         else { return [:] }
-        let pipeline = try pipelines.pipeline(for: kernel)
+        let pipeline = try pipeline(for: kernel)
         return withArguments { memory in
             let info = memory.make(VkPipelineExecutableInfoKHR.self) {
                 $0.sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR
