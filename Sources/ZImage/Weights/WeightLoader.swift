@@ -97,6 +97,8 @@ struct WeightLoader<Device: Backend>: Sendable {
     private func weights(
         _ names: [String], layout: MatrixSource.Layout, bias: [String], precision: Precision
     ) throws -> Device.Weights {
+        // A device without memory drops what follows: reading the rest of the files would take minutes.
+        if let failure = device.failure { throw failure }
         // The name contains everything the matrix depends on: a tensor may be packed in two ways.
         let name = "\(names.joined(separator: " ")) \(layout) \(precision.rawValue)"
         do throws(CheckpointError) {
