@@ -214,7 +214,8 @@ let package = Package(
         .testTarget(
             name: "VulkanTensorsTests",
             dependencies: [
-                "Imaging", "ModelFiles", "Parameters", "Tensors", "VulkanTensors", "ZImage",
+                "Engine", "Imaging", "ModelFiles", "Parameters", "Tensors", "VulkanTensors",
+                "ZImage",
             ],
             swiftSettings: settings),
         .testTarget(

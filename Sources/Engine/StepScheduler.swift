@@ -129,7 +129,8 @@ package final class StepScheduler<Device: Backend> {
 
     /// Advances the selected lanes by a step.
     ///
-    /// If one of them fails, its job ends and the others continue; if the device fails, all end.
+    /// If one of them fails, its job ends and the others continue; if the device fails, all end, or without memory
+    /// the largest.
     private func run(_ chosen: [(job: ScheduledJob<Device>, lane: Lane)]) {
         var generations = chosen.map(\.lane.generation)
         let tokens = generations.reduce(0) { $0 + $1.tokens }
@@ -142,6 +143,10 @@ package final class StepScheduler<Device: Backend> {
             end(culprit, error)
             let others = chosen.filter { $0.job !== culprit }
             return others.isEmpty ? () : run(others)
+        } catch let error as any DeviceError where error.isOutOfMemory {
+            // A job that the others may fit without, on a device that is opened again.
+            if let job = largest(of: chosen) { end(job, error) }
+            return
         } catch {
             // The device has failed: the results of all are invalid. A job may have several lanes.
             for (job, _) in chosen where jobs.contains(where: { $0 === job }) { end(job, error) }
@@ -157,6 +162,20 @@ package final class StepScheduler<Device: Backend> {
             job.reportStep(of: lane, on: pipeline, seconds: elapsed)
         }
         onPass?(PassReport(images: chosen.count, tokens: tokens, seconds: seconds))
+    }
+
+    /// The job with the most tokens in a pass, which needs the most memory; the last one of several.
+    private func largest(
+        of chosen: [(job: ScheduledJob<Device>, lane: Lane)]
+    ) -> ScheduledJob<Device>? {
+        var tokens: [ObjectIdentifier: Int] = [:]
+        for (job, lane) in chosen {
+            tokens[ObjectIdentifier(job), default: 0] += lane.generation.tokens
+        }
+        return chosen.max {
+            tokens[ObjectIdentifier($0.job), default: 0]
+                <= tokens[ObjectIdentifier($1.job), default: 0]
+        }?.job
     }
 
     // MARK: - Decoding
