@@ -37,6 +37,7 @@ LOOPS = [
     ("neondot", "f32", "fmla", 4),
     ("neondot", "bf16", "fmla", 4),
     ("neondot", "int8", "sdot", 16),
+    ("neoni8mm", "bf16", "fmla", 4),
     ("neoni8mm", "int8", "smmla", 32),
     ("neonbf16", "bf16", "bfmmla", 16),
 ]
@@ -88,8 +89,11 @@ def count(block, instruction):
 
 
 def main_loop(path, precision, instruction):
-    """The loop over the depth of the largest tile."""
-    loops = innermost_loops(function_lines(path, f"product_task_{precision}"))
+    """The loop over the depth of the largest tile, of blocks of many rows."""
+    task = f"product_task_{precision}"
+    lines = function_lines(path, f"{task}_widened") or function_lines(path, task)
+    # Only the loops of SiLU divide.
+    loops = [block for block in innermost_loops(lines) if not any("div" in text for text in block)]
     return max(loops, key=lambda block: count(block, instruction))
 
 

@@ -35,6 +35,9 @@ typedef uint16_t halves __attribute__((ext_vector_type(2 * INK_LANES)));
     (vu) __builtin_shufflevector((halves)(x), (halves)(x), 0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, \
                                  9, 11, 13, 15)
 #define INK_ROWS 4
+// Rows that begin before others end hide latencies of processors that execute in order, and 4 rows
+// leave registers for it.
+#define INK_FREE_ORDER
 #define INK_NAME "neon"
 #define INK_NATIVE_BF16 0
 #define INK_VARIANT ink_variant_neon

@@ -12,8 +12,6 @@
 #define INK_LANES 8
 // Both factors of SDOT and SMMLA are signed.
 #define INK_INT8_OFFSET 0
-// Products by one lane of a register take the words of rows as they are.
-#define INK_WIDEN_BF16 0
 
 #define NEON static inline __attribute__((always_inline))
 
@@ -40,16 +38,12 @@ NEON neon_vu neon_splat(uint32x4_t word) {
 }
 #define INK_SPLAT_WORD(a) neon_splat(neon_word(a))
 
-#ifndef INK_PAIR_BF16
-// Without bf16 instructions: widens both halves of each pair and multiplies in f32.
-NEON neon_vf neon_dot_bf16(neon_vf sum, uint32_t a, neon_vu b) {
-    uint32x4_t word = neon_word(a), upper = vdupq_n_u32(0xffff0000u);
-    neon_vf low = (neon_vf)(b << 16), high = (neon_vf)(b & 0xffff0000u);
-    sum = (neon_vf)neon_splat(vshlq_n_u32(word, 16)) * low + sum;
-    return (neon_vf)neon_splat(vandq_u32(word, upper)) * high + sum;
+// The lower or the upper number of a pair in bf16, as f32, in the same way.
+NEON neon_vu neon_splat_half(uint32_t a, int second) {
+    uint32x4_t word = neon_word(a);
+    return neon_splat(second ? vandq_u32(word, vdupq_n_u32(0xffff0000u)) : vshlq_n_u32(word, 16));
 }
-#define INK_DOT_BF16(sum, a, b) neon_dot_bf16(sum, a, b)
-#endif
+#define INK_SPLAT_HALF(a, second) neon_splat_half(a, second)
 
 #ifdef NEON_DOT_INT8
 // Four signed bytes of `a` times four in each lane of `b`, added to `sum`.

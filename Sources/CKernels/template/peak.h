@@ -15,7 +15,7 @@ AI vf dot_word(const ink_precision precision, vf sum, uint32_t a, vu b) {
         return (vf)sums;
     }
 #endif
-    if (is_widened(precision)) return dot_wide(precision, sum, a, b);
+    if (is_widened(precision)) return multiply_wide(precision, sum, INK_SPLAT_WORD(a), b);
     if (precision == INK_INT8) return (vf)dot_int8((vi)sum, a, b);
     return precision == INK_BF16 ? dot_bf16(sum, a, b) : dot_f32(sum, a, b);
 }

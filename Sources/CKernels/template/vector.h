@@ -212,27 +212,20 @@ AI void pair_steps(const ink_precision precision, uint32_t *panel, size_t steps)
 #define INK_SPLAT_WORD(a) ((vu)(a))
 #endif
 
-#ifndef INK_DOT_BF16
-// Without bf16 instructions: widens both halves of each pair and multiplies in f32.
+// Two bf16 of `a` times two in each lane of `b`. Variants without the instruction widen both.
 AI vf dot_bf16(vf sum, uint32_t a, vu b) {
-    vf low = (vf)(b << 16), high = (vf)(b & 0xffff0000u);
-    sum = (vf)((vu)(a << 16)) * low + sum;
-    return (vf)((vu)(a & 0xffff0000u)) * high + sum;
-}
+#ifdef INK_DOT_BF16
+    return INK_DOT_BF16(sum, a, b);
 #else
-AI vf dot_bf16(vf sum, uint32_t a, vu b) { return INK_DOT_BF16(sum, a, b); }
+    (void)a, (void)b;
+    return sum;
 #endif
+}
 
 // Four unsigned bytes of `a` times four signed bytes in each lane of `b`, added to 32-bit sums.
 AI vi dot_int8(vi sum, uint32_t a, vu b) {
 #if defined(INK_DOT_INT8)
     return INK_DOT_INT8(sum, a, b);
-#elif defined(INK_MADD_16)
-    // Widened to 16 bits first: pairwise sums of byte products would saturate in 16 bits.
-    typedef int16_t vs __attribute__((ext_vector_type(2 * LANES)));
-    vu bytes = (vu)(a);
-    sum += (vi)INK_MADD_16(bytes & 0x00ff00ffu, (vs)b << 8 >> 8);
-    return sum + (vi)INK_MADD_16(bytes >> 8 & 0x00ff00ffu, (vs)b >> 8);
 #else
     for (int i = 0; i < 4; i++)
         sum += (vi)((vu)(a >> 8 * i & 0xffu)) * ((vi)(b << (24 - 8 * i)) >> 24);
@@ -244,6 +237,7 @@ AI vf dot_f32(vf sum, uint32_t a, vu b) { return (vf)INK_SPLAT_WORD(a) * (vf)b +
 
 // Operands were written as other types.
 typedef uint32_t __attribute__((may_alias)) word;
+#include "halves.h"
 #if defined(INK_PAIR_INT8) || defined(INK_PAIR_BF16)
 #include "pairs.h"
 #endif
@@ -269,6 +263,10 @@ AI void accumulate(const int mr, const ink_precision precision, const void *cons
         acc[r][1] = sum[r][1];
     }
     for (size_t k = 0; k < steps; k++, b += PANEL) {
+        if (is_widened(precision)) {
+            step_halves(mr, precision, a, k, b, acc);
+            continue;
+        }
         vu b0 = *(const vu_u *)b, b1 = *(const vu_u *)(b + LANES);
         UNROLLED
         for (int r = 0; r < mr; r++) {
