@@ -4,9 +4,11 @@
 // prints the number of checks. `run` in this folder compiles and calls it.
 //
 //   kernel-checks [--short] [--need VARIANT]...
+//   kernel-checks --operations
 //
 // INKSTONE_KERNELS selects one variant, as for `inkstone`. --need fails if the variant is not
-// there.
+// there. --operations prints the operations of one iteration of each peak loop, for
+// `count_instructions.py`.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,9 +48,23 @@ static size_t check_variant(const ink_kernels *kernels, int is_short) {
     return check_count - total;
 }
 
+static int print_operations(void) {
+    static const char *const names[] = {"f32", "bf16", "int8"};
+    for (size_t i = 0; ink_kernels_available(i); i++) {
+        const ink_kernels *kernels = ink_kernels_available(i);
+        for (int p = 0; p < 3; p++) {
+            ink_precision precision = (ink_precision)p;
+            printf("%s %s %.0f\n", kernels->name, names[p],
+                   kernels->spin(precision, 2) - kernels->spin(precision, 1));
+        }
+    }
+    return 0;
+}
+
 int main(int count, char **arguments) {
     const char *only = getenv("INKSTONE_KERNELS");
     int is_short = 0;
+    if (count == 2 && strcmp(arguments[1], "--operations") == 0) return print_operations();
     for (int i = 1; i < count; i++) {
         if (strcmp(arguments[i], "--short") == 0) is_short = 1;
         else if (strcmp(arguments[i], "--need") == 0 && i + 1 < count) {
@@ -56,7 +72,7 @@ int main(int count, char **arguments) {
             printf("the processor does not support the variant %s\n", arguments[i]);
             return 1;
         } else {
-            fprintf(stderr, "usage: kernel-checks [--short] [--need VARIANT]...\n");
+            fprintf(stderr, "usage: kernel-checks [--short] [--need VARIANT]... | --operations\n");
             return 64;
         }
     }

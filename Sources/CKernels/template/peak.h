@@ -35,6 +35,8 @@ AI double spin(const ink_precision precision, size_t iterations) {
             OPAQUE(sum[r][0]);
             OPAQUE(sum[r][1]);
         }
+        // Not unrolled, so that the machine code can be checked by counting: see Tests/kernels.
+#pragma clang loop unroll(disable)
         for (int k = 0; k < STEPS; k++) {
             UNROLLED
             for (int r = 0; r < ROWS; r++) {
@@ -55,7 +57,17 @@ AI double spin(const ink_precision precision, size_t iterations) {
     return sum_lanes(total) == 1 ? 0 : operations;
 }
 
+// Functions of their own, which `Tests/kernels/count_instructions.py` finds in the object files.
+#define SPIN(NAME, PRECISION)                                         \
+    static __attribute__((noinline)) double NAME(size_t iterations) { \
+        return spin(PRECISION, iterations);                           \
+    }
+SPIN(spin_f32, INK_F32)
+SPIN(spin_bf16, INK_BF16)
+SPIN(spin_int8, INK_INT8)
+#undef SPIN
+
 static double kernel_spin(ink_precision precision, size_t iterations) {
-    if (precision == INK_INT8) return spin(INK_INT8, iterations);
-    return precision == INK_BF16 ? spin(INK_BF16, iterations) : spin(INK_F32, iterations);
+    if (precision == INK_INT8) return spin_int8(iterations);
+    return precision == INK_BF16 ? spin_bf16(iterations) : spin_f32(iterations);
 }
