@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+#include <stdlib.h>
+
 #include "variants.h"
 
 #if defined(__aarch64__) && defined(__linux__)
@@ -89,6 +91,12 @@ const ink_kernels *ink_kernels_named(const char *name) {
         if (strcmp(variants[i].name, name) == 0 && variants[i].runs_here())
             return variants[i].table();
     return NULL;
+}
+
+const ink_kernels *ink_kernels_default(void) {
+    const char *name = getenv("INKSTONE_KERNELS");
+    const ink_kernels *named = name ? ink_kernels_named(name) : NULL;
+    return named ? named : ink_kernels_available(0);
 }
 
 size_t ink_group_norm_scratch(size_t pixels, size_t channels) {

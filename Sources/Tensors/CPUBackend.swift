@@ -2,7 +2,8 @@
 
 import CKernels
 
-/// Runs the model on the CPU, with the kernels of the fastest instruction set that it supports.
+/// Runs the model on the CPU, with the kernels of the fastest instruction set that it supports, or those that the
+/// environment variable `INKSTONE_KERNELS` names.
 ///
 /// Operations are not reentrant: a caller with several requests puts them into one batch.
 public final class CPUBackend: Backend, @unchecked Sendable {
@@ -29,7 +30,7 @@ public final class CPUBackend: Backend, @unchecked Sendable {
     /// - Parameters:
     ///   - precision: Precision of products.
     ///   - threads: Number of threads, at least 1.
-    ///   - name: A variant of the kernels, or `nil` for the fastest that this CPU supports.
+    ///   - name: A variant of the kernels, or `nil` for the default: see ``defaultKernels``.
     /// - Throws: `BackendError` if the CPU does not support the variant or memory is insufficient.
     public init(precision: Precision, threads: Int, kernels name: String? = nil)
         throws(BackendError)
@@ -68,7 +69,7 @@ public final class CPUBackend: Backend, @unchecked Sendable {
     private static func findKernels(
         _ name: String?
     ) throws(BackendError) -> UnsafePointer<ink_kernels> {
-        guard let name else { return best }
+        guard let name else { return ink_kernels_default() }
         guard let found = ink_kernels_named(name) else {
             throw BackendError(
                 message: "kernels '\(name)' do not run on this processor; it has"
@@ -82,17 +83,20 @@ public final class CPUBackend: Backend, @unchecked Sendable {
         (0...).lazy.map { ink_kernels_available($0) }.prefix { $0 != nil }.compactMap(\.self)
     }
 
-    private static var best: UnsafePointer<ink_kernels> { available[0] }
-
     /// Names of the kernel variants that this CPU supports, fastest first.
     public static var availableKernels: [String] {
         available.map { String(cString: $0.pointee.name) }
     }
 
-    /// Whether the fastest kernels multiply bf16 in hardware.
-    public static var hasNativeBF16: Bool { best.pointee.native_bf16 != 0 }
+    /// Name of the kernels that the environment variable `INKSTONE_KERNELS` selects if this CPU supports them, else
+    /// of the fastest.
+    public static var defaultKernels: String { String(cString: ink_kernels_default().pointee.name) }
 
-    /// Returns int8 for more than 10^9 parameters, else bf16 if the CPU has instructions for it, else f32.
+    /// Whether the default kernels multiply bf16 in hardware.
+    public static var hasNativeBF16: Bool { ink_kernels_default().pointee.native_bf16 != 0 }
+
+    /// Returns int8 for more than 10^9 parameters, else bf16 if the default kernels have instructions for it,
+    /// else f32.
     ///
     /// A large model needs the least memory in int8, and on every processor it is the fastest: without
     /// instructions for bytes the kernels multiply pairs of 16-bit integers.

@@ -16,6 +16,7 @@ import Testing
         let subject: String
         let model: String
         let precision: String
+        let kernels: String
         let threads: Int
         let gops: Double
         let peakGops: Double
@@ -29,12 +30,12 @@ import Testing
     }
 
     private func run(
-        _ arguments: [String], precision: String = "f32"
+        _ arguments: [String], precision: String = "f32", environment: [String: String] = [:]
     ) async throws -> Report {
         let result = try await Program.run(
             ["benchmark"] + arguments
                 + ["--json", "--repeat", "2", "--threads", "1", "--precision", precision],
-            in: try TemporaryFolder())
+            in: try TemporaryFolder(), environment: environment)
         #expect(result.status == 0, "\(result.errors)")
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
@@ -70,6 +71,14 @@ import Testing
         let large = try await run(["block", "--tokens", "1"], precision: "auto")
         #expect(small.precision == CPUBackend.bestPrecision(parameters: 0).rawValue)
         #expect(large.precision == CPUBackend.bestPrecision(parameters: .max).rawValue)
+    }
+
+    @Test("auto goes by the kernels that the environment selects, not by the fastest")
+    func autoOfSelectedKernels() async throws {
+        let report = try await run(
+            ["block", "--model", "emoji-nano", "--tokens", "1"], precision: "auto",
+            environment: ["INKSTONE_KERNELS": "portable"])
+        #expect(report.kernels == "portable" && report.precision == "f32")
     }
 
     @Test("without --json there is a line on the machine and one for each figure")

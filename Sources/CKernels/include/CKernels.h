@@ -300,6 +300,9 @@ typedef struct ink_kernels {
 const ink_kernels *_Nullable ink_kernels_available(size_t index);
 /// The variant with the given name, or NULL if it is unknown or not supported by this CPU.
 const ink_kernels *_Nullable ink_kernels_named(const char *_Nonnull name);
+/// The variant that the environment variable INKSTONE_KERNELS names if this CPU supports it, else
+/// the fastest.
+const ink_kernels *_Nonnull ink_kernels_default(void);
 /// Scalar reference implementation of every kernel, for panels of the given number of lanes.
 const ink_kernels *_Nonnull ink_kernels_reference(int lanes);
 

@@ -66,10 +66,13 @@ struct DoctorCommand: ParsableCommand {
 
     private var processor: Finding {
         let kernels = CPUBackend.availableKernels
+        let selected = CPUBackend.defaultKernels
         let threads = ProcessInfo.processInfo.activeProcessorCount
         let text =
             "processor: \(threads) \(threads == 1 ? "thread" : "threads"), kernels"
-            + " \(kernels.joined(separator: ", ")); precision auto is"
+            + " \(kernels.joined(separator: ", "))"
+            + (selected == kernels[0] ? "" : ", of which INKSTONE_KERNELS selects \(selected)")
+            + "; precision auto is"
             + " \(CPUBackend.bestPrecision(parameters: 0).rawValue), for large models"
             + " \(CPUBackend.bestPrecision(parameters: .max).rawValue)"
         guard kernels.count > 1 else {

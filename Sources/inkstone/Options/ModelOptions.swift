@@ -13,7 +13,7 @@ extension PrecisionChoice: ExpressibleByArgument {}
 
 /// Options of every command that loads a model.
 struct ModelOptions: ParsableArguments {
-    /// Environment variable that selects the kernel variant, for tests and comparisons.
+    /// Environment variable that selects the kernels, for tests and comparisons; `CPUBackend` reads it.
     private static let kernelsVariable = "INKSTONE_KERNELS"
 
     @Option(help: "Precision of matrix products; auto is the fastest for this model and processor.")
@@ -33,15 +33,13 @@ struct ModelOptions: ParsableArguments {
     mutating func validate() throws {
         try check("--threads", threads, in: 1...1024)
         let kernels = CPUBackend.availableKernels
-        if let name = Self.kernels, !kernels.contains(name) {
+        if let name = ProcessInfo.processInfo.environment[Self.kernelsVariable], !name.isEmpty,
+            !kernels.contains(name)
+        {
             throw ValidationError(
                 "\(Self.kernelsVariable) must be one of \(kernels.joined(separator: ", ")) on this"
                     + " processor, got '\(name)'.")
         }
-    }
-
-    private static var kernels: String? {
-        ProcessInfo.processInfo.environment[kernelsVariable].flatMap { $0.isEmpty ? nil : $0 }
     }
 
     /// The backend of the options; `auto` depends on the model and the device.
@@ -71,11 +69,11 @@ struct ModelOptions: ParsableArguments {
         return backend
     }
 
-    /// A backend on the CPU, with the kernels of the environment; without a number, of all threads.
+    /// A backend on the CPU; without a number, of all threads.
     static func backend(precision: Precision, threads: Int?) throws -> CPUBackend {
         try CPUBackend(
             precision: precision,
-            threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, kernels: kernels)
+            threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
     }
 
     /// Opens a model by name or path, without reading its weights.
