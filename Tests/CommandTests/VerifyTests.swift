@@ -8,7 +8,8 @@ import Testing
 /// `verify`: a whole model passes, and each planted fault is found and named.
 @Suite struct VerifyTests {
     private static let small = [
-        "--size", "64x64", "--steps", "1", "--precision", "f32", "--no-reference",
+        "--size", "64x64", "--steps", "1", "--precision", "f32", "--device", "cpu",
+        "--no-reference",
     ]
 
     /// What the tests read of the report's JSON.
@@ -30,6 +31,7 @@ import Testing
                 let peakBytes: Int
                 let reference: Reference?
             }
+            let device: String
             let precision: String
             let isBatchInvariant: Bool?
             let images: [Image]
@@ -133,10 +135,12 @@ import Testing
     func whole() async throws {
         let model = try Model(withList: true)
         let (result, report) = try await model.verify([
-            "--size", "64x64", "--steps", "1", "--no-reference",
+            "--size", "64x64", "--steps", "1", "--device", "cpu", "--device", "cpu",
+            "--no-reference",
         ])
         #expect(result.status == 0, "\(result.errors)")
         #expect(report.faults.isEmpty)
+        #expect(report.runs.map(\.device) == ["cpu", "cpu", "cpu"])
         #expect(report.files.repository == "owner/model")
         #expect(report.files.compared.count > 10)
         #expect(report.files.compared.allSatisfy { $0.state == "intact" })
@@ -276,7 +280,9 @@ import Testing
     @Test("an image that differs from the reference is found and named")
     func reference() async throws {
         let model = try Model(withList: false)
-        let options = ["--size", "64x64", "--steps", "2", "--precision", "f32"]
+        let options = [
+            "--size", "64x64", "--steps", "2", "--precision", "f32", "--device", "cpu",
+        ]
         let plain = try await model.verify(options + ["--no-reference"]).report
         let run = try #require(plain.runs.first)
         let (tensors, metadata) = try await reference(of: run, plain.prompts, in: model)
@@ -324,6 +330,7 @@ import Testing
         "options that make no sense are refused",
         arguments: [
             (["--size", "big"], 64, "--size must be a size such as 256x256, got 'big'"),
+            (["--device", "gpu"], 64, "'gpu' is invalid for '--device <cpu|vulkan[:gpu]>'"),
             (["--steps", "0"], 64, "--steps must be between 1 and 1000, got 0"),
             (["--reference", "a", "--python", "b"], 64, "--reference excludes --python"),
             (["--no-reference", "--python", "b"], 64, "--no-reference excludes"),
@@ -338,6 +345,17 @@ import Testing
             ["verify", Program.model.path] + options, in: try TemporaryFolder())
         #expect(result.status == status)
         #expect(result.errors.contains(text), "\(result.errors)")
+    }
+
+    @Test("a chosen GPU that is not there is an error before anything is read")
+    func noDevice() async throws {
+        let folder = try TemporaryFolder()
+        let result = try await Program.run(
+            ["verify", Program.model.path, "--device", "cpu", "--device", "vulkan:99"], in: folder,
+            environment: ["VK_DRIVER_FILES": "/dev/null", "VK_ICD_FILENAMES": "/dev/null"])
+        #expect([64, 70].contains(result.status))
+        #expect(result.errors.contains("Vulkan"), "\(result.errors)")
+        #expect(!FileManager.default.fileExists(atPath: folder.path("inkstone-verify.md")))
     }
 
     @Test("a folder that does not exist is named")

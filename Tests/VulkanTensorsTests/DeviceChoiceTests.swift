@@ -53,6 +53,13 @@ struct DeviceChoiceTests {
         #expect(try DeviceChoice.automatic.select(from: [devices[4], devices[0]]).index == 0)
     }
 
+    @Test("software devices are not GPUs, and those that lack features are listed apart")
+    func gpus() {
+        let (usable, incomplete) = DeviceFacts.gpus(among: devices)
+        #expect(usable.map(\.index) == [0, 1, 2])
+        #expect(incomplete.map(\.name) == ["Old Card"])
+    }
+
     @Test(
         "a choice that fits no device, or several, or one that lacks features, is a sentence",
         arguments: [

@@ -2,7 +2,7 @@
 # Part of Inkstone. Licence: see LICENSE.
 """Show that `inkstone verify` passes a whole model, and finds and names every planted fault.
 
-    verify_faults.py [--inkstone .build/release/inkstone] [--seed 5] [--ranks qwen.tiktoken]
+    verify_faults.py [--inkstone .build/release/inkstone] [--seed 5] [--ranks qwen.tiktoken] [--device vulkan]
 
 A tiny checkpoint of the reference's own classes is published on a hub on this machine as Tongyi-MAI/Z-Image-Turbo, and pulled
 as z-image-turbo. Each fault is planted in a copy of the pulled folder, with the list of its files and without, or in
@@ -40,8 +40,10 @@ OPTIONS = ["--size", "64x64", "--size", "128x96", "--steps", "3"]
 
 
 class Proof:
-    def __init__(self, program, root, environment):
-        self.program, self.root, self.environment = program, root, environment
+    def __init__(self, program, root, environment, device):
+        self.program, self.root, self.environment, self.device = program, root, environment, device
+        # The device's name in reports, where a GPU has its number.
+        self.reported = device
         self.good = True
 
     def report(self, passed, text):
@@ -53,7 +55,8 @@ class Proof:
         document = self.root / "report.md"
         document.unlink(missing_ok=True)
         done = subprocess.run(
-            [self.program, "verify", str(model), "--json", "--output", str(document), *OPTIONS, *map(str, options)],
+            [self.program, "verify", str(model), "--json", "--output", str(document), *OPTIONS,
+             "--device", self.device, *map(str, options)],
             env=self.environment, capture_output=True, text=True, timeout=900)
         report = json.loads(done.stdout) if done.stdout else {"faults": [], "error": done.stderr}
         return done.returncode, report, document.read_text() if document.exists() else ""
@@ -146,9 +149,13 @@ def check_sound(proof, model, folder):
     kept = folder / "reference.safetensors"
     status, report, document = proof.verify(model, "--python", sys.executable, "--keep-reference", kept)
     runs = {run["precision"]: run for run in report.get("runs", [])}
+    on_gpu = proof.device != "cpu"
     compared = report.get("files", {}).get("compared", [])
+    proof.reported = next((run["device"] for run in runs.values()), proof.device)
     proof.report(
-        status == 0 and not report["faults"] and set(runs) == {"f32", "bf16", "int8"}
+        status == 0 and not report["faults"] and set(runs) == {"f32", "f16-scaled" if on_gpu else "bf16", "int8"}
+        and all((run["device"] != "cpu") == on_gpu and run["is_batch_invariant"] for run in runs.values())
+        and all(("device_bytes" in image) == on_gpu for run in runs.values() for image in run["images"])
         and all(len(run["images"]) == 8 for run in runs.values())
         and all(file["state"] == "intact" for file in compared)
         and report["files"]["repository"] == "Tongyi-MAI/Z-Image-Turbo",
@@ -198,7 +205,7 @@ def check_reference(proof, model, kept, folder):
         save_file(tensors, other, metadata)
         name, _, part = tensor.partition("/")
         part = "PSNR" if part == "rgb8" else part
-        proof.expect(f"an engine with another {tensor}", model, ("reference", f"cpu f32 {name}: "), *options,
+        proof.expect(f"an engine with another {tensor}", model, ("reference", f"{proof.reported} f32 {name}: "), *options,
                      "--reference", other)
         _, report, _ = proof.verify(model, *options, "--reference", other)
         proof.report(len(report["faults"]) == 1 and part in report["faults"][0]["text"], f"it alone is named: {part}")
@@ -267,6 +274,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inkstone", default=".build/release/inkstone")
     parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--device", default="cpu", help="of the images, as in 'inkstone verify'")
     parser.add_argument("--ranks", type=pathlib.Path, help="byte pairs of the published vocabulary, qwen.tiktoken")
     arguments = parser.parse_args()
     pull_proof.REPOSITORY = "Tongyi-MAI/Z-Image-Turbo"
@@ -282,7 +290,7 @@ def main():
         program = str(pathlib.Path(arguments.inkstone).resolve())
         subprocess.run([program, "models", "pull", "z-image-turbo"], env=environment, check=True)
         model = folder / "models" / "Z-Image-Turbo"
-        proof = Proof(program, folder, environment)
+        proof = Proof(program, folder, environment, arguments.device)
         kept = check_sound(proof, model, folder)
         check_folders(proof, model, folder)
         check_reference(proof, model, kept, folder)

@@ -95,6 +95,14 @@ package struct DeviceFacts: Sendable, Equatable {
 
     /// Whether the device shares the machine's memory, as integrated and software devices do.
     package var hasUnifiedMemory: Bool { kind == .integrated || kind == .software }
+
+    /// Returns the GPUs among devices: those that the backend can use, and those that lack features.
+    package static func gpus(
+        among devices: [DeviceFacts]
+    ) -> (usable: [DeviceFacts], incomplete: [DeviceFacts]) {
+        let gpus = devices.filter { !$0.isSoftware }
+        return (gpus.filter(\.missing.isEmpty), gpus.filter { !$0.missing.isEmpty })
+    }
 }
 
 /// A product `[m, k] · [k, n] + [m, n]` that a subgroup calculates as one operation.

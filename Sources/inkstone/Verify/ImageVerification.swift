@@ -7,9 +7,10 @@ import ModelFiles
 import Parameters
 import Service
 import Tensors
+import VulkanTensors
 import ZImage
 
-/// Makes the fixed images in one precision, measures them, and compares them with the reference.
+/// Makes the fixed images on one device in one precision, measures them, and compares them with the reference.
 struct ImageVerification {
     let model: ModelDirectory
     let weightCache: WeightCache?
@@ -62,60 +63,93 @@ struct ImageVerification {
     /// What fails is added to the report as a fault; too little memory is a note.
     ///
     /// - Throws: `CancellationError`, or `BackendError` if the processor has no such kernels.
-    func run(_ precision: Precision, _ report: inout VerificationReport) throws {
+    func run(
+        _ device: VerifiedDevice, _ precision: Precision, _ report: inout VerificationReport
+    ) throws {
+        switch device {
+        case .cpu:
+            try run(
+                on: try ModelOptions.backend(precision: precision, threads: threads),
+                named: device.name, &report)
+        case .vulkan(let number):
+            let backend: VulkanBackend
+            do { backend = try VulkanBackend(.number(number), precision: precision) } catch {
+                record(error, of: "\(device.name) \(precision.rawValue)", in: &report)
+                return
+            }
+            if let fault = backend.matrixFault {
+                report.notes.append(
+                    "The matrix instructions of \(device.name) are not used: \(fault)")
+            }
+            try run(on: backend, named: device.name, &report)
+        }
+    }
+
+    private func run(
+        on device: some Backend, named deviceName: String, _ report: inout VerificationReport
+    ) throws {
         defer { progress.clear() }
-        let device = try ModelOptions.backend(precision: precision, threads: threads)
-        let folder = FolderVerification(folder: model.url, progress: progress)
-        let label = "cpu \(precision.rawValue)"
+        let label = "\(deviceName) \(device.precisionName)"
         do {
             let start = ContinuousClock.now
             let pipeline = try Pipeline(
                 model: model, device: device, promptCache: nil, weightCache: weightCache
-            ) { progress.show(share: $0, label: "Loading in \(precision.rawValue)") }
+            ) { progress.show(share: $0, label: "Loading on \(label)") }
             let engine = InferenceEngine(pipeline: pipeline)
             report.runs.append(
                 .init(
-                    device: "cpu", precision: precision.rawValue, kernels: device.kernelsName,
+                    device: deviceName, precision: device.precisionName,
+                    kernels: device.kernelsName,
                     threads: device.threads, loadSeconds: (ContinuousClock.now - start).inSeconds))
             let requests = requests(of: engine.description) { _ in }
             for (index, request) in requests {
                 let name = Self.name(index, request.size)
-                do { try make(index, request, engine, &report) } catch let error
-                    where !(error is CancellationError || error is MemoryError)
+                do { try make(index, request, engine, label, &report) } catch let error
+                    where
+                    !(error is CancellationError || error is MemoryError
+                    || error is any DeviceError)
                 {
-                    report.add(.images, "\(label) \(name)", folder.redacted(error))
+                    record(error, of: "\(label) \(name)", in: &report)
                 }
             }
             if let first = requests.first {
                 try compareBatch(first.request, engine, label, &report)
             }
-        } catch let error as MemoryError {
-            report.notes.append("Not all images in \(precision.rawValue): \(error)")
         } catch let error where !(error is CancellationError) {
+            record(error, of: label, in: &report)
+        }
+    }
+
+    /// Adds an error to the report: a note if the machine or the device has too little memory, else a fault.
+    private func record(
+        _ error: any Error, of label: String, in report: inout VerificationReport
+    ) {
+        if error is MemoryError || (error as? any DeviceError)?.isOutOfMemory == true {
+            report.notes.append("Not all images on \(label): \(error)")
+        } else {
+            let folder = FolderVerification(folder: model.url, progress: progress)
             report.add(.images, label, folder.redacted(error))
         }
     }
 
     private func make(
-        _ index: Int, _ request: ImageRequest, _ engine: any LocalEngine,
-        _ report: inout VerificationReport
+        _ index: Int, _ request: ImageRequest, _ engine: InferenceEngine<some Backend>,
+        _ runLabel: String, _ report: inout VerificationReport
     ) throws {
         let name = Self.name(index, request.size)
         let run = report.runs.count - 1
-        let precision = engine.precision
+        let label = "\(runLabel) \(name)"
         ProcessMemory.resetPeak()
         let (images, trace) = try draw(
-            request, engine, tracing: reference != nil,
-            label: "\(name) in \(precision.rawValue)")
+            request, engine, tracing: reference != nil, label: label)
         guard let image = images.first else { return }
-        let label = "cpu \(precision.rawValue) \(name)"
         if Set(image.image.pixels).count == 1 {
             report.add(.images, label, "all pixels are equal, expected an image")
         }
         var comparison: ReferenceComparison?
         if let reference, let trace {
             comparison = try ReferenceComparison(
-                of: image, trace, with: reference, named: name, precision: precision)
+                of: image, trace, with: reference, named: name, precision: engine.precision)
             for fault in comparison?.faults ?? [] { report.add(.reference, label, fault) }
         }
         let steps = image.seconds.steps.sorted()
@@ -125,7 +159,10 @@ struct ImageVerification {
                 seed: request.seed, textSeconds: image.seconds.text,
                 stepSeconds: steps.isEmpty ? 0 : steps[steps.count / 2],
                 decodeSeconds: image.seconds.decode, totalSeconds: image.seconds.total,
-                peakBytes: ProcessMemory.peak, sha256: image.pixelDigest, reference: comparison))
+                peakBytes: ProcessMemory.peak,
+                deviceBytes: (engine.pipeline.device as? VulkanBackend)?.device.memoryBytes
+                    .allocated,
+                sha256: image.pixelDigest, reference: comparison))
     }
 
     /// Checks that the first image has the same bytes when another one shares its steps.

@@ -71,7 +71,7 @@ extension VerificationReport {
                     "\(run.device) \(run.precision)", "\(image.prompt) \(image.size)",
                     "\(image.steps)", Self.time(image.textSeconds),
                     Self.time(image.stepSeconds), Self.time(image.decodeSeconds),
-                    Self.time(image.totalSeconds), image.peakBytes.byteText,
+                    Self.time(image.totalSeconds), Self.memory(image),
                     "\(image.sha256.prefix(12))",
                 ]
                 return "| \(cells.joined(separator: " | ")) |"
@@ -126,6 +126,11 @@ extension VerificationReport {
     /// `9 ms`, `4.5 s` or `3:05 min`.
     private static func time(_ seconds: Double) -> String {
         seconds < 1 ? "\(Int((seconds * 1000).rounded())) ms" : ProgressLine.text(seconds)
+    }
+
+    /// Memory of the process, and of the GPU if there is one.
+    private static func memory(_ image: Image) -> String {
+        image.peakBytes.byteText + (image.deviceBytes.map { ", GPU \($0.byteText)" } ?? "")
     }
 
     private static func text(_ number: Double) -> String { ReferenceComparison.text(number) }

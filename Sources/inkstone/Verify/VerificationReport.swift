@@ -79,6 +79,7 @@ struct VerificationReport: Encodable {
 
     /// The images of one device in one precision.
     struct Run: Encodable {
+        /// `cpu`, or the number of a GPU, such as `vulkan:0`.
         let device: String
         let precision: String
         let kernels: String
@@ -102,6 +103,8 @@ struct VerificationReport: Encodable {
         let totalSeconds: Double
         /// Largest resident memory while it was made, mapped files included; 0 if the system does not say.
         let peakBytes: Int
+        /// Memory of the GPU that is allocated when it is complete; `nil` on the processor.
+        let deviceBytes: Int?
         let sha256: String
         /// Comparison with the same image of the reference.
         var reference: ReferenceComparison?

@@ -19,9 +19,9 @@ struct VerifyCommand: AsyncParsableCommand {
         abstract: "Check a model's files, and compare its images with those of diffusers.",
         discussion: """
             Checks the files against the hub's list, every number of the weights, the tokenizer's ids, \
-            and four fixed prompts in every size and precision, with timings and memory. Where Python \
-            has torch, diffusers and transformers, the same images are made there and compared tensor by \
-            tensor; for a large model that takes longer than all the rest.
+            and four fixed prompts on every device, in every size and precision, with timings and memory. \
+            Where Python has torch, diffusers and transformers, the same images are made there and \
+            compared tensor by tensor; for a large model that takes longer than all the rest.
 
             The report contains no prompts of yours and no paths, so that it can be sent to others. \
             The exit status is 65 if something is wrong with the model's files, and 70 if it is with \
@@ -60,9 +60,10 @@ struct VerifyCommand: AsyncParsableCommand {
         }
         let destination = OutputFiles(path: output, count: 1)
         try destination.check()
-        let list = try await published.list(of: folder)
         var report = VerificationReport()
-        try verify(folder, list, &report)
+        let devices = try images.devices { report.notes.append($0) }
+        let list = try await published.list(of: folder)
+        try verify(folder, list, devices, &report)
         try ImageFile.writeAtomically(
             Array(try report.document().utf8), to: destination.paths[0])
         if json {
@@ -81,7 +82,8 @@ struct VerifyCommand: AsyncParsableCommand {
     }
 
     private func verify(
-        _ folder: URL, _ list: PublishedFiles?, _ report: inout VerificationReport
+        _ folder: URL, _ list: PublishedFiles?, _ devices: [VerifiedDevice],
+        _ report: inout VerificationReport
     ) throws {
         let progress = ProgressLine(quiet: quiet)
         let files = FolderVerification(folder: folder, progress: progress)
@@ -98,14 +100,15 @@ struct VerifyCommand: AsyncParsableCommand {
             report.notes.append("No images: the model cannot be loaded.")
             return
         }
-        try verifyImages(directory, progress, &report)
+        try verifyImages(directory, devices, progress, &report)
     }
 
     private func verifyImages(
-        _ directory: ModelDirectory, _ progress: ProgressLine, _ report: inout VerificationReport
+        _ directory: ModelDirectory, _ devices: [VerifiedDevice], _ progress: ProgressLine,
+        _ report: inout VerificationReport
     ) throws {
         let plan = try MemoryPlan(model: directory, precision: .f32)
-        // The limits are the same in every precision.
+        // The limits are the same on every device and in every precision.
         let description = ModelDescription(
             model: directory, parameterCount: plan.parameterCount,
             precision: Precision.f32.rawValue, kernels: "")
@@ -123,7 +126,11 @@ struct VerifyCommand: AsyncParsableCommand {
         }
         Interrupt.install()
         Interrupt.waitForSteps()
-        for precision in images.precisions { try verification.run(precision, &report) }
+        for device in devices {
+            for precision in images.precisions {
+                try verification.run(device, precision, &report)
+            }
+        }
         progress.clear()
     }
 }

@@ -29,6 +29,12 @@ struct VerifiedImageOptions: ParsableArguments {
     var precision: [Precision] = []
 
     @Option(
+        help: ArgumentHelp(
+            "Where images are made: cpu, vulkan (the best GPU), vulkan:1 or vulkan:radeon. May be given several"
+                + " times; cpu and all GPUs if not given.", valueName: "cpu|vulkan[:gpu]"))
+    var device: [DeviceOption] = []
+
+    @Option(
         parsing: .unconditional,
         help: ArgumentHelp("Number of threads; all processors if not given.", valueName: "n"))
     var threads: Int?
@@ -54,7 +60,8 @@ struct VerifiedImageOptions: ParsableArguments {
 }
 
 extension Array where Element: Hashable {
-    fileprivate var withoutRepetitions: [Element] {
+    /// The elements, each once, in the order of their first places.
+    var withoutRepetitions: [Element] {
         var seen: Set<Element> = []
         return filter { seen.insert($0).inserted }
     }
