@@ -10,6 +10,7 @@ again until it has upgraded the folder; then `restore` of the copy of before is 
 """
 
 import argparse
+import contextlib
 import pathlib
 import random
 import shutil
@@ -25,6 +26,8 @@ from running_server import PROGRAM, ROOT, Checks
 
 check = Checks()
 COPIES = 1000
+# Each further attempt may take this much longer, so that one ends on a busy machine as well.
+GROWTH = 1.05
 
 
 def make(folder):
@@ -46,17 +49,26 @@ def make(folder):
     db.close()
 
 
-def rows(folder):
-    """Everything in the database of a folder, read from a copy of its files."""
+@contextlib.contextmanager
+def database(folder):
+    """The database of a folder, opened as a copy of its files."""
     with tempfile.TemporaryDirectory() as place:
         for name in ["jobs.sqlite", "jobs.sqlite-wal"]:
             if (folder / name).exists():
                 shutil.copy(folder / name, place)
-        db = sqlite3.connect(f"{place}/jobs.sqlite")
-        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        found = {table: sorted(map(repr, db.execute(f'SELECT * FROM "{table}"'))) for table in tables}
+        with contextlib.closing(sqlite3.connect(f"{place}/jobs.sqlite")) as db:
+            yield db
+
+
+def tables(db):
+    return [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+
+
+def rows(folder):
+    """Everything in the database of a folder."""
+    with database(folder) as db:
+        found = {table: sorted(map(repr, db.execute(f'SELECT * FROM "{table}"'))) for table in tables(db)}
         found["schema"] = sorted(map(repr, db.execute("SELECT name, sql FROM sqlite_master")))
-        db.close()
         return found
 
 
@@ -73,7 +85,16 @@ def run_killed(command, seconds):
 
 
 def migrations(folder):
-    return len(rows(folder).get("grdb_migrations", []))
+    with database(folder) as db:
+        if "grdb_migrations" not in tables(db):
+            return 0
+        return db.execute("SELECT count(*) FROM grdb_migrations").fetchone()[0]
+
+
+def growing(seconds):
+    while True:
+        yield seconds
+        seconds *= GROWTH
 
 
 def upgrade(program, data, rng, longest):
@@ -81,7 +102,7 @@ def upgrade(program, data, rng, longest):
     states = []
     serve = [program, "serve", "--port", "0", "--page-port", "0", "--threads", "1", "--keep-days", "100000", "--data",
              str(data)]
-    while True:
+    for longest in growing(longest):
         status, errors = run_killed(serve, rng.uniform(0.02, longest))
         if status is not None:
             raise RuntimeError(f"serve ended with {status}: {errors}")
@@ -119,8 +140,8 @@ def main():
             if rows(data / "before-upgrade") != before:
                 wrong.append(f"round {number}: the copy of before differs")
             restore = [program, "restore", str(data / "before-upgrade"), "--data", str(data)]
-            while True:
-                status, errors = run_killed(restore, rng.uniform(0.005, 0.1))
+            for longest in growing(0.1):
+                status, errors = run_killed(restore, rng.uniform(0.005, longest))
                 if status == 0:
                     break
                 if status is not None:
