@@ -21,12 +21,17 @@ PACKAGES = pathlib.Path(os.environ.get("PACKAGES", REPOSITORY / ".build/packages
 # A number that no distribution has given away.
 USER = 1234
 
-# Enters a root: its own mounts and process numbers, the network of this machine.
+# Enters a root: its own mounts and process numbers, and the network of this machine or one of its own.
 ENTER = """
 mount --make-rprivate /
 mount --bind "$0" "$0"
 mount -t proc proc "$0/proc"
 mount --rbind /dev "$0/dev"
+for mounted in $MOUNTS; do
+    mkdir -p "$0${mounted#*:}"
+    mount --bind "${mounted%%:*}" "$0${mounted#*:}"
+done
+[ "$NETWORK" != own ] || ip link set lo up
 exec chroot "$@"
 """
 
@@ -59,15 +64,21 @@ class BareRoot:
             users.write(f"someone:x:{USER}:{USER}::/home/someone:/bin/sh\n")
         (self.path / "home/someone").mkdir(parents=True)
         os.chown(self.path / "home/someone", USER, USER)
+        # Folders of this machine, by the place that they have inside.
+        self.mounts = {}
         self.before = self.files()
 
-    def command(self, *arguments, user=0, environment=None):
+    def command(self, *arguments, user=0, environment=None, own_network=False):
+        """The command line that runs a program inside; in a network of its own all ports are free."""
         options = [f"--userspec={user}:{user}"] if user else []
         home = "/home/someone" if user == USER else "/root"
         settings = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                     "HOME": home, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
         settings |= environment or {}
-        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", ENTER,
+        network = ["--net"] if own_network else []
+        mounts = " ".join(f"{source}:{place}" for place, source in self.mounts.items())
+        return ["env", f"NETWORK={'own' if own_network else ''}", f"MOUNTS={mounts}",
+                "unshare", *network, "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", ENTER,
                 str(self.path), *options, str(self.path), "/usr/bin/env", "-i",
                 *(f"{name}={value}" for name, value in settings.items()), *map(str, arguments)]
 
@@ -188,9 +199,10 @@ class Server:
                     sys.exit("the fleet was not ready in time")
                 time.sleep(0.1)
 
-    def page(self):
-        with urllib.request.urlopen(self.base + "/", timeout=60) as answer:
-            return answer.read()
+    def page_inside(self, address):
+        """The page at an address of the program's own network; empty if nothing answers."""
+        return subprocess.run(["nsenter", "--target", str(self.program()), "--net", "curl", "-sf", address],
+                              stdout=subprocess.PIPE).stdout
 
     def program(self):
         """Process id of the program itself, below unshare, sh and the like."""
@@ -210,8 +222,13 @@ class Server:
             self.process.wait()
 
 
-def program_below(pid):
-    while os.readlink(f"/proc/{pid}/exe").rsplit("/", 1)[-1] != "inkstone":
+def program_below(pid, name="inkstone"):
+    """Process id of a program, or of a script, that a process has started through others."""
+    def is_it():
+        words = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        return name in [word.rsplit("/", 1)[-1] for word in [os.readlink(f"/proc/{pid}/exe"), *words[1:2]]]
+
+    while not is_it():
         pid = int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
     return pid
 

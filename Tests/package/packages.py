@@ -44,6 +44,8 @@ def documented(name):
 
 # apt-get install ..., inkstone serve; tar ..., .../install.sh.
 INSTALL_PACKAGE, SERVE, UNPACK, INSTALL_ARCHIVE = documented("README.md")
+# Where the README says that the page is.
+PAGE = re.search(r"inkstone serve +# .* (http://\S+)", (REPOSITORY / "README.md").read_text()).group(1)
 
 
 def unpack(root):
@@ -58,6 +60,13 @@ def unpack(root):
 def serve(*more):
     """The README's command, on ports that are free."""
     return [*SERVE.split(), "--port", "0", "--page-port", "0", *more]
+
+
+def as_documented(check, root):
+    """The README's command with nothing added."""
+    with Server(root.command(*SERVE.split(), user=USER, own_network=True)) as server:
+        check(f"'{SERVE}' serves the page on {PAGE}", b"<html" in server.page_inside(PAGE + "/"))
+        check("SIGTERM ends it with status 0", server.stop())
 
 
 def refusals(check, root, folder):
@@ -113,14 +122,14 @@ def archive(check, bare):
         with Server(root.command(*serve(), user=USER)) as server:
             picture = server.picture()
             check("from the unpacked archive to a picture over HTTP", is_picture(picture), str(watch))
-            check("the page is served", b"<html" in server.page())
             check("SIGTERM ends it with status 0", server.stop())
+        as_documented(check, root)
         watch = Stopwatch()
         root.run("/usr/local/bin/inkstone", "--version")
         check("the start of the program", True, str(watch))
         programs(check, root, "/usr/local")
         fleet(check, root, "/usr/local")
-        root.run("/usr/local/share/inkstone/install.sh", "--uninstall")
+        root.run("sh", "-c", f"cd /opt && {INSTALL_ARCHIVE} --uninstall")
         left = root.left_over(folder, "/home/someone")
         check("uninstalled: nothing is left but data", not left, " ".join(left[:5]))
         check("data are left", (root.path / "home/someone/.local/share/inkstone/data/jobs.sqlite").is_file())
@@ -203,6 +212,7 @@ def debian_package(check, bare):
         with Server(root.command(*serve(), user=USER)) as server:
             check("a picture over HTTP", is_picture(server.picture()))
             server.stop()
+        as_documented(check, root)
         data = service(check, root)
         programs(check, root, "/usr")
         fleet(check, root, "/usr")
@@ -257,6 +267,9 @@ def contents(check):
     total = sum(member.size for member in members)
     check("size", True, f"{path.stat().st_size / 1e6:.1f} MB, unpacked {total / 1e6:.1f} MB; "
           f"package {only('inkstone_*.deb').stat().st_size / 1e6:.1f} MB")
+    named = [re.search(r"inkstone\S+?\.(deb|tar\.gz)", line).group() for line in (INSTALL_PACKAGE, UNPACK)]
+    missing = [name for name in named if not (path.parent / name).is_file()]
+    check("the files have the names that the README has", not missing, " ".join(missing))
     sums = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=path.parent)
     check("checksums", sums.returncode == 0)
 
