@@ -42,6 +42,10 @@ def section_build():
 def prepare(root, place):
     swift = pathlib.Path(shutil.which("swift")).resolve().parents[1]
     root.mounts[str(swift)] = swift
+    # What SwiftPM has fetched before, for networks that do not reach GitHub.
+    cache = pathlib.Path.home() / ".cache/org.swift.swiftpm"
+    if cache.is_dir():
+        root.mounts["/root/.cache/org.swift.swiftpm"] = cache
     clone = place / "clone"
     shutil.rmtree(clone, ignore_errors=True)
     subprocess.run(["git", "clone", "-q", "--no-local", REPOSITORY, clone], check=True)
