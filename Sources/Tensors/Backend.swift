@@ -39,8 +39,12 @@ public protocol Backend: AnyObject, Sendable {
     func upload(_ numbers: [Float], rows: Int, columns: Int) -> Values
     /// Copies values from the device, in row-major order.
     func download(_ values: Values) -> [Float]
-    /// Packs weights for the device.
-    func makeWeights(_ source: MatrixSource, precision: Precision) -> Weights
+    /// Packs weights for products on the device; those of convolutions must be placed on it.
+    ///
+    /// The placement has no effect on a device that shares the machine's memory, nor on any result.
+    func makeWeights(
+        _ source: MatrixSource, precision: Precision, placement: WeightPlacement
+    ) -> Weights
     /// Name of the current format of packed weights; weights stored in another format cannot be used.
     var packedForm: String? { get }
     /// Returns packed weights in a form that can be stored in a file, or `nil` if there is none.
@@ -125,8 +129,9 @@ public protocol Backend: AnyObject, Sendable {
     func nested<Result>(_ body: () throws -> Result) rethrows -> Result
     /// Why the device computes no more, such as memory that it did not have: all results since then are invalid.
     var failure: (any DeviceError)? { get }
-    /// Free bytes of device memory; `nil` if the device shares the machine's memory.
-    var availableBytes: Int? { get }
+    /// Bytes of the device's memory that the process may use, and those of them that are free; `nil` if the
+    /// device shares the machine's memory. Any thread can ask.
+    var memoryUse: (total: Int, available: Int)? { get }
 }
 
 /// A matrix on a device.
@@ -158,7 +163,9 @@ extension Backend {
     /// See `Backend`.
     public var failure: (any DeviceError)? { nil }
     /// See `Backend`.
-    public var availableBytes: Int? { nil }
+    public var memoryUse: (total: Int, available: Int)? { nil }
+    /// Free bytes of the device's memory; `nil` if it shares the machine's memory.
+    public var availableBytes: Int? { memoryUse?.available }
 }
 
 extension Backend {

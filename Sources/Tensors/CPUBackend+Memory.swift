@@ -37,7 +37,9 @@ extension CPUBackend {
     }
 
     /// See `Backend`.
-    public func makeWeights(_ source: MatrixSource, precision: Precision) -> CPUWeights {
+    public func makeWeights(
+        _ source: MatrixSource, precision: Precision, placement: WeightPlacement
+    ) -> CPUWeights {
         let parts = packable(source, precision: precision)
         let (depth, taps) = (parts[0].depth, parts[0].taps)
         let isGated = source.layout == .gated

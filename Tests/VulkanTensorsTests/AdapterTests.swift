@@ -54,6 +54,12 @@ struct AdapterTests {
         }
 
         func callAsFunction<Device: Backend>(_ backend: Device) -> [Float] {
+            self(backend, placement: .device)
+        }
+
+        func callAsFunction<Device: Backend>(
+            _ backend: Device, placement: WeightPlacement
+        ) -> [Float] {
             let precision = backend.precision
             let weights = backend.makeWeights(
                 MatrixSource(
@@ -61,7 +67,7 @@ struct AdapterTests {
                         StoredRows(
                             numbers(rows * Self.depth, 10 + UInt64(index)), rows: rows,
                             depth: Self.depth)
-                    }, layout: form.layout), precision: precision)
+                    }, layout: form.layout), precision: precision, placement: placement)
             let x = backend.operand(
                 backend.upload(
                     numbers(Self.rows * Self.depth, 3), rows: Self.rows, columns: Self.depth),
@@ -104,6 +110,22 @@ struct AdapterTests {
         let largest = want.map(abs).max() ?? 0
         let worst = zip(got, want).map { abs($0 - $1) }.max() ?? .nan
         #expect(worst <= 4e-5 * largest, "\(worst) of \(largest)")
+    }
+
+    @Test(
+        "products with weights on the host have the same bytes", arguments: Form.all,
+        [RecordingOrder.asRecorded, .reversed])
+    func weightsOnHost(_ form: Form, _ order: RecordingOrder) throws {
+        // SwiGLU can be read in f32 alone.
+        for precision in form.layout == .gated ? [.f32] : Precision.allCases {
+            let device = try TestDevice.backend(order, precision: precision, memoryLimit: 256 << 20)
+            for kinds in [[], [1, 2]] {
+                let product = Product(form: form, kinds: kinds)
+                let want = product(device).map(\.bitPattern)
+                #expect(product(device, placement: .host).map(\.bitPattern) == want)
+            }
+            #expect(device.device.pinnedBytes > 0 && device.failure == nil)
+        }
     }
 
     @Test("rows without an adapter have the same bytes as without adapters")

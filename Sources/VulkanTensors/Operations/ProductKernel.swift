@@ -65,7 +65,7 @@ struct ProductKernel {
 /// The factors, the summands and the target of a product or a convolution.
 struct ProductArguments {
     let a: VulkanOperand
-    let weights: VulkanWeights
+    var weights: VulkanWeights
     /// Rows of the result.
     let rows: Int
     /// The row of `a` that the first row of a product belongs to.

@@ -121,7 +121,9 @@ extension VulkanBackend {
 
     /// Computes `a · weights + addend + bias + residual` for some rows of `a`, gated if the weights are.
     func multiply(_ product: ProductArguments) {
-        let weights = product.weights
+        var product = product
+        let weights = onDevice(product.weights)
+        product.weights = weights
         let kernel = kernel(
             weights.isGated ? .gated : .plain, weights.precision, rows: product.rows)
         dispatch(

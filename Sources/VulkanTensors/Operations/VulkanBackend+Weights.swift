@@ -7,7 +7,9 @@ extension VulkanBackend {
     private static let uploadBytes = 64 << 20
 
     /// See `Backend`; the device rounds the weights as it does the rows that they are multiplied with.
-    public func makeWeights(_ source: MatrixSource, precision: Precision) -> VulkanWeights {
+    public func makeWeights(
+        _ source: MatrixSource, precision: Precision, placement: WeightPlacement
+    ) -> VulkanWeights {
         guard let first = source.parts.first else { preconditionFailure("matrix without parts") }
         let (depth, taps) = (first.depth, first.taps)
         precondition(
@@ -22,11 +24,16 @@ extension VulkanBackend {
             !isGated || (source.parts.count == 2 && source.parts[0].rows == source.parts[1].rows),
             "gated")
         let width = taps * paddedRow(depth)
+        let isOnHost = placement == .host && device.hasOwnMemory
+        precondition(!isOnHost || taps == 1, "convolution with weights on the host")
+        func memory(_ bytes: Int) -> DeviceBuffer {
+            isOnHost ? device.makePinnedBufferOrFail(bytes: bytes) : buffer(bytes: bytes)
+        }
         let weights = VulkanWeights(
-            buffer: buffer(bytes: rows * width * precision.bytesPerWeight),
-            scales: precision == .f32 ? nil : buffer(bytes: rows * 4),
+            buffer: memory(rows * width * precision.bytesPerWeight),
+            scales: precision == .f32 ? nil : memory(rows * 4),
             bias: source.bias.map { upload($0) }, rows: rows, depth: depth, taps: taps,
-            precision: precision, isGated: isGated)
+            precision: precision, isGated: isGated, isOnHost: isOnHost)
         let stored = StackedRows(source.parts, isGated: isGated)
         let step = max(1, Self.uploadBytes / (4 * width))
         for start in stride(from: 0, to: rows, by: step) {
@@ -48,6 +55,23 @@ extension VulkanBackend {
             upload(numbers), rows: range.count, columns: width, stride: width, factor: 1,
             to: weights.buffer, at: range.lowerBound * width * weights.precision.bytesPerWeight,
             scales: scales, at: range.lowerBound * 4, weights.precision)
+    }
+
+    /// Returns weights in the device's memory: these, or a copy that is made for the commands that follow.
+    ///
+    /// The copy's memory is free again with its last reference; commands that use it later are ordered
+    /// after those that read the copy, so that nothing waits here.
+    func onDevice(_ weights: VulkanWeights) -> VulkanWeights {
+        guard weights.isOnHost else { return weights }
+        func copy(_ source: DeviceBuffer) -> DeviceBuffer {
+            let target = buffer(bytes: source.bytes)
+            device.recorder.copy(source, to: target, bytes: source.bytes)
+            return target
+        }
+        return VulkanWeights(
+            buffer: copy(weights.buffer), scales: weights.scales.map(copy), bias: weights.bias,
+            rows: weights.rows, depth: weights.depth, taps: weights.taps,
+            precision: weights.precision, isGated: weights.isGated, isOnHost: false)
     }
 
     /// Rounds f32 rows to int8 or f16 with a scale for each row.

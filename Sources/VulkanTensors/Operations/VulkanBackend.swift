@@ -95,11 +95,14 @@ public final class VulkanBackend: Backend, @unchecked Sendable {
     public var failure: (any DeviceError)? { device.recorder.failure }
 
     /// See `Backend`: what the driver allows, and what is unused of the blocks that it has given.
-    public var availableBytes: Int? {
+    public var memoryUse: (total: Int, available: Int)? {
         // Such a device has the machine's memory, which other programs use as well.
-        if device.facts.hasUnifiedMemory { return nil }
+        guard device.hasOwnMemory else { return nil }
         let (budget, blocks) = (device.memoryBudget, device.memoryBytes)
-        return max(0, budget.total - budget.used) + blocks.allocated - blocks.used
+        return (
+            budget.total,
+            max(0, budget.total - budget.used) + blocks.allocated - blocks.used
+        )
     }
 
     // MARK: - Recording

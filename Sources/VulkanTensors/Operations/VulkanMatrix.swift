@@ -72,10 +72,12 @@ public final class VulkanWeights: Sendable {
     let taps: Int
     let precision: Precision
     let isGated: Bool
+    /// Whether buffer and scales are in the machine's memory, and are copied for each product.
+    let isOnHost: Bool
 
     init(
         buffer: DeviceBuffer, scales: DeviceBuffer?, bias: DeviceBuffer?, rows: Int, depth: Int,
-        taps: Int, precision: Precision, isGated: Bool
+        taps: Int, precision: Precision, isGated: Bool, isOnHost: Bool
     ) {
         self.buffer = buffer
         self.scales = scales
@@ -85,6 +87,7 @@ public final class VulkanWeights: Sendable {
         self.taps = taps
         self.precision = precision
         self.isGated = isGated
+        self.isOnHost = isOnHost
     }
 
     /// Memory occupied.
@@ -99,7 +102,7 @@ public final class VulkanWeights: Sendable {
         guard isGated else { return self }
         return VulkanWeights(
             buffer: buffer, scales: scales, bias: bias, rows: rows, depth: depth, taps: taps,
-            precision: precision, isGated: false)
+            precision: precision, isGated: false, isOnHost: isOnHost)
     }
 }
 

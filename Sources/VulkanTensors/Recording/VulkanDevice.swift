@@ -33,6 +33,9 @@ package final class VulkanDevice: Sendable {
     let pipelines: PipelineCache
     private let memory: MemoryPool
     private let readbacks: MemoryPool
+    private let pinned: MemoryPool
+    /// Most bytes for weights and activations.
+    private let memoryLimit: Int?
     /// Stands in for buffers that could not be allocated.
     private let standIn: DeviceMemory
 
@@ -62,8 +65,10 @@ package final class VulkanDevice: Sendable {
         device = try OpenDevice(
             candidates[facts.index], capturesStatistics: options.capturesStatistics)
         let timeline = try Timeline(device)
+        memoryLimit = options.memoryLimit
         memory = MemoryPool(
             device, timeline, use: .device, blockBytes: Self.blockBytes, limit: options.memoryLimit)
+        pinned = MemoryPool(device, timeline, use: .upload, blockBytes: Self.blockBytes)
         readbacks = MemoryPool(
             device, timeline, use: .readback, blockBytes: Self.hostBlockBytes)
         pipelines = try PipelineCache(device, shaders: options.shaders)
@@ -116,8 +121,20 @@ package final class VulkanDevice: Sendable {
     /// Like ``makeBuffer(bytes:)``, but the recorder remembers the error and drops the commands that
     /// follow; the result then has no memory of its own.
     package func makeBufferOrFail(bytes: Int) -> DeviceBuffer {
+        orFail(bytes: bytes) { () throws(VulkanError) in try makeBuffer(bytes: bytes) }
+    }
+
+    /// Returns memory of the machine that the device can address, for content that is copied to the device
+    /// when it is used; fails like ``makeBufferOrFail(bytes:)``.
+    package func makePinnedBufferOrFail(bytes: Int) -> DeviceBuffer {
+        orFail(bytes: bytes) { () throws(VulkanError) in try pinned.allocate(bytes) }
+    }
+
+    private func orFail(
+        bytes: Int, _ make: () throws(VulkanError) -> DeviceBuffer
+    ) -> DeviceBuffer {
         do throws(VulkanError) {
-            return try makeBuffer(bytes: bytes)
+            return try make()
         } catch {
             recorder.fail(error)
             return DeviceBuffer(
@@ -136,12 +153,25 @@ package final class VulkanDevice: Sendable {
     /// Bytes of all blocks of device memory, and those of them that buffers use.
     package var memoryBytes: (allocated: Int, used: Int) { memory.bytes }
 
+    /// Whether its memory is apart from the machine's, or is limited as if it were.
+    package var hasOwnMemory: Bool { !facts.hasUnifiedMemory || memoryLimit != nil }
+
+    /// Bytes of blocks in the machine's memory that hold what is copied to the device when it is used.
+    package var pinnedBytes: Int { pinned.bytes.allocated }
+
     /// Frees the blocks that neither buffers nor unfinished submissions use.
     package func trim() { memory.trim() }
 
-    /// What the driver allows this process, and what it uses, in bytes of the heap for weights and
-    /// activations; without VK_EXT_memory_budget the heap's size and the pool's blocks.
+    /// What the driver and ``VulkanOptions/memoryLimit`` allow this process, and what it uses, in bytes of the
+    /// heap for weights and activations.
     package var memoryBudget: (total: Int, used: Int) {
+        let (total, used) = driverBudget
+        // Of the driver's use a part may be of kernels and command buffers.
+        return (min(total, memoryLimit.map { $0 + used - memory.bytes.allocated } ?? total), used)
+    }
+
+    /// What the driver allows and has given; without VK_EXT_memory_budget the heap's size and the pool's blocks.
+    private var driverBudget: (total: Int, used: Int) {
         let allocated = memory.bytes.allocated
         guard facts.reportsBudget, let heap = device.physical.memory.deviceHeap else {
             return (facts.memoryBytes, allocated)

@@ -20,6 +20,18 @@ public struct MemoryPlan: Sendable, Equatable {
     public let streamedBytes: Int
     /// Approximate bytes of activations at the model's default size.
     public let activationBytes: Int
+    /// The same for two sequences, as an image with guidance has.
+    let pairActivationBytes: Int
+    /// Precision of products.
+    let precision: Precision
+    /// Layers of the text encoder that run.
+    let textLayers: Int
+    /// Bytes of the matrices of one of them.
+    let textLayerBytes: Int
+    /// Blocks of the transformer that run in each step for image and caption.
+    let blocks: Int
+    /// Bytes of the matrices of one of them.
+    let blockBytes: Int
     private let bytesPerToken: Int
     private let bytesPerPixel: Int
 
@@ -50,11 +62,18 @@ public struct MemoryPlan: Sendable, Equatable {
         let layers = textEncoderParameters - text.vocabularySize * text.hiddenSize
         residentBytes = image + layers * width
         streamedBytes = image + layers * width / max(1, text.usedLayers)
+        self.precision = precision
+        textLayers = text.usedLayers
+        textLayerBytes = layers * width / max(1, text.usedLayers)
+        blocks = transformer.layers.count
+        blockBytes = transformer.layers.first?.weightBytes(width) ?? 0
         bytesPerToken = (model.transformerConfig.dim * 8 + feedForward) * 4
         bytesPerPixel = model.autoencoderConfig.decodedBytesPerPixel
         let size = model.manifest.defaults.size
         activationBytes = Self.activations(
             size.width, size.height, perToken: bytesPerToken, perPixel: bytesPerPixel)
+        pairActivationBytes = Self.activations(
+            size.width, size.height, perToken: 2 * bytesPerToken, perPixel: bytesPerPixel)
     }
 
     /// Returns the approximate bytes of activations of one image.
@@ -130,11 +149,20 @@ public struct MemoryError: Error, Sendable, CustomStringConvertible {
     public let available: Int
     /// What needs the memory.
     public let purpose: String
+    /// Which memory it is.
+    public let place: String
+
+    init(needed: Int, available: Int, purpose: String, place: String = "memory") {
+        self.needed = needed
+        self.available = available
+        self.purpose = purpose
+        self.place = place
+    }
 
     /// One sentence with both figures and what to do.
     public var description: String {
-        return "\(purpose) needs about \(needed.gigabyteText) of memory, but only"
+        return "\(purpose) needs about \(needed.gigabyteText) of \(place), but only"
             + " \(available.gigabyteText) are free; close other programs, choose a smaller size, or"
-            + " use --precision bf16."
+            + " use --precision int8."
     }
 }

@@ -20,6 +20,8 @@ public final class Pipeline<Device: Backend>: Sendable {
     public let device: Device
     /// The memory that it needs.
     public let memory: MemoryPlan
+    /// Where its weights are kept.
+    public let residency: WeightResidency
     /// Which keys of the merged LoRA files matched a layer.
     public let loraReports: [LoRAReport]
     /// Where the packed weights of each component are stored.
@@ -75,14 +77,12 @@ public final class Pipeline<Device: Backend>: Sendable {
             + loras.map { "\($0.url.standardizedFileURL.path):\($0.scale)" }
         try model.checkTensors()
         memory = try MemoryPlan(model: model, precision: device.precision)
-        let available = device.availableBytes ?? MemoryPlan.availableBytes ?? .max
-        guard memory.streamedBytes + memory.activationBytes <= available else {
-            throw MemoryError(
-                needed: memory.streamedBytes + memory.activationBytes, available: available,
-                purpose: "the model in \(device.precision.rawValue)")
-        }
-        let fits =
-            memory.residentBytes + 2 * memory.activationBytes <= available - available / 5
+        let hostFree = MemoryPlan.availableBytes ?? .max
+        let residency =
+            if let free = device.availableBytes {
+                try memory.residency(device: free, host: hostFree)
+            } else { try memory.residency(sharing: hostFree) }
+        self.residency = residency
         tokenizer = try QwenTokenizer(directory: model.tokenizerURL)
         var origins: [String: WeightOrigin] = [:]
         loraTargets = try LoRATargets(model: model)
@@ -99,7 +99,9 @@ public final class Pipeline<Device: Backend>: Sendable {
             // The system can evict pages of a cache file: such weights can stay mapped.
             try TextEncoder(
                 config: model.textEncoderConfig, loader: loader,
-                residency: fits || loader.session != nil ? .resident : .streamed)
+                residency: residency.repacksTextEncoder && loader.session == nil
+                    ? .streamed : .resident,
+                layersOnHost: residency.textLayersOnHost)
         }
         let image = WeightLoader(
             device: device, store: try model.transformerStore(), changes: changes)
@@ -107,7 +109,9 @@ public final class Pipeline<Device: Backend>: Sendable {
         (transformer, origins["transformer"]) = try image.load(
             "transformer", cache: weightCache
         ) { loader in
-            try Transformer(config: model.transformerConfig, loader: loader, progress: progress)
+            try Transformer(
+                config: model.transformerConfig, loader: loader,
+                blocksOnHost: residency.blocksOnHost, progress: progress)
         }
         let pixels = WeightLoader(device: device, store: try model.autoencoderStore())
         (autoencoder, origins["vae"]) = try pixels.load("vae", cache: weightCache) { loader in

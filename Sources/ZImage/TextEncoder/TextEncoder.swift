@@ -62,9 +62,10 @@ package final class TextEncoder<Device: Backend>: Sendable {
             residency: residency)
     }
 
-    /// Loads the encoder, or prepares to stream it.
+    /// Loads the encoder, or prepares to stream it; the last `layersOnHost` layers are placed on the host.
     init(
-        config: TextEncoderConfig, loader: WeightLoader<Device>, residency: Residency
+        config: TextEncoderConfig, loader: WeightLoader<Device>, residency: Residency,
+        layersOnHost: Int = 0
     ) throws {
         self.config = config
         self.loader = loader
@@ -74,7 +75,8 @@ package final class TextEncoder<Device: Backend>: Sendable {
             residency == .resident
             ? try spec.layers.indices.map { index in
                 if index + 1 < spec.layers.count { loader.willNeed(spec.layers[index + 1].name) }
-                return try Layer(spec.layers[index], loader)
+                let isOnHost = index >= spec.layers.count - layersOnHost
+                return try Layer(spec.layers[index], isOnHost ? loader.onHost : loader)
             } : nil
     }
 

@@ -81,8 +81,10 @@ package final class Transformer<Device: Backend>: Sendable {
     }
 
     /// Loads all weights; `progress` receives the fraction that is loaded.
+    ///
+    /// The last `blocksOnHost` of the blocks that run in each step are placed on the host.
     init(
-        config: TransformerConfig, loader: WeightLoader<Device>,
+        config: TransformerConfig, loader: WeightLoader<Device>, blocksOnHost: Int = 0,
         progress: (Double) -> Void = { _ in }
     ) throws {
         let spec = TransformerSpec(
@@ -102,7 +104,9 @@ package final class Transformer<Device: Backend>: Sendable {
         func load(_ specs: [TransformerBlockSpec]) throws -> [TransformerBlock<Device>] {
             try specs.map { block in
                 if loaded + 1 < blocks.count { loader.willNeed(blocks[loaded + 1].name) }
-                let made = try TransformerBlock(block, config: config, loader: loader)
+                let isOnHost = loaded >= blocks.count - blocksOnHost
+                let made = try TransformerBlock(
+                    block, config: config, loader: isOnHost ? loader.onHost : loader)
                 loaded += 1
                 progress(Double(loaded) / Double(blocks.count))
                 return made

@@ -54,6 +54,12 @@ package struct TransformerBlockSpec: Sendable {
                 bias: true, accuracy: .full, stage: .modulation) : nil
     }
 
+    /// Bytes of all matrices, if those of products have `width` bytes for each number.
+    func weightBytes(_ width: Int) -> Int {
+        let products = [qkv, output, gateUp, down].reduce(0) { $0 + $1.inputs * $1.outputs }
+        return products * width + (modulation.map { 4 * $0.inputs * $0.outputs } ?? 0)
+    }
+
     /// Operations for one sequence; see `TransformerSpec.operations`.
     ///
     /// - Parameters:

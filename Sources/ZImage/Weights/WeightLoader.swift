@@ -11,11 +11,20 @@ struct WeightLoader<Device: Backend>: Sendable {
     let changes: WeightChanges
     /// Packed weights on disk; `nil` if all are packed into memory.
     private(set) var session: WeightCacheSession?
+    /// Where the device keeps the matrices of products.
+    private(set) var placement = WeightPlacement.device
 
     init(device: Device, store: TensorStore, changes: WeightChanges = WeightChanges()) {
         self.device = device
         self.store = store
         self.changes = changes.only(in: store)
+    }
+
+    /// A loader of matrices that stay in the machine's memory between their uses.
+    var onHost: WeightLoader {
+        var loader = self
+        loader.placement = .host
+        return loader
     }
 
     /// An error of the cache, after which the component is loaded without it.
@@ -122,7 +131,7 @@ struct WeightLoader<Device: Backend>: Sendable {
         }
         let made = device.makeWeights(
             MatrixSource(parts, layout: layout, bias: bias.isEmpty ? nil : biases),
-            precision: precision)
+            precision: precision, placement: placement)
         // Pages that have been read would otherwise fill memory in a model of full size.
         for name in names { store.releasePages(of: name) }
         return try stored(made, name)

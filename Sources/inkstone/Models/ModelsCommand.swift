@@ -87,12 +87,7 @@ struct ModelsCommand: ParsableCommand {
                         + " \(plan.autoencoderParameters.grouped)"
                 ),
                 ("precision", "\(description.precision) with kernels \(description.kernels)"),
-                (
-                    "memory",
-                    "\(plan.residentBytes.byteText) of weights, or \(plan.streamedBytes.byteText)"
-                        + " when the text encoder is streamed from its files, and about"
-                        + " \(plan.activationBytes.byteText) more while generating at the default size"
-                ),
+                ("memory", plan.summary(availableOnDevice: device.availableBytes)),
                 ("cache", WeightCacheOptions.summary ?? ""),
                 (
                     "defaults",
