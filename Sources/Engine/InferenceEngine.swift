@@ -84,6 +84,9 @@ public final class InferenceEngine<Device: Backend>: LocalEngine, Sendable {
     }
 
     package var precision: Precision { pipeline.device.precision }
+    package var deviceMemory: DeviceMemoryUse? {
+        pipeline.device.memoryUse.map { .init(totalBytes: $0.total, availableBytes: $0.available) }
+    }
     package var threads: Int { pipeline.device.threads }
     package var loraReports: [LoRAReport] { pipeline.loraReports }
 

@@ -12,6 +12,8 @@ package protocol LocalEngine: ImageGenerating, ModelListing {
     var loras: LoRARegistry { get }
     /// Precision of matrix products.
     var precision: Precision { get }
+    /// Memory of the device; `nil` if it shares the machine's memory.
+    var deviceMemory: DeviceMemoryUse? { get }
     /// Threads of the processor that execute each operation.
     var threads: Int { get }
     /// Which keys of the LoRA files that are merged into the weights matched a layer.

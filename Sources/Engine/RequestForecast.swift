@@ -17,6 +17,8 @@ public struct RequestForecast: Sendable, Equatable {
     public var weightBytes: Int
     /// Approximate bytes of activations.
     public var activationBytes: Int
+    /// Memory of the GPU that it runs on; `nil` on the processor, or while it is unknown.
+    public var deviceMemory: DeviceMemoryUse?
 
     /// All fields.
     public init(

@@ -17,7 +17,7 @@ private struct EstimateAnswer: Encodable {
     var memoryBytes: Int?
     /// Bytes of the model's weights.
     var modelBytes: Int?
-    /// Bytes of free memory.
+    /// Bytes of free memory, of the GPU where the model is on one.
     var availableBytes: Int?
     var promptTokens: Int?
     var negativeTokens: Int?
@@ -69,7 +69,7 @@ extension PageController {
                 queueSeconds: left.contains(nil) ? nil : left.compactMap(\.self).reduce(0, +),
                 ahead: others.count,
                 memoryBytes: forecast?.activationBytes, modelBytes: forecast?.weightBytes,
-                availableBytes: availableMemory(),
+                availableBytes: forecast?.deviceMemory?.availableBytes ?? availableMemory(),
                 promptTokens: forecast?.promptTokens, negativeTokens: forecast?.negativeTokens,
                 tokenLimit: forecast?.tokenLimit))
     }

@@ -19,12 +19,17 @@ private struct StatusAnswer: Encodable {
         /// `ready`, `loading`, `draining`, or `down` while there is no process.
         var state: String
         var memoryBytes: Int?
+        /// Memory of its GPU.
+        var deviceBytes: Int?
+        var deviceAvailableBytes: Int?
         var running: Int
         var restarts: Int
 
         private enum CodingKeys: String, CodingKey {
             case state, running, restarts
             case memoryBytes = "memory_bytes"
+            case deviceBytes = "device_bytes"
+            case deviceAvailableBytes = "device_available_bytes"
         }
     }
 
@@ -69,7 +74,10 @@ extension PageController {
     private static func worker(_ replica: ReplicaReport) -> StatusAnswer.Worker {
         StatusAnswer.Worker(
             state: replica.status?.state.rawValue ?? "down",
-            memoryBytes: replica.status?.memoryBytes, running: replica.status?.running ?? 0,
+            memoryBytes: replica.status?.memoryBytes,
+            deviceBytes: replica.status?.deviceMemory?.totalBytes,
+            deviceAvailableBytes: replica.status?.deviceMemory?.availableBytes,
+            running: replica.status?.running ?? 0,
             restarts: replica.restarts)
     }
 }

@@ -33,8 +33,19 @@ extension WorkerPool: RequestForecasting {
     package func forecast(
         of request: ImageRequest, model: String
     ) async throws -> RequestForecast? {
-        guard let launch = served.first(where: { $0.id == model })?.launch else { return nil }
-        return try await forecasters.forecaster(for: launch).forecast(of: request)
+        guard let entry = served.first(where: { $0.id == model }) else { return nil }
+        var forecast = try await forecasters.forecaster(for: entry.launch).forecast(of: request)
+        forecast.deviceMemory = entry.deviceMemory
+        return forecast
+    }
+}
+
+extension WorkerPool {
+    /// Remembers the memory of a model's devices for its forecasts.
+    func record(_ replicas: [ReplicaReport], of serial: Int) {
+        guard let index = served.firstIndex(where: { $0.serial == serial }) else { return }
+        served[index].deviceMemory = replicas.compactMap(\.status?.deviceMemory)
+            .min { $0.availableBytes < $1.availableBytes }
     }
 }
 

@@ -61,6 +61,12 @@ extension WorkerPool: MetricReporting {
             family("resident_memory_bytes", "Memory of the worker, mapped weights included.") {
                 $0.status.map { Double($0.memoryBytes) }
             },
+            family("device_memory_bytes", "Memory of the worker's GPU that it may use.") {
+                ($0.status?.deviceMemory).map { Double($0.totalBytes) }
+            },
+            family("device_memory_available_bytes", "What of it is free.") {
+                ($0.status?.deviceMemory).map { Double($0.availableBytes) }
+            },
             MetricFamily(
                 "inkstone_engine_requests",
                 "Requests that an engine holds, cancelled ones until their step ends.",

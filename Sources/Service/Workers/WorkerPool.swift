@@ -18,7 +18,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
         let serial: Int
         let id: String
         let launch: ModelLaunch
-        /// Memory of one worker.
+        /// Memory of one worker; 0 on a GPU.
         let workerBytes: Int
         var replicas: [Replica]
         /// Requests of each replica, by its name.
@@ -27,6 +27,8 @@ package actor WorkerPool: ImageGenerating, ModelListing {
         var lastNumber: Int
         /// Known once the model was loaded.
         var model: ModelDescription?
+        /// Memory of the GPU of its worker with the least, as of the last report.
+        var deviceMemory: DeviceMemoryUse?
         /// All requests so far: unloading checks that none has arrived meanwhile.
         var arrivals = 0
         /// Memory of all workers.
@@ -98,7 +100,11 @@ package actor WorkerPool: ImageGenerating, ModelListing {
                 model: directory,
                 precision: try launch.precision.resolved(
                     for: directory, isOnGPU: launch.isOnGPU))
-            return (directory.manifest.id, plan.residentBytes + plan.activationBytes)
+            // The memory of a GPU is not that of the budget.
+            return (
+                directory.manifest.id,
+                launch.isOnGPU ? 0 : plan.residentBytes + plan.activationBytes
+            )
         }
         let id = launch.id ?? ownID
         guard !served.contains(where: { $0.id == id }) else {
@@ -242,6 +248,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
                 replicas.append(
                     await replica.report(requests: entry.requests[replica.name, default: 0]))
             }
+            record(replicas, of: entry.serial)
             reports.append(
                 ModelReport(
                     id: entry.id, model: entry.model, reservedBytes: entry.bytes,

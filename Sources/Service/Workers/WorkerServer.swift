@@ -146,7 +146,8 @@ package final class WorkerServer: Sendable {
             memoryBytes: ProcessMemory.resident, running: load.running, waiting: load.waiting,
             passes: state.passes, promptCache: state.engine?.promptCacheInfo,
             loadedLoRAs: state.engine?.loadedLoRAs ?? [],
-            model: state.engine?.description, secondsPerPixel: state.secondsPerPixel)
+            model: state.engine?.description, secondsPerPixel: state.secondsPerPixel,
+            deviceMemory: state.engine?.deviceMemory)
     }
 
     /// Native code decodes untrusted files here, where a crash ends a worker and not the gateway.

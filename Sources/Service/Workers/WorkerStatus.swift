@@ -23,6 +23,8 @@ package struct WorkerStatus: Sendable, Codable, Equatable {
     package var loaded: Double
     /// Bytes in memory; weights that are mapped from files count where they were read.
     package var memoryBytes: Int
+    /// Memory of its GPU; absent on the processor, and in workers of version 0.1.
+    package var deviceMemory: DeviceMemoryUse?
     /// Requests that share the device.
     package var running: Int
     /// Requests that wait in it.
@@ -42,7 +44,8 @@ package struct WorkerStatus: Sendable, Codable, Equatable {
     package init(
         state: State, pid: Int32, loaded: Double, memoryBytes: Int, running: Int, waiting: Int,
         passes: PassTotals, promptCache: PromptCacheInfo? = nil, loadedLoRAs: [String] = [],
-        model: ModelDescription? = nil, secondsPerPixel: Double? = nil
+        model: ModelDescription? = nil, secondsPerPixel: Double? = nil,
+        deviceMemory: DeviceMemoryUse? = nil
     ) {
         self.state = state
         self.pid = pid
@@ -55,6 +58,7 @@ package struct WorkerStatus: Sendable, Codable, Equatable {
         self.loadedLoRAs = loadedLoRAs
         self.model = model
         self.secondsPerPixel = secondsPerPixel
+        self.deviceMemory = deviceMemory
     }
 }
 
