@@ -81,6 +81,23 @@ import Testing
             says: "--workers must be between 1 and 64, got -1."
                 + " See 'inkstone serve --help' for more information."),
         Case(
+            "serve", "--device", "vulkan:0,vulkan:0", status: 64,
+            says:
+                "A GPU holds the model of one worker: name one for each, such as --device vulkan:0,vulkan:1."
+                + " See 'inkstone serve --help' for more information."),
+        Case(
+            "serve", "--device", "vulkan:0,vulkan:1", "--workers", "2", status: 64,
+            says: "--device names 2 devices, one for each worker: leave --workers out."
+                + " See 'inkstone serve --help' for more information."),
+        Case(
+            "generate", "a", "--device", "cpu,vulkan:1", status: 64,
+            says:
+                "--device must be one device here, got 'cpu,vulkan:1'; only 'serve' runs workers on several."
+                + " See 'inkstone --help' for more information."),
+        Case(
+            "generate", "a", "--device-memory", "4", status: 64,
+            says: "--device-memory is for GPUs; add --device vulkan. \(generateHint)"),
+        Case(
             "serve", "--memory-budget", "-1", status: 64,
             says: "--memory-budget must be between 0.001 and 1000000, got -1.0."
                 + " See 'inkstone serve --help' for more information."),

@@ -103,6 +103,25 @@ struct LaunchPathTests {
         }
     }
 
+    @Test(
+        "devices are those of the command line, or numbers of GPUs",
+        arguments: [
+            (#""device": "cuda:0""#, "device must be auto, cpu, vulkan"),
+            (#""device": "vulkan:0,""#, "device must be auto, cpu, vulkan"),
+            (#""device": "vulkan:a\u0000b""#, "device must be auto, cpu, vulkan"),
+            (#""gpu_idx": "all""#, "gpu_idx must be a list of numbers of GPUs"),
+            (#""gpu_idx": [0, -1]"#, "gpu_idx must be numbers from 0 to 63, got -1"),
+            (#""gpu_idx": [1.5]"#, "gpu_idx must be an integer"),
+        ])
+    func devices(field: String, message: String) async throws {
+        try await withGateway(try FakeGenerator()) { client in
+            let answer = try await client.post(
+                "/v1/models", #"{"model_name": "emoji-nano", \#(field)}"#)
+            #expect(answer.status == .badRequest)
+            #expect(try answer.error()["message"]?.contains(message) == true)
+        }
+    }
+
     @Test("without keys, other machines may name the server's models only")
     func remote() async throws {
         let machine = try Machine()

@@ -40,13 +40,55 @@ struct LaunchFields {
         launch.folder = folder
         launch.loras = try Self.loras(fields, paths)
         launch.id = uid
-        let replicas = try fields.integer("replica") ?? 1
+        let devices = try Self.devices(fields)
+        launch.devices = devices ?? launch.devices
+        let replicas = try fields.integer("replica") ?? Int64(devices?.count ?? 1)
         guard (1...64).contains(replicas) else {
             throw APIError.invalid("replica", "replica must be between 1 and 64, got \(replicas).")
         }
         launch.replicas = Int(replicas)
         if let precision = try Self.precision(fields) { launch.precision = precision }
         self.launch = launch
+    }
+
+    /// The devices that are named by `device`, in the words of `--device`, or by `gpu_idx`, their numbers.
+    private static func devices(_ fields: RequestFields) throws(APIError) -> [String]? {
+        if let text = try fields.string("device") {
+            let devices = text.split(separator: ",", omittingEmptySubsequences: false).map(
+                String.init)
+            guard text.utf8.count <= 256, devices.allSatisfy(isDevice) else {
+                throw .invalid(
+                    "device",
+                    "device must be auto, cpu, vulkan, vulkan:NUMBER or vulkan:NAME, or a list of these with"
+                        + " commas, got \(JSONValue.string(text).summary).")
+            }
+            return devices
+        }
+        let numbers: [JSONValue]
+        switch fields.first("gpu_idx")?.value {
+        case .array(let values)?: numbers = values
+        case .integer(let number)?: numbers = [.integer(number)]
+        case nil, .null?: return nil
+        case let value?:
+            throw .invalid(
+                "gpu_idx", "gpu_idx must be a list of numbers of GPUs, got \(value.summary).")
+        }
+        return try numbers.map { value throws(APIError) in
+            guard let number = try RequestFields(["gpu_idx": value]).integer("gpu_idx"),
+                (0..<64).contains(number)
+            else {
+                throw .invalid(
+                    "gpu_idx", "gpu_idx must be numbers from 0 to 63, got \(value.summary).")
+            }
+            return "vulkan:\(number)"
+        }
+    }
+
+    private static func isDevice(_ text: String) -> Bool {
+        let name = text.drop { $0 != ":" }.dropFirst()
+        return ["auto", "cpu", "vulkan"].contains(text)
+            || text.hasPrefix("vulkan:") && !name.isEmpty
+                && name.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 }
     }
 
     /// Options that would change the images.

@@ -33,10 +33,12 @@ package struct ModelLaunch: Sendable {
     package var precision = PrecisionChoice.auto
     /// Threads of each worker; its share of the processors if not given.
     package var threads: Int?
-    /// Where it runs: the text of `--device`.
-    package var device = "cpu"
-    /// Whether it runs on a graphics card.
-    package var isOnGPU: Bool { device != "cpu" }
+    /// Where workers run, in the words of `--device`: at most one on each GPU, any number on the processor.
+    package var devices = ["cpu"]
+    /// Most memory of a graphics card to use, in 10^9 bytes.
+    package var deviceMemory: Double?
+    /// Whether it runs on graphics cards alone; `auto` is only known in the worker.
+    package var isOnGPU: Bool { devices.allSatisfy { $0.hasPrefix("vulkan") } }
     /// How much each worker takes on at once.
     package var limits = SchedulerLimits()
     /// Whether prompts that come again are not read again.
@@ -51,8 +53,28 @@ package struct ModelLaunch: Sendable {
         self.folder = folder
     }
 
+    /// Chooses the devices of more workers.
+    ///
+    /// - Parameters:
+    ///   - count: number of workers.
+    ///   - used: devices of the workers that are there.
+    /// - Returns: a device for each worker.
+    /// - Throws: `LaunchError` with the code `usage` if there are not enough devices.
+    package func devices(for count: Int, beside used: [String]) throws(LaunchError) -> [String] {
+        let free = devices.filter { $0 != "cpu" && !used.contains($0) }
+        let missing = max(0, count - free.count)
+        guard missing == 0 || devices.contains("cpu") else {
+            throw LaunchError(
+                .usage,
+                "a GPU holds the model of one worker, so that \(devices.joined(separator: ", ")) can have"
+                    + " \(devices.count), and \(used.count + count) were requested; name more with --device."
+            )
+        }
+        return free.prefix(count) + Array(repeating: "cpu", count: missing)
+    }
+
     /// The words of a worker's command line.
-    func arguments(socket: String, threads share: Int) -> [String] {
+    func arguments(socket: String, threads share: Int, device: String) -> [String] {
         var words = [
             "worker", "--socket", socket, "--model", folder.absoluteURL.path,
             "--precision", precision.rawValue, "--threads", String(threads ?? share),
@@ -60,6 +82,7 @@ package struct ModelLaunch: Sendable {
             "--running", String(limits.running), "--waiting", String(limits.waiting),
             "--pass-tokens", String(limits.passTokens),
         ]
+        if let deviceMemory { words += ["--device-memory", String(deviceMemory)] }
         // The scale is always said: a file's name may end in what looks like one.
         for lora in loras { words += ["--lora", "\(lora.file.absoluteURL.path):\(lora.scale)"] }
         if let loraFolder { words += ["--lora-folder", loraFolder.absoluteURL.path] }

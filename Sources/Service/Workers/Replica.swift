@@ -20,6 +20,8 @@ actor Replica {
     /// Whether a worker is there that takes requests.
     nonisolated var isUp: Bool { up.load(ordering: .relaxed) }
 
+    /// Where the worker runs, in the words of `--device`.
+    nonisolated let device: String
     private nonisolated let up = Atomic(false)
     private let launch: ModelLaunch
     private let settings: WorkerSettings
@@ -47,10 +49,12 @@ actor Replica {
     private var restarts = 0
 
     init(
-        name: String, launch: ModelLaunch, settings: WorkerSettings, sockets: SocketFolder,
+        name: String, device: String, launch: ModelLaunch, settings: WorkerSettings,
+        sockets: SocketFolder,
         shares: ProcessorShares, logger: Logger
     ) {
         self.name = name
+        self.device = device
         self.launch = launch
         self.settings = settings
         self.sockets = sockets
@@ -119,7 +123,8 @@ actor Replica {
         let socket = sockets.next()
         let process = try WorkerProcess(
             program: settings.program,
-            arguments: launch.arguments(socket: socket, threads: shares.threads)
+            arguments: launch.arguments(
+                socket: socket, threads: shares.threads, device: device)
         ) { [logger] line in logger.warning("\(line)") }
         let client = WorkerClient(socket: socket)
         loading = (process, client)

@@ -13,8 +13,10 @@ extension WorkerPool {
         let index = try loaded(id)
         try checkBudget(id, served[index].workerBytes, count)
         let entry = served[index]
-        let added = (1...max(1, count)).map {
-            replica(entry.lastNumber + $0, of: id, entry.launch)
+        let devices = try entry.launch.devices(
+            for: max(1, count), beside: entry.replicas.map(\.device))
+        let added = devices.enumerated().map { index, device in
+            replica(entry.lastNumber + 1 + index, of: id, entry.launch, device: device)
         }
         // Their memory is reserved from now on; requests prefer workers that are up.
         served[index].lastNumber += added.count

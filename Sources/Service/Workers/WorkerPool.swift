@@ -116,7 +116,10 @@ package actor WorkerPool: ImageGenerating, ModelListing {
         try checkBudget(id, bytes, launch.replicas)
         serials += 1
         let serial = serials
-        let replicas = (1...max(1, launch.replicas)).map { replica($0, of: id, launch) }
+        let replicas = try launch.devices(for: max(1, launch.replicas), beside: []).enumerated().map
+        {
+            replica($0 + 1, of: id, launch, device: $1)
+        }
         served.append(
             Served(
                 serial: serial, id: id, launch: launch, workerBytes: bytes, replicas: replicas,
@@ -154,9 +157,12 @@ package actor WorkerPool: ImageGenerating, ModelListing {
         served.map { ($0.id, $0.launch.folder, $0.replicas.count, $0.model != nil) }
     }
 
-    func replica(_ number: Int, of id: String, _ launch: ModelLaunch) -> Replica {
+    func replica(
+        _ number: Int, of id: String, _ launch: ModelLaunch, device: String
+    ) -> Replica {
         Replica(
-            name: "\(id)/\(number)", launch: launch, settings: settings, sockets: sockets,
+            name: "\(id)/\(number)", device: device, launch: launch, settings: settings,
+            sockets: sockets,
             shares: shares, logger: logger)
     }
 

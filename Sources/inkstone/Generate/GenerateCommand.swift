@@ -148,6 +148,7 @@ struct GenerateCommand: ParsableCommand {
             model: folder, device: device, loras: unmergedLora ? [] : loras,
             promptCache: caches.promptCache(for: device), weightCache: caches.weights.cache
         ) { progress.show(share: $0, label: "Loading") }
+        if !quiet { ModelOptions.reportResidency(of: pipeline) }
         let loadSeconds = (ContinuousClock.now - loadStart).inSeconds
         let engine = InferenceEngine(pipeline: pipeline)
 

@@ -14,7 +14,8 @@ struct WorkerOptions: ParsableArguments {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Memory limit of all models together.", valueName: "GB"))
+        help: ArgumentHelp("Memory limit of all models on the processor together.", valueName: "GB")
+    )
     var memoryBudget: Double?
 
     @Option(
@@ -44,8 +45,8 @@ struct WorkerOptions: ParsableArguments {
         }
     }
 
-    /// Settings of a pool that runs `models` models.
-    func settings(models: Int) -> WorkerSettings {
+    /// Settings of a pool that runs `models` models, each with a number of workers.
+    func settings(models: Int, workers: Int) -> WorkerSettings {
         var settings = WorkerSettings()
         settings.expectedWorkers = models * workers
         settings.memoryBudget = memoryBudget.map { Int($0 * 1e9) }

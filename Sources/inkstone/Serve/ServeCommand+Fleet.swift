@@ -27,7 +27,8 @@
                 + "-\(ProcessInfo.processInfo.processIdentifier)"
             let presence = WorkerPresence(store, gateway: name)
             let pool = try WorkerPool(
-                settings: workers.settings(models: max(1, launches.count)),
+                settings: workers.settings(
+                    models: max(1, launches.count), workers: workersPerModel),
                 metrics: telemetry.engine, logger: logger)
             let group = WorkerGroup(
                 pool, store: store, loraFolder: dataOptions.loraFolder, jobs: settings.running,

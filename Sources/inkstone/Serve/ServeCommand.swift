@@ -83,9 +83,16 @@ struct ServeCommand: AsyncParsableCommand {
     mutating func validate() throws {
         try checkPorts(port, pagePort)
         _ = try lora.map(LoRAOption.parse)
-        if options.device != .cpu, workers.workers > 1 {
+        let devices = options.device.all
+        let gpus = devices.filter { $0 != .cpu }
+        guard devices.count == 1 || workers.workers == 1 else {
             throw ValidationError(
-                "a graphics card holds the model of one worker: leave --workers out with --device vulkan."
+                "--device names \(devices.count) devices, one for each worker: leave --workers out."
+            )
+        }
+        guard devices.count == 1 ? gpus.isEmpty || workers.workers == 1 : areDistinct(gpus) else {
+            throw ValidationError(
+                "a GPU holds the model of one worker: name one for each, such as --device vulkan:0,vulkan:1."
             )
         }
         if !lora.isEmpty, models.count != 1 {
@@ -94,6 +101,16 @@ struct ServeCommand: AsyncParsableCommand {
             )
         }
     }
+
+    private func areDistinct(_ gpus: [DeviceOption]) -> Bool {
+        // Two that are only known when they are opened could be the same.
+        let isOpen = gpus.contains(where: \.isOpen)
+        return !(isOpen && gpus.count > 1)
+            && Set(gpus.map(\.defaultValueDescription)).count == gpus.count
+    }
+
+    /// Workers of each model.
+    var workersPerModel: Int { max(workers.workers, options.device.all.count) }
 
     /// Models that are loaded at start.
     var models: [String] {
@@ -122,7 +139,8 @@ struct ServeCommand: AsyncParsableCommand {
         let keys = try KeyStore(folder: dataOptions.folder, logger: logger)
         let signer = try LinkSigner(folder: dataOptions.folder)
         let pool = try WorkerPool(
-            settings: workers.settings(models: launches.count), metrics: telemetry.engine,
+            settings: workers.settings(
+                models: launches.count, workers: workersPerModel), metrics: telemetry.engine,
             logger: logger)
         report(store, logger)
         let (listening, listens) = AsyncStream<Void>.makeStream()
@@ -183,7 +201,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     func gatewayConfiguration() throws -> GatewayConfiguration {
         let limits = scheduling.limits
-        let capacity = (limits.running + limits.waiting) * workers.workers
+        let capacity = (limits.running + limits.waiting) * workersPerModel
         let folders = try models.map { try ModelLocator().locate($0) }
         var configuration = GatewayConfiguration(
             version: version, host: host, port: port, pagePort: pagePort,
@@ -233,6 +251,7 @@ struct ServeCommand: AsyncParsableCommand {
             ("precision", options.precision == other.options.precision),
             ("threads", options.threads == other.options.threads),
             ("device", options.device == other.options.device),
+            ("device-memory", options.deviceMemory == other.options.deviceMemory),
             ("access-log", accessLog == other.accessLog),
             ("link-hours", dataOptions.linkHours == other.dataOptions.linkHours),
         ]
@@ -253,7 +272,7 @@ struct ServeCommand: AsyncParsableCommand {
     func launch(_ model: String) throws -> ModelLaunch {
         let folder = try ModelOptions.open(model)
         var launch = ModelLaunch(folder: folder.url)
-        launch.replicas = workers.workers
+        launch.replicas = workersPerModel
         launch.loras = try lora.map(LoRAOption.parse).map {
             _ = try SafetensorsFile(url: $0.url)
             return .init(file: $0.url, scale: $0.scale)
@@ -261,7 +280,8 @@ struct ServeCommand: AsyncParsableCommand {
         launch.loraFolder = dataOptions.loraFolder
         launch.precision = options.precision
         launch.threads = options.threads
-        launch.device = options.device.defaultValueDescription
+        launch.devices = options.device.all.map(\.defaultValueDescription)
+        launch.deviceMemory = options.deviceMemory
         launch.limits = scheduling.limits
         launch.keepsPrompts = !caches.noPromptCache
         launch.keepsWeights = !caches.weights.noWeightCache

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import ArgumentParser
 import VulkanTensors
 
 /// A device that images are made on.
@@ -25,11 +26,14 @@ extension VerifiedImageOptions {
     /// - Throws: `VulkanError` if a chosen GPU is not there, or lacks what the kernels need.
     func devices(leftOut: (String) -> Void) throws -> [VerifiedDevice] {
         guard device.isEmpty else {
-            return try device.map { choice in
+            return try device.flatMap(\.all).map { choice in
                 switch choice {
-                case .cpu: .cpu
+                case .cpu: return .cpu
                 case .vulkan(let choice):
-                    .vulkan(try choice.select(from: try vulkanDevices()).index)
+                    return .vulkan(try choice.select(from: try vulkanDevices()).index)
+                case .automatic, .several:
+                    throw ValidationError(
+                        "--device must name devices here, got '\(choice.defaultValueDescription)'.")
                 }
             }.withoutRepetitions
         }

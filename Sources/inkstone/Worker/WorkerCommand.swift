@@ -95,6 +95,7 @@ struct WorkerCommand: AsyncParsableCommand {
             model: folder, device: device, loras: try lora.map(LoRAOption.parse),
             promptCache: caches.promptCache(for: device), weightCache: caches.weights.cache,
             progress: { server.recordLoading($0) })
+        ModelOptions.reportResidency(of: pipeline)
         return InferenceEngine(
             pipeline: pipeline, limits: scheduling.limits,
             loras: LoRARegistry(

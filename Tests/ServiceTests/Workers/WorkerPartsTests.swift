@@ -33,6 +33,24 @@ import Testing
         }
     }
 
+    @Test("a GPU gets one worker, the processor any number")
+    func devices() throws {
+        var launch = ModelLaunch(folder: URL(filePath: "/"))
+        #expect(try launch.devices(for: 3, beside: ["cpu"]) == ["cpu", "cpu", "cpu"])
+        launch.devices = ["vulkan:0", "vulkan:1"]
+        #expect(launch.isOnGPU)
+        #expect(try launch.devices(for: 2, beside: []) == launch.devices)
+        // The worker of GPU 0 was removed.
+        #expect(try launch.devices(for: 1, beside: ["vulkan:1"]) == ["vulkan:0"])
+        let error = #expect(throws: LaunchError.self) {
+            try launch.devices(for: 2, beside: ["vulkan:0"])
+        }
+        #expect(error?.code == .usage && error?.message.contains("3 were requested") == true)
+        launch.devices = ["vulkan:0", "cpu"]
+        #expect(!launch.isOnGPU)
+        #expect(try launch.devices(for: 3, beside: []) == ["vulkan:0", "cpu", "cpu"])
+    }
+
     @Test("the folder of a gateway that is being killed goes when its lock is released")
     func abandonedFolder() async throws {
         let parent = FileManager.default.temporaryDirectory
