@@ -93,6 +93,20 @@ import Testing
         #expect(try server.get("/readyz").hasPrefix("HTTP/1.1 200"))
     }
 
+    @Test("the example names every option")
+    func exampleIsComplete() throws {
+        let example = try String(
+            contentsOf: Program.repository.appending(path: "Deploy/inkstone.yaml"), encoding: .utf8)
+        let help = try String(
+            contentsOf: Program.repository.appending(
+                path: "Tests/CommandTests/Snapshots/inkstone-serve.txt"), encoding: .utf8)
+        let options = help.matches(of: /(?m)^ +(?:-\w, )?--([a-z-]+)/).map { String($0.1) }
+        #expect(options.count > 40)
+        for option in options where !["config", "version", "help"].contains(option) {
+            #expect(example.contains(try Regex("(?m)^(# )?\(option):")), "\(option) is missing")
+        }
+    }
+
     @Test("a backup of a running server's data is a data folder")
     func backup() async throws {
         let folder = try TemporaryFolder()
