@@ -39,10 +39,20 @@ ARM = [
 ]
 
 
-def find_objdump(is_arm):
+def find_objdump(is_arm, files):
+    """The first objdump that knows all instructions of the files: those of old releases do not."""
     names = [os.environ.get("OBJDUMP"), "llvm-objdump", "llvm-objdump-19",
              "aarch64-linux-gnu-objdump" if is_arm else "objdump"]
-    return next((name for name in names if name and shutil.which(name)), None)
+    for name in names:
+        if name and shutil.which(name) and not any(
+                "<unknown>" in disassembly(name, file) for file in files):
+            return name
+    return None
+
+
+def disassembly(objdump, path):
+    return subprocess.run([objdump, "-d", "--no-show-raw-insn", str(path)], capture_output=True,
+                          text=True, check=True).stdout
 
 
 class Instruction:
@@ -72,10 +82,8 @@ class Instruction:
 
 def functions(objdump, path):
     """Instructions of each function of an object file."""
-    text = subprocess.run([objdump, "-d", "--no-show-raw-insn", str(path)], capture_output=True,
-                          text=True, check=True).stdout
     result, current = {}, []
-    for line in text.splitlines():
+    for line in disassembly(objdump, path).splitlines():
         if start := re.match(r"[0-9a-f]+ <([\w.]+)>:", line):
             current = result.setdefault(start[1], [])
         elif found := re.match(r"\s*([0-9a-f]+):\s+(\S.*)", line):
@@ -158,12 +166,14 @@ def main():
     folder = pathlib.Path(sys.argv[1])
     lines = [line.split() for line in sys.stdin if line.strip()]
     is_arm = any(line[0].startswith("neon") for line in lines)
-    objdump = find_objdump(is_arm)
+    variants = dict.fromkeys(line[0] for line in lines)
+    objdump = find_objdump(is_arm, [folder / f"{variant}.o" for variant in variants])
     if objdump is None:
-        print("The instructions of the peak loops were not counted: objdump is not installed.")
+        print("The instructions of the peak loops were not counted: no objdump that is installed knows"
+              " all of them.")
         return
     faults, checked = [], 0
-    for variant in dict.fromkeys(line[0] for line in lines):
+    for variant in variants:
         code_of = functions(objdump, folder / f"{variant}.o")
         for _, precision, operations in (line for line in lines if line[0] == variant):
             fault = check_peak(f"{variant} {precision}", code_of[f"spin_{precision}"],
