@@ -264,7 +264,7 @@ public final class Pipeline<Device: Backend>: Sendable {
     /// It has the full size if the model has a preview decoder, else one pixel for each latent pixel.
     package func preview(_ generation: Generation<Device>) -> RGBImage? {
         if let previewDecoder, let latents = generation.prediction {
-            // A device of its own memory is not asked for more than it has.
+            // A device with dedicated memory is not asked for more than it has.
             let needed = previewDecoder.activationBytes(of: latents)
             guard needed <= device.availableBytes ?? .max else { return nil }
             var planes = previewDecoder.decode(latents)

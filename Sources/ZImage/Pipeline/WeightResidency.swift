@@ -32,7 +32,7 @@ extension MemoryPlan {
         return residency
     }
 
-    /// Chooses the residency of a model for a device with memory of its own.
+    /// Chooses the residency of a model for a device with dedicated memory.
     ///
     /// What does not fit stays in the machine's memory: first layers of the text encoder, which run once for
     /// each prompt, then blocks of the transformer, which run in each step.
@@ -92,7 +92,7 @@ extension MemoryPlan {
             + " (\(bytesOnHost(residency).gigabyteText)) are copied to the device when they run"
     }
 
-    /// Returns what weights and activations need, and where they go on a device with free memory of its own.
+    /// Returns what weights and activations need, and where they go on a device with dedicated memory, of which `free` bytes are free.
     package func summary(availableOnDevice free: Int?) -> String {
         let weights = "\(residentBytes.byteText) of weights"
         let activations =
