@@ -40,8 +40,8 @@ public enum PrecisionChoice: String, Sendable, CaseIterable {
         guard self == .auto else { return "as requested" }
         return switch precision {
         case .int8: "auto, for models of more than 10^9 parameters"
-        case .bf16: "auto, as the processor has instructions for bf16"
-        case .f32: "auto, as the processor has no instructions for bf16"
+        case .bf16: "auto, as the \(CPUBackend.defaultKernels) kernels have instructions for bf16"
+        case .f32: "auto, as the \(CPUBackend.defaultKernels) kernels have no instructions for bf16"
         }
     }
 }
