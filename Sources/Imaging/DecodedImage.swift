@@ -61,6 +61,13 @@ public struct DecodedImage: Sendable, Equatable {
             height: image.height)
     }
 
+    /// The opacity as an image, white where pixels are opaque; `nil` for an opaque image.
+    public var opacity: RGBImage? {
+        guard let alpha, alpha.contains(where: { $0 != 255 }) else { return nil }
+        return RGBImage(
+            unchecked: alpha.flatMap { [$0, $0, $0] }, width: image.width, height: image.height)
+    }
+
     /// Crops colours and alpha to a rectangle.
     ///
     /// - Throws: `ImagingError.invalidArgument` when the rectangle is empty or exceeds the image.

@@ -155,6 +155,36 @@ struct DialectTests {
         #expect(masks[1]?.pixels.prefix(3) == [254, 253, 252])
     }
 
+    @Test("of a mask with transparency the opaque part counts, whatever its colours")
+    func transparentMask() async throws {
+        let generator = try FakeGenerator()
+        let fixture = URL(filePath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "Fixtures/imaging/rgba8.png")
+        let file = try Data(contentsOf: fixture)
+        let decoded = try ImageDecoder.decode([UInt8](file))
+        let (width, height) = (decoded.image.width, decoded.image.height)
+        let source = try ImageEncoder.encode(
+            try RGBImage(width: width, height: height, filledWith: (1, 2, 3)))
+        try await withGateway(generator) { client in
+            let answer = try await client.post(
+                "/sdapi/v1/img2img",
+                """
+                {"prompt": "x", "init_images": ["\(Data(source).base64EncodedString())"],
+                 "mask": "\(file.base64EncodedString())"}
+                """)
+            #expect(answer.status == .ok)
+        }
+        let size = try #require(generator.requests.first?.size)
+        let opaque = try RGBImage(
+            width: width, height: height,
+            pixels: try #require(decoded.alpha).flatMap { alpha -> [UInt8] in
+                let value: UInt8 = alpha > 128 ? 255 : 0
+                return [value, value, value]
+            })
+        let expected = try opaque.resized(width: size.width, height: size.height)
+        #expect(generator.requests.first?.source?.mask == expected)
+    }
+
     @Test("idle progress is 0 and 0; interrupting nothing is fine")
     func idle() async throws {
         try await withGateway(try FakeGenerator()) { client in

@@ -121,6 +121,88 @@ struct EditRouteTests {
         #expect(sources.map(\.mask) == masks)
     }
 
+    /// Ways in which clients send an image beside a file: base64, a data URL, names in brackets.
+    private static func ways(_ name: String, _ file: [UInt8]) -> [(
+        name: String, file: String?, bytes: [UInt8]
+    )] {
+        let base64 = Data(file).base64EncodedString()
+        return [
+            ("\(name)[]", "m.png", file), ("\(name)[0]", "m.png", file), Self.text(name, base64),
+            Self.text(name, "data:image/png;base64,\(base64)"),
+            Self.text("\(name)[]", " \(base64)\r\n"),
+        ]
+    }
+
+    @Test("images and masks as text and under names with brackets count as files do")
+    func waysOfSending() async throws {
+        let generator = try FakeGenerator()
+        let source = try picture(64, 32)
+        let file = try ImageEncoder.encode(source)
+        var black = [UInt8](repeating: 0, count: 64 * 32 * 3)
+        black.replaceSubrange(0..<(64 * 16 * 3), with: repeatElement(255, count: 64 * 16 * 3))
+        let mask = try RGBImage(width: 64, height: 32, pixels: black)
+        let maskFile = try ImageEncoder.encode(mask)
+        try await withGateway(generator) { client in
+            for part in Self.ways("mask", maskFile) + Self.ways("mask_image", maskFile) {
+                let answer = try await post(
+                    client, "/v1/images/edits",
+                    [Self.text("prompt", "x"), ("image", "x", file), part])
+                #expect(answer.status == .ok, "\(part.name) \(part.file ?? "as text")")
+            }
+            for part in Self.ways("image", file) {
+                let answer = try await post(
+                    client, "/v1/images/edits",
+                    [Self.text("prompt", "x"), part, ("mask", "m", maskFile)])
+                #expect(answer.status == .ok, "\(part.name) \(part.file ?? "as text")")
+            }
+        }
+        #expect(generator.requests.count == 15)
+        #expect(generator.requests.allSatisfy { $0.source == .init(image: source, mask: mask) })
+    }
+
+    @Test("inputs without a file count as no mask")
+    func untouchedInputs() async throws {
+        let generator = try FakeGenerator()
+        let file = try ImageEncoder.encode(try picture(64, 32))
+        try await withGateway(generator) { client in
+            for part: (String, String?, [UInt8]) in [
+                ("mask", "", []), ("mask_image", "", []), Self.text("mask", ""), ("other", "", []),
+            ] {
+                let answer = try await post(
+                    client, "/v1/images/edits",
+                    [Self.text("prompt", "x"), ("image", "x", file), part])
+                #expect(answer.status == .ok)
+            }
+        }
+        #expect(generator.requests.allSatisfy { $0.source?.mask == nil })
+        #expect(generator.requests.count == 4)
+    }
+
+    @Test("a file that is not understood is an error that names its field")
+    func filesOfOtherNames() async throws {
+        let file = try ImageEncoder.encode(try picture(64, 32))
+        try await withGateway(try FakeGenerator()) { client in
+            for (part, field) in [
+                (("msk", "m.png", file), "msk"), (("mask", "m.png", []), "mask"),
+                (Self.text("mask", "not base64!"), "mask"), (("prompt", "p.txt", [97]), "prompt"),
+                (Self.text("mask_image[]", "data:image/png;base64,AAAA"), "mask_image[]"),
+            ] as [((String, String?, [UInt8]), String)] {
+                let answer = try await post(
+                    client, "/v1/images/edits",
+                    [Self.text("prompt", "x"), ("image", "x", file), part])
+                #expect(answer.status == .badRequest)
+                #expect(try answer.error()["param"] == field)
+            }
+            let two = try await post(
+                client, "/v1/images/edits",
+                [
+                    Self.text("prompt", "x"), ("image", "x", file), ("mask", "m", file),
+                    ("mask_image", "m", file),
+                ])
+            #expect(try two.error()["param"] == "mask_image")
+        }
+    }
+
     @Test("errors of a form name their field")
     func errors() async throws {
         let file = try ImageEncoder.encode(try picture(32, 16))

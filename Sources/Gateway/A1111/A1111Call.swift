@@ -56,3 +56,13 @@ enum A1111Source {
         }
     }
 }
+
+extension DecodedImage {
+    /// The opacity in black and white; the image itself if it is opaque.
+    var binaryOpacity: DecodedImage {
+        guard let opacity else { return self }
+        let pixels = opacity.pixels.map { UInt8($0 > 128 ? 255 : 0) }
+        let mask = try? RGBImage(width: opacity.width, height: opacity.height, pixels: pixels)
+        return mask.flatMap { try? DecodedImage(image: $0, format: format) } ?? self
+    }
+}

@@ -133,12 +133,14 @@ struct A1111Controller: Controller {
     }
 
     /// The mask: white where the image is generated again, or black with `inpainting_mask_invert`.
+    ///
+    /// Of a file with transparency the opaque part counts, whatever its colours, as in that server.
     private func mask(
         _ fields: RequestFields, _ draft: ImageRequest.Draft, mode: Int64
     ) async throws(APIError) -> RGBImage? {
         guard let text = try fields.text("mask"), !text.isEmpty else { return nil }
-        let decoded = try await reader.image(base64: text, field: "mask")
-        let mask = try A1111Source.fit(decoded, draft, mode: mode)
+        let mask = try A1111Source.fit(
+            try await reader.image(base64: text, field: "mask").binaryOpacity, draft, mode: mode)
         guard try fields.integer("inpainting_mask_invert") ?? 0 != 0 else { return mask }
         do {
             return try RGBImage(

@@ -24,7 +24,7 @@ package struct MultipartForm {
     package static let maximumHeaderBytes = 16 << 10
     /// Bytes of the name of one part; a longer one is refused.
     package static let maximumNameBytes = 256
-    /// Bytes of a part that is not a file; a larger one is refused.
+    /// Bytes of a part that is neither a file nor an image as text; a larger one is refused.
     package static let maximumTextBytes = 1 << 20
 
     /// The parts that have a name, in the order of the body.
@@ -79,7 +79,10 @@ package struct MultipartForm {
         guard part.name.utf8.count <= maximumNameBytes else {
             throw invalid("The name of each part must have at most \(maximumNameBytes) bytes.")
         }
-        guard part.fileName != nil || part.bytes.count <= maximumTextBytes else {
+        guard
+            part.fileName != nil || part.bytes.count <= maximumTextBytes
+                || Self.imageNames.contains(part.baseName)
+        else {
             throw invalid(
                 "A part of a form that is not a file must have at most \(maximumTextBytes) bytes,"
                     + " got \(part.bytes.count) in '\(part.name)'.")

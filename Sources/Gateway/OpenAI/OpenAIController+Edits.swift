@@ -25,23 +25,8 @@ extension OpenAIController {
                     + " \(JSONValue.string(type).summary).")
         }
         let body = try await request.readBody(upTo: requests.limits.uploadBytes)
-        let form = try MultipartForm(body, boundary: boundary)
-        let images = form.files("image", "image[]", "images", "images[]")
-        guard let file = images.first else {
-            throw APIError(
-                .badRequest, code: "missing_required_parameter", parameter: "image",
-                "image is required: a PNG, JPEG or WebP file.")
-        }
-        guard images.count == 1 else {
-            throw APIError.invalid(
-                "image",
-                "image must be one file: this model starts from one image, got"
-                    + " \(images.count).")
-        }
-        if !form.files("markup").isEmpty {
-            throw UnsupportedField("markup", "use mask").refusal("markup")
-        }
-        let source = try await reader.image(Array(file), field: "image").flattened()
+        let form = try EditForm(MultipartForm(body, boundary: boundary))
+        let source = try await form.image.decoded(by: reader).flattened()
         let mask = try await mask(form, for: source)
         if request.uri.path.hasSuffix("/inpainting"), mask == nil {
             throw APIError(
@@ -65,18 +50,14 @@ extension OpenAIController {
     /// `mask` is OpenAI's, which is transparent there; without transparency, and as `mask_image`, it
     /// is white there.
     private func mask(
-        _ form: MultipartForm, for source: RGBImage
+        _ form: EditForm, for source: RGBImage
     ) async throws(APIError) -> RGBImage? {
-        for name in ["mask", "mask_image"] {
-            guard let file = form.files(name).first else { continue }
-            let decoded = try await reader.image(Array(file), field: name)
-            let mask =
-                name == "mask" ? decoded.transparency ?? decoded.flattened() : decoded.image
-            guard mask.width == source.width, mask.height == source.height else {
-                throw .maskSize(name, source, mask)
-            }
-            return mask
+        guard let file = form.mask else { return nil }
+        let decoded = try await file.decoded(by: reader)
+        let mask = form.isMaskWhite ? decoded.image : decoded.transparency ?? decoded.flattened()
+        guard mask.width == source.width, mask.height == source.height else {
+            throw .maskSize(file.field, source, mask)
         }
-        return nil
+        return mask
     }
 }
