@@ -6,6 +6,10 @@ public struct LoRANote: Sendable, Codable, Equatable {
     public var name: String
     /// Scale.
     public var scale: Double
+    /// Scale of the changes of the text encoder; `nil` if it is ``scale``.
+    public var textScale: Double?
+    /// alpha / rank of the layers, ascending, without repetitions, at most 16.
+    public var factors: [Double]?
     /// Number of changed weights.
     public var matched: Int
     /// Number of keys that match no layer of the model.
@@ -15,13 +19,21 @@ public struct LoRANote: Sendable, Codable, Equatable {
     /// A warning for the user, if any.
     public var warning: String?
 
+    private enum CodingKeys: String, CodingKey {
+        case name, scale, factors, matched, unmatched, unused, warning
+        case textScale = "text_scale"
+    }
+
     /// All fields.
     public init(
-        name: String, scale: Double, matched: Int, unmatched: Int = 0, unused: Int = 0,
+        name: String, scale: Double, textScale: Double? = nil, factors: [Double]? = nil,
+        matched: Int, unmatched: Int = 0, unused: Int = 0,
         warning: String? = nil
     ) {
         self.name = name
         self.scale = scale
+        self.textScale = textScale
+        self.factors = factors
         self.matched = matched
         self.unmatched = unmatched
         self.unused = unused

@@ -100,7 +100,8 @@ package final class ScheduledJob<Device: Backend> {
         input.seed &+= UInt64(index)
         input.source = request.source?.image
         input.loras = try request.loras.map {
-            LoRASource(url: try loras.find($0.name).url, scale: $0.scale)
+            LoRASource(
+                url: try loras.find($0.name).url, scale: $0.scale, textScale: $0.textScale)
         }
         input.loras += options.loras
         input.mask = request.source?.mask
@@ -115,7 +116,7 @@ extension LoRANote {
     package init(_ report: LoRAReport) {
         self.init(
             name: LoRASource.name(of: report.name[...]), scale: report.scale,
-            matched: report.matched,
+            textScale: report.textScale, factors: report.factors, matched: report.matched,
             unmatched: report.unmatched.count, unused: report.unused.count,
             warning: report.warning)
     }

@@ -115,11 +115,11 @@ extension SamplingParameters {
                     message: "loras must name files of this server without their folder and ending,"
                         + " got \(lora.name.quoted).")
             }
-            guard (-10.0...10.0).contains(lora.scale) else {
+            for scale in [lora.scale, lora.textScale ?? 0] where !(-10.0...10.0).contains(scale) {
                 throw RequestError(
                     field: "loras",
                     message: "the scale of LoRA \(lora.name.quoted) must be between -10"
-                        + " and 10, got \(lora.scale).")
+                        + " and 10, got \(scale).")
             }
         }
     }

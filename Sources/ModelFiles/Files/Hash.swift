@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 /// The FNV-1a hash of bytes: detects damage and changes, but not manipulation.
-func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+package func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     var sum: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in bytes { sum = (sum ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
     return sum

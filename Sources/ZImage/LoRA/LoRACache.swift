@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 import ModelFiles
 import Synchronization
@@ -13,11 +14,18 @@ final class LoRACache<Device: Backend>: Sendable {
         var tick: Int
     }
 
-    /// Attributes that change when a file is replaced or written.
+    /// The present versions of a file and of the configuration beside it.
     private struct Stamp: Equatable {
-        let size: Int
-        let number: Int
-        let modified: Date?
+        let file: FileStamp
+        let configuration: FileStamp?
+
+        init?(of url: URL) {
+            guard let file = FileStamp(path: url.path) else { return nil }
+            self.file = file
+            configuration = LoRAConfiguration.location(for: url).flatMap {
+                FileStamp(path: $0.path)
+            }
+        }
     }
 
     private struct State {
@@ -38,22 +46,13 @@ final class LoRACache<Device: Backend>: Sendable {
     func lora(
         at url: URL, _ read: (LoRAFile) throws -> LoadedLoRA<Device>
     ) throws -> LoadedLoRA<Device> {
+        let url = try LoRAConfiguration.file(at: url)
         let path = url.resolvingSymlinksInPath().path
-        let stamp = Self.stamp(of: path)
+        let stamp = Stamp(of: url)
         if let stamp, let known = use(path, stamp) { return known }
         let lora = try read(try LoRAFile(url: url))
         if let stamp { insert(lora, path, stamp) }
         return lora
-    }
-
-    private static func stamp(of path: String) -> Stamp? {
-        guard let found = try? FileManager.default.attributesOfItem(atPath: path) else {
-            return nil
-        }
-        func number(_ key: FileAttributeKey) -> Int { (found[key] as? NSNumber)?.intValue ?? 0 }
-        return Stamp(
-            size: number(.size), number: number(.systemFileNumber),
-            modified: found[.modificationDate] as? Date)
     }
 
     private func use(_ path: String, _ stamp: Stamp) -> LoadedLoRA<Device>? {

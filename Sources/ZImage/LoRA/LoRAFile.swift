@@ -10,6 +10,8 @@ package import ModelFiles
 package struct LoRAFile: Sendable {
     package let url: URL
     private let file: SafetensorsFile
+    private let adapter: AdapterMetadata
+    private let configuration: LoRAConfiguration?
 
     /// The parts of a file that change a model's layers.
     package struct Contents: Sendable {
@@ -19,14 +21,20 @@ package struct LoRAFile: Sendable {
         package let report: LoRAReport
     }
 
-    /// Opens a file.
+    /// Opens a file, or the LoRA file of a folder, with PEFT's configuration beside it.
+    ///
+    /// - Throws: `CheckpointError` for a file or a configuration that cannot be read, and for a folder that has
+    ///   not exactly one LoRA file.
     package init(url: URL) throws(CheckpointError) {
+        let url = try LoRAConfiguration.file(at: url)
         self.url = url
         file = try SafetensorsFile(url: url)
+        configuration = try LoRAConfiguration(of: url)
+        adapter = try AdapterMetadata(file.metadata, configuration: configuration?.bytes)
     }
 
     /// Identifies the content of the file: it differs from that of other files and earlier versions.
-    package var identity: String { file.identity }
+    package var identity: String { file.identity + (configuration.map { " \($0.identity)" } ?? "") }
     /// The file's metadata.
     package var metadata: [String: String] { file.metadata }
     /// Bytes of all tensors.
@@ -71,19 +79,57 @@ package struct LoRAFile: Sendable {
             }
         }
         guard !groups.isEmpty else {
-            let example = (unmatched + unused).sorted().first.map { ", such as '\($0)'" } ?? ""
+            let keys = (unmatched + unused).sorted()
+            let example = keys.first.map { ", such as '\($0)'" } ?? ""
+            let reason = ForeignLoRA(keys, targets: targets).reason.map { ": \($0)" } ?? ""
             throw CheckpointError(
                 code: .badTensor,
                 message:
                     "LoRA file \(url.lastPathComponent) changes no layer of this model: none of"
-                    + " its \(file.tensors.count) keys belongs to one\(example).",
+                    + " its \(file.tensors.count) keys belongs to one\(example)\(reason).",
                 remedy: "Use a LoRA that was trained for Z-Image.")
         }
+        var report = LoRAReport(
+            name: url.lastPathComponent, scale: 1, matched: covered.count,
+            matchedKeys: matchedKeys, unmatched: unmatched.sorted(), unused: unused.sorted())
+        try describeScaling(of: groups, in: &report)
         return Contents(
             groups: groups.sorted { ($0.names.first ?? "") < ($1.names.first ?? "") },
-            report: LoRAReport(
-                name: url.lastPathComponent, scale: 1, matched: covered.count,
-                matchedKeys: matchedKeys, unmatched: unmatched.sorted(), unused: unused.sorted()))
+            report: report)
+    }
+
+    /// Adds the factors of the layers to a report, where they are from, and what contradicts them.
+    private func describeScaling(
+        of groups: [LoRAGroup], in report: inout LoRAReport
+    ) throws(CheckpointError) {
+        var factors: Set<Double> = []
+        var origins: Set<String> = []
+        var disagreements: [String: (count: Int, example: String)] = [:]
+        for group in groups {
+            let ratio = Double(try group.ratio())
+            factors.insert(ratio)
+            guard let origin = group.alphaOrigin else { continue }
+            origins.insert(origin)
+            for (other, found) in try group.otherRatios() {
+                let example =
+                    "\(ratio) by \(origin), which was used, and \(found) by \(other)"
+                disagreements[origin + other, default: (0, example)].count += 1
+            }
+        }
+        report.factors = Array(factors.sorted().prefix(16))
+        report.alphaOrigins = origins.sorted()
+        var notes = adapter.warnings
+        notes += disagreements.sorted { $0.key < $1.key }.map { _, found in
+            "alpha / rank of \(found.count == 1 ? "one layer" : "\(found.count) layers") is \(found.example)."
+        }
+        if origins.isEmpty, configuration == nil,
+            file.tensors.keys.contains(where: { $0.hasPrefix("base_model.model.") })
+        {
+            notes.append(
+                "PEFT keeps alpha in adapter_config.json, which is not beside the file: alpha was taken to be the rank."
+            )
+        }
+        report.notes = notes
     }
 
     /// Returns the groups of tensors that make a change, with the names that the file gives their
@@ -92,14 +138,13 @@ package struct LoRAFile: Sendable {
         _ bases: [String: [LoRAKey.Role: String]], _ targets: LoRATargets,
         unmatched: inout [String]
     ) throws(CheckpointError) -> [(base: String, group: LoRAGroup)] {
-        let metadata = AdapterMetadata(file.metadata)
         var candidates: [(base: String, group: LoRAGroup)] = []
         for base in bases.keys.sorted() {
             guard let keys = bases[base], let target = targets.resolve(base) else { continue }
             let tensors = keys.compactMapValues { file.tensor(named: $0) }
             guard keys[.middle] == nil, keys[.kronCore] == nil, keys[.hadamardCore] == nil,
                 let group = try LoRAGroup(
-                    target, tensors, metadata: metadata, file: url.lastPathComponent)
+                    target, tensors, metadata: adapter, file: url.lastPathComponent)
             else {
                 unmatched += keys.values
                 continue

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import ModelFiles
+package import ModelFiles
 package import Tensors
 
 /// The tensors of a LoRA file that change one target, checked against its shape.
@@ -21,8 +21,8 @@ package struct LoRAGroup: Sendable {
 
     let target: LoRATargets.Target
     let tensors: [LoRAKey.Role: StoredTensor]
-    /// alpha / rank of files that keep it in their metadata.
-    let metadataRatio: Double
+    /// alpha / rank by what is beside the tensors.
+    let scaling: AdapterMetadata.Scaling
     package let format: Format
     /// Rank of the stored factors; 0 for formats without one.
     package let rank: Int
@@ -57,7 +57,9 @@ package struct LoRAGroup: Sendable {
         format = form.format
         rank = form.rank
         let module = String((target.tensors.first ?? "").dropLast(".weight".count))
-        metadataRatio = rank > 0 ? metadata.ratio(module: module, rank: rank) : 1
+        scaling =
+            rank > 0 || form.format == .lokr
+            ? metadata.scaling(module: module, rank: rank) : .init()
         try check(form)
     }
 
@@ -174,10 +176,11 @@ package struct LoRAGroup: Sendable {
         return first.union(tensors[.kron2] != nil ? [.kron2] : [.kron2A, .kron2B])
     }
 
-    /// alpha / rank, or 1.
-    private func ratio() throws -> Float {
-        guard rank > 0 else { return 1 }
-        guard let alpha = tensors[.alpha] else { return Float(metadataRatio) }
+    /// Returns alpha / rank, 1 where nothing says; a tensor counts more than what is beside the tensors.
+    ///
+    /// - Throws: `CheckpointError` for an alpha that is not one number.
+    package func ratio() throws(CheckpointError) -> Float {
+        guard rank > 0, let alpha = tensors[.alpha] else { return Float(scaling.ratio) }
         guard alpha.count == 1, let number = try numbers(.alpha).first else {
             throw CheckpointError(
                 code: .badTensor,
@@ -188,10 +191,25 @@ package struct LoRAGroup: Sendable {
         return Float(Double(number) / Double(rank))
     }
 
+    /// The place of the alpha that counts; `nil` if there is none.
+    package var alphaOrigin: String? {
+        rank > 0 && tensors[.alpha] != nil ? "the tensors" : scaling.origin
+    }
+
+    /// The places that say something else than the one that counts, with their alpha / rank.
+    ///
+    /// A conversion that joins queries, keys and values multiplies the alpha of the tensors, so that theirs is not compared.
+    package func otherRatios() throws(CheckpointError) -> [String: Double] {
+        guard let origin = scaling.origin, alphaOrigin != origin else { return scaling.others }
+        let ratio = try ratio()
+        guard target.tensors.count == 1, !isNear(Double(ratio), scaling.ratio) else { return [:] }
+        return [origin: scaling.ratio]
+    }
+
     /// Returns the numbers of a tensor.
     ///
     /// - Throws: `CheckpointError` for a type that cannot be read or a number that is not finite.
-    func numbers(_ role: LoRAKey.Role) throws -> [Float] {
+    func numbers(_ role: LoRAKey.Role) throws(CheckpointError) -> [Float] {
         guard let tensor = tensors[role] else { return [] }
         let numbers = try tensor.allFloats()
         guard numbers.allSatisfy(\.isFinite) else {

@@ -7,15 +7,22 @@ package struct LoRAStack<Device: Backend>: Sendable {
     struct Item: Sendable {
         let lora: LoadedLoRA<Device>
         let scale: Float
+        /// Scale of the layers of the text encoder.
+        let textScale: Float
 
-        var key: String { "\(lora.serial):\(scale)" }
+        var key: String { "\(lora.serial):\(scale):\(textScale)" }
+
+        /// Whether it changes nothing.
+        var isOff: Bool { scale == 0 && (textScale == 0 || lora.textLayers.isEmpty) }
     }
 
     let items: [Item]
 
     /// Creates a stack; files of scale 0 are left out.
-    package init(_ loras: [(lora: LoadedLoRA<Device>, scale: Double)] = []) {
-        items = loras.map { Item(lora: $0.lora, scale: Float($0.scale)) }.filter { $0.scale != 0 }
+    package init(_ loras: [(lora: LoadedLoRA<Device>, scale: Double, textScale: Double?)] = []) {
+        items = loras.map {
+            Item(lora: $0.lora, scale: Float($0.scale), textScale: Float($0.textScale ?? $0.scale))
+        }.filter { !$0.isOff }
     }
 
     /// The part of the stack on which captions depend.
@@ -27,6 +34,7 @@ package struct LoRAStack<Device: Backend>: Sendable {
         items.count == other.items.count
             && zip(items, other.items).allSatisfy {
                 $0.lora.serial == $1.lora.serial && $0.scale == $1.scale
+                    && $0.textScale == $1.textScale
             }
     }
 }
@@ -57,9 +65,9 @@ struct AdapterBatch<Device: Backend>: Sendable {
             let first = segments.range(group.sequences.lowerBound).lowerBound
             let end = segments.range(group.sequences.upperBound - 1).upperBound
             return group.stack.items.compactMap { item in
-                item.lora.adapters[layer].map {
-                    AdapterRun(rows: first..<end, adapter: $0, scale: item.scale)
-                }
+                let scale = item.lora.textLayers.contains(layer) ? item.textScale : item.scale
+                guard scale != 0, let adapter = item.lora.adapters[layer] else { return nil }
+                return AdapterRun(rows: first..<end, adapter: adapter, scale: scale)
             }
         }
     }

@@ -19,6 +19,7 @@ package struct LoRATargets: Sendable {
     private static let prefixes = [
         "base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.",
         "lora_unet__", "lora_unet_", "lora_transformer_", "lycoris_", "model.", "model_", "unet.",
+        "module.", "pipe.", "dit.",
         "text_encoders.qwen3_4b.transformer.", "text_encoders.qwen3_4b.", "text_encoder.",
         "text_encoder_", "lora_te1_", "lora_te_",
     ]
@@ -60,9 +61,16 @@ package struct LoRATargets: Sendable {
         byName[name.map { $0 == "." ? "_" : String($0) }.joined()] = target
     }
 
-    /// Returns the target that a file's name stands for; strips up to three known prefixes, and never
-    /// guesses where an underscore was a dot.
+    /// What torch.compile adds to the names of the modules that it wraps, at any place.
+    private static let compiled = ["_orig_mod.", "_orig_mod_"]
+
+    /// Returns the target that a file's name stands for; strips up to three known prefixes and what torch.compile adds, and
+    /// never guesses where an underscore was a dot.
     func resolve(_ base: String) -> Target? {
+        var base = base
+        for mark in Self.compiled where base.utf8.firstRange(of: mark.utf8) != nil {
+            base = base.replacing(mark, with: "")
+        }
         var candidates = [base]
         for _ in 0..<3 {
             for candidate in candidates {

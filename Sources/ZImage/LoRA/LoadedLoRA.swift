@@ -13,6 +13,8 @@ package final class LoadedLoRA<Device: Backend>: Sendable {
     package let report: LoRAReport
     /// By the key of the layer.
     let adapters: [String: Device.Adapter]
+    /// Keys of the layers of the text encoder among them.
+    let textLayers: Set<String>
     /// Memory taken.
     let bytes: Int
     /// Whether captions depend on it.
@@ -26,11 +28,12 @@ package final class LoadedLoRA<Device: Backend>: Sendable {
     ///   - file: the file.
     ///   - targets: the weights that a LoRA can change.
     ///   - layers: the linear layers of the model.
+    ///   - isText: whether a stored weight belongs to the text encoder.
     ///   - weights: returns the numbers of a stored weight.
     ///   - device: holds the adapters.
     /// - Throws: `CheckpointError`.
     convenience init(
-        _ file: LoRAFile, targets: LoRATargets, layers: [LinearSpec],
+        _ file: LoRAFile, targets: LoRATargets, layers: [LinearSpec], isText: (String) -> Bool,
         weights: (String) throws -> [Float], device: Device
     ) throws {
         let contents = try file.contents(for: targets)
@@ -41,6 +44,7 @@ package final class LoadedLoRA<Device: Backend>: Sendable {
         let groups = Dictionary(grouping: contents.groups) { owners[$0.names[0]] ?? -1 }
         var adapters: [String: Device.Adapter] = [:]
         var stages: Set<LinearSpec.Stage> = []
+        var textLayers: Set<String> = []
         // Layer by layer: the numbers of only one layer at a time are in memory in f32.
         for (index, layer) in layers.enumerated() {
             guard let own = groups[index] else { continue }
@@ -54,18 +58,22 @@ package final class LoadedLoRA<Device: Backend>: Sendable {
             adapters[layer.key] = device.makeAdapter(
                 source, precision: layer.precision(on: device))
             stages.insert(layer.stage)
+            if isText(layer.weights[0]) { textLayers.insert(layer.key) }
         }
-        self.init(adapters: adapters, report: contents.report, stages: stages, device: device)
+        self.init(
+            adapters: adapters, textLayers: textLayers, report: contents.report, stages: stages,
+            device: device)
     }
 
     /// Creates a file from packed adapters.
     init(
-        adapters: [String: Device.Adapter], report: LoRAReport, stages: Set<LinearSpec.Stage>,
-        device: Device
+        adapters: [String: Device.Adapter], textLayers: Set<String> = [], report: LoRAReport,
+        stages: Set<LinearSpec.Stage>, device: Device
     ) {
         serial = Serial.next()
         self.report = report
         self.adapters = adapters
+        self.textLayers = textLayers
         bytes = adapters.values.reduce(0) { $0 + device.bytes(of: $1) }
         changesCaptions = stages.contains(.caption)
         changesModulation = stages.contains(.modulation)

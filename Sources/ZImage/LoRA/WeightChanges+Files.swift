@@ -20,7 +20,8 @@ extension WeightChanges {
         var changes = WeightChanges()
         var reports: [LoRAReport] = []
         if loras.isEmpty { return (changes, reports) }
-        let stores = [try model.transformerStore(), try model.textEncoderStore()]
+        let text = try model.textEncoderStore()
+        let stores = [try model.transformerStore(), text]
         func tensor(_ name: String) throws -> StoredTensor {
             guard let found = stores.lazy.compactMap({ $0[name] }).first else {
                 throw CheckpointError(code: .missingTensor, message: "tensor '\(name)' is missing.")
@@ -43,10 +44,13 @@ extension WeightChanges {
                             remedy: "Name the file in requests instead.")
                     }
                 }
-                changes.add(own, scale: lora.scale) { (try? tensor($0))?.shape.first ?? 0 }
+                let isText = group.names.contains { text[$0] != nil }
+                let scale = isText ? lora.textScale ?? lora.scale : lora.scale
+                changes.add(own, scale: scale) { (try? tensor($0))?.shape.first ?? 0 }
             }
             var report = contents.report
             report.scale = lora.scale
+            report.textScale = lora.textScale
             reports.append(report)
         }
         return (changes, reports)

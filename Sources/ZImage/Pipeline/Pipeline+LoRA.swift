@@ -11,14 +11,15 @@ extension Pipeline {
     func stack(
         of loras: [LoRASource]
     ) throws(LoRAError) -> (LoRAStack<Device>, [LoRAReport]) {
-        var items: [(lora: LoadedLoRA<Device>, scale: Double)] = []
+        var items: [(lora: LoadedLoRA<Device>, scale: Double, textScale: Double?)] = []
         var reports: [LoRAReport] = []
         for lora in loras {
             do {
                 let loaded = try load(lora.url)
-                items.append((loaded, lora.scale))
+                items.append((loaded, lora.scale, lora.textScale))
                 var report = loaded.report
                 report.scale = lora.scale
+                report.textScale = lora.textScale
                 reports.append(report)
             } catch {
                 // The path is not exposed to clients.
@@ -37,6 +38,7 @@ extension Pipeline {
         return try loraCache.lora(at: url) { file in
             try LoadedLoRA(
                 file, targets: loraTargets, layers: try model.linearLayers(),
+                isText: { textWeights.store[$0] != nil },
                 weights: { try loader($0).merged($0) }, device: device)
         }
     }

@@ -74,7 +74,9 @@ public final class Pipeline<Device: Backend>: Sendable {
         self.promptCache = promptCache
         identity =
             [model.url.standardizedFileURL.path, model.manifest.id, device.precision.rawValue]
-            + loras.map { "\($0.url.standardizedFileURL.path):\($0.scale)" }
+            + loras.map {
+                "\($0.url.standardizedFileURL.path):\($0.scale):\($0.textScale ?? $0.scale)"
+            }
         try model.checkTensors()
         memory = try MemoryPlan(model: model, precision: device.precision)
         let hostFree = MemoryPlan.availableBytes ?? .max

@@ -39,7 +39,7 @@ package final class TimedBlock<Device: Backend> {
             try loraRank.map {
                 let lora = try LoadedLoRA(
                     randomOf: $0, prefix: name + ".", model: model, device: device)
-                return [(lora: lora, scale: 1)]
+                return [(lora: lora, scale: 1, textScale: nil)]
             } ?? [])
         x = noise(tokens, config.dim)
         time = noise(1, config.conditioningWidth)
@@ -91,7 +91,12 @@ package final class TimedStep<Device: Backend> {
             width: columns, caption: caption, time: 0.5)
         loras = LoRAStack(
             try loraRank.map {
-                [(lora: try LoadedLoRA(randomOf: $0, model: model, device: device), scale: 1)]
+                [
+                    (
+                        lora: try LoadedLoRA(randomOf: $0, model: model, device: device), scale: 1,
+                        textScale: nil
+                    )
+                ]
             } ?? [])
         let multiple = Transformer<Device>.tokenMultiple
         let image = ((rows / 2) * (columns / 2) + multiple - 1) / multiple * multiple

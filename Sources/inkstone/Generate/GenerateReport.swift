@@ -26,6 +26,8 @@ struct GenerateReport {
         struct LoRA: Encodable {
             let name: String
             let scale: Double
+            let textScale: Double?
+            let factors: [Double]?
             let matched: Int
             let unmatched: [String]
             let unused: [String]
@@ -103,7 +105,8 @@ struct GenerateReport {
             threads: engine.threads,
             loras: loras.map {
                 Body.LoRA(
-                    name: $0.name, scale: $0.scale, matched: $0.matched, unmatched: $0.unmatched,
+                    name: $0.name, scale: $0.scale, textScale: $0.textScale, factors: $0.factors,
+                    matched: $0.matched, unmatched: $0.unmatched,
                     unused: $0.unused)
             },
             outputs: outputs, sha256: images.first?.pixelDigest ?? "",

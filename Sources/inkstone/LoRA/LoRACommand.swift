@@ -32,7 +32,7 @@ struct LoRACommand: ParsableCommand {
             let lora = try LoRAFile(url: URL(filePath: file))
             let folder = try ModelOptions.open(model)
             let contents = try lora.contents(for: try LoRATargets(model: folder))
-            let report = LoRAInspection(lora, contents, model: folder.manifest.id)
+            let report = try LoRAInspection(lora, contents, model: folder.manifest.id)
             print(json ? try report.json() : report.text)
         }
     }

@@ -13,6 +13,10 @@ struct LoRAInspection: Encodable {
         var format: String
         var rank: Int
         var dtype: String
+        /// alpha / rank.
+        var factor: Float
+        /// The place of alpha.
+        var alphaOrigin: String?
     }
 
     private struct Row: Encodable {
@@ -28,9 +32,10 @@ struct LoRAInspection: Encodable {
     private let matchedKeys: Int
     private let unmatched: [String]
     private let unused: [String]
+    private let notes: [String]
     private let metadata: [String: String]
 
-    init(_ file: LoRAFile, _ contents: LoRAFile.Contents, model: String) {
+    init(_ file: LoRAFile, _ contents: LoRAFile.Contents, model: String) throws {
         name = file.url.lastPathComponent
         bytes = file.byteCount
         self.model = model
@@ -38,17 +43,19 @@ struct LoRAInspection: Encodable {
         for group in contents.groups {
             let kind = Kind(
                 format: group.format.rawValue + (group.isDecomposed ? " with DoRA" : ""),
-                rank: group.rank, dtype: group.dtype.rawValue)
+                rank: group.rank, dtype: group.dtype.rawValue, factor: try group.ratio(),
+                alphaOrigin: group.alphaOrigin)
             counts[kind, default: 0] += group.names.count
         }
         kinds = counts.map { Row(kind: $0.key, weights: $0.value) }.sorted {
-            ($0.kind.format, $0.kind.rank, $0.kind.dtype)
-                < ($1.kind.format, $1.kind.rank, $1.kind.dtype)
+            ($0.kind.format, $0.kind.rank, $0.kind.dtype, $0.kind.factor)
+                < ($1.kind.format, $1.kind.rank, $1.kind.dtype, $1.kind.factor)
         }
         matched = contents.report.matched
         matchedKeys = contents.report.matchedKeys
         unmatched = contents.report.unmatched
         unused = contents.report.unused
+        notes = contents.report.notes ?? []
         // Training tools write images and whole configurations into it.
         metadata = file.metadata.mapValues { $0.count > 200 ? "\($0.prefix(200))…" : $0 }
     }
@@ -65,8 +72,12 @@ struct LoRAInspection: Encodable {
         var lines = ["\(name): \(bytes.byteText), changes \(matched) weights of \(model)"]
         for row in kinds {
             let rank = row.kind.rank > 0 ? " of rank \(row.kind.rank)" : ""
-            lines.append("  \(row.weights) by \(row.kind.format)\(rank) in \(row.kind.dtype)")
+            let origin = row.kind.alphaOrigin.map { ", alpha by \($0)" } ?? ""
+            lines.append(
+                "  \(row.weights) by \(row.kind.format)\(rank) in \(row.kind.dtype), times \(row.kind.factor)\(origin)"
+            )
         }
+        lines += notes
         for (one, many, keys) in [
             ("belongs to no layer", "belong to no layer", unmatched),
             ("changes nothing", "change nothing", unused),

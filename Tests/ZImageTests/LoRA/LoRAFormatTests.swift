@@ -36,6 +36,13 @@ struct LoRAFormatTests {
         return try #require(store[module.name + ".weight"]).floats()
     }
 
+    private static func temporaryFolder() throws -> URL {
+        let folder = FileManager.default.temporaryDirectory
+            .appending(path: "inkstone-lora-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        return folder
+    }
+
     private func distance(_ a: [Float], _ b: [Float]) -> Float {
         let largest = b.map(abs).max() ?? 0
         return (zip(a, b).map { abs($0 - $1) }.max() ?? .infinity) / largest
@@ -46,9 +53,7 @@ struct LoRAFormatTests {
         _ name: String, scale: Double = 0.8, unmatched: [String] = [], unused: [String] = [],
         _ make: (inout LoRAWriter) throws -> Void
     ) throws {
-        let folder = FileManager.default.temporaryDirectory
-            .appending(path: "inkstone-lora-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let folder = try Self.temporaryFolder()
         defer { try? FileManager.default.removeItem(at: folder) }
         var writer = LoRAWriter(seed: 3)
         try make(&writer)
@@ -116,6 +121,93 @@ struct LoRAFormatTests {
                 "lora_te_layers_3_mlp_up_proj.lora_down.weight", [1, 192],
                 .init(repeating: 1, count: 192))
         }
+    }
+
+    @Test("the text encoder has a scale of its own, merged and beside the weights")
+    func textScale() throws {
+        let folder = try Self.temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        func write(_ name: String, _ modules: [LoRAWriter.Module]) throws -> URL {
+            var writer = LoRAWriter(seed: 4)
+            for module in modules {
+                writer.addThin(
+                    module, key: module.name, rank: 4, down: ".lora_A.weight", up: ".lora_B.weight")
+            }
+            return try writer.write(name, in: folder)
+        }
+        let both = try write("both.safetensors", LoRAWriter.textModules + LoRAWriter.modules)
+        let text = try write("text.safetensors", LoRAWriter.textModules)
+        let plain = try pipeline()
+        for (scale, textScale) in [(0.7, 0.2), (0, 0.5), (0.7, 0)] {
+            let source = LoRASource(url: both, scale: scale, textScale: textScale)
+            // The same by two files: all of it at one scale, the text encoder's part at the rest.
+            let expected = try latents(
+                plain,
+                [
+                    LoRASource(url: both, scale: scale),
+                    LoRASource(url: text, scale: textScale - scale),
+                ])
+            let beside = try latents(plain, [source])
+            #expect(distance(beside, expected) < 2e-4)
+            #expect(distance(try latents(try pipeline([source])), expected) < 2e-4)
+            let same = try latents(plain, [LoRASource(url: both, scale: scale)])
+            #expect(distance(beside, same) > 1e-3)
+        }
+    }
+
+    @Test("PEFT's configuration beside the file scales it, for the file and for its folder")
+    func configuration() throws {
+        let folder = try Self.temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        var writer = LoRAWriter(seed: 6)
+        for module in LoRAWriter.modules {
+            writer.addThin(
+                module, key: "base_model.model." + module.name, rank: 4, down: ".lora_A.weight",
+                up: ".lora_B.weight")
+        }
+        let file = try writer.write("adapter_model.safetensors", in: folder)
+        let plain = try pipeline()
+        let targets = try LoRATargets(model: try ModelDirectory(url: Self.model))
+        let expected = try latents(plain, [LoRASource(url: file, scale: 4)])
+        let report = try LoRAFile(url: file).contents(for: targets).report
+        #expect(report.factors == [1])
+        #expect(report.warning?.contains("adapter_config.json") == true)
+        let before = try LoRAFile(url: file).identity
+
+        let configuration = folder.appending(path: "adapter_config.json")
+        try Data(#"{"lora_alpha": 16, "r": 4, "peft_type": "LORA"}"#.utf8).write(to: configuration)
+        for url in [file, folder] {
+            let lora = try LoRAFile(url: url)
+            let scaled = try lora.contents(for: targets).report
+            #expect(scaled.factors == [4])
+            #expect(scaled.alphaOrigins == ["adapter_config.json"])
+            #expect(scaled.warning == nil)
+            #expect(lora.identity != before)
+            // The pipeline has the file in its cache, from before the configuration.
+            #expect(distance(try latents(plain, [LoRASource(url: url)]), expected) < 2e-6)
+        }
+        try Data("[]".utf8).write(to: configuration)
+        #expect(throws: CheckpointError.self) { _ = try LoRAFile(url: file) }
+        try FileManager.default.removeItem(at: file)
+        #expect(throws: CheckpointError.self) { _ = try LoRAFile(url: folder) }
+    }
+
+    @Test("a configuration counts for a file of another name only if it is the folder's only one")
+    func configurationOfSeveral() throws {
+        let folder = try Self.temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try Data(#"{"lora_alpha": 16}"#.utf8)
+            .write(to: folder.appending(path: "adapter_config.json"))
+        var writer = LoRAWriter(seed: 6)
+        let module = LoRAWriter.modules[0]
+        writer.addThin(
+            module, key: module.name, rank: 4, down: ".lora_A.weight", up: ".lora_B.weight")
+        let file = try writer.write("one.safetensors", in: folder)
+        let targets = try LoRATargets(model: try ModelDirectory(url: Self.model))
+        #expect(try LoRAFile(url: file).contents(for: targets).report.factors == [4])
+        _ = try writer.write("two.safetensors", in: folder)
+        #expect(try LoRAFile(url: file).contents(for: targets).report.factors == [1])
+        #expect(throws: CheckpointError.self) { _ = try LoRAFile(url: folder) }
     }
 
     @Test("one matrix for queries, keys and values, shared or block diagonal")
@@ -207,23 +299,5 @@ struct LoRAFormatTests {
                     key: byRows && index == 0 ? ".lora_magnitude_vector.weight" : ".dora_scale")
             }
         }
-    }
-
-    @Test("what belongs to no model is refused with an example")
-    func foreign() throws {
-        let folder = FileManager.default.temporaryDirectory
-            .appending(path: "inkstone-lora-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let url = folder.appending(path: "flux.safetensors")
-        try SafetensorsFile.write(
-            [NewTensor("lora_unet_double_blocks_0_img.alpha", shape: [1], .f32([1]))], to: url)
-        let targets = try LoRATargets(model: try ModelDirectory(url: Self.model))
-        let error = #expect(throws: CheckpointError.self) {
-            _ = try LoRAFile(url: url).contents(for: targets)
-        }
-        #expect(
-            error?.message == "LoRA file flux.safetensors changes no layer of this model: none of"
-                + " its 1 keys belongs to one, such as 'lora_unet_double_blocks_0_img.alpha'.")
     }
 }
