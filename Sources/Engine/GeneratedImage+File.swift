@@ -7,6 +7,12 @@ extension GeneratedImage {
     /// Returns how the image was made, as image clients write it into files: the one place that
     /// assembles this text, for every format and dialect.
     public func parametersText(of request: ImageRequest, model: ModelDescription) -> String {
+        generationParameters(of: request, model: model).text
+    }
+
+    private func generationParameters(
+        of request: ImageRequest, model: ModelDescription
+    ) -> GenerationParameters {
         let guidance = request.guidanceScale
         return GenerationParameters(
             prompt: request.prompt,
@@ -17,13 +23,17 @@ extension GeneratedImage {
             width: image.width,
             height: image.height,
             model: model.id,
-            loras: request.loras.map { .init(name: $0.name, scale: $0.scale) },
+            loras: request.loras.map {
+                .init(name: $0.name, scale: $0.scale, textScale: $0.textScale)
+            },
             extras: request.strength.map { [.init("Denoising strength", "\($0)")] } ?? [],
             version: "Inkstone \(version)"
-        ).text
+        )
     }
 
     /// Returns the image as a file that holds this text; the PNG file that there is already, if any.
+    ///
+    /// Where the format limits the text, the prompts are shortened, and the text says so.
     ///
     /// - Throws: `ImagingError`.
     public func file(
@@ -31,9 +41,10 @@ extension GeneratedImage {
         model: ModelDescription?
     ) throws -> [UInt8] {
         if encoding.format == .png, let png { return png }
-        let metadata = model.map {
-            ImageMetadata(parameters: parametersText(of: request, model: $0))
-        }
+        let metadata = model.flatMap {
+            generationParameters(of: request, model: $0)
+                .text(upTo: encoding.format.maximumParametersUnits)
+        }.map(ImageMetadata.init(parameters:))
         return try ImageEncoder.encode(image, as: encoding, metadata: metadata ?? ImageMetadata())
     }
 }

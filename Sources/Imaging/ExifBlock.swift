@@ -10,6 +10,9 @@ struct ExifBlock: Equatable {
     /// The prefix of the block in JPEG files, which some WebP and PNG writers add as well.
     static let prefix: [UInt8] = Array("Exif\0\0".utf8)
 
+    /// Bytes of a serialized block with its prefix beside the user comment's UTF-16 units.
+    static let overhead = prefix.count + 44 + 8
+
     init(userComment: String) {
         self.userComment = userComment
     }

@@ -61,6 +61,10 @@ extension GenerationParameters {
         // Weights first: they name every adapter, which preserves the order.
         let weights = loras.map { Infotext.pair(list: $0.name, Self.number($0.scale)) }
         if !weights.isEmpty { add("Lora weights", weights.joined(separator: ", ")) }
+        let textWeights = loras.compactMap { lora in
+            lora.textScale.map { Infotext.pair(list: lora.name, Self.number($0)) }
+        }
+        if !textWeights.isEmpty { add("Lora text weights", textWeights.joined(separator: ", ")) }
         let hashes = loras.compactMap { lora in
             lora.hash.map { Infotext.pair(list: lora.name, $0) }
         }
@@ -95,7 +99,7 @@ extension GenerationParameters {
         case "Size": readSize(value)
         case "Model hash": modelHash = value
         case "Model": model = value
-        case "Lora hashes", "Lora weights": readLoRAs(key, value)
+        case "Lora hashes", "Lora weights", "Lora text weights": readLoRAs(key, value)
         case "Version": version = value
         case Self.exactPromptKey: prompt = value
         case Self.exactNegativeKey: negativePrompt = value
@@ -144,7 +148,11 @@ extension GenerationParameters {
             if key == "Lora hashes" {
                 loras[index].hash = item.value
             } else if let scale = Double(item.value) {
-                loras[index].scale = scale
+                if key == "Lora weights" {
+                    loras[index].scale = scale
+                } else {
+                    loras[index].textScale = scale
+                }
             }
         }
     }

@@ -21,13 +21,17 @@ public struct GenerationParameters: Sendable, Equatable {
         public var name: String
         /// The scale that it was applied with.
         public var scale: Double
+        /// The scale of its changes of the text encoder; `nil` if it is ``scale``.
+        public var textScale: Double?
         /// The first characters of the file's checksum.
         public var hash: String?
 
         /// Creates an adapter.
-        public init(name: String, scale: Double = 1, hash: String? = nil) {
+        public init(name: String, scale: Double = 1, textScale: Double? = nil, hash: String? = nil)
+        {
             self.name = name
             self.scale = scale
+            self.textScale = textScale
             self.hash = hash
         }
     }

@@ -32,6 +32,13 @@ public enum ImageFormat: String, Sendable, CaseIterable, Codable {
         }
     }
 
+    /// The longest text of generation parameters that a file can hold.
+    ///
+    /// - Units: UTF-16 code units. JPEG stores them in one segment.
+    public var maximumParametersUnits: Int {
+        self == .jpeg ? (JPEGEncoder.maximumSegment - ExifBlock.overhead) / 2 : .max
+    }
+
     /// Finds a format by a file extension with or without its dot, in any case.
     public init?(fileExtension: some StringProtocol) {
         var name = fileExtension.lowercased()

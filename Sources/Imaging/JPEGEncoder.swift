@@ -5,7 +5,7 @@ import CTurboJPEG
 /// Encodes baseline JPEG files with libjpeg-turbo.
 enum JPEGEncoder {
     /// Maximum number of bytes of a marker segment after its length.
-    private static let maximumSegment = 65_533
+    static let maximumSegment = 65_533
 
     /// Encodes an image with its generation parameters as Exif user comment.
     ///

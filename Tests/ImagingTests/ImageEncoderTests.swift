@@ -208,6 +208,19 @@ import Testing
         }
     }
 
+    @Test("the longest text that a format states fits, and no longer one")
+    func longestText() throws {
+        let image = try makePicture(width: 8, height: 8)
+        let units = ImageFormat.jpeg.maximumParametersUnits
+        let longest = ImageMetadata(parameters: String(repeating: "x", count: units))
+        let bytes = try ImageEncoder.encode(image, as: .jpeg(), metadata: longest)
+        #expect(try ImageDecoder.decode(bytes).metadata == longest)
+        let longer = ImageMetadata(parameters: String(repeating: "x", count: units + 1))
+        #expect(throws: ImagingError.self) {
+            try ImageEncoder.encode(image, as: .jpeg(), metadata: longer)
+        }
+    }
+
     private func position(of pattern: [UInt8], in bytes: [UInt8]) -> Int? {
         bytes.indices.first { bytes[$0...].starts(with: pattern) }
     }
