@@ -238,7 +238,8 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
-            name: "CatalogTests", dependencies: ["Catalog", "ModelFiles"], swiftSettings: settings
+            name: "CatalogTests", dependencies: ["Catalog", "ModelFiles", "Parameters"],
+            swiftSettings: settings
         ),
         .testTarget(
             name: "EngineTests",

@@ -21,6 +21,8 @@ public struct LoRARegistry: Sendable {
         public var scale: Double
         /// Whether the file is in the data folder.
         public var isOwn: Bool
+        /// Its path in the folder without the ending, by which requests may also name it.
+        var path: String
     }
 
     /// The folder to which files are added; `nil` if none can be added.
@@ -74,7 +76,8 @@ public struct LoRARegistry: Sendable {
     /// - Throws: `RequestError` that lists the known names.
     public func offer(_ name: String) throws(RequestError) -> LoRAScale {
         let offers = offers
-        guard let offer = offers.first(where: { $0.name == name }) else {
+        let plain = Self.plainName(name)
+        guard let offer = offers.first(where: { $0.name == plain }) else {
             throw unknown(name, offers.map(\.name))
         }
         return offer
@@ -85,8 +88,22 @@ public struct LoRARegistry: Sendable {
     /// - Throws: `RequestError` that lists the known names.
     public func find(_ name: String) throws(RequestError) -> Entry {
         let entries = entries
-        if let entry = entries.first(where: { $0.name == name }) { return entry }
+        let plain = Self.plainName(name)
+        if let entry = entries.first(where: { $0.name == plain }) { return entry }
         throw unknown(name, entries.map(\.name))
+    }
+
+    /// Files of the data folder that look like LoRA files and cannot be used.
+    public var skipped: [LoRAFolder.Skipped] { folder.map { LoRAFolder($0).skipped } ?? [] }
+
+    /// Returns a name as requests write it, without the ending.
+    public static func plainName(_ name: String) -> String { LoRAFolder.stem(of: name) ?? name }
+
+    /// The names of files by the other ways to write them: their paths in the folder.
+    package var aliases: [String: String] {
+        Dictionary(
+            entries.filter { $0.path != $0.name }.map { ($0.path, $0.name) },
+            uniquingKeysWith: { first, _ in first })
     }
 
     /// The error for a name that is not among those of the registry.
@@ -106,8 +123,7 @@ public struct LoRARegistry: Sendable {
         guard LoRAScale.isName(name) else {
             throw RequestError(
                 field: "name",
-                message: "name must be a file name of 1 to 128 characters without / \\ < > : and"
-                    + " without a dot at its beginning, got \(name.quoted).")
+                message: "name must be a file name of \(LoRAScale.nameRule), got \(name.quoted).")
         }
         guard let folder else {
             throw RequestError(
@@ -117,12 +133,8 @@ public struct LoRARegistry: Sendable {
     }
 
     private static func list(_ folder: URL, isOwn: Bool) -> [Entry] {
-        let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-        return files.compactMap { file in
-            guard file.hasSuffix(ending) else { return nil }
-            let name = String(file.dropLast(ending.count))
-            guard LoRAScale.isName(name) else { return nil }
-            return Entry(name: name, url: folder.appending(path: file), scale: 1, isOwn: isOwn)
+        LoRAFolder(folder).files.map {
+            Entry(name: $0.name, url: $0.url, scale: 1, isOwn: isOwn, path: $0.path)
         }
     }
 }

@@ -168,7 +168,21 @@ struct LoRARouteTests {
                 (
                     "<lora:pixel> a cat, <lora:sketch:-1:1>, red", "a cat,, red",
                     [
-                        LoRAScale("pixel"), LoRAScale("sketch", scale: -1),
+                        LoRAScale("pixel"), LoRAScale("sketch", scale: 1, textScale: -1),
+                    ]
+                ),
+                (
+                    "<lyco:pixel:0.5:0.5><lora:sketch:unet=0.2>a cat", "a cat",
+                    [
+                        LoRAScale("pixel", scale: 0.5),
+                        LoRAScale("sketch", scale: 0.2, textScale: 1),
+                    ]
+                ),
+                (
+                    "a cat<lora:pixel:te=0.3:unet=0.7><lora:sketch:te=0.6:dyn=0>", "a cat",
+                    [
+                        LoRAScale("pixel", scale: 0.7, textScale: 0.3),
+                        LoRAScale("sketch", scale: 0.6),
                     ]
                 ),
                 ("a <b> cat", "a <b> cat", []),
@@ -179,7 +193,11 @@ struct LoRARouteTests {
                 #expect(generator.requests.last?.prompt == text)
                 #expect(generator.requests.last?.loras == loras)
             }
-            for prompt in ["<lora:missing:1> a cat", "<lora:pixel:much> a cat"] {
+            for prompt in [
+                "<lora:missing:1> a cat", "<lora:pixel:much> a cat", "<lyco:pixel:1:much> a cat",
+                "<lora:pixel:1:1:8> a cat", "<lora:pixel:te=> a cat", "<lora:pixel:vae=1> a cat",
+                "<lora:pixel:1:1:0:1> a cat",
+            ] {
                 let answer = try await client.post(
                     "/sdapi/v1/txt2img", "{\"prompt\": \"\(prompt)\"}")
                 #expect(answer.status == .unprocessableContent)

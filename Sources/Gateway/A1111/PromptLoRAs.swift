@@ -4,7 +4,8 @@ import Catalog
 import ModelFiles
 import Parameters
 
-/// A prompt with `<lora:NAME:SCALE>` in it, as users of A1111 write: the text without, and the files.
+/// A prompt with `<lora:NAME:SCALE>` or `<lyco:NAME:SCALE>` in it, as users of A1111 write: the text without, and the
+/// files.
 struct PromptLoRAs {
     /// The prompt without the tags.
     private(set) var text = ""
@@ -16,7 +17,7 @@ struct PromptLoRAs {
     init(_ prompt: String, registry: LoRARegistry) throws(APIError) {
         var names: [NamedLoRA] = []
         var rest = prompt[...]
-        while let start = rest.utf8.firstRange(of: "<lora:".utf8),
+        while let start = Self.tagStart(in: rest),
             let end = rest[start.upperBound...].utf8.firstIndex(of: UInt8(ascii: ">"))
         {
             // The blank before a tag is removed with it.
@@ -36,24 +37,57 @@ struct PromptLoRAs {
         loras = try registry.choices(names)
         if !loras.isEmpty, text.utf8.first == UInt8(ascii: " ") { text.removeFirst() }
     }
+
+    /// The next beginning of a tag.
+    private static func tagStart(in text: Substring) -> Range<Substring.Index>? {
+        ["<lora:", "<lyco:"].compactMap { text.utf8.firstRange(of: $0.utf8) }
+            .min { $0.lowerBound < $1.lowerBound }
+    }
 }
 
 extension NamedLoRA {
-    /// Reads the inside of a tag: a name, and a scale behind a colon.
+    /// Reads the inside of a tag as A1111 does: a name, and behind colons the scale of the text encoder, that of the
+    /// transformer, which is the same if it is left out, and a rank; or the same as `te=`, `unet=`, `dyn=`.
     fileprivate init(tag: Substring) throws(APIError) {
         let parts = tag.utf8.split(
-            separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false
+            separator: UInt8(ascii: ":"), maxSplits: 8, omittingEmptySubsequences: false
         ).map { String(Substring($0)) }
-        var scale: Double?
-        if parts.count > 1 {
-            guard parts[1].utf8.count <= 64, let number = Double(parts[1]), number.isFinite else {
-                throw .invalid(
-                    "prompt",
-                    "<lora:NAME:SCALE> must have a number such as 0.8 as its scale, got"
-                        + " \(JSONValue.string(parts[1]).summary).")
+        var values: [String: String] = [:]
+        var names = ["te", "unet", "dyn"][...]
+        for part in parts.dropFirst() {
+            let pair = part.utf8.split(separator: UInt8(ascii: "="), maxSplits: 1).map {
+                String(Substring($0))
             }
-            scale = number
+            if pair.count == 2, ["te", "unet", "dyn"].contains(pair[0]) {
+                values[pair[0]] = pair[1]
+            } else if let name = names.popFirst(), !part.contains("=") {
+                values[name] = part
+            } else {
+                throw Self.invalid(
+                    "has \(JSONValue.string(part).summary), which is not one of its parts")
+            }
         }
-        self.init(name: parts[0], scale: scale)
+        guard values["dyn"].map({ ["", "none", "0"].contains($0.lowercased()) }) ?? true else {
+            throw Self.invalid(
+                "asks for another rank (dyn), which this server cannot change; leave it out")
+        }
+        let text = try Self.number(values["te"])
+        let scale = try Self.number(values["unet"]) ?? text
+        // Without a scale of the text encoder, A1111's is 1.
+        self.init(name: parts[0], scale: scale, textScale: scale == nil ? nil : text ?? 1)
+    }
+
+    private static func number(_ text: String?) throws(APIError) -> Double? {
+        guard let text else { return nil }
+        guard text.utf8.count <= 64, let number = Double(text), number.isFinite else {
+            throw invalid(
+                "must have a number such as 0.8 as its scale, got \(JSONValue.string(text).summary)"
+            )
+        }
+        return number
+    }
+
+    private static func invalid(_ sentence: String) -> APIError {
+        .invalid("prompt", "<lora:NAME:SCALE> \(sentence).")
     }
 }

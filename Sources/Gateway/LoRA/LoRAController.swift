@@ -8,6 +8,7 @@ import ModelFiles
 import NIOCore
 import Parameters
 import Service
+import ZImage
 
 // GET    /api/loras         the files that requests may name
 // POST   /api/loras?name=N  adds a file: the body, or the file of a form
@@ -39,6 +40,8 @@ private struct LoRARow: Encodable {
 
 private struct LoRAList: Encodable {
     var loras: [LoRARow]
+    /// Files of the data folder that cannot be used, with the reason.
+    var skipped: [LoRAFolder.Skipped]
 }
 
 /// A file that was added, and which of its keys match a layer.
@@ -72,8 +75,8 @@ struct LoRAController: Controller {
     @Sendable
     private func listLoRAs(_ request: Request, _ context: GatewayContext) async throws -> Response {
         // Folders are read: on a slow disk that takes its time.
-        let (files, offers) = try await WorkThreads.disk.run { [registry] in
-            (registry.entries, registry.offers)
+        let (files, offers, skipped) = try await WorkThreads.disk.run { [registry] in
+            (registry.entries, registry.offers, registry.skipped)
         }
         let known = await facts.knowledge(of: files.map(\.url), atMost: Self.wait)
         let rows = Dictionary(
@@ -86,7 +89,7 @@ struct LoRAController: Controller {
                     return LoRARow(
                         name: offer.name, scale: offer.scale, thumbnail: knowledge.thumbnail,
                         removable: entry?.isOwn ?? false, bytes: knowledge.bytes)
-                }))
+                }, skipped: skipped))
     }
 
     @Sendable
@@ -94,7 +97,8 @@ struct LoRAController: Controller {
     {
         let raw = try context.parameters.require("name")
         let name = raw.removingPercentEncoding ?? raw
-        guard let entry = registry.entries.first(where: { $0.name == name }) else {
+        let plain = LoRARegistry.plainName(name)
+        guard let entry = registry.entries.first(where: { $0.name == plain }) else {
             throw APIError(
                 .notFound, code: "lora_not_found",
                 "There is no LoRA \(JSONValue.string(name).summary).")
@@ -105,7 +109,11 @@ struct LoRAController: Controller {
                 "The LoRA \(JSONValue.string(name).summary) belongs to a model; remove its file from"
                     + " the model's folder.")
         }
-        do { try FileManager.default.removeItem(at: entry.url) } catch {
+        do {
+            let configuration = LoRAConfiguration.location(for: entry.url)
+            try FileManager.default.removeItem(at: entry.url)
+            try configuration.map(FileManager.default.removeItem(at:))
+        } catch {
             throw APIError(
                 .internalServerError, type: "server_error", code: "storage_failed",
                 "The file cannot be removed: \(error.localizedDescription)")
@@ -144,7 +152,7 @@ struct LoRAController: Controller {
                 .badRequest, code: "missing_required_parameter", parameter: "name",
                 "name is required: what requests call the file, as in POST /api/loras?name=pixel.")
         }
-        if name.hasSuffix(".safetensors") { name.removeLast(".safetensors".count) }
+        name = LoRARegistry.plainName(name)
         let (added, url) = try await upload.place(
             as: name, replacing: request.uri.queryParameters["replace"] == "true")
         await facts.record(added, of: url)

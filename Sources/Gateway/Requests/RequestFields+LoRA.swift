@@ -13,10 +13,13 @@ struct NamedLoRA {
 
     let name: String
     let scale: Double?
+    /// The scale of its changes of the text encoder, if it is another.
+    let textScale: Double?
 
-    init(name: String, scale: Double?) {
+    init(name: String, scale: Double?, textScale: Double? = nil) {
         self.name = name
         self.scale = scale
+        self.textScale = textScale
     }
 
     /// - Throws: `APIError` 400 for more files than a request may name.
@@ -31,7 +34,8 @@ extension RequestFields {
     /// The LoRA files that a request names, or `nil` if it has no such field.
     ///
     /// `loras` is an array of objects `{"name": .., "scale": ..}` or of texts `NAME:SCALE`; in forms it
-    /// is the same as a text, or `NAME:SCALE, NAME`. Without a scale a file has the registry's.
+    /// is the same as a text, or `NAME:SCALE, NAME`. Without a scale a file has the registry's. An object may
+    /// have another scale for the text encoder, `text_scale`.
     ///
     /// - Throws: `APIError` for another format, for too many files, and for unknown names.
     func loras(of registry: LoRARegistry) throws(APIError) -> [LoRAScale]? {
@@ -73,18 +77,22 @@ extension RequestFields {
             else { throw wrong("an entry of \(field)", "NAME or NAME:SCALE", row) }
             return NamedLoRA(name: parts[0], scale: number)
         case .object(let fields):
-            var scale: Double?
-            switch fields["scale"] ?? fields["weight"] ?? fields["strength"] {
-            case .integer(let number)?: scale = Double(number)
-            case .number(let number)?: scale = number
-            case nil, .null?: break
-            case let other?: throw wrong("the scale of a LoRA", "a number", other)
-            }
+            let scale = try scale(fields["scale"] ?? fields["weight"] ?? fields["strength"])
             guard case .string(let name)? = fields["name"] else { break }
-            return NamedLoRA(name: name, scale: scale)
+            return NamedLoRA(
+                name: name, scale: scale, textScale: try self.scale(fields["text_scale"]))
         default: break
         }
         throw wrong("an entry of \(field)", "a name or an object", row)
+    }
+
+    private func scale(_ value: JSONValue?) throws(APIError) -> Double? {
+        switch value {
+        case .integer(let number)?: Double(number)
+        case .number(let number)?: number
+        case nil, .null?: nil
+        case let other?: throw wrong("the scale of a LoRA", "a number", other)
+        }
     }
 }
 
@@ -97,14 +105,18 @@ extension LoRARegistry {
     func choices(_ names: [NamedLoRA]) throws(APIError) -> [LoRAScale] {
         guard !names.isEmpty else { return [] }
         let scales = Dictionary(offers.map { ($0.name, $0.scale) }) { first, _ in first }
+        let aliases = names.contains { $0.name.contains("/") } ? aliases : [:]
         var choices: [LoRAScale] = []
         for named in names {
-            guard LoRAScale.isName(named.name), let scale = scales[named.name] else {
+            let plain = Self.plainName(named.name)
+            let name = aliases[plain] ?? plain
+            guard LoRAScale.isName(name), let scale = scales[name] else {
                 throw APIError(
                     .badRequest, code: "lora_not_found", parameter: "loras",
                     unknown(named.name, scales.keys.sorted()).message)
             }
-            choices.append(LoRAScale(named.name, scale: named.scale ?? scale))
+            choices.append(
+                LoRAScale(name, scale: named.scale ?? scale, textScale: named.textScale))
         }
         return choices
     }

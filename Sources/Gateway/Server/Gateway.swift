@@ -152,8 +152,13 @@ package struct Gateway: Sendable {
         await jobs.updateLimits(changed.jobs)
     }
 
-    /// Reads the LoRA files that there are, so that their first list is complete.
+    /// Reads the LoRA files that there are, so that their first list is complete, and logs those that cannot be used.
     package func readLoRAs() async {
+        for skipped in configuration.loras.skipped {
+            logger.warning(
+                "LoRA file not used",
+                metadata: ["file": .string(skipped.file), "reason": .string(skipped.reason)])
+        }
         let files = configuration.loras.entries.map(\.url)
         _ = await loraFacts.knowledge(of: files, atMost: .zero)
     }
