@@ -116,7 +116,8 @@ let package = Package(
         .target(
             name: "Service",
             dependencies: [
-                "Basics", "Engine", "Imaging", "ModelFiles", "Parameters", "Telemetry", "ZImage",
+                "Basics", "Engine", "Imaging", "ModelFiles", "Parameters", "Telemetry", "Tensors",
+                "ZImage",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),

@@ -165,7 +165,7 @@ package struct EngineBenchmark<Device: Backend> {
     /// Rejects a part whose weights would not fit into memory, before they are created.
     private func checkMemory(_ parameters: Int, _ name: String) throws {
         let needed = parameters * device.precision.bytesPerWeight
-        let available = device.availableBytes ?? MemoryPlan.availableBytes ?? .max
+        let available = MemoryPlan.freeBytes(on: device)
         guard needed <= available - available / 10 else {
             throw GenerationError(
                 .busy,

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Tensors
 import Testing
 import VulkanTensors
 
@@ -32,8 +33,17 @@ struct DeviceChoiceTests {
         #expect(DeviceChoice(argument: "vulkan:1") == .number(1))
         #expect(DeviceChoice(argument: "Vulkan:RTX 4090") == .name("RTX 4090"))
         #expect(DeviceChoice(argument: "vulkan:a:b") == .name("a:b"))
-        for text in ["", "cpu", "vulkan:", "vulkanx", ":1"] {
+        for text in ["", "cpu", "vulkan:", "vulkanx", ":1", "vulkan:a\u{1}b"] {
             #expect(DeviceChoice(argument: text) == nil)
+        }
+        #expect(
+            DeviceSelection.list(argument: "vulkan:1,cpu,auto")
+                == [.vulkan(.number(1)), .cpu, .automatic])
+        for text in ["", "cpu,", "vulkan:0,cuda:0"] {
+            #expect(DeviceSelection.list(argument: text) == nil)
+        }
+        for text in ["auto", "cpu", "vulkan", "vulkan:1", "vulkan:RTX 4090"] {
+            #expect(DeviceSelection(argument: text)?.argument == text)
         }
     }
 

@@ -3,8 +3,8 @@
 import Testing
 import VulkanTensors
 
-/// Machines without Vulkan.
-@Suite("Without Vulkan there is one clear sentence")
+/// Machines without the library of Vulkan.
+@Suite("Without the library of Vulkan there is one clear sentence")
 struct LibraryTests {
     @Test("a library that is missing")
     func missing() {

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Tensors
 import Testing
 import VulkanTensors
 

@@ -5,6 +5,7 @@ import Foundation
 import HTTPTypes
 import ModelFiles
 import Service
+import Tensors
 
 /// The body of a launch as Xinference's clients send it; options of other engines are ignored.
 struct LaunchFields {
@@ -52,11 +53,9 @@ struct LaunchFields {
     }
 
     /// The devices that are named by `device`, in the words of `--device`, or by `gpu_idx`, their numbers.
-    private static func devices(_ fields: RequestFields) throws(APIError) -> [String]? {
+    private static func devices(_ fields: RequestFields) throws(APIError) -> [DeviceSelection]? {
         if let text = try fields.string("device") {
-            let devices = text.split(separator: ",", omittingEmptySubsequences: false).map(
-                String.init)
-            guard text.utf8.count <= 256, devices.allSatisfy(isDevice) else {
+            guard text.utf8.count <= 256, let devices = DeviceSelection.list(argument: text) else {
                 throw .invalid(
                     "device",
                     "device must be auto, cpu, vulkan, vulkan:NUMBER or vulkan:NAME, or a list of these with"
@@ -80,15 +79,8 @@ struct LaunchFields {
                 throw .invalid(
                     "gpu_idx", "gpu_idx must be numbers from 0 to 63, got \(value.summary).")
             }
-            return "vulkan:\(number)"
+            return DeviceSelection.vulkan(.number(Int(number)))
         }
-    }
-
-    private static func isDevice(_ text: String) -> Bool {
-        let name = text.drop { $0 != ":" }.dropFirst()
-        return ["auto", "cpu", "vulkan"].contains(text)
-            || text.hasPrefix("vulkan:") && !name.isEmpty
-                && name.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 }
     }
 
     /// Options that would change the images.

@@ -2,6 +2,7 @@
 
 package import Engine
 package import Foundation
+package import Tensors
 
 /// A model to launch, and how its workers run it.
 package struct ModelLaunch: Sendable {
@@ -33,12 +34,12 @@ package struct ModelLaunch: Sendable {
     package var precision = PrecisionChoice.auto
     /// Threads of each worker; its share of the processors if not given.
     package var threads: Int?
-    /// Where workers run, in the words of `--device`: at most one on each GPU, any number on the processor.
-    package var devices = ["cpu"]
+    /// Where workers run: at most one on each GPU, any number on the processor.
+    package var devices = [DeviceSelection.cpu]
     /// Most memory of a graphics card to use, in 10^9 bytes.
     package var deviceMemory: Double?
     /// Whether it runs on graphics cards alone; `auto` is only known in the worker.
-    package var isOnGPU: Bool { devices.allSatisfy { $0.hasPrefix("vulkan") } }
+    package var isOnGPU: Bool { devices.allSatisfy(\.isVulkan) }
     /// How much each worker takes on at once.
     package var limits = SchedulerLimits()
     /// Whether prompts that come again are not read again.
@@ -60,25 +61,27 @@ package struct ModelLaunch: Sendable {
     ///   - used: devices of the workers that are there.
     /// - Returns: a device for each worker.
     /// - Throws: `LaunchError` with the code `usage` if there are not enough devices.
-    package func devices(for count: Int, beside used: [String]) throws(LaunchError) -> [String] {
-        let free = devices.filter { $0 != "cpu" && !used.contains($0) }
+    package func devices(for count: Int, beside used: [DeviceSelection]) throws(LaunchError)
+        -> [DeviceSelection]
+    {
+        let free = devices.filter { $0 != .cpu && !used.contains($0) }
         let missing = max(0, count - free.count)
-        guard missing == 0 || devices.contains("cpu") else {
+        guard missing == 0 || devices.contains(.cpu) else {
             throw LaunchError(
                 .usage,
-                "a GPU holds the model of one worker, so that \(devices.joined(separator: ", ")) can have"
+                "a GPU holds the model of one worker, so that \(devices.map(\.argument).joined(separator: ", ")) can have"
                     + " \(devices.count), and \(used.count + count) were requested; name more with --device."
             )
         }
-        return free.prefix(count) + Array(repeating: "cpu", count: missing)
+        return free.prefix(count) + Array(repeating: .cpu, count: missing)
     }
 
     /// The words of a worker's command line.
-    func arguments(socket: String, threads share: Int, device: String) -> [String] {
+    func arguments(socket: String, threads share: Int, device: DeviceSelection) -> [String] {
         var words = [
             "worker", "--socket", socket, "--model", folder.absoluteURL.path,
             "--precision", precision.rawValue, "--threads", String(threads ?? share),
-            "--device", device,
+            "--device", device.argument,
             "--running", String(limits.running), "--waiting", String(limits.waiting),
             "--pass-tokens", String(limits.passTokens),
         ]

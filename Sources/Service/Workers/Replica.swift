@@ -4,6 +4,7 @@ import Basics
 import Engine
 import Logging
 import Synchronization
+import Tensors
 
 #if canImport(Glibc)
     import Glibc
@@ -20,8 +21,8 @@ actor Replica {
     /// Whether a worker is there that takes requests.
     nonisolated var isUp: Bool { up.load(ordering: .relaxed) }
 
-    /// Where the worker runs, in the words of `--device`.
-    nonisolated let device: String
+    /// Where the worker runs.
+    nonisolated let device: DeviceSelection
     private nonisolated let up = Atomic(false)
     private let launch: ModelLaunch
     private let settings: WorkerSettings
@@ -49,7 +50,7 @@ actor Replica {
     private var restarts = 0
 
     init(
-        name: String, device: String, launch: ModelLaunch, settings: WorkerSettings,
+        name: String, device: DeviceSelection, launch: ModelLaunch, settings: WorkerSettings,
         sockets: SocketFolder,
         shares: ProcessorShares, logger: Logger
     ) {

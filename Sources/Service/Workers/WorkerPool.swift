@@ -6,6 +6,7 @@ package import Foundation
 import Imaging
 package import Logging
 import ModelFiles
+import Tensors
 import ZImage
 
 /// Launches models, each in processes of its own, and runs requests on them.
@@ -158,7 +159,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
     }
 
     func replica(
-        _ number: Int, of id: String, _ launch: ModelLaunch, device: String
+        _ number: Int, of id: String, _ launch: ModelLaunch, device: DeviceSelection
     ) -> Replica {
         Replica(
             name: "\(id)/\(number)", device: device, launch: launch, settings: settings,

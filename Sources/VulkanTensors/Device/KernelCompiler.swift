@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import CVulkan
+package import Tensors
 
 /// A device that compiles kernels and runs none, as drivers can without hardware.
 package struct KernelCompiler {
@@ -10,7 +11,7 @@ package struct KernelCompiler {
 
     /// Opens a device.
     ///
-    /// - Throws: `VulkanError` if there is no Vulkan, no such device, or the device lacks a feature.
+    /// - Throws: `VulkanError` if the library of Vulkan or the device is missing, or the device lacks a feature.
     package init(_ choice: DeviceChoice) throws(VulkanError) {
         let candidates = try VulkanInstance.shared.get().physicalDevices()
         facts = try choice.select(from: candidates.map(\.facts))

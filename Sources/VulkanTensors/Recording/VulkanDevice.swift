@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import CVulkan
+package import Tensors
 
 /// What a device is opened with beside its choice.
 package struct VulkanOptions: Sendable {
@@ -45,7 +46,7 @@ package final class VulkanDevice: Sendable {
 
     /// Opens a device.
     ///
-    /// - Throws: `VulkanError` if there is no Vulkan, no such device, or the device lacks a feature.
+    /// - Throws: `VulkanError` if the library of Vulkan or the device is missing, or the device lacks a feature.
     package convenience init(
         _ choice: DeviceChoice, recording order: RecordingOrder
     ) throws(VulkanError) {
@@ -56,7 +57,7 @@ package final class VulkanDevice: Sendable {
 
     /// Opens a device with options.
     ///
-    /// - Throws: `VulkanError` if there is no Vulkan, no such device, or the device lacks a feature.
+    /// - Throws: `VulkanError` if the library of Vulkan or the device is missing, or the device lacks a feature.
     package init(
         _ choice: DeviceChoice, options: VulkanOptions = VulkanOptions()
     ) throws(VulkanError) {

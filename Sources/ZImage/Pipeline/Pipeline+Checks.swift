@@ -60,7 +60,7 @@ extension Pipeline {
     /// - Throws: `MemoryError`.
     func checkMemory(_ input: PipelineInput) throws(MemoryError) {
         let needed = memory.activationBytes(width: input.size.width, height: input.size.height)
-        let available = device.availableBytes ?? MemoryPlan.availableBytes ?? .max
+        let available = MemoryPlan.freeBytes(on: device)
         guard needed <= available else {
             throw MemoryError(
                 needed: needed, available: available,

@@ -79,11 +79,7 @@ public final class Pipeline<Device: Backend>: Sendable {
             }
         try model.checkTensors()
         memory = try MemoryPlan(model: model, precision: device.precision)
-        let hostFree = MemoryPlan.availableBytes ?? .max
-        let residency =
-            if let free = device.availableBytes {
-                try memory.residency(device: free, host: hostFree)
-            } else { try memory.residency(sharing: hostFree) }
+        let residency = try memory.residency(on: device)
         self.residency = residency
         tokenizer = try QwenTokenizer(directory: model.tokenizerURL)
         var origins: [String: WeightOrigin] = [:]

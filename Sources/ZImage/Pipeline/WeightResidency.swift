@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Basics
-import Tensors
+package import Tensors
 
 /// Where the weights of a model are kept, by the memory that is free when it is loaded.
 ///
@@ -19,6 +19,25 @@ public struct WeightResidency: Sendable, Equatable {
 }
 
 extension MemoryPlan {
+    /// Chooses the residency of a model for a device, by the memory that is free now.
+    ///
+    /// - Throws: `MemoryError` if the model does not fit.
+    package func residency(on device: some Backend) throws(MemoryError) -> WeightResidency {
+        try residency(free: device.availableBytes)
+    }
+
+    /// Chooses it for a device with `free` bytes of dedicated memory, or without.
+    private func residency(free: Int?) throws(MemoryError) -> WeightResidency {
+        let hostFree = Self.availableBytes ?? .max
+        guard let free else { return try residency(sharing: hostFree) }
+        return try residency(device: free, host: hostFree)
+    }
+
+    /// Bytes that are free for the activations and weights of a device.
+    package static func freeBytes(on device: some Backend) -> Int {
+        device.availableBytes ?? availableBytes ?? .max
+    }
+
     /// Chooses the residency of a model for a device that shares the machine's memory.
     ///
     /// - Throws: `MemoryError` if the model does not fit.
@@ -92,18 +111,18 @@ extension MemoryPlan {
             + " (\(bytesOnHost(residency).gigabyteText)) are copied to the device when they run"
     }
 
-    /// Returns what weights and activations need, and where they go on a device with dedicated memory, of which `free` bytes are free.
-    package func summary(availableOnDevice free: Int?) -> String {
+    /// Returns what weights and activations need, and where they go on a device with dedicated memory.
+    package func summary(on device: some Backend) -> String {
         let weights = "\(residentBytes.byteText) of weights"
         let activations =
             "about \(activationBytes.byteText) more while generating at the default size"
-        guard let free else {
+        guard let free = device.availableBytes else {
             return "\(weights), or \(streamedBytes.byteText) when the text encoder is streamed from"
                 + " its files, and \(activations)"
         }
         let placement: String
         do throws(MemoryError) {
-            let residency = try residency(device: free, host: Self.availableBytes ?? .max)
+            let residency = try residency(free: free)
             placement = description(of: residency) ?? "all of it in the device's memory"
         } catch { placement = "\(error)" }
         return "\(weights) and \(activations); of \(free.byteText) free on the device: \(placement)"

@@ -87,7 +87,7 @@ struct ModelsCommand: ParsableCommand {
                         + " \(plan.autoencoderParameters.grouped)"
                 ),
                 ("precision", "\(description.precision) with kernels \(description.kernels)"),
-                ("memory", plan.summary(availableOnDevice: device.availableBytes)),
+                ("memory", plan.summary(on: device)),
                 ("cache", WeightCacheOptions.summary ?? ""),
                 (
                     "defaults",

@@ -39,7 +39,8 @@ struct AutomaticDevice {
                 let backend = try VulkanBackend(
                     .number(facts.index),
                     precision: try precision.resolved(for: model, isOnGPU: true), options: options)
-                try Self.checkMemory(of: backend, for: model)
+                _ = try MemoryPlan(model: model, precision: backend.precision).residency(
+                    on: backend)
                 self.init(
                     backend: backend,
                     reason: "--device auto: GPU \(facts.index) '\(facts.name)'.")
@@ -63,11 +64,5 @@ struct AutomaticDevice {
     private init(backend: VulkanBackend?, reason: String) {
         self.backend = backend
         self.reason = reason
-    }
-
-    private static func checkMemory(of backend: VulkanBackend, for model: ModelDirectory) throws {
-        guard let free = backend.availableBytes else { return }
-        let plan = try MemoryPlan(model: model, precision: backend.precision)
-        _ = try plan.residency(device: free, host: MemoryPlan.availableBytes ?? .max)
     }
 }

@@ -61,7 +61,12 @@ struct ModelOptions: ParsableArguments {
 
     /// The backend of the options; `auto` depends on the model and the device.
     func makeBackend(for model: ModelDirectory) throws -> any Backend {
-        switch device {
+        guard device.all.count == 1 else {
+            throw ValidationError(
+                "--device must be one device here, got '\(device.defaultValueDescription)'; only 'serve'"
+                    + " runs workers on several.")
+        }
+        switch device.all[0] {
         case .cpu: return try cpuBackend(for: model)
         case .vulkan(let choice):
             let backend = try Self.backend(
@@ -72,10 +77,6 @@ struct ModelOptions: ParsableArguments {
             let chosen = try AutomaticDevice(for: model, precision, memoryLimit: memoryLimit)
             complain(chosen.reason)
             return try chosen.backend.map(Self.reported) ?? cpuBackend(for: model)
-        case .several:
-            throw ValidationError(
-                "--device must be one device here, got '\(device.defaultValueDescription)'; only 'serve'"
-                    + " runs workers on several.")
         }
     }
 

@@ -102,11 +102,11 @@ struct ServeCommand: AsyncParsableCommand {
         }
     }
 
-    private func areDistinct(_ gpus: [DeviceOption]) -> Bool {
+    private func areDistinct(_ gpus: [DeviceSelection]) -> Bool {
         // Two that are only known when they are opened could be the same.
         let isOpen = gpus.contains(where: \.isOpen)
         return !(isOpen && gpus.count > 1)
-            && Set(gpus.map(\.defaultValueDescription)).count == gpus.count
+            && Set(gpus).count == gpus.count
     }
 
     /// Workers of each model.
@@ -280,7 +280,7 @@ struct ServeCommand: AsyncParsableCommand {
         launch.loraFolder = dataOptions.loraFolder
         launch.precision = options.precision
         launch.threads = options.threads
-        launch.devices = options.device.all.map(\.defaultValueDescription)
+        launch.devices = options.device.all
         launch.deviceMemory = options.deviceMemory
         launch.limits = scheduling.limits
         launch.keepsPrompts = !caches.noPromptCache

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
+import Tensors
 import VulkanTensors
 
 /// A device that images are made on.
@@ -31,13 +32,13 @@ extension VerifiedImageOptions {
                 case .cpu: return .cpu
                 case .vulkan(let choice):
                     return .vulkan(try choice.select(from: try vulkanDevices()).index)
-                case .automatic, .several:
+                case .automatic:
                     throw ValidationError(
-                        "--device must name devices here, got '\(choice.defaultValueDescription)'.")
+                        "--device must name devices here, got '\(choice.argument)'.")
                 }
             }.withoutRepetitions
         }
-        // Without Vulkan there is no GPU.
+        // Without the library of Vulkan, or without a driver, there is no GPU.
         let (usable, incomplete) = DeviceFacts.gpus(among: (try? vulkanDevices()) ?? [])
         for gpu in incomplete {
             leftOut(

@@ -6,6 +6,7 @@ import Imaging
 import NIOCore
 import Parameters
 import Service
+import Tensors
 import Testing
 
 /// The parts of a pool that need no process.
@@ -36,19 +37,20 @@ import Testing
     @Test("a GPU gets one worker, the processor any number")
     func devices() throws {
         var launch = ModelLaunch(folder: URL(filePath: "/"))
-        #expect(try launch.devices(for: 3, beside: ["cpu"]) == ["cpu", "cpu", "cpu"])
-        launch.devices = ["vulkan:0", "vulkan:1"]
+        #expect(try launch.devices(for: 3, beside: [.cpu]) == [.cpu, .cpu, .cpu])
+        let gpus = [DeviceSelection.vulkan(.number(0)), .vulkan(.number(1))]
+        launch.devices = gpus
         #expect(launch.isOnGPU)
         #expect(try launch.devices(for: 2, beside: []) == launch.devices)
         // The worker of GPU 0 was removed.
-        #expect(try launch.devices(for: 1, beside: ["vulkan:1"]) == ["vulkan:0"])
+        #expect(try launch.devices(for: 1, beside: [gpus[1]]) == [gpus[0]])
         let error = #expect(throws: LaunchError.self) {
-            try launch.devices(for: 2, beside: ["vulkan:0"])
+            try launch.devices(for: 2, beside: [gpus[0]])
         }
         #expect(error?.code == .usage && error?.message.contains("3 were requested") == true)
-        launch.devices = ["vulkan:0", "cpu"]
+        launch.devices = [gpus[0], .cpu]
         #expect(!launch.isOnGPU)
-        #expect(try launch.devices(for: 3, beside: []) == ["vulkan:0", "cpu", "cpu"])
+        #expect(try launch.devices(for: 3, beside: []) == [gpus[0], .cpu, .cpu])
     }
 
     @Test("the folder of a gateway that is being killed goes when its lock is released")

@@ -1,26 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-/// Choice of a Vulkan device.
-package enum DeviceChoice: Sendable, Equatable {
-    /// The best device that lacks nothing: discrete before integrated before software.
-    case automatic
-    /// The device of a number, from 0.
-    case number(Int)
-    /// The device of a name or of a part of it, in any case.
-    case name(String)
+package import Tensors
 
-    /// Reads "vulkan", "vulkan:1" or "vulkan:rtx"; returns `nil` for anything else.
-    package init?(argument text: String) {
-        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.first?.lowercased() == "vulkan", parts.count == 1 || !parts[1].isEmpty
-        else { return nil }
-        if parts.count == 1 {
-            self = .automatic
-        } else {
-            self = Int(parts[1]).map { .number($0) } ?? .name(String(parts[1]))
-        }
-    }
-
+extension DeviceChoice {
     /// Returns the chosen device.
     ///
     /// - Throws: `VulkanError` that lists the devices if none or several fit, or that names what the
