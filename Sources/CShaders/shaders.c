@@ -77,6 +77,21 @@ _Alignas(4) static const unsigned char operand_f32[] = {
 _Alignas(4) static const unsigned char operand_int8[] = {
 #embed "spirv/operand_int8.spv"
 };
+_Alignas(4) static const unsigned char peak_copy[] = {
+#embed "spirv/peak_copy.spv"
+};
+_Alignas(4) static const unsigned char peak_f16_matrix[] = {
+#embed "spirv/peak_f16_matrix.spv"
+};
+_Alignas(4) static const unsigned char peak_f32[] = {
+#embed "spirv/peak_f32.spv"
+};
+_Alignas(4) static const unsigned char peak_int8_dot[] = {
+#embed "spirv/peak_int8_dot.spv"
+};
+_Alignas(4) static const unsigned char peak_int8_matrix[] = {
+#embed "spirv/peak_int8_matrix.spv"
+};
 _Alignas(4) static const unsigned char prepare[] = {
 #embed "spirv/prepare.spv"
 };
@@ -143,6 +158,11 @@ static const shader shaders[] = {
     SHADER(operand_f16),
     SHADER(operand_f32),
     SHADER(operand_int8),
+    SHADER(peak_copy),
+    SHADER(peak_f16_matrix),
+    SHADER(peak_f32),
+    SHADER(peak_int8_dot),
+    SHADER(peak_int8_matrix),
     SHADER(prepare),
     SHADER(product_f16),
     SHADER(product_f16_gated),

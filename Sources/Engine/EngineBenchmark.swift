@@ -11,12 +11,19 @@ package struct EngineBenchmark<Device: Backend> {
     private let device: Device
     private let model: ModelDirectory
     private let repetitions: Int
+    private let profiler: Profiler?
 
-    /// Creates a benchmark of a model on a device.
-    package init(device: Device, model: ModelDirectory, repetitions: Int) {
+    /// Examines a part that was measured: its name, and a function that runs it once more.
+    package typealias Profiler = (_ part: String, _ run: () throws -> Void) throws -> Void
+
+    /// Creates a benchmark of a model on a device; `profiler` is called for each part but those with LoRA.
+    package init(
+        device: Device, model: ModelDirectory, repetitions: Int, profiler: Profiler? = nil
+    ) {
         self.device = device
         self.model = model
         self.repetitions = repetitions
+        self.profiler = profiler
     }
 
     /// The matrix products of a block, and its attention, separately.
@@ -187,6 +194,7 @@ package struct EngineBenchmark<Device: Backend> {
             if let failure = device.failure { throw failure }
             return (ContinuousClock.now - start).inSeconds
         }
+        try profiler?(name, body)
         return TimedRuns(name: name, operations: operations, seconds: seconds)
     }
 

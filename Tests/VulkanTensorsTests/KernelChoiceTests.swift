@@ -98,10 +98,11 @@ struct KernelChoiceTests {
         #expect(kernels(48 << 10, 24).isEmpty)
     }
 
-    @Test("the list of kernels has every shader of the program")
+    @Test("the list of kernels has every shader of the program but those that measure peaks")
     func list() {
         let kernels = Kernel.all(on: Self.cards[0].facts(), headDims: [33, 128])
-        #expect(Set(kernels.map(\.shader)) == Set(ShaderCode.names))
+        #expect(
+            Set(kernels.map(\.shader)) == Set(ShaderCode.names.filter { !$0.hasPrefix("peak_") }))
         #expect(Set(kernels).count == kernels.count)
     }
 

@@ -94,6 +94,18 @@
       (VkCommandBuffer commands, VkBuffer target, VkDeviceSize offset, VkDeviceSize size,          \
        uint32_t word))                                                                             \
     F(void, CmdPipelineBarrier2, (VkCommandBuffer commands, const VkDependencyInfo *info))         \
+    F(VkResult, CreateQueryPool,                                                                   \
+      (VkDevice device, const VkQueryPoolCreateInfo *info, const VkAllocationCallbacks *allocator, \
+       VkQueryPool *pool))                                                                         \
+    F(void, DestroyQueryPool,                                                                      \
+      (VkDevice device, VkQueryPool pool, const VkAllocationCallbacks *allocator))                 \
+    F(VkResult, GetQueryPoolResults,                                                               \
+      (VkDevice device, VkQueryPool pool, uint32_t first, uint32_t count, size_t bytes,            \
+       void *data, VkDeviceSize stride, VkFlags flags))                                            \
+    F(void, CmdResetQueryPool,                                                                     \
+      (VkCommandBuffer commands, VkQueryPool pool, uint32_t first, uint32_t count))                \
+    F(void, CmdWriteTimestamp2,                                                                    \
+      (VkCommandBuffer commands, VkFlags64 stage, VkQueryPool pool, uint32_t query))               \
     F(VkResult, QueueSubmit2,                                                                      \
       (VkQueue queue, uint32_t count, const VkSubmitInfo2 *infos, VkFence fence))                  \
     F(VkResult, CreateSemaphore,                                                                   \

@@ -23,6 +23,7 @@ typedef uint64_t VkPipelineLayout;
 typedef uint64_t VkPipeline;
 typedef uint64_t VkPipelineCache;
 typedef uint64_t VkCommandPool;
+typedef uint64_t VkQueryPool;
 typedef uint64_t VkSemaphore;
 typedef uint64_t VkFence;
 
@@ -501,6 +502,15 @@ typedef struct VkSemaphoreCreateInfo {
     const void *pNext;
     VkFlags flags;
 } VkSemaphoreCreateInfo;
+
+typedef struct VkQueryPoolCreateInfo {
+    VkStructureType sType;
+    const void *pNext;
+    VkFlags flags;
+    VkQueryType queryType;
+    uint32_t queryCount;
+    VkFlags pipelineStatistics;
+} VkQueryPoolCreateInfo;
 
 typedef struct VkSemaphoreWaitInfo {
     VkStructureType sType;

@@ -13,13 +13,17 @@ struct PhysicalDevice: @unchecked Sendable {
     /// Number of the queue family for kernels.
     let queueFamily: UInt32
     let memory: MemoryTypes
+    /// Bits of a timestamp of that family; 0 if it has none.
+    let timestampBits: Int
+    /// Nanoseconds for each unit of a timestamp.
+    let timestampPeriod: Double
 
     /// Reads what a device has.
     init(_ handle: OpaquePointer, index: Int, instance: VulkanInstance) {
         self.handle = handle
         self.instance = instance
         let extensions = Self.extensions(of: handle, instance)
-        let queueFamily = Self.queueFamily(of: handle, instance)
+        let family = Self.queueFamily(of: handle, instance)
         let features = DeviceFeatures(handle, instance, extensions: extensions)
         let properties = DeviceProperties(handle, instance)
         let memory = MemoryTypes(handle, instance)
@@ -27,7 +31,7 @@ struct PhysicalDevice: @unchecked Sendable {
         if properties.apiVersion < VK_API_VERSION_1_3 {
             missing = ["Vulkan 1.3 (it has \(properties.apiVersionText))"]
         }
-        if queueFamily == nil { missing.append("a queue for compute shaders") }
+        if family == nil { missing.append("a queue for compute shaders") }
         facts = DeviceFacts(
             index: index, name: properties.name, vendorID: properties.vendorID,
             deviceID: properties.deviceID, kind: properties.kind, driverName: properties.driverName,
@@ -46,7 +50,9 @@ struct PhysicalDevice: @unchecked Sendable {
             matrixShapes: features.hasMatrices ? Self.matrixShapes(of: handle, instance) : [],
             missing: missing)
         self.extensions = extensions
-        self.queueFamily = queueFamily ?? 0
+        self.queueFamily = family?.index ?? 0
+        timestampBits = family?.timestampBits ?? 0
+        timestampPeriod = Double(properties.limits.timestampPeriod)
         self.memory = memory
     }
 
@@ -63,8 +69,9 @@ struct PhysicalDevice: @unchecked Sendable {
         return Set(properties.prefix(Int(count)).map { text(of: $0.extensionName) })
     }
 
-    private static func queueFamily(of device: OpaquePointer, _ instance: VulkanInstance) -> UInt32?
-    {
+    private static func queueFamily(
+        of device: OpaquePointer, _ instance: VulkanInstance
+    ) -> (index: UInt32, timestampBits: Int)? {
         let list = instance.functions.vkGetPhysicalDeviceQueueFamilyProperties
         var count: UInt32 = 0
         list(device, &count, nil)
@@ -76,7 +83,9 @@ struct PhysicalDevice: @unchecked Sendable {
         }
         // Long kernels on a queue for graphics would stop the desktop.
         let own = computing.first { $0.element.queueFlags & VK_QUEUE_GRAPHICS_BIT == 0 }
-        return (own ?? computing.first).map { UInt32($0.offset) }
+        return (own ?? computing.first).map {
+            (UInt32($0.offset), Int($0.element.timestampValidBits))
+        }
     }
 
     private static func matrixShapes(

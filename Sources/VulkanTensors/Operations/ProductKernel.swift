@@ -42,6 +42,7 @@ struct ProductKernel {
             kernel = Kernel("\(source)_\(numbers)\(dot)\(suffix)")
             (tileRows, tileColumns) = (64, 64)
             usesMatrices = false
+            self.numbers = choice.precision == .int8 ? .int8 : .f32
             return
         }
         kernel = Kernel(
@@ -49,6 +50,15 @@ struct ProductKernel {
             subgroupSize: tiling.subgroup)
         (tileRows, tileColumns) = (tiling.rows, tiling.columns)
         usesMatrices = true
+        self.numbers = choice.precision == .int8 ? .int8 : .f16
+    }
+
+    /// What it multiplies; f16 without matrix instructions is multiplied as f32.
+    private let numbers: KernelWork.Numbers
+
+    /// The multiply-adds of a product of `rows` rows, without padding.
+    func work(rows: Int, _ weights: VulkanWeights) -> KernelWork {
+        KernelWork(numbers, operations: 2 * rows * weights.rows * weights.depth * weights.taps)
     }
 
     /// The grid for a result.

@@ -58,7 +58,7 @@ extension VulkanBackend {
         dispatch(
             AttentionKernel.plain(headDim: shape.headDim), push: push,
             groups: (tiles.count, shape.heads, 1), reads: [qkv.buffer, tiles.buffer],
-            writes: [result.buffer])
+            writes: [result.buffer], work: work(shape, segments, queries, .f32))
     }
 
     /// Converts queries, keys and values to f16, scaled by a power of two for each head of each
@@ -89,7 +89,19 @@ extension VulkanBackend {
         dispatch(
             kernel.kernel, push: push,
             groups: (tiles.count, shape.heads, 1), reads: [factors, tiles.buffer, largest],
-            writes: [result.buffer])
+            writes: [result.buffer], work: work(shape, segments, queries, .f16))
+    }
+
+    /// The products of queries with keys and of weights with values.
+    private func work(
+        _ shape: AttentionShape, _ segments: Segments, _ queries: Segments,
+        _ numbers: KernelWork.Numbers
+    ) -> KernelWork {
+        let pairs = (0..<segments.count).reduce(0) { sum, index in
+            let (asked, all) = (queries.range(index).count, segments.range(index).count)
+            return sum + (shape.causal ? all * (all + 1) / 2 : asked * all)
+        }
+        return KernelWork(numbers, operations: 4 * pairs * shape.heads * shape.headDim)
     }
 
     /// Finds the largest magnitude of each head of each sequence.

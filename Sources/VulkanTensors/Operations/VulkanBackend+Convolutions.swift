@@ -38,7 +38,7 @@ extension VulkanBackend {
         let kernel = kernel(.convolution, weights.precision, rows: rows)
         dispatch(
             kernel.kernel, push: push, groups: kernel.groups(rows: rows, columns: weights.rows),
-            reads: product.reads, writes: [result.buffer])
+            reads: product.reads, writes: [result.buffer], work: kernel.work(rows: rows, weights))
         return result
     }
 

@@ -129,6 +129,7 @@ extension VulkanBackend {
         dispatch(
             kernel.kernel, push: product.push,
             groups: kernel.groups(rows: product.rows, columns: weights.rows),
-            reads: product.reads, writes: [product.target])
+            reads: product.reads, writes: [product.target],
+            work: kernel.work(rows: product.rows, product.weights))
     }
 }

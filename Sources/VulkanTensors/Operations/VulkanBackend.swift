@@ -113,11 +113,12 @@ public final class VulkanBackend: Backend, @unchecked Sendable {
     /// Appends a dispatch; a guarded one also writes the open word of the guard.
     func dispatch(
         _ kernel: Kernel, push: PushBytes, groups: (x: Int, y: Int, z: Int),
-        reads: [DeviceBuffer?], writes: [DeviceBuffer], isGuarded: Bool = false
+        reads: [DeviceBuffer?], writes: [DeviceBuffer], isGuarded: Bool = false,
+        work: KernelWork? = nil
     ) {
         device.recorder.dispatch(
             kernel, push: push, groups: groups, reads: reads.compactMap { $0?.range },
-            writes: writes.map(\.range) + (isGuarded ? [guardRing.range] : []))
+            writes: writes.map(\.range) + (isGuarded ? [guardRing.range] : []), work: work)
     }
 
     /// Returns the fastest kernel of a product or a convolution of some rows on the device.

@@ -34,4 +34,14 @@ package struct RecorderStatistics: Sendable, Equatable {
 
     /// Zeros.
     package init() {}
+
+    /// What was counted since earlier counts.
+    package static func - (a: RecorderStatistics, b: RecorderStatistics) -> RecorderStatistics {
+        var result = a
+        result.dispatches -= b.dispatches
+        result.transfers -= b.transfers
+        result.barriers -= b.barriers
+        result.submissions -= b.submissions
+        return result
+    }
 }

@@ -24,10 +24,12 @@ package final class Recorder: @unchecked Sendable {
     /// The command buffer of the submission that is being recorded.
     private var current: OpaquePointer?
     /// Commands since the last barrier that are not in a command buffer yet.
-    private var interval: [RecordedCommand] = []
+    private var interval: [(command: RecordedCommand, entry: Int, operations: Int)] = []
     /// Push constants and small uploads of these.
     private var data: [UInt8] = []
     private var hazards = Hazards()
+    /// Measures the commands, while a profile is taken.
+    private var timer: CommandTimer?
 
     init(
         _ device: OpenDevice, _ timeline: Timeline, pipelines: PipelineCache, staging: Staging,
@@ -48,10 +50,10 @@ package final class Recorder: @unchecked Sendable {
 
     /// Appends a dispatch of a kernel that may read `reads` and write `writes`, and nothing else.
     ///
-    /// Nothing happens if the number of workgroups is 0.
+    /// Nothing happens if the number of workgroups is 0. `work` is only used for profiles.
     package func dispatch(
         _ kernel: Kernel, push: PushBytes, groups: (x: Int, y: Int, z: Int), reads: [DeviceRange],
-        writes: [DeviceRange]
+        writes: [DeviceRange], work: KernelWork? = nil
     ) {
         guard failure == nil, groups.x * groups.y * groups.z > 0 else { return }
         let most = device.facts.dispatchGroups
@@ -68,9 +70,12 @@ package final class Recorder: @unchecked Sendable {
             let pipeline = try pipelines.pipeline(for: kernel)
             guard begin(reads: reads, writes: writes) else { return }
             interval.append(
-                .dispatch(
-                    pipeline, push: store(push.bytes), x: UInt32(groups.x), y: UInt32(groups.y),
-                    z: UInt32(groups.z)))
+                (
+                    .dispatch(
+                        pipeline, push: store(push.bytes), x: UInt32(groups.x),
+                        y: UInt32(groups.y), z: UInt32(groups.z)),
+                    timer?.entry(of: kernel, work?.numbers) ?? 0, work?.operations ?? 0
+                ))
             statistics.dispatches += 1
         } catch { fail(error) }
     }
@@ -135,7 +140,7 @@ package final class Recorder: @unchecked Sendable {
     }
 
     private func transfer(_ command: RecordedCommand) {
-        interval.append(command)
+        interval.append((command, timer?.entry(of: nil, nil) ?? 0, 0))
         statistics.transfers += 1
     }
 
@@ -172,22 +177,30 @@ package final class Recorder: @unchecked Sendable {
         data.withUnsafeBytes { data in
             switch order {
             case .asRecorded:
-                for command in interval { encoder.encode(command, to: commands, data: data) }
+                for command in interval { encode(command, to: commands, data) }
             case .reversed:
-                for command in interval.reversed() {
-                    encoder.encode(command, to: commands, data: data)
-                }
+                for command in interval.reversed() { encode(command, to: commands, data) }
             }
         }
         interval.removeAll(keepingCapacity: true)
         data.removeAll(keepingCapacity: true)
     }
 
+    private func encode(
+        _ item: (command: RecordedCommand, entry: Int, operations: Int),
+        to commands: OpaquePointer, _ data: UnsafeRawBufferPointer
+    ) {
+        encoder.encode(item.command, to: commands, data: data)
+        timer?.end(item.entry, operations: item.operations, in: commands)
+    }
+
     private func commandBuffer() -> OpaquePointer? {
         if let current { return current }
         guard failure == nil else { return nil }
         do throws(VulkanError) {
-            current = try buffers.begin(completed: timeline.completed)
+            let commands = try buffers.begin(completed: timeline.completed)
+            current = commands
+            timer?.begin(in: commands)
         } catch { fail(error) }
         return current
     }
@@ -217,8 +230,10 @@ package final class Recorder: @unchecked Sendable {
             return
         }
         buffers.recycle(commands, after: value)
+        timer?.queue(as: value)
         timeline.advance()
         statistics.submissions += 1
+        timer?.collect(completed: timeline.completed)
     }
 
     /// Waits until at most `queued` submissions are not finished.
@@ -235,6 +250,27 @@ package final class Recorder: @unchecked Sendable {
         do throws(VulkanError) { try timeline.wait(for: value) } catch { fail(error) }
     }
 
+    // MARK: Profiles
+
+    /// Begins to measure the commands that follow, on a device with timestamps.
+    package func beginProfile() {
+        submit()
+        throttle(0)
+        timer = CommandTimer(device)
+    }
+
+    /// Waits for the commands since ``beginProfile()``, and returns how long they took.
+    ///
+    /// - Throws: The failure of the recorder or of a query.
+    package func endProfile() throws(VulkanError) -> KernelProfile {
+        submit()
+        throttle(0)
+        defer { timer = nil }
+        if let failure { throw failure }
+        timer?.collect(completed: timeline.completed)
+        return try timer?.result() ?? KernelProfile()
+    }
+
     // MARK: Failures
 
     /// Remembers a failure, and drops what is recorded and not queued.
@@ -248,6 +284,7 @@ package final class Recorder: @unchecked Sendable {
             buffers.recycle(commands, after: 0)
             current = nil
         }
+        timer?.drop()
         timeline.setHasCommands(false)
     }
 

@@ -83,6 +83,9 @@ package final class VulkanDevice: Sendable {
 
     deinit { _ = device.functions.vkDeviceWaitIdle(device.handle) }
 
+    /// Whether the device measures how long commands take.
+    package var hasTimestamps: Bool { device.physical.timestampBits > 0 }
+
     /// Number of kernels that were compiled.
     package var compiledKernels: Int { pipelines.count }
 

@@ -7,6 +7,7 @@ import Foundation
 import ModelFiles
 import Parameters
 import Tensors
+import VulkanTensors
 package import ZImage
 
 extension RandomModel: ExpressibleByArgument {}
@@ -14,7 +15,10 @@ extension RandomModel: ExpressibleByArgument {}
 /// `inkstone benchmark`: speed of the engine, relative to this machine's measured peak.
 struct BenchmarkCommand: ParsableCommand {
     enum Subject: String, ExpressibleByArgument, CaseIterable {
-        case kernels, block, lora, step, text, decoder, image
+        case kernels, block, lora, step, text, decoder, image, report
+
+        /// Subjects with the sizes of Z-Image unless a model is given.
+        var isPart: Bool { self == .kernels || self == .block || self == .lora }
 
         /// Checks that no result is above the peak in GOP/s, apart from its spread.
         ///
@@ -23,7 +27,7 @@ struct BenchmarkCommand: ParsableCommand {
         ///
         /// - Throws: `CommandError`.
         func check(_ results: [TimedRuns], peak: Double, _ precision: String) throws {
-            guard self != .decoder, self != .image, peak > 0 else { return }
+            guard self != .decoder, self != .image, self != .report, peak > 0 else { return }
             for result in results where result.isAbove(peak: peak) {
                 throw CommandError(
                     .failed,
@@ -42,6 +46,11 @@ struct BenchmarkCommand: ParsableCommand {
             Operations are two a multiply-add, of products, convolutions and attention. The peak is \
             the best of five loops of multiply-adds on registers alone, in the precision that is \
             measured. kernels, block and lora have the sizes of Z-Image unless --model is given.
+
+            On a GPU the time of each kernel, from the device's timestamps, follows each figure, with its \
+            share of the peak in the numbers that it multiplies, and the processor's time for each \
+            submission. report measures all of them and prints one page of Markdown that can be sent to \
+            others: it contains neither paths nor prompts.
             """)
 
     @Argument(
@@ -49,7 +58,7 @@ struct BenchmarkCommand: ParsableCommand {
             kernels: products and attention; block: one block; lora: a block without and with a \
             LoRA on all its layers; step: the whole transformer once; \
             text: a prompt through the text encoder; decoder: latents to a picture; image: whole \
-            pictures.
+            pictures; report: kernels, a block, text, a step and the decoder of a GPU.
             """)
     var subject = Subject.kernels
 
@@ -58,14 +67,14 @@ struct BenchmarkCommand: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Tokens of a kernels, block or text run; 1088 is a block at 512x512. 1088, or 40 of text,"
+            "Tokens of a kernels, block, text or report run; 1088 is a block at 512x512. 1088, or 40 of text,"
                 + " if not given.", valueName: "n"))
     var tokens: Int?
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Image side of a step, decoder or image run; the model's default if not given.",
+            "Image side of a step, decoder, image or report run; the model's default if not given.",
             valueName: "px"))
     var size: Int?
 
@@ -108,11 +117,11 @@ struct BenchmarkCommand: ParsableCommand {
         if model != nil, randomWeights != nil {
             throw ValidationError("--model and --random-weights are mutually exclusive.")
         }
-        if tokens != nil, ![.kernels, .block, .lora, .text].contains(subject) {
-            throw ValidationError("--tokens is for kernels, block, lora and text.")
+        if tokens != nil, ![.kernels, .block, .lora, .text, .report].contains(subject) {
+            throw ValidationError("--tokens is for kernels, block, lora, text and report.")
         }
-        if size != nil, ![.step, .decoder, .image].contains(subject) {
-            throw ValidationError("--size is for step, decoder and image.")
+        if size != nil, ![.step, .decoder, .image, .report].contains(subject) {
+            throw ValidationError("--size is for step, decoder, image and report.")
         }
         if steps != nil, subject != .image {
             throw ValidationError("--steps is for image.")
@@ -120,21 +129,41 @@ struct BenchmarkCommand: ParsableCommand {
     }
 
     func run() throws {
-        let model = try openModel()
-        try measure(model, on: try options.makeBackend(for: model))
+        let model = try openModel(subject)
+        let device = try options.makeBackend(for: model)
+        if subject == .report {
+            try writeReport(model, on: device)
+        } else {
+            try measure(model, on: device)
+        }
     }
 
     private func measure(_ model: ModelDirectory, on device: some Backend) throws {
-        // A device of another kind has no peak that was measured.
-        let peaks = (device as? CPUBackend).map { device in
-            Dictionary(
-                uniqueKeysWithValues: Precision.allCases.map {
-                    ($0.rawValue, PeakThroughput.measured(on: device, $0) / 1e9)
-                })
-        }
+        let rates = try MachineRates(of: device)
+        let (results, profiles) = try results(of: subject, model, on: device)
+        let precision = device.precisionName
+        try subject.check(results, peak: rates.peaks[precision] ?? 0, precision)
+        let report = BenchmarkReport(
+            subject: subject.rawValue, model: model.manifest.id, device: device, rates: rates,
+            results: results, profiles: profiles)
+        if json { print(try report.json()) } else { report.lines.forEach { print($0) } }
+    }
+
+    /// Measures a subject, and on a GPU where the time of its parts goes.
+    func results<Device: Backend>(
+        of subject: Subject, _ model: ModelDirectory, on device: Device
+    ) throws -> ([TimedRuns], [NamedProfile]) {
         let defaults = model.manifest.defaults
         let (width, height) = (size ?? defaults.size.width, size ?? defaults.size.height)
-        let bench = EngineBenchmark(device: device, model: model, repetitions: `repeat`)
+        var profiles: [NamedProfile] = []
+        var profiler: EngineBenchmark<Device>.Profiler?
+        if let gpu = device as? VulkanBackend {
+            profiler = { part, run in
+                profiles.append(NamedProfile(name: part, profile: try gpu.profile(run)))
+            }
+        }
+        let bench = EngineBenchmark(
+            device: device, model: model, repetitions: `repeat`, profiler: profiler)
         let results: [TimedRuns]
         switch subject {
         case .kernels: results = try bench.kernels(tokens: tokens ?? 1088)
@@ -150,21 +179,15 @@ struct BenchmarkCommand: ParsableCommand {
                 try bench.image(
                     pipeline, width: width, height: height, steps: steps ?? defaults.steps)
             ]
+        case .report: results = []
         }
-        let precision = device.precisionName
-        try subject.check(results, peak: peaks?[precision] ?? 0, precision)
-        let report = BenchmarkReport(
-            subject: subject.rawValue, model: model.manifest.id, device: device,
-            peaks: peaks ?? [:],
-            results: results)
-        if json { print(try report.json()) } else { report.lines.forEach { print($0) } }
+        return (results, profiles)
     }
 
-    private func openModel() throws -> ModelDirectory {
-        let isPart = [.kernels, .block, .lora].contains(subject)
-        guard let random = randomWeights ?? (isPart && model == nil ? .zImageTurbo : nil) else {
-            return try ModelOptions.open(model ?? ModelLocator.embeddedModel)
-        }
+    /// The model of a subject.
+    func openModel(_ subject: Subject) throws -> ModelDirectory {
+        guard let random = randomWeights ?? (subject.isPart && model == nil ? .zImageTurbo : nil)
+        else { return try ModelOptions.open(model ?? ModelLocator.embeddedModel) }
         // Only complete images need its tokenizer.
         return try random.directory(
             tokenizerOf: subject == .image

@@ -3,6 +3,7 @@
 import Engine
 import Foundation
 import Tensors
+import VulkanTensors
 
 /// The output of `inkstone benchmark`: lines of text, or one JSON object.
 struct BenchmarkReport {
@@ -47,6 +48,9 @@ struct BenchmarkReport {
         let threads: Int
         /// GOP/s of loops on registers alone, by precision.
         let peaksGops: [String: Double]
+        /// 10^9 bytes per second; only of GPUs.
+        let bandwidthGbps: Double?
+        let gpu: GPUFacts?
         let gops: Double
         let peakGops: Double?
         let share: Double?
@@ -55,34 +59,54 @@ struct BenchmarkReport {
         let secondsMax: Double
         let runs: Int
         let results: [Figure]
+        /// Where the time goes on a GPU; absent on the processor.
+        let profiles: [NamedProfile.Body]?
     }
 
     private let body: Body
 
-    /// A report on results that were measured on `device`; `peaks` are GOP/s by precision.
+    /// A report on results that were measured on `device`.
     init(
-        subject: String, model: String, device: some Backend, peaks: [String: Double],
-        results: [TimedRuns]
+        subject: String, model: String, device: some Backend, rates: MachineRates,
+        results: [TimedRuns], profiles: [NamedProfile]
     ) {
-        let peak = peaks[device.precisionName]
+        let peak = rates.peaks[device.precisionName]
+        let gpu = device as? VulkanBackend
         let total = Figure(TimedRuns.total(results, name: subject), peak: peak)
         body = Body(
             subject: subject, model: model, precision: device.precisionName,
-            kernels: device.kernelsName, threads: device.threads, peaksGops: peaks,
-            gops: total.gops, peakGops: peak, share: total.share, seconds: total.seconds,
+            kernels: device.kernelsName, threads: device.threads, peaksGops: rates.peaks,
+            bandwidthGbps: rates.bandwidth, gpu: gpu.map(GPUFacts.init), gops: total.gops,
+            peakGops: peak, share: total.share, seconds: total.seconds,
             secondsMin: total.secondsMin, secondsMax: total.secondsMax, runs: total.runs,
-            results: results.map { Figure($0, peak: peak) })
+            results: results.map { Figure($0, peak: peak) },
+            profiles: gpu.map { _ in profiles.map { $0.body(rates.kernelPeaks) } })
     }
 
-    /// A line on the machine, and one for each figure.
+    /// A line on the machine, and one for each figure, which a GPU's profile of it follows.
     var lines: [String] {
+        var lines = [machine]
+        for result in body.results {
+            lines.append(result.line)
+            lines += profile(of: result.name)?.lines ?? []
+        }
+        return lines
+    }
+
+    private var machine: String {
+        let threads = "\(body.threads) \(body.threads == 1 ? "thread" : "threads")"
+        var line = "\(body.model) in \(body.precision) on \(body.kernels), \(threads)"
         let peaks = body.peaksGops.sorted { $0.value < $1.value }
             .map { "\($0.key) \(Int($0.value.rounded()))" }.joined(separator: ", ")
-        return [
-            "\(body.model) in \(body.precision) on \(body.kernels), \(body.threads)"
-                + " \(body.threads == 1 ? "thread" : "threads")"
-                + (peaks.isEmpty ? "" : "; peak in GOP/s: \(peaks)")
-        ] + body.results.map(\.line)
+        if !peaks.isEmpty { line += "; peak in GOP/s: \(peaks)" }
+        if let bandwidth = body.bandwidthGbps {
+            line += "; memory \(Int(bandwidth.rounded())) GB/s"
+        }
+        return line
+    }
+
+    private func profile(of name: String) -> NamedProfile.Body? {
+        body.profiles?.first { $0.name == name }
     }
 
     /// The object.
