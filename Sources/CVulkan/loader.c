@@ -1,7 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 #include <dlfcn.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "CVulkan.h"
 
@@ -55,6 +58,18 @@ const char *ink_vk_load_instance(const ink_vk_library *library, VkInstance insta
     return NULL;
 }
 
+/// A hook for tests of lost devices: INKSTONE_LOSE_DEVICE names a file, and the first submission
+/// that finds it removes it, after which the device of this process is lost.
+static const char *loss_file;
+static VkResult (*submit)(VkQueue, uint32_t, const VkSubmitInfo2 *, VkFence);
+static atomic_bool is_lost;
+
+static VkResult submit_or_lose(VkQueue queue, uint32_t count, const VkSubmitInfo2 *infos,
+                               VkFence fence) {
+    if (unlink(loss_file) == 0) is_lost = true;
+    return is_lost ? VK_ERROR_DEVICE_LOST : submit(queue, count, infos, fence);
+}
+
 const char *ink_vk_load_device(const ink_vk_library *library, VkInstance instance, VkDevice device,
                                ink_vk_device_functions *functions) {
     get_device_function get = (get_device_function)library->get(instance, "vkGetDeviceProcAddr");
@@ -63,5 +78,11 @@ const char *ink_vk_load_device(const ink_vk_library *library, VkInstance instanc
     INK_VK_DEVICE_FUNCTIONS(REQUIRE)
     INK_VK_OPTIONAL_DEVICE_FUNCTIONS(LOOK_UP)
 #undef GET
+    const char *file = getenv("INKSTONE_LOSE_DEVICE");
+    if (file && *file) {
+        loss_file = file;
+        submit = functions->vkQueueSubmit2;
+        functions->vkQueueSubmit2 = submit_or_lose;
+    }
     return NULL;
 }
