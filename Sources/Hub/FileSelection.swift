@@ -60,7 +60,7 @@ enum FileSelection {
             if folder == "tokenizer" {
                 own = names.filter(tokenizerFiles.contains)
             } else {
-                own = names.filter { $0.hasSuffix(".json") && !$0.hasSuffix(indexSuffix) }
+                own = names.filter { $0.hasSuffix(".json") && !isIndex($0) }
             }
             if weightFolders.contains(folder) { own += weightNames(names) }
             chosen.formUnion(own.map { "\(folder)/\($0)" })
@@ -76,7 +76,12 @@ enum FileSelection {
             }
         }
         for stem in stems where names.contains(stem + suffix) { return [stem + suffix] }
-        return names.filter { $0.hasSuffix(suffix) || $0.hasSuffix(indexSuffix) }
+        return names.filter { $0.hasSuffix(suffix) || isIndex($0) }
+    }
+
+    /// Whether a file is an index of shards, with the name of a variant in either place.
+    private static func isIndex(_ name: String) -> Bool {
+        name.hasSuffix(".json") && name.contains(".safetensors.index.")
     }
 
     private static func weights(_ files: [RemoteFile]) -> [String] {

@@ -52,6 +52,8 @@ import Testing
         arguments: [
             "model.safetensors.index.json", "diffusion_pytorch_model.safetensors.index.json",
             "diffusion_pytorch_model.bf16.safetensors.index.json",
+            "diffusion_pytorch_model.safetensors.index.bf16.json",
+            "model.safetensors.index.fp16.json",
         ])
     func joinsShards(index: String) throws {
         try write(["a", "bb"], to: "m-00001-of-00002.safetensors")
@@ -65,6 +67,23 @@ import Testing
         #expect(store.names == ["a", "bb", "ccc"])
         #expect(try #require(store["ccc"]).floats() == [3])
         #expect(store["d"] == nil)
+    }
+
+    @Test(
+        "shards without an index are named as that",
+        arguments: [
+            ["m-00001-of-00003.safetensors"],
+            ["model-00001-of-00003.safetensors", "model-00003-of-00003.safetensors"],
+            ["d.bf16-00001-of-00002.safetensors", "d.bf16-00002-of-00002.safetensors"],
+        ])
+    func shardsWithoutIndex(files: [String]) throws {
+        for (index, file) in files.enumerated() { try write(["a\(index)"], to: file) }
+        try folder.write("{}", to: "config.json")
+        let error = #expect(throws: CheckpointError.self) { try TensorStore(folder: folder.url) }
+        #expect(error?.code == .incomplete)
+        #expect(error?.message.contains("holds \(files.count) of ") == true)
+        #expect(error?.message.contains("no index") == true)
+        #expect(error?.message.contains(files[0]) == true)
     }
 
     @Test("the index says which of two equal names counts") func indexDecides() throws {

@@ -21,7 +21,7 @@ enum CheckpointSource: Equatable {
     ///   checkpoint in it, `unsupported` when there are several and none has the usual name.
     init(folder: URL) throws(CheckpointError) {
         let names = try folderContents(folder)
-        let indexes = names.filter { $0.hasSuffix(Self.indexSuffix) }
+        let indexes = names.filter(Self.isIndex)
         let files = names.filter(WeightFile.isNamed)
         func usual(_ names: [String], _ suffix: String) -> URL? {
             Self.stems.map { $0 + suffix }.first(where: names.contains).map {
@@ -33,19 +33,47 @@ enum CheckpointSource: Equatable {
         } else if indexes.isEmpty, let file = usual(files, Self.fileSuffix) {
             self = .file(file)
         } else if indexes.count == 1, let index = indexes.first {
-            // A variant such as `model.bf16.safetensors.index.json`.
+            // A variant such as `model.bf16.safetensors.index.json` or `model.safetensors.index.bf16.json`.
             self = .index(folder.appending(path: index))
-        } else if indexes.isEmpty, files.count == 1, let file = files.first {
+        } else if indexes.isEmpty, files.count == 1, let file = files.first,
+            Self.shardCount(file) ?? 1 == 1
+        {
             self = .file(folder.appending(path: file))
         } else {
             throw Self.noChoice(folder, indexes.isEmpty ? files : indexes, among: names)
         }
     }
 
+    /// Whether a file is an index of shards; diffusers writes the name of a variant before the last part.
+    private static func isIndex(_ name: String) -> Bool {
+        guard name.hasSuffix(".json") else { return false }
+        let parts = name.split(separator: ".")
+        guard let place = parts.lastIndex(of: "safetensors"), place > 0 else { return false }
+        let rest = parts[(place + 1)...]
+        return rest.first == "index" && (2...3).contains(rest.count)
+    }
+
+    /// The number of files that a shard's name states, as in `model-00001-of-00003.safetensors`.
+    private static func shardCount(_ name: String) -> Int? {
+        guard let end = name.utf8.firstRange(of: "-of-".utf8)?.upperBound,
+            name[..<end].dropLast(4).last?.isNumber == true
+        else { return nil }
+        return Int(name[end...].prefix { $0.isNumber })
+    }
+
     private static func noChoice(
         _ folder: URL, _ candidates: [String], among names: [String]
     ) -> CheckpointError {
         let path = folder.path.quoted
+        let shards = candidates.filter { shardCount($0) != nil }
+        if !shards.isEmpty, shards.count == candidates.count {
+            return CheckpointError(
+                code: .incomplete,
+                message:
+                    "\(path) holds \(shards.count) of \(shardCount(shards[0]) ?? 0) shards of a checkpoint"
+                    + " (\(shards.listed())) and no index, which names the file of each tensor.",
+                remedy: "Download '*.safetensors.index.json' of the same folder as well.")
+        }
         guard candidates.isEmpty else {
             return CheckpointError(
                 code: .unsupported,
