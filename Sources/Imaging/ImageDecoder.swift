@@ -23,6 +23,21 @@ public enum ImageDecoder {
         }
     }
 
+    /// Decodes a file as above, and makes an image of more pixels smaller, with the same proportions.
+    ///
+    /// - Throws: `ImagingError`.
+    public static func decode(
+        _ bytes: [UInt8], limits: ImageLimits, reducingTo maximumPixels: Int
+    ) throws(ImagingError) -> DecodedImage {
+        let decoded = try decode(bytes, limits: limits)
+        let (width, height) = (decoded.image.width, decoded.image.height)
+        guard width * height > maximumPixels else { return decoded }
+        let factor = (Double(maximumPixels) / Double(width * height)).squareRoot()
+        return try decoded.resized(
+            width: max(1, Int(Double(width) * factor)), height: max(1, Int(Double(height) * factor))
+        )
+    }
+
     /// The error for bytes of an unknown format, with the first of them.
     private static func unknownFormat(_ bytes: [UInt8]) -> ImagingError {
         let digits = Array("0123456789abcdef")

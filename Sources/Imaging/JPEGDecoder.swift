@@ -12,9 +12,8 @@ enum JPEGDecoder {
 
     /// Decodes baseline and progressive files in grey, colour and CMYK.
     ///
-    /// - Throws: `ImagingError` with `truncated`, `corrupt`, `unsupported` or `tooLarge`. Conditions
-    ///   that are warnings of the library (missing data, bad codes) are errors here: an incomplete
-    ///   image is not accepted.
+    /// - Throws: `ImagingError` with `truncated`, `corrupt`, `unsupported` or `tooLarge`. Warnings of the library about
+    ///   the image (missing data, bad codes) are errors here: an incomplete image is not accepted.
     static func decode(_ bytes: [UInt8], limits: ImageLimits) throws(ImagingError) -> DecodedImage {
         guard let handle = tjInitDecompress() else {
             throw ImagingError(.inputOutput, "The JPEG decoder could not allocate memory.")
@@ -37,20 +36,24 @@ enum JPEGDecoder {
         let decoded = [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
             // Zeroed, so that a decoder that stops early does not expose old memory.
             buffer.initialize(repeating: 0)
-            status = tjDecompress2(
-                handle,
-                bytes,
-                UInt(bytes.count),
-                buffer.baseAddress,
-                Int32(header.width),
-                0,
-                Int32(header.height),
-                Int32(pixelFormat.rawValue),
-                TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING
-            )
+            // Again if the first warning is harmless: the last one must be so too.
+            for flag in [TJFLAG_STOPONWARNING, 0] where status == 0 || hasHarmlessWarning(handle) {
+                if flag == 0, status == 0 { break }
+                status = tjDecompress2(
+                    handle,
+                    bytes,
+                    UInt(bytes.count),
+                    buffer.baseAddress,
+                    Int32(header.width),
+                    0,
+                    Int32(header.height),
+                    Int32(pixelFormat.rawValue),
+                    TJFLAG_ACCURATEDCT | flag
+                )
+            }
             initializedCount = count
         }
-        guard status == 0 else { throw failure(handle) }
+        guard status == 0 || hasHarmlessWarning(handle) else { throw failure(handle) }
 
         let rgb =
             header.isCMYK
@@ -65,6 +68,20 @@ enum JPEGDecoder {
             format: .jpeg
         )
     }
+
+    /// Whether the last message of the library is about bytes beside the image.
+    private static func hasHarmlessWarning(_ handle: tjhandle) -> Bool {
+        guard tjGetErrorCode(handle) == Int32(TJERR_WARNING.rawValue),
+            let message = tjGetErrorStr2(handle).map({ String(cString: $0) })
+        else { return false }
+        return harmlessWarnings.contains { message.contains($0) }
+    }
+
+    /// Padding between segments, and markers of unknown versions, which cameras and editors write.
+    private static let harmlessWarnings = [
+        "extraneous bytes before marker", "Unknown Adobe color transform code",
+        "unknown JFIF revision number",
+    ]
 
     private struct Header {
         let width: Int

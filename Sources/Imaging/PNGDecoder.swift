@@ -16,7 +16,9 @@ enum PNGDecoder {
         let result = bytes.withUnsafeBytes { input in
             Result { () throws(ImagingError) in
                 try check(spng_set_png_buffer(context, input.baseAddress, input.count))
-                return try decode(context, fileSize: input.count, limits: limits)
+                return try decode(
+                    context, fileSize: input.count, limits: limits,
+                    lacksOnlyEnd: lacksOnlyEnd(input))
             }
         }
         return try result.get()
@@ -25,7 +27,8 @@ enum PNGDecoder {
     private static func decode(
         _ context: OpaquePointer,
         fileSize: Int,
-        limits: ImageLimits
+        limits: ImageLimits,
+        lacksOnlyEnd: Bool
     ) throws(ImagingError) -> DecodedImage {
         var header = spng_ihdr()
         try check(spng_get_ihdr(context, &header))
@@ -65,7 +68,8 @@ enum PNGDecoder {
             initializedCount = count
         }
         try check(status)
-        try check(spng_decode_chunks(context))
+        let ending = spng_decode_chunks(context)
+        if !(lacksOnlyEnd && endings.contains(ending)) { try check(ending) }
 
         let planes = PixelPlanes(interleaved: decoded, hasAlpha: hasAlpha)
         return try planes.oriented(
@@ -75,6 +79,20 @@ enum PNGDecoder {
             metadata: ImageMetadata(entries: texts(context)),
             format: .png
         )
+    }
+
+    /// Whether a file ends where its end chunk would begin, or in it: nothing of the image is missing.
+    private static func lacksOnlyEnd(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        let end: [UInt8] = [0, 0, 0, 0, 0x49, 0x45, 0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82]
+        var offset = 8
+        while offset + 12 <= bytes.count {
+            let length = bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self).bigEndian
+            guard Int(length) <= bytes.count - offset - 12 else { return false }
+            if bytes[offset..<(offset + 8)].elementsEqual(end.prefix(8)) { return true }
+            offset += 12 + Int(length)
+        }
+        return offset <= bytes.count
+            && bytes[offset...].elementsEqual(end.prefix(bytes.count - offset))
     }
 
     /// Rejects a header with more pixels than deflate can compress into the file.
@@ -128,11 +146,13 @@ enum PNGDecoder {
         return ExifBlock(parsing: Array(block))?.orientation ?? .upright
     }
 
+    private static let endings = [SPNG_IO_EOF, SPNG_EOF, SPNG_EIDAT_TOO_SHORT, SPNG_EIO].map(
+        \.rawValue)
+
     /// Converts the library's status to an error with a remedy.
     private static func check(_ status: Int32) throws(ImagingError) {
         guard status != 0 else { return }
         let reason = spng_strerror(status).map { String(cString: $0) } ?? "error \(status)"
-        let endings = [SPNG_IO_EOF, SPNG_EOF, SPNG_EIDAT_TOO_SHORT, SPNG_EIO].map(\.rawValue)
         if endings.contains(status) {
             throw ImagingError(
                 .truncated,

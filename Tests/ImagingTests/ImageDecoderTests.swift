@@ -94,13 +94,47 @@ import Testing
     func refusesTruncatedFiles(file: String) throws {
         let bytes = try ImagingFixtures.bytes(file)
         for length in 0..<bytes.count {
-            // The last bytes say nothing: the checksum of an empty chunk, half of an end marker.
-            let spare = file.hasSuffix("png") ? 4 : file.hasSuffix("jpg") ? 1 : 0
+            // The last bytes say nothing: an empty chunk, half of an end marker.
+            let spare = file.hasSuffix("png") ? 12 : file.hasSuffix("jpg") ? 1 : 0
             if length >= bytes.count - spare { continue }
             #expect(throws: ImagingError.self, "\(length) bytes") {
                 try ImageDecoder.decode(Array(bytes[..<length]))
             }
         }
+    }
+
+    @Test(
+        "a PNG file without its end chunk is whole",
+        arguments: ["rgb8.png", "interlaced.png", "text-utf8.png"])
+    func acceptsMissingEnd(file: String) throws {
+        let bytes = try ImagingFixtures.bytes(file)
+        let whole = try ImageDecoder.decode(bytes)
+        for missing in 1...12 {
+            #expect(try ImageDecoder.decode(Array(bytes.dropLast(missing))) == whole)
+        }
+    }
+
+    @Test("bytes between the segments of a JPEG file are harmless, missing ones are not")
+    func toleratesPadding() throws {
+        let bytes = try ImagingFixtures.bytes("baseline-420.jpg")
+        let whole = try ImageDecoder.decode(bytes)
+        for padding: [UInt8] in [[0], [0x12, 0x34], .init(repeating: 7, count: 200)] {
+            let padded = bytes.dropLast(2) + padding + bytes.suffix(2)
+            #expect(try ImageDecoder.decode(Array(padded)) == whole)
+            // Behind the end marker, as some phones write.
+            #expect(try ImageDecoder.decode(bytes + padding) == whole)
+            let cut = bytes.dropLast(40) + padding + bytes.suffix(2)
+            #expect(throws: ImagingError.self) { try ImageDecoder.decode(Array(cut)) }
+        }
+    }
+
+    @Test(
+        "an image of too many pixels is made smaller",
+        arguments: [(40, 30, 1200, 40, 30), (40, 30, 300, 20, 15), (400, 3, 300, 200, 1)])
+    func reduces(width: Int, height: Int, most: Int, newWidth: Int, newHeight: Int) throws {
+        let bytes = try ImageEncoder.encode(try makePicture(width: width, height: height))
+        let image = try ImageDecoder.decode(bytes, limits: .standard, reducingTo: most).image
+        #expect(image.width == newWidth && image.height == newHeight)
     }
 
     @Test(

@@ -21,7 +21,7 @@ struct ImageReader: Sendable {
         do {
             guard let pool else {
                 return try await WorkThreads.images.run {
-                    try ImageDecoder.decode(file, limits: .upload)
+                    try ImageDecoder.decodeUpload(file)
                 }
             }
             return try await pool.decode(file)

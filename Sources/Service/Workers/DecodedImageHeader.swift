@@ -38,8 +38,7 @@ package struct DecodedImageHeader: Codable {
     package static func decode(_ source: URL, to target: URL) throws {
         let image: DecodedImage
         do {
-            image = try ImageDecoder.decode(
-                [UInt8](try Data(contentsOf: source)), limits: .upload)
+            image = try ImageDecoder.decodeUpload([UInt8](try Data(contentsOf: source)))
         } catch let error as ImagingError {
             throw UnreadableImage(description: mark + error.description)
         }
@@ -76,7 +75,21 @@ package struct DecodedImageHeader: Codable {
 
 extension ImageLimits {
     /// Limits of uploads: a small file can hold an image of gigabytes.
-    package static let upload = ImageLimits(maximumPixels: 4096 * 4096)
+    ///
+    /// Photographs of 24 megapixels are within.
+    package static let upload = ImageLimits(maximumPixels: 32_000_000)
+}
+
+extension ImageDecoder {
+    /// The most pixels of an image that a request starts from; the largest size of a model is below.
+    private static let uploadPixels = 4096 * 4096
+
+    /// Decodes an uploaded file; a larger image is made smaller on arrival.
+    ///
+    /// - Throws: `ImagingError`.
+    package static func decodeUpload(_ bytes: [UInt8]) throws(ImagingError) -> DecodedImage {
+        try decode(bytes, limits: .upload, reducingTo: uploadPixels)
+    }
 }
 
 /// Why a file cannot be decoded, in one sentence.

@@ -155,7 +155,7 @@ package final class WorkerServer: Sendable {
         var request = request
         let body = try await request.collectBody(upTo: DecodedImageHeader.fileLimit)
         do {
-            let image = try ImageDecoder.decode(Array(buffer: body), limits: .upload)
+            let image = try ImageDecoder.decodeUpload(Array(buffer: body))
             return Response(
                 status: .ok, headers: [.contentType: "application/octet-stream"],
                 body: .init(byteBuffer: try DecodedImageHeader.frame(of: image)))
