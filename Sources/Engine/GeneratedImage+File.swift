@@ -18,6 +18,9 @@ extension GeneratedImage {
             prompt: request.prompt,
             negativePrompt: guidance > 0 ? request.negativePrompt : "",
             steps: request.steps,
+            sampler: request.sampling.sampler.label,
+            scheduleType: request.sampling.schedule == .standard
+                ? nil : request.sampling.schedule.label,
             cfgScale: GenerationParameters.cfgScale(guidance: guidance),
             seed: seed,
             width: image.width,
@@ -26,9 +29,26 @@ extension GeneratedImage {
             loras: request.loras.map {
                 .init(name: $0.name, scale: $0.scale, textScale: $0.textScale)
             },
-            extras: request.strength.map { [.init("Denoising strength", "\($0)")] } ?? [],
+            extras: extras(of: request),
             version: "Inkstone \(version)"
         )
+    }
+
+    /// The pairs of a request without a property of their own.
+    private func extras(of request: ImageRequest) -> [GenerationParameters.Field] {
+        let (method, standard) = (request.sampling, SamplingMethod())
+        var extras: [GenerationParameters.Field] = []
+        func add(_ key: String, _ value: String?) {
+            if let value { extras.append(.init(key, value)) }
+        }
+        add("Denoising strength", request.strength.map { "\($0)" })
+        if method.strengthRule != standard.strengthRule, request.strength != nil {
+            add("Strength rule", method.strengthRule.rawValue)
+        }
+        add("Shift", method.shift.map { "\($0)" })
+        add("Sigmas", method.sigmas.map { $0.map { "\($0)" }.joined(separator: " ") })
+        if method.eta != standard.eta, method.sampler.addsNoise { add("Eta", "\(method.eta)") }
+        return extras
     }
 
     /// Returns the image as a file that holds this text; the PNG file that there is already, if any.

@@ -71,7 +71,7 @@ package final class ScheduledJob<Device: Backend> {
         let generation = lane.generation
         onEvent(
             .step(
-                image: lane.image, step: generation.step, steps: generation.schedule.steps,
+                image: lane.image, step: generation.step, steps: generation.steps,
                 seconds: seconds))
         if options.previews, !generation.isFinished, let preview = pipeline.preview(generation) {
             onEvent(.preview(image: lane.image, step: generation.step, preview))

@@ -13,7 +13,7 @@ extension SamplingParameters {
         public var width: Int?
         /// Rows.
         public var height: Int?
-        /// Evaluations of the transformer.
+        /// Steps of the schedule.
         public var steps: Int?
         /// Guidance; 0 is off.
         public var guidanceScale: Double?
@@ -27,6 +27,8 @@ extension SamplingParameters {
         public var strength: Double?
         /// LoRA files by name, added in this order.
         public var loras: [LoRAScale]?
+        /// How the image is computed, and at which noise levels; `nil` levels are the model's own.
+        public var sampling = SamplingMethod()
 
         /// A draft that states the prompt alone.
         public init(prompt: String) {
@@ -45,13 +47,16 @@ extension SamplingParameters {
             size: PixelSize(
                 width: draft.width ?? defaults.size.width,
                 height: draft.height ?? defaults.size.height),
-            steps: draft.steps ?? defaults.steps)
+            // Without a level above 0, the check of the levels says so.
+            steps: draft.sampling.sigmas.map { max(1, $0.count - 1) } ?? draft.steps
+                ?? defaults.steps)
         negativePrompt = draft.negativePrompt ?? defaults.negativePrompt
         guidanceScale = draft.guidanceScale ?? defaults.guidanceScale
         cfgNormalization = draft.cfgNormalization ?? cfgNormalization
         cfgTruncation = draft.cfgTruncation ?? cfgTruncation
         strength = draft.strength
         loras = draft.loras ?? []
+        sampling = draft.sampling
         // Chosen seeds stay below 2^31: every client can send them back.
         seed =
             draft.seed.flatMap { $0 >= 0 ? UInt64($0) : nil } ?? UInt64.random(in: 0..<(1 << 31))
@@ -84,6 +89,7 @@ extension SamplingParameters {
             }
         }
         if let strength { try check(strength: strength) }
+        try sampling.check(steps: steps, strength: strength)
         try checkLoRAs(limits)
     }
 
@@ -93,7 +99,7 @@ extension SamplingParameters {
                 field: "strength",
                 message: "strength must be above 0 and at most 1, got \(strength).")
         }
-        guard Double(steps) * strength >= 1 else {
+        guard sampling.strengthRule == .exactSteps || Double(steps) * strength >= 1 else {
             throw RequestError(
                 field: "strength",
                 message: "strength \(strength) of \(steps) steps leaves less than one"

@@ -14,7 +14,7 @@ public struct SamplingParameters: Sendable, Equatable {
     public var negativePrompt = ""
     /// Columns and rows of pixels.
     public var size: PixelSize
-    /// Evaluations of the transformer.
+    /// Steps of the schedule; samplers of the second order evaluate the transformer twice in each but the last.
     public var steps: Int
     /// Guidance *g* in `positive + g (positive - negative)`; 0 is off.
     public var guidanceScale = 0.0
@@ -28,6 +28,8 @@ public struct SamplingParameters: Sendable, Equatable {
     public var strength: Double?
     /// LoRA files by name, added in this order.
     public var loras: [LoRAScale] = []
+    /// How the image is computed from the model's outputs, and at which noise levels.
+    public var sampling = SamplingMethod()
 
     /// Parameters of the given content; the others have the values that turn them off.
     public init(prompt: String, size: PixelSize, steps: Int) {
@@ -41,13 +43,13 @@ public struct SamplingParameters: Sendable, Equatable {
 
 extension SamplingParameters: Codable {
     /// Version of the JSON format that this program reads and writes.
-    public static let formatVersion = 1
+    public static let formatVersion = 2
 
     /// The oldest format version whose readers honour every field of these parameters.
     ///
     /// It is written as `version`. Programs of different versions work together as long as requests
     /// use what both know, and a reader never ignores a field in silence.
-    public var requiredVersion: Int { 1 }
+    public var requiredVersion: Int { sampling == SamplingMethod() ? 1 : 2 }
 
     private enum CodingKeys: String, CodingKey {
         case version, prompt, negativePrompt, size, width, height, steps, guidanceScale
@@ -84,6 +86,7 @@ extension SamplingParameters: Codable {
         seed = try fields.decode(UInt64.self, forKey: .seed)
         strength = try fields.decodeIfPresent(Double.self, forKey: .strength)
         loras = try fields.decodeIfPresent([LoRAScale].self, forKey: .loras) ?? []
+        sampling = try SamplingMethod(from: decoder)
     }
 
     /// Writes every field, and the version that its reader needs.
@@ -106,5 +109,6 @@ extension SamplingParameters: Codable {
         try fields.encode(seed, forKey: .seed)
         try fields.encodeIfPresent(strength, forKey: .strength)
         try fields.encode(loras, forKey: .loras)
+        try sampling.encode(to: encoder)
     }
 }

@@ -293,11 +293,11 @@ struct DialectTests {
             let function = try #require((config["dependencies"] as? [[String: Any]])?.first)
             let used =
                 (function["inputs"] as? [Int] ?? []) + (function["outputs"] as? [Int] ?? [])
-            #expect(used.count == 11 && used.allSatisfy(ids.contains))
+            #expect(used.count == 14 && used.allSatisfy(ids.contains))
             let info = try await client.get("/gradio_api/info?serialize=False").object()
             let named = try #require(info["named_endpoints"] as? [String: [String: Any]])
             let parameters = try #require(named["/generate"]?["parameters"] as? [[String: Any]])
-            #expect(parameters.count == 9)
+            #expect(parameters.count == 12)
             #expect(parameters[0]["parameter_has_default"] as? Bool == false)
         }
     }

@@ -74,8 +74,7 @@ struct UnsupportedFieldTests {
             (#""script_args": [1]"#, "script_args"),
             (#""subseed_strength": 0.5"#, "subseed_strength"), (#""s_churn": 0.5"#, "s_churn"),
             (#""seed_resize_from_h": 512"#, "seed_resize_from_h"),
-            (#""sampler_name": "DPM++ 2M""#, "sampler_name"),
-            (#""scheduler": "Karras""#, "scheduler"),
+            (#""timesteps": [999, 500]"#, "timesteps"),
             (#""refiner_checkpoint": "r.safetensors""#, "refiner_checkpoint"),
             (#""infotext": "a\nSteps: 3""#, "infotext"),
             (#""disable_extra_networks": true"#, "disable_extra_networks"),
@@ -143,14 +142,14 @@ struct UnsupportedFieldTests {
             (#""sampler_name": "default", "scheduler": null, "generator_device": "cuda""#, nil),
             (#""sampler_name": "euler", "enable_teacache": false, "layers": null"#, nil),
             (#""kwargs": "{\"sampler_name\": \"Euler\"}""#, nil),
-            (#""sampler_name": "DPM++ 2M""#, "sampler_name"),
+            (#""sampler_name": "LMS""#, "sampler_name"),
             (#""kwargs": "{\"sampler_name\": \"DPM++\"}""#, "sampler_name"),
             (#""kwargs": "{\"controlnet\": \"canny\"}""#, "controlnet"),
-            (#""flow_shift": 3.0"#, "flow_shift"), (#""frame_count": 9"#, "frame_count"),
+            (#""flow_shift": 3.0"#, nil), (#""frame_count": 9"#, "frame_count"),
             (#""background": "transparent""#, "background"),
             (#""enable_upscaling": true"#, "enable_upscaling"), (#""image": "x""#, "image"),
             (#""mask": "x""#, "mask"), (#""ref_images": ["x"]"#, "ref_images"),
-            (#""svg": {"model": "m"}"#, "svg"), (#""sigmas": [1, 0.5]"#, "sigmas"),
+            (#""svg": {"model": "m"}"#, "svg"), (#""sigmas": [0.5, 1]"#, "sigmas"),
             (#""input_fidelity": "high""#, "input_fidelity"),
         ] as [(String, String?)])
     func openAI(fields: String, name: String?) async throws {
@@ -167,7 +166,7 @@ struct UnsupportedFieldTests {
         try await withGateway(try FakeGenerator()) { client in
             let answer = try await client.post(
                 "/gradio_api/call/generate",
-                #"{"data": ["p", "", 5, 32, 16, 2, 0, 1, "", "more"]}"#)
+                #"{"data": ["p", "", 5, 32, 16, 2, 0, 1, "", "", "", 0, "more"]}"#)
             #expect(try answer.error()["param"] == "data")
         }
     }

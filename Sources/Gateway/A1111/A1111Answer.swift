@@ -24,11 +24,12 @@ struct A1111Answer: Encodable {
         var height: Int
         var batchSize: Int
         var nIter = 1
-        var samplerName = "Euler"
+        var samplerName: String
+        var scheduler: String
         var denoisingStrength: Double?
 
         private enum CodingKeys: String, CodingKey {
-            case prompt, seed, steps, width, height
+            case prompt, seed, steps, width, height, scheduler
             case negativePrompt = "negative_prompt"
             case cfgScale = "cfg_scale"
             case batchSize = "batch_size"
@@ -51,7 +52,7 @@ struct A1111Answer: Encodable {
         var subseedStrength = 0
         var width: Int
         var height: Int
-        var samplerName = "Euler"
+        var samplerName: String
         var cfgScale: Double
         var steps: Int
         var batchSize: Int
@@ -96,14 +97,17 @@ struct A1111Answer: Encodable {
         parameters = Parameters(
             prompt: request.prompt, negativePrompt: negative, seed: request.seed,
             steps: request.steps, cfgScale: scale, width: request.size.width,
-            height: request.size.height, batchSize: request.count, denoisingStrength: strength)
+            height: request.size.height, batchSize: request.count,
+            samplerName: request.sampling.sampler.label,
+            scheduler: request.sampling.schedule.label, denoisingStrength: strength)
         let info = Info(
             prompt: request.prompt, allPrompts: images.map { _ in request.prompt },
             negativePrompt: negative, allNegativePrompts: images.map { _ in negative },
             seed: request.seed, allSeeds: images.map(\.seed), subseed: request.seed,
             allSubseeds: images.map(\.seed), width: request.size.width,
-            height: request.size.height, cfgScale: scale, steps: request.steps,
-            batchSize: request.count, modelName: call.model.id, denoisingStrength: strength,
+            height: request.size.height, samplerName: request.sampling.sampler.label,
+            cfgScale: scale, steps: request.steps, batchSize: request.count,
+            modelName: call.model.id, denoisingStrength: strength,
             extraGenerationParams: Self.warnings(images),
             infotexts: images.map {
                 $0.parametersText(of: request, model: call.model)

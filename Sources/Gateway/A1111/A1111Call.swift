@@ -20,7 +20,9 @@ extension ImageRequest.Draft {
     ) throws(APIError) {
         let prompt = try PromptLoRAs(try fields.text("prompt") ?? "", registry: registry)
         try UnsupportedField.checkA1111(fields, isImageToImage: isImageToImage)
-        self.init(try SamplingParameters.Draft(prompt: prompt.text, fields))
+        do throws(APIError) {
+            self.init(try SamplingParameters.Draft(prompt: prompt.text, fields))
+        } catch { throw error.inA1111Words }
         parameters.loras = prompt.loras + (try fields.loras(of: registry) ?? [])
         priority = try Self.priority(fields)
         let batch = try fields.integer("batch_size") ?? 1
@@ -28,6 +30,23 @@ extension ImageRequest.Draft {
         let (total, overflow) = batch.multipliedReportingOverflow(by: repeats)
         count = overflow || batch < 1 || repeats < 1 ? 0 : Int(clamping: total)
     }
+}
+
+extension APIError {
+    /// The error about a sampler as this dialect words it.
+    fileprivate var inA1111Words: APIError {
+        let subjects = [
+            "sampler": "Sampler", "sampler_name": "Sampler", "sampler_index": "Sampler",
+            "scheduler": "Scheduler",
+        ]
+        guard code == "invalid_value", let subject = subjects[parameter ?? ""] else { return self }
+        return APIError(
+            .badRequest, code: Self.unknownSampler, parameter: parameter,
+            "\(subject) not found: \(message)")
+    }
+
+    /// The code of an unknown sampler or schedule, which this dialect answers with status 400.
+    static let unknownSampler = "sampler_not_found"
 }
 
 /// The source image of an `img2img` call.

@@ -34,14 +34,27 @@ private struct SamplerRow: Encodable {
     var name: String
     var aliases: [String]
     var options: [String: String] = [:]
+
+    init(_ sampler: Sampler) {
+        name = sampler.label
+        aliases = [sampler.rawValue] + sampler.aliases
+        if sampler.evaluatesTwice { options["second_order"] = "True" }
+    }
 }
 
 private struct SchedulerRow: Encodable {
     var name: String
     var label: String
-    var aliases: [String] = []
+    var aliases: [String]
     var default_rho = -1.0
     var need_inner_model = false
+
+    init(_ schedule: NoiseSchedule) {
+        name = schedule == .standard ? "automatic" : schedule.rawValue
+        label = schedule.label
+        aliases = schedule.aliases
+        if schedule == .karras { default_rho = 7 }
+    }
 }
 
 /// A LoRA file; its path is not exposed to clients.
@@ -96,16 +109,8 @@ extension A1111Controller {
         table.add(
             "/sdapi/v1/loras",
             [.get: .key { _, _ in .json(requests.loras.offers.map { LoRARow($0.name) }) }])
-        // The one sampler of the model family, under the names that clients choose it by.
-        list(
-            "samplers", [SamplerRow(name: "Euler", aliases: ["euler", "k_euler", "Euler a"])],
-            &table)
-        list(
-            "schedulers",
-            [
-                SchedulerRow(name: "automatic", label: "Automatic"),
-                SchedulerRow(name: "simple", label: "Simple"),
-            ], &table)
+        list("samplers", Sampler.allCases.map(SamplerRow.init), &table)
+        list("schedulers", NoiseSchedule.allCases.map(SchedulerRow.init), &table)
         list("upscalers", [UpscalerRow()], &table)
         for name in [
             "latent-upscale-modes", "sd-vae", "sd-modules", "hypernetworks",

@@ -34,7 +34,9 @@ struct A1111Controller: Controller {
         { request, context in
             do {
                 return try await handler(request, context)
-            } catch var error as APIError where error.status == .badRequest {
+            } catch var error as APIError
+                where error.status == .badRequest && error.code != APIError.unknownSampler
+            {
                 error.status = .unprocessableContent
                 throw error
             } catch let error as RequestError {
@@ -245,7 +247,8 @@ struct A1111Controller: Controller {
                 "Prompt": parsed.prompt, "Negative prompt": parsed.negativePrompt,
                 "Steps": parsed.steps.map(String.init), "Seed": parsed.seed.map(String.init),
                 "CFG scale": parsed.cfgScale.map { "\($0)" }, "Model": parsed.model,
-                "Sampler": parsed.sampler, "Size-1": parsed.width.map(String.init),
+                "Sampler": parsed.sampler, "Schedule type": parsed.scheduleType,
+                "Size-1": parsed.width.map(String.init),
                 "Size-2": parsed.height.map(String.init),
             ].compactMapValues(\.self)
         }

@@ -18,7 +18,7 @@ extension UnsupportedField {
             UnsupportedField("script_args", "this server has no scripts; leave it out"),
             UnsupportedField("styles", "this server has no styles; write them into the prompt"),
             UnsupportedField("subseed_strength", "this server does not mix seeds; leave it out"),
-            UnsupportedField("s_churn", "the one sampler adds no noise; leave it out"),
+            UnsupportedField("s_churn", "samplers add noise by eta here; leave it out"),
             UnsupportedField("refiner_checkpoint", "this server has no refiner; leave it out"),
             UnsupportedField("infotext", "send its parameters as fields"),
             UnsupportedField(

@@ -26,13 +26,16 @@ enum GradioDocuments {
             ("guidance_scale", "number", "float", .number(defaults.guidanceScale)),
             ("count", "integer", "int", 1),
             ("loras", "string", "str", ""),
+            ("sampler", "string", "str", .string(Sampler.euler.rawValue)),
+            ("scheduler", "string", "str", .string(NoiseSchedule.standard.rawValue)),
+            ("shift", "number", "float", 0),
         ]
     }
 
     /// Names of the inputs in their order.
     static let names = [
         "prompt", "negative_prompt", "seed", "width", "height", "steps", "guidance_scale", "count",
-        "loras",
+        "loras", "sampler", "scheduler", "shift",
     ]
 
     /// `/config`: the components and the function.

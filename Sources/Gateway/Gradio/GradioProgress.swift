@@ -24,7 +24,7 @@ struct GradioProgress: Sendable {
         let done = steps.values.reduce(0, +)
         return [
             "index": .integer(Int64(done)),
-            "length": .integer(Int64(job.request.steps * job.request.count)), "unit": "steps",
+            "length": .integer(Int64(job.request.evaluations * job.request.count)), "unit": "steps",
             "progress": nil, "desc": nil,
         ]
     }

@@ -71,6 +71,7 @@ extension SamplingParameters.Draft {
         cfgNormalization = try fields.number("cfg_normalization")
         cfgTruncation = try fields.number("cfg_truncation")
         seed = try Self.seed(fields)
+        sampling = try SamplingMethod(fields)
     }
 
     /// `guidance_scale` is the pipeline's own g; a `cfg_scale` is g + 1, and 1 or less is off.

@@ -146,6 +146,31 @@ struct RequestFields {
         throw wrong(name, "a number", value)
     }
 
+    /// A list of numbers; in a form they are separated by commas.
+    func numbers(_ name: String) throws(APIError) -> [Double]? {
+        guard let (name, value) = first(name) else { return nil }
+        let entries: [JSONValue]
+        switch value {
+        case .array(let values): entries = values
+        case .string(let text) where isForm && text.utf8.count <= Self.maximumStringBytes:
+            entries = text.utf8.split(separator: UInt8(ascii: ",")).map {
+                .string(String(Substring($0).drop { $0 == " " }))
+            }
+        default: throw wrong(name, "an array of numbers", value)
+        }
+        var numbers: [Double] = []
+        for entry in entries {
+            switch entry {
+            case .integer(let number): numbers.append(Double(number))
+            case .number(let number): numbers.append(number)
+            case .string(let text) where isForm && Double(text)?.isFinite == true:
+                numbers.append(Double(text) ?? 0)
+            default: throw wrong("an entry of \(name)", "a number", entry)
+            }
+        }
+        return numbers
+    }
+
     /// A truth value.
     func bool(_ names: String...) throws(APIError) -> Bool? {
         guard let (name, value) = first(names) else { return nil }

@@ -78,24 +78,8 @@ extension JSONValue {
 }
 
 extension UnsupportedField {
-    /// Names of the one sampler, as clients write it; the last two are the default of A1111's clients.
-    private static let samplers: Set<String> = [
-        "", "default", "auto", "automatic", "euler", "k_euler", "flowmatcheulerdiscrete",
-        "flowmatcheulerdiscretescheduler", "euler a", "k_euler_a",
-    ]
-    private static let schedules: Set<String> = samplers.union(["simple", "normal"])
-
-    /// What sampler and scheduler fields of every dialect may be.
-    static let sampling: [UnsupportedField] =
-        ["sampler_name", "sampler", "sampler_index"].map { name in
-            UnsupportedField(name, "the one sampler is Euler") { $0.isWord(samplers) }
-        } + [
-            UnsupportedField("scheduler", "the one schedule is Simple") { $0.isWord(schedules) },
-            UnsupportedField("flow_shift", "the shift belongs to the model; leave it out"),
-            UnsupportedField("shift", "the shift belongs to the model; leave it out"),
-            UnsupportedField("sigmas", "the schedule belongs to the model; leave it out"),
-            UnsupportedField("timesteps", "the schedule belongs to the model; leave it out"),
-        ]
+    /// What fields of the noise levels may be in every dialect.
+    static let sampling = [UnsupportedField("timesteps", "send the noise levels as sigmas")]
 
     /// Fields of OpenAI's dialect and those of other servers that speak it.
     static let generation: [UnsupportedField] =

@@ -55,6 +55,14 @@ struct JobAnswer: Encodable {
     var size: String
     var steps: Int
     var guidanceScale: Double
+    var sampler: Sampler
+    var scheduler: NoiseSchedule
+    /// Shift that the request states.
+    var shift: Double?
+    /// Noise levels that the request states.
+    var sigmas: [Double]?
+    /// Evaluations of the model for each image.
+    var evaluations: Int
     var seed: UInt64
     var n: Int
     var loras: [LoRAScale]
@@ -85,6 +93,11 @@ struct JobAnswer: Encodable {
         size = job.request.size.description
         steps = job.request.steps
         guidanceScale = job.request.guidanceScale
+        sampler = job.request.sampling.sampler
+        scheduler = job.request.sampling.schedule
+        shift = job.request.sampling.shift
+        sigmas = job.request.sampling.sigmas
+        evaluations = job.request.evaluations
         seed = job.request.seed
         n = job.request.count
         loras = job.request.loras
@@ -113,6 +126,7 @@ struct JobAnswer: Encodable {
     private enum CodingKeys: String, CodingKey {
         case id, object, state, model, prompt, size, steps, seed, n, loras, created, started,
             finished
+        case sampler, scheduler, shift, sigmas, evaluations
         case attempts, failure, progress, images, strength, deadline, priority
         case givenUp = "given_up"
         case negativePrompt = "negative_prompt"

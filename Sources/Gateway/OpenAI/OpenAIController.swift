@@ -121,7 +121,7 @@ struct OpenAIController: Controller {
         _ context: GatewayContext
     ) async throws -> Response {
         let partials = PartialImages(
-            count: output.partialImages, steps: call.request.steps)
+            count: output.partialImages, steps: call.request.evaluations)
         return try await EventStream.response(
             to: context,
             events: try await requests.events(of: call, submission, context),

@@ -45,19 +45,20 @@ extension PageController {
         let body = try await request.readBody(upTo: requests.limits.bodyBytes)
         let fields = try RequestFields(json: body)
         let call = try await requests.imageCall(fields)
-        let share = try fields.number("strength") ?? 1
-        guard share > 0, share <= 1 else {
+        let strength = try fields.number("strength")
+        guard strength ?? 1 > 0, strength ?? 1 <= 1 else {
             throw APIError.invalid(
-                "strength", "strength must be above 0 and at most 1, got \(share).")
+                "strength", "strength must be above 0 and at most 1, got \(strength ?? 1).")
         }
         try await learn(call.model.id)
-        func seconds(share: Double) -> Double? {
-            requests.meter.times.seconds(for: call.request, model: call.model.id, share: share)
+        func seconds(strength: Double?) -> Double? {
+            requests.meter.times.seconds(
+                for: call.request, model: call.model.id, strength: strength)
         }
         // The sizes of other requests are not considered: their steps count as steps of this one.
         let others = await requests.jobs.unfinished(for: .all).map(\.progress)
-        let perStep = seconds(share: 1).map {
-            $0 / Double(call.request.steps * call.request.count)
+        let perStep = seconds(strength: nil).map {
+            $0 / Double(call.request.parameters.evaluations(strength: nil) * call.request.count)
         }
         let left = others.map { other in
             other.secondsLeft ?? perStep.map { $0 * Double(other.steps - other.stepsDone) }
@@ -65,7 +66,7 @@ extension PageController {
         let forecast = try await forecaster?.forecast(of: call.request, model: call.model.id)
         return .json(
             EstimateAnswer(
-                seconds: seconds(share: share),
+                seconds: seconds(strength: strength),
                 queueSeconds: left.contains(nil) ? nil : left.compactMap(\.self).reduce(0, +),
                 ahead: others.count,
                 memoryBytes: forecast?.activationBytes, modelBytes: forecast?.weightBytes,

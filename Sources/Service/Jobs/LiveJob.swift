@@ -38,6 +38,8 @@ package final class LiveJob: Sendable {
     let deadline: Date?
     /// Images that an earlier run of the program finished.
     let earlier: [GeneratedImage]
+    /// Evaluations of each image.
+    private let evaluations: Int
     private let state: Mutex<State>
 
     private struct State {
@@ -72,10 +74,11 @@ package final class LiveJob: Sendable {
         owner = job.owner
         deadline = job.deadline
         self.earlier = earlier
+        evaluations = job.request.evaluations
         var state = State(isDetached: isDetached)
         for image in earlier {
             state.images[image.index] = image
-            state.steps[image.index] = job.request.steps
+            state.steps[image.index] = evaluations
         }
         self.state = Mutex(state)
     }
@@ -209,9 +212,9 @@ package final class LiveJob: Sendable {
     /// Its progress.
     package var progress: JobProgress {
         state.withLock { state in
-            let total = request.steps * request.count
+            let total = evaluations * request.count
             let done = state.steps.values.reduce(0, +)
-            let before = earlier.count * request.steps
+            let before = earlier.count * evaluations
             var left: Double?
             if let first = state.firstStep, let last = state.lastStep, done - before > 1 {
                 let pace = (last - first) / .seconds(1) / Double(done - before - 1)

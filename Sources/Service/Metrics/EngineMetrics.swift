@@ -2,6 +2,7 @@
 
 package import Engine
 import Imaging
+import Parameters
 import Synchronization
 import Telemetry
 
@@ -58,7 +59,7 @@ package final class EngineMetrics: Sendable {
     let running, queued: Gauge
     let queueTime, firstPreview, duration, textEncode, decode: Histogram
     let images, pixels, generations, cancelled: Counter
-    private let evaluations, tokens: Counter
+    private let evaluations, tokens, sampled: Counter
     private let step, batch: Histogram
     private let busy: Counter
     private let modelLoad, modelInfo, parameters, loras: Gauge
@@ -94,9 +95,12 @@ package final class EngineMetrics: Sendable {
         decode = seconds("vae_decode", "Decoding of an image.")
         images = total("images", "Finished images.", "model")
         pixels = total("pixels", "Pixels of finished images.", "model")
+        sampled = total(
+            "sampled_images", "Finished images by how they were sampled.", "model", "sampler",
+            "scheduler")
         evaluations = total(
             "denoise_evaluations",
-            "Steps of images; an image of 8 steps counts 8, with guidance and without.", "model")
+            "Evaluations of images; 8 steps of Euler count 8, with guidance and without.", "model")
         tokens = total("denoise_tokens", "Tokens of all sequences of all passes.", "model")
         generations = total("generations", "Requests to the engine by outcome.", "model", "outcome")
         cancelled = total(
@@ -151,8 +155,10 @@ package final class EngineMetrics: Sendable {
     }
 
     /// Records a finished image.
-    func record(_ image: GeneratedImage, model: String) {
+    func record(_ image: GeneratedImage, of request: ImageRequest, model: String) {
         images.add(1, model)
+        sampled.add(
+            1, model, request.sampling.sampler.rawValue, request.sampling.schedule.rawValue)
         pixels.add(Double(image.image.width * image.image.height), model)
         textEncode.observe(image.seconds.text, model)
         decode.observe(image.seconds.decode, model)

@@ -47,10 +47,10 @@ package final class ImageTimes: Sendable {
     /// - Parameters:
     ///   - request: The request; its source image is ignored.
     ///   - model: The model that generates.
-    ///   - share: The share of the schedule that is run.
+    ///   - strength: The share of the schedule that is run; `nil` runs it all.
     /// - Returns: `nil` before the model's first image.
     package func seconds(
-        for request: ImageRequest, model: String, share: Double = 1
+        for request: ImageRequest, model: String, strength: Double? = nil
     ) -> Double? {
         let known = samples.withLock { $0[model, default: []] }
         guard !known.isEmpty else { return nil }
@@ -66,7 +66,7 @@ package final class ImageTimes: Sendable {
         let steps = Self.median(nearest.map { $0.steps / $0.evaluations / $0.pixels })
         let rest = Self.median(nearest.map { $0.rest / $0.pixels })
         let evaluations =
-            max(1, (Double(request.steps) * share).rounded(.down))
+            Double(request.parameters.evaluations(strength: strength))
             * Self.evaluationsPerStep(request)
         return Double(request.count) * pixels * (evaluations * steps + rest)
     }

@@ -41,7 +41,7 @@ package final class JobMeter: Sendable {
         self.report = report
         self.estimate = estimate
         unitsPerStep = QueueEstimate.unitsPerStep(request)
-        units = unitsPerStep * Double(request.steps * request.count)
+        units = unitsPerStep * Double(request.evaluations * request.count)
         report?.submit(submitted)
     }
 
@@ -69,7 +69,7 @@ package final class JobMeter: Sendable {
                 state.hasPreview = true
                 metrics.firstPreview.observe(seconds(to: now), model)
             case .image(let image):
-                metrics.record(image, model: model)
+                metrics.record(image, of: request, model: model)
                 times.record(image.seconds, request, model: model)
                 let units = unitsPerStep * Double(image.seconds.steps.count)
                 estimate { estimate, _ in

@@ -1,8 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Parameters
 package import Tensors
 
-/// The state of an image that is being generated: latents, position in the schedule, prompts.
+/// The state of an image that is being generated: sampler with latents, prompts.
 package struct Generation<Device: Backend>: Sendable {
     /// An encoded prompt.
     struct Prompt: Sendable {
@@ -11,12 +12,14 @@ package struct Generation<Device: Backend>: Sendable {
         let isTruncated: Bool
     }
 
-    package internal(set) var latents: Planes
-    /// The latents of the finished image as predicted in the last step; previews show it.
+    var sampler: SamplerRun
+    let channels: Int
+    let height: Int
+    let width: Int
+    /// The generator of the image's noise, which continues with that of its sampler.
+    var generator: TorchGenerator
+    /// The latents of the finished image as predicted in the last evaluation; previews show it.
     package internal(set) var prediction: Planes?
-    /// Steps done.
-    package internal(set) var step = 0
-    package let schedule: FlowMatchSchedule
     package let guidance: Guidance
     let positive: Prompt
     let negative: Prompt?
@@ -33,52 +36,61 @@ package struct Generation<Device: Backend>: Sendable {
     /// Seconds spent on encoding the prompts and the source image.
     package let inputSeconds: Double
 
-    /// Whether all steps are done.
-    package var isFinished: Bool { step == schedule.steps }
+    /// The latents after the last whole step.
+    package var latents: Planes { planes(sampler.latents) }
+    /// Evaluations done.
+    package var step: Int { sampler.evaluations }
+    /// Evaluations of the whole run.
+    package var steps: Int { sampler.totalEvaluations }
+    /// Whether all evaluations are done.
+    package var isFinished: Bool { sampler.isFinished }
 
     /// Tokens of one evaluation, padding included.
     package var tokens: Int {
-        let image = Transformer<Device>.padded((latents.height / 2) * (latents.width / 2))
+        let image = Transformer<Device>.padded((height / 2) * (width / 2))
         return (image + positive.caption.length) * (negative == nil ? 1 : 2)
     }
 
-    private var time: Float { schedule.time(step) }
+    private func planes(_ numbers: [Float]) -> Planes {
+        Planes(numbers, channels: channels, height: height, width: width)
+    }
 
-    /// The sequences of the next step: with guidance the positive and the negative branch.
+    /// The sequences of the next evaluation: with guidance the positive and the negative branch.
     var sequences: [Transformer<Device>.Sequence] {
+        let query = sampler.query
+        let time = FlowMatchSchedule.time(at: Float(query.level))
         var captions = [positive.caption]
         if let negative, guidance.applies(at: time) { captions.append(negative.caption) }
         return captions.map {
             Transformer.Sequence(
-                latents: latents.numbers, height: latents.height, width: latents.width,
-                caption: $0, time: time, loras: loras)
+                latents: query.latents, height: height, width: width, caption: $0,
+                time: time, loras: loras)
         }
     }
 
-    /// Advances the latents by one step, given the outputs for `sequences`.
+    /// Continues with the outputs for `sequences`.
     mutating func advance(_ outputs: [[Float]]) {
         if trace != nil {
-            trace?.record(
-                "transformer_out.\(step)",
-                .f32(
-                    outputs.flatMap(\.self),
-                    shape: [outputs.count, latents.channels, 1, latents.height, latents.width]))
+            let shape = [outputs.count, channels, 1, height, width]
+            let name = "transformer_out.\(step)"
+            trace?.record(name, .f32(outputs.flatMap(\.self), shape: shape))
         }
         let output =
             outputs.count > 1
             ? guidance.combine(positive: outputs[0], negative: outputs[1]) : outputs[0]
-        let sigma = schedule.sigmas[step]
-        let distance = schedule.sigmas[step + 1] - sigma
-        var prediction = latents
-        for index in output.indices {
-            let velocity = -output[index]
-            prediction.numbers[index] -= sigma * velocity
-            latents.numbers[index] += distance * velocity
+        let velocity = output.map { -$0 }
+        var prediction = sampler.prediction(velocity)
+        var generator = generator
+        sampler.take(velocity) { generator.normals($0) }
+        self.generator = generator
+        if let inpainting {
+            inpainting.hold(&prediction, sigma: 0)
+            if sampler.isBetweenSteps {
+                inpainting.hold(&sampler.latents, sigma: Float(sampler.level))
+            }
         }
-        inpainting?.hold(&prediction, sigma: 0)
-        inpainting?.hold(&latents, sigma: schedule.sigmas[step + 1])
-        self.prediction = prediction
-        step += 1
+        self.prediction = planes(prediction)
+        let latents = latents
         trace?.recordLatents(latents)
     }
 }

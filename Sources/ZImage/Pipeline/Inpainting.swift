@@ -19,12 +19,12 @@ struct Inpainting: Sendable {
     let noise: [Float]
 
     /// Sets the kept part to the source at noise level `sigma`.
-    func hold(_ latents: inout Planes, sigma: Float) {
+    func hold(_ latents: inout [Float], sigma: Float) {
         let area = mask.count
-        for index in latents.numbers.indices {
+        for index in latents.indices {
             let weight = mask[index % area]
             let known = sigma * noise[index] + (1 - sigma) * source[index]
-            latents.numbers[index] = (1 - weight) * known + weight * latents.numbers[index]
+            latents[index] = (1 - weight) * known + weight * latents[index]
         }
     }
 

@@ -35,13 +35,17 @@ extension Pipeline {
         if input.source != nil {
             let strength = input.strength ?? Self.defaultStrength
             guard strength > 0, strength <= 1,
-                Double(input.steps) * strength >= 1
+                input.sampling.strengthRule == .exactSteps || Double(input.steps) * strength >= 1
             else {
                 throw PipelineError(
                     message: "strength must leave at least one of \(input.steps) steps and be at"
                         + " most 1, got \(strength).")
             }
         }
+        do {
+            try input.sampling.check(
+                steps: input.steps, strength: input.source.map { _ in input.strength ?? 1 })
+        } catch { throw PipelineError(message: error.message) }
         if let noise = input.noise {
             let scale = model.autoencoderConfig.scale
             let count =

@@ -164,13 +164,8 @@ public final class Pipeline<Device: Backend>: Sendable {
 
         let scale = model.autoencoderConfig.scale
         let (height, width) = (input.size.height / scale, input.size.width / scale)
-        var schedule = FlowMatchSchedule(
-            steps: input.steps, imageTokens: (height / 2) * (width / 2),
-            config: model.schedulerConfig)
-        trace?.record("sigmas", .f32(schedule.sigmas, shape: [schedule.sigmas.count]))
-        if input.source != nil {
-            schedule = schedule.tail(strength: input.strength ?? Self.defaultStrength)
-        }
+        let levels = levels(of: input, imageTokens: (height / 2) * (width / 2))
+        trace?.record("sigmas", .f32(levels.whole.map { Float($0) }, shape: [levels.whole.count]))
         let channels = model.transformerConfig.inChannels
         let count = channels * height * width
         var generator = TorchGenerator(seed: input.seed)
@@ -182,15 +177,19 @@ public final class Pipeline<Device: Backend>: Sendable {
             for index in noise.indices { noise[index] = noise[index].roundedToBF16 }
         }
         let inpainting = try inpainting(input, source: source, noise: noise)
-        if let source, let sigma = schedule.sigmas.first {
+        let sigma = Float(levels.run[0])
+        if let source {
             for index in noise.indices {
                 noise[index] = sigma * noise[index] + (1 - sigma) * source.numbers[index]
             }
+        } else if sigma < 1 {
+            for index in noise.indices { noise[index] *= sigma }
         }
-        let latents = Planes(noise, channels: channels, height: height, width: width)
         trace?.record("latents.init", .f32(noise, shape: [1, channels, height, width]))
         return Generation(
-            latents: latents, schedule: schedule, guidance: guidance, positive: prompts.positive,
+            sampler: SamplerRun(input.sampling, levels, latents: noise), channels: channels,
+            height: height, width: width, generator: generator, guidance: guidance,
+            positive: prompts.positive,
             negative: prompts.negative, loras: prompts.loras, loraReports: prompts.reports,
             inpainting: inpainting, trace: trace, inputSeconds: inputSeconds)
     }

@@ -10,7 +10,7 @@ package import ModelFiles
     import Darwin
 #endif
 
-/// The noise levels of a run, from 1 (noise) to 0 (image).
+/// The noise levels of the model's own schedule, from 1 (noise) to 0 (image).
 ///
 /// - Source: diffusers 0.42.1, `FlowMatchEulerDiscreteScheduler.set_timesteps` with the sigmas that
 ///   the pipelines pass: 1 down to 1/N, shifted once.
@@ -23,8 +23,7 @@ package struct FlowMatchSchedule: Sendable, Equatable {
     /// Every operation is in f32 and in the reference's order: the model multiplies times by 1000 and
     /// takes their cosines, so that one unit in the last place here is 5e-5 there.
     package init(steps: Int, imageTokens: Int, config: SchedulerConfig) {
-        let mu = Self.dynamicShift(imageTokens: imageTokens, config: config)
-        let weight = Float(config.timeShiftType == .linear ? mu : exp(mu))
+        let weight = Float(Self.shift(imageTokens: imageTokens, config: config))
         let (shift, excess) = (Float(config.shift), Float(config.shift - 1))
         sigmas =
             Self.ramp(steps).map { u in
@@ -46,7 +45,12 @@ package struct FlowMatchSchedule: Sendable, Equatable {
         }
     }
 
-    private init(sigmas: [Float]) { self.sigmas = sigmas }
+    /// Returns the shift of a configuration for images of so many tokens.
+    package static func shift(imageTokens: Int, config: SchedulerConfig) -> Double {
+        guard config.usesDynamicShifting else { return config.shift }
+        let mu = dynamicShift(imageTokens: imageTokens, config: config)
+        return config.timeShiftType == .linear ? mu : exp(mu)
+    }
 
     private static func dynamicShift(imageTokens: Int, config: SchedulerConfig) -> Double {
         let slope =
@@ -56,18 +60,8 @@ package struct FlowMatchSchedule: Sendable, Equatable {
             + (config.baseShift - slope * Double(config.baseImageSequenceLength))
     }
 
-    /// Evaluations of the transformer.
-    package var steps: Int { sigmas.count - 1 }
-
-    /// Returns the last part of the schedule, a fraction of `strength`, for image-to-image.
-    package func tail(strength: Double) -> FlowMatchSchedule {
-        let keep = min(Double(steps) * strength, Double(steps))
-        let start = Int(max(Double(steps) - keep, 0))
-        return FlowMatchSchedule(sigmas: Array(sigmas[start...]))
-    }
-
-    /// Returns the transformer's time at `step`: 0 at noise, towards 1 at the image.
-    package func time(_ step: Int) -> Float {
-        (1000 - sigmas[step] * 1000) / 1000
+    /// Returns the transformer's time at a noise level: 0 at noise, towards 1 at the image.
+    package static func time(at sigma: Float) -> Float {
+        (1000 - sigma * 1000) / 1000
     }
 }

@@ -17,7 +17,7 @@ extension Pipeline {
             total +=
                 model.textEncoderConfig.operations(tokens: count)
                 + transformer.captionOperations(tokens: Transformer<Device>.padded(count))
-                + input.steps
+                + input.sampling.evaluations(steps: input.steps, strength: nil)
                 * transformer.stepOperations(
                     imageTokens: Transformer<Device>.padded((height / 2) * (width / 2)),
                     captionTokens: Transformer<Device>.padded(count))

@@ -17,7 +17,7 @@ extension GenerateCommand {
         let description = ModelDescription(
             model: model, parameterCount: plan.parameterCount, precision: device.precisionName,
             kernels: device.kernelsName)
-        var draft = ImageRequest.Draft(sampling.draft(prompt))
+        var draft = ImageRequest.Draft(try sampling.draft(prompt))
         draft.count = count
         draft.source = try readSource()
         draft.strength = draft.source.map { strength ?? ($0.mask == nil ? 0.6 : 1) }

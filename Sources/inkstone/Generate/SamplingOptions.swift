@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
+import Basics
 import Engine
 import Parameters
 
@@ -53,6 +54,37 @@ struct SamplingOptions: ParsableArguments {
                 + " reports it.", valueName: "seed"))
     var seed: Int64?
 
+    @Option(
+        help: ArgumentHelp(
+            "Sampler, such as heun or \"DPM++ 2M Karras\"; a wrong name lists them all.",
+            valueName: "name"))
+    var sampler: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Spacing of the noise levels, such as beta or karras; a wrong name lists them all.",
+            valueName: "name"))
+    var scheduler: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Shift of the noise levels towards noise; the model's if not given.", valueName: "x"))
+    var shift: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "Noise levels in place of a schedule, from 1 down, separated by commas.",
+            valueName: "x,x,.."))
+    var sigmas: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Share of the noise that samplers with noise add, from 0 to 1; 1 if not given.",
+            valueName: "x"))
+    var eta: Double?
+
     mutating func validate() throws {
         if let seed, seed < -1 {
             throw ValidationError(
@@ -61,7 +93,9 @@ struct SamplingOptions: ParsableArguments {
     }
 
     /// The parameters that the options state for a prompt.
-    func draft(_ prompt: String) -> SamplingParameters.Draft {
+    ///
+    /// - Throws: `RequestError` for names and levels that cannot be read.
+    func draft(_ prompt: String) throws(RequestError) -> SamplingParameters.Draft {
         var draft = SamplingParameters.Draft(prompt: prompt)
         draft.negativePrompt = negativePrompt
         draft.width = width
@@ -71,18 +105,43 @@ struct SamplingOptions: ParsableArguments {
         draft.cfgNormalization = cfgNormalization
         draft.cfgTruncation = cfgTruncation
         draft.seed = seed
+        draft.sampling = try method()
         return draft
+    }
+
+    private func method() throws(RequestError) -> SamplingMethod {
+        var method = SamplingMethod()
+        let choice = try SamplingChoice(sampler: sampler, schedule: scheduler)
+        method.sampler = choice.sampler ?? method.sampler
+        method.schedule = choice.schedule ?? method.schedule
+        method.shift = shift
+        method.eta = eta ?? method.eta
+        guard let sigmas else { return method }
+        let numbers = sigmas.split(separator: ",").map { Double($0) }
+        guard !numbers.isEmpty, !numbers.contains(nil) else {
+            throw RequestError(
+                field: "sigmas",
+                message: "sigmas must be numbers separated by commas, got \(sigmas.quoted).")
+        }
+        method.sigmas = SamplingMethod.closing(numbers.compactMap(\.self))
+        return method
     }
 
     /// A warning for each option that was given but has no effect.
     func unused(in request: ImageRequest) -> [String] {
-        guard request.guidanceScale == 0 else { return [] }
-        return [
-            ("--negative-prompt", negativePrompt != nil),
-            ("--cfg-normalization", cfgNormalization != nil),
-            ("--cfg-truncation", cfgTruncation != nil),
-        ].filter(\.1).map {
-            "\($0.0) has no effect without guidance; add --guidance-scale with a number above 0."
-        }
+        let adds = request.sampling.sampler.addsNoise
+        let unused =
+            eta != nil && !adds
+            ? ["--eta has no effect: sampler \(request.sampling.sampler.rawValue) adds no noise."]
+            : []
+        guard request.guidanceScale == 0 else { return unused }
+        return unused
+            + [
+                ("--negative-prompt", negativePrompt != nil),
+                ("--cfg-normalization", cfgNormalization != nil),
+                ("--cfg-truncation", cfgTruncation != nil),
+            ].filter(\.1).map {
+                "\($0.0) has no effect without guidance; add --guidance-scale with a number above 0."
+            }
     }
 }
