@@ -23,8 +23,8 @@ extension GeneratedImage {
                 ? nil : request.sampling.schedule.label,
             cfgScale: GenerationParameters.cfgScale(guidance: guidance),
             seed: seed,
-            width: image.width,
-            height: image.height,
+            width: request.secondPass == nil ? image.width : request.size.width,
+            height: request.secondPass == nil ? image.height : request.size.height,
             model: model.id,
             loras: request.loras.map {
                 .init(name: $0.name, scale: $0.scale, textScale: $0.textScale)
@@ -41,13 +41,24 @@ extension GeneratedImage {
         func add(_ key: String, _ value: String?) {
             if let value { extras.append(.init(key, value)) }
         }
-        add("Denoising strength", request.strength.map { "\($0)" })
+        let pass = request.secondPass
+        add("Denoising strength", (request.strength ?? pass?.strength).map { "\($0)" })
+        add("Hires resize", pass.map { "\($0.size)" })
+        add("Hires steps", pass?.steps.map { "\($0)" })
+        add("Hires upscaler", pass?.upscaler.label)
+        add("Hires sampler", pass?.sampler?.label)
+        add("Hires schedule type", pass?.schedule?.label)
         if method.strengthRule != standard.strengthRule, request.strength != nil {
             add("Strength rule", method.strengthRule.rawValue)
         }
         add("Shift", method.shift.map { "\($0)" })
         add("Sigmas", method.sigmas.map { $0.map { "\($0)" }.joined(separator: " ") })
         if method.eta != standard.eta, method.sampler.addsNoise { add("Eta", "\(method.eta)") }
+        let seeds = request.parameters.image(at: index).seeds
+        add("Variation seed", seeds.variation.map { "\($0.seed)" })
+        add("Variation seed strength", seeds.variation.map { "\($0.strength)" })
+        add("Seed resize from", seeds.noiseSize.map { "\($0)" })
+        add("Seed variance", seeds.variance.map { "\($0.strength) \($0.share) \($0.until)" })
         return extras
     }
 

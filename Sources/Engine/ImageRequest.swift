@@ -67,7 +67,7 @@ public struct ImageRequest: Sendable, Equatable {
         }
     }
 
-    /// What the images are sampled from; image *i* has the seed `seed + i`.
+    /// What the images are sampled from; image *i* has the seed `seed + i`, or mixes in the other seed's next.
     ///
     /// There is a strength exactly where the images start from another one.
     public let parameters: SamplingParameters
@@ -125,9 +125,8 @@ public struct ImageRequest: Sendable, Equatable {
     /// Returns the same request without its first images.
     package func dropping(first number: Int) -> ImageRequest {
         precondition(number < count, "a request keeps at least one image")
-        var rest = parameters
-        rest.seed &+= UInt64(number)
         return ImageRequest(
-            parameters: rest, count: count - number, source: source, priority: priority)
+            parameters: parameters.image(at: number), count: count - number, source: source,
+            priority: priority)
     }
 }

@@ -55,7 +55,7 @@ public struct Timings: Sendable, Codable, Equatable {
     public var text: Double
     /// Each step.
     public var steps: [Double]
-    /// Decoding of the latents.
+    /// Decoding of the latents, and enlarging for a second pass.
     public var decode: Double
     /// Work on this image: its share of all stages.
     public var total: Double

@@ -64,8 +64,10 @@ package struct RequestForecaster: Sendable {
             negativeTokens: isGuided ? tokens(request.negativePrompt) : 0,
             tokenLimit: Self.tokenLimit,
             weightBytes: memory.residentBytes,
-            activationBytes: memory.activationBytes(
-                width: request.size.width, height: request.size.height,
-                sequences: request.count * (isGuided ? 2 : 1)))
+            activationBytes: [request.size, request.parameters.outputSize].map { size in
+                memory.activationBytes(
+                    width: size.width, height: size.height,
+                    sequences: request.count * (isGuided ? 2 : 1))
+            }.max() ?? 0)
     }
 }

@@ -15,6 +15,8 @@ package final class ScheduledJob<Device: Backend> {
         var generation: Generation<Device>
         /// Seconds of each step, by the share of the tokens.
         var stepSeconds: [Double] = []
+        /// Seconds of enlarging the image for its second pass.
+        var enlargingSeconds = 0.0
 
         init(image: Int, generation: Generation<Device>) {
             self.image = image
@@ -81,11 +83,12 @@ package final class ScheduledJob<Device: Backend> {
     /// Delivers a decoded image and closes its lane.
     func deliver(_ image: RGBImage, of lane: Lane, decodeSeconds: Double) {
         lanes.removeAll { $0 === lane }
+        let decodeSeconds = decodeSeconds + lane.enlargingSeconds
         delivered += 1
         let generation = lane.generation
         if let trace = generation.trace { options.onTrace?(trace) }
         var made = GeneratedImage(
-            index: lane.image, seed: request.seed &+ UInt64(lane.image), image: image,
+            index: lane.image, seed: request.parameters.image(at: lane.image).seed, image: image,
             pixelDigest: SHA256.hexadecimal(image.pixels),
             promptTruncated: generation.promptTruncated,
             seconds: Timings(
@@ -96,8 +99,7 @@ package final class ScheduledJob<Device: Backend> {
     }
 
     private func input(_ index: Int) throws -> PipelineInput {
-        var input = PipelineInput(request.parameters)
-        input.seed &+= UInt64(index)
+        var input = PipelineInput(request.parameters.image(at: index))
         input.source = request.source?.image
         input.loras = try request.loras.map {
             LoRASource(

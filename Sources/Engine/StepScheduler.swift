@@ -10,7 +10,7 @@ package import ZImage
 /// * Afterwards all requests get the same number of tokens per second. A pass serves the least served
 ///   ones, as many as fit; images of any size, schedule and guidance share it, and join and leave
 ///   between passes.
-/// * A finished image is decoded before the next pass.
+/// * A finished image is decoded, or enlarged for its second pass, before the next pass.
 ///
 /// Every image is bit-identical to one generated alone. Not thread-safe.
 package final class StepScheduler<Device: Backend> {
@@ -186,6 +186,12 @@ package final class StepScheduler<Device: Backend> {
             let start = ContinuousClock.now
             interruptedSeconds = 0
             do {
+                if lane.generation.secondPass != nil {
+                    try pipeline.enlarge(&lane.generation, pause: interrupt)
+                    lane.enlargingSeconds =
+                        (ContinuousClock.now - start).inSeconds - interruptedSeconds
+                    return true
+                }
                 let image = try pipeline.finish(&lane.generation, pause: interrupt)
                 let seconds = (ContinuousClock.now - start).inSeconds - interruptedSeconds
                 if job.isCancelled() { throw CancellationError() }

@@ -60,12 +60,12 @@ public struct SamplingMethod: Sendable, Equatable {
 }
 
 extension SamplingParameters {
-    /// Evaluations of the transformer for one image; guidance evaluates both prompts in each.
+    /// Evaluations of the transformer for one image, in both passes; guidance evaluates both prompts in each.
     public var evaluations: Int { evaluations(strength: strength) }
 
     /// Evaluations of the transformer for one image that starts from another one with a strength, or from noise.
     public func evaluations(strength: Double?) -> Int {
-        sampling.evaluations(steps: steps, strength: strength)
+        sampling.evaluations(steps: steps, strength: strength) + laterEvaluations
     }
 }
 

@@ -29,6 +29,16 @@ extension SamplingParameters {
         public var loras: [LoRAScale]?
         /// How the image is computed, and at which noise levels; `nil` levels are the model's own.
         public var sampling = SamplingMethod()
+        /// Seed of noise that is mixed in; a negative number or `nil` chooses one.
+        public var variationSeed: Int64?
+        /// Share of that noise; 0 or `nil` mixes nothing in.
+        public var variationStrength: Double?
+        /// The size for which the noise is drawn; `nil` is the image's.
+        public var noiseSize: PixelSize?
+        /// Noise on the features of the prompt.
+        public var seedVariance: SeedVariance?
+        /// A second pass in a larger size.
+        public var secondPass: SecondPass.Draft?
 
         /// A draft that states the prompt alone.
         public init(prompt: String) {
@@ -57,10 +67,22 @@ extension SamplingParameters {
         strength = draft.strength
         loras = draft.loras ?? []
         sampling = draft.sampling
-        // Chosen seeds stay below 2^31: every client can send them back.
-        seed =
-            draft.seed.flatMap { $0 >= 0 ? UInt64($0) : nil } ?? UInt64.random(in: 0..<(1 << 31))
+        seed = Self.seed(draft.seed)
+        if let strength = draft.variationStrength, strength != 0 {
+            seeds.variation = SeedVariation(
+                seed: Self.seed(draft.variationSeed), strength: strength)
+        }
+        seeds.noiseSize = draft.noiseSize == size ? nil : draft.noiseSize
+        seeds.variance = draft.seedVariance.flatMap { $0.strength == 0 ? nil : $0 }
+        if let pass = draft.secondPass {
+            secondPass = try SecondPass(pass, from: size, unit: limits.sizeMultiple)
+        }
         try check(limits)
+    }
+
+    /// A stated seed, or a random one; those stay below 2^31, so that every client can send them back.
+    private static func seed(_ stated: Int64?) -> UInt64 {
+        stated.flatMap { $0 >= 0 ? UInt64($0) : nil } ?? UInt64.random(in: 0..<(1 << 31))
     }
 
     private func check(_ limits: ModelLimits) throws(RequestError) {
@@ -90,6 +112,8 @@ extension SamplingParameters {
         }
         if let strength { try check(strength: strength) }
         try sampling.check(steps: steps, strength: strength)
+        try seeds.check()
+        if let secondPass { try check(secondPass, limits) }
         try checkLoRAs(limits)
     }
 

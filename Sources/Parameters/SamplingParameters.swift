@@ -30,6 +30,10 @@ public struct SamplingParameters: Sendable, Equatable {
     public var loras: [LoRAScale] = []
     /// How the image is computed from the model's outputs, and at which noise levels.
     public var sampling = SamplingMethod()
+    /// What beside the seed decides the noise.
+    public var seeds = SeedChoices()
+    /// A second pass in a larger size.
+    public var secondPass: SecondPass?
 
     /// Parameters of the given content; the others have the values that turn them off.
     public init(prompt: String, size: PixelSize, steps: Int) {
@@ -49,11 +53,13 @@ extension SamplingParameters: Codable {
     ///
     /// It is written as `version`. Programs of different versions work together as long as requests
     /// use what both know, and a reader never ignores a field in silence.
-    public var requiredVersion: Int { sampling == SamplingMethod() ? 1 : 2 }
+    public var requiredVersion: Int {
+        sampling == SamplingMethod() && seeds == SeedChoices() && secondPass == nil ? 1 : 2
+    }
 
     private enum CodingKeys: String, CodingKey {
         case version, prompt, negativePrompt, size, width, height, steps, guidanceScale
-        case cfgNormalization, cfgTruncation, seed, strength, loras
+        case cfgNormalization, cfgTruncation, seed, strength, loras, hires
     }
 
     /// Reads parameters that were checked before they were written.
@@ -87,6 +93,8 @@ extension SamplingParameters: Codable {
         strength = try fields.decodeIfPresent(Double.self, forKey: .strength)
         loras = try fields.decodeIfPresent([LoRAScale].self, forKey: .loras) ?? []
         sampling = try SamplingMethod(from: decoder)
+        seeds = try SeedChoices(from: decoder)
+        secondPass = try fields.decodeIfPresent(SecondPass.self, forKey: .hires)
     }
 
     /// Writes every field, and the version that its reader needs.
@@ -110,5 +118,7 @@ extension SamplingParameters: Codable {
         try fields.encodeIfPresent(strength, forKey: .strength)
         try fields.encode(loras, forKey: .loras)
         try sampling.encode(to: encoder)
+        try seeds.encode(to: encoder)
+        try fields.encodeIfPresent(secondPass, forKey: .hires)
     }
 }

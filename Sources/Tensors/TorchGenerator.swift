@@ -73,7 +73,8 @@ public struct TorchGenerator: Sendable {
         return numbers
     }
 
-    private mutating func uniform() -> Float {
+    /// Returns the next number of `torch.rand` in f32, from 0 up to but without 1.
+    public mutating func uniform() -> Float {
         Float(next32() & 0xff_ffff) * 0x1p-24
     }
 

@@ -363,6 +363,67 @@ def reference():
     return rows
 
 
+# --- noise and sizes
+
+
+def randn(seed, shape, generator=None):
+    generator = generator or torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator)
+
+
+def slerp(val, low, high):
+    """AUTOMATIC1111's modules/rng.py."""
+    low_norm = low / torch.norm(low, dim=1, keepdim=True)
+    high_norm = high / torch.norm(high, dim=1, keepdim=True)
+    dot = (low_norm * high_norm).sum(1)
+    if dot.mean() > 0.9995:
+        return low * val + high * (1 - val)
+    omega = torch.acos(dot)
+    so = torch.sin(omega)
+    return (torch.sin((1.0 - val) * omega) / so).unsqueeze(1) * low + (torch.sin(val * omega) / so).unsqueeze(1) * high
+
+
+def first_noise(shape, seed, subseed, strength, source):
+    """ImageRNG.first of the same file, and the four numbers that its generator draws next."""
+    generator = torch.Generator().manual_seed(seed)
+    source = source or shape
+    noise = randn(seed, source) if source != shape else randn(seed, shape, generator)
+    if strength:
+        noise = slerp(strength, noise, randn(subseed, source))
+    if source != shape:
+        x = randn(seed, shape, generator)
+        dx = (shape[2] - source[2]) // 2
+        dy = (shape[1] - source[1]) // 2
+        w = source[2] if dx >= 0 else source[2] + 2 * dx
+        h = source[1] if dy >= 0 else source[1] + 2 * dy
+        tx, ty = max(dx, 0), max(dy, 0)
+        dx, dy = max(-dx, 0), max(-dy, 0)
+        x[:, ty : ty + h, tx : tx + w] = noise[:, dy : dy + h, dx : dx + w]
+        noise = x
+    return {
+        "shape": shape, "seed": seed, "subseed": subseed, "strength": strength, "source": source[1:],
+        "noise": noise.flatten().tolist(), "next": torch.randn(16, generator=generator).tolist(),
+    }  # fmt: skip
+
+
+def noises():
+    rows = [
+        ([2, 6, 4], 7, 9, 0.3, None), ([2, 6, 4], 7, 9, 1.0, None), ([2, 6, 4], 5, 5, 0.4, None),
+        ([2, 6, 4], 7, 0, 0.0, [2, 4, 8]), ([2, 5, 4], 7, 9, 0.5, [2, 8, 3]),
+    ]  # fmt: skip
+    return [first_noise(*row) for row in rows]
+
+
+def sizes():
+    planes = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(3))
+    modes = {"latent": "bilinear", "latent_bicubic": "bicubic", "latent_nearest": "nearest-exact"}
+    rows = {
+        name: torch.nn.functional.interpolate(planes[None], size=(7, 10), mode=mode).flatten().tolist()
+        for name, mode in modes.items()
+    }
+    return {"planes": planes.flatten().tolist(), "enlarged": rows}
+
+
 def main():
     here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samplers")
     os.makedirs(here, exist_ok=True)
@@ -372,6 +433,8 @@ def main():
         ],
         "toy": toy(),
         "diffusers": reference(),
+        "noise": noises(),
+        "sizes": sizes(),
     }
     rounded = json.loads(json.dumps(goldens), parse_float=lambda text: round(float(text), 9))
     with open(os.path.join(here, "goldens.json"), "w") as file:

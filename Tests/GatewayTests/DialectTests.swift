@@ -261,7 +261,7 @@ struct DialectTests {
     @Test(
         "an invalid request is 422 with a message",
         arguments: [
-            #"{"prompt": "<lora:missing:0.8> a cat"}"#, #"{"prompt": "x", "enable_hr": true}"#,
+            #"{"prompt": "<lora:missing:0.8> a cat"}"#, #"{"prompt": "x", "tiling": true}"#,
             #"{"prompt": "x", "width": 33}"#, #"{"prompt": "x", "batch_size": 0}"#,
             #"{"prompt": "x", "script_name": "xyz plot"}"#, #"{"prompt": 3}"#,
         ])

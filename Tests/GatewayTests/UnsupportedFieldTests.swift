@@ -68,12 +68,14 @@ struct UnsupportedFieldTests {
     @Test(
         "of AUTOMATIC1111 are refused",
         arguments: [
-            (#""enable_hr": true"#, "enable_hr"), (#""tiling": true"#, "tiling"),
+            (#""tiling": true"#, "tiling"),
             (#""restore_faces": true"#, "restore_faces"), (#""styles": ["a"]"#, "styles"),
             (#""script_name": "X/Y/Z plot""#, "script_name"),
             (#""script_args": [1]"#, "script_args"),
-            (#""subseed_strength": 0.5"#, "subseed_strength"), (#""s_churn": 0.5"#, "s_churn"),
-            (#""seed_resize_from_h": 512"#, "seed_resize_from_h"),
+            (#""s_churn": 0.5"#, "s_churn"),
+            (#""enable_hr": true, "hr_prompt": "other""#, "hr_prompt"),
+            (#""enable_hr": true, "hr_checkpoint_name": "x""#, "hr_checkpoint_name"),
+            (#""enable_hr": true, "hr_cfg": 3"#, "hr_cfg"),
             (#""timesteps": [999, 500]"#, "timesteps"),
             (#""refiner_checkpoint": "r.safetensors""#, "refiner_checkpoint"),
             (#""infotext": "a\nSteps: 3""#, "infotext"),
@@ -117,6 +119,7 @@ struct UnsupportedFieldTests {
         "of img2img: defaults are accepted, other images and masks are refused",
         arguments: [
             ("", nil), (#""init_images": ["IMAGE", "IMAGE"]"#, "init_images"),
+            (#""enable_hr": true"#, "enable_hr"),
             (#""inpainting_fill": 2"#, "inpainting_fill"), (#""mask_blur": 12"#, "mask_blur"),
             (#""latent_mask": "IMAGE""#, "latent_mask"), (#""resize_mode": 2"#, "resize_mode"),
             (#""initial_noise_multiplier": 1.1"#, "initial_noise_multiplier"),

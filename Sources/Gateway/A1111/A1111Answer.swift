@@ -49,7 +49,7 @@ struct A1111Answer: Encodable {
         var allSeeds: [UInt64]
         var subseed: UInt64
         var allSubseeds: [UInt64]
-        var subseedStrength = 0
+        var subseedStrength: Double
         var width: Int
         var height: Int
         var samplerName: String
@@ -100,11 +100,16 @@ struct A1111Answer: Encodable {
             height: request.size.height, batchSize: request.count,
             samplerName: request.sampling.sampler.label,
             scheduler: request.sampling.schedule.label, denoisingStrength: strength)
+        let subseeds = images.map { image in
+            request.parameters.image(at: image.index).seeds.variation?.seed ?? image.seed
+        }
         let info = Info(
             prompt: request.prompt, allPrompts: images.map { _ in request.prompt },
             negativePrompt: negative, allNegativePrompts: images.map { _ in negative },
-            seed: request.seed, allSeeds: images.map(\.seed), subseed: request.seed,
-            allSubseeds: images.map(\.seed), width: request.size.width,
+            seed: request.seed, allSeeds: images.map(\.seed),
+            subseed: subseeds.first ?? request.seed,
+            allSubseeds: subseeds, subseedStrength: request.seeds.variation?.strength ?? 0,
+            width: request.size.width,
             height: request.size.height, samplerName: request.sampling.sampler.label,
             cfgScale: scale, steps: request.steps, batchSize: request.count,
             modelName: call.model.id, denoisingStrength: strength,

@@ -23,6 +23,9 @@ extension ImageRequest.Draft {
         do throws(APIError) {
             self.init(try SamplingParameters.Draft(prompt: prompt.text, fields))
         } catch { throw error.inA1111Words }
+        if !isImageToImage {
+            parameters.secondPass = try SecondPass.Draft(a1111: fields) ?? parameters.secondPass
+        }
         parameters.loras = prompt.loras + (try fields.loras(of: registry) ?? [])
         priority = try Self.priority(fields)
         let batch = try fields.integer("batch_size") ?? 1

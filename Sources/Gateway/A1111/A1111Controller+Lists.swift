@@ -69,8 +69,13 @@ private struct LoRARow: Encodable {
     }
 }
 
+/// A mode of enlarging latents.
+private struct LatentModeRow: Encodable {
+    var name: String
+}
+
 private struct UpscalerRow: Encodable {
-    var name = "None"
+    var name: String
     var model_name: String?
     var model_path: String?
     var model_url: String?
@@ -111,9 +116,11 @@ extension A1111Controller {
             [.get: .key { _, _ in .json(requests.loras.offers.map { LoRARow($0.name) }) }])
         list("samplers", Sampler.allCases.map(SamplerRow.init), &table)
         list("schedulers", NoiseSchedule.allCases.map(SchedulerRow.init), &table)
-        list("upscalers", [UpscalerRow()], &table)
+        list("upscalers", ["None", "Lanczos"].map { UpscalerRow(name: $0) }, &table)
+        let modes = SecondPass.Upscaler.allCases.filter { $0 != .lanczos }.flatMap(\.a1111Names)
+        list("latent-upscale-modes", modes.map(LatentModeRow.init), &table)
         for name in [
-            "latent-upscale-modes", "sd-vae", "sd-modules", "hypernetworks",
+            "sd-vae", "sd-modules", "hypernetworks",
             "face-restorers", "realesrgan-models", "prompt-styles", "extensions", "script-info",
         ] {
             list(name, [String](), &table)

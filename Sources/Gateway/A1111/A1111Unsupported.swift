@@ -12,12 +12,11 @@ extension UnsupportedField {
     /// Fields of `txt2img` and `img2img`.
     static let a1111: [UnsupportedField] =
         sampling
-        + ["enable_hr", "restore_faces", "tiling"].map { UnsupportedField($0) }
+        + ["restore_faces", "tiling"].map { UnsupportedField($0) }
         + [
             UnsupportedField("script_name", "this server has no scripts; leave it out"),
             UnsupportedField("script_args", "this server has no scripts; leave it out"),
             UnsupportedField("styles", "this server has no styles; write them into the prompt"),
-            UnsupportedField("subseed_strength", "this server does not mix seeds; leave it out"),
             UnsupportedField("s_churn", "samplers add noise by eta here; leave it out"),
             UnsupportedField("refiner_checkpoint", "this server has no refiner; leave it out"),
             UnsupportedField("infotext", "send its parameters as fields"),
@@ -25,14 +24,10 @@ extension UnsupportedField {
                 "disable_extra_networks", "leave the LoRA tags out of the prompt instead"),
             UnsupportedField("controlnet_units", "this server has no ControlNet; leave it out"),
         ]
-        + ["seed_resize_from_h", "seed_resize_from_w"].map {
-            UnsupportedField($0, "this server does not resize noise; leave it out") {
-                $0.isOff || $0.isNumber(-1)
-            }
-        }
 
     /// Fields of `img2img` alone.
     static let a1111Image: [UnsupportedField] = [
+        UnsupportedField("enable_hr", "a second pass is for images from text; leave it out"),
         UnsupportedField("latent_mask", "use mask"),
         UnsupportedField("inpainting_fill", "it must be 0 or 1 here") { $0.isNumber(0, 1) },
         UnsupportedField("initial_noise_multiplier", settings) { $0.isNumber(0, 1) },

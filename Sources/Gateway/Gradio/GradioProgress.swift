@@ -44,7 +44,7 @@ struct GradioProgress: Sendable {
         let images = (0..<job.request.count).map { index -> JSONValue in
             [
                 "image": GradioDocuments.file(address("jobs/\(job.id)/\(index).png")),
-                "caption": .string("seed \(job.request.seed &+ UInt64(index))"),
+                "caption": .string("seed \(job.request.parameters.image(at: index).seed)"),
             ]
         }
         return [.array(images), seed]

@@ -72,6 +72,8 @@ extension SamplingParameters.Draft {
         cfgTruncation = try fields.number("cfg_truncation")
         seed = try Self.seed(fields)
         sampling = try SamplingMethod(fields)
+        try readSeeds(fields)
+        secondPass = try SecondPass.Draft(fields)
     }
 
     /// `guidance_scale` is the pipeline's own g; a `cfg_scale` is g + 1, and 1 or less is off.

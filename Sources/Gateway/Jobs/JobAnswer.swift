@@ -64,6 +64,12 @@ struct JobAnswer: Encodable {
     /// Evaluations of the model for each image.
     var evaluations: Int
     var seed: UInt64
+    /// The seed that the first image mixes in.
+    var variationSeed: UInt64?
+    var variationStrength: Double?
+    var seedVariance: SeedVariance?
+    /// A second pass in a larger size.
+    var hires: SecondPass?
     var n: Int
     var loras: [LoRAScale]
     var priority: Priority
@@ -99,6 +105,10 @@ struct JobAnswer: Encodable {
         sigmas = job.request.sampling.sigmas
         evaluations = job.request.evaluations
         seed = job.request.seed
+        variationSeed = job.request.seeds.variation?.seed
+        variationStrength = job.request.seeds.variation?.strength
+        seedVariance = job.request.seeds.variance
+        hires = job.request.secondPass
         n = job.request.count
         loras = job.request.loras
         priority = job.request.priority
@@ -126,8 +136,11 @@ struct JobAnswer: Encodable {
     private enum CodingKeys: String, CodingKey {
         case id, object, state, model, prompt, size, steps, seed, n, loras, created, started,
             finished
-        case sampler, scheduler, shift, sigmas, evaluations
+        case sampler, scheduler, shift, sigmas, evaluations, hires
         case attempts, failure, progress, images, strength, deadline, priority
+        case variationSeed = "variation_seed"
+        case variationStrength = "variation_strength"
+        case seedVariance = "seed_variance"
         case givenUp = "given_up"
         case negativePrompt = "negative_prompt"
         case guidanceScale = "guidance_scale"

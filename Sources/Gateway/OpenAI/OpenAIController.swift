@@ -91,7 +91,7 @@ struct OpenAIController: Controller {
             created: Int(Date().timeIntervalSince1970),
             data: images,
             outputFormat: output.format.rawValue,
-            size: call.request.size.description,
+            size: call.request.parameters.outputSize.description,
             model: call.model.id,
             timings: .init(
                 queued: ((begin ?? now) - arrival) / .seconds(1),
@@ -132,7 +132,7 @@ struct OpenAIController: Controller {
                 var frame = ImageEvent(
                     type: kind + ".completed", b64JSON: "",
                     createdAt: Int(Date().timeIntervalSince1970),
-                    size: call.request.size.description,
+                    size: call.request.parameters.outputSize.description,
                     outputFormat: output.format.rawValue, index: 0)
                 switch event {
                 case .preview(let index, let step, let image):

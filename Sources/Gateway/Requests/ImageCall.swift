@@ -93,6 +93,7 @@ extension ImageCall {
     var logEntry: AccessLogEntry.Generation {
         .init(
             model: model.id, images: request.count, steps: request.steps,
-            width: request.size.width, height: request.size.height)
+            width: request.parameters.outputSize.width,
+            height: request.parameters.outputSize.height)
     }
 }

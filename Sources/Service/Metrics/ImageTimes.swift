@@ -9,8 +9,8 @@ package final class ImageTimes: Sendable {
     /// One finished image.
     private struct Sample {
         var pixels: Double
-        /// Passes through the transformer; guidance makes two of a step.
-        var evaluations: Double
+        /// Pixels times evaluations; guidance evaluates twice.
+        var work: Double
         var steps: Double
         var rest: Double
     }
@@ -29,7 +29,9 @@ package final class ImageTimes: Sendable {
         let rest = min(seconds.total, seconds.text + seconds.decode)
         let sample = Sample(
             pixels: Self.pixels(request),
-            evaluations: Double(seconds.steps.count) * Self.evaluationsPerStep(request),
+            work: (request.secondPass == nil
+                ? Self.pixels(request) * Double(seconds.steps.count)
+                : request.parameters.work(strength: nil)) * Self.evaluationsPerStep(request),
             steps: seconds.total - rest, rest: rest)
         samples.withLock { all in
             all[model, default: []].append(sample)
@@ -63,16 +65,16 @@ package final class ImageTimes: Sendable {
             let (a, b) = (distance($0.element), distance($1.element))
             return a == b ? $0.offset < $1.offset : a < b
         }.prefix(Self.asked).map(\.element)
-        let steps = Self.median(nearest.map { $0.steps / $0.evaluations / $0.pixels })
+        let steps = Self.median(nearest.map { $0.steps / $0.work })
         let rest = Self.median(nearest.map { $0.rest / $0.pixels })
-        let evaluations =
-            Double(request.parameters.evaluations(strength: strength))
-            * Self.evaluationsPerStep(request)
-        return Double(request.count) * pixels * (evaluations * steps + rest)
+        let work =
+            request.parameters.work(strength: strength) * Self.evaluationsPerStep(request)
+        return Double(request.count) * (work * steps + pixels * rest)
     }
 
     private static func pixels(_ request: ImageRequest) -> Double {
-        Double(request.size.width * request.size.height)
+        let size = request.parameters.outputSize
+        return Double(size.width * size.height)
     }
 
     private static func evaluationsPerStep(_ request: ImageRequest) -> Double {

@@ -21,9 +21,10 @@ package struct QueueEstimate: Sendable {
 
     package init() {}
 
-    /// Units of one step of an image; guidance evaluates twice.
+    /// Units of one evaluation of an image, on average over its passes; guidance evaluates twice.
     package static func unitsPerStep(_ request: ImageRequest) -> Double {
-        Double(request.size.width * request.size.height) * (request.guidanceScale > 0 ? 2 : 1)
+        request.parameters.work(strength: request.strength) / Double(request.evaluations)
+            * (request.guidanceScale > 0 ? 2 : 1)
     }
 
     /// A request has started.

@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Parameters
+package import Parameters
 package import Tensors
 
 /// The state of an image that is being generated: sampler with latents, prompts.
@@ -10,18 +10,32 @@ package struct Generation<Device: Backend>: Sendable {
         let caption: Transformer<Device>.Caption
         /// Whether it was longer than the limit of the text encoder.
         let isTruncated: Bool
+        /// Its features, where those of images differ.
+        var features: [Float]?
     }
 
+    /// A prompt whose features have noise.
+    struct Varied: Sendable {
+        let caption: Transformer<Device>.Caption
+        /// The noise level above which it replaces the prompt.
+        let limit: Double
+    }
+
+    let parameters: SamplingParameters
     var sampler: SamplerRun
     let channels: Int
-    let height: Int
-    let width: Int
+    private(set) var height: Int
+    private(set) var width: Int
+    /// Evaluations of the first pass, in the second.
+    private(set) var earlier: Int?
     /// The generator of the image's noise, which continues with that of its sampler.
     var generator: TorchGenerator
     /// The latents of the finished image as predicted in the last evaluation; previews show it.
     package internal(set) var prediction: Planes?
     package let guidance: Guidance
     let positive: Prompt
+    /// What replaces the prompt in the first part of the schedule.
+    let varied: Varied?
     let negative: Prompt?
     let loras: LoRAStack<Device>
     /// Which keys of its LoRA files matched a layer.
@@ -39,11 +53,15 @@ package struct Generation<Device: Backend>: Sendable {
     /// The latents after the last whole step.
     package var latents: Planes { planes(sampler.latents) }
     /// Evaluations done.
-    package var step: Int { sampler.evaluations }
+    package var step: Int { (earlier ?? 0) + sampler.evaluations }
     /// Evaluations of the whole run.
-    package var steps: Int { sampler.totalEvaluations }
-    /// Whether all evaluations are done.
+    package var steps: Int {
+        sampler.totalEvaluations + (earlier ?? parameters.laterEvaluations)
+    }
+    /// Whether all evaluations of the pass are done.
     package var isFinished: Bool { sampler.isFinished }
+    /// The pass that is still to begin.
+    package var secondPass: SecondPass? { earlier == nil ? parameters.secondPass : nil }
 
     /// Tokens of one evaluation, padding included.
     package var tokens: Int {
@@ -60,12 +78,25 @@ package struct Generation<Device: Backend>: Sendable {
         let query = sampler.query
         let time = FlowMatchSchedule.time(at: Float(query.level))
         var captions = [positive.caption]
+        if let varied, query.level > varied.limit { captions = [varied.caption] }
         if let negative, guidance.applies(at: time) { captions.append(negative.caption) }
         return captions.map {
             Transformer.Sequence(
                 latents: query.latents, height: height, width: width, caption: $0,
                 time: time, loras: loras)
         }
+    }
+
+    /// Continues in another size.
+    mutating func beginSecondPass(
+        _ sampler: SamplerRun, _ generator: TorchGenerator, height: Int, width: Int
+    ) {
+        earlier = step
+        self.sampler = sampler
+        self.generator = generator
+        self.height = height
+        self.width = width
+        prediction = nil
     }
 
     /// Continues with the outputs for `sequences`.

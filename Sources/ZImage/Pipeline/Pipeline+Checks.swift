@@ -12,7 +12,11 @@ extension Pipeline {
     ///
     /// - Throws: `PipelineError`.
     func check(_ input: PipelineInput) throws(PipelineError) {
-        for (name, side) in [("width", input.size.width), ("height", input.size.height)] {
+        let later = input.secondPass?.size ?? input.size
+        for (name, side) in [
+            ("width", input.size.width), ("height", input.size.height),
+            ("the second pass's width", later.width), ("the second pass's height", later.height),
+        ] {
             guard side >= 16, side <= 8192, side.isMultiple(of: 2 * model.autoencoderConfig.scale)
             else {
                 throw PipelineError(
@@ -42,10 +46,7 @@ extension Pipeline {
                         + " most 1, got \(strength).")
             }
         }
-        do {
-            try input.sampling.check(
-                steps: input.steps, strength: input.source.map { _ in input.strength ?? 1 })
-        } catch { throw PipelineError(message: error.message) }
+        try checkSampling(input)
         if let noise = input.noise {
             let scale = model.autoencoderConfig.scale
             let count =
@@ -59,16 +60,38 @@ extension Pipeline {
         }
     }
 
+    private func checkSampling(_ input: PipelineInput) throws(PipelineError) {
+        do {
+            try input.sampling.check(
+                steps: input.steps, strength: input.source.map { _ in input.strength ?? 1 })
+            try input.seeds.check()
+        } catch { throw PipelineError(message: error.message) }
+        guard let pass = input.secondPass else { return }
+        guard input.source == nil, pass.strength > 0, pass.strength <= 1, pass.steps ?? 1 >= 1
+        else {
+            throw PipelineError(
+                message: "a second pass needs an image from text, a strength above 0 and at most 1,"
+                    + " and at least 1 step.")
+        }
+        do {
+            try input.parameters.method(of: pass).check(
+                steps: pass.steps ?? input.steps, strength: pass.strength)
+        } catch { throw PipelineError(message: "the second pass's \(error.message)") }
+    }
+
     /// Checks that an image fits in memory, before anything is allocated for it.
     ///
     /// - Throws: `MemoryError`.
     func checkMemory(_ input: PipelineInput) throws(MemoryError) {
-        let needed = memory.activationBytes(width: input.size.width, height: input.size.height)
+        let size = input.parameters.outputSize
+        let needed = max(
+            memory.activationBytes(width: input.size.width, height: input.size.height),
+            memory.activationBytes(width: size.width, height: size.height))
         let available = MemoryPlan.freeBytes(on: device)
         guard needed <= available else {
             throw MemoryError(
                 needed: needed, available: available,
-                purpose: "an image of \(input.size.width)x\(input.size.height)")
+                purpose: "an image of \(size.width)x\(size.height)")
         }
     }
 }

@@ -16,7 +16,16 @@ extension Pipeline {
 
     /// The noise levels of an input, for an image of so many tokens (without padding).
     func levels(of input: PipelineInput, imageTokens: Int) -> Levels {
-        let method = input.sampling
+        levels(
+            input.sampling, steps: input.steps,
+            strength: input.source.map { _ in input.strength ?? Self.defaultStrength },
+            imageTokens: imageTokens)
+    }
+
+    /// The noise levels of a run.
+    func levels(
+        _ method: SamplingMethod, steps: Int, strength: Double?, imageTokens: Int
+    ) -> Levels {
         var config = model.schedulerConfig
         if let shift = method.shift {
             config.shift = shift
@@ -33,11 +42,8 @@ extension Pipeline {
                 .sigmas.map(Double.init)
         }
         return Levels(
-            whole: method.levels(steps: input.steps, strength: nil, list: list),
-            run: method.levels(
-                steps: input.steps,
-                strength: input.source.map { _ in input.strength ?? Self.defaultStrength },
-                list: list),
+            whole: method.levels(steps: steps, strength: nil, list: list),
+            run: method.levels(steps: steps, strength: strength, list: list),
             shift: shift)
     }
 }

@@ -31,7 +31,7 @@ public final class Pipeline<Device: Backend>: Sendable {
     private let transformer: Transformer<Device>
     private let autoencoder: Autoencoder<Device>
     /// Decodes previews, if the model has files for it.
-    private let previewDecoder: TinyDecoder<Device>?
+    let previewDecoder: TinyDecoder<Device>?
     /// A cache of encoded prompts; `nil` if every prompt is encoded again.
     public let promptCache: PromptCache<Device>?
     /// Everything on which a caption depends except the prompt.
@@ -136,7 +136,8 @@ public final class Pipeline<Device: Backend>: Sendable {
         _ input: PipelineInput, onStep: (Int) throws -> Void = { _ in }
     ) throws -> RGBImage {
         var generations = [try begin(input)]
-        while !generations[0].isFinished {
+        while !generations[0].isFinished || generations[0].secondPass != nil {
+            if generations[0].isFinished { try enlarge(&generations[0]) }
             try step(&generations)
             try onStep(generations[0].step)
         }
@@ -167,11 +168,14 @@ public final class Pipeline<Device: Backend>: Sendable {
         let levels = levels(of: input, imageTokens: (height / 2) * (width / 2))
         trace?.record("sigmas", .f32(levels.whole.map { Float($0) }, shape: [levels.whole.count]))
         let channels = model.transformerConfig.inChannels
-        let count = channels * height * width
         var generator = TorchGenerator(seed: input.seed)
         let source = try input.source.map { try sourceLatents($0, input, &generator) }
         let inputSeconds = (ContinuousClock.now - start).inSeconds
-        var noise = input.noise ?? generator.normals(count)
+        let shape = SeedNoise.Shape(channels: channels, height: height, width: width)
+        var noise =
+            input.noise
+            ?? SeedNoise.draw(
+                shape, seed: input.seed, input.seeds, scale: scale, from: &generator)
         if source != nil, device.precision != .f32, input.noise == nil {
             // The reference draws this noise in the type of the text features.
             for index in noise.indices { noise[index] = noise[index].roundedToBF16 }
@@ -186,10 +190,12 @@ public final class Pipeline<Device: Backend>: Sendable {
             for index in noise.indices { noise[index] *= sigma }
         }
         trace?.record("latents.init", .f32(noise, shape: [1, channels, height, width]))
+        let varied = try variedCaption(prompts.positive, prompts.loras, input, levels.shift)
         return Generation(
+            parameters: input.parameters,
             sampler: SamplerRun(input.sampling, levels, latents: noise), channels: channels,
             height: height, width: width, generator: generator, guidance: guidance,
-            positive: prompts.positive,
+            positive: prompts.positive, varied: varied,
             negative: prompts.negative, loras: prompts.loras, loraReports: prompts.reports,
             inpainting: inpainting, trace: trace, inputSeconds: inputSeconds)
     }
@@ -247,7 +253,7 @@ public final class Pipeline<Device: Backend>: Sendable {
     package func finish(
         _ generation: inout Generation<Device>, pause: () -> Void = {}
     ) throws -> RGBImage {
-        let decoded = try checked { try autoencoder.decode(generation.latents, pause: pause) }
+        let decoded = try decoded(generation.latents, pause: pause)
         let image = try RGBImage(decoded)
         generation.trace?.record(
             "decoded", .f32(decoded.numbers, shape: [1, 3, decoded.height, decoded.width]))
@@ -256,40 +262,17 @@ public final class Pipeline<Device: Backend>: Sendable {
         return image
     }
 
-    /// Returns a preview of the finished image as predicted in the last step.
-    ///
-    /// It has the full size if the model has a preview decoder, else one pixel for each latent pixel.
-    package func preview(_ generation: Generation<Device>) -> RGBImage? {
-        if let previewDecoder, let latents = generation.prediction {
-            // A device with dedicated memory is not asked for more than it has.
-            let needed = previewDecoder.activationBytes(of: latents)
-            guard needed <= device.availableBytes ?? .max else { return nil }
-            var planes = previewDecoder.decode(latents)
-            guard device.failure == nil, planes.numbers.allSatisfy(\.isFinite) else { return nil }
-            for index in planes.numbers.indices {
-                planes.numbers[index] = 2 * planes.numbers[index] - 1
-            }
-            return try? RGBImage(planes)
-        }
-        guard let latents = generation.prediction, let preview = model.manifest.preview,
-            preview.factors.count == latents.channels
-        else { return nil }
-        let area = latents.height * latents.width
-        var planes = Planes(
-            [Float](repeating: 0, count: 3 * area), channels: 3, height: latents.height,
-            width: latents.width)
-        for color in 0..<3 {
-            for pixel in 0..<area {
-                var sum = Float(preview.bias[color])
-                for channel in 0..<latents.channels {
-                    sum +=
-                        latents.numbers[channel * area + pixel]
-                        * Float(preview.factors[channel][color])
-                }
-                planes.numbers[color * area + pixel] = sum
-            }
-        }
-        return try? RGBImage(planes)
+    /// Decodes latents; `pause` is called between layers.
+    func decoded(_ latents: Planes, pause: () -> Void) throws -> Planes {
+        try checked { try autoencoder.decode(latents, pause: pause) }
+    }
+
+    /// The latents of an image without the noise of the autoencoder.
+    func means(of image: RGBImage) throws -> Planes {
+        let moments = try checked { try autoencoder.moments(of: Planes(image)) }
+        return autoencoder.sample(
+            moments: moments,
+            noise: [Float](repeating: 0, count: moments.numbers.count / 2))
     }
 
     // MARK: - Parts
@@ -314,7 +297,8 @@ public final class Pipeline<Device: Backend>: Sendable {
                 reports: sibling.loraReports)
         }
         let (loras, reports) = try stack(of: input.loras)
-        let positive = try read(input.prompt, loras, "pos", &trace)
+        let positive = try read(
+            input.prompt, loras, "pos", keepsFeatures: input.seeds.variance != nil, &trace)
         let negative =
             guidance.scale > 0 ? try read(input.negativePrompt, loras, "neg", &trace) : nil
         return Prompts(positive: positive, negative: negative, loras: loras, reports: reports)
@@ -332,12 +316,13 @@ public final class Pipeline<Device: Backend>: Sendable {
     }
 
     private func read(
-        _ prompt: String, _ loras: LoRAStack<Device>, _ tag: String, _ trace: inout Trace?
+        _ prompt: String, _ loras: LoRAStack<Device>, _ tag: String, keepsFeatures: Bool = false,
+        _ trace: inout Trace?
     ) throws -> Prompt {
         let encoded = tokenizer.encodePrompt(prompt)
         let key = PromptCache<Device>.Key(
             ids: encoded.ids, model: identity, loras: loras.captionKey)
-        if trace == nil, let known = promptCache?[key] {
+        if trace == nil, !keepsFeatures, let known = promptCache?[key] {
             return Prompt(caption: known, isTruncated: encoded.truncated)
         }
         let (features, caption) = try checked {
@@ -350,7 +335,24 @@ public final class Pipeline<Device: Backend>: Sendable {
         let width = features.count / encoded.ids.count
         trace?.record("\(tag).input_ids", .i32(encoded.ids, shape: [encoded.ids.count]))
         trace?.record("\(tag).text_features", .f32(features, shape: [encoded.ids.count, width]))
-        return Prompt(caption: caption, isTruncated: encoded.truncated)
+        return Prompt(
+            caption: caption, isTruncated: encoded.truncated,
+            features: keepsFeatures ? features : nil)
+    }
+
+    /// The prompt of the first part of the schedule, if its features get noise.
+    private func variedCaption(
+        _ prompt: Prompt, _ loras: LoRAStack<Device>, _ input: PipelineInput, _ shift: Double
+    ) throws -> Generation<Device>.Varied? {
+        guard let variance = input.seeds.variance, let features = prompt.features else {
+            return nil
+        }
+        let varied = SeedNoise.varied(features, variance, seed: input.seed)
+        return Generation<Device>.Varied(
+            caption: try checked {
+                try transformer.prepareCaption(features: varied, loras: loras)
+            },
+            limit: NoiseSchedule.level(after: variance.until, shift: shift))
     }
 
     private func sourceLatents(

@@ -1,9 +1,9 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import ArgumentParser
+public import ArgumentParser
 import Basics
 import Engine
-import Parameters
+public import Parameters
 
 /// The options that state sampling parameters.
 struct SamplingOptions: ParsableArguments {
@@ -85,7 +85,60 @@ struct SamplingOptions: ParsableArguments {
             valueName: "x"))
     var eta: Double?
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Seed whose noise is mixed in by --variation-strength; -1, or none, chooses one.",
+            valueName: "seed"))
+    var variationSeed: Int64?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Share of the noise of --variation-seed, from 0 to 1. Image i of --count mixes in that seed + i.",
+            valueName: "x"))
+    var variationStrength: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "Noise on the prompt's features for the first part of the schedule, so that seeds differ more:"
+                + " amplitude, share of the features (0.5), share of the schedule (0.2).",
+            valueName: "x[:share[:until]]"))
+    var seedVariance: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Second pass in a larger size: a factor such as 2, or a size such as 1536x1024.",
+            valueName: "x|WxH"))
+    var hires: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How --hires enlarges; lanczos if not given.", valueName: "name"))
+    var hiresUpscaler: SecondPass.Upscaler?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Noise level of --hires as a share of the schedule, above 0 and at most 1; 0.4 if not given, 0.6 with"
+                + " latents.", valueName: "x"))
+    var hiresStrength: Double?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Steps of --hires; as many as --steps if not given.", valueName: "n"))
+    var hiresSteps: Int?
+
     mutating func validate() throws {
+        if hires == nil {
+            for (name, isStated) in [
+                ("--hires-upscaler", hiresUpscaler != nil),
+                ("--hires-strength", hiresStrength != nil), ("--hires-steps", hiresSteps != nil),
+            ] where isStated {
+                throw ValidationError("\(name) needs --hires, the second pass.")
+            }
+        }
         if let seed, seed < -1 {
             throw ValidationError(
                 "--seed must be between 0 and \(Int64.max), or -1 to choose one, got \(seed).")
@@ -106,7 +159,49 @@ struct SamplingOptions: ParsableArguments {
         draft.cfgTruncation = cfgTruncation
         draft.seed = seed
         draft.sampling = try method()
+        draft.variationSeed = variationSeed
+        draft.variationStrength = variationStrength
+        draft.seedVariance = try variance()
+        draft.secondPass = try secondPass()
         return draft
+    }
+
+    private func secondPass() throws(RequestError) -> SecondPass.Draft? {
+        guard let hires else { return nil }
+        var pass = SecondPass.Draft()
+        if let size = PixelSize(hires) {
+            (pass.width, pass.height) = (size.width, size.height)
+        } else if let factor = Double(hires) {
+            pass.factor = factor
+        } else {
+            throw RequestError(
+                field: "hires",
+                message: "hires must be a factor such as 2 or a size such as 1536x1024, got"
+                    + " \(hires.quoted).")
+        }
+        pass.upscaler = hiresUpscaler
+        pass.strength = hiresStrength
+        pass.steps = hiresSteps
+        return pass
+    }
+
+    private func variance() throws(RequestError) -> SeedVariance? {
+        guard let seedVariance else { return nil }
+        let numbers = seedVariance.split(separator: ":", omittingEmptySubsequences: false)
+            .map { Double($0) }
+        guard (1...3).contains(numbers.count), case let values = numbers.compactMap(\.self),
+            values.count == numbers.count
+        else {
+            throw RequestError(
+                field: "seed_variance",
+                message:
+                    "seed_variance must be STRENGTH, STRENGTH:SHARE or STRENGTH:SHARE:UNTIL, got"
+                    + " \(seedVariance.quoted).")
+        }
+        var variance = SeedVariance(strength: values[0])
+        if values.count > 1 { variance.share = values[1] }
+        if values.count > 2 { variance.until = values[2] }
+        return variance
     }
 
     private func method() throws(RequestError) -> SamplingMethod {
@@ -145,3 +240,5 @@ struct SamplingOptions: ParsableArguments {
             }
     }
 }
+
+extension SecondPass.Upscaler: ExpressibleByArgument {}

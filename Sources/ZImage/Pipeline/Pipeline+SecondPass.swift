@@ -1,0 +1,57 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+import Imaging
+import ModelFiles
+import Parameters
+import Tensors
+
+extension Pipeline {
+    /// Begins the second pass of an image whose first pass is finished: enlarges it and mixes it with new noise.
+    ///
+    /// - Parameters:
+    ///   - generation: an image whose ``Generation/secondPass`` is not `nil`.
+    ///   - pause: called between the layers of the autoencoder; can work on other images.
+    /// - Throws: `NumericError`, `ImagingError`, or the device's failure.
+    package func enlarge(
+        _ generation: inout Generation<Device>, pause: () -> Void = {}
+    ) throws {
+        guard let pass = generation.secondPass else { return }
+        let parameters = generation.parameters
+        let scale = model.autoencoderConfig.scale
+        let (height, width) = (pass.size.height / scale, pass.size.width / scale)
+        let image: Planes
+        if pass.upscaler == .lanczos {
+            image = try enlargedPixels(generation.latents, pass.size, pause)
+        } else {
+            image = generation.latents.cropped(toAspectOf: pass.size).resized(
+                height: height, width: width, pass.upscaler)
+        }
+        let method = parameters.method(of: pass)
+        let levels = levels(
+            method, steps: pass.steps ?? parameters.steps, strength: pass.strength,
+            imageTokens: (height / 2) * (width / 2))
+        // As the reference, from the same seed, whose generator continues with the noise of this pass.
+        var generator = TorchGenerator(seed: parameters.seed)
+        var latents = SeedNoise.draw(
+            .init(channels: generation.channels, height: height, width: width),
+            seed: parameters.seed, parameters.seeds, scale: scale, from: &generator)
+        let sigma = Float(levels.run[0])
+        for index in latents.indices {
+            latents[index] = sigma * latents[index] + (1 - sigma) * image.numbers[index]
+        }
+        generation.beginSecondPass(
+            SamplerRun(method, levels, latents: latents), generator, height: height, width: width)
+    }
+
+    /// The latents of an image whose pixels are enlarged.
+    private func enlargedPixels(
+        _ latents: Planes, _ size: PixelSize, _ pause: () -> Void
+    ) throws -> Planes {
+        let image = try RGBImage(try decoded(latents, pause: pause))
+        let (part, top, left) = Planes.part(height: image.height, width: image.width, size)
+        let enlarged = try image.cropped(
+            x: left, y: top, width: part.width, height: part.height
+        ).resized(width: size.width, height: size.height)
+        return try means(of: enlarged)
+    }
+}
