@@ -281,7 +281,7 @@ let package = Package(
         ),
         .testTarget(
             name: "LoadTestingTests", dependencies: ["Imaging", "LoadTesting"],
-            exclude: ["Golden", "Results"], swiftSettings: settings
+            exclude: ["Golden", "Results", "Tables"], swiftSettings: settings
         ),
         .testTarget(
             name: "GatewayTests",

@@ -10,12 +10,13 @@ struct AuditTableCommand: ParsableCommand {
         commandName: "audit-table",
         abstract: "Check whether a published table is plausible.",
         discussion: """
-            The table must have columns for users, throughput and mean latency; the title of a \
-            latency names its unit (ms or s). Claims in the text around the table are read too: a \
-            throughput, a deviation, the hold of a level. Exits with status 4 when a check fails.
+            The table must have columns for users, throughput and latency, with titles in English or \
+            Chinese and the units in titles or cells. Claims in the text around the table are read too: \
+            throughputs, limits, a deviation, the hold of a level. Exits with status 4 when a check fails.
             """)
 
-    @Argument(help: "Table in Markdown, CSV or JSON.")
+    @Argument(
+        help: "Page with a table in Markdown, HTML, CSV, JSON or plain text; - for standard input.")
     var table: String
 
     @Option(
@@ -32,8 +33,20 @@ struct AuditTableCommand: ParsableCommand {
             "Size of the images. Default: 1024x1024 and 512x512.", valueName: "WxH"))
     var size: String?
 
-    @Option(help: ArgumentHelp("Steps of an image.", valueName: "n"))
-    var steps = 8
+    @Option(
+        help: ArgumentHelp(
+            "Steps of an image. Default: those of the text around the table, or 8.", valueName: "n")
+    )
+    var steps: Int?
+
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            """
+            Meaning of a column, for instance 'latency=mean-latency:ms'; can be repeated. Meanings: \
+            \(ColumnMeaning.allCases.map(\.rawValue).joined(separator: ", ")).
+            """, valueName: "title=meaning"))
+    var column: [String] = []
 
     @Option(
         help: ArgumentHelp("Hold of a level, for instance 2m.", valueName: "time"),
@@ -55,7 +68,7 @@ struct AuditTableCommand: ParsableCommand {
         guard (1...100_000).contains(devices) else {
             throw ValidationError("--devices must be in 1...100000, got \(devices).")
         }
-        guard (1...1000).contains(steps) else {
+        if let steps, !(1...1000).contains(steps) {
             throw ValidationError("--steps must be in 1...1000, got \(steps).")
         }
         for (name, value) in [("--hold", hold), ("--link", link)] {
@@ -64,6 +77,30 @@ struct AuditTableCommand: ParsableCommand {
             }
         }
         _ = try pixels()
+        _ = try choices()
+    }
+
+    /// The meanings of columns that were given.
+    private func choices() throws -> [ColumnChoice] {
+        do {
+            return try column.map { try ColumnChoice($0) }
+        } catch let error as ResultError {
+            throw ValidationError("--column: \(error.description)")
+        }
+    }
+
+    /// Reads the file, or standard input.
+    private func page() throws -> PublishedTable {
+        let choices = try choices()
+        return try Reading.orExit {
+            guard table == "-" else {
+                return try PublishedTable(
+                    contentsOf: URL(filePath: table), columns: choices, steps: steps)
+            }
+            let data = FileHandle.standardInput.readDataToEndOfFile()
+            return try PublishedTable(
+                text: String(decoding: data, as: UTF8.self), columns: choices, steps: steps)
+        }
     }
 
     /// The size of the images in pixels, if it was given.
@@ -79,15 +116,16 @@ struct AuditTableCommand: ParsableCommand {
     }
 
     func run() throws {
-        var audit = TableAudit(
-            try Reading.orExit { try PublishedTable(contentsOf: URL(filePath: table)) })
+        let published = try page()
+        var audit = TableAudit(published)
         audit.device = device.flatMap(DevicePeaks.named)
         audit.devices = devices
         audit.size = try pixels()
-        audit.steps = steps
+        audit.steps = steps ?? published.steps ?? audit.steps
         audit.hold = hold ?? audit.hold
         audit.linkBytesPerSecond = link.map { $0 * 1e6 }
-        let report = audit.report(subject: URL(filePath: table).lastPathComponent)
+        let report = audit.report(
+            subject: table == "-" ? "standard input" : URL(filePath: table).lastPathComponent)
         print(json ? try Reading.json(report) : report.text(), terminator: "")
         guard report.hasPassed else { throw ExitStatus.auditFailed }
     }

@@ -157,7 +157,7 @@ import Testing
 
     @Test("a plausible table passes every check that it has the numbers for")
     func clean() throws {
-        var audit = TableAudit(try PublishedTable(markdown: Self.honest))
+        var audit = TableAudit(try PublishedTable(text: Self.honest))
         audit.hold = 120
         audit.device = .h100
         audit.devices = 8
@@ -188,8 +188,8 @@ import Testing
             | 1 | 5.4 | 1832 | 1267 | 0 | 12.4 |
             """
         let tables = [
-            try PublishedTable(csv: csv), try PublishedTable(json: json),
-            try PublishedTable(markdown: markdown),
+            try PublishedTable(text: csv), try PublishedTable(text: json),
+            try PublishedTable(text: markdown),
         ]
         for table in tables {
             #expect(table.rows == tables[0].rows)
@@ -209,7 +209,7 @@ import Testing
             ("| N | QPS | latency (ms) |\n| 1 | 2 | 0 |", "a positive latency"),
         ])
     func refusals(text: String, message: String) {
-        let error = #expect(throws: ResultError.self) { try PublishedTable(markdown: text) }
+        let error = #expect(throws: ResultError.self) { try PublishedTable(text: text) }
         #expect(error?.description.contains(message) == true)
         #expect(error?.description.contains("\n") == false)
     }

@@ -108,10 +108,16 @@ public struct AuditReport: Codable, Sendable, Equatable {
     /// Facts that a reader needs and that are missing; tables only.
     public var missing: [String] = []
 
-    package init(subject: String, checks: [AuditCheck], missing: [String] = []) {
+    /// Columns and rows that were not read, with the reasons; tables only.
+    public var leftOut: [String]?
+
+    package init(
+        subject: String, checks: [AuditCheck], missing: [String] = [], leftOut: [String] = []
+    ) {
         self.subject = subject
         self.checks = checks
         self.missing = missing
+        self.leftOut = leftOut.isEmpty ? nil : leftOut
         verdict = checks.map(\.verdict).max() ?? .notApplicable
     }
 

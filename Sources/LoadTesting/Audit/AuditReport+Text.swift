@@ -21,6 +21,7 @@ extension AuditReport {
             }
         }
         if !missing.isEmpty { text += "\nmissing: \(missing.joined(separator: ", "))\n" }
+        if let leftOut { text += "\nleft out: \(leftOut.joined(separator: "; "))\n" }
         return text
     }
 }

@@ -14,6 +14,13 @@ extension TableAudit {
 
     /// A11: the rate does not need more operations than the devices have.
     var rooflineRate: AuditCheck {
+        if let unknownWork { return AuditCheck(.a11, [], otherwise: unknownWork) }
+        // Without a size, the rate fails only if it is impossible for the smallest one.
+        let easiest =
+            sizes.map { size in
+                candidates.map { bestThroughput * work(size) / (Double(devices) * $0.bf16) }.min()
+                    ?? 0
+            }.min() ?? 0
         var findings: [AuditFinding] = []
         for (place, size) in sizes.enumerated() {
             let work = work(size)
@@ -28,7 +35,8 @@ extension TableAudit {
                 let operations = rate * work
                 let shares = candidates.map { operations / (Double(devices) * $0.bf16) }
                 let least = shares.min() ?? 0
-                let verdict: Verdict = least > 1 ? .fail : least > 0.75 ? .warn : .pass
+                let verdict: Verdict =
+                    least > 1 ? easiest > 1 ? .fail : .warn : least > 0.75 ? .warn : .pass
                 findings.append(
                     AuditFinding(
                         // Without a size or a device, the rate of a title cannot fail.
@@ -52,6 +60,7 @@ extension TableAudit {
     /// Compares the speed-up with what one image alone leaves of the device.
     private var scaling: AuditFinding? {
         guard let first = table.rows.first, first.users == 1, table.rows.count > 1,
+            !table.isMixed,
             let size = sizes.first, let peak = candidates.first
         else { return nil }
         let share = work(size) / first.endToEnd / (Double(devices) * peak.bf16)
@@ -72,8 +81,9 @@ extension TableAudit {
 
     /// A12: no image is faster than its operations at peak, nor than reading the weights in each step.
     var rooflineLatency: AuditCheck {
+        if let unknownWork { return AuditCheck(.a12, [], otherwise: unknownWork) }
         guard let fastest = table.rows.min(by: { $0.endToEnd < $1.endToEnd }),
-            let size = sizes.first
+            let size = sizes.first, let smallest = sizes.last
         else { return AuditCheck(.a12, [], otherwise: "no levels") }
         let work = work(size)
         let weights = 2 * (model.parameters.first ?? 0)
@@ -82,7 +92,8 @@ extension TableAudit {
             Double(steps) * weights / $0.bandwidth / Double(devices) / fastest.endToEnd
         }
         // Without a named device, the check passes if one of the candidates suffices.
-        let least = zip(shares, reading).map(max).min() ?? 0
+        let easiest = self.work(smallest) / work
+        let least = zip(shares.map { $0 * easiest }, reading).map(max).min() ?? 0
         return AuditCheck(
             .a12,
             [
@@ -102,6 +113,8 @@ extension TableAudit {
 
     /// A17: the weights must fit in the memory reported.
     var memoryInventory: AuditCheck {
+        if let unknownWork { return AuditCheck(.a17, [], otherwise: unknownWork) }
+        if table.isMixed { return AuditCheck(.a17, [], otherwise: Self.mixed) }
         let rows = table.rows.filter { $0.memory != nil }
         guard let first = rows.first, let last = rows.last, let reported = first.memory,
             let grown = last.memory

@@ -37,7 +37,8 @@ public struct TableAudit: Sendable {
                 stageLaw,
                 memoryInventory, wireBudget, titleAgainstTable,
             ],
-            missing: missing)
+            missing: missing,
+            leftOut: table.omissions.map { "\($0.name) (\($0.reason))" })
     }
 
     // MARK: - Shared by the checks
@@ -56,8 +57,8 @@ public struct TableAudit: Sendable {
         guard factors.count >= 2, let least = factors.min(), let most = factors.max(),
             most < 1.1 * least
         else { return nil }
-        let mean = SampleStatistics.mean(factors)
-        return mean > 1.10 || mean < 0.90 ? mean : nil
+        let isOff = table.rows.contains { !littleLimits($0).overlaps(littleRange($0)) }
+        return isOff ? SampleStatistics.mean(factors) : nil
     }
 
     /// The number of images that a level completes at its bound.
@@ -81,6 +82,16 @@ public struct TableAudit: Sendable {
 
     static func name(_ size: (width: Int, height: Int)) -> String {
         "\(size.width)x\(size.height)"
+    }
+
+    /// Why checks that compare levels do not apply to a table with several series.
+    static let mixed = "several rows have the same number of users: the table has several series"
+
+    /// Why the operations of an image are unknown; `nil` when they are known.
+    var unknownWork: String? {
+        table.otherModels.isEmpty
+            ? nil
+            : "the operations of \(table.otherModels.joined(separator: ", ")) are unknown"
     }
 
     static func level(_ row: Row) -> String { "N=\(row.users)" }
