@@ -29,6 +29,7 @@ extension MockService {
         var output_format: String?
         var stream: Bool?
         var partial_images: Int?
+        var model: String?
     }
 
     private func fields(_ request: MockRequest, _ response: MockResponse) -> (
@@ -45,6 +46,7 @@ extension MockService {
             fields.num_inference_steps = fields.num_inference_steps ?? more.num_inference_steps
             fields.guidance_scale = fields.guidance_scale ?? more.guidance_scale
         }
+        if refuses(request, fields, response) { return nil }
         let numbers = (fields.size ?? "").split { !$0.isNumber }.compactMap { Int($0) }
         let parameters = MockParameters(
             prompt: fields.prompt ?? "", width: fields.width ?? numbers.first ?? 64,
@@ -57,6 +59,30 @@ extension MockService {
             return nil
         }
         return (fields, parameters)
+    }
+
+    /// Applies the faults that concern every request; returns whether there was one.
+    private func refuses(
+        _ request: MockRequest, _ fields: Fields, _ response: MockResponse
+    ) -> Bool {
+        let refuse = { (status: Int, message: String) in
+            response.facts.code = "refused"
+            response.send(
+                status, "application/json", Array(#"{"error":{"message":"\#(message)"}}"#.utf8))
+        }
+        requests += 1
+        if has(.needsKey), !request.head.headers.contains(name: "authorization") {
+            refuse(401, "a key is required")
+        } else if has(.otherModel), fields.model != "mock" {
+            refuse(404, "model not found")
+        } else if has(.breaks), requests > 2 {
+            refuse(500, "out of memory")
+        } else if has(.textOnly) {
+            response.send(200, "text/plain", Array("hello".utf8))
+        } else {
+            return false
+        }
+        return true
     }
 
     /// Applies a fault of the whole response; returns whether there was one.
@@ -75,7 +101,7 @@ extension MockService {
 
     func openAI(_ request: MockRequest, _ response: MockResponse) {
         guard let (fields, parameters) = fields(request, response), !fails(response) else { return }
-        guard fields.stream == true else {
+        guard fields.stream == true, !has(.noStream) else {
             generate(parameters, response) { [self] file in
                 finish(response, Self.openAIResponse(file, response.facts))
             }

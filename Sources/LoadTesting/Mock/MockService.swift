@@ -19,6 +19,8 @@ final class MockService {
     var current: [UInt8]?
     /// Number of requested images, to select every tenth.
     private var number = 0
+    /// Number of requests for images.
+    var requests = 0
     private var known: [String: String] = [:]
     private let start = NIODeadline.now()
 
@@ -165,12 +167,14 @@ final class MockService {
             number += 1
             text += " \(number)"
         }
-        let width = parameters.width + (fault == .wrongSize ? 16 : 0)
+        let divisor = has(.halfSize) ? 2 : 1
+        let width = parameters.width / divisor + (fault == .wrongSize ? 16 : 0)
+        let height = parameters.height / divisor
         do {
             let image =
                 fault == .blank
-                ? try MockImage.grey(width: width, height: parameters.height)
-                : try MockImage.generate(text, width: width, height: parameters.height)
+                ? try MockImage.grey(width: width, height: height)
+                : try MockImage.generate(text, width: width, height: height)
             return try ImageEncoder.encode(
                 image, as: ImageEncoding(format: fault == .wrongFormat ? .webp : parameters.format))
         } catch {

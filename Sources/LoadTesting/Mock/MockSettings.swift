@@ -50,6 +50,18 @@ public enum MockFault: String, Sendable, CaseIterable {
     case hugeModel = "huge-model"
     /// Never responds to every tenth request.
     case stall
+    /// Responds with 401 to requests without a key.
+    case needsKey = "needs-key"
+    /// Responds with 404 to requests for a model other than `mock`.
+    case otherModel = "other-model"
+    /// Responds to images with 500 from the third request on.
+    case breaks
+    /// Ignores `stream` and returns the image as one document.
+    case noStream = "no-stream"
+    /// Returns half the width and height.
+    case halfSize = "half-size"
+    /// Responds to images with text.
+    case textOnly = "text-only"
 }
 
 /// The behaviour of the mock server.

@@ -144,12 +144,16 @@ public struct RunPlan: Sendable {
     }
 
     /// One unmeasured request for each size, number of steps and LoRA.
-    package func primes(_ visit: Visit) -> [RequestParameters] {
+    ///
+    /// `offset` is the distance of their positions from the last ones of the visit, so that other requests
+    /// outside the measurement have other prompts and seeds.
+    package func primes(_ visit: Visit, before offset: Int = 0) -> [RequestParameters] {
         var primes: [RequestParameters] = []
         for size in visit.mix.sizes {
             for steps in visit.mix.steps {
                 for lora in visit.mix.loras {
-                    var prime = parameters(visit, SeedSequence.perVisit - 1 - primes.count)
+                    var prime = parameters(
+                        visit, SeedSequence.perVisit - 1 - offset - primes.count)
                     (prime.width, prime.height) = (size.value.width, size.value.height)
                     prime.steps = steps.value
                     (prime.lora, prime.loraScale) = (lora.value?.name, lora.value?.scale)

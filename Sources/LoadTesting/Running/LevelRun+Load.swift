@@ -18,7 +18,7 @@ extension LevelRun {
 
     /// Sleeps until a moment, in short intervals, so that an interrupt is noticed.
     private func sleep(until time: Int64, _ state: LevelState) async {
-        while !interrupt.isSet, !(state.isExhausted && state.inFlight == 0) {
+        while !interrupt.isSet, state.isSending, !(state.isExhausted && state.inFlight == 0) {
             let left = time - clock.now
             guard left > 0 else { return }
             try? await Task.sleep(for: .nanoseconds(min(left, 50_000_000)))
@@ -41,7 +41,7 @@ extension LevelRun {
         var shortest = start + Int64(scenario.settle.minimum * 1e9)
         // A limited visit measures each of its requests.
         if visit.limit != nil { shortest = start }
-        while visit.limit == nil, !interrupt.isSet, clock.now < longest {
+        while visit.limit == nil, !interrupt.isSet, state.isSending, clock.now < longest {
             let completions = state.completions(since: start)
             if let mean = Self.mean(completions) {
                 shortest = max(shortest, start + Int64(3 * mean))
@@ -63,7 +63,7 @@ extension LevelRun {
     private func hold(_ state: LevelState, _ result: inout LevelResult) async {
         state.enter(.hold)
         let start = clock.now
-        while !interrupt.isSet {
+        while !interrupt.isSet, state.isSending {
             let needed = needed(state, since: result.phases[Phase.settle.rawValue]?.start ?? start)
             result.hold.needed = needed
             let seconds = min(max(scenario.hold, needed), scenario.maximumHold)

@@ -80,15 +80,19 @@ struct LevelRun: Sendable {
     ) async throws -> [LevelState.Entry] {
         var start = clock.now
         if !(await server.waitUntilReady(seconds: 600, interrupt: interrupt)), !interrupt.isSet {
-            throw RunError(
-                "\(server.target.url) is not ready; start the server, or set target.ready to the path"
-                    + " that responds with 200 when it is.")
+            throw RunError(Self.notReady(server.target.url))
         }
         result.phases[Phase.ready.rawValue] = TimeRange(start: start, end: clock.now)
         start = clock.now
         let entries = try await prime(state, store)
         result.phases[Phase.prime.rawValue] = TimeRange(start: start, end: clock.now)
         return entries
+    }
+
+    /// The error of a server that does not become ready.
+    static func notReady(_ url: String) -> String {
+        "\(url) is not ready; start the server, or set target.ready to the path that responds with 200"
+            + " when it is."
     }
 
     /// Runs the load, sampling resources and writing records meanwhile.
@@ -108,6 +112,13 @@ struct LevelRun: Sendable {
         await sampling.value
         writing.cancel()
         _ = try? await writing.value
+        if let failure = state.hopelessFailure, !interrupt.isSet {
+            let detail = failure.errorDetail.map { ": \($0.prefix(300))" } ?? ""
+            throw RunError(
+                "The first \(LevelState.hopelessCount) requests of level \(visit.visit.level) all"
+                    + " failed, the first with \(failure.error?.rawValue ?? "a wrong image")\(detail);"
+                    + " see the server's log, then correct the scenario or the server.")
+        }
     }
 
     /// Saves the server's metrics before and after the level, and its log since `offset`.

@@ -38,7 +38,14 @@ final class LevelState: Sendable {
         var entries: [Entry] = []
         var completions: [Completion] = []
         var loopLags: [Double] = []
+        var hasImage = false
+        /// The failures among the first requests that were sent.
+        var firstFailures: [LoadRequestRecord] = []
+        var isHopeless: Bool { !hasImage && firstFailures.count >= LevelState.hopelessCount }
     }
+
+    /// A level whose first requests all fail is stopped after this number.
+    static let hopelessCount = 20
 
     private let state = Mutex(State())
     private let limit: Int
@@ -76,6 +83,12 @@ final class LevelState: Sendable {
         state.withLock { state in
             state.inFlight -= 1
             state.entries.append(entry)
+            if record.error == nil, record.times.image != nil {
+                state.hasImage = true
+            } else if record.sequence < Self.hopelessCount, record.error != .abortedByTester {
+                state.firstFailures.append(record)
+                if state.isHopeless { state.isSending = false }
+            }
             guard let end = record.times.end else { return }
             state.completions.append(
                 Completion(
@@ -104,6 +117,13 @@ final class LevelState: Sendable {
     var planned: Int { state.withLock { $0.planned } }
     var dropped: Int { state.withLock { $0.dropped } }
     var isExhausted: Bool { state.withLock { $0.next >= limit } }
+
+    /// The first failure of a level whose first requests all failed; `nil` for other levels.
+    var hopelessFailure: LoadRequestRecord? {
+        state.withLock { state in
+            state.isHopeless ? state.firstFailures.min { $0.sequence < $1.sequence } : nil
+        }
+    }
 
     /// The entries from `index` on.
     func entries(from index: Int = 0) -> [Entry] { state.withLock { Array($0.entries[index...]) } }

@@ -95,14 +95,16 @@ public final class LoadRun: Sendable {
     private func run(
         _ http: LoadClient, _ anchor: ClockAnchor, _ connections: Int
     ) async throws -> Manifest {
+        let process = self.process
+        let target = try await target(http, process)
+        try await ShapeProbe(plan: plan, run: name, interrupt: interrupt).check(http)
         let planLines = try PlanFile.lines(plan.requests())
         try ResultFolder.write(Data(scenarioText.utf8), to: folder.scenarioFile)
         try ResultFolder.write(planLines, to: folder.planFile)
-        let process = self.process
         var manifest = Manifest(
             run: name, name: scenario.name, sweep: sweep,
             program: .current,
-            host: .current, target: try await target(http, process),
+            host: .current, target: target,
             scenarioDigest: SHA256.hexadecimal([UInt8](scenarioText.utf8)),
             planDigest: SHA256.hexadecimal([UInt8](planLines)), seed: scenario.seed, clock: anchor,
             levels: plan.visits.map(\.visit), arguments: arguments)
