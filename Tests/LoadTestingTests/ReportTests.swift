@@ -101,6 +101,23 @@ import Testing
         let (html, reporter) = try Self.page(run)
         #expect(!reporter.audit.hasPassed)
         #expect(html.contains("banner fail") && html.contains("must not be published"))
+        // The headline is the worst finding in words, without a figure that could pass for a result.
+        let words = "Not a result: the audit failed. Different requests returned the same image"
+        #expect(reporter.summary.headline?.text.hasPrefix(words) == true)
+        #expect(reporter.summary.headline?.throughput == nil)
+        #expect(html.contains("class=\"headline refused\"") && html.contains(words))
+        #expect(!html.contains("highest throughput"))
+        #expect(
+            reporter.markdown.hasPrefix("**Not a result: the audit failed.** Different requests"))
+        #expect(reporter.audit.text().split(separator: "\n")[1].hasPrefix("Different requests"))
+    }
+
+    @Test("every check has words for its failure and a place in the order of severity")
+    func severity() throws {
+        #expect(Set(CheckID.bySeverity) == Set(CheckID.allCases))
+        #expect(CheckID.bySeverity.count == CheckID.allCases.count)
+        #expect(Set(CheckID.allCases.map(\.failure)).count == CheckID.allCases.count)
+        #expect(try Self.page(Self.run).reporter.audit.worst == nil)
     }
 
     @Test("text of a server cannot break the page")

@@ -329,7 +329,7 @@ import Testing
         #expect(
             Self.verdict(.a20) { run in
                 run.headline = honest
-                run.headline?.throughput *= 1.05
+                run.headline?.throughput? *= 1.05
             }?.verdict == .fail)
         #expect(
             Self.verdict(.a20) { run in

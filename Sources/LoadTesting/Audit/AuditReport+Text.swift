@@ -6,6 +6,7 @@ extension AuditReport {
     /// If `isVerbose`, the findings of checks that passed are included.
     public func text(isVerbose: Bool = true) -> String {
         var text = "audit of \(subject): \(verdict.rawValue.uppercased())\n"
+        if let worstInWords { text += "\(worstInWords)\n" }
         for check in checks {
             let id = check.id.rawValue + String(repeating: " ", count: 4 - check.id.rawValue.count)
             let word =

@@ -3,17 +3,22 @@
 import Foundation
 
 /// The summary of a run in one sentence, and the numbers in it.
+///
+/// The headline of a run that fails its audit states the worst finding and no figure of the run.
 public struct Headline: Codable, Sendable, Equatable {
     /// The sentence.
     public var text: String
     /// Key of the level with the highest throughput.
-    public var level: String
+    public var level: String?
     /// Users of that level; closed loops only.
     public var users: Int?
     /// Images a second.
-    public var throughput: Double
+    public var throughput: Double?
     /// Mean E2E of that level in ms.
-    public var meanEndToEndMs: Double
+    public var meanEndToEndMs: Double?
+
+    /// The headline of a run whose audit failed.
+    package init(failure: String) { text = "Not a result: the audit failed. \(failure)" }
 
     /// Summarizes the best level; `nil` when no level returned an image.
     package init?(_ evidence: RunEvidence, knee: Int? = nil) {

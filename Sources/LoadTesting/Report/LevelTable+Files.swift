@@ -45,7 +45,8 @@ extension LevelTable {
         let line = { (cells: [String]) in
             "| " + cells.map { $0.replacing("|", with: "\\|") }.joined(separator: " | ") + " |\n"
         }
-        var text = line(columns.map(\.title))
+        var text = audit.worstInWords.map { "**Not a result: the audit failed.** \($0)\n\n" } ?? ""
+        text += line(columns.map(\.title))
         text += "|" + columns.map { $0.isNumeric ? "---:|" : "---|" }.joined() + "\n"
         for row in rows { text += line(row.cells) }
         text += "\n<sub>\(Markup.escaped(provenance))"

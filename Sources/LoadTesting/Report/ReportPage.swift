@@ -23,7 +23,8 @@ struct ReportPage {
                     .joined(separator: " · "))
             banner(&out)
             if let headline = summary.headline {
-                out.element("p", "class=\"headline\"", headline.text)
+                out.element(
+                    "p", "class=\"headline\(audit.hasPassed ? "" : " refused")\"", headline.text)
             }
             tiles(&out)
             levels(&out)
@@ -64,7 +65,7 @@ struct ReportPage {
     }
 
     private func tiles(_ out: inout Markup) {
-        guard let headline = summary.headline,
+        guard let headline = summary.headline, let throughput = headline.throughput,
             let best = evidence.levels.first(where: { $0.key == headline.level }),
             let figures = best.figures
         else { return }
@@ -78,7 +79,7 @@ struct ReportPage {
         }
         out.element("div", "class=\"tiles\"") { out in
             tile(
-                &out, "\(Figures.significant(headline.throughput, 3)) img/s",
+                &out, "\(Figures.significant(throughput, 3)) img/s",
                 "highest throughput, " + (best.users.map { "\($0) users" } ?? best.key)
                     + Self.interval(figures.throughput, 3))
             if let alone = firstFigures?.endToEnd.mean.value, let first {

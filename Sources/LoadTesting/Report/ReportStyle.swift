@@ -95,6 +95,7 @@ enum ReportStyle {
         .panel,.tile,.scroll,figure,tr{break-inside:avoid}.scroll{overflow:visible}
         .charts{grid-template-columns:1fr 1fr}h2{break-after:avoid}
         .banner,.tag,svg.plot *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+        .headline.refused{color:var(--bad)}
         @media (max-width:640px){main{padding:18px 14px 40px}.headline{font-size:20px}}
         """
 }

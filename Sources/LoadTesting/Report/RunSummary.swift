@@ -62,6 +62,8 @@ public struct RunSummary: Codable, Sendable, Equatable {
     /// Verdict of the audit.
     public var audit: Verdict
     /// The run in one sentence; absent when no level returned an image.
+    ///
+    /// It is that of the best level, or the worst finding of an audit that failed.
     public var headline: Headline?
     /// The server.
     public var target: TargetFacts
@@ -90,7 +92,9 @@ public struct RunSummary: Codable, Sendable, Equatable {
         status = manifest.status
         isPartial = evidence.isPartial
         self.audit = audit.verdict
-        headline = Headline(evidence, knee: knee?.knee)
+        headline =
+            audit.worstInWords.map { Headline(failure: $0) }
+            ?? Headline(evidence, knee: knee?.knee)
         target = manifest.target
         program = manifest.program
         seed = manifest.seed
