@@ -14,6 +14,9 @@ _Alignas(4) static const unsigned char adapt[] = {
 _Alignas(4) static const unsigned char add_norm[] = {
 #embed "spirv/add_norm.spv"
 };
+_Alignas(4) static const unsigned char add_rows[] = {
+#embed "spirv/add_rows.spv"
+};
 _Alignas(4) static const unsigned char attention_f16_matrix[] = {
 #embed "spirv/attention_f16_matrix.spv"
 };
@@ -137,6 +140,7 @@ typedef struct {
 static const shader shaders[] = {
     SHADER(adapt),
     SHADER(add_norm),
+    SHADER(add_rows),
     SHADER(attention_f16_matrix),
     SHADER(attention_f32),
     SHADER(attention_f32_any),

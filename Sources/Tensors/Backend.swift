@@ -59,6 +59,11 @@ public protocol Backend: AnyObject, Sendable {
     func makeVector(_ numbers: [Float]) -> Vector
     /// Copies rows `range` of `source` to `target`, starting at `row`.
     func copyRows(_ range: Range<Int>, of source: Values, to target: Values, at row: Int)
+    /// Adds rows `range` of `source`, times `scale`, to those of `target` from `row` on.
+    ///
+    /// The two must not be the same matrix.
+    func addRows(
+        _ range: Range<Int>, of source: Values, scale: Float, to target: Values, at row: Int)
     /// Returns unused memory to the system.
     func trim()
 

@@ -37,6 +37,28 @@ extension CPUBackend {
     }
 
     /// See `Backend`.
+    public func addRows(
+        _ range: Range<Int>, of source: CPUValues, scale: Float, to target: CPUValues, at row: Int
+    ) {
+        precondition(
+            source.columns == target.columns && range.upperBound <= source.rows
+                && row + range.count <= target.rows && source !== target, "addRows: shapes")
+        let columns = source.columns
+        var sum = ScaledSum(
+            x: target.pointer + row * columns,
+            y: UnsafePointer(source.pointer + range.lowerBound * columns),
+            count: range.count * columns, scale: scale)
+        withUnsafeMutablePointer(to: &sum) { sum in
+            let tasks = (sum.pointee.count + ScaledSum.task - 1) / ScaledSum.task
+            ink_pool_run(
+                threadPool, tasks,
+                { context, index, _ in
+                    context?.assumingMemoryBound(to: ScaledSum.self).pointee.run(task: index)
+                }, sum)
+        }
+    }
+
+    /// See `Backend`.
     public func makeWeights(
         _ source: MatrixSource, precision: Precision, placement: WeightPlacement
     ) -> CPUWeights {
@@ -111,6 +133,22 @@ extension CPUBackend {
             while !order.count.isMultiple(of: 2 * lanes) { order.append(-1) }
         }
         return order
+    }
+}
+
+/// `x += scale * y`, in tasks of equal length.
+private struct ScaledSum {
+    /// Numbers of a task.
+    static let task = 1 << 14
+    let x: UnsafeMutablePointer<Float>
+    let y: UnsafePointer<Float>
+    let count: Int
+    let scale: Float
+
+    func run(task index: Int) {
+        for at in (index * Self.task)..<min(count, (index + 1) * Self.task) {
+            x[at] += scale * y[at]
+        }
     }
 }
 

@@ -102,10 +102,22 @@ extension OperationTests {
         }
     }
 
-    @Test("elementwise functions and copies of rows")
+    struct Sums: Computation {
+        func callAsFunction<Device: Backend>(_ backend: Device) -> [Float] {
+            let source = backend.upload(numbers(300 * 7, seed: 26), rows: 300, columns: 7)
+            let target = backend.upload(numbers(320 * 7, seed: 27), rows: 320, columns: 7)
+            backend.addRows(2..<299, of: source, scale: 0.375, to: target, at: 11)
+            backend.addRows(4..<4, of: source, scale: 2, to: target, at: 320)
+            backend.addRows(299..<300, of: source, scale: -1, to: target, at: 319)
+            return backend.download(target)
+        }
+    }
+
+    @Test("elementwise functions, copies and sums of rows")
     func elementwise() throws {
         try compare(Elementwise())
         try compare(Copies(), tolerance: 0)
+        try compare(Sums())
     }
 
     @Test("NaN passes through a ReLU")

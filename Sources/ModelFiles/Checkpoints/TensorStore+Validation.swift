@@ -14,10 +14,12 @@ extension TensorStore {
     /// - Parameters:
     ///   - specs: the tensors of the model.
     ///   - tolerating: whether a tensor that is not in `specs` is accepted.
+    ///   - source: what the specs were derived from, for the message.
     /// - Throws: one `CheckpointError` that lists everything missing, unexpected and misshapen, of
     ///   code `missingTensor`, `badTensor` or `unexpectedTensor`.
     public func validate(
-        _ specs: [TensorSpec], tolerating: (String) -> Bool = { _ in false }
+        _ specs: [TensorSpec], tolerating: (String) -> Bool = { _ in false },
+        against source: String = "its config.json"
     ) throws(CheckpointError) {
         var missing: [String] = []
         var misshapen: [String] = []
@@ -64,7 +66,7 @@ extension TensorStore {
             }
         throw CheckpointError(
             code: code,
-            message: "\(folder.path.quoted) does not fit its config.json: "
+            message: "\(folder.path.quoted) does not fit \(source): "
                 + findings.joined(separator: "; ") + ".",
             remedy: mistyped.isEmpty
                 ? "Download the folder again." : "Use an unquantised checkpoint.")

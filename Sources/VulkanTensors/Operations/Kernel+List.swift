@@ -33,8 +33,9 @@ extension Kernel {
 
     /// Shaders without constants.
     private static let rowKernels = [
-        "adapt", "add_norm", "group_apply_f16", "group_apply_f32", "group_factors", "group_stats",
-        "head_largest", "head_norm", "largest", "norm_f16", "norm_f32", "norm_int8", "operand_f16",
+        "adapt", "add_norm", "add_rows", "group_apply_f16", "group_apply_f32", "group_factors",
+        "group_stats", "head_largest", "head_norm", "largest", "norm_f16", "norm_f32", "norm_int8",
+        "operand_f16",
         "operand_f32", "operand_int8", "prepare",
     ]
 

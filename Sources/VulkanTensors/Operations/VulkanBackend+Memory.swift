@@ -38,4 +38,25 @@ extension VulkanBackend {
             source.buffer, at: range.lowerBound * width, to: target.buffer, at: row * width,
             bytes: range.count * width)
     }
+
+    /// See `Backend`.
+    public func addRows(
+        _ range: Range<Int>, of source: VulkanValues, scale: Float, to target: VulkanValues,
+        at row: Int
+    ) {
+        precondition(
+            source.columns == target.columns && range.upperBound <= source.rows
+                && row + range.count <= target.rows && source.buffer !== target.buffer,
+            "addRows: shapes")
+        let (width, count) = (source.columns * 4, range.count * source.columns)
+        guard count > 0 else { return }
+        var push = PushBytes()
+        push.add(target.buffer, at: row * width)
+        push.add(source.buffer, at: range.lowerBound * width)
+        push.add(count)
+        push.add(scale)
+        dispatch(
+            Kernel("add_rows"), push: push, groups: elementGrid(count), reads: [source.buffer],
+            writes: [target.buffer])
+    }
 }

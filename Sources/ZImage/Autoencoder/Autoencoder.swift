@@ -112,6 +112,15 @@ package final class Autoencoder<Device: Backend>: Sendable {
             width: output.width)
     }
 
+    /// Returns the mean of latents, scaled as the transformer uses them.
+    package func mean(of moments: Planes) -> Planes {
+        let (factor, shift) = (Float(config.scalingFactor), Float(config.shiftFactor))
+        let means = moments.numbers.prefix(moments.numbers.count / 2)
+        return Planes(
+            means.map { ($0 - shift) * factor }, channels: config.latentChannels,
+            height: moments.height, width: moments.width)
+    }
+
     /// Samples latents from moments, scaled as the transformer uses them.
     package func sample(moments: Planes, noise: [Float]) -> Planes {
         let count = moments.numbers.count / 2

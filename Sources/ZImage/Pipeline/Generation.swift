@@ -40,6 +40,10 @@ package struct Generation<Device: Backend>: Sendable {
     let loras: LoRAStack<Device>
     /// Which keys of its LoRA files matched a layer.
     package let loraReports: [LoRAReport]
+    /// The controls as requested, from which a second pass makes those of its size.
+    let controlSources: [ControlSource]
+    /// ControlNets with their inputs and steps.
+    private(set) var controls: [ScheduledControl<Device>]
     /// Keeps a part of the source image, if there is a mask.
     let inpainting: Inpainting?
     package internal(set) var trace: Trace?
@@ -63,10 +67,17 @@ package struct Generation<Device: Backend>: Sendable {
     /// The pass that is still to begin.
     package var secondPass: SecondPass? { earlier == nil ? parameters.secondPass : nil }
 
-    /// Tokens of one evaluation, padding included.
+    /// Tokens of one evaluation, padding included; those of ControlNets by their share of the blocks.
     package var tokens: Int {
         let image = Transformer<Device>.padded((height / 2) * (width / 2))
-        return (image + positive.caption.length) * (negative == nil ? 1 : 2)
+        let own = (image + positive.caption.length) * (negative == nil ? 1 : 2)
+        return activeControls.reduce(own) { $0 + Int(Double(own) * $1.net.share) }
+    }
+
+    /// The inputs of the ControlNets that act in the next evaluation.
+    private var activeControls: [ControlNet<Device>.Input] {
+        controls.filter { $0.applies(at: sampler.evaluations, of: sampler.totalEvaluations) }
+            .map(\.input)
     }
 
     private func planes(_ numbers: [Float]) -> Planes {
@@ -80,18 +91,23 @@ package struct Generation<Device: Backend>: Sendable {
         var captions = [positive.caption]
         if let varied, query.level > varied.limit { captions = [varied.caption] }
         if let negative, guidance.applies(at: time) { captions.append(negative.caption) }
+        let controls = activeControls
         return captions.map {
-            Transformer.Sequence(
+            var sequence = Transformer.Sequence(
                 latents: query.latents, height: height, width: width, caption: $0,
                 time: time, loras: loras)
+            sequence.controls = controls
+            return sequence
         }
     }
 
     /// Continues in another size.
     mutating func beginSecondPass(
-        _ sampler: SamplerRun, _ generator: TorchGenerator, height: Int, width: Int
+        _ sampler: SamplerRun, _ generator: TorchGenerator, height: Int, width: Int,
+        _ controls: [ScheduledControl<Device>]
     ) {
         earlier = step
+        self.controls = controls
         self.sampler = sampler
         self.generator = generator
         self.height = height

@@ -11,7 +11,7 @@ extension Pipeline {
     /// - Parameters:
     ///   - generation: an image whose ``Generation/secondPass`` is not `nil`.
     ///   - pause: called between the layers of the autoencoder; can work on other images.
-    /// - Throws: `NumericError`, `ImagingError`, or the device's failure.
+    /// - Throws: `NumericError`, `ImagingError`, `ControlError`, `MemoryError`, or the device's failure.
     package func enlarge(
         _ generation: inout Generation<Device>, pause: () -> Void = {}
     ) throws {
@@ -39,8 +39,10 @@ extension Pipeline {
         for index in latents.indices {
             latents[index] = sigma * latents[index] + (1 - sigma) * image.numbers[index]
         }
+        let controls = try controls(generation.controlSources, pass.size, &generation.trace)
         generation.beginSecondPass(
-            SamplerRun(method, levels, latents: latents), generator, height: height, width: width)
+            SamplerRun(method, levels, latents: latents), generator, height: height, width: width,
+            controls)
     }
 
     /// The latents of an image whose pixels are enlarged.
@@ -52,6 +54,6 @@ extension Pipeline {
         let enlarged = try image.cropped(
             x: left, y: top, width: part.width, height: part.height
         ).resized(width: size.width, height: size.height)
-        return try means(of: enlarged)
+        return try encodedMean(of: Planes(enlarged))
     }
 }

@@ -42,6 +42,8 @@ public final class Pipeline<Device: Backend>: Sendable {
     let loraTargets: LoRATargets
     /// LoRA files of recent images.
     let loraCache: LoRACache<Device>
+    /// ControlNets of recent images.
+    let controlNets: ControlNetCache<Device>
 
     /// Names of the LoRA files in memory, without folder and extension.
     public var loadedLoRAs: [String] {
@@ -85,6 +87,7 @@ public final class Pipeline<Device: Backend>: Sendable {
         var origins: [String: WeightOrigin] = [:]
         loraTargets = try LoRATargets(model: model)
         loraCache = LoRACache(capacity: loraCapacity)
+        controlNets = ControlNetCache(weightCache: weightCache)
         let (changes, reports) = try WeightChanges.reading(
             loras, for: model, targets: loraTargets, on: device)
         loraReports = reports
@@ -162,6 +165,7 @@ public final class Pipeline<Device: Backend>: Sendable {
             scale: Float(input.guidanceScale), normalization: Float(input.cfgNormalization),
             truncation: Float(input.cfgTruncation))
         let prompts = try prompts(of: input, guidance, sibling, &trace)
+        let controls = try sibling?.controls ?? controls(input.controls, input.size, &trace)
 
         let scale = model.autoencoderConfig.scale
         let (height, width) = (input.size.height / scale, input.size.width / scale)
@@ -197,7 +201,7 @@ public final class Pipeline<Device: Backend>: Sendable {
             height: height, width: width, generator: generator, guidance: guidance,
             positive: prompts.positive, varied: varied,
             negative: prompts.negative, loras: prompts.loras, loraReports: prompts.reports,
-            inpainting: inpainting, trace: trace, inputSeconds: inputSeconds)
+            controlSources: input.controls, controls: controls, inpainting: inpainting, trace: trace, inputSeconds: inputSeconds)
     }
 
     /// Advances all images by one step, in one pass over the weights.
@@ -265,14 +269,6 @@ public final class Pipeline<Device: Backend>: Sendable {
     /// Decodes latents; `pause` is called between layers.
     func decoded(_ latents: Planes, pause: () -> Void) throws -> Planes {
         try checked { try autoencoder.decode(latents, pause: pause) }
-    }
-
-    /// The latents of an image without the noise of the autoencoder.
-    func means(of image: RGBImage) throws -> Planes {
-        let moments = try checked { try autoencoder.moments(of: Planes(image)) }
-        return autoencoder.sample(
-            moments: moments,
-            noise: [Float](repeating: 0, count: moments.numbers.count / 2))
     }
 
     // MARK: - Parts
@@ -353,6 +349,11 @@ public final class Pipeline<Device: Backend>: Sendable {
                 try transformer.prepareCaption(features: varied, loras: loras)
             },
             limit: NoiseSchedule.level(after: variance.until, shift: shift))
+    }
+
+    /// Returns the mean of the latents of pixels in -1...1, without drawing noise.
+    func encodedMean(of pixels: Planes) throws -> Planes {
+        autoencoder.mean(of: try checked { try autoencoder.moments(of: pixels) })
     }
 
     private func sourceLatents(

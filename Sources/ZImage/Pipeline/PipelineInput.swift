@@ -18,6 +18,8 @@ public struct PipelineInput: Sendable {
     public var mask: RGBImage?
     /// The files of the parameters' LoRAs, and others, in the order in which they are added.
     public var loras: [LoRASource] = []
+    /// ControlNets with their control images, each of which adds its hints.
+    public var controls: [ControlSource] = []
     /// Initial noise `[C, height / 8, width / 8]` in place of the seed's.
     package var noise: [Float]?
     /// Whether to record tensors for a parity check.

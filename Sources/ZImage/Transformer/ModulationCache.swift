@@ -6,23 +6,19 @@ import Tensors
 /// The vectors by which the layers of the transformer are scaled and gated at given times: one row a
 /// sequence, or one for all.
 struct Modulation<Device: Backend>: Sendable {
-    /// `[.., 4 * dim]` of each block, noise refiner first.
-    let blocks: [Device.Values]
-    /// `[.., dim]` of the final layer.
-    let final: Device.Values
+    /// `[.., 4 * dim]` of each block, noise refiner first; then what other layers need.
+    let vectors: [Device.Values]
 
     /// Joins modulations of one row each; `all` must not be empty.
     static func joined(_ all: [Modulation], on device: Device) -> Modulation {
-        func rows(_ part: (Modulation) -> Device.Values) -> Device.Values {
-            let rows = device.makeValues(rows: all.count, columns: part(all[0]).columns)
+        let vectors = all[0].vectors.enumerated().map { part, first in
+            let rows = device.makeValues(rows: all.count, columns: first.columns)
             for (index, one) in all.enumerated() {
-                device.copyRows(0..<1, of: part(one), to: rows, at: index)
+                device.copyRows(0..<1, of: one.vectors[part], to: rows, at: index)
             }
             return rows
         }
-        return Modulation(
-            blocks: all[0].blocks.indices.map { index in rows { $0.blocks[index] } },
-            final: rows(\.final))
+        return Modulation(vectors: vectors)
     }
 
     /// The modulation of row `index`, copied.
@@ -32,7 +28,7 @@ struct Modulation<Device: Backend>: Sendable {
             device.copyRows(index..<(index + 1), of: values, to: own, at: 0)
             return own
         }
-        return Modulation(blocks: blocks.map(row), final: row(final))
+        return Modulation(vectors: vectors.map(row))
     }
 }
 

@@ -33,6 +33,11 @@ package final class Transformer<Device: Backend>: Sendable {
         package var time: Float
         /// LoRA files that are added.
         package var loras: LoRAStack<Device>
+        /// Inputs of ControlNets.
+        package var controls: [ControlNet<Device>.Input] = []
+
+        /// Tokens of the image, without padding.
+        var imageTokens: Int { (height / 2) * (width / 2) }
 
         /// Creates a sequence.
         package init(
@@ -55,7 +60,7 @@ package final class Transformer<Device: Backend>: Sendable {
     package static var tokenMultiple: Int { 32 }
 
     package let config: TransformerConfig
-    private let device: Device
+    let device: Device
     private let timeEmbedding: TimeEmbedding<Device>
     private let imageEmbedder: Linear<Device>
     private let captionNorm: Device.Vector
@@ -180,39 +185,47 @@ package final class Transformer<Device: Backend>: Sendable {
     package func callAsFunction(
         _ batch: [Sequence], pause: () -> Void = {}, observer: Observer? = nil
     ) throws(NumericError) -> [[Float]] {
-        let tokens = batch.map { ($0.height / 2) * ($0.width / 2) }
+        let tokens = batch.map(\.imageTokens)
         let imageSegments = Segments(lengths: tokens.map(Self.padded))
         let jointSegments = Segments(
             lengths: zip(tokens, batch).map { Self.padded($0) + $1.caption.length })
-        let tables = rotaryTables.tables(for: batch.map(\.rotaryShape))
+        let tables = tables(for: batch)
         let adapters = AdapterBatch(batch.map(\.loras))
         let modulation = modulation(for: batch, observer: observer)
 
         let image = embedded(batch, imageSegments, adapters, observer: observer)
+        var control = ControlPass(batch, on: self, observer: observer)
+        control?.enterRefiner(image, imageSegments)
         for (index, block) in noiseRefiner.enumerated() {
             try block(
-                image, modulation: modulation.blocks[index], rotary: tables.image,
+                image, modulation: modulation.vectors[index], rotary: tables.image,
                 segments: imageSegments, adapters: adapters)
+            try control?.refine(index, image, imageSegments, pause: pause)
             observer?(block.name, image)
             device.pause()
             pause()
         }
+        try control?.leaveRefiner(after: noiseRefiner.count, pause: pause)
         // Of the last block only the image's own rows are computed, unless an observer reads all.
         let wanted =
             observer == nil && !layers.isEmpty ? Segments(lengths: tokens) : jointSegments
         var rows = joined(image, imageSegments, with: batch, jointSegments)
+        control?.enterLayers(rows, jointSegments, batch)
         for (index, block) in layers.enumerated() {
             let isLast = index + 1 == layers.count && observer == nil
             rows = try block(
-                rows, modulation: modulation.blocks[noiseRefiner.count + index],
+                rows, modulation: modulation.vectors[noiseRefiner.count + index],
                 rotary: tables.joint, segments: jointSegments, wanted: isLast ? wanted : nil,
                 adapters: adapters)
+            try control?.addHints(
+                after: index, to: rows, isLast ? wanted : jointSegments, pause: pause)
             observer?(block.name, rows)
             device.pause()
             pause()
         }
         return try finish(
-            rows, scale: modulation.final, batch: batch, segments: wanted, adapters: adapters,
+            rows, scale: modulation.vectors[noiseRefiner.count + layers.count], batch: batch,
+            segments: wanted, adapters: adapters,
             observer: observer)
     }
 
@@ -235,14 +248,23 @@ package final class Transformer<Device: Backend>: Sendable {
         let image = imageEmbedder(
             device.operand(input, precision: .f32), segments, adapters)
         observer?("x_embedded", image)
+        pad(image, batch, segments)
+        return image
+    }
+
+    /// Replaces the padding of each sequence by learned tokens.
+    func pad(_ image: Device.Values, _ batch: [Sequence], _ segments: Segments) {
         for (index, sequence) in batch.enumerated() {
-            let count = (sequence.height / 2) * (sequence.width / 2)
             let range = segments.range(index)
-            for row in (range.lowerBound + count)..<range.upperBound {
+            for row in (range.lowerBound + sequence.imageTokens)..<range.upperBound {
                 device.copyRows(0..<1, of: imagePad, to: image, at: row)
             }
         }
-        return image
+    }
+
+    /// Returns the rotary tables of a batch.
+    func tables(for batch: [Sequence]) -> RotaryTables<Device> {
+        rotaryTables.tables(for: batch.map(\.rotaryShape))
     }
 
     /// Puts the caption of each sequence after its image tokens.
@@ -276,7 +298,7 @@ package final class Transformer<Device: Backend>: Sendable {
         var outputs: [[Float]] = []
         for (index, sequence) in batch.enumerated() {
             let start = segments.range(index).lowerBound
-            let count = (sequence.height / 2) * (sequence.width / 2)
+            let count = sequence.imageTokens
             let own = patches[(start * config.patchWidth)..<((start + count) * config.patchWidth)]
             let output = Patches.join(
                 own, channels: config.inChannels, height: sequence.height, width: sequence.width)
@@ -297,6 +319,16 @@ package final class Transformer<Device: Backend>: Sendable {
             for: batch.map { .init(time: $0.time, loras: $0.loras) }, computeModulation)
     }
 
+    /// The modulation of a ControlNet for each sequence, from the same times.
+    func modulation(of net: ControlNet<Device>, for batch: [Sequence]) -> Modulation<Device> {
+        net.modulations.modulation(
+            for: batch.map { .init(time: $0.time, loras: $0.loras) }
+        ) { times, loras in
+            let time = timeEmbedding(times, AdapterBatch([loras]))
+            return net.modulation(of: device.operand(time, precision: .f32))
+        }
+    }
+
     /// Computes the modulation of several times, one row each.
     private func computeModulation(
         _ times: [Float], _ loras: LoRAStack<Device>
@@ -311,7 +343,7 @@ package final class Transformer<Device: Backend>: Sendable {
         device.silu(time)
         let final = finalModulation(
             device.operand(time, precision: .f32), Segments(lengths: [times.count]), adapters)
-        return Modulation(blocks: blocks, final: final)
+        return Modulation(vectors: blocks + [final])
     }
 }
 
@@ -321,7 +353,7 @@ extension Transformer.Sequence {
         let (rows, columns) = (height / 2, width / 2)
         return .init(
             rows: rows, columns: columns,
-            padding: Transformer.padded(rows * columns) - rows * columns,
+            padding: Transformer.padded(imageTokens) - imageTokens,
             captionLength: caption.length)
     }
 }
