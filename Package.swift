@@ -87,6 +87,7 @@ let package = Package(
             dependencies: ["Basics", "CSPNG", "CTurboJPEG", "CWebP"],
             swiftSettings: settings
         ),
+        .target(name: "ControlMaps", dependencies: ["Imaging"], swiftSettings: settings),
         .target(
             name: "ZImage",
             dependencies: ["Basics", "Imaging", "ModelFiles", "Parameters", "Tensors"],
@@ -100,7 +101,8 @@ let package = Package(
         .target(
             name: "Engine",
             dependencies: [
-                "Basics", "Catalog", "Imaging", "ModelFiles", "Parameters", "Tensors", "ZImage",
+                "Basics", "Catalog", "ControlMaps", "Imaging", "ModelFiles", "Parameters",
+                "Tensors", "ZImage",
             ],
             swiftSettings: settings
         ),
@@ -132,8 +134,8 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "Basics", "CPage", "Catalog", "Engine", "Hub", "Imaging", "ModelFiles",
-                "Parameters", "Service", "Telemetry", "Tensors", "ZImage",
+                "Basics", "CPage", "Catalog", "ControlMaps", "Engine", "Hub", "Imaging",
+                "ModelFiles", "Parameters", "Service", "Telemetry", "Tensors", "ZImage",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -234,6 +236,9 @@ let package = Package(
         ),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging"], swiftSettings: settings),
         .testTarget(
+            name: "ControlMapsTests", dependencies: ["ControlMaps", "Imaging"],
+            swiftSettings: settings),
+        .testTarget(
             name: "ZImageTests",
             dependencies: ["ZImage", "ModelFiles", "Parameters", "Tensors", "Imaging"],
             swiftSettings: settings
@@ -245,7 +250,8 @@ let package = Package(
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "Catalog", "Engine", "Imaging", "ModelFiles", "Parameters", "Tensors", "ZImage",
+                "Catalog", "ControlMaps", "Engine", "Imaging", "ModelFiles", "Parameters",
+                "Tensors", "ZImage",
             ],
             swiftSettings: settings
         ),
