@@ -162,8 +162,9 @@ let package = Package(
         .executableTarget(
             name: "inkstone",
             dependencies: [
-                "Basics", "Catalog", "Engine", "Fleet", "Gateway", "Hub", "Imaging", "ModelFiles",
-                "Parameters", "Service", "Telemetry", "Tensors", "VulkanTensors", "ZImage",
+                "Basics", "Catalog", "ControlMaps", "Engine", "Fleet", "Gateway", "Hub", "Imaging",
+                "ModelFiles", "Parameters", "Service", "Telemetry", "Tensors", "VulkanTensors",
+                "ZImage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
@@ -292,8 +293,9 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
-                "Basics", "Catalog", "Engine", "Gateway", "Imaging", "Parameters", "Service",
-                "Telemetry", "Transfers", .product(name: "HTTPTypes", package: "swift-http-types"),
+                "Basics", "Catalog", "ControlMaps", "Engine", "Gateway", "Imaging", "Parameters",
+                "Service", "Telemetry", "Transfers",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

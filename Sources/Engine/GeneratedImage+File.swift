@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import ControlMaps
 public import Imaging
 import Parameters
 
@@ -59,7 +60,17 @@ extension GeneratedImage {
         add("Variation seed strength", seeds.variation.map { "\($0.strength)" })
         add("Seed resize from", seeds.noiseSize.map { "\($0)" })
         add("Seed variance", seeds.variance.map { "\($0.strength) \($0.share) \($0.until)" })
+        for (number, control) in request.controls.enumerated() {
+            add("ControlNet \(number)", Self.text(of: control))
+        }
         return extras
+    }
+
+    /// A control as A1111's extension writes it.
+    private static func text(of control: ControlParameters) -> String {
+        let module = Preprocessor(rawValue: control.type)?.webUIName ?? control.type
+        return "Module: \(module), Model: \(control.model), Weight: \(control.strength),"
+            + " Guidance Start: \(control.start), Guidance End: \(control.end)"
     }
 
     /// Returns the image as a file that holds this text; the PNG file that there is already, if any.

@@ -23,6 +23,8 @@ public final class InferenceEngine<Device: Backend>: LocalEngine, Sendable {
     public let limits: SchedulerLimits
     /// LoRA files that requests may use.
     public let loras: LoRARegistry
+    /// ControlNets that requests may use.
+    public let controlNets: ControlNetRegistry
     private let onPass: (@Sendable (PassReport) -> Void)?
     private let onFailure: (@Sendable (any DeviceError) -> Void)?
     /// Serializes all work: a pipeline accepts one call at a time.
@@ -62,16 +64,19 @@ public final class InferenceEngine<Device: Backend>: LocalEngine, Sendable {
     ///   - pipeline: a loaded model.
     ///   - limits: limits of running and waiting requests.
     ///   - loras: LoRA files that requests may use; those of the model's folder by default.
+    ///   - controlNets: ControlNets that requests may use; those of the model's folder by default.
     ///   - onPass: called after every pass, on the work queue.
     ///   - onFailure: called when the device computes no more, after the requests that need to know why have
     ///     ended; those of a lost device have not. A process that ends here has the others run again by another one.
     public init(
         pipeline: Pipeline<Device>, limits: SchedulerLimits = SchedulerLimits(),
-        loras: LoRARegistry? = nil, onPass: (@Sendable (PassReport) -> Void)? = nil,
+        loras: LoRARegistry? = nil, controlNets: ControlNetRegistry? = nil,
+        onPass: (@Sendable (PassReport) -> Void)? = nil,
         onFailure: (@Sendable (any DeviceError) -> Void)? = nil
     ) {
         self.pipeline = pipeline
         self.loras = loras ?? LoRARegistry(models: [pipeline.model.url])
+        self.controlNets = controlNets ?? ControlNetRegistry(models: [pipeline.model.url])
         self.limits = limits
         self.onPass = onPass
         self.onFailure = onFailure
@@ -189,7 +194,7 @@ public final class InferenceEngine<Device: Backend>: LocalEngine, Sendable {
         for ticket in tickets {
             scheduler.add(
                 ScheduledJob(
-                    ticket.request, loras: loras, options: RunOptions(),
+                    ticket.request, loras: loras, controlNets: controlNets, options: RunOptions(),
                     isCancelled: { ticket.cancelled.load(ordering: .relaxed) },
                     onEvent: { ticket.feed.yield($0) },
                     onEnd: { error in
@@ -218,8 +223,8 @@ public final class InferenceEngine<Device: Backend>: LocalEngine, Sendable {
             withoutActuallyEscaping(onEvent) { onEvent in
                 scheduler.add(
                     ScheduledJob(
-                        request, loras: loras, options: options, isCancelled: isCancelled,
-                        onEvent: onEvent, onEnd: { failure = $0 }))
+                        request, loras: loras, controlNets: controlNets, options: options,
+                        isCancelled: isCancelled, onEvent: onEvent, onEnd: { failure = $0 }))
                 while scheduler.advance() {}
             }
         }

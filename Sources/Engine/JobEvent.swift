@@ -110,6 +110,8 @@ public struct GenerationError: Error, Sendable, Equatable, CustomStringConvertib
         case deadline
         /// A LoRA file cannot be used.
         case lora
+        /// A ControlNet, or what it should read, cannot be used.
+        case control
         /// The disk is full or not writable.
         case storage
         /// The queue of a fleet cannot be reached, possibly temporarily.
@@ -123,7 +125,7 @@ public struct GenerationError: Error, Sendable, Equatable, CustomStringConvertib
         public var isTransient: Bool {
             switch self {
             case .busy, .workerLost, .notLoaded, .storage, .queueUnreachable, .serverStopped: true
-            case .numeric, .deadline, .lora, .internalFailure: false
+            case .numeric, .deadline, .lora, .control, .internalFailure: false
             }
         }
     }

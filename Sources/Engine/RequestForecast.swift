@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Catalog
+package import Foundation
 package import ModelFiles
 import Parameters
 package import Tensors
@@ -17,6 +19,8 @@ public struct RequestForecast: Sendable, Equatable {
     public var weightBytes: Int
     /// Approximate bytes of activations.
     public var activationBytes: Int
+    /// Work of the ControlNets as a share of the model's own.
+    public var controlShare = 0.0
     /// Memory of the GPU that it runs on; `nil` on the processor, or while it is unknown.
     public var deviceMemory: DeviceMemoryUse?
 
@@ -44,11 +48,20 @@ package struct RequestForecaster: Sendable {
     private static let tokenLimit = 512
     private let tokenizer: QwenTokenizer
     private let memory: MemoryPlan
+    private let model: ModelDirectory
+    private let precision: Precision
+    private let controlNets: ControlNetRegistry
 
-    /// Reads the tokenizer and the headers of the weight files.
+    /// Reads the tokenizer and the headers of the weight files; requests may name the ControlNets of a folder.
     ///
     /// - Throws: `CheckpointError`, `TokenizerError`.
-    package init(model: ModelDirectory, precision: Precision) throws {
+    package init(
+        model: ModelDirectory, precision: Precision, controlNetFolder: URL? = nil
+    ) throws {
+        self.model = model
+        self.precision = precision
+        controlNets = ControlNetRegistry(
+            folder: controlNetFolder, models: [model.url], roots: ModelLocator().roots)
         tokenizer = try QwenTokenizer(directory: model.tokenizerURL)
         memory = try MemoryPlan(model: model, precision: precision)
     }
@@ -59,15 +72,22 @@ package struct RequestForecaster: Sendable {
         func tokens(_ text: String) -> Int {
             tokenizer.encodePrompt(text, maxLength: Self.tokenLimit).fullLength
         }
-        return RequestForecast(
+        let nets = Set(request.controls.map(\.model)).compactMap { name in
+            (try? controlNets.find(name)).flatMap {
+                try? ControlNetPlan(of: $0.url, for: model, precision: precision)
+            }
+        }
+        var forecast = RequestForecast(
             promptTokens: tokens(request.prompt),
             negativeTokens: isGuided ? tokens(request.negativePrompt) : 0,
             tokenLimit: Self.tokenLimit,
-            weightBytes: memory.residentBytes,
+            weightBytes: memory.residentBytes + nets.reduce(0) { $0 + $1.weightBytes },
             activationBytes: [request.size, request.parameters.outputSize].map { size in
                 memory.activationBytes(
                     width: size.width, height: size.height,
                     sequences: request.count * (isGuided ? 2 : 1))
             }.max() ?? 0)
+        forecast.controlShare = nets.reduce(0) { $0 + $1.share }
+        return forecast
     }
 }

@@ -2,6 +2,7 @@
 
 import Basics
 package import Catalog
+import Foundation
 import Imaging
 import Parameters
 package import Tensors
@@ -27,6 +28,8 @@ package final class ScheduledJob<Device: Backend> {
     let request: ImageRequest
     /// LoRA files that the request may use.
     let loras: LoRARegistry
+    /// ControlNets that the request may use.
+    let controlNets: ControlNetRegistry
     let options: RunOptions
     let isCancelled: () -> Bool
     let onEvent: (JobEvent) -> Void
@@ -44,12 +47,14 @@ package final class ScheduledJob<Device: Backend> {
 
     package init(
         _ request: ImageRequest, loras: LoRARegistry = LoRARegistry(),
-        options: RunOptions, isCancelled: @escaping () -> Bool,
+        controlNets: ControlNetRegistry = ControlNetRegistry(), options: RunOptions,
+        isCancelled: @escaping () -> Bool,
         onEvent: @escaping (JobEvent) -> Void,
         onEnd: @escaping ((any Error)?) -> Void
     ) {
         self.request = request
         self.loras = loras
+        self.controlNets = controlNets
         self.options = options
         self.isCancelled = isCancelled
         self.onEvent = onEvent
@@ -106,10 +111,26 @@ package final class ScheduledJob<Device: Backend> {
                 url: try loras.find($0.name).url, scale: $0.scale, textScale: $0.textScale)
         }
         input.loras += options.loras
+        // The images of a request share their controls while any of them is in progress.
+        if lanes.isEmpty { input.controls = try request.controls.map(control) }
         input.mask = request.source?.mask
         input.noise = options.noise
         input.keepsTrace = options.onTrace != nil
         return input
+    }
+
+    /// The net of a control, and its decoded images.
+    private func control(_ parameters: ControlParameters) throws -> ControlSource {
+        func image(_ file: Data?) throws -> RGBImage? {
+            try file.map { try ImageDecoder.decode([UInt8]($0)).flattened() }
+        }
+        var source = ControlSource(
+            url: try controlNets.find(parameters.model).url, image: try image(parameters.map),
+            strength: parameters.strength, start: parameters.start, end: parameters.end)
+        if let picture = try image(parameters.source), let mask = try image(parameters.mask) {
+            source.repaint = .init(image: picture, mask: mask)
+        }
+        return source
     }
 }
 

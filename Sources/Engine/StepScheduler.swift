@@ -238,7 +238,9 @@ extension GenerationError {
         case let error as any DeviceError where error.isOutOfMemory:
             GenerationError(.busy, error.description)
         case let error as LoRAError: GenerationError(.lora, error.description)
-        case let error as RequestError: GenerationError(.lora, error.description)
+        case let error as ControlError: GenerationError(.control, error.description)
+        case let error as RequestError:
+            GenerationError(error.field == "controls" ? .control : .lora, error.description)
         default: GenerationError(.internalFailure, "\(error)")
         }
     }

@@ -39,6 +39,8 @@ extension SamplingParameters {
         public var seedVariance: SeedVariance?
         /// A second pass in a larger size.
         public var secondPass: SecondPass.Draft?
+        /// ControlNets with their maps.
+        public var controls: [ControlParameters]?
 
         /// A draft that states the prompt alone.
         public init(prompt: String) {
@@ -66,6 +68,7 @@ extension SamplingParameters {
         cfgTruncation = draft.cfgTruncation ?? cfgTruncation
         strength = draft.strength
         loras = draft.loras ?? []
+        controls = draft.controls ?? []
         sampling = draft.sampling
         seed = Self.seed(draft.seed)
         if let strength = draft.variationStrength, strength != 0 {
@@ -115,6 +118,7 @@ extension SamplingParameters {
         try seeds.check()
         if let secondPass { try check(secondPass, limits) }
         try checkLoRAs(limits)
+        try controls.check()
     }
 
     private func check(strength: Double) throws(RequestError) {

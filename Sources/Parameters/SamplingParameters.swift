@@ -35,6 +35,9 @@ public struct SamplingParameters: Sendable, Equatable {
     /// A second pass in a larger size.
     public var secondPass: SecondPass?
 
+    /// ControlNets with their maps, each of which adds its hints.
+    public var controls: [ControlParameters] = []
+
     /// Parameters of the given content; the others have the values that turn them off.
     public init(prompt: String, size: PixelSize, steps: Int) {
         self.prompt = prompt
@@ -54,12 +57,13 @@ extension SamplingParameters: Codable {
     /// It is written as `version`. Programs of different versions work together as long as requests
     /// use what both know, and a reader never ignores a field in silence.
     public var requiredVersion: Int {
-        sampling == SamplingMethod() && seeds == SeedChoices() && secondPass == nil ? 1 : 2
+        sampling == SamplingMethod() && seeds == SeedChoices() && secondPass == nil
+            && controls.isEmpty ? 1 : 2
     }
 
     private enum CodingKeys: String, CodingKey {
         case version, prompt, negativePrompt, size, width, height, steps, guidanceScale
-        case cfgNormalization, cfgTruncation, seed, strength, loras, hires
+        case cfgNormalization, cfgTruncation, seed, strength, loras, hires, controls
     }
 
     /// Reads parameters that were checked before they were written.
@@ -95,6 +99,7 @@ extension SamplingParameters: Codable {
         sampling = try SamplingMethod(from: decoder)
         seeds = try SeedChoices(from: decoder)
         secondPass = try fields.decodeIfPresent(SecondPass.self, forKey: .hires)
+        controls = try fields.decodeIfPresent([ControlParameters].self, forKey: .controls) ?? []
     }
 
     /// Writes every field, and the version that its reader needs.
@@ -120,5 +125,6 @@ extension SamplingParameters: Codable {
         try sampling.encode(to: encoder)
         try seeds.encode(to: encoder)
         try fields.encodeIfPresent(secondPass, forKey: .hires)
+        if !controls.isEmpty { try fields.encode(controls, forKey: .controls) }
     }
 }

@@ -83,22 +83,10 @@ struct UnsupportedFieldTests {
             (#""override_settings": {"sd_vae": "x.pt"}"#, "sd_vae"),
             (#""override_settings": {"eta_noise_seed_delta": 31337}"#, "eta_noise_seed_delta"),
             (
-                #""alwayson_scripts": {"ControlNet": {"args": [{"enabled": true}]}}"#,
-                "alwayson_scripts"
-            ),
-            (
-                #""alwayson_scripts": {"controlnet": {"args": [{"module": "canny"}]}}"#,
-                "alwayson_scripts"
-            ),
-            (
                 #""alwayson_scripts": {"ADetailer": {"args": [true, {"ad_model": "m"}]}}"#,
                 "alwayson_scripts"
             ),
             (#""alwayson_scripts": {"roop": {"args": {"img": "x"}}}"#, "alwayson_scripts"),
-            (
-                #""alwayson_scripts": {"controlnet": {"args": [false, {"enabled": true}]}}"#,
-                "alwayson_scripts"
-            ),
             (#""controlnet_units": [{"module": "canny"}]"#, "controlnet_units"),
         ])
     func refused(field: String, name: String) async throws {

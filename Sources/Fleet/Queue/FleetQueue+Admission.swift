@@ -28,6 +28,12 @@
         ) async throws -> FleetJob {
             guard isReachable else { throw Self.unreachable }
             guard !isStorageFull else { throw Self.full }
+            guard request.controls.isEmpty else {
+                throw GenerationError(
+                    .control,
+                    "the queue of a fleet does not carry control images; send requests with"
+                        + " controls to a server with workers of its own.")
+            }
             guard index.openCount < settings.unfinished else {
                 throw GenerationError(
                     .busy,

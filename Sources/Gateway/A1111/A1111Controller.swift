@@ -27,6 +27,7 @@ struct A1111Controller: Controller {
         table.add("/sdapi/v1/skip", [.post: .owner(interrupt)])
         table.add("/sdapi/v1/png-info", [.post: .key(sdapi(pngInfo))])
         addLists(to: &table)
+        addControls(to: &table)
     }
 
     /// Answers 422 instead of 400 for an invalid field, as this dialect does.
@@ -53,7 +54,7 @@ struct A1111Controller: Controller {
     private func generate(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let isImageToImage = request.uri.path.hasSuffix("img2img")
         let body = try await request.readBody(
-            upTo: isImageToImage ? requests.limits.uploadBytes : requests.limits.bodyBytes)
+            upTo: requests.limits.uploadBytes)
         let fields = try RequestFields(json: body)
         var draft = try ImageRequest.Draft(
             a1111: fields, registry: requests.loras, isImageToImage: isImageToImage)
@@ -61,7 +62,9 @@ struct A1111Controller: Controller {
         let model = try await model(fields, options)
         if isImageToImage { draft.source = try await source(fields, &draft, model) }
         let call = try await requests.imageCall(
-            try ImageRequest(draft, for: model), for: model)
+            try ImageRequest(draft, for: model), for: model,
+            controls: try await reader.decoded(
+                A1111Controls.units(fields, requests.controlNets)))
         var submission = try Submission(request, body: body, fields, context)
         if let id = try fields.string("force_task_id"), !id.isEmpty { submission.requestID = id }
         let sendsImages = try fields.bool("send_images") ?? true

@@ -22,7 +22,7 @@ extension UnsupportedField {
             UnsupportedField("infotext", "send its parameters as fields"),
             UnsupportedField(
                 "disable_extra_networks", "leave the LoRA tags out of the prompt instead"),
-            UnsupportedField("controlnet_units", "this server has no ControlNet; leave it out"),
+            UnsupportedField("controlnet_units", "send the units in alwayson_scripts"),
         ]
 
     /// Fields of `img2img` alone.
@@ -67,7 +67,7 @@ extension UnsupportedField {
             return
         }
         for (name, script) in scripts.sorted(by: { $0.key < $1.key })
-        where !isDisabled(script, name) {
+        where name.lowercased() != "controlnet" && !isDisabled(script) {
             throw UnsupportedField(
                 field, "this server has no script \(JSONValue.string(name).summary); leave it out"
             ).refusal(field)
@@ -75,14 +75,13 @@ extension UnsupportedField {
     }
 
     /// Whether a script is turned off: it has no arguments, each one is turned off, or the first one is false,
-    /// which is the switch of every script but ControlNet.
-    private static func isDisabled(_ script: JSONValue, _ name: String) -> Bool {
+    /// which is the switch of most scripts.
+    private static func isDisabled(_ script: JSONValue) -> Bool {
         guard case .object(let fields) = script, let arguments = fields["args"] else {
             return script.isOff
         }
         guard case .array(let list) = arguments else { return isDisabledUnit(arguments) }
-        let hasSwitch = name.lowercased() != "controlnet"
-        return hasSwitch && list.first == .bool(false) || list.allSatisfy(isDisabledUnit)
+        return list.first == .bool(false) || list.allSatisfy(isDisabledUnit)
     }
 
     /// Whether an argument, such as a unit of ControlNet, is turned off.

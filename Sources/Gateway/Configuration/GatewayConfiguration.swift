@@ -49,6 +49,8 @@ public struct GatewayConfiguration: Sendable {
     public var jobs: JobService.Limits
     /// LoRA files that requests may name.
     public var loras: LoRARegistry
+    /// ControlNets that requests may name.
+    public var controlNets = ControlNetRegistry()
     /// Bytes of the largest LoRA file that can be added.
     public var maximumLoRABytes: Int
     /// Folder with result folders of `imgbench`, which the page shows; `nil` for none.

@@ -121,6 +121,8 @@ extension APIError {
                 .gatewayTimeout, type: "server_error", code: "deadline_exceeded", error.message)
         case .lora:
             self.init(.badRequest, code: "invalid_lora", parameter: "loras", error.message)
+        case .control:
+            self.init(.badRequest, code: "invalid_control", parameter: "controls", error.message)
         case .numeric:
             self.init(
                 .internalServerError, type: "server_error", code: "numeric_failure",

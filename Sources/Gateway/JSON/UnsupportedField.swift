@@ -92,9 +92,11 @@ extension UnsupportedField {
                 $0.isNumber(0, 1)
             },
             UnsupportedField("num_images_per_prompt", "use n") { $0.isNumber(0, 1) },
+            UnsupportedField("controlnet", "use controls"),
+            UnsupportedField("controlnet_units", "use controls"),
         ]
         + [
-            "svg", "complexity", "controlnet", "controlnet_units", "enable_upscaling",
+            "svg", "complexity", "enable_upscaling",
             "enhance_prompt",
             "enable_teacache", "diffusers_kwargs", "extra_params", "layers", "latents",
             "prompt_embeds", "negative_prompt_embeds", "joint_attention_kwargs",

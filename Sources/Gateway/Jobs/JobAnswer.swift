@@ -46,6 +46,23 @@ struct JobAnswer: Encodable {
         }
     }
 
+    /// A ControlNet of the job, without its map.
+    struct Control: Encodable {
+        var model: String
+        var type: String
+        var strength: Double
+        var start: Double
+        var end: Double
+
+        init(_ control: ControlParameters) {
+            model = control.model
+            type = control.type
+            strength = control.strength
+            start = control.start
+            end = control.end
+        }
+    }
+
     var id: String
     var object = "job"
     var state: Job.State
@@ -72,6 +89,8 @@ struct JobAnswer: Encodable {
     var hires: SecondPass?
     var n: Int
     var loras: [LoRAScale]
+    /// Absent without ControlNets.
+    var controls: [Control]?
     var priority: Priority
     /// Share of the schedule, for a job that started from an image.
     var strength: Double?
@@ -111,6 +130,8 @@ struct JobAnswer: Encodable {
         hires = job.request.secondPass
         n = job.request.count
         loras = job.request.loras
+        controls =
+            job.request.controls.isEmpty ? nil : job.request.controls.map(Control.init)
         priority = job.request.priority
         strength = job.request.strength
         requestID = job.requestID
@@ -134,8 +155,8 @@ struct JobAnswer: Encodable {
     static func url(_ id: String, _ index: Int) -> String { "/api/jobs/\(id)/images/\(index)" }
 
     private enum CodingKeys: String, CodingKey {
-        case id, object, state, model, prompt, size, steps, seed, n, loras, created, started,
-            finished
+        case id, object, state, model, prompt, size, steps, seed, n, loras, controls, created
+        case started, finished
         case sampler, scheduler, shift, sigmas, evaluations, hires
         case attempts, failure, progress, images, strength, deadline, priority
         case variationSeed = "variation_seed"

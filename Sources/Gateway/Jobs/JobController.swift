@@ -109,7 +109,8 @@ struct JobController: Controller {
         let fields = try RequestFields(json: body)
         let source = try await source(fields)
         let call = try await requests.imageCall(
-            fields, source: source, mask: try await mask(fields, for: source))
+            fields, source: source, mask: try await mask(fields, for: source),
+            controls: try await reader.decoded(fields.controls(of: requests.controlNets)))
         let job = try await requests.submit(
             call, try Submission(request, body: body, fields, context), context)
         var response = Response.json(try await answer(job.id, context), status: .accepted)

@@ -37,7 +37,9 @@ struct OpenAIController: Controller {
         let body = try await request.readBody(upTo: requests.limits.bodyBytes)
         let fields = try RequestFields(json: body)
         try fields.refuse(UnsupportedField.sources)
-        let call = try await requests.imageCall(fields)
+        let call = try await requests.imageCall(
+            fields,
+            controls: try await reader.decoded(fields.controls(of: requests.controlNets)))
         return try await answer(
             call, try OutputOptions(fields),
             try Submission(request, body: body, fields, context), request, context, since: arrival)

@@ -44,16 +44,20 @@ extension PageController {
     func estimate(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let body = try await request.readBody(upTo: requests.limits.bodyBytes)
         let fields = try RequestFields(json: body)
-        let call = try await requests.imageCall(fields)
+        let call = try await requests.imageCall(fields).naming(
+            fields.controls(of: requests.controlNets))
         let strength = try fields.number("strength")
         guard strength ?? 1 > 0, strength ?? 1 <= 1 else {
             throw APIError.invalid(
                 "strength", "strength must be above 0 and at most 1, got \(strength ?? 1).")
         }
         try await learn(call.model.id)
+        let forecast = try await forecaster?.forecast(of: call.request, model: call.model.id)
+        let work = 1 + (forecast?.controlShare ?? 0)
         func seconds(strength: Double?) -> Double? {
             requests.meter.times.seconds(
-                for: call.request, model: call.model.id, strength: strength)
+                for: call.request, model: call.model.id, strength: strength
+            ).map { $0 * work }
         }
         // The sizes of other requests are not considered: their steps count as steps of this one.
         let others = await requests.jobs.unfinished(for: .all).map(\.progress)
@@ -63,7 +67,6 @@ extension PageController {
         let left = others.map { other in
             other.secondsLeft ?? perStep.map { $0 * Double(other.steps - other.stepsDone) }
         }
-        let forecast = try await forecaster?.forecast(of: call.request, model: call.model.id)
         return .json(
             EstimateAnswer(
                 seconds: seconds(strength: strength),

@@ -15,6 +15,8 @@ struct RequestService: Sendable {
     let meter: EngineMeter
     /// LoRA files that requests may name.
     let loras: LoRARegistry
+    /// ControlNets that requests may name.
+    var controlNets = ControlNetRegistry()
     /// Limits of request bodies.
     let limits: RequestLimits
     /// Whether the service is about to stop.
@@ -33,21 +35,24 @@ struct RequestService: Sendable {
     ///
     /// - Throws: `APIError`: what `ImageCall` says, or 503 when the service is about to stop.
     func imageCall(
-        _ fields: RequestFields, source: RGBImage? = nil, mask: RGBImage? = nil
+        _ fields: RequestFields, source: RGBImage? = nil, mask: RGBImage? = nil,
+        controls: [ControlInput] = []
     ) async throws -> ImageCall {
         let retryAfter = meter.retryAfter
         guard !state.isDraining else { throw APIError.draining(retryAfter: retryAfter) }
         return try await ImageCall(
             fields, source: source, mask: mask, models: await jobs.models,
             loras: loras, retryAfter: retryAfter
-        ).resizingSource()
+        ).resizingSource().adding(controls)
     }
 
     /// A call of a request that is checked already.
     ///
     /// - Throws: `ImagingError`.
-    func imageCall(_ request: ImageRequest, for model: ModelDescription) async throws -> ImageCall {
-        try await ImageCall(request: request, model: model).resizingSource()
+    func imageCall(
+        _ request: ImageRequest, for model: ModelDescription, controls: [ControlInput] = []
+    ) async throws -> ImageCall {
+        try await ImageCall(request: request, model: model).resizingSource().adding(controls)
     }
 
     /// Accepts a request as a job that runs whether or not the client waits for it.

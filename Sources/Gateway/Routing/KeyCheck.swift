@@ -104,8 +104,8 @@ extension APIError {
     ) -> APIError {
         var error = APIError(
             .unauthorized, type: "authentication_error", code: code, message)
-        error.scheme =
-            request.uri.path.hasPrefix("/sdapi/") ? "Basic realm=\"inkstone\"" : "Bearer"
+        let isA1111 = ["/sdapi/", "/controlnet/"].contains { request.uri.path.hasPrefix($0) }
+        error.scheme = isA1111 ? "Basic realm=\"inkstone\"" : "Bearer"
         return error
     }
 }

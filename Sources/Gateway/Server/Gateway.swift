@@ -83,8 +83,8 @@ package struct Gateway: Sendable {
             metrics: telemetry.http, accessLog: telemetry.accessLog, logger: logger)
         self.logger = logger
         let requests = RequestService(
-            jobs: jobs, meter: meter, loras: configuration.loras, limits: configuration.limits,
-            state: state)
+            jobs: jobs, meter: meter, loras: configuration.loras,
+            controlNets: configuration.controlNets, limits: configuration.limits, state: state)
         loraFacts = LoRAFactsCache { try await LoRAReader(pool: pool).facts(of: $0) }
         links = ImageLinks(
             signer: configuration.linkSigner, keys: keys, seconds: configuration.linkSeconds)
@@ -117,7 +117,8 @@ package struct Gateway: Sendable {
                 keepAlive: keepAlive),
             ModelController(
                 jobs: requests.jobs, pool: pool, launchDefaults: configuration.launch,
-                locator: configuration.locator, loras: requests.loras, limits: requests.limits,
+                locator: configuration.locator, loras: requests.loras,
+                controlNets: requests.controlNets, limits: requests.limits,
                 modelFolders: configuration.modelFolders,
                 isLoopback: HostName(configuration.host)?.isLoopback ?? false, address: address),
             ClusterController(

@@ -162,9 +162,11 @@ extension ModelController {
         await offerLoRAs(of: pool)
     }
 
-    /// Offers the LoRA files in the folders of the launched models.
+    /// Offers the LoRA files and ControlNets in the folders of the launched models.
     private func offerLoRAs(of pool: WorkerPool) async {
-        loras.offer(models: await pool.launched.map(\.folder))
+        let folders = await pool.launched.map(\.folder)
+        loras.offer(models: folders)
+        controlNets.offer(models: folders)
     }
 
     // MARK: - Replicas

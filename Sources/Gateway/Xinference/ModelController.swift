@@ -66,6 +66,8 @@ struct ModelController: Controller {
     let locator: ModelLocator
     /// LoRA files that requests may name.
     let loras: LoRARegistry
+    /// ControlNets that requests may name.
+    let controlNets: ControlNetRegistry
     let limits: RequestLimits
     /// Folders of models that the command line named.
     let modelFolders: [URL]

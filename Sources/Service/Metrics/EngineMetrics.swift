@@ -18,6 +18,7 @@ package final class EngineMetrics: Sendable {
         case storage
         case workerLost = "worker_lost"
         case lora
+        case control
         case internalFailure = "internal"
 
         /// The outcome of a stream that ended.
@@ -41,6 +42,7 @@ package final class EngineMetrics: Sendable {
                 case .workerLost: self = .workerLost
                 case .deadline, .serverStopped: self = .cancelled
                 case .lora: self = .lora
+                case .control: self = .control
                 case .internalFailure: self = .internalFailure
                 }
             default: self = .internalFailure
@@ -59,7 +61,7 @@ package final class EngineMetrics: Sendable {
     let running, queued: Gauge
     let queueTime, firstPreview, duration, textEncode, decode: Histogram
     let images, pixels, generations, cancelled: Counter
-    private let evaluations, tokens, sampled: Counter
+    private let evaluations, tokens, sampled, controls: Counter
     private let step, batch: Histogram
     private let busy: Counter
     private let modelLoad, modelInfo, parameters, loras: Gauge
@@ -102,6 +104,8 @@ package final class EngineMetrics: Sendable {
             "denoise_evaluations",
             "Evaluations of images; 8 steps of Euler count 8, with guidance and without.", "model")
         tokens = total("denoise_tokens", "Tokens of all sequences of all passes.", "model")
+        controls = total(
+            "control_images", "Finished images that a ControlNet acted on.", "model", "net")
         generations = total("generations", "Requests to the engine by outcome.", "model", "outcome")
         cancelled = total(
             "requests_cancelled", "Requests to the engine that were given up.", "phase")
@@ -154,8 +158,9 @@ package final class EngineMetrics: Sendable {
         busy.add(pass.seconds, Self.device)
     }
 
-    /// Records a finished image.
+    /// Records a finished image of a request.
     func record(_ image: GeneratedImage, of request: ImageRequest, model: String) {
+        for net in Set(request.controls.map(\.model)) { controls.add(1, model, net) }
         images.add(1, model)
         sampled.add(
             1, model, request.sampling.sampler.rawValue, request.sampling.schedule.rawValue)

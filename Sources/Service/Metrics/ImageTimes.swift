@@ -23,9 +23,10 @@ package final class ImageTimes: Sendable {
 
     package init() {}
 
-    /// Records the times of an image.
+    /// Records the times of an image without ControlNets.
     package func record(_ seconds: Timings, _ request: ImageRequest, model: String) {
-        guard !seconds.steps.isEmpty, seconds.total > 0 else { return }
+        // Estimates add the work of ControlNets to that of the model.
+        guard !seconds.steps.isEmpty, seconds.total > 0, request.controls.isEmpty else { return }
         let rest = min(seconds.total, seconds.text + seconds.decode)
         let sample = Sample(
             pixels: Self.pixels(request),

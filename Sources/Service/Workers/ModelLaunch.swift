@@ -30,6 +30,8 @@ package struct ModelLaunch: Sendable {
     package var loras: [LoRA] = []
     /// Folder of files that requests may name, beside those of the model.
     package var loraFolder: URL?
+    /// Folder of ControlNets that requests may name, beside those of the model.
+    package var controlNetFolder: URL?
     /// Precision of the products.
     package var precision = PrecisionChoice.auto
     /// Threads of each worker; its share of the processors if not given.
@@ -89,6 +91,9 @@ package struct ModelLaunch: Sendable {
         // The scale is always said: a file's name may end in what looks like one.
         for lora in loras { words += ["--lora", "\(lora.file.absoluteURL.path):\(lora.scale)"] }
         if let loraFolder { words += ["--lora-folder", loraFolder.absoluteURL.path] }
+        if let controlNetFolder {
+            words += ["--control-net-folder", controlNetFolder.absoluteURL.path]
+        }
         if !keepsPrompts { words.append("--no-prompt-cache") }
         if !keepsWeights { words.append("--no-weight-cache") }
         if let cacheFolder { words += ["--cache-dir", cacheFolder] }

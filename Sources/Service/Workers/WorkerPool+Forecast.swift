@@ -20,7 +20,8 @@ actor ForecasterCache {
                     return try RequestForecaster(
                         model: model,
                         precision: try launch.precision.resolved(
-                            for: model, isOnGPU: launch.isOnGPU))
+                            for: model, isOnGPU: launch.isOnGPU),
+                        controlNetFolder: launch.controlNetFolder)
                 }
             }
         tasks[folder] = task

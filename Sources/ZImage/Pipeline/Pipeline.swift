@@ -201,7 +201,8 @@ public final class Pipeline<Device: Backend>: Sendable {
             height: height, width: width, generator: generator, guidance: guidance,
             positive: prompts.positive, varied: varied,
             negative: prompts.negative, loras: prompts.loras, loraReports: prompts.reports,
-            controlSources: input.controls, controls: controls, inpainting: inpainting, trace: trace, inputSeconds: inputSeconds)
+            controlSources: input.controls, controls: controls, inpainting: inpainting,
+            trace: trace, inputSeconds: inputSeconds)
     }
 
     /// Advances all images by one step, in one pass over the weights.

@@ -21,7 +21,11 @@ extension GenerateCommand {
         draft.count = count
         draft.source = try readSource()
         draft.strength = draft.source.map { strength ?? ($0.mask == nil ? 0.6 : 1) }
-        return try ImageRequest(draft, for: description)
+        let request = try ImageRequest(draft, for: description)
+        return try request.with(
+            controls: controls(for: model, precision: device.precision).map {
+                try $0.parameters(for: request.size)
+            })
     }
 
     private func readSource() throws -> ImageRequest.Source? {
@@ -31,7 +35,7 @@ extension GenerateCommand {
         return ImageRequest.Source(image: picture, mask: mask)
     }
 
-    private static func read(_ file: String, as use: String) throws -> RGBImage {
+    static func read(_ file: String, as use: String) throws -> RGBImage {
         do {
             return try ImageFile.read(from: file).image
         } catch {

@@ -19,6 +19,7 @@ struct GenerateCommand: ParsableCommand {
               inkstone generate "a red apple on a blue background"
               inkstone generate "蓝色背景上的红苹果" --seed 7 --count 4 --output apple.webp
               inkstone generate "a cat" --image sketch.png --strength 0.7
+              inkstone generate "a cat" --control net=union-lite,image=photo.png,type=canny
 
             The same seed, sizes and settings give the same image. 'inkstone models show' \
             prints the defaults of a model.
@@ -57,6 +58,13 @@ struct GenerateCommand: ParsableCommand {
             "Fraction of the steps that is run on --image, above 0 and at most 1; 0.6 if not given, 1 with"
                 + " --mask.", valueName: "x"))
     var strength: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "ControlNet with its image: net=NAME,image=FILE, and where wanted type=canny, strength=0.8,"
+                + " start=0, end=0.6, low=100, high=200, value=9, fit=crop, source=FILE, mask=FILE. May be given"
+                + " several times.", valueName: "net=..,image=.."))
+    var control: [String] = []
 
     @Option(
         help: ArgumentHelp(
@@ -110,6 +118,7 @@ struct GenerateCommand: ParsableCommand {
             throw ValidationError("--trace and --latents work with --count 1 only.")
         }
         _ = try lora.map(LoRAOption.parse)
+        _ = try control.map(ControlOption.init)
         if unmergedLora, lora.isEmpty { throw ValidationError("--unmerged-lora needs --lora.") }
     }
 
@@ -150,7 +159,8 @@ struct GenerateCommand: ParsableCommand {
         ) { progress.show(share: $0, label: "Loading") }
         if !quiet { ModelOptions.reportResidency(of: pipeline) }
         let loadSeconds = (ContinuousClock.now - loadStart).inSeconds
-        let engine = InferenceEngine(pipeline: pipeline)
+        let engine = InferenceEngine(
+            pipeline: pipeline, controlNets: try controlNets(for: folder))
 
         let start = ContinuousClock.now
         let (images, tensors) = try draw(

@@ -57,6 +57,13 @@ struct GenerateReport {
 
         func encode(to encoder: any Encoder) throws {
             // Every parameter; the report's own `loras`, with more about each, replace theirs.
+            var parameters = parameters
+            for index in parameters.controls.indices {
+                // Files would be longer than everything else.
+                parameters.controls[index].map = nil
+                parameters.controls[index].source = nil
+                parameters.controls[index].mask = nil
+            }
             try parameters.encodeValues(to: encoder)
             var fields = encoder.container(keyedBy: CodingKeys.self)
             try fields.encode(version, forKey: .version)

@@ -19,6 +19,7 @@ extension ModelsCommand {
                   inkstone models pull z-image-turbo
                   inkstone models pull Tongyi-MAI/Z-Image --hub modelscope
                   inkstone models pull OWNER/NAME --file '*Q4_K_M.gguf' --name small
+                  inkstone models pull OWNER/NAME --file '*-lite.safetensors' --name nets
 
                 An interrupted pull goes on where it stopped. Every checksum is compared before the \
                 model appears under its name.
@@ -79,6 +80,12 @@ extension ModelsCommand {
                     ? "\(outcome.folder.path) is complete already, at \(outcome.commit)"
                     : "\(outcome.folder.path): \(outcome.files) files, \(outcome.bytes.byteText), at"
                         + " \(outcome.commit)")
+            let nets = ControlNetRegistry(roots: [outcome.folder.deletingLastPathComponent()])
+                .entries.filter { $0.isIn(outcome.folder) }
+            guard nets.isEmpty else {
+                return print(
+                    "ControlNets for requests: \(nets.map(\.name).joined(separator: ", "))")
+            }
             do { _ = try ModelDirectory(url: outcome.folder) } catch {
                 // A model may be fetched in several parts.
                 complain("Not usable yet: \(error)")

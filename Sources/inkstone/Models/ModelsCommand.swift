@@ -34,18 +34,26 @@ struct ModelsCommand: ParsableCommand {
                     "No models found in \(locator.roots.map(\.path).joined(separator: ", ")); put a"
                         + " model folder into one of these.")
             }
-            let rows = entries.map { entry -> [String] in
-                do {
-                    let model = try entry.open()
-                    let defaults = model.manifest.defaults
-                    return [
-                        model.manifest.id, "\(defaults.size)",
-                        "\(defaults.steps) steps", entry.folder.path,
-                    ]
-                } catch {
-                    return [entry.name, "unusable", "", "\(error)"]
+            let nets = ControlNetRegistry(
+                folder: DataOptions.folder(nil).appending(path: "controlnets"),
+                roots: locator.roots
+            ).entries
+            let rows =
+                entries.filter { entry in
+                    !nets.contains { $0.isIn(entry.folder) }
+                }.map { entry -> [String] in
+                    do {
+                        let model = try entry.open()
+                        let defaults = model.manifest.defaults
+                        return [
+                            model.manifest.id, "\(defaults.size)",
+                            "\(defaults.steps) steps", entry.folder.path,
+                        ]
+                    } catch {
+                        return [entry.name, "unusable", "", "\(error)"]
+                    }
                 }
-            }
+                + nets.map { [$0.name, "ControlNet", "", $0.url.path] }
             let widths = (0..<3).map { column in rows.map { $0[column].count }.max() ?? 0 }
             for row in rows {
                 let cells = zip(row, widths).map { cell, width in
@@ -75,38 +83,56 @@ struct ModelsCommand: ParsableCommand {
                 model: folder, parameterCount: plan.parameterCount, precision: device.precisionName,
                 kernels: device.kernelsName)
             let (defaults, limits) = (description.defaults, description.limits)
-            let rows: [(String, String)] = [
-                ("name", "\(description.name) (\(description.id))"),
-                ("folder", folder.url.path),
-                ("licence", description.license),
-                (
-                    "parameters",
-                    "\(plan.parameterCount.grouped): transformer"
-                        + " \(plan.transformerParameters.grouped), text encoder"
-                        + " \(plan.textEncoderParameters.grouped), autoencoder"
-                        + " \(plan.autoencoderParameters.grouped)"
-                ),
-                ("precision", "\(description.precision) with kernels \(description.kernels)"),
-                ("memory", plan.summary(on: device)),
-                ("cache", WeightCacheOptions.summary ?? ""),
-                (
-                    "defaults",
-                    "\(defaults.size), \(defaults.steps) steps, guidance \(defaults.guidanceScale)"
-                ),
-                (
-                    "trained at",
-                    description.sizes.map(\.description).joined(separator: ", ")
-                ),
-                (
-                    "limits",
-                    "up to \(limits.maximumWidth)x\(limits.maximumHeight) in multiples of"
-                        + " \(limits.sizeMultiple), \(limits.maximumSteps) steps,"
-                        + " \(limits.maximumCount) images per request"
-                ),
-            ]
+            let rows: [(String, String)] =
+                [
+                    ("name", "\(description.name) (\(description.id))"),
+                    ("folder", folder.url.path),
+                    ("licence", description.license),
+                    (
+                        "parameters",
+                        "\(plan.parameterCount.grouped): transformer"
+                            + " \(plan.transformerParameters.grouped), text encoder"
+                            + " \(plan.textEncoderParameters.grouped), autoencoder"
+                            + " \(plan.autoencoderParameters.grouped)"
+                    ),
+                    ("precision", "\(description.precision) with kernels \(description.kernels)"),
+                    ("memory", plan.summary(on: device)),
+                    ("cache", WeightCacheOptions.summary ?? ""),
+                    (
+                        "defaults",
+                        "\(defaults.size), \(defaults.steps) steps, guidance \(defaults.guidanceScale)"
+                    ),
+                    (
+                        "trained at",
+                        description.sizes.map(\.description).joined(separator: ", ")
+                    ),
+                    (
+                        "limits",
+                        "up to \(limits.maximumWidth)x\(limits.maximumHeight) in multiples of"
+                            + " \(limits.sizeMultiple), \(limits.maximumSteps) steps,"
+                            + " \(limits.maximumCount) images per request"
+                    ),
+                ]
+                + ControlNetRegistry(
+                    folder: DataOptions.folder(nil).appending(path: "controlnets"),
+                    models: [folder.url], roots: ModelLocator().roots
+                ).entries.compactMap { net in
+                    // Those of other models are left out.
+                    (try? ControlNetPlan(of: net.url, for: folder, precision: device.precision))
+                        .map { ("ControlNet", "\(net.name): \($0.summary)") }
+                }
             for (name, text) in rows where !text.isEmpty {
                 print(name + String(repeating: " ", count: 12 - name.count) + text)
             }
         }
+    }
+}
+
+extension ControlNetPlan {
+    /// What it is and takes, on one line.
+    fileprivate var summary: String {
+        "version \(config.version), \(parameterCount.grouped) parameters,"
+            + " \(weightBytes.byteText) of weights, \(Int((share * 100).rounded())) % more work a"
+            + " step" + (config.takesInpainting ? ", inpaints" : "")
     }
 }

@@ -71,6 +71,9 @@ struct DataOptions: ParsableArguments {
     /// Folder of LoRA files that requests may name.
     var loraFolder: URL { folder.appending(path: "loras") }
 
+    /// Folder of ControlNets that requests may name.
+    var controlNetFolder: URL { folder.appending(path: "controlnets") }
+
     /// Folder of load test results.
     var benchmarkFolder: URL {
         benchmarks.map { URL(filePath: $0) } ?? folder.appending(path: "benchmarks")

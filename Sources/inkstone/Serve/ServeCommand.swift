@@ -210,6 +210,8 @@ struct ServeCommand: AsyncParsableCommand {
             jobs: dataOptions.limits(capacity: capacity),
             loras: LoRARegistry(folder: dataOptions.loraFolder, models: folders),
             benchmarks: dataOptions.benchmarkFolder)
+        configuration.controlNets = ControlNetRegistry(
+            folder: dataOptions.controlNetFolder, models: folders, roots: ModelLocator().roots)
         configuration.modelFolders = folders
         configuration.linkSeconds = dataOptions.linkSeconds
         // Settings of models that are launched later, except for their files.
@@ -278,6 +280,7 @@ struct ServeCommand: AsyncParsableCommand {
             return .init(file: $0.url, scale: $0.scale)
         }
         launch.loraFolder = dataOptions.loraFolder
+        launch.controlNetFolder = dataOptions.controlNetFolder
         launch.precision = options.precision
         launch.threads = options.threads
         launch.devices = options.device.all

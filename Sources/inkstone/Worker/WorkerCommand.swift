@@ -41,6 +41,10 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Folder of LoRA files that requests may name.", valueName: "folder"))
     var loraFolder: String?
 
+    @Option(
+        help: ArgumentHelp("Folder of ControlNets that requests may name.", valueName: "folder"))
+    var controlNetFolder: String?
+
     @OptionGroup var scheduling: SchedulerOptions
     @OptionGroup var options: ModelOptions
     @OptionGroup var caches: CacheOptions
@@ -100,6 +104,9 @@ struct WorkerCommand: AsyncParsableCommand {
             pipeline: pipeline, limits: scheduling.limits,
             loras: LoRARegistry(
                 folder: loraFolder.map { URL(filePath: $0) }, models: [folder.url]),
+            controlNets: ControlNetRegistry(
+                folder: controlNetFolder.map { URL(filePath: $0) }, models: [folder.url],
+                roots: ModelLocator().roots),
             onPass: { server.record($0) },
             onFailure: { error in
                 complain("\(error)")

@@ -75,7 +75,9 @@ enum WalkedCalls {
         "GET /sdapi/v1/extensions", "GET /sdapi/v1/script-info", "GET /sdapi/v1/scripts",
         "GET /sdapi/v1/embeddings", "GET /sdapi/v1/cmd-flags", "GET /sdapi/v1/memory",
         "POST /sdapi/v1/refresh-checkpoints", "POST /sdapi/v1/refresh-loras",
-        "POST /sdapi/v1/refresh-vae",
+        "POST /sdapi/v1/refresh-vae", "GET /controlnet/version", "GET /controlnet/model_list",
+        "GET /controlnet/module_list", "GET /controlnet/control_types",
+        "GET /controlnet/settings", "POST /controlnet/detect",
         // Gradio.
         "GET /config", "GET /gradio_api/info", "POST /gradio_api/call/generate",
         // The page, jobs, LoRA files and the catalog.
