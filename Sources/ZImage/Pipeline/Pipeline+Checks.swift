@@ -27,7 +27,6 @@ extension Pipeline {
         guard input.steps >= 1 else {
             throw PipelineError(message: "steps must be at least 1, got \(input.steps).")
         }
-        try checkControls(input)
         if input.mask != nil, input.source == nil {
             throw PipelineError(
                 message: "a mask needs a source image, got none.")

@@ -13,21 +13,21 @@ extension Pipeline {
 
     /// Checks the controls of an input.
     ///
-    /// - Throws: `PipelineError`.
-    func checkControls(_ input: PipelineInput) throws(PipelineError) {
+    /// - Throws: `ControlError`.
+    func checkControls(_ input: PipelineInput) throws(ControlError) {
         for control in input.controls {
             let name = control.name.quoted
             guard control.image != nil || control.repaint != nil else {
-                throw PipelineError(
+                throw ControlError(
                     message: "ControlNet \(name) needs a control image or an image to repaint.")
             }
             guard control.strength.isFinite, (0...10).contains(control.strength) else {
-                throw PipelineError(
+                throw ControlError(
                     message: "the strength of ControlNet \(name) must be between 0 and 10, got"
                         + " \(control.strength).")
             }
             guard control.start >= 0, control.end <= 1, control.start <= control.end else {
-                throw PipelineError(
+                throw ControlError(
                     message: "ControlNet \(name) must start and end between 0 and 1, and not end"
                         + " before it starts; got \(control.start) and \(control.end).")
             }

@@ -153,11 +153,12 @@ public final class Pipeline<Device: Backend>: Sendable {
     ///   - input: prompt, size and other parameters.
     ///   - sibling: an image of the same prompts, whose captions are used again.
     /// - Returns: the state before the first step.
-    /// - Throws: `NumericError`, `PipelineError`, `MemoryError`.
+    /// - Throws: `NumericError`, `PipelineError`, `ControlError`, `MemoryError`.
     package func begin(
         _ input: PipelineInput, sibling: Generation<Device>? = nil
     ) throws -> Generation<Device> {
         try check(input)
+        try checkControls(input)
         try checkMemory(input)
         var trace = input.keepsTrace ? Trace() : nil
         let start = ContinuousClock.now

@@ -126,7 +126,7 @@ struct ControlNetParityTests {
 
         var empty = try ControlCase.named("1.0-g0").input()
         empty.controls[0].image = nil
-        #expect(throws: PipelineError.self) { try pipeline.begin(empty) }
+        #expect(throws: ControlError.self) { try pipeline.begin(empty) }
     }
 
     private static var embeddedModel: URL {
