@@ -89,6 +89,7 @@ public final class InferenceEngine<Device: Backend>: LocalEngine, Sendable {
     }
 
     package var precision: Precision { pipeline.device.precision }
+    package var deviceName: String { pipeline.device.deviceName }
     package var deviceMemory: DeviceMemoryUse? {
         pipeline.device.memoryUse.map { .init(totalBytes: $0.total, availableBytes: $0.available) }
     }

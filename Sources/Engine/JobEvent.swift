@@ -32,6 +32,8 @@ public struct GeneratedImage: Sendable {
     public var seconds: Timings
     /// Effects of the request's LoRA files.
     public var loras: [LoRANote] = []
+    /// What generated it; `nil` if that was a worker of version 0.1.
+    public var origin: ImageOrigin?
     /// The image as a PNG file with its generation parameters, once it has been encoded.
     public var png: [UInt8]?
 

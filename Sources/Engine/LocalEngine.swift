@@ -12,6 +12,8 @@ package protocol LocalEngine: ImageGenerating, ModelListing {
     var loras: LoRARegistry { get }
     /// Precision of matrix products.
     var precision: Precision { get }
+    /// The device in the words of `--device`.
+    var deviceName: String { get }
     /// Memory of the device; `nil` if it shares the machine's memory.
     var deviceMemory: DeviceMemoryUse? { get }
     /// Threads of the processor that execute each operation.

@@ -86,7 +86,9 @@ package final class ScheduledJob<Device: Backend> {
     }
 
     /// Delivers a decoded image and closes its lane.
-    func deliver(_ image: RGBImage, of lane: Lane, decodeSeconds: Double) {
+    func deliver(
+        _ image: RGBImage, of lane: Lane, from pipeline: Pipeline<Device>, decodeSeconds: Double
+    ) {
         lanes.removeAll { $0 === lane }
         let decodeSeconds = decodeSeconds + lane.enlargingSeconds
         delivered += 1
@@ -100,6 +102,7 @@ package final class ScheduledJob<Device: Backend> {
                 text: generation.inputSeconds, steps: lane.stepSeconds, decode: decodeSeconds,
                 total: lane.stepSeconds.reduce(generation.inputSeconds + decodeSeconds, +)))
         made.loras = generation.loraReports.map { LoRANote($0) }
+        made.origin = ImageOrigin(pipeline.device)
         onEvent(.image(made))
     }
 

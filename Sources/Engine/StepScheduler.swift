@@ -195,7 +195,7 @@ package final class StepScheduler<Device: Backend> {
                 let image = try pipeline.finish(&lane.generation, pause: interrupt)
                 let seconds = (ContinuousClock.now - start).inSeconds - interruptedSeconds
                 if job.isCancelled() { throw CancellationError() }
-                job.deliver(image, of: lane, decodeSeconds: seconds)
+                job.deliver(image, of: lane, from: pipeline, decodeSeconds: seconds)
                 if job.isDelivered { end(job, nil) }
             } catch {
                 end(job, error)

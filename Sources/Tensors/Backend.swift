@@ -20,6 +20,8 @@ public protocol Backend: AnyObject, Sendable {
 
     /// Name of the kernels in use, such as `avx512bf16`.
     var kernelsName: String { get }
+    /// The device in the words of `--device`: `cpu`, or `vulkan:0`.
+    var deviceName: String { get }
     /// Threads of the processor that execute each operation.
     var threads: Int { get }
     /// Precision of products.
@@ -159,6 +161,8 @@ public enum NormKind: Sendable {
 extension Backend {
     /// See `Backend`.
     public var precisionName: String { precision.rawValue }
+    /// See `Backend`.
+    public var deviceName: String { "cpu" }
     /// See `Backend`.
     public func pause() {}
     /// See `Backend`.

@@ -151,6 +151,29 @@ import Testing
         #expect(read.value("inkstone_engine_busy_seconds_total", ["device": "cpu"]) == 0.75)
     }
 
+    @Test("busy time and steps belong to the device that did them")
+    func devices() async throws {
+        let pass = PassReport(images: 3, tokens: 300, seconds: 0.5)
+        telemetry.engine.count(pass, model: "tiny", device: "vulkan:1")
+        telemetry.engine.count(pass, model: "tiny")
+        var image = try generator.picture()
+        image.origin = ImageOrigin(device: "vulkan:1", kernels: "vulkan Card", precision: "int8")
+        let request = metered.events(for: try generator.request(), model: "tiny")
+        generator[0].yield(.started)
+        generator[0].yield(.image(image))
+        generator[0].finish()
+        _ = await drain(request)
+        let stages = image.seconds.text + image.seconds.decode
+        let read = try read()
+        let busy = try #require(
+            read.value("inkstone_engine_busy_seconds_total", ["device": "vulkan:1"]))
+        #expect(stages > 0 && abs(busy - 0.5 - stages) < 1e-9)
+        #expect(read.value("inkstone_engine_busy_seconds_total", ["device": "cpu"]) == 0.5)
+        for device in ["cpu", "vulkan:1"] {
+            #expect(read.value("inkstone_device_steps_total", ["device": device]) == 3)
+        }
+    }
+
     @Test("a loaded model is exported, and its counters begin at 0")
     func modelLoaded() throws {
         telemetry.engine.modelLoaded(generator.model, seconds: 1.5, loras: 2)

@@ -50,8 +50,8 @@ package final class EngineMetrics: Sendable {
         }
     }
 
-    /// The only device.
-    private static let device = "cpu"
+    /// The device of workers that do not publish theirs.
+    package static let usualDevice = "cpu"
     /// From a step of the embedded model to an image of a large one on a slow machine.
     private static let secondsBuckets = [
         0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120,
@@ -63,7 +63,7 @@ package final class EngineMetrics: Sendable {
     let images, pixels, generations, cancelled: Counter
     private let evaluations, tokens, sampled, controls: Counter
     private let step, batch: Histogram
-    private let busy: Counter
+    private let busy, deviceSteps: Counter
     private let modelLoad, modelInfo, parameters, loras: Gauge
     /// Expected seconds of an evaluation for each pixel of an image, by model.
     private let expectedSeconds = Mutex<[String: Double]>([:])
@@ -111,7 +111,8 @@ package final class EngineMetrics: Sendable {
             "requests_cancelled", "Requests to the engine that were given up.", "phase")
         for phase in ["queued", "running"] { cancelled.show(phase) }
         busy = total("engine_busy_seconds", "Work of a device, in seconds.", "device")
-        busy.show(Self.device)
+        deviceSteps = total("device_steps", "Steps of images that a device computed.", "device")
+        for counter in [busy, deviceSteps] { counter.show(Self.usualDevice) }
         modelLoad = gauge("model_load_seconds", "What loading the model took.", "model")
         modelInfo = gauge(
             "model_info", "A loaded model; always 1.", "model", "precision", "kernels")
@@ -149,13 +150,14 @@ package final class EngineMetrics: Sendable {
     /// The expected seconds of an evaluation for each pixel of an image, by model.
     var expectations: [String: Double] { expectedSeconds.withLock { $0 } }
 
-    /// Records a pass through a model's transformer.
-    package func count(_ pass: PassReport, model: String) {
+    /// Records a pass through a model's transformer on a device.
+    package func count(_ pass: PassReport, model: String, device: String = usualDevice) {
         step.observe(pass.seconds, model)
         batch.observe(Double(pass.images), model)
         evaluations.add(Double(pass.images), model)
         tokens.add(Double(pass.tokens), model)
-        busy.add(pass.seconds, Self.device)
+        busy.add(pass.seconds, device)
+        deviceSteps.add(Double(pass.images), device)
     }
 
     /// Records a finished image of a request.
@@ -167,6 +169,7 @@ package final class EngineMetrics: Sendable {
         pixels.add(Double(image.image.width * image.image.height), model)
         textEncode.observe(image.seconds.text, model)
         decode.observe(image.seconds.decode, model)
-        busy.add(image.seconds.text + image.seconds.decode, Self.device)
+        busy.add(
+            image.seconds.text + image.seconds.decode, image.origin?.device ?? Self.usualDevice)
     }
 }

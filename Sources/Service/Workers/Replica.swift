@@ -147,7 +147,7 @@ actor Replica {
                 )
                 process.logLines()
                 return Worker(
-                    process: process, client: client, model: model,
+                    process: process, client: client, model: model, device: status.device,
                     secondsPerPixel: status.secondsPerPixel)
             }
             // It has ended, or is too busy to answer and is asked again.
@@ -250,14 +250,14 @@ actor Replica {
 
     // MARK: - Report
 
-    /// Passes of the worker that have not been counted.
-    func uncountedPasses() async -> [PassReport] {
+    /// Passes of the worker that have not been counted, and its device.
+    func uncountedPasses() async -> (passes: [PassReport], device: String) {
         guard let worker = current,
             let passes = try? await worker.client.passes(
                 after: worker.countedPasses, within: .seconds(2))
-        else { return [] }
+        else { return ([], device.argument) }
         worker.countedPasses += passes.count
-        return passes
+        return (passes, worker.device ?? device.argument)
     }
 
     /// The state of the replica, with the worker's own status.

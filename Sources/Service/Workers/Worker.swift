@@ -20,6 +20,8 @@ final class Worker: Sendable {
     let process: WorkerProcess
     let client: WorkerClient
     let model: ModelDescription
+    /// Its device in the words of `--device`, if it publishes it.
+    let device: String?
     /// Expected seconds of an evaluation for each pixel of an image.
     let secondsPerPixel: Double?
     let readySince = ContinuousClock.now
@@ -33,12 +35,13 @@ final class Worker: Sendable {
     }
 
     init(
-        process: WorkerProcess, client: WorkerClient, model: ModelDescription,
+        process: WorkerProcess, client: WorkerClient, model: ModelDescription, device: String?,
         secondsPerPixel: Double?
     ) {
         self.process = process
         self.client = client
         self.model = model
+        self.device = device
         self.secondsPerPixel = secondsPerPixel
     }
 

@@ -33,6 +33,8 @@ enum WorkerMessage: Codable, Equatable {
         var promptTruncated: Bool
         var seconds: Timings
         var loras: [LoRANote]
+        /// Absent in workers of version 0.1.
+        var origin: ImageOrigin?
     }
 
     /// The message that ends a request that failed.
@@ -67,7 +69,7 @@ enum WorkerMessage: Codable, Equatable {
                         index: image.index, seed: image.seed, width: image.image.width,
                         height: image.image.height, pixelDigest: image.pixelDigest,
                         promptTruncated: image.promptTruncated, seconds: image.seconds,
-                        loras: image.loras)),
+                        loras: image.loras, origin: image.origin)),
                 payload: image.image.pixels)
         }
     }
@@ -98,6 +100,7 @@ extension WorkerMessage.Image {
             image: try RGBImage(width: width, height: height, pixels: pixels),
             pixelDigest: pixelDigest, promptTruncated: promptTruncated, seconds: seconds)
         made.loras = loras
+        made.origin = origin
         return made
     }
 }

@@ -23,9 +23,8 @@ extension WorkerPool: MetricReporting {
             await earlier?.value
             for entry in models {
                 for replica in entry.replicas {
-                    for pass in await replica.uncountedPasses() {
-                        metrics.count(pass, model: entry.id)
-                    }
+                    let (passes, device) = await replica.uncountedPasses()
+                    for pass in passes { metrics.count(pass, model: entry.id, device: device) }
                 }
             }
         }
@@ -43,12 +42,12 @@ extension WorkerPool: MetricReporting {
         let workers = reports.flatMap { report in report.replicas.map { (report.id, $0) } }
         func family(
             _ name: String, _ help: String, _ kind: MetricFamily.Kind = .gauge,
-            _ value: (ReplicaReport) -> Double?
+            ofDevice: Bool = false, _ value: (ReplicaReport) -> Double?
         ) -> MetricFamily {
             MetricFamily(
                 "inkstone_worker_" + name, help, kind: kind,
                 samples: workers.compactMap { model, worker in
-                    value(worker).map { .init(labels(model, worker), $0) }
+                    value(worker).map { .init(labels(model, worker, ofDevice: ofDevice), $0) }
                 })
         }
         return [
@@ -61,12 +60,22 @@ extension WorkerPool: MetricReporting {
             family("resident_memory_bytes", "Memory of the worker, mapped weights included.") {
                 $0.status.map { Double($0.memoryBytes) }
             },
-            family("device_memory_bytes", "Memory of the worker's GPU that it may use.") {
+            family(
+                "device_memory_bytes", "Memory of the worker's GPU that it may use.", ofDevice: true
+            ) {
                 ($0.status?.deviceMemory).map { Double($0.totalBytes) }
             },
-            family("device_memory_available_bytes", "What of it is free.") {
+            family("device_memory_available_bytes", "What of it is free.", ofDevice: true) {
                 ($0.status?.deviceMemory).map { Double($0.availableBytes) }
             },
+            MetricFamily(
+                "inkstone_worker_info", "A worker and what it computes with; always 1.",
+                kind: .gauge,
+                samples: workers.compactMap { model, worker in
+                    guard let kernels = worker.status?.model?.kernels else { return nil }
+                    return .init(
+                        labels(model, worker, ofDevice: true) + [.init("kernels", kernels)], 1)
+                }),
             MetricFamily(
                 "inkstone_engine_requests",
                 "Requests that an engine holds, cancelled ones until their step ends.",
@@ -113,7 +122,11 @@ extension WorkerPool: MetricReporting {
         ].filter { !$0.samples.isEmpty }
     }
 
-    private static func labels(_ model: String, _ worker: ReplicaReport) -> [MetricFamily.Label] {
-        [.init("model", model), .init("worker", worker.name)]
+    private static func labels(
+        _ model: String, _ worker: ReplicaReport, ofDevice: Bool = false
+    ) -> [MetricFamily.Label] {
+        let labels: [MetricFamily.Label] = [.init("model", model), .init("worker", worker.name)]
+        guard ofDevice, let device = worker.status?.device else { return labels }
+        return labels + [.init("device", device)]
     }
 }

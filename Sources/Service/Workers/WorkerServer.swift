@@ -147,7 +147,7 @@ package final class WorkerServer: Sendable {
             passes: state.passes, promptCache: state.engine?.promptCacheInfo,
             loadedLoRAs: state.engine?.loadedLoRAs ?? [],
             model: state.engine?.description, secondsPerPixel: state.secondsPerPixel,
-            deviceMemory: state.engine?.deviceMemory)
+            device: state.engine?.deviceName, deviceMemory: state.engine?.deviceMemory)
     }
 
     /// Native code decodes untrusted files here, where a crash ends a worker and not the gateway.

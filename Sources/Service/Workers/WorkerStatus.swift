@@ -23,6 +23,8 @@ package struct WorkerStatus: Sendable, Codable, Equatable {
     package var loaded: Double
     /// Bytes in memory; weights that are mapped from files count where they were read.
     package var memoryBytes: Int
+    /// Its device in the words of `--device`; absent in workers of version 0.1.
+    package var device: String?
     /// Memory of its GPU; absent on the processor, and in workers of version 0.1.
     package var deviceMemory: DeviceMemoryUse?
     /// Requests that share the device.
@@ -45,7 +47,7 @@ package struct WorkerStatus: Sendable, Codable, Equatable {
         state: State, pid: Int32, loaded: Double, memoryBytes: Int, running: Int, waiting: Int,
         passes: PassTotals, promptCache: PromptCacheInfo? = nil, loadedLoRAs: [String] = [],
         model: ModelDescription? = nil, secondsPerPixel: Double? = nil,
-        deviceMemory: DeviceMemoryUse? = nil
+        device: String? = nil, deviceMemory: DeviceMemoryUse? = nil
     ) {
         self.state = state
         self.pid = pid
@@ -58,6 +60,7 @@ package struct WorkerStatus: Sendable, Codable, Equatable {
         self.loadedLoRAs = loadedLoRAs
         self.model = model
         self.secondsPerPixel = secondsPerPixel
+        self.device = device
         self.deviceMemory = deviceMemory
     }
 }

@@ -57,6 +57,8 @@ public final class VulkanBackend: Backend, @unchecked Sendable {
     public var kernelsName: String {
         "vulkan \(device.facts.name)" + (matrixFault == nil ? "" : ", without matrix instructions")
     }
+    /// See `Backend`.
+    public var deviceName: String { "vulkan:\(device.facts.index)" }
     /// See `Backend`; the thread that records.
     public var threads: Int { 1 }
     /// See `Backend`.

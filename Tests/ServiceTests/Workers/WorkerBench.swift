@@ -147,6 +147,8 @@ struct Outcome: Sendable {
     var story: [String] = []
     var digests: [Int: String] = [:]
     var pixels: [Int: [UInt8]] = [:]
+    /// Devices and kernels that generated the images.
+    var origins: Set<ImageOrigin?> = []
 
     /// Reads a stream to its end.
     ///
@@ -172,6 +174,7 @@ struct Outcome: Sendable {
                 #expect(digests[image.index] == nil, "picture \(image.index) came twice")
                 digests[image.index] = image.pixelDigest
                 pixels[image.index] = image.image.pixels
+                origins.insert(image.origin)
                 story.append("image \(image.index) \(image.seed)")
             }
         }

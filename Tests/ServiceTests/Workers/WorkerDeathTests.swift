@@ -24,6 +24,8 @@ struct WorkerDeathTests {
             #expect(outcome.story.count { $0 == "started" } == times + 1)
             #expect(outcome.story.count { $0 == "queued" } >= times + 1)
             #expect(outcome.list == (try WorkerBench.expected(request)))
+            let origin = ImageOrigin(device: "cpu", kernels: model.kernels, precision: "f32")
+            #expect(outcome.origins == [origin])
             #expect(try await #require(pool.report().first).replicas[0].restarts == times)
         }
     }

@@ -39,6 +39,8 @@ struct WorkerServiceTests {
                 #"inkstone_denoise_evaluations_total{model="emoji-nano"} 24.0"#,
                 #"inkstone_batch_size_sum{model="emoji-nano"} 24.0"#,
                 #"inkstone_model_parameters{model="emoji-nano"} \#(Double(model.parameterCount))"#,
+                #"inkstone_device_steps_total{device="cpu"} 24.0"#,
+                #"inkstone_worker_info{model="emoji-nano",worker="emoji-nano/1",device="cpu",kernels="\#(model.kernels)"} 1.0"#,
             ] {
                 #expect(text.contains("\n\(line)\n"), "\(line)\n\(text)")
             }
