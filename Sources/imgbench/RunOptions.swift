@@ -89,6 +89,12 @@ struct RunOptions: ParsableArguments {
         })
     var bandwidth: Double?
 
+    @Option(
+        help: ArgumentHelp(
+            "Name, peak operations and bandwidth of a device from the output of 'inkstone benchmark kernels"
+                + " --json'; --device, --peak and --bandwidth take precedence.", valueName: "file"))
+    var peaks: String?
+
     @Flag(help: "Do not send the audit's own requests.")
     var noProbes = false
 
@@ -112,6 +118,7 @@ struct RunOptions: ParsableArguments {
             throw ValidationError("--devices must be at least 1, got \(devices).")
         }
         if let process { _ = try Self.process(process) }
+        if let peaks { _ = try Self.peaks(peaks) }
     }
 
     /// Overrides the scenario with the options given.
@@ -133,11 +140,29 @@ struct RunOptions: ParsableArguments {
         if let accessLog { scenario.target.accessLog = accessLog }
         if let metrics { scenario.target.metrics = metrics }
         if let process { scenario.target.process = try Self.process(process) }
+        if let peaks {
+            let measured = try Self.peaks(peaks)
+            scenario.device.name = measured.name ?? "measured"
+            scenario.device.operations = measured.operations
+            scenario.device.bandwidth = measured.bandwidth
+        }
         if let device { scenario.device.name = device }
         if let devices { scenario.device.count = devices }
         if let peak { scenario.device.operations = peak }
         if let bandwidth { scenario.device.bandwidth = bandwidth }
         if noProbes { scenario.probes = false }
+    }
+
+    private static func peaks(_ path: String) throws -> BenchmarkPeaks {
+        guard let data = try? Data(contentsOf: URL(filePath: path)) else {
+            throw ValidationError("--peaks: there is no readable file '\(path)'.")
+        }
+        guard let peaks = BenchmarkPeaks(json: data) else {
+            throw ValidationError(
+                "--peaks: '\(path)' has no peak_gops; write it with 'inkstone benchmark kernels --json', and"
+                    + " --device vulkan for a GPU.")
+        }
+        return peaks
     }
 
     private static func process(_ text: String) throws -> Scenario.ProcessChoice {

@@ -1,0 +1,40 @@
+// Part of Inkstone. Licence: see LICENSE.
+
+public import Foundation
+
+/// The peak rates of a device, as `inkstone benchmark kernels --json` prints them.
+public struct BenchmarkPeaks: Sendable, Equatable {
+    /// Name of the device; `nil` for a processor.
+    public let name: String?
+    /// Operations a second in the precision of the benchmark.
+    public let operations: Double
+    /// Memory bandwidth in bytes a second, if it was measured.
+    public let bandwidth: Double?
+
+    /// The keys of the report.
+    private struct Report: Decodable {
+        struct Device: Decodable {
+            let name: String
+        }
+
+        let peak: Double?
+        let bandwidth: Double?
+        let device: Device?
+
+        enum CodingKeys: String, CodingKey {
+            case peak = "peak_gops"
+            case bandwidth = "bandwidth_gbps"
+            case device = "gpu"
+        }
+    }
+
+    /// Reads a report; returns `nil` if it is not one, or has no peak.
+    public init?(json: Data) {
+        guard let report = try? JSONDecoder().decode(Report.self, from: json),
+            let peak = report.peak, peak > 0, peak.isFinite
+        else { return nil }
+        name = report.device?.name
+        operations = peak * 1e9
+        bandwidth = report.bandwidth.flatMap { $0 > 0 ? $0 * 1e9 : nil }
+    }
+}
