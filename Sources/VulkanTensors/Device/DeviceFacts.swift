@@ -16,7 +16,7 @@ package struct DeviceFacts: Sendable, Equatable {
     /// PCI vendor, such as 0x10de.
     package let vendorID: UInt32
     /// Vendors whose kernels differ.
-    package static let (amd, intel): (UInt32, UInt32) = (0x1002, 0x8086)
+    package static let (amd, intel, nvidia): (UInt32, UInt32, UInt32) = (0x1002, 0x8086, 0x10de)
     /// PCI device of the vendor.
     package let deviceID: UInt32
     /// Kind of device.

@@ -46,7 +46,8 @@ struct DoctorCommand: ParsableCommand {
             free(port: pagePort, "page", option: "--page-port", data.isInUse),
         ]
         let findings =
-            [processor, memory] + VulkanCheck.findings + [disk, cache] + ports + models
+            [processor, memory] + VulkanCheck.findings(for: Self.largeModelOnGPU) + [disk, cache]
+            + ports + models
             + data.findings
         for finding in findings {
             print("\(Self.label(finding.severity))  \(finding.text)")
@@ -100,6 +101,15 @@ struct DoctorCommand: ParsableCommand {
             let plan = try? MemoryPlan(model: model, precision: precision)
         else { return nil }
         return (precision, plan.residentBytes)
+    }
+
+    /// What Z-Image-Turbo needs on a GPU.
+    private static var largeModelOnGPU: (name: String, plan: MemoryPlan)? {
+        guard let model = try? RandomModel.zImageTurbo.directory(tokenizerOf: URL(filePath: "/")),
+            let precision = try? PrecisionChoice.auto.resolved(for: model, isOnGPU: true),
+            let plan = try? MemoryPlan(model: model, precision: precision)
+        else { return nil }
+        return ("Z-Image-Turbo in \(precision.rawValue)", plan)
     }
 
     private var disk: Finding {

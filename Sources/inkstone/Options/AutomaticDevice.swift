@@ -23,8 +23,10 @@ struct AutomaticDevice {
         let real = devices.filter { !$0.isSoftware && $0.kind != .other }
             .sorted { ($0.kind, $0.index) < ($1.kind, $1.index) }
         guard !real.isEmpty else {
-            let software = devices.first.map { "; '\($0.name)' is a software device" } ?? ""
-            self.init(because: "Vulkan has no GPU\(software)")
+            let software = devices.first.map { ["'\($0.name)' is a software device"] } ?? []
+            let hidden = HiddenGPUs().sentences(beside: devices)
+            self.init(
+                because: (["Vulkan has no GPU"] + software + hidden).joined(separator: "; "))
             return
         }
         var faults: [String] = []
