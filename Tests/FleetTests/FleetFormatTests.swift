@@ -74,6 +74,13 @@ struct FleetFormatTests {
         #expect(worker.jobs == 3 && worker.capacity == 4 && worker.finished == 9)
         #expect(worker.lost == 1 && worker.has(["pixel"]) && worker.isReady(for: ["pixel"]))
         #expect(worker.status.model?.id == "emoji-nano")
+        let model = try #require(worker.status.model)
+        #expect(
+            worker.isAlike(
+                ImageOrigin(device: "cpu", kernels: model.kernels, precision: model.precision)))
+        #expect(
+            !worker.isAlike(
+                ImageOrigin(device: "cpu", kernels: "other", precision: model.precision)))
     }
 
     @Test func eventsInParts() throws {

@@ -16,11 +16,39 @@ struct FleetJobTests {
             id: "job-1", model: "m", request: try ImageRequest(draft, for: .small), created: 0)
     }
 
-    private func image(_ index: Int) -> FleetJob.Image {
+    private func origin(_ kernels: String, precision: String = "int8") -> ImageOrigin {
+        ImageOrigin(device: "cpu", kernels: kernels, precision: precision)
+    }
+
+    private func image(_ index: Int, by origin: ImageOrigin? = nil) -> FleetJob.Image {
         FleetJob.Image(
             index: index, seed: 1, pixelDigest: "d", file: StoredFile(digest: "f", size: 1),
             promptTruncated: false, seconds: Timings(text: 0, steps: [], decode: 0, total: 0),
-            loras: [])
+            loras: [], origin: origin)
+    }
+
+    @Test func aFurtherAttemptKeepsImagesOfItsOwnKernels() throws {
+        let first = try #require(
+            try job().begun(by: "a", as: origin("avx2"), at: 1, limit: 4)?
+                .adding(image(0, by: origin("avx2")), attempt: 1, at: 2))
+        #expect(first.origin == origin("avx2"))
+        #expect(try FleetJob.decode(first.encoded) == first)
+        func next(_ origin: ImageOrigin?, after job: FleetJob) throws -> FleetJob {
+            try #require(job.begun(by: "b", as: origin, at: 3, limit: 4))
+        }
+        // On another GPU of the same name the bytes are the same.
+        var twin = origin("avx2")
+        twin.device = "vulkan:1"
+        #expect(try next(twin, after: first).leading == 1)
+        #expect(try next(nil, after: first).leading == 1)
+        for other in [origin("vulkan Card"), origin("avx2", precision: "f32")] {
+            let again = try next(other, after: first)
+            #expect(again.leading == 0 && again.images.isEmpty && again.attempts == 2)
+        }
+        // Nothing is known of images of version 0.1.
+        let old = try #require(
+            try job().begun(by: "a", at: 1, limit: 4)?.adding(image(0), attempt: 1, at: 2))
+        #expect(try next(origin("avx512"), after: old).leading == 1)
     }
 
     @Test func endsWithItsLastImage() throws {

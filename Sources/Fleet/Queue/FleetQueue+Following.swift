@@ -84,6 +84,7 @@
                     pixelDigest: image.pixelDigest,
                     promptTruncated: image.promptTruncated, seconds: image.seconds)
                 generated.loras = image.loras
+                generated.origin = image.origin
                 generated.png = png
                 return generated
             }

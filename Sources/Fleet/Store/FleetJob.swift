@@ -30,10 +30,13 @@ package struct FleetJob: Sendable, Codable, Equatable {
         package var promptTruncated: Bool
         package var seconds: Timings
         package var loras: [LoRANote]
+        /// What generated it; absent in jobs of version 0.1.
+        package var origin: ImageOrigin?
 
         package init(
             index: Int, seed: UInt64, pixelDigest: String, file: StoredFile,
-            promptTruncated: Bool, seconds: Timings, loras: [LoRANote]
+            promptTruncated: Bool, seconds: Timings, loras: [LoRANote],
+            origin: ImageOrigin? = nil
         ) {
             self.index = index
             self.seed = seed
@@ -42,6 +45,7 @@ package struct FleetJob: Sendable, Codable, Equatable {
             self.promptTruncated = promptTruncated
             self.seconds = seconds
             self.loras = loras
+            self.origin = origin
         }
     }
 
@@ -139,12 +143,20 @@ package struct FleetJob: Sendable, Codable, Equatable {
         return (0..<request.count).first { !done.contains($0) } ?? request.count
     }
 
+    /// What generated the images that it has.
+    package var origin: ImageOrigin? { images.lazy.compactMap(\.origin).first }
+
     // MARK: - Changes
 
     /// The job with a further attempt, or `nil` where it is final or has no attempts left.
-    package func begun(by worker: String, at now: Double, limit: Int) -> FleetJob? {
+    ///
+    /// Images that other kernels than those of `origin` generated are dropped: one job has images of one kind.
+    package func begun(
+        by worker: String, as origin: ImageOrigin? = nil, at now: Double, limit: Int
+    ) -> FleetJob? {
         guard !state.isFinal, attempts < limit else { return nil }
         var job = self
+        if let origin, let earlier = job.origin, !origin.isAlike(earlier) { job.images = [] }
         job.state = .running
         job.started = now
         job.attempts += 1

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+package import Engine
 package import Parameters
 package import Service
 
@@ -18,6 +19,15 @@ package struct WorkerHeartbeat: Sendable, Codable, Equatable {
     /// Jobs that it has finished, and jobs that it lost to others.
     package var finished: Int
     package var lost: Int
+
+    /// Whether it generates the same bytes as `origin` did.
+    package func isAlike(_ origin: ImageOrigin) -> Bool {
+        status.model.map {
+            origin.isAlike(
+                ImageOrigin(
+                    device: status.device ?? "", kernels: $0.kernels, precision: $0.precision))
+        } ?? false
+    }
 
     /// Whether its machine has all of these LoRA files.
     package func has(_ names: Set<String>) -> Bool { names.isSubset(of: loras.map(\.name)) }

@@ -63,6 +63,8 @@ package struct FleetEngine: Sendable {
             for worker in workers { sum.passes.add(worker.passes) }
             sum.loadedLoRAs = Set(workers.flatMap(\.loadedLoRAs)).sorted()
             sum.model = model
+            let devices = Set(workers.compactMap(\.device))
+            sum.device = devices.count == 1 ? devices.first : nil
             sum.secondsPerPixel = workers.compactMap(\.secondsPerPixel).min()
             return sum
         }

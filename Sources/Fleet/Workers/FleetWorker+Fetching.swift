@@ -90,7 +90,9 @@ import Parameters
                 return false
             }
             defer { changeState { $0.arriving -= 1 } }
-            if let pause = pauseForAnother(received, message) {
+            var pause = pauseForAnother(received, message)
+            if pause == nil { pause = await pauseForAlike(received, message) }
+            if let pause {
                 message.returnToQueue(after: pause)
                 return false
             }
@@ -128,15 +130,27 @@ import Parameters
             return others.contains { $0.isReady(for: names) } ? 20 : nil
         }
 
+        /// Milliseconds after which a worker with the kernels that generated the job's first images should fetch
+        /// it; `nil` where this worker runs it, from the first image on if its kernels are others.
+        private func pauseForAlike(_ job: FleetJob, _ message: NATSMessage) async -> Int64? {
+            let offers = message.deliveries
+            guard offers > 1, let known = try? await store.job(job.id)?.job,
+                let earlier = known.origin, !origin.isAlike(earlier)
+            else { return nil }
+            let alike = others.filter { $0.isAlike(earlier) && $0.status.state == .ready }
+            return !alike.isEmpty && offers <= 20 ? 500 : nil
+        }
+
         /// The job with one attempt more, or `nil` when nothing is to be done for it.
         private func begin(_ received: FleetJob) async throws -> JobRevision? {
             let now = FleetStore.now
-            let (name, limit) = (name, settings.attempts)
+            let (name, origin, limit) = (name, origin, settings.attempts)
             let outcome = try await store.change(received.id, base: received) { job in
                 if let deadline = job.deadline, deadline <= now {
                     return job.ended(FleetJob.overdue)
                 }
-                return job.begun(by: name, at: now, limit: limit) ?? job.ended(Self.givenUp(job))
+                return job.begun(by: name, as: origin, at: now, limit: limit)
+                    ?? job.ended(Self.givenUp(job))
             }
             guard let (known, isChanged) = outcome, isChanged else { return nil }
             let job = known.job

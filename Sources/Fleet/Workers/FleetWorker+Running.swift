@@ -104,7 +104,7 @@
                 let stored = FleetJob.Image(
                     index: image.index, seed: image.seed, pixelDigest: image.pixelDigest,
                     file: file, promptTruncated: image.promptTruncated, seconds: image.seconds,
-                    loras: image.loras)
+                    loras: image.loras, origin: image.origin)
                 return try await self.store.change(job.id, known: before) {
                     $0.adding(stored, attempt: job.attempts, at: FleetStore.now)
                 }

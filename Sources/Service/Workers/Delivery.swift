@@ -6,8 +6,8 @@ import Synchronization
 
 /// The images of a request that were delivered, over all workers that have run it.
 ///
-/// An image depends on its request and seed alone, so a second worker generates the same one: images
-/// that were delivered are left out, and no client receives one twice.
+/// On one kind of device an image depends on its request and seed alone, so a second worker generates the same
+/// one: images that were delivered are left out, and no client receives one twice.
 package final class Delivery: Sendable {
     private let request: ImageRequest
     private let delivered = Mutex<Set<Int>>([])
@@ -19,6 +19,9 @@ package final class Delivery: Sendable {
 
     /// Whether every image was delivered.
     package var isComplete: Bool { delivered.withLock { $0.count == request.count } }
+
+    /// Whether an image was delivered.
+    package var hasImages: Bool { delivered.withLock { !$0.isEmpty } }
 
     /// Images from the first on that need not be generated again.
     package var leading: Int {

@@ -81,4 +81,10 @@ extension WorkerPool {
         leavingBytes -= leaving.bytes
         shares.add(-1)
     }
+
+    static func end(_ replicas: [Replica], grace: Duration) async {
+        await withTaskGroup(of: Void.self) { group in
+            for replica in replicas { group.addTask { await replica.end(grace: grace) } }
+        }
+    }
 }

@@ -239,12 +239,6 @@ package actor WorkerPool: ImageGenerating, ModelListing {
         }
     }
 
-    static func end(_ replicas: [Replica], grace: Duration) async {
-        await withTaskGroup(of: Void.self) { group in
-            for replica in replicas { group.addTask { await replica.end(grace: grace) } }
-        }
-    }
-
     /// What is launched, asked of all workers.
     package func report() async -> [ModelReport] {
         let entries = served
@@ -281,8 +275,9 @@ package actor WorkerPool: ImageGenerating, ModelListing {
     ) async throws {
         let delivery = Delivery(request)
         var losses = 0
+        var device: DeviceSelection?
         repeat {
-            let place = try claim(id)
+            let place = try claim(id, on: device)
             defer { release(place) }
             var worker: Worker?
             do {
@@ -307,6 +302,8 @@ package actor WorkerPool: ImageGenerating, ModelListing {
             } catch let lost as WorkerLost {
                 try Task.checkCancellation()
                 losses += 1
+                // Another kind of device would generate other bytes than those that were delivered.
+                device = delivery.hasImages ? place.replica.device : nil
                 logger.warning(
                     "request lost its worker: \(lost)",
                     metadata: [
@@ -332,8 +329,10 @@ package actor WorkerPool: ImageGenerating, ModelListing {
         let before: Int
     }
 
-    /// Chooses the replica that has fewest requests, one that is up before one that is not.
-    private func claim(_ id: String) throws(GenerationError) -> Place {
+    /// Chooses the replica that has fewest requests: one on `device` before others, then one that is up.
+    private func claim(
+        _ id: String, on device: DeviceSelection?
+    ) throws(GenerationError) -> Place {
         guard let entry = served.firstIndex(where: { $0.id == id }), served[entry].model != nil
         else {
             let known = models.map { "'\($0.id)'" }.joined(separator: ", ")
@@ -341,8 +340,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
                 .notLoaded,
                 "the model '\(id)' is not loaded; \(known.isEmpty ? "none" : known) is.")
         }
-        let replicas = served[entry].replicas
-        let requests = served[entry].requests
+        let (replicas, requests) = (served[entry].replicas, served[entry].requests)
         let limits = served[entry].launch.limits
         let total = requests.values.reduce(0, +)
         guard total < replicas.count * (limits.running + limits.waiting) else {
@@ -350,8 +348,9 @@ package actor WorkerPool: ImageGenerating, ModelListing {
                 .busy,
                 "\(total) requests are in work or waiting already; try again in a moment.")
         }
-        func rank(_ replica: Replica) -> (Int, Int) {
-            (replica.isUp ? 0 : 1, requests[replica.name, default: 0])
+        func rank(_ replica: Replica) -> (Int, Int, Int) {
+            let isElsewhere = device != nil && replica.device != device
+            return (isElsewhere ? 1 : 0, replica.isUp ? 0 : 1, requests[replica.name, default: 0])
         }
         let replica = replicas.min { rank($0) < rank($1) } ?? replicas[0]
         served[entry].requests[replica.name, default: 0] += 1

@@ -44,6 +44,8 @@ struct DeviceFailureTests {
             let request = try WorkerBench.request(model, steps: 4)
             let alone = try await Outcome(pool.events(for: request, model: model.id))
             #expect(alone.list.count == 1)
+            #expect(alone.origins.map { $0?.device } == ["vulkan:0"])
+            #expect(alone.origins.map { $0?.kernels } == [model.kernels])
             for (index, failure) in Failure.allCases.enumerated() {
                 let victim = try await WorkerBench.pid(pool)
                 var isDone = false
@@ -69,6 +71,35 @@ struct DeviceFailureTests {
         #expect(lines.contains { $0.hasPrefix("ended with signal 9 (SIGKILL); starting it again") })
         #expect(lines.contains { $0.contains("was lost at a submission: its driver reset it") })
         #expect(lines.contains { $0.hasPrefix("ended with exit status 70; starting it again") })
+    }
+
+    @Test("once an image was delivered, the others come from the same device")
+    func sameDevice() async throws {
+        try await WorkerBench.withPool { pool in
+            var launch = WorkerBench.launch
+            launch.devices = [try #require(TestedDevice.selection), .cpu]
+            launch.replicas = 2
+            // One image in a pass: they end one after the other.
+            launch.limits = SchedulerLimits(passTokens: 1)
+            let model = try await pool.launch(launch)
+            let request = try WorkerBench.request(model, steps: 2, count: 3)
+            var devices: [String?] = []
+            var victim: String?
+            for try await event in pool.events(for: request, model: model.id) {
+                guard case .image(let image) = event else { continue }
+                devices.append(image.origin?.device)
+                guard victim == nil else { continue }
+                let rows = try #require(await pool.report().first).replicas
+                let busy = try #require(rows.first { $0.requests == 1 })
+                victim = busy.name
+                kill(try #require(busy.pid), SIGKILL)
+            }
+            #expect(devices == Array(repeating: devices[0], count: 3))
+            let restarted = try #require(await pool.report().first).replicas.filter {
+                $0.restarts > 0
+            }
+            #expect(restarted.map(\.name) == [victim])
+        }
     }
 
     /// Writes a program whose device is lost when a file appears.
