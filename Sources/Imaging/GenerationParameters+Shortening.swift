@@ -11,15 +11,20 @@ extension GenerationParameters {
     public func text(upTo units: Int) -> String? {
         let whole = text
         if whole.utf16.count <= units { return whole }
-        var budget = units
-        while budget > 0 {
-            let short = shortened(to: budget).text
-            let excess = short.utf16.count - units
-            if excess <= 0 { return short }
-            budget -= excess
+        // The longest prompts that fit: of some, the text holds a second copy.
+        var fitting = shortened(to: 0).text
+        guard fitting.utf16.count <= units else { return nil }
+        var (least, most) = (0, units)
+        while least < most {
+            let middle = (least + most + 1) / 2
+            let short = shortened(to: middle).text
+            if short.utf16.count <= units {
+                (fitting, least) = (short, middle)
+            } else {
+                most = middle - 1
+            }
         }
-        let bare = shortened(to: 0).text
-        return bare.utf16.count <= units ? bare : nil
+        return fitting
     }
 
     /// Shortens the prompts to a number of UTF-16 units in all.

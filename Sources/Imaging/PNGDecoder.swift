@@ -13,12 +13,10 @@ enum PNGDecoder {
         }
         defer { spng_ctx_free(context) }
         // The library reads from the buffer while it decodes, so decoding happens inside.
-        let result = bytes.withUnsafeBytes { input in
+        let result = (bytes + missingEnd(of: bytes)).withUnsafeBytes { input in
             Result { () throws(ImagingError) in
                 try check(spng_set_png_buffer(context, input.baseAddress, input.count))
-                return try decode(
-                    context, fileSize: input.count, limits: limits,
-                    lacksOnlyEnd: lacksOnlyEnd(input))
+                return try decode(context, fileSize: input.count, limits: limits)
             }
         }
         return try result.get()
@@ -27,8 +25,7 @@ enum PNGDecoder {
     private static func decode(
         _ context: OpaquePointer,
         fileSize: Int,
-        limits: ImageLimits,
-        lacksOnlyEnd: Bool
+        limits: ImageLimits
     ) throws(ImagingError) -> DecodedImage {
         var header = spng_ihdr()
         try check(spng_get_ihdr(context, &header))
@@ -68,8 +65,7 @@ enum PNGDecoder {
             initializedCount = count
         }
         try check(status)
-        let ending = spng_decode_chunks(context)
-        if !(lacksOnlyEnd && endings.contains(ending)) { try check(ending) }
+        try check(spng_decode_chunks(context))
 
         let planes = PixelPlanes(interleaved: decoded, hasAlpha: hasAlpha)
         return try planes.oriented(
@@ -81,18 +77,20 @@ enum PNGDecoder {
         )
     }
 
-    /// Whether a file ends where its end chunk would begin, or in it: nothing of the image is missing.
-    private static func lacksOnlyEnd(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        let end: [UInt8] = [0, 0, 0, 0, 0x49, 0x45, 0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82]
+    /// The end chunk, as every file has it.
+    private static let end: [UInt8] = [0, 0, 0, 0, 0x49, 0x45, 0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82]
+
+    /// Returns what a file lacks that ends where its end chunk would begin, or in it: nothing of the image is missing.
+    private static func missingEnd(of bytes: [UInt8]) -> ArraySlice<UInt8> {
         var offset = 8
         while offset + 12 <= bytes.count {
-            let length = bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self).bigEndian
-            guard Int(length) <= bytes.count - offset - 12 else { return false }
-            if bytes[offset..<(offset + 8)].elementsEqual(end.prefix(8)) { return true }
-            offset += 12 + Int(length)
+            let length = bytes[offset..<(offset + 4)].reduce(0) { $0 << 8 | Int($1) }
+            guard length <= bytes.count - offset - 12 else { return [] }
+            offset += 12 + length
         }
-        return offset <= bytes.count
-            && bytes[offset...].elementsEqual(end.prefix(bytes.count - offset))
+        let rest = bytes[min(offset, bytes.count)...]
+        return rest.elementsEqual(end.prefix(rest.count)) && bytes.count >= offset
+            ? end.dropFirst(rest.count) : []
     }
 
     /// Rejects a header with more pixels than deflate can compress into the file.

@@ -77,7 +77,10 @@ import Testing
             ["generate", "a cat", "--json", "--threads", "1", "--precision", precision]
                 + Program.small + loras.flatMap { ["--lora", $0] }, in: folder)
         #expect(result.status == 0, "\(result.errors)")
-        #expect(result.errors.isEmpty, "\(result.errors)")
+        // A file with PEFT's own keys and no alpha anywhere lacks PEFT's configuration.
+        #expect(
+            result.errors.isEmpty || result.errors.contains("adapter_config.json"),
+            "\(result.errors)")
         return try Report(result).sha256
     }
 
@@ -223,7 +226,7 @@ import Testing
         #expect(
             result.output == """
                 some.safetensors: 0.0 MB, changes 3 weights of emoji-nano
-                  3 by LoRA of rank 4 in F32
+                  3 by LoRA of rank 4 in F32, times 1.0, alpha by the tensors
                 1 key belongs to no layer:
                   unet.mid.alpha
                 modelspec.title: Some

@@ -269,7 +269,7 @@ struct LoRARequestTests {
         "invalid names are rejected",
         arguments: [
             "", "../thin", "a/b", ".hidden", "a\\b", "a\u{0}", "x<y", "a:b",
-            String(repeating: "x", count: 129),
+            String(repeating: "x", count: 201),
         ])
     func names(_ name: String) throws {
         let folder = try Folder()

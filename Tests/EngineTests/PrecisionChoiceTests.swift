@@ -36,7 +36,7 @@ struct PrecisionChoiceTests {
         #expect(PrecisionChoice.f32.reason(for: .f32) == "as requested")
         #expect(PrecisionChoice.int8.reason(for: .int8) == "as requested")
         #expect(PrecisionChoice.auto.reason(for: .int8).contains("10^9"))
-        #expect(PrecisionChoice.auto.reason(for: .bf16).contains("has instructions"))
-        #expect(PrecisionChoice.auto.reason(for: .f32).contains("has no instructions"))
+        #expect(PrecisionChoice.auto.reason(for: .bf16).contains("kernels have instructions"))
+        #expect(PrecisionChoice.auto.reason(for: .f32).contains("kernels have no instructions"))
     }
 }
