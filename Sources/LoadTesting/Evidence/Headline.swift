@@ -44,6 +44,10 @@ public struct Headline: Codable, Sendable, Equatable {
                 "; the knee is at \(knee) users, where the mean is \(Self.time(at.2)) at "
                 + "\(Figures.significant(at.1, 3)) a second"
         }
+        if let good = best.0.figures?.goodput?.value {
+            text += "; \(Figures.significant(good, 3)) a second meet every objective"
+        }
+        if let search = RateSearch(evidence) { text += "; \(search.text)" }
         text += "."
     }
 

@@ -30,6 +30,45 @@ package enum ArrivalTimes {
         }
     }
 
+    /// Draws arrivals whose rate changes: linearly between the points of `profile`, after `lead` seconds at
+    /// its first rate.
+    ///
+    /// Arrivals at a rate of 1 are mapped through the inverse of the integral of the rate, which gives an
+    /// inhomogeneous Poisson process for `poisson`.
+    ///
+    /// - Returns: nanoseconds after the start, ascending.
+    package static func draw(
+        _ arrivals: LoadModel.Arrivals, profile: [RatePoint], lead: Double, shape: Double,
+        seed: UInt64
+    ) -> [Int64] {
+        guard let first = profile.first else { return [] }
+        let points =
+            [RatePoint(seconds: 0, rate: first.rate)]
+            + profile.map { RatePoint(seconds: $0.seconds + lead, rate: $0.rate) }
+        // The number of arrivals expected until each point.
+        var sums = [0.0]
+        for (from, to) in zip(points, points.dropFirst()) {
+            sums.append(
+                (sums.last ?? 0) + (to.seconds - from.seconds) * (from.rate + to.rate) / 2)
+        }
+        let count = Int((sums.last ?? 0).rounded(.down))
+        guard count > 0 else { return [] }
+        let unit = draw(arrivals, rate: 1, shape: shape, count: count, seed: seed)
+        var place = 0
+        return unit.map { nanoseconds in
+            let wanted = Double(nanoseconds) / 1e9
+            while place + 2 < sums.count, sums[place + 1] < wanted { place += 1 }
+            let (from, to) = (points[place], points[place + 1])
+            let length = to.seconds - from.seconds
+            let left = wanted - sums[place]
+            // The integral over a part of a line: rate t + slope t² / 2 = left.
+            let slope = length > 0 ? (to.rate - from.rate) / length : 0
+            let root = max(0, from.rate * from.rate + 2 * slope * left).squareRoot()
+            let time = from.rate + root > 0 ? 2 * left / (from.rate + root) : 0
+            return Int64((from.seconds + min(time, length)) * 1e9)
+        }
+    }
+
     private static func exponential(_ generator: inout SplitMix64) -> Double {
         -log(1 - Double.random(in: 0..<1, using: &generator))
     }

@@ -55,8 +55,27 @@ public struct RunPlan: Sendable {
                 levels.append(visit)
             }
         }
+        try checkSearch()
         for round in 0..<scenario.repeats { visits += ordered(levels, round) }
         number()
+    }
+
+    /// Refuses what a search cannot be combined with.
+    private func checkSearch() throws {
+        let searches = scenario.levels.count {
+            if case .search = $0 { return true }
+            return false
+        }
+        guard searches > 0 else { return }
+        guard searches == 1, scenario.repeats == 1, scenario.order == .ascending else {
+            throw ScenarioError(
+                "levels.search must be the only search of a scenario with order: ascending and"
+                    + " repeat: 1.")
+        }
+        guard scenario.objectives != ServiceObjectives() else {
+            throw ScenarioError(
+                "levels.search needs objectives to keep; add for instance slo: { e2e_p95: 5s }.")
+        }
     }
 
     /// The levels of one round in the order of the scenario.
@@ -102,6 +121,7 @@ public struct RunPlan: Sendable {
             return batches.map {
                 (LoadModel(kind: .offline, batch: $0), "offline-" + digits($0), nil)
             }
+        case .shaped, .soak, .search: return spec.shapedLoads.map { ($0.0, $0.1, nil) }
         case .trace:
             return [(LoadModel(kind: .trace, maximumInFlight: 10_000), "trace", nil)]
         case .open(let arrivals, let rates, let shape, let maximum):
@@ -167,7 +187,14 @@ public struct RunPlan: Sendable {
     /// The arrivals of an open visit during `seconds`, in nanoseconds after the start of settling.
     package func arrivals(_ visit: Visit, seconds: Double) -> [Int64] {
         if visit.visit.load.kind == .trace { return visit.trace.compactMap(\.arrival) }
-        guard let rate = visit.visit.load.rate else { return [] }
+        let load = visit.visit.load
+        if let profile = load.profile {
+            return ArrivalTimes.draw(
+                load.arrivals ?? .poisson, profile: profile, lead: scenario.settle.minimum,
+                shape: load.shape ?? 1, seed: scenario.seed &+ UInt64(visit.content) << 40)
+        }
+        guard let rate = load.rate else { return [] }
+        let seconds = load.seconds.map { $0 + scenario.settle.maximum } ?? seconds
         return ArrivalTimes.draw(
             visit.visit.load.arrivals ?? .poisson, rate: rate, shape: visit.visit.load.shape ?? 1,
             count: max(1, Int((rate * seconds).rounded(.up))),

@@ -36,6 +36,12 @@ public struct LoadModel: Codable, Sendable, Equatable {
     public var shape: Double?
     /// Requests at once; `offline` only.
     public var batch: Int?
+    /// The rate over time; `open` with a shape only.
+    public var profile: [RatePoint]?
+    /// How long the level is held in seconds, instead of the scenario's hold.
+    public var seconds: Double?
+    /// Whether the level is part of the search for the highest rate.
+    public var isSearch: Bool?
     /// Open loops: an arrival that would exceed this number in flight is dropped and counted.
     public var maximumInFlight: Int?
 

@@ -81,6 +81,8 @@ public struct RunSummary: Codable, Sendable, Equatable {
     public var repeats: [Repeat]
     /// The saturation point; absent for fewer than three closed levels.
     public var knee: KneeAnalysis?
+    /// The highest rate that keeps the objectives; absent unless it was searched.
+    public var search: RateSearch?
     /// The objectives of each level.
     public var objectives: [ObjectiveResult]
 
@@ -95,6 +97,7 @@ public struct RunSummary: Codable, Sendable, Equatable {
         headline =
             audit.worstInWords.map { Headline(failure: $0) }
             ?? Headline(evidence, knee: knee?.knee)
+        search = RateSearch(evidence)
         target = manifest.target
         program = manifest.program
         seed = manifest.seed

@@ -41,7 +41,11 @@ extension LevelRun {
         var shortest = start + Int64(scenario.settle.minimum * 1e9)
         // A limited visit measures each of its requests.
         if visit.limit != nil { shortest = start }
-        while visit.limit == nil, !interrupt.isSet, state.isSending, clock.now < longest {
+        // The rates of a shape are planned from the end of the shortest settling.
+        if visit.visit.load.profile != nil { await sleep(until: shortest, state) }
+        while visit.limit == nil, visit.visit.load.profile == nil, !interrupt.isSet,
+            state.isSending, clock.now < longest
+        {
             let completions = state.completions(since: start)
             if let mean = Self.mean(completions) {
                 shortest = max(shortest, start + Int64(3 * mean))
@@ -66,7 +70,8 @@ extension LevelRun {
         while !interrupt.isSet, state.isSending {
             let needed = needed(state, since: result.phases[Phase.settle.rawValue]?.start ?? start)
             result.hold.needed = needed
-            let seconds = min(max(scenario.hold, needed), scenario.maximumHold)
+            let seconds =
+                visit.visit.load.seconds ?? min(max(scenario.hold, needed), scenario.maximumHold)
             let end = visit.limit == nil ? start + Int64(seconds * 1e9) : .max
             show(state, until: visit.limit == nil ? end : nil)
             if clock.now >= end || state.isExhausted && state.inFlight == 0 { break }
@@ -74,7 +79,9 @@ extension LevelRun {
         }
         let end = clock.now
         result.hold.held = Double(end - start) / 1e9
-        result.hold.wasCapped = visit.limit == nil && result.hold.needed > scenario.maximumHold
+        result.hold.wasCapped =
+            visit.limit == nil && visit.visit.load.seconds == nil
+            && result.hold.needed > scenario.maximumHold
         result.phases[Phase.hold.rawValue] = TimeRange(start: start, end: end)
     }
 

@@ -24,7 +24,7 @@ struct LevelRun: Sendable {
     /// Runs the level; an interrupt ends it early, with what was measured.
     func run(checker: ImageChecker) async throws -> LevelResult {
         var result = newResult
-        result.hold.asked = scenario.hold
+        result.hold.asked = visit.visit.load.seconds ?? scenario.hold
         let state = LevelState(limit: visit.limit)
         let store = newStore
         let log = try LoadRequestLog(folder)

@@ -118,8 +118,12 @@ public final class LoadRun: Sendable {
         do {
             for index in plan.visits.indices where !interrupt.isSet {
                 var visit = plan.visits[index]
-                try resolve(&visit, done)
-                manifest.levels[index] = visit.visit
+                let later = plan.visits[(index + 1)...].map(\.visit)
+                guard try resolve(&visit, done) else {
+                    manifest.levels = done.map(\.0.visit) + later
+                    continue
+                }
+                manifest.levels = done.map(\.0.visit) + [visit.visit] + later
                 if index > 0 { await pause(scenario.cooldown) }
                 try folder.write(manifest)
                 let result = try await level(visit, http, process, checker)
@@ -182,11 +186,28 @@ public final class LoadRun: Sendable {
             })
     }
 
-    /// Sets the rate of an open level whose rate is a share of the throughput at the knee.
+    /// Sets the rate of an open level that depends on the levels before: a share of the throughput at the
+    /// knee, or the next rate of a search.
+    ///
+    /// - Returns: false for a level of a search that has ended.
     private func resolve(
         _ visit: inout RunPlan.Visit, _ done: [(RunPlan.Visit, LevelResult)]
-    ) throws {
-        guard let share = visit.shareOfKnee else { return }
+    ) throws -> Bool {
+        if visit.visit.load.isSearch == true, visit.visit.load.kind == .open {
+            let levels = try done.filter { $0.0.visit.load.isSearch == true }.map { done in
+                RateSearch.Level(
+                    load: done.0.visit.load, hold: done.1.held, dropped: done.1.accounting.dropped,
+                    records: try folder.level(done.0.visit).requests())
+            }
+            guard let search = RateSearch(levels, objectives: scenario.objectives) else {
+                throw RunError(
+                    "The closed level of levels.search returned no image, so there is no rate to start"
+                        + " from; increase hold, or see the server's log.")
+            }
+            visit.visit.load.rate = search.next
+            return search.next != nil
+        }
+        guard let share = visit.shareOfKnee else { return true }
         // Kleinrock's power: the level with the greatest X / R is the knee.
         let points = try done.compactMap { visit, result -> (rate: Double, power: Double)? in
             guard visit.visit.load.kind == .closed, let held = result.held, held.seconds > 0
@@ -205,6 +226,7 @@ public final class LoadRun: Sendable {
                     + " it returned an image; list closed levels first, or set a rate such as 5/s.")
         }
         visit.visit.load.rate = share * knee.rate
+        return true
     }
 
     /// Sends the audit's requests: repeats some, to check that their pixels are the same, and sends

@@ -5,7 +5,8 @@ import Yams
 extension RequestMix {
     init(_ map: YAMLMap) throws(ScenarioError) {
         try map.allow([
-            "prompt", "negative_prompt", "keywords", "size", "sizes", "steps", "guidance", "loras",
+            "prompt", "negative_prompt", "keywords", "size", "sizes", "steps",
+            "guidance", "loras",
             "partial_images", "format", "timeout",
         ])
         guard let prompt = try map.string("prompt") else {
@@ -125,7 +126,10 @@ extension LevelSpec {
             return
         }
         let map = try YAMLMap(node, "levels")
-        try map.allow(["closed", "open", "offline", "trace", "single"])
+        try map.allow([
+            "closed", "open", "offline", "trace", "single", "ramp", "steps", "spike", "soak",
+            "search",
+        ])
         guard map.mapping.count == 1, let (key, body) = map.mapping.first else {
             throw YAMLMap.error(node, "each of levels must have one key.")
         }
@@ -146,6 +150,8 @@ extension LevelSpec {
             }
             self = .trace(file: file)
         case "open": self = try Self.open(try YAMLMap(body, "levels.open"))
+        case "ramp", "steps", "spike", "soak", "search":
+            self = try Self.shaped(key.string ?? "", body)
         default: self = .single
         }
     }

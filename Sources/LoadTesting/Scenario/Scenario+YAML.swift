@@ -119,6 +119,7 @@ extension LevelSpec {
         case .single: return "  - single"
         case .closed(let users): return "  - closed: { users: [\(list(users))] }"
         case .offline(let batches): return "  - offline: { batch: [\(list(batches))] }"
+        case .shaped, .soak, .search: return shapedYAML
         case .trace(let file): return "  - trace: { file: \(Scenario.quoted(file)) }"
         case .open(let arrivals, let rates, let shape, let maximum):
             // The reader takes the rates of one entry as all absolute or all relative.

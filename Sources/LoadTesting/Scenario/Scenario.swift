@@ -208,6 +208,13 @@ public enum LevelSpec: Sendable, Equatable {
     case single
     /// Batches, one level for each size.
     case offline(batches: [Int])
+    /// An open loop whose rate changes.
+    case shaped(arrivals: LoadModel.Arrivals, shape: LoadShape, maximumInFlight: Int)
+    /// A closed loop, or an open one with Poisson arrivals, that is held for a long time.
+    case soak(users: Int?, rate: Double?, seconds: Double)
+    /// A search for the highest rate that keeps the objectives: a closed loop of `users`, then open loops, at
+    /// most `levels` in all.
+    case search(arrivals: LoadModel.Arrivals, users: Int, levels: Int, maximumInFlight: Int)
     /// The requests of a file in the format of `imgbench plan`, with arrivals.
     case trace(file: String)
 }
