@@ -64,7 +64,7 @@ enum Perform {
             throw ExitStatus.couldNotRun
         }
         do {
-            return (try Scenario(yaml: text), text)
+            return (try Scenario(contentsOf: URL(filePath: file)), text)
         } catch {
             printError("\(file): \(error)")
             throw ExitStatus.couldNotRun

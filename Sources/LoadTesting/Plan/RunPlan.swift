@@ -56,6 +56,13 @@ public struct RunPlan: Sendable {
             }
         }
         try checkSearch()
+        if let file = scenario.request.prompts?.file,
+            scenario.request.keywords[RequestMix.promptSlot] == nil
+        {
+            throw ScenarioError(
+                "The prompts of \(file) were not read; read the scenario with"
+                    + " Scenario(contentsOf:).")
+        }
         for round in 0..<scenario.repeats { visits += ordered(levels, round) }
         number()
     }

@@ -5,11 +5,12 @@ import Yams
 extension RequestMix {
     init(_ map: YAMLMap) throws(ScenarioError) {
         try map.allow([
-            "prompt", "negative_prompt", "keywords", "size", "sizes", "steps",
+            "prompt", "prompts", "negative_prompt", "keywords", "size", "sizes", "steps",
             "guidance", "loras",
             "partial_images", "format", "timeout",
         ])
-        guard let prompt = try map.string("prompt") else {
+        let prompts = try Self.prompts(map)
+        guard let prompt = try map.string("prompt") ?? prompts.map({ _ in "{prompt}" }) else {
             throw YAMLMap.error(map.node, "request.prompt is missing.")
         }
         guard let sizes = map["sizes"] ?? map["size"] else {
@@ -30,8 +31,15 @@ extension RequestMix {
                 keywords[name] = list
             }
         }
+        self.prompts = prompts
+        if prompts != nil, keywords[Self.promptSlot] != nil {
+            throw YAMLMap.error(
+                map.node, "request.keywords.prompt is the slot that request.prompts fills.")
+        }
         do {
-            _ = try PromptTemplate(prompt, keywords: keywords)
+            // The file is read with the scenario's folder, after the scenario.
+            let slot = prompts.map { _ in [Self.promptSlot: ["a prompt"]] } ?? [:]
+            _ = try PromptTemplate(prompt, keywords: keywords.merging(slot) { first, _ in first })
         } catch {
             throw YAMLMap.error(map["prompt"] ?? map.node, error.description)
         }
@@ -45,6 +53,18 @@ extension RequestMix {
         guard timeout > 0 else {
             throw YAMLMap.error(map["timeout"] ?? map.node, "request.timeout must not be 0.")
         }
+    }
+
+    /// The path of a file with prompts, or its path and column.
+    private static func prompts(_ map: YAMLMap) throws(ScenarioError) -> PromptFile? {
+        guard let node = map["prompts"] else { return nil }
+        if let file = node.scalar?.string { return PromptFile(file: file) }
+        let map = try YAMLMap(node, "request.prompts")
+        try map.allow(["file", "column"])
+        guard let file = try map.string("file") else {
+            throw YAMLMap.error(node, "request.prompts needs file.")
+        }
+        return PromptFile(file: file, column: try map.string("column"))
     }
 
     /// `512x512`, a list of sizes, or a list with weights.

@@ -88,8 +88,14 @@ extension RequestMix {
         if let negativePrompt {
             lines.append("  negative_prompt: \(Scenario.quoted(negativePrompt))")
         }
-        if !keywords.isEmpty { lines.append("  keywords:") }
-        for (name, words) in keywords.sorted(by: { $0.key < $1.key }) {
+        if let prompts {
+            let column = prompts.column.map { ", column: \(Scenario.quoted($0))" } ?? ""
+            lines.append("  prompts: { file: \(Scenario.quoted(prompts.file))\(column) }")
+        }
+        // The words of the file are not part of the scenario.
+        let own = keywords.filter { prompts == nil || $0.key != Self.promptSlot }
+        if !own.isEmpty { lines.append("  keywords:") }
+        for (name, words) in own.sorted(by: { $0.key < $1.key }) {
             lines.append("    \(name): [\(words.map(Scenario.quoted).joined(separator: ", "))]")
         }
         let sizes = sizes.map {

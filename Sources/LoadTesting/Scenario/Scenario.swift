@@ -167,6 +167,8 @@ public struct RequestMix: Sendable, Equatable {
     public var negativePrompt: String?
     /// The words of each keyword.
     public var keywords: [String: [String]] = [:]
+    /// A file with the prompts, which fill the slot `{prompt}`; `nil` for none.
+    public var prompts: PromptFile?
     /// Sizes.
     public var sizes: [Weighted<Size>]
     /// Numbers of steps.

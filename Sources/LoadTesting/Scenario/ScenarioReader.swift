@@ -17,6 +17,7 @@ extension Scenario {
             throw ScenarioError("\(file.path) cannot be read; expected a scenario file.")
         }
         try self.init(yaml: text, environment: environment)
+        try request.readPrompts(relativeTo: file.deletingLastPathComponent())
     }
 
     /// Parses the text of a scenario file.
