@@ -13,12 +13,10 @@ struct TableGrid: Equatable {
     static func all(in text: String) -> [TableGrid] {
         let text = text.replacing("\r\n", with: "\n").replacing("\r", with: "\n")
         if let grids = json(text) { return grids }
-        let tables = html(text)
-        if !tables.isEmpty { return tables }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         // A line that starts with # is a heading or a comment, or else the titles of columns.
         let withTitles = lines.map { $0.hasPrefix("#") ? String($0.dropFirst()) : $0 }
-        var found: [TableGrid] = []
+        var found = html(text)
         for (lines, skipsComments) in [(lines, true), (withTitles, false)] {
             for form in forms {
                 for grid in grids(lines, form, skipsComments) where !found.contains(grid) {
@@ -69,6 +67,11 @@ struct TableGrid: Equatable {
         }
         for (index, line) in lines.enumerated() {
             if isRule(line) {
+                // The titles are directly above the rule; text with a bar before them is prose.
+                while let first = rows.first, let last = rows.last, first.count != last.count {
+                    rows.removeFirst()
+                    used.min().map { _ = used.remove($0) }
+                }
                 if !rows.isEmpty { used.insert(index) }
                 continue
             }
