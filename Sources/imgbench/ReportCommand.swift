@@ -16,15 +16,18 @@ struct ReportCommand: ParsableCommand {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Files to write, separated by commas. Default: all.", valueName: "html,md,csv,json"))
+            "Files to write, separated by commas. Default: all.",
+            valueName: RunReporter.Format.allCases.map(\.rawValue).joined(separator: ",")))
     var format: String?
 
     private func formats() throws -> Set<RunReporter.Format> {
+        let all = RunReporter.Format.allCases.map(\.rawValue)
         guard let format else { return Set(RunReporter.Format.allCases) }
         return Set(
             try format.split(separator: ",").map { word in
                 guard let format = RunReporter.Format(rawValue: String(word)) else {
-                    throw ValidationError("--format must be html, md, csv or json, got \(word).")
+                    throw ValidationError(
+                        "--format must be of \(all.joined(separator: ", ")), got \(word).")
                 }
                 return format
             })

@@ -6,7 +6,7 @@ public import Foundation
 ///
 /// ```
 /// manifest.json  scenario.yaml  plan.jsonl  summary.json  audit.json
-/// report.html  table.md  table.csv  images/
+/// report.html  table.md  table.csv  results.jsonl  openmetrics.txt  junit.xml  images/
 /// levels/closed-008/r1/
 ///     requests.jsonl  series.csv  histograms.json  level.json
 ///     metrics-before.txt  metrics-after.txt  access.log
@@ -41,6 +41,12 @@ public struct ResultFolder: Sendable, Equatable {
     public var tableFile: URL { url.appending(path: "table.md") }
     /// The table of levels as CSV.
     public var tableCSVFile: URL { url.appending(path: "table.csv") }
+    /// The results as JSON lines.
+    public var resultsFile: URL { url.appending(path: "results.jsonl") }
+    /// The figures in the text format of OpenMetrics.
+    public var openMetricsFile: URL { url.appending(path: "openmetrics.txt") }
+    /// Audit and objectives as test cases of JUnit.
+    public var junitFile: URL { url.appending(path: "junit.xml") }
     /// The images that were saved.
     public var imagesFolder: URL { url.appending(path: "images", directoryHint: .isDirectory) }
 

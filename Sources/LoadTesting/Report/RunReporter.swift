@@ -7,6 +7,12 @@ public struct RunReporter: Sendable {
     /// The files that can be written.
     public enum Format: String, Sendable, CaseIterable {
         case html, md, csv, json
+        /// The results as JSON lines: `results.jsonl`.
+        case jsonl
+        /// The figures as `openmetrics.txt`.
+        case openmetrics
+        /// Audit and objectives as test cases: `junit.xml`.
+        case junit
     }
 
     /// The result folder.
@@ -59,6 +65,18 @@ public struct RunReporter: Sendable {
         }
         if formats.contains(.csv) {
             try ResultFolder.write(Data(csv.utf8), to: folder.tableCSVFile)
+        }
+        if formats.contains(.jsonl) {
+            let lines = ResultLines(summary: summary, audit: audit, evidence: evidence)
+            try ResultFolder.write(try lines.data(), to: folder.resultsFile)
+        }
+        if formats.contains(.openmetrics) {
+            let text = OpenMetricsText(summary: summary, audit: audit).text
+            try ResultFolder.write(Data(text.utf8), to: folder.openMetricsFile)
+        }
+        if formats.contains(.junit) {
+            try ResultFolder.write(
+                Data(JUnitReport(summary, audit).xml.utf8), to: folder.junitFile)
         }
         if formats.contains(.html) {
             try ResultFolder.write(Data(html().utf8), to: folder.reportFile)
