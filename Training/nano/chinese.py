@@ -9,7 +9,7 @@ from .english import relation
 def bare_name(index, rng):
     if index == world.unknown_index():
         return "".join(rng.sample(words.unknown_words("zh"), rng.choice((1, 1, 2))))
-    if index in words.broader("zh") and rng.random() < 0.1:
+    if index in words.broader("zh") and rng.random() < 0.16:
         return rng.choice(words.broader("zh")[index])
     return pick_name(world.things()[index].zh, rng)
 
@@ -78,12 +78,12 @@ def framed(index, phrase, rng):
             return rng.choice(table["full"]).format(rng.choice(["", "", "一个", "一位"]) + name)
         return phrase
     roll = rng.random()
-    if emoji in "👩👨" and roll < 0.12:
+    if emoji in "👩👨" and roll < 0.18:
         phrase = words.person("zh", rng)
         if emoji == "👩" and rng.random() < 0.4:
             phrase += "，" + rng.choice(table["attire"]).removesuffix("的")
         return rng.choice(table["portrait"]).format(phrase) if rng.random() < 0.5 else phrase
-    if emoji == "👩" and roll < 0.3:
+    if emoji == "👩" and roll < 0.34:
         attire = rng.choice(table["attire"])
         phrase = rng.choice([attire + phrase, f"{phrase}，{attire.removesuffix('的')}"])
     if rng.random() < 0.35:
@@ -131,6 +131,19 @@ def body(scene, groups, rng):
     return rng.choice(["、", "，", "、"]).join(phrases[:-1]) + rng.choice(["和", "和", "、", "，还有"]) + phrases[-1]
 
 
+def keywords(groups, background, rng):
+    """Names and the place or colour without any other word."""
+    table = words.tables()["zh"]
+    names = [bare_name(index, rng) if count == 1 else f"{count}{bare_name(index, rng)}" for index, count in groups]
+    if background is None:
+        return names
+    if background in world.BACKGROUNDS:
+        return [*names, world.BACKGROUNDS[background][0] + rng.choice(["", "背景"])]
+    ground, time = places.split(background)
+    hours = {"sunset": ["日落", "黄昏", "傍晚"], "night": ["夜晚", "夜景", "晚上"]}
+    return [*names, rng.choice(table["scene"][ground]), *([rng.choice(hours[time])] if time in hours else [])]
+
+
 def empty(ground, time, rng):
     """A prompt for a place with nothing in it."""
     table = words.tables()["zh"]
@@ -145,6 +158,8 @@ def empty(ground, time, rng):
     if time and (time != "day" or rng.random() < 0.15):
         hour = rng.choice(table["time"][time]).removesuffix("的")
         text = rng.choice([f"{hour}的{text}", f"{text}，{hour}", f"{hour}{text}"])
+    elif time == "day" and ground != "sky" and rng.random() < 0.12:
+        text = rng.choice(["蓝天下的{}", "蓝天白云下的{}", "{}和蓝天", "{}，蓝天白云"]).format(text)
     return text
 
 
@@ -197,4 +212,6 @@ def loosened(text, rng):
         text = text.replace("，", " ")
     if rng.random() < 0.05:
         text = text.replace("的", "", 1)
-    return words.mistype_chinese(text, rng) if rng.random() < 0.07 else text
+    while rng.random() < 0.12:
+        text = words.mistype_chinese(text, rng)
+    return text

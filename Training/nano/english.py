@@ -36,7 +36,7 @@ def plural(name):
 def bare_name(index, rng):
     if index == world.unknown_index():
         return " ".join(rng.sample(words.unknown_words("en"), rng.choice((1, 1, 2))))
-    if index in words.broader("en") and rng.random() < 0.1:
+    if index in words.broader("en") and rng.random() < 0.16:
         return rng.choice(words.broader("en")[index])
     return pick_name(world.things()[index].en, rng)
 
@@ -120,12 +120,12 @@ def framed(index, phrase, rng):
             return rng.choice(table["full"]).format(rng.choice(["a ", "the ", "a ", ""]) + name)
         return phrase
     roll = rng.random()
-    if emoji in "👩👨" and roll < 0.12:
+    if emoji in "👩👨" and roll < 0.18:
         phrase = words.person("en", rng)
         if emoji == "👩" and rng.random() < 0.4:
             phrase += " " + rng.choice(table["attire"])
         return rng.choice(table["portrait"]).format(phrase) if rng.random() < 0.6 else phrase
-    if emoji == "👩" and roll < 0.3:
+    if emoji == "👩" and roll < 0.34:
         phrase += " " + rng.choice(table["attire"])
     if rng.random() < 0.35:
         return rng.choice(table["portrait"]).format(phrase)
@@ -174,6 +174,21 @@ def body(scene, groups, rng):
     return ", ".join(phrases[:-1]) + last + phrases[-1]
 
 
+def keywords(groups, background, rng):
+    """Names and the place or colour without any other word."""
+    table = words.tables()["en"]
+    names = [bare_name(index, rng) if count == 1 else f"{count} {plural(bare_name(index, rng))}"
+             for index, count in groups]
+    if background is None:
+        return names
+    if background in world.BACKGROUNDS:
+        return [*names, background + rng.choice(["", " background"])]
+    ground, time = places.split(background)
+    place = re.sub(r"^(a|an|the) ", "", rng.choice(table["scene"][ground]))
+    hours = {"sunset": ["sunset", "dusk", "evening"], "night": ["night", "midnight"]}
+    return [*names, place, *([rng.choice(hours[time])] if time in hours else [])]
+
+
 def over(what, rng):
     return rng.choice(["{} over {}", "{} over {}", "{} above {}", "{} behind {}", "{} in {}"]).format(
         rng.choice(["sunset", "a sunset", "sunrise", "the setting sun"]), what)
@@ -194,6 +209,8 @@ def empty(ground, time, rng):
     text = (article[1] or "") + adjective + article[2]
     if time and (time != "day" or rng.random() < 0.15):
         text += rng.choice([" ", ", ", " "]) + rng.choice(table["time"][time])
+    elif time == "day" and ground != "sky" and rng.random() < 0.12:
+        text += rng.choice([" under a blue sky", " under the sky", " below white clouds", " and a blue sky"])
     return text
 
 
@@ -244,11 +261,11 @@ def loosened(text, rng):
     """Capitals, no articles, typing errors."""
     if rng.random() < 0.1:
         text = re.sub(r"\b(a|an|the) ", "", text)
-    if rng.random() < 0.08:
+    while rng.random() < 0.14:
         text = words.mistype_english(text, rng)
     roll = rng.random()
     if roll < 0.2:
         return text[:1].upper() + text[1:]
     if roll < 0.24:
         return text.title()
-    return text.upper() if roll < 0.29 else text
+    return text.upper() if roll < 0.33 else text

@@ -123,11 +123,11 @@ class JointStage(Stage):
         self.autoencoder = load_autoencoder(run)
 
     def kind(self, step):
-        """`(side, text length)` of a step's batch; two in twelve have long prompts."""
-        if step % 12 == 11:
+        """`(side, text length)` of a step's batch; three in twelve have long prompts."""
+        if step % 12 == 2:
             return 128, 64
-        if step % 12 == 5:
-            return 128, LENGTHS[step // 12 % len(LENGTHS)]
+        if step % 6 == 5:
+            return 128, LENGTHS[step // 6 % len(LENGTHS)]
         if step >= self.run.budget.large_from * self.steps and (step - 1) % 3 < self.run.budget.large_thirds:
             return 192, 32
         return 128, 32

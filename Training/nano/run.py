@@ -40,7 +40,7 @@ BUDGETS = {
     # On from an earlier checkpoint (`--start-from`): another sitting of about two hours.
     "continue": Budget(1500, 300, 16000, 4000, 3150, 120, 250, batch=64),
     # Another sitting for a checkpoint whose autoencoder already holds the pictures: new words, things, places.
-    "world": Budget(0, 300, 20000, 5000, 3000, 0, 250, batch=64, large_from=0.2, large_thirds=1),
+    "world": Budget(0, 300, 20000, 5000, 2400, 0, 250, batch=64, large_from=0.2, large_thirds=1),
     # A last sitting for the larger picture, about an hour.
     "larger": Budget(0, 300, 4000, 6000, 1500, 0, 300, batch=64,
                      large_from=0, large_singles=0.7, settled=True),

@@ -10,7 +10,8 @@ import itertools
 
 from . import chinese, english, words, world
 
-MIXED_SHARE = 0.05
+MIXED_SHARE = 0.06
+KEYWORDS_SHARE = 0.05  # of prompts that consist of names alone
 GRAMMARS = {"en": english, "zh": chinese}
 JOINTS = {"en": ", ", "zh": "，"}
 
@@ -54,6 +55,9 @@ def core(scene, language, named, rng):
 
 def caption(scene, rng, language, named):
     grammar = GRAMMARS[language]
+    if scene.layout != "empty" and rng.random() < KEYWORDS_SHARE:
+        found = grammar.keywords(groups_of(scene), scene.background if named else None, rng)
+        return grammar.loosened(rng.choice((" ", " ", JOINTS[language])).join(found), rng)
     text, phrases = core(scene, language, named, rng)
     if rng.random() < MIXED_SHARE:
         text = mixed(scene, text, language, rng)

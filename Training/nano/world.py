@@ -151,7 +151,7 @@ def render(scene):
     return compose(scene.side, backdrop(scene.background, scene.side), placed)
 
 
-LAYOUT_SHARES = {"empty": 0.04, "one": 0.34, "small": 0.06, "beside": 0.18, "above": 0.16, "three": 0.16,
+LAYOUT_SHARES = {"empty": 0.06, "one": 0.32, "small": 0.06, "beside": 0.18, "above": 0.16, "three": 0.16,
                  "four": 0.06}
 PLACE_SHARE = 0.45
 WHITE_SHARE = 0.12
