@@ -16,7 +16,7 @@ enum PNGDecoder {
         let result = (bytes + missingEnd(of: bytes)).withUnsafeBytes { input in
             Result { () throws(ImagingError) in
                 try check(spng_set_png_buffer(context, input.baseAddress, input.count))
-                return try decode(context, fileSize: input.count, limits: limits)
+                return try decode(context, fileSize: bytes.count, limits: limits)
             }
         }
         return try result.get()

@@ -109,7 +109,12 @@ import Testing
         ).junit
         #expect(Self.isWellFormed(good))
         #expect(good.contains("failures=\"0\""))
-        #expect(good.contains("<skipped message="))
+        let skipped = JUnitReport(
+            name: "a & b", cases: [.init(group: "audit", name: "A3", skipped: "no <log>")]
+        ).xml
+        #expect(Self.isWellFormed(skipped))
+        #expect(skipped.contains("skipped=\"1\""))
+        #expect(skipped.contains("<skipped message=\"no &lt;log&gt;\""))
         let bad = try Self.files(
             Self.run { run in
                 let digest = run.levels[1].records[6].image?.pixelDigest

@@ -77,7 +77,7 @@ struct WorkerServiceTests {
                     _ = try ImageDecoder.decode(bad, limits: .upload)
                 }
                 #expect(error?.description == direct?.description)
-                #expect(bad != large || error?.description.contains("at most 16777216") == true)
+                #expect(bad != large || error?.description.contains("at most 32000000") == true)
             }
             if hasWorker { #expect(try await WorkerBench.status(pool).state == .ready) }
         }
