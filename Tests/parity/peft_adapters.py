@@ -26,7 +26,7 @@ from safetensors.torch import load_file
 import tiny_checkpoint
 
 LIMIT = 2e-6
-TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "w1", "w2", "w3", "adaLN_modulation.0"]
+TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "w1", "w2", "w3"]
 
 CASES = {
     "alpha above the rank": LoraConfig(r=4, lora_alpha=16, target_modules=TARGETS),
@@ -40,7 +40,7 @@ CASES = {
         alpha_pattern={"to_q": 2, "attention.to_q": 3, "layers.0.attention.to_q": 24, "0.attention.to_k": 1, "to_k": 20}),
     "regular expressions": LoraConfig(
         r=4, lora_alpha=8, target_modules=TARGETS,
-        alpha_pattern={r"layers\.[0-1]\.attention\.to_(q|k)": 3, r"^layers\.\d+\.feed_forward\.w[13]": 20, r".*adaLN_modulation.0": 1}),
+        alpha_pattern={r"layers\.[0-1]\.attention\.to_(q|k)": 3, r"^layers\.\d+\.feed_forward\.w[13]": 20, r".*w2": 1}),
     "root of the rank and patterns": LoraConfig(
         r=4, lora_alpha=8, use_rslora=True, target_modules=TARGETS, rank_pattern={"w3": 9}, alpha_pattern={"w3": 2, "to_v": 16}),
     "DoRA with alpha": LoraConfig(r=4, lora_alpha=10, use_dora=True, target_modules=TARGETS),
