@@ -10,8 +10,8 @@ import Service
 extension ImageCall {
     /// Returns the call with the maps of its controls, made in the size of its images.
     ///
-    /// A control without images of its own reads the source of the call; one of type `inpaint` repaints it where
-    /// its mask is white.
+    /// A control without images uses the source image of the call; one of type `inpaint` repaints it where the mask is
+    /// white.
     ///
     /// - Throws: `APIError` 400 that names what a control lacks.
     func adding(_ controls: [ControlInput]) async throws -> ImageCall {

@@ -65,7 +65,7 @@ struct TableCell {
     /// Whether the number is only a limit: `<0.1 %`.
     var isLimit: Bool
 
-    /// Whether a cell says that there is no number.
+    /// Whether a cell marks a missing value.
     static func isMissing(_ text: String) -> Bool {
         let text = TableText.plain(text).lowercased()
         return text.isEmpty || text.allSatisfy { "-–—/?.".contains($0) }

@@ -38,7 +38,7 @@ extension VerifiedImageOptions {
                 }
             }.withoutRepetitions
         }
-        // Without the library of Vulkan, or without a driver, there is no GPU.
+        // Without the Vulkan library or a driver, no GPU is listed.
         let (usable, incomplete) = DeviceFacts.gpus(among: (try? vulkanDevices()) ?? [])
         for gpu in incomplete {
             leftOut(
