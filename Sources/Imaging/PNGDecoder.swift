@@ -13,7 +13,10 @@ enum PNGDecoder {
         }
         defer { spng_ctx_free(context) }
         // The library reads from the buffer while it decodes, so decoding happens inside.
-        let result = (bytes + missingEnd(of: bytes)).withUnsafeBytes { input in
+        let missing = missingEnd(of: bytes)
+        // A whole file is not copied.
+        let file = missing.isEmpty ? bytes : bytes + missing
+        let result = file.withUnsafeBytes { input in
             Result { () throws(ImagingError) in
                 try check(spng_set_png_buffer(context, input.baseAddress, input.count))
                 return try decode(context, fileSize: bytes.count, limits: limits)
