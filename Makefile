@@ -76,9 +76,10 @@ bench: build
 	    echo "PyTorch and diffusers are not installed: peers are left out"; \
 	fi
 
-# Kernels and a block of real size beside the peers, all restricted to AVX2; six minutes on a quiet machine.
+# Kernels, a block of real size and the embedded model beside the peers, all restricted to AVX2; seven minutes on a quiet machine.
 bench-avx2: build
 	$(PYTHON) Benchmarks/peers/compare_block.py --isa avx2 --kernels
+	$(PYTHON) Benchmarks/peers/embedded_model.py --isa avx2 --settings 8:0
 
 install: build imgbench
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/inkstone/models

@@ -3,7 +3,7 @@
 """Pictures per second of the embedded model: diffusers against inkstone, on this machine.
 
     embedded_model.py [--settings 8:0,28:4] [--pictures 8] [--rounds 5] [--inkstone PATH]
-                      [--precisions auto] [--url http://127.0.0.1:9997]
+                      [--precisions auto] [--isa avx2] [--url http://127.0.0.1:9997]
 
 All contenders draw pictures of 128 pixels, one at a time, picture to picture in one process, warm;
 a setting is steps:guidance. They take turns inside every round, so that a slow minute of the machine
@@ -13,6 +13,9 @@ choice, so the load averages before and after are printed with the result. Every
 every prompt: `inkstone generate` runs without its prompt cache and is measured by its own report,
 without the first picture (its process is started again in each round); a running server (`--url`) receives
 a new prompt each time and is measured by the client's clock.
+
+--isa avx2 restricts all of them to AVX2, as compare_block.py does; a server is restricted by who starts it. Diffusers
+takes part in f32 alone then: without instructions for bf16, torch needs twenty times as long in it.
 """
 
 import argparse
@@ -26,6 +29,8 @@ import sys
 import tempfile
 import time
 import urllib.request
+
+from compare_block import RESTRICTED
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -125,7 +130,7 @@ def compare(arguments, setting):
     threads = [int(v) for v in arguments.threads.split(",")]
     wanted = lambda name: not arguments.only or any(
         name.startswith(w.strip()) for w in arguments.only.split(","))
-    contenders = [Diffusers(arguments.model, p, threads, setting) for p in ("bf16", "f32")
+    contenders = [Diffusers(arguments.model, p, threads, setting) for p in (["f32"] if arguments.isa else ["bf16", "f32"])
                   if wanted(f"diffusers {p}")]
     if wanted("inkstone generate"):
         contenders += [CommandLine(arguments.inkstone, arguments.model, p, setting)
@@ -174,8 +179,11 @@ def main():
     parser.add_argument("--threads", default=",".join(map(str, counts)),
                         help="thread counts tried for diffusers")
     parser.add_argument("--only", help="comma-separated beginnings of contenders' names")
+    parser.add_argument("--isa", choices=["avx2"])
     parser.add_argument("--json", type=pathlib.Path, help="write all seconds here")
     arguments = parser.parse_args()
+    if arguments.isa:
+        os.environ.update(RESTRICTED)  # torch and inkstone are started after it
     results = {}
     for text in arguments.settings.split(","):
         steps, guidance = text.split(":")
