@@ -117,17 +117,12 @@ extension RunAudit {
             ], otherwise: "")
     }
 
-    /// The p-value of Welch's one-sided test that the mean of `first` is below that of `second`.
-    ///
-    /// - Source: Welch, "The generalization of Student's problem", Biometrika 34, 1947.
+    /// The p-value of Welch's one-sided test that the mean of `first` is below that of `second`; 1 for
+    /// fewer than two values.
     static func welchProbability(_ first: [Double], below second: [Double]) -> Double {
-        let a = SampleStatistics.variance(first) / Double(first.count)
-        let b = SampleStatistics.variance(second) / Double(second.count)
-        let difference = SampleStatistics.mean(first) - SampleStatistics.mean(second)
-        guard a + b > 0 else { return difference < 0 ? 0 : difference > 0 ? 1 : 0.5 }
-        let freedom =
-            (a + b) * (a + b)
-            / (a * a / Double(first.count - 1) + b * b / Double(second.count - 1))
-        return SpecialFunctions.studentCDF(difference / (a + b).squareRoot(), freedom: freedom)
+        guard let first = WelchTest.Mean(independent: first),
+            let second = WelchTest.Mean(independent: second)
+        else { return 1 }
+        return WelchTest.probability(first, below: second)
     }
 }

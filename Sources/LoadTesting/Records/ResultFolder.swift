@@ -9,7 +9,7 @@ public import Foundation
 /// report.html  table.md  table.csv  results.jsonl  openmetrics.txt  junit.xml  images/
 /// levels/closed-008/r1/
 ///     requests.jsonl  series.csv  histograms.json  level.json
-///     metrics-before.txt  metrics-after.txt  access.log
+///     metrics-before.txt  metrics-after.txt  access.log  profile_export_aiperf.csv
 /// ```
 ///
 /// Every file but `requests.jsonl` is written under a temporary name and then renamed.
@@ -170,6 +170,8 @@ public struct LevelFolder: Sendable, Equatable {
     public var metricsAfterFile: URL { url.appending(path: "metrics-after.txt") }
     /// The lines of the server's log from before priming to after the drain.
     public var accessLogFile: URL { url.appending(path: "access.log") }
+    /// The figures with the columns of AIPerf.
+    public var aiperfFile: URL { url.appending(path: "profile_export_aiperf.csv") }
 
     /// Reads all records, those of priming included, in order of completion.
     public func requests() throws -> [LoadRequestRecord] {

@@ -13,6 +13,8 @@ public struct RunReporter: Sendable {
         case openmetrics
         /// Audit and objectives as test cases: `junit.xml`.
         case junit
+        /// The figures of each level with the columns of AIPerf: `profile_export_aiperf.csv`.
+        case aiperf
     }
 
     /// The result folder.
@@ -79,6 +81,14 @@ public struct RunReporter: Sendable {
                 Data(JUnitReport(summary, audit).xml.utf8), to: folder.junitFile)
         }
         if formats.contains(.html) {
+        if formats.contains(.aiperf) {
+            for level in evidence.levels {
+                guard let figures = level.figures else { continue }
+                try ResultFolder.write(
+                    Data(AIPerfTable(level: level, figures: figures).csv.utf8),
+                    to: folder.level(level.visit).aiperfFile)
+            }
+        }
             try ResultFolder.write(Data(html().utf8), to: folder.reportFile)
         }
     }

@@ -43,6 +43,27 @@ package enum SpecialFunctions {
         return incompleteBeta(1 - probability, Double(trials - count), Double(count + 1))
     }
 
+    /// The probability of at least `count` marked items among `drawn` of `total` items of which `marked` are marked.
+    ///
+    /// - Source: Fisher, "On the interpretation of chi-squared from contingency tables", JRSS 85(1), 1922;
+    ///   the upper tail of the hypergeometric distribution.
+    package static func hypergeometricTail(
+        _ count: Int, drawn: Int, marked: Int, total: Int
+    ) -> Double {
+        precondition(drawn <= total && marked <= total && drawn >= 0 && marked >= 0)
+        func choose(_ n: Int, _ k: Int) -> Double {
+            lgamma(Double(n + 1)) - lgamma(Double(k + 1)) - lgamma(Double(n - k + 1))
+        }
+        let all = choose(total, drawn)
+        let low = max(count, max(0, drawn + marked - total))
+        let high = min(drawn, marked)
+        guard low <= high else { return 0 }
+        let sum = (low...high).reduce(0.0) { sum, found in
+            sum + exp(choose(marked, found) + choose(total - marked, drawn - found) - all)
+        }
+        return min(1, sum)
+    }
+
     /// The probability that Student's t with `freedom` degrees is below `t`.
     package static func studentCDF(_ t: Double, freedom: Double) -> Double {
         let tail = incompleteBeta(freedom / (freedom + t * t), freedom / 2, 0.5) / 2
