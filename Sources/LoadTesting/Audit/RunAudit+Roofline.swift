@@ -33,7 +33,7 @@ extension RunAudit {
                 if let weights = model.parameters.first, let bandwidth = target.peakBandwidth,
                     bandwidth > 0, let bytes = Self.bytesPerWeight(target.precision)
                 {
-                    let passes = record.parameters.steps
+                    let passes = record.parameters.fewestSteps
                     least = max(
                         least,
                         Double(passes) * weights * bytes / (bandwidth * Double(target.devices)))

@@ -151,7 +151,7 @@ public struct WorkModel: Sendable, Equatable {
     /// Operations of the image that a request asks for.
     public func operations(_ request: RequestParameters) -> Double {
         operations(
-            width: request.width, height: request.height, steps: request.steps,
+            width: request.width, height: request.height, steps: request.fewestSteps,
             isGuided: request.guidance > 0)
     }
 }

@@ -68,18 +68,58 @@ package struct DriverOutcome: Sendable {
 /// A client of one dialect.
 package protocol Driver: Sendable {
     /// Requests an image and waits for its end; failures are part of the outcome.
-    func generate(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome
+    func generate(_ request: DriverRequest) async -> DriverOutcome
+}
+
+/// A request of a driver.
+package struct DriverRequest: Sendable {
+    /// What is requested.
+    package var parameters: RequestParameters
+    /// The files that are sent.
+    package var inputs = RequestInputs()
+    /// The `X-Request-Id` of the first call.
+    package var id: String
+    /// Whether no other request is in flight.
+    package var isAlone: Bool
+
+    package init(
+        _ parameters: RequestParameters, inputs: RequestInputs = RequestInputs(), id: String,
+        isAlone: Bool
+    ) {
+        self.parameters = parameters
+        self.inputs = inputs
+        self.id = id
+        self.isAlone = isAlone
+    }
 }
 
 extension Dialect {
+    /// Whether masks are transparent where the image is generated again; otherwise they are white there.
+    var hasTransparentMasks: Bool {
+        switch self {
+        case .openAI, .openAIStream: true
+        default: false
+        }
+    }
+
     /// Creates the driver of the dialect.
-    package func driver(_ http: LoadClient, model: String?) -> any Driver {
+    ///
+    /// `workflow` is that of ComfyUI; by default one with the checkpoint `model`.
+    package func driver(
+        _ http: LoadClient, model: String?, workflow: ComfyUIWorkflow? = nil
+    ) -> any Driver {
         switch self {
         case .openAI: OpenAIDriver(http: http, model: model)
         case .openAIStream: OpenAIStreamDriver(http: http, model: model)
         case .xinference: XinferenceDriver(http: http, model: model)
         case .a1111: A1111Driver(http: http)
         case .jobs: JobsDriver(http: http, model: model)
+        case .sdcpp: StableDiffusionCppDriver(http: http)
+        case .sglang: CompatibleDriver(http: http, model: model, form: .sglang)
+        case .vllmOmni: CompatibleDriver(http: http, model: model, form: .vllmOmni)
+        case .localAI: CompatibleDriver(http: http, model: model, form: .localAI)
+        case .comfyUI:
+            ComfyUIDriver(http: http, workflow: workflow ?? ComfyUIWorkflow(model: model))
         }
     }
 }

@@ -13,10 +13,12 @@ struct HTTPCall: Sendable {
     var path: String
     /// Sent as `X-Request-Id`.
     var id: String
-    /// JSON body.
+    /// The body, JSON unless `type` names another.
     var body: [UInt8]?
     /// Whether the response is read as server-sent events.
     var readsEvents = false
+    /// Content type of the body.
+    var type = "application/json"
 }
 
 /// The result of an HTTP request.

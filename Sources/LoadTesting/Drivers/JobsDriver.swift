@@ -21,10 +21,14 @@ struct JobsDriver: Driver {
     let http: LoadClient
     let model: String?
 
-    func generate(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome
-    {
+    func generate(_ request: DriverRequest) async -> DriverOutcome {
+        let (parameters, id) = (request.parameters, request.id)
         var body = OpenAIBody(parameters, model: model)
         body.responseFormat = nil
+        body.image = request.inputs.source.map(OpenAIBody.base64)
+        body.mask = request.inputs.mask.map(OpenAIBody.base64)
+        body.strength = parameters.source?.strength
+        body.controlImage = request.inputs.control.map(OpenAIBody.base64)
         let submit = HTTPCall(path: "/api/jobs", id: id, body: OpenAIBody.json(body))
         let submitted = await http.perform(submit)
         var outcome = DriverOutcome(submitted, submit)

@@ -14,6 +14,8 @@ package final class LoadClient: Sendable {
     private let key: String?
     /// Timeout of one call.
     private let timeout: Duration
+    /// The same in seconds.
+    let timeoutSeconds: Double
     /// Maximum length of health and metrics, in bytes.
     private static let textLimit = 64 << 20
 
@@ -28,6 +30,7 @@ package final class LoadClient: Sendable {
         self.clock = clock
         self.key = key
         self.timeout = .seconds(timeout)
+        timeoutSeconds = timeout
         var settings = TransferClient.Settings()
         settings.connectionLimit = limit
         settings.usesEnvironmentProxies = false
@@ -50,7 +53,7 @@ package final class LoadClient: Sendable {
         }
         if let key { request.headers.add("authorization", "Bearer " + key) }
         if let body = call.body {
-            request.headers.add("content-type", "application/json")
+            request.headers.add("content-type", call.type)
             request.body = body
         }
         request.connectTimeout = .seconds(10)

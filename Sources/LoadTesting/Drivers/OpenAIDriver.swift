@@ -22,6 +22,16 @@ struct OpenAIBody: Encodable {
     var outputFormat: String
     var stream: Bool?
     var partialImages: Int?
+    var controlModel: String?
+    var controlType: String?
+    var controlStrength: Double?
+    /// Base64.
+    var controlImage: String?
+    /// The image to start from in base64; jobs only.
+    var image: String?
+    /// The mask in base64; jobs only.
+    var mask: String?
+    var strength: Double?
 
     init(_ parameters: RequestParameters, model: String?) {
         self.model = model
@@ -33,10 +43,17 @@ struct OpenAIBody: Encodable {
         guidanceScale = parameters.guidance
         lora = parameters.lora.map { LoRA(name: $0, scale: parameters.loraScale ?? 1) }
         outputFormat = parameters.format
+        controlModel = parameters.control?.model
+        controlType = parameters.control?.type
+        controlStrength = parameters.control?.scale
     }
 
     private enum CodingKeys: String, CodingKey {
-        case model, prompt, size, n, seed, lora, stream
+        case model, prompt, size, n, seed, lora, stream, image, mask, strength
+        case controlModel = "control_model"
+        case controlType = "control_type"
+        case controlStrength = "control_strength"
+        case controlImage = "control_image"
         case negativePrompt = "negative_prompt"
         case numInferenceSteps = "num_inference_steps"
         case guidanceScale = "guidance_scale"
@@ -44,6 +61,47 @@ struct OpenAIBody: Encodable {
         case outputFormat = "output_format"
         case partialImages = "partial_images"
     }
+
+    /// The call of a request: JSON to `generations`, or a form to `edits` with a source image.
+    func call(_ request: DriverRequest, readsEvents: Bool = false) -> HTTPCall {
+        var body = self
+        body.controlImage = request.inputs.control.map(Self.base64)
+        guard let source = request.parameters.source else {
+            return HTTPCall(
+                path: "/v1/images/generations", id: request.id, body: Self.json(body),
+                readsEvents: readsEvents)
+        }
+        var form = MultipartBody()
+        form.add("image", file: request.inputs.source)
+        form.add("mask", file: request.inputs.mask)
+        body.addFields(to: &form)
+        form.add("strength", "\(source.strength)")
+        return HTTPCall(
+            path: "/v1/images/edits", id: request.id, form: form, readsEvents: readsEvents)
+    }
+
+    /// Adds the fields of a form.
+    private func addFields(to form: inout MultipartBody) {
+        form.add("prompt", prompt)
+        form.add("model", model)
+        form.add("negative_prompt", negativePrompt)
+        form.add("size", size)
+        form.add("n", "\(n)")
+        form.add("seed", "\(seed)")
+        form.add("num_inference_steps", "\(numInferenceSteps)")
+        form.add("guidance_scale", "\(guidanceScale)")
+        form.add("response_format", responseFormat)
+        form.add("output_format", outputFormat)
+        form.add("stream", stream.map { "\($0)" })
+        form.add("partial_images", partialImages.map { "\($0)" })
+        form.add("lora", lora.map { String(decoding: Self.json($0), as: UTF8.self) })
+        form.add("control_model", controlModel)
+        form.add("control_type", controlType)
+        form.add("control_strength", controlStrength.map { "\($0)" })
+        form.add("control_image", controlImage)
+    }
+
+    static func base64(_ file: [UInt8]) -> String { Data(file).base64EncodedString() }
 
     /// Compact JSON.
     static func json(_ value: some Encodable) -> [UInt8] {
@@ -87,12 +145,9 @@ struct OpenAIDriver: Driver {
     let http: LoadClient
     let model: String?
 
-    func generate(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome
-    {
-        let call = HTTPCall(
-            path: "/v1/images/generations", id: id,
-            body: OpenAIBody.json(OpenAIBody(parameters, model: model)))
-        return await Self.finish(http.perform(call), call, parameters)
+    func generate(_ request: DriverRequest) async -> DriverOutcome {
+        let call = OpenAIBody(request.parameters, model: model).call(request)
+        return await Self.finish(http.perform(call), call, request.parameters)
     }
 
     /// Reads the response, which is the same for Xinference.

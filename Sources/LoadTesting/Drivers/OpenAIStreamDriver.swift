@@ -15,14 +15,13 @@ struct OpenAIStreamDriver: Driver {
     let http: LoadClient
     let model: String?
 
-    func generate(_ parameters: RequestParameters, id: String, isAlone: Bool) async -> DriverOutcome
-    {
+    func generate(_ request: DriverRequest) async -> DriverOutcome {
+        let parameters = request.parameters
         var body = OpenAIBody(parameters, model: model)
         body.responseFormat = nil
         body.stream = true
         body.partialImages = parameters.partialImages
-        let call = HTTPCall(
-            path: "/v1/images/generations", id: id, body: OpenAIBody.json(body), readsEvents: true)
+        let call = body.call(request, readsEvents: true)
         let exchange = await http.perform(call)
         var outcome = DriverOutcome(exchange, call)
         for stamped in exchange.events {
@@ -45,7 +44,7 @@ struct OpenAIStreamDriver: Driver {
             }
         }
         if outcome.error == nil, outcome.image == nil {
-            outcome.fail(.streamBroken, "the stream ended without image_generation.completed")
+            outcome.fail(.streamBroken, "the stream ended without a completed image")
         }
         return outcome
     }

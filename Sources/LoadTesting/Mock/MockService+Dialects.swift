@@ -14,56 +14,31 @@ final class MockJob {
 }
 
 extension MockService {
-    /// The fields of a request of any dialect.
-    private struct Fields: Decodable {
-        var prompt: String?
-        var size: String?
-        var width: Int?
-        var height: Int?
-        var seed: Int?
-        var num_inference_steps: Int?
-        var steps: Int?
-        var guidance_scale: Double?
-        var cfg_scale: Double?
-        var kwargs: String?
-        var output_format: String?
-        var stream: Bool?
-        var partial_images: Int?
-        var model: String?
-    }
-
-    private func fields(_ request: MockRequest, _ response: MockResponse) -> (
-        Fields, MockParameters
+    /// Reads a request; responds to one that cannot be used, and returns `nil`.
+    func fields(_ request: MockRequest, _ response: MockResponse) -> (
+        MockFields, MockParameters
     )? {
-        guard var fields = try? JSONDecoder().decode(Fields.self, from: Data(request.body)) else {
-            response.send(400, "application/json", Array(#"{"error":{"message":"no JSON"}}"#.utf8))
-            return nil
+        let refuse = { (message: String) in
+            response.send(
+                400, "application/json", Array(#"{"error":{"message":"\#(message)"}}"#.utf8))
         }
-        if let text = fields.kwargs,
-            let more = try? JSONDecoder().decode(Fields.self, from: Data(text.utf8))
-        {
-            fields.seed = fields.seed ?? more.seed
-            fields.num_inference_steps = fields.num_inference_steps ?? more.num_inference_steps
-            fields.guidance_scale = fields.guidance_scale ?? more.guidance_scale
+        guard let fields = MockFields(request) else {
+            refuse("no JSON")
+            return nil
         }
         if refuses(request, fields, response) { return nil }
-        let numbers = (fields.size ?? "").split { !$0.isNumber }.compactMap { Int($0) }
-        let parameters = MockParameters(
-            prompt: fields.prompt ?? "", width: fields.width ?? numbers.first ?? 64,
-            height: fields.height ?? numbers.last ?? 64,
-            steps: fields.num_inference_steps ?? fields.steps ?? 8, seed: fields.seed ?? 0,
-            guidance: fields.guidance_scale ?? (fields.cfg_scale ?? 1) - 1,
-            format: fields.output_format.flatMap { ImageFormat(rawValue: $0) } ?? .png)
-        guard (16...4096).contains(parameters.width), (16...4096).contains(parameters.height) else {
-            response.send(400, "application/json", Array(#"{"error":{"message":"size"}}"#.utf8))
+        if let known = settings.dialect?.documentedFields(request.path),
+            let unknown = fields.names.subtracting(known).min()
+        {
+            refuse("unknown field \(unknown)")
             return nil
         }
-        return (fields, parameters)
+        return fields.parameters(refuse).map { (fields, $0) }
     }
 
     /// Applies the faults that concern every request; returns whether there was one.
     private func refuses(
-        _ request: MockRequest, _ fields: Fields, _ response: MockResponse
+        _ request: MockRequest, _ fields: MockFields, _ response: MockResponse
     ) -> Bool {
         let refuse = { (status: Int, message: String) in
             response.facts.code = "refused"
@@ -73,7 +48,7 @@ extension MockService {
         requests += 1
         if has(.needsKey), !request.head.headers.contains(name: "authorization") {
             refuse(401, "a key is required")
-        } else if has(.otherModel), fields.model != "mock" {
+        } else if has(.otherModel), fields.text("model") != "mock" {
             refuse(404, "model not found")
         } else if has(.breaks), requests > 2 {
             refuse(500, "out of memory")
@@ -86,7 +61,7 @@ extension MockService {
     }
 
     /// Applies a fault of the whole response; returns whether there was one.
-    private func fails(_ response: MockResponse) -> Bool {
+    func fails(_ response: MockResponse) -> Bool {
         switch fault(among: [.internalError, .stall]) {
         case .internalError:
             response.facts.code = "internal"
@@ -101,7 +76,7 @@ extension MockService {
 
     func openAI(_ request: MockRequest, _ response: MockResponse) {
         guard let (fields, parameters) = fields(request, response), !fails(response) else { return }
-        guard fields.stream == true, !has(.noStream) else {
+        guard fields.flag("stream"), !has(.noStream) else {
             generate(parameters, response) { [self] file in
                 finish(response, Self.openAIResponse(file, response.facts))
             }
@@ -110,16 +85,17 @@ extension MockService {
         let small =
             (try? MockImage.generate(parameters.key + " preview", width: 16, height: 16))
             .flatMap { try? ImageEncoder.encode($0) } ?? []
+        let kind = request.path.hasSuffix("/edits") ? "image_edit" : "image_generation"
         var isOpen = false
         func open() {
             if !isOpen { response.head(200, "text/event-stream; charset=utf-8", length: nil) }
             isOpen = true
         }
-        generate(parameters, response, previews: fields.partial_images ?? 0) { index in
+        generate(parameters, response, previews: fields.integer("partial_images") ?? 0) { index in
             open()
             response.event(
-                "image_generation.partial_image",
-                #"{"type":"image_generation.partial_image","partial_image_index":"# + "\(index),"
+                "\(kind).partial_image",
+                #"{"type":"\#(kind).partial_image","partial_image_index":"# + "\(index),"
                     + #""b64_json":""# + Data(small).base64EncodedString() + #""}"#)
         } done: { [self] file in
             open()
@@ -133,8 +109,8 @@ extension MockService {
                 response.end()
             default:
                 response.event(
-                    "image_generation.completed",
-                    #"{"type":"image_generation.completed","b64_json":""#
+                    "\(kind).completed",
+                    #"{"type":"\#(kind).completed","b64_json":""#
                         + Data(file).base64EncodedString() + #"","timings":"#
                         + response.facts.timings + "}")
                 response.end()
@@ -149,7 +125,7 @@ extension MockService {
     }
 
     /// Sends a whole response, unless it is to be truncated.
-    private func finish(_ response: MockResponse, _ text: String) {
+    func finish(_ response: MockResponse, _ text: String) {
         let body = Array(text.utf8)
         guard fault(among: [.truncated]) != nil else {
             response.send(200, "application/json", body)

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 import Imaging
 import NIOCore
@@ -15,6 +16,8 @@ final class MockService {
     var mostConnections = 0
     var metrics = MockMetrics()
     var jobs: [String: MockJob] = [:]
+    /// The files that were uploaded for ComfyUI, by name.
+    var uploads: [String: [UInt8]] = [:]
     /// The latest preview, which `/sdapi/v1/progress` returns to every client.
     var current: [UInt8]?
     /// Number of requested images, to select every tenth.
@@ -38,18 +41,26 @@ final class MockService {
     /// Routes a request.
     func respond(to request: MockRequest, _ response: MockResponse) {
         if !["/metrics", "/readyz", "/version"].contains(request.path) { metrics.inFlight += 1 }
+        if let dialect = settings.dialect, !dialect.serves(request.path) {
+            response.send(404, "application/json", Array(#"{"detail":"Not Found"}"#.utf8))
+            return
+        }
         switch (request.head.method, request.path) {
         case (.GET, "/readyz"):
             response.send(200, "application/json", Array(#"{"status":"ok"}"#.utf8))
         case (.GET, "/version"): response.send(200, "text/plain", Array("imgbench mock".utf8))
         case (.GET, "/metrics"):
             response.send(200, "text/plain; version=0.0.4", Array(metrics.text(self).utf8))
-        case (.POST, "/v1/images/generations"): openAI(request, response)
-        case (.POST, "/sdapi/v1/txt2img"): a1111(request, response)
+        case (.POST, "/v1/images/generations"), (.POST, "/v1/images/edits"),
+            (.POST, "/v1/images/variations"), (.POST, "/v1/images/inpainting"):
+            openAI(request, response)
+        case (.POST, "/sdapi/v1/txt2img"), (.POST, "/sdapi/v1/img2img"): a1111(request, response)
         case (.GET, "/sdapi/v1/progress"):
             response.send(200, "application/json", Array(progress().utf8))
         case (.POST, "/api/jobs"): submitJob(request, response)
         case (.GET, let path) where path.hasPrefix("/api/jobs/"): job(path, response)
+        case (_, "/prompt"), (_, "/upload/image"), (_, "/view"): comfyUI(request, response)
+        case (.GET, let path) where path.hasPrefix("/history/"): comfyUI(request, response)
         default: response.send(404, "application/json", Array(#"{"error":{"message":"no"}}"#.utf8))
         }
     }
@@ -98,7 +109,7 @@ final class MockService {
         preview: @escaping (Int) -> Void = { _ in }, done: @escaping ([UInt8]) -> Void
     ) {
         response.facts.wantsImage = true
-        response.facts.steps = parameters.steps
+        response.facts.steps = parameters.evaluations
         response.facts.size = "\(parameters.width)x\(parameters.height)"
         response.facts.pixels = parameters.width * parameters.height
         if fault(among: [.rejected]) != nil || devices.queueLength >= settings.queueLimit {
@@ -127,7 +138,7 @@ final class MockService {
         }
         devices.submit(
             .init(
-                steps: parameters.steps, factor: has(.silentCache) && isKnown ? 0.5 : 1,
+                steps: parameters.evaluations, factor: has(.silentCache) && isKnown ? 0.5 : 1,
                 started: { [self] time in
                     response.facts.queue = Double((NIODeadline.now() - asked).nanoseconds) / 1e9
                     schedule(previews, parameters, time, asked, response, preview)
@@ -160,7 +171,8 @@ final class MockService {
 
     /// The file of an image.
     private func file(_ parameters: MockParameters, source: String) -> [UInt8] {
-        let fault = fault(among: [.wrongSize, .wrongFormat, .blank, .noImage])
+        let fault = fault(among: [.wrongSize, .wrongFormat, .blank, .noImage, .unchanged])
+        if fault == .unchanged, let source = parameters.source { return source }
         if fault == .noImage { return Array("this is not an image, whatever its name says".utf8) }
         var text = has(.duplicate) ? parameters.prompt : source
         if has(.random) {
@@ -192,6 +204,38 @@ struct MockParameters {
     var seed: Int
     var guidance: Double
     var format: ImageFormat
+    /// The image to start from, the mask, and the image of the ControlNet, as files.
+    var source: [UInt8]?
+    var mask: [UInt8]?
+    var control: [UInt8]?
+    var strength = 1.0
+    var lora = ""
 
-    var key: String { "\(prompt) \(width)x\(height) \(steps) \(seed) \(guidance)" }
+    init(
+        prompt: String, width: Int, height: Int, steps: Int, seed: Int, guidance: Double,
+        format: ImageFormat
+    ) {
+        self.prompt = prompt
+        self.width = width
+        self.height = height
+        self.steps = steps
+        self.seed = seed
+        self.guidance = guidance
+        self.format = format
+    }
+
+    /// Steps that are run: an edit begins within the schedule.
+    var evaluations: Int {
+        source == nil ? steps : max(1, Int((Double(steps) * strength).rounded(.down)))
+    }
+
+    /// Equal for requests with equal pixels.
+    var key: String {
+        var key = "\(prompt) \(width)x\(height) \(steps) \(seed) \(guidance)"
+        for file in [source, mask, control].compactMap(\.self) {
+            key += " " + SHA256.hexadecimal(file)
+        }
+        if source != nil { key += " \(strength)" }
+        return lora.isEmpty ? key : key + " " + lora
+    }
 }

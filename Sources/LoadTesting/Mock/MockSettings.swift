@@ -62,6 +62,8 @@ public enum MockFault: String, Sendable, CaseIterable {
     case halfSize = "half-size"
     /// Responds to images with text.
     case textOnly = "text-only"
+    /// Every tenth edit returns its source image.
+    case unchanged
 }
 
 /// The behaviour of the mock server.
@@ -84,6 +86,9 @@ public struct MockSettings: Sendable {
     public var declaresCache = false
     /// Path of the access log; `nil` for none.
     public var accessLog: String?
+    /// The only dialect that the server speaks, in its documented form: other paths are unknown and other fields
+    /// are errors; `nil` for all dialects.
+    public var dialect: Dialect?
 
     /// Creates the default settings.
     public init() {}

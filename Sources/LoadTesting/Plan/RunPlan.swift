@@ -1,6 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Foundation
+package import Foundation
 
 /// Everything that a run will send, as a function of the scenario and its seed.
 public struct RunPlan: Sendable {
@@ -31,6 +31,10 @@ public struct RunPlan: Sendable {
     public let scenario: Scenario
     /// The visits, in the order in which they are made.
     public var visits: [Visit] = []
+    /// The part of the requests that is sent.
+    public internal(set) var part = PlanPart.whole
+    /// When the first level's preparation begins, for a part of a plan; `nil` begins at once.
+    package internal(set) var start: Date?
     private let seeds: SeedSequence
 
     /// Plans a scenario.
@@ -56,6 +60,7 @@ public struct RunPlan: Sendable {
             }
         }
         try checkSearch()
+        try scenario.checkDialect()
         if let file = scenario.request.prompts?.file,
             scenario.request.keywords[RequestMix.promptSlot] == nil
         {
@@ -158,9 +163,13 @@ public struct RunPlan: Sendable {
         let size = Self.pick(mix.sizes, &generator)
         let steps = Self.pick(mix.steps, &generator)
         let lora = Self.pick(mix.loras, &generator)
+        let turn = sequence % mix.turns
+        if turn > 0, sequence < Self.lastSession {
+            return followingTurn(visit, sequence, first: sequence - turn)
+        }
         let template = try? PromptTemplate(
             mix.prompt, keywords: mix.keywords, seed: scenario.seed)
-        return RequestParameters(
+        var parameters = RequestParameters(
             prompt: template?.prompt(sequence, salt: UInt64(visit.content)) ?? mix.prompt,
             negativePrompt: mix.negativePrompt, width: size.width, height: size.height,
             steps: steps, guidance: mix.guidance,
@@ -168,9 +177,56 @@ public struct RunPlan: Sendable {
                 visit: visit.content % 2048, sequence: sequence % SeedSequence.perVisit),
             lora: lora?.name, loraScale: lora?.scale, partialImages: mix.partialImages,
             format: mix.format)
+        addImages(mix, &parameters, &generator)
+        return parameters
     }
 
-    /// One unmeasured request for each size, number of steps and LoRA.
+    /// Positions from here on are those of probes and priming, which are not parts of sessions.
+    private static let lastSession = SeedSequence.perVisit - 16_384
+
+    /// The parameters of a turn of a session: those of the first turn with another prompt and seed, and with the
+    /// image of the turn before as source.
+    private func followingTurn(
+        _ visit: Visit, _ sequence: Int, first: Int
+    ) -> RequestParameters {
+        var parameters = parameters(visit, first)
+        let mix = visit.mix
+        if let template = try? PromptTemplate(
+            mix.prompt, keywords: mix.keywords, seed: scenario.seed)
+        {
+            parameters.prompt = template.prompt(sequence, salt: UInt64(visit.content))
+        }
+        parameters.seed = seeds.seed(
+            visit: visit.content % 2048, sequence: sequence % SeedSequence.perVisit)
+        parameters.source = SourceParameters(
+            width: parameters.width, height: parameters.height, previous: sequence - 1,
+            strength: mix.edits?.strength ?? RequestMix.Edits().strength,
+            mask: parameters.source?.mask)
+        return parameters
+    }
+
+    /// Draws the source image, the mask and the image of the ControlNet.
+    private func addImages(
+        _ mix: RequestMix, _ parameters: inout RequestParameters, _ generator: inout SplitMix64
+    ) {
+        if let edits = mix.edits, Double.random(in: 0..<1, using: &generator) < edits.share {
+            let size =
+                edits.sizes.isEmpty
+                ? RequestMix.Size(width: parameters.width, height: parameters.height)
+                : Self.pick(edits.sizes, &generator)
+            let image = UInt32(Int.random(in: 0..<edits.images, using: &generator))
+            parameters.source = SourceParameters(
+                width: size.width, height: size.height, seed: image, strength: edits.strength,
+                mask: Self.pick(edits.masks, &generator))
+        }
+        if let control = mix.control, Double.random(in: 0..<1, using: &generator) < control.share {
+            parameters.control = ControlParameters(
+                model: control.model, type: control.type, scale: control.scale,
+                seed: UInt32(Int.random(in: 0..<8, using: &generator)))
+        }
+    }
+
+    /// One unmeasured request for each size, number of steps, LoRA and kind of source.
     ///
     /// `offset` is the distance of their positions from the last ones of the visit, so that other requests
     /// outside the measurement have other prompts and seeds.
@@ -179,16 +235,39 @@ public struct RunPlan: Sendable {
         for size in visit.mix.sizes {
             for steps in visit.mix.steps {
                 for lora in visit.mix.loras {
-                    var prime = parameters(
-                        visit, SeedSequence.perVisit - 1 - offset - primes.count)
-                    (prime.width, prime.height) = (size.value.width, size.value.height)
-                    prime.steps = steps.value
-                    (prime.lora, prime.loraScale) = (lora.value?.name, lora.value?.scale)
-                    primes.append(prime)
+                    for source in Self.primeSources(visit.mix, size.value) {
+                        var prime = parameters(
+                            visit, SeedSequence.perVisit - 1 - offset - primes.count)
+                        (prime.width, prime.height) = (size.value.width, size.value.height)
+                        prime.steps = steps.value
+                        (prime.lora, prime.loraScale) = (lora.value?.name, lora.value?.scale)
+                        prime.source = source
+                        primes.append(prime)
+                    }
                 }
             }
         }
         return primes
+    }
+
+    /// The kinds of source that a mix has: none, an image, and an image with a mask.
+    private static func primeSources(
+        _ mix: RequestMix, _ size: RequestMix.Size
+    ) -> [SourceParameters?] {
+        let edits = mix.edits ?? RequestMix.Edits()
+        let place = edits.sizes.first?.value ?? size
+        var source = SourceParameters(
+            width: place.width, height: place.height, seed: 0, strength: edits.strength)
+        guard mix.edits != nil else { return mix.turns > 1 ? [nil, source] : [nil] }
+        var sources: [SourceParameters?] = edits.share < 1 ? [nil] : []
+        if edits.masks.contains(where: { $0.value == nil }) || mix.turns > 1 {
+            sources.append(source)
+        }
+        if let mask = edits.masks.compactMap(\.value).first {
+            source.mask = mask
+            sources.append(source)
+        }
+        return sources
     }
 
     /// The arrivals of an open visit during `seconds`, in nanoseconds after the start of settling.

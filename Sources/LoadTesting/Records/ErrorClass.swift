@@ -32,6 +32,8 @@ public enum ErrorClass: String, Codable, Sendable, CaseIterable {
     case blank
     /// The pixels equal those of another request with other parameters.
     case duplicate
+    /// The pixels equal those of the source image: the edit did nothing.
+    case unchanged
     /// The run was interrupted, or the drain timed out.
     case abortedByTester = "aborted_by_tester"
 }

@@ -24,6 +24,10 @@ public struct RequestParameters: Codable, Sendable, Hashable {
     public var partialImages: Int
     /// File format requested: `png`, `jpeg` or `webp`.
     public var format: String
+    /// The image that the request changes; absent for an image from the prompt alone.
+    public var source: SourceParameters?
+    /// The ControlNet that the request applies; absent for none.
+    public var control: ControlParameters?
 
     package init(
         prompt: String, negativePrompt: String? = nil, width: Int, height: Int, steps: Int,
@@ -46,12 +50,69 @@ public struct RequestParameters: Codable, Sendable, Hashable {
     /// `WxH`, which is also the name of the size class.
     public var size: String { "\(width)x\(height)" }
 
+    /// `edit`, `inpaint` or `generate`.
+    public var task: String {
+        source.map { $0.mask == nil ? "edit" : "inpaint" } ?? "generate"
+    }
+
+    /// The smallest number of evaluations that the request can need: an edit begins within the schedule.
+    package var fewestSteps: Int {
+        source.map { max(1, Int((Double(steps) * $0.strength).rounded(.down))) } ?? steps
+    }
+
     /// The parameters that determine the pixels: previews and file format reset to their defaults.
     var withoutDelivery: RequestParameters {
         var copy = self
         copy.partialImages = 0
         copy.format = "png"
         return copy
+    }
+}
+
+/// The image that a request changes, and the part of it that is generated again.
+public struct SourceParameters: Codable, Sendable, Hashable {
+    /// Pixels.
+    public var width: Int
+    /// Pixels.
+    public var height: Int
+    /// Seed of the image that the load tester makes; absent for the image of an earlier request.
+    public var seed: UInt32?
+    /// Position of the request whose image is changed, in a session of several turns.
+    public var previous: Int?
+    /// From 0, the source itself, to 1, an image from the prompt.
+    public var strength: Double
+    /// Share of the area that is generated again; absent without a mask.
+    public var mask: Double?
+
+    package init(
+        width: Int, height: Int, seed: UInt32? = nil, previous: Int? = nil, strength: Double,
+        mask: Double? = nil
+    ) {
+        self.width = width
+        self.height = height
+        self.seed = seed
+        self.previous = previous
+        self.strength = strength
+        self.mask = mask
+    }
+}
+
+/// The ControlNet of a request; its image has the size of the request and is made by the load tester.
+public struct ControlParameters: Codable, Sendable, Hashable {
+    /// Name of the ControlNet at the server.
+    public var model: String
+    /// What makes its map, for instance `canny`; `none` for an image that is one already.
+    public var type: String
+    /// Strength of the ControlNet.
+    public var scale: Double
+    /// Seed of the image.
+    public var seed: UInt32
+
+    package init(model: String, type: String, scale: Double, seed: UInt32) {
+        self.model = model
+        self.type = type
+        self.scale = scale
+        self.seed = seed
     }
 }
 

@@ -20,8 +20,11 @@ actor ImageChecker {
 
     /// Checks the images of a level; returns the completed records in the same order.
     func check(
-        _ entries: [LevelState.Entry], _ store: ImageStore, _ visit: RunPlan.Visit
+        _ entries: [LevelState.Entry], _ store: ImageStore, _ visit: RunPlan.Visit,
+        _ sources: SourceImages
     ) -> [LoadRequestRecord] {
+        // The images of the level by position, for the turns that change them.
+        var digests: [Int: String] = [:]
         var generator = SplitMix64(seed: seed &+ UInt64(visit.content))
         let chosen = Set(entries.indices.shuffled(using: &generator).prefix(Self.sample))
         return entries.enumerated().map { index, entry in
@@ -34,6 +37,13 @@ actor ImageChecker {
             let found = ImageCheck.check(file, wanted: record.parameters)
             record.image = found.facts ?? record.image
             if let error = found.error { fail(&record, error, found.detail) }
+            if record.purpose == .load { digests[record.sequence] = record.image?.pixelDigest }
+            if let source = record.parameters.source,
+                let digest = record.image?.pixelDigest,
+                digest == Self.digest(of: source, digests, sources)
+            {
+                fail(&record, .unchanged, "the pixels of the source image")
+            }
             checkUnique(&record)
             if visit.savesImages || chosen.contains(index) || found.error != nil
                 || record.error == .duplicate
@@ -42,6 +52,16 @@ actor ImageChecker {
                 record.image?.file = path
             }
             return record
+        }
+    }
+
+    /// The digest of the pixels of a source image.
+    private static func digest(
+        of source: SourceParameters, _ earlier: [Int: String], _ sources: SourceImages
+    ) -> String? {
+        if let position = source.previous { return earlier[position] }
+        return source.seed.flatMap {
+            sources.image(width: source.width, height: source.height, seed: $0)?.digest
         }
     }
 

@@ -42,7 +42,11 @@ extension LevelRun {
         // A limited visit measures each of its requests.
         if visit.limit != nil { shortest = start }
         // The rates of a shape are planned from the end of the shortest settling.
-        if visit.visit.load.profile != nil { await sleep(until: shortest, state) }
+        if visit.visit.load.profile != nil, plan.part.isWhole {
+            await sleep(until: shortest, state)
+        }
+        // Generators that share a plan settle for the same time.
+        if !plan.part.isWhole { await sleep(until: longest, state) }
         while visit.limit == nil, visit.visit.load.profile == nil, !interrupt.isSet,
             state.isSending, clock.now < longest
         {
@@ -70,8 +74,8 @@ extension LevelRun {
         while !interrupt.isSet, state.isSending {
             let needed = needed(state, since: result.phases[Phase.settle.rawValue]?.start ?? start)
             result.hold.needed = needed
-            let seconds =
-                visit.visit.load.seconds ?? min(max(scenario.hold, needed), scenario.maximumHold)
+            let planned = visit.visit.load.seconds ?? (plan.part.isWhole ? nil : scenario.hold)
+            let seconds = planned ?? min(max(scenario.hold, needed), scenario.maximumHold)
             let end = visit.limit == nil ? start + Int64(seconds * 1e9) : .max
             show(state, until: visit.limit == nil ? end : nil)
             if clock.now >= end || state.isExhausted && state.inFlight == 0 { break }
@@ -80,7 +84,7 @@ extension LevelRun {
         let end = clock.now
         result.hold.held = Double(end - start) / 1e9
         result.hold.wasCapped =
-            visit.limit == nil && visit.visit.load.seconds == nil
+            visit.limit == nil && visit.visit.load.seconds == nil && plan.part.isWhole
             && result.hold.needed > scenario.maximumHold
         result.phases[Phase.hold.rawValue] = TimeRange(start: start, end: end)
     }
@@ -129,7 +133,7 @@ extension LevelRun {
         switch visit.visit.load.kind {
         case .closed, .single, .probes:
             await withDiscardingTaskGroup { group in
-                for user in 0..<(visit.visit.load.users ?? 1) {
+                for user in 0..<(visit.visit.load.users ?? 1) where plan.part.contains(user) {
                     group.addTask { await self.user(user, state, store) }
                 }
             }
@@ -144,12 +148,17 @@ extension LevelRun {
                 }
             }
         case .open, .trace:
-            let maximum = visit.visit.load.maximumInFlight ?? 256
-            let times = plan.arrivals(visit, seconds: plan.longestLoad).map { $0 + start }
+            let total = visit.visit.load.maximumInFlight ?? 256
+            let maximum = max(1, plan.part.share(of: total))
+            let all = plan.arrivals(visit, seconds: plan.longestLoad)
+            let positions = all.indices.filter(plan.part.contains)
+            let times = positions.map { all[$0] + start }
             let moments = Pacer.moments(times, clock: clock) { !state.isSending }
             await withDiscardingTaskGroup { group in
                 for await index in moments {
-                    guard let ticket = state.arrive(index, maximum: maximum) else { continue }
+                    guard let ticket = state.arrive(positions[index], maximum: maximum) else {
+                        continue
+                    }
                     group.addTask { await self.send(ticket, times[index], nil, state, store) }
                 }
             }
@@ -157,14 +166,27 @@ extension LevelRun {
     }
 
     /// Runs a user of a closed loop: sends the next request when the response is complete.
+    ///
+    /// In a session, each turn after the first changes the image of the turn before; a turn that fails ends it.
     private func user(_ user: Int, _ state: LevelState, _ store: ImageStore) async {
         var free = clock.now
-        while !Task.isCancelled, let ticket = state.begin() {
-            let record = await send(ticket, free, user, state, store)
-            free = record.times.end ?? clock.now
-            // Prevents a busy loop when the server refuses immediately.
-            if record.error == .connect || record.error == .rejected {
-                try? await Task.sleep(for: .milliseconds(100))
+        let turns = visit.mix.turns
+        while !Task.isCancelled, let first = state.reserve(turns) {
+            var previous: [UInt8]?
+            for turn in 0..<turns {
+                guard !Task.isCancelled, let ticket = state.begin(at: first + turn) else { return }
+                let entry = await send(ticket, free, user, state, store, previous: previous)
+                let record = entry.record
+                free = record.times.end ?? clock.now
+                // Prevents a busy loop when the server refuses immediately.
+                if record.error == .connect || record.error == .rejected {
+                    try? await Task.sleep(for: .milliseconds(100))
+                    free = clock.now
+                }
+                guard turn + 1 < turns else { break }
+                previous = entry.image.flatMap { store.image($0)?.decoded }
+                guard record.error == nil, record.times.image != nil, previous != nil else { break }
+                // The time to decode the image is not the server's.
                 free = clock.now
             }
         }
@@ -174,11 +196,12 @@ extension LevelRun {
     @discardableResult
     private func send(
         _ ticket: LevelState.Ticket, _ planned: Int64, _ user: Int?, _ state: LevelState,
-        _ store: ImageStore
-    ) async -> LoadRequestRecord {
+        _ store: ImageStore, previous: [UInt8]? = nil
+    ) async -> LevelState.Entry {
         let parameters = plan.parameters(visit, ticket.sequence)
-        let entry = await send(parameters, ticket, planned: planned, user: user, store)
+        let entry = await send(
+            parameters, ticket, planned: planned, user: user, previous: previous, store)
         state.finish(entry)
-        return entry.record
+        return entry
     }
 }

@@ -23,7 +23,7 @@ extension LevelRun {
         result.phases[Phase.hold.rawValue] = TimeRange(start: start, end: clock.now)
         let after = await server.quietMetrics()
         try await saveServerFiles(before.text, after.text, offset, entries)
-        let records = await checker.check(entries, store, visit)
+        let records = await checker.check(entries, store, visit, sources)
         let log = try LoadRequestLog(folder)
         for record in records { try log.append(record) }
         try log.close()
@@ -39,7 +39,9 @@ extension LevelRun {
         var entries: [LevelState.Entry] = []
         var generator = SplitMix64(seed: seed &+ 7)
         let count = min(50, max(3, earlier.count / 100))
-        for record in earlier.shuffled(using: &generator).prefix(count) where !interrupt.isSet {
+        // A turn of a session cannot be repeated without the image of the turn before.
+        let single = earlier.filter { $0.parameters.source?.previous == nil }
+        for record in single.shuffled(using: &generator).prefix(count) where !interrupt.isSet {
             entries.append(
                 await probe(record.parameters, entries.count, .determinism, record.id, store))
         }
@@ -49,15 +51,18 @@ extension LevelRun {
     /// Sends equal and new requests in turn, to check whether a cache responds.
     private func probeCache(_ store: ImageStore, _ entries: inout [LevelState.Entry]) async {
         // The first of the equal ones fills a cache and is not compared.
+        let turns = visit.mix.turns
         let equal = plan.parameters(visit, 0)
         if !interrupt.isSet {
             entries.append(await probe(equal, entries.count, .cacheIdentical, nil, store))
         }
         for index in 1...Self.cachePairs where !interrupt.isSet {
-            var other = plan.parameters(visit, index)
+            // The first turn of a session needs no image of a turn before.
+            var other = plan.parameters(visit, index * turns)
             // The same work, so that only the cache can make a difference.
             (other.width, other.height, other.steps) = (equal.width, equal.height, equal.steps)
             (other.lora, other.loraScale) = (equal.lora, equal.loraScale)
+            (other.source, other.control) = (equal.source, equal.control)
             let pair: [(RequestParameters, LoadRequestRecord.Purpose)] = [
                 (equal, .cacheIdentical), (other, .cacheUnique),
             ]

@@ -15,6 +15,12 @@ struct LevelRun: Sendable {
     let process: Int?
     let folder: LevelFolder
     let interrupt: Interrupt
+    /// The files that requests send.
+    let sources: SourceImages
+    /// Reads the energy of this machine.
+    let meter: EnergyMeter?
+    /// When the load begins, for a part of a plan.
+    var loadStart: Date?
     /// Called at the start of each phase, for the terminal.
     let watch: @Sendable (LevelState, LevelView) -> Void
 
@@ -25,7 +31,10 @@ struct LevelRun: Sendable {
     func run(checker: ImageChecker) async throws -> LevelResult {
         var result = newResult
         result.hold.asked = visit.visit.load.seconds ?? scenario.hold
-        let state = LevelState(limit: visit.limit)
+        let state = LevelState(
+            limit: visit.limit,
+            numbering: PlanNumbering(turns: visit.mix.turns, part: plan.part))
+        sources.prepare(visit.mix, isTransparent: dialect.hasTransparentMasks)
         let store = newStore
         let log = try LoadRequestLog(folder)
         defer {
@@ -35,8 +44,9 @@ struct LevelRun: Sendable {
         let offset = server.logOffset()
         var entries = try await prepare(state, store, &result)
         let before = await server.quietMetrics()
-        let sampler = ResourceSampler(clock: clock, process: process)
+        let sampler = ResourceSampler(clock: clock, process: process, meter: meter)
         for entry in entries { try log.append(entry.record) }
+        await awaitLoadStart(&result)
         try await measure(state, store, log, sampler, &result)
         entries += state.entries()
         let after = await server.quietMetrics()
@@ -47,7 +57,7 @@ struct LevelRun: Sendable {
         }
         try await saveServerFiles(before.text, after.text, offset, entries)
 
-        let records = await checker.check(entries, store, visit)
+        let records = await checker.check(entries, store, visit, sources)
         try ResultFolder.write(try RecordCoding.lines(records), to: folder.requestsFile)
         count(records, state, &result)
         let held = result.held ?? TimeRange(start: clock.now, end: clock.now)
@@ -87,6 +97,20 @@ struct LevelRun: Sendable {
         let entries = try await prime(state, store)
         result.phases[Phase.prime.rawValue] = TimeRange(start: start, end: clock.now)
         return entries
+    }
+
+    /// Waits for the moment at which all generators of a plan begin the load.
+    private func awaitLoadStart(_ result: inout LevelResult) async {
+        guard let loadStart else { return }
+        let late = -loadStart.timeIntervalSinceNow
+        if late > 0.1 {
+            result.notes.append(
+                "the load began \(Figures.decimals(late, 1)) s after its time: preparation took longer than"
+                    + " request.timeout")
+        }
+        while !interrupt.isSet, loadStart.timeIntervalSinceNow > 0 {
+            try? await Task.sleep(for: .seconds(min(0.05, max(0, loadStart.timeIntervalSinceNow))))
+        }
     }
 
     /// The error of a server that does not become ready.
@@ -162,13 +186,16 @@ struct LevelRun: Sendable {
     func send(
         _ parameters: RequestParameters, _ ticket: LevelState.Ticket, planned: Int64?,
         user: Int? = nil, purpose: LoadRequestRecord.Purpose = .load, repeats: String? = nil,
-        id suffix: String? = nil, _ store: ImageStore
+        id suffix: String? = nil, previous: [UInt8]? = nil, _ store: ImageStore
     ) async -> LevelState.Entry {
         let id =
             "\(run)-\(visit.visit.level)-r\(visit.visit.visit)-"
             + (suffix ?? String(ticket.sequence))
-        let isAlone = ticket.isAlone && visit.visit.load.users ?? 1 == 1
-        let outcome = await driver.generate(parameters, id: id, isAlone: isAlone)
+        let isAlone = ticket.isAlone && visit.visit.load.users ?? 1 == 1 && plan.part.isWhole
+        let inputs = sources.inputs(
+            parameters, previous: previous, isTransparent: dialect.hasTransparentMasks)
+        let outcome = await driver.generate(
+            DriverRequest(parameters, inputs: inputs, id: id, isAlone: isAlone))
         var times = outcome.times
         times.planned = planned ?? times.send
         var record = LoadRequestRecord(

@@ -49,9 +49,15 @@ final class LevelState: Sendable {
 
     private let state = Mutex(State())
     private let limit: Int
+    private let numbering: PlanNumbering
 
-    /// - Parameter limit: maximum number of requests.
-    init(limit: Int?) { self.limit = limit ?? .max }
+    /// - Parameters:
+    ///   - limit: maximum number of requests.
+    ///   - numbering: the positions of the requests that `begin` and `reserve` issue.
+    init(limit: Int?, numbering: PlanNumbering = PlanNumbering()) {
+        self.limit = limit ?? .max
+        self.numbering = numbering
+    }
 
     // MARK: The load
 
@@ -59,7 +65,24 @@ final class LevelState: Sendable {
     func begin() -> Ticket? {
         state.withLock { state -> Ticket? in
             guard state.isSending, state.next < limit else { return nil }
-            return state.issueTicket()
+            state.next += 1
+            return state.issueTicket(numbering.position(state.next - 1))
+        }
+    }
+
+    /// Reserves the requests of a session; returns the position of the first, `nil` when sending has stopped.
+    func reserve(_ turns: Int) -> Int? {
+        state.withLock { state -> Int? in
+            guard state.isSending, state.next < limit else { return nil }
+            state.next += turns
+            return numbering.position(state.next - turns)
+        }
+    }
+
+    /// Issues the ticket of a reserved position; `nil` when sending has stopped.
+    func begin(at position: Int) -> Ticket? {
+        state.withLock { state -> Ticket? in
+            state.isSending ? state.issueTicket(position) : nil
         }
     }
 
@@ -72,8 +95,8 @@ final class LevelState: Sendable {
                 state.dropped += 1
                 return nil
             }
-            state.next = sequence
-            return state.issueTicket()
+            state.next = sequence + 1
+            return state.issueTicket(sequence)
         }
     }
 
@@ -85,7 +108,9 @@ final class LevelState: Sendable {
             state.entries.append(entry)
             if record.error == nil, record.times.image != nil {
                 state.hasImage = true
-            } else if record.sequence < Self.hopelessCount, record.error != .abortedByTester {
+            } else if numbering.number(record.sequence) < Self.hopelessCount,
+                record.error != .abortedByTester
+            {
                 state.firstFailures.append(record)
                 if state.isHopeless { state.isSending = false }
             }
@@ -143,12 +168,11 @@ final class LevelState: Sendable {
 }
 
 extension LevelState.State {
-    fileprivate mutating func issueTicket() -> LevelState.Ticket {
+    fileprivate mutating func issueTicket(_ position: Int) -> LevelState.Ticket {
         defer {
-            next += 1
             planned += 1
             inFlight += 1
         }
-        return LevelState.Ticket(sequence: next, phase: phase, isAlone: inFlight == 0)
+        return LevelState.Ticket(sequence: position, phase: phase, isAlone: inFlight == 0)
     }
 }

@@ -29,6 +29,8 @@ public final class LoadRun: Sendable {
     private let sweep: Manifest.Sweep?
     private let arguments: [String]
     private let interrupt: Interrupt
+    private let sources = SourceImages()
+    private let meter: EnergyMeter
     private let observer: (any RunObserver)?
     /// The result folder, created by `run`.
     public let folder: ResultFolder
@@ -58,8 +60,10 @@ public final class LoadRun: Sendable {
         self.arguments = arguments
         self.interrupt = interrupt
         self.observer = observer
+        meter = EnergyMeter()
         let time = Date().formatted(.iso8601.dateSeparator(.omitted).timeSeparator(.omitted))
-        name = time + "-" + scenario.name
+        let part = plan.part.isWhole ? "" : "-part-\(plan.part.number)-of-\(plan.part.count)"
+        name = time + "-" + scenario.name + part
         folder = ResultFolder(path: runs + "/" + name)
     }
 
@@ -97,21 +101,12 @@ public final class LoadRun: Sendable {
     ) async throws -> Manifest {
         let process = self.process
         let target = try await target(http, process)
-        try await ShapeProbe(plan: plan, run: name, interrupt: interrupt).check(http)
+        try await ShapeProbe(plan: plan, run: name, interrupt: interrupt, sources: sources)
+            .check(http)
         let planLines = try PlanFile.lines(plan.requests())
         try ResultFolder.write(Data(scenarioText.utf8), to: folder.scenarioFile)
         try ResultFolder.write(planLines, to: folder.planFile)
-        var manifest = Manifest(
-            run: name, name: scenario.name, sweep: sweep,
-            program: .current,
-            host: .current, target: target,
-            scenarioDigest: SHA256.hexadecimal([UInt8](scenarioText.utf8)),
-            planDigest: SHA256.hexadecimal([UInt8](planLines)), seed: scenario.seed, clock: anchor,
-            levels: plan.visits.map(\.visit), arguments: arguments)
-        manifest.repeats = scenario.repeats
-        manifest.objectives = scenario.objectives
-        manifest.limits = scenario.limits
-        manifest.linkBytesPerSecond = scenario.link
+        var manifest = manifest(target, planLines, anchor)
         try folder.write(manifest)
         let checker = ImageChecker(folder: folder, seed: scenario.seed)
         var done: [(RunPlan.Visit, LevelResult)] = []
@@ -124,12 +119,19 @@ public final class LoadRun: Sendable {
                     continue
                 }
                 manifest.levels = done.map(\.0.visit) + [visit.visit] + later
-                if index > 0 { await pause(scenario.cooldown) }
+                let schedule = plan.schedule(index)
+                if let time = schedule?.preparation {
+                    await pause(max(0, time.timeIntervalSinceNow))
+                } else if index > 0 {
+                    await pause(scenario.cooldown)
+                }
                 try folder.write(manifest)
-                let result = try await level(visit, http, process, checker)
+                let result = try await level(visit, http, process, checker, schedule?.load)
                 done.append((visit, result))
             }
-            if scenario.probes, sweep == nil || sweep == .concurrency, !interrupt.isSet {
+            if scenario.probes, sweep == nil || sweep == .concurrency, !interrupt.isSet,
+                plan.part.number == 1
+            {
                 try await probe(done.map(\.0), http, process, checker)
             }
         } catch {
@@ -144,10 +146,31 @@ public final class LoadRun: Sendable {
         return manifest
     }
 
+    /// The manifest of the run at its start.
+    private func manifest(
+        _ target: TargetFacts, _ planLines: Data, _ anchor: ClockAnchor
+    ) -> Manifest {
+        var manifest = Manifest(
+            run: name, name: scenario.name, sweep: sweep,
+            program: .current,
+            host: .current, target: target,
+            scenarioDigest: SHA256.hexadecimal([UInt8](scenarioText.utf8)),
+            planDigest: SHA256.hexadecimal([UInt8](planLines)), seed: scenario.seed, clock: anchor,
+            levels: plan.visits.map(\.visit), arguments: arguments)
+        manifest.part = plan.part.isWhole ? nil : plan.part
+        manifest.repeats = scenario.repeats
+        manifest.objectives = scenario.objectives
+        manifest.limits = scenario.limits
+        manifest.linkBytesPerSecond = scenario.link
+        manifest.price = scenario.price
+        return manifest
+    }
+
     // MARK: Levels
 
     private func level(
-        _ visit: RunPlan.Visit, _ http: LoadClient, _ process: Int?, _ checker: ImageChecker
+        _ visit: RunPlan.Visit, _ http: LoadClient, _ process: Int?, _ checker: ImageChecker,
+        _ loadStart: Date?
     ) async throws -> LevelResult {
         observer?.levelDidStart(visit.visit)
         var target = scenario.target
@@ -158,7 +181,8 @@ public final class LoadRun: Sendable {
                 base: url, clock: http.clock, connections: (visit.visit.load.users ?? 1) + 4,
                 timeout: scenario.request.timeout, key: target.key)
         }
-        let run = levelRun(visit, client, target, process)
+        var run = levelRun(visit, client, target, process)
+        run.loadStart = loadStart
         let result: LevelResult
         do {
             result = try await run.run(checker: checker)
@@ -178,9 +202,11 @@ public final class LoadRun: Sendable {
         let clock = http.clock
         return LevelRun(
             run: name, plan: plan, visit: visit, http: http,
-            driver: target.dialect.driver(http, model: target.model), dialect: target.dialect,
+            driver: target.dialect.driver(
+                http, model: target.model, workflow: target.workflowNodes), dialect: target.dialect,
             server: ServerSide(http: http, target: target), process: process,
-            folder: folder.level(visit.visit), interrupt: interrupt,
+            folder: folder.level(visit.visit), interrupt: interrupt, sources: sources,
+            meter: meter.isEmpty ? nil : meter,
             watch: { state, view in
                 observer?.phaseDidStart(LevelWatch(state: state, clock: clock, view: view))
             })

@@ -9,6 +9,8 @@ struct ShapeProbe: Sendable {
     let plan: RunPlan
     let run: String
     let interrupt: Interrupt
+    /// The files that requests send.
+    let sources: SourceImages
 
     /// Tries of a request that the server refuses because it is busy.
     private static let tries = 5
@@ -26,7 +28,8 @@ struct ShapeProbe: Sendable {
             let url = visit.url ?? target.url
             for parameters in plan.primes(visit, before: Self.offset) where !interrupt.isSet {
                 let shape =
-                    "\(url) \(parameters.size) \(parameters.steps) \(parameters.lora ?? "none")"
+                    "\(url) \(parameters.size) \(parameters.steps) \(parameters.lora ?? "none") "
+                    + "\(parameters.task) \(parameters.control?.model ?? "none")"
                 guard seen.insert(shape).inserted else { continue }
                 try await probe(parameters, seen.count, url, http)
             }
@@ -56,11 +59,16 @@ struct ShapeProbe: Sendable {
         guard await server.waitUntilReady(seconds: 600, interrupt: interrupt) else {
             return LevelRun.notReady(url)
         }
-        let driver = target.dialect.driver(client, model: target.model)
+        let driver = target.dialect.driver(
+            client, model: target.model, workflow: target.workflowNodes)
         var words: String?
         for attempt in 1...Self.tries where !interrupt.isSet {
+            let inputs = sources.inputs(
+                parameters, isTransparent: target.dialect.hasTransparentMasks)
             let outcome = await driver.generate(
-                parameters, id: "\(run)-probe-\(number)-\(attempt)", isAlone: true)
+                DriverRequest(
+                    parameters, inputs: inputs, id: "\(run)-probe-\(number)-\(attempt)",
+                    isAlone: true))
             words =
                 ProbeFailure(
                     outcome: outcome, parameters: parameters, target: target,
@@ -166,9 +174,11 @@ extension Dialect {
     /// Path of the request for an image.
     var path: String {
         switch self {
-        case .openAI, .openAIStream, .xinference: "/v1/images/generations"
-        case .a1111: "/sdapi/v1/txt2img"
+        case .openAI, .openAIStream, .xinference, .sglang, .vllmOmni, .localAI:
+            "/v1/images/generations"
+        case .a1111, .sdcpp: "/sdapi/v1/txt2img"
         case .jobs: "/api/jobs"
+        case .comfyUI: "/prompt"
         }
     }
 }

@@ -4,11 +4,11 @@ import Yams
 
 extension RequestMix {
     init(_ map: YAMLMap) throws(ScenarioError) {
-        try map.allow([
+        let keys = [
             "prompt", "prompts", "negative_prompt", "keywords", "size", "sizes", "steps",
-            "guidance", "loras",
-            "partial_images", "format", "timeout",
-        ])
+            "guidance", "loras", "partial_images", "format", "timeout",
+        ]
+        try map.allow(keys + Self.editKeys)
         let prompts = try Self.prompts(map)
         guard let prompt = try map.string("prompt") ?? prompts.map({ _ in "{prompt}" }) else {
             throw YAMLMap.error(map.node, "request.prompt is missing.")
@@ -46,6 +46,7 @@ extension RequestMix {
         if let node = map["steps"] { steps = try Self.steps(node) }
         guidance = try map.number("guidance") ?? guidance
         if let node = map["loras"] { loras = try Self.loras(node) }
+        try readEdits(map)
         partialImages = try map.integer("partial_images", in: 0...3) ?? partialImages
         enum Format: String, CaseIterable { case png, jpeg, webp }
         format = try map.word("format", Format.self)?.rawValue ?? format
@@ -68,7 +69,7 @@ extension RequestMix {
     }
 
     /// `512x512`, a list of sizes, or a list with weights.
-    private static func sizes(_ node: Node) throws(ScenarioError) -> [Weighted<Size>] {
+    static func sizes(_ node: Node) throws(ScenarioError) -> [Weighted<Size>] {
         var sizes: [Weighted<Size>] = []
         for item in YAMLMap.list(node) {
             let (value, weight) = try weighted(item, "size", "request.sizes")
@@ -112,7 +113,7 @@ extension RequestMix {
     }
 
     /// A plain value of weight 1, or a mapping with a weight.
-    private static func weighted(
+    static func weighted(
         _ item: Node, _ key: String, _ path: String
     ) throws(ScenarioError) -> (Node, Double) {
         guard item.mapping != nil else { return (item, 1) }

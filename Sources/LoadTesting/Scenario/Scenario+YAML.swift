@@ -47,7 +47,7 @@ extension Scenario {
     }
 
     /// A double-quoted scalar.
-    fileprivate static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         let escaped = text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
             .replacing("\n", with: "\\n").replacing("\t", with: "\\t")
         return "\"" + escaped + "\""
@@ -112,7 +112,7 @@ extension RequestMix {
             }
             lines.append("  loras: [\(loras.joined(separator: ", "))]")
         }
-        return lines + [
+        return lines + editLines + [
             "  partial_images: \(partialImages)", "  format: \(format)", "  timeout: \(timeout)s",
         ]
     }

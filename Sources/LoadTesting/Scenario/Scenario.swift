@@ -183,6 +183,12 @@ public struct RequestMix: Sendable, Equatable {
     public var format = "png"
     /// Timeout of a request in seconds.
     public var timeout = 60.0
+    /// Requests that change an image; `nil` for none.
+    public var edits: Edits?
+    /// The ControlNet; `nil` for none.
+    public var control: Control?
+    /// Number of turns of a session: each turn after the first changes the image of the one before it.
+    public var turns = 1
 
     /// Creates a mix with the defaults of a scenario file.
     public init(prompt: String, sizes: [Weighted<Size>]) {
