@@ -42,6 +42,9 @@ struct MockCommand: AsyncParsableCommand {
         completion: .list(MockFault.allCases.map(\.rawValue)))
     var fault: [MockFault] = []
 
+    @Option(help: "The only interface to speak, in its documented form. Default: all.")
+    var dialect: Dialect?
+
     @Flag(help: "Declare a prompt cache in the metrics.")
     var declareCache = false
 
@@ -72,6 +75,7 @@ struct MockCommand: AsyncParsableCommand {
         settings.accessLog = accessLog
         settings.faults = Set(fault)
         settings.declaresCache = declareCache
+        settings.dialect = dialect
         let server: MockServer
         do {
             server = try await MockServer(settings)

@@ -68,8 +68,10 @@ import Testing
         var settings = MockSettings()
         settings.serviceTime = 0.1
         settings.devices = 2
+        settings.dialect = dialect
         let (folder, manifest, _) = try await Self.run(
-            settings, levels: [.closed(users: [1])], dialect: dialect)
+            settings, levels: [.closed(users: [1])], dialect: dialect
+        ) { $0.target.model = "mock" }
         defer { remove(folder) }
         let level = folder.level(manifest.levels[0])
         let records = try level.requests()
@@ -88,9 +90,9 @@ import Testing
             ].compactMap(\.self)
             // With jobs, the first bytes are those of the first call and the image that of the last.
             #expect(times == times.sorted())
-            let expected = [Dialect.openAI, .xinference].contains(dialect) ? 0 : 2
-            if dialect != .a1111 { #expect(record.times.previews.count >= expected) }
-            #expect(record.calls.count == (dialect == .jobs ? 3 : 1))
+            let expected = [Dialect.openAIStream, .jobs].contains(dialect) ? 2 : 0
+            #expect(record.times.previews.count >= expected)
+            #expect(record.calls.count == ([.jobs: 3, .comfyUI: 2][dialect] ?? 1))
             #expect(record.calls.allSatisfy { $0.echoedId == $0.id })
         }
         if dialect == .a1111 { #expect(records.contains { !$0.times.previews.isEmpty }) }

@@ -12,4 +12,14 @@ public enum Dialect: String, Codable, Sendable, CaseIterable {
     case a1111
     /// `POST /api/jobs`, then the job's events, then the image.
     case jobs
+    /// stable-diffusion.cpp's server: `POST /sdapi/v1/txt2img` or `img2img`, with its own parameters in the prompt.
+    case sdcpp
+    /// SGLang-Diffusion: `POST /v1/images/generations` or `edits`.
+    case sglang
+    /// vLLM-Omni: `POST /v1/images/generations` or `edits`.
+    case vllmOmni = "vllm-omni"
+    /// LocalAI: `POST /v1/images/generations`, with a source image in `file`.
+    case localAI = "localai"
+    /// ComfyUI: `POST /prompt` with a workflow, polling of `/history`, then `/view`.
+    case comfyUI = "comfyui"
 }

@@ -57,7 +57,8 @@ extension Scenario {
 extension Scenario.Target {
     fileprivate var yaml: [String] {
         let texts = [
-            ("model", model), ("access_log", accessLog), ("metrics", metrics), ("ready", ready),
+            ("model", model), ("workflow", workflow), ("access_log", accessLog),
+            ("metrics", metrics), ("ready", ready),
         ].compactMap { key, value in value.map { "  \(key): \(Scenario.quoted($0))" } }
         let choice: [String] =
             switch process {

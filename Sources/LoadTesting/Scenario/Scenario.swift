@@ -65,6 +65,10 @@ public struct Scenario: Sendable, Equatable {
         public var model: String?
         /// Sent as a bearer token.
         public var key: String?
+        /// Path of a workflow of ComfyUI in its API format, relative to the scenario file.
+        public var workflow: String?
+        /// The workflow that was read from ``workflow``; `nil` for the built-in one.
+        package var workflowNodes: ComfyUIWorkflow?
         /// An access log on this machine that the server, or a proxy in front of it, writes.
         public var accessLog: String?
         /// Path or URL of the metrics.

@@ -17,7 +17,12 @@ extension Scenario {
             throw ScenarioError("\(file.path) cannot be read; expected a scenario file.")
         }
         try self.init(yaml: text, environment: environment)
-        try request.readPrompts(relativeTo: file.deletingLastPathComponent())
+        let folder = file.deletingLastPathComponent()
+        try request.readPrompts(relativeTo: folder)
+        if let path = target.workflow {
+            target.workflowNodes = try ComfyUIWorkflow(
+                contentsOf: URL(filePath: path, relativeTo: folder))
+        }
     }
 
     /// Parses the text of a scenario file.
@@ -125,6 +130,7 @@ extension Scenario.Target {
         try map.allow([
             "url", "dialect", "model", "key", "access_log", "metrics", "ready", "process",
         ])
+            "workflow",
         guard let url = try map.string("url"), Self.isAddress(url) else {
             throw YAMLMap.error(
                 map["url"] ?? map.node,
@@ -134,6 +140,11 @@ extension Scenario.Target {
         dialect = try map.word("dialect", Dialect.self) ?? dialect
         model = try map.string("model").flatMap { $0.isEmpty ? nil : $0 }
         key = try map.string("key").flatMap { $0.isEmpty ? nil : $0 }
+        workflow = try map.string("workflow")
+        guard workflow == nil || dialect == .comfyUI else {
+            throw YAMLMap.error(
+                map["workflow"] ?? map.node, "target.workflow is for the dialect comfyui.")
+        }
         accessLog = try map.string("access_log").flatMap { $0.isEmpty ? nil : $0 }
         metrics = try map.string("metrics").flatMap { $0.isEmpty ? nil : $0 }
         ready = try map.string("ready").flatMap { $0.isEmpty ? nil : $0 }
