@@ -11,7 +11,7 @@ struct Imgbench: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, SweepCommand.self, PlanCommand.self, AuditCommand.self,
             AuditTableCommand.self, ReportCommand.self, CompareCommand.self, KneeCommand.self,
-            QualityCommand.self, PeakCommand.self, MockCommand.self,
+            QualityCommand.self, MergeCommand.self, PeakCommand.self, MockCommand.self,
         ]
     )
 }

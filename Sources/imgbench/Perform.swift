@@ -31,9 +31,9 @@ enum Perform {
     }
 
     /// Writes statistics, audit and report, and throws the exit status that follows from them.
-    private static func finish(_ folder: ResultFolder, _ manifest: Manifest) throws {
-        let reporter = try RunReporter(folder)
-        try reporter.write()
+    static func finish(_ folder: ResultFolder, _ manifest: Manifest) throws {
+        let reporter = try Reading.reporter(folder.url.path)
+        try Reading.orExit { try reporter.write() }
         print("\n" + reporter.markdown)
         print("audit: \(reporter.audit.verdict.rawValue)")
         for check in reporter.audit.checks where check.verdict > .pass {
@@ -43,6 +43,11 @@ enum Perform {
             }
         }
         print(folder.reportFile.path)
+        if let part = manifest.part {
+            print(
+                "part \(part.number) of \(part.count); imgbench merge makes one result of all parts"
+            )
+        }
         if manifest.status == .partial { throw ExitStatus.interrupted }
         if !reporter.audit.hasPassed { throw ExitStatus.auditFailed }
         if reporter.summary.objectives.contains(where: { !$0.isMet }) {

@@ -40,9 +40,9 @@ extension RunAudit {
             record.error == .connect || record.error == .tls || record.error == .timeoutConnect
                 ? [] : record.calls
         }
-        let ours = log.filter {
-            $0.id.hasPrefix(manifest.run + "-\(level.visit.level)-r\(level.visit.visit)-")
-        }
+        let suffix = "-\(level.visit.level)-r\(level.visit.visit)-"
+        let prefixes = manifest.runNames.map { $0 + suffix }
+        let ours = log.filter { line in prefixes.contains { line.id.hasPrefix($0) } }
         let times = Dictionary(ours.map { ($0.id, 1) }, uniquingKeysWith: +)
         let sent = Set(calls.map(\.id))
         let missing = sent.filter { times[$0] == nil }

@@ -55,8 +55,17 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var limits = AuditLimits()
     /// Capacity of the link to the server in bytes a second, if the scenario names it.
     public var linkBytesPerSecond: Double?
+    /// What energy and the machine cost; absent when the scenario does not name it.
+    public var price: Price?
+    /// The part of the plan that was sent; absent for the whole plan.
+    public var part: PlanPart?
+    /// Names of the runs that were merged; absent for a run of one generator.
+    public var parts: [String]?
     /// The command line, without secrets.
     public var arguments: [String]
+
+    /// The prefixes of the ids of requests.
+    package var runNames: [String] { parts ?? [run] }
 
     package init(
         run: String, name: String, sweep: Sweep? = nil, program: ProgramFacts, host: HostFacts,

@@ -79,8 +79,15 @@ struct ReportPage {
         }
         out.element("div", "class=\"tiles\"") { out in
             tile(
+            if let goodput = headline.goodput {
+                tile(
+                    &out, "\(Figures.significant(goodput, 3)) /s",
+                    "goodput: images that met every objective"
+                        + Self.interval(figures.goodput, 3))
+            }
                 &out, "\(Figures.significant(throughput, 3)) img/s",
-                "highest throughput, " + (best.users.map { "\($0) users" } ?? best.key)
+                (headline.goodput == nil ? "highest throughput, " : "throughput, ")
+                    + (best.users.map { "\($0) users" } ?? best.key)
                     + Self.interval(figures.throughput, 3))
             if let alone = firstFigures?.endToEnd.mean.value, let first {
                 tile(
