@@ -118,8 +118,13 @@ public struct ResourceSummary: Codable, Sendable, Equatable {
     public var deviceMemoryMax: Double?
     /// Mean memory in use on the device.
     public var deviceMemoryMean: Double?
-    /// Source of the device's memory: `nvml`, the name of a metric, or `host`.
+    /// Source of the device's memory: `nvml`, `amdgpu`, or `host`.
     public var deviceMemorySource: String?
+    /// Mean power of the sources in ``powerSources`` together, in watts; absent where none can be read.
+    public var power: Double?
+    /// Sources of the power, for instance `rapl package-0`; the load tester's share is included if it runs on the
+    /// same machine.
+    public var powerSources: [String]?
     /// Processor time of the load tester.
     public var testerCores: Double?
     /// Maximum resident memory of the load tester.

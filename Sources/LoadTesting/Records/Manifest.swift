@@ -191,6 +191,19 @@ public struct ServiceObjectives: Codable, Sendable, Equatable {
     public init() {}
 }
 
+/// What running the server costs.
+public struct Price: Codable, Sendable, Equatable {
+    /// Price of a kilowatt-hour.
+    public var kilowattHour: Double?
+    /// Price of an hour of the machine.
+    public var hour: Double?
+    /// The currency, for instance `EUR`.
+    public var currency = "EUR"
+
+    /// Creates a price of nothing.
+    public init() {}
+}
+
 /// Limits of the audit that a scenario may set.
 public struct AuditLimits: Codable, Sendable, Equatable {
     /// Maximum relative deviation of the means from those of the access log.

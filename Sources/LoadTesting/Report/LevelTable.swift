@@ -37,7 +37,7 @@ public struct LevelTable: Sendable {
     var columns: [Column] {
         let audit = audit
         let sweep = evidence.manifest.sweep
-        return [
+        let measured: [Column] = [
             Column(title: subject) { level, _ in level.label(in: sweep) },
             Column(title: "X img/s (95 %)") { _, figures in
                 Self.interval(figures.throughput) { Figures.significant($0, 3) }
@@ -59,6 +59,8 @@ public struct LevelTable: Sendable {
                 return (resources?.deviceMemoryMax ?? resources?.serverProportionalMax)
                     .map(Figures.grouped) ?? "-"
             },
+        ]
+        let judged: [Column] = [
             Column(title: "MFU") { _, figures in
                 figures.peakShare.map { "\(Figures.significant(100 * $0, 2)) %" } ?? "-"
             },
@@ -67,6 +69,28 @@ public struct LevelTable: Sendable {
                 return verdict == .pass ? "ok" : verdict.rawValue
             },
         ]
+        return measured + costColumns + judged
+    }
+
+    /// Energy and money, where they are known.
+    private var costColumns: [Column] {
+        let manifest = evidence.manifest
+        let costs = evidence.levels.compactMap { $0.cost(manifest) }
+        var columns: [Column] = []
+        if costs.contains(where: { $0.joulesPerImage != nil }) {
+            columns.append(
+                Column(title: "J/img") { level, _ in
+                    level.cost(manifest)?.joulesPerImage.map { Figures.significant($0, 3) } ?? "-"
+                })
+        }
+        if let currency = costs.compactMap(\.currency).first {
+            columns.append(
+                Column(title: "\(currency) for 1000 img") { level, _ in
+                    let money = level.cost(manifest)?.moneyPerImage
+                    return money.map { Figures.significant(1000 * $0, 3) } ?? "-"
+                })
+        }
+        return columns
     }
 
     var rows: [(level: LevelEvidence, cells: [String])] {

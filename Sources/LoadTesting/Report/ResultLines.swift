@@ -54,6 +54,10 @@ struct ResultLines {
         var inFlight: Double?
         var unsteady: String?
         var deviceMemoryMib: Double?
+        var watts: Double?
+        var joulesPerImage: Double?
+        var moneyPerImage: Double?
+        var currency: String?
         var audit: Verdict
     }
 
@@ -116,7 +120,9 @@ struct ResultLines {
             goodput: figures?.goodput, issueRate: figures?.issueRate, e2eMs: figures?.endToEnd,
             ttfpMs: figures?.firstPreview, errorRate: figures?.errorRate, errors: figures?.errors,
             inFlight: figures?.inFlight, unsteady: figures?.unsteady,
-            deviceMemoryMib: summary.resources?.deviceMemoryMax,
+            deviceMemoryMib: summary.resources?.deviceMemoryMax, watts: summary.cost?.watts,
+            joulesPerImage: summary.cost?.joulesPerImage,
+            moneyPerImage: summary.cost?.moneyPerImage, currency: summary.cost?.currency,
             audit: LevelTable.verdict(level, audit))
     }
 }

@@ -25,6 +25,8 @@ public struct RunSummary: Codable, Sendable, Equatable {
         public var figures: LevelFigures?
         /// Processor time and memory.
         public var resources: ResourceSummary?
+        /// What an image costs; absent when it is not known.
+        public var cost: LevelCost?
         /// Sentences that a reader of the table should know.
         public var notes: [String]
     }
@@ -109,7 +111,7 @@ public struct RunSummary: Codable, Sendable, Equatable {
                 level: level.visit.level, visit: level.visit.visit, users: level.users,
                 load: level.visit.load, isPartial: level.isPartial,
                 accounting: level.result?.accounting, figures: level.figures,
-                resources: level.result?.resources,
+                resources: level.result?.resources, cost: level.cost(manifest),
                 notes: (level.result?.notes ?? [])
                     + [level.figures?.unsteady].compactMap(\.self))
         }

@@ -53,7 +53,8 @@ extension SeriesBin {
         for sample in samples { groups[index(sample.time), default: []].append(sample) }
         for (bin, group) in groups {
             bins[bin].hostMemory = group.compactMap(\.proportional).max()
-            bins[bin].deviceMemory = bins[bin].hostMemory
+            bins[bin].deviceMemory =
+                group.compactMap(\.energy?.deviceMemory).max() ?? bins[bin].hostMemory
             // The first sample of the next second ends this one.
             guard let first = group.first, let last = groups[bin + 1]?.first ?? group.last,
                 last.time > first.time

@@ -13,18 +13,24 @@ package final class ResourceSampler: Sendable {
         /// MiB; read only once a second, since the kernel has to walk all mappings.
         package var proportional: Double?
         package var tester: ProcessTable.Reading?
+        /// Energy and memory of the machine's devices.
+        package var energy: EnergyMeter.Reading?
     }
 
     private static let interval = Duration.milliseconds(250)
 
     private let clock: RunClock
     private let process: Int?
+    private let meter: EnergyMeter?
     private let samples = Mutex<[Sample]>([])
 
     /// Creates a sampler of the server's process tree; `nil` when the server is not on this machine.
-    package init(clock: RunClock, process: Int?) {
+    ///
+    /// `meter` reads the energy of this machine, which is the server's if it runs here.
+    package init(clock: RunClock, process: Int?, meter: EnergyMeter? = nil) {
         self.clock = clock
         self.process = process
+        self.meter = process == nil ? nil : meter
     }
 
     /// Samples until the task is cancelled.
@@ -42,10 +48,12 @@ package final class ResourceSampler: Sendable {
     }
 
     private func sample(_ tree: [Int], withProportional: Bool) {
+        let now = clock.now
         let sample = Sample(
-            time: clock.now, server: ProcessTable.reading(tree),
+            time: now, server: ProcessTable.reading(tree),
             proportional: withProportional ? ProcessTable.proportional(tree) : nil,
-            tester: ProcessTable.reading([Int(ProcessInfo.processInfo.processIdentifier)]))
+            tester: ProcessTable.reading([Int(ProcessInfo.processInfo.processIdentifier)]),
+            energy: meter?.read(at: now))
         samples.withLock { $0.append(sample) }
     }
 
@@ -74,6 +82,7 @@ package final class ResourceSampler: Sendable {
         summary.deviceMemoryMax = summary.serverProportionalMax
         summary.deviceMemoryMean = summary.serverProportionalMean
         summary.deviceMemorySource = sizes.isEmpty ? nil : "host"
+        addEnergy(inside, to: &summary)
         let own = inside.compactMap { sample in
             sample.tester.map { (Double(sample.time) / 6e10, $0.resident) }
         }
@@ -82,6 +91,24 @@ package final class ResourceSampler: Sendable {
         let lags = loopLags.sorted()
         if !lags.isEmpty { summary.loopLagP99 = max(0, lags[(lags.count * 99 - 1) / 100]) }
         return summary
+    }
+
+    /// Adds the power over the samples, and the memory of devices, which replaces that of the host.
+    private func addEnergy(_ samples: [Sample], to summary: inout ResourceSummary) {
+        let readings = samples.compactMap { sample in sample.energy.map { (sample.time, $0) } }
+        if let first = readings.first, let last = readings.last, last.0 > first.0 {
+            let seconds = Double(last.0 - first.0) / 1e9
+            let used = last.1.joules.mapValues { $0 }.merging(first.1.joules) { $0 - $1 }
+            if !used.isEmpty {
+                summary.power = used.values.reduce(0, +) / seconds
+                summary.powerSources = used.keys.sorted()
+            }
+        }
+        let sizes = readings.compactMap(\.1.deviceMemory)
+        guard let source = readings.last?.1.memorySource, let largest = sizes.max() else { return }
+        summary.deviceMemoryMax = largest
+        summary.deviceMemoryMean = sizes.reduce(0, +) / Double(sizes.count)
+        summary.deviceMemorySource = source
     }
 
     /// The slope of the least-squares line; `nil` for fewer than three points.

@@ -16,6 +16,7 @@ extension Scenario {
                 "cooldown: \(cooldown)s", "order: \(order.rawValue)", "repeat: \(repeats)",
                 "seed: \(seed)",
             ] + objectiveLines + auditLines + (link.map { ["link: \($0 / 1e6)MB/s"] } ?? [])
+            + (price.map { [$0.yaml] } ?? [])
         return lines.joined(separator: "\n") + "\n"
     }
 

@@ -36,6 +36,8 @@ public struct Scenario: Sendable, Equatable {
     public var seed: UInt64 = 1
     /// Capacity of the link to the server in bytes a second.
     public var link: Double?
+    /// What energy and the machine cost.
+    public var price: Price?
 
     /// Creates a scenario with the defaults of a scenario file.
     public init(name: String, target: Target, request: RequestMix, levels: [LevelSpec]) {
@@ -63,12 +65,12 @@ public struct Scenario: Sendable, Equatable {
         public var dialect = Dialect.openAIStream
         /// Name of the model, for servers with several.
         public var model: String?
-        /// Sent as a bearer token.
-        public var key: String?
         /// Path of a workflow of ComfyUI in its API format, relative to the scenario file.
         public var workflow: String?
         /// The workflow that was read from ``workflow``; `nil` for the built-in one.
         package var workflowNodes: ComfyUIWorkflow?
+        /// Sent as a bearer token.
+        public var key: String?
         /// An access log on this machine that the server, or a proxy in front of it, writes.
         public var accessLog: String?
         /// Path or URL of the metrics.
@@ -181,18 +183,18 @@ public struct RequestMix: Sendable, Equatable {
     public var guidance = 0.0
     /// LoRAs; `nil` is a request without one.
     public var loras: [Weighted<LoRA?>] = [Weighted(nil)]
-    /// Number of previews, 0 to 3.
-    public var partialImages = 0
-    /// File format: `png`, `jpeg` or `webp`.
-    public var format = "png"
-    /// Timeout of a request in seconds.
-    public var timeout = 60.0
     /// Requests that change an image; `nil` for none.
     public var edits: Edits?
     /// The ControlNet; `nil` for none.
     public var control: Control?
     /// Number of turns of a session: each turn after the first changes the image of the one before it.
     public var turns = 1
+    /// Number of previews, 0 to 3.
+    public var partialImages = 0
+    /// File format: `png`, `jpeg` or `webp`.
+    public var format = "png"
+    /// Timeout of a request in seconds.
+    public var timeout = 60.0
 
     /// Creates a mix with the defaults of a scenario file.
     public init(prompt: String, sizes: [Weighted<Size>]) {

@@ -63,7 +63,7 @@ extension Scenario {
     private init(_ root: YAMLMap) throws(ScenarioError) {
         try root.allow([
             "version", "name", "target", "device", "request", "levels", "hold", "max_hold",
-            "settle", "cooldown", "order", "slo", "audit", "repeat", "seed", "link",
+            "settle", "cooldown", "order", "slo", "audit", "repeat", "seed", "link", "price",
         ])
         guard try root.integer("version", in: 1...1) != nil else {
             throw YAMLMap.error(root.node, "the scenario must begin with version: 1.")
@@ -109,6 +109,7 @@ extension Scenario {
                 node, "link", "bytes a second, for instance 1Gbit/s or 100MB/s",
                 ScenarioUnits.bandwidth)
         }
+        if let map = try root.map("price") { price = try Price(map) }
     }
 
     private mutating func readAudit(_ audit: YAMLMap) throws(ScenarioError) {
@@ -129,8 +130,8 @@ extension Scenario.Target {
     fileprivate init(_ map: YAMLMap) throws(ScenarioError) {
         try map.allow([
             "url", "dialect", "model", "key", "access_log", "metrics", "ready", "process",
-        ])
             "workflow",
+        ])
         guard let url = try map.string("url"), Self.isAddress(url) else {
             throw YAMLMap.error(
                 map["url"] ?? map.node,
@@ -139,12 +140,12 @@ extension Scenario.Target {
         self.init(url: url)
         dialect = try map.word("dialect", Dialect.self) ?? dialect
         model = try map.string("model").flatMap { $0.isEmpty ? nil : $0 }
-        key = try map.string("key").flatMap { $0.isEmpty ? nil : $0 }
         workflow = try map.string("workflow")
         guard workflow == nil || dialect == .comfyUI else {
             throw YAMLMap.error(
                 map["workflow"] ?? map.node, "target.workflow is for the dialect comfyui.")
         }
+        key = try map.string("key").flatMap { $0.isEmpty ? nil : $0 }
         accessLog = try map.string("access_log").flatMap { $0.isEmpty ? nil : $0 }
         metrics = try map.string("metrics").flatMap { $0.isEmpty ? nil : $0 }
         ready = try map.string("ready").flatMap { $0.isEmpty ? nil : $0 }
