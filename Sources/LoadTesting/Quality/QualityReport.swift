@@ -15,6 +15,8 @@ public struct QualityReport: Sendable, Equatable, Codable {
         public var quality: QualitySummary?
         /// Distance from the next higher number of steps, which shows whether images still change.
         public var next: QualitySummary?
+        /// Means of an external scorer's numbers by their names; absent without one.
+        public var scores: [String: Estimate]?
     }
 
     /// Name of the reference level.
@@ -39,6 +41,7 @@ public struct QualityReport: Sendable, Equatable, Codable {
             return nil
         }
         let levels = evidence.levels
+        let scores = try ScoreReport.read(folder)
         guard let reference = Self.reference(levels, sweep) else { return nil }
         self.reference = reference.label(in: sweep)
         planDigest = evidence.manifest.planDigest
@@ -52,15 +55,24 @@ public struct QualityReport: Sendable, Equatable, Codable {
                 name: level.label(in: sweep), isReference: isReference,
                 quality: isReference
                     ? nil : QualitySummary(try Self.pairs(reference, level, folder)),
-                next: try following.map { QualitySummary(try Self.pairs($0, level, folder)) })
+                next: try following.map { QualitySummary(try Self.pairs($0, level, folder)) },
+                scores: scores?.levels.first { $0.level == level.key }?.scores)
         }
     }
+
+    /// Names of the external scorer's numbers.
+    private var scoreNames: [String] {
+        Set(levels.flatMap { $0.scores.map { Array($0.keys) } ?? [] }).sorted()
+    }
+
+    /// The titles of the table, with those of the external scorer.
+    var allTitles: [String] { Self.titles + scoreNames.map { $0 + " (95 %)" } }
 
     /// The key of the first level of a sweep.
     static let referenceKey = "reference"
 
     /// The level of that key; otherwise that of 8 steps, of the most steps, or of f32.
-    private static func reference(
+    static func reference(
         _ levels: [LevelEvidence], _ sweep: Manifest.Sweep
     ) -> LevelEvidence? {
         if let named = levels.first(where: { $0.visit.level == referenceKey }) { return named }
@@ -71,7 +83,7 @@ public struct QualityReport: Sendable, Equatable, Codable {
         }
     }
 
-    private struct Key: Hashable {
+    struct Key: Hashable {
         var prompt: String
         var seed: UInt32
         var size: String
@@ -138,6 +150,24 @@ public struct QualityReport: Sendable, Equatable, Codable {
             })
     }
 
+    /// The means of an external scorer for the images of two folders, paired by file name, as text.
+    ///
+    /// - Throws: `ResultError` when the scorer fails.
+    public static func scores(
+        _ reference: URL, _ test: URL, scorer: ExternalScorer
+    ) throws -> String {
+        let names = try FileManager.default.contentsOfDirectory(atPath: test.path)
+            .filter { ImageFormat(fileExtension: URL(filePath: $0).pathExtension) != nil }.sorted()
+        let scores = try scorer.scores(
+            names.map { name in
+                ExternalScorer.Item(
+                    prompt: "", image: test.appending(path: name).path,
+                    reference: reference.appending(path: name).path)
+            })
+        return ScoreReport.means(scores).sorted { $0.key < $1.key }
+            .map { "\($0.key) \(ScoreReport.text($0.value))\n" }.joined()
+    }
+
     static let titles = [
         "level", "n", "identical", "PSNR dB mean (95 %)", "of mean MSE", "p10", "min", "SSIM",
         "MS-SSIM",
@@ -147,25 +177,29 @@ public struct QualityReport: Sendable, Equatable, Codable {
     /// The cells of the table.
     var rows: [[String]] {
         levels.map { level in
+            let scores = scoreNames.map { name in
+                level.scores?[name].map { Self.interval($0, 4) } ?? "-"
+            }
             guard let quality = level.quality else {
                 return [level.name + " (reference)"] + Array(repeating: "-", count: 10)
-                    + [Self.text(level.next?.meanPSNR, 2)]
+                    + [Self.text(level.next?.meanPSNR, 2)] + scores
             }
-            return [
+            let cells = [
                 level.name, "\(quality.n)", "\(quality.identical)", Self.interval(quality.meanPSNR),
                 Self.text(quality.psnrOfMean, 2), Self.text(quality.lowPSNR, 2),
                 Self.text(quality.leastPSNR, 2), Self.text(quality.ssim, 4),
                 Self.text(quality.multiScaleSSIM, 4), Self.text(quality.gradientDeviation, 4),
                 Self.text(quality.colorDifference, 2), Self.text(level.next?.meanPSNR, 2),
             ]
+            return cells + scores
         }
     }
 
     /// The table as Markdown.
     public var markdown: String {
         let line = { (cells: [String]) in "| " + cells.joined(separator: " | ") + " |\n" }
-        return line(Self.titles) + "|---|"
-            + String(repeating: "---:|", count: Self.titles.count - 1) + "\n"
+        return line(allTitles) + "|---|"
+            + String(repeating: "---:|", count: allTitles.count - 1) + "\n"
             + rows.map(line).joined() + "\n" + caution + "\n"
     }
 
@@ -178,8 +212,11 @@ public struct QualityReport: Sendable, Equatable, Codable {
         return text(estimate?.value, decimals)
     }
 
-    private static func interval(_ estimate: Estimate) -> String {
-        guard let low = estimate.low, let high = estimate.high else { return text(estimate, 2) }
-        return "\(text(estimate, 2)) (\(Figures.decimals(low, 2))-\(Figures.decimals(high, 2)))"
+    private static func interval(_ estimate: Estimate, _ decimals: Int = 2) -> String {
+        guard let low = estimate.low, let high = estimate.high else {
+            return text(estimate, decimals)
+        }
+        return "\(text(estimate, decimals)) (\(Figures.decimals(low, decimals))-"
+            + "\(Figures.decimals(high, decimals)))"
     }
 }

@@ -47,6 +47,8 @@ public struct ResultFolder: Sendable, Equatable {
     public var openMetricsFile: URL { url.appending(path: "openmetrics.txt") }
     /// Audit and objectives as test cases of JUnit.
     public var junitFile: URL { url.appending(path: "junit.xml") }
+    /// The numbers of an external scorer.
+    public var scoresFile: URL { url.appending(path: "scores.json") }
     /// The images that were saved.
     public var imagesFolder: URL { url.appending(path: "images", directoryHint: .isDirectory) }
 
@@ -168,10 +170,10 @@ public struct LevelFolder: Sendable, Equatable {
     /// The same after the drain: the difference covers exactly the records of the phases
     /// `settle` and `hold`.
     public var metricsAfterFile: URL { url.appending(path: "metrics-after.txt") }
-    /// The lines of the server's log from before priming to after the drain.
-    public var accessLogFile: URL { url.appending(path: "access.log") }
     /// The figures with the columns of AIPerf.
     public var aiperfFile: URL { url.appending(path: "profile_export_aiperf.csv") }
+    /// The lines of the server's log from before priming to after the drain.
+    public var accessLogFile: URL { url.appending(path: "access.log") }
 
     /// Reads all records, those of priming included, in order of completion.
     public func requests() throws -> [LoadRequestRecord] {

@@ -56,7 +56,7 @@ struct ContactSheet {
     }
 
     /// A thumbnail as a data URL; `nil` when the image cannot be read.
-    private static func small(_ file: URL) -> String? {
+    static func small(_ file: URL) -> String? {
         guard let image = try? ImageFile.read(from: file.path).flattened() else { return nil }
         let longest = max(image.width, image.height)
         let scale = min(1, Double(edge) / Double(longest))

@@ -13,7 +13,7 @@ extension ReportPage {
         out.element("div", "class=\"scroll\"") { out in
             out.element("table") { out in
                 out.element("tr") { out in
-                    for (index, title) in QualityReport.titles.enumerated() {
+                    for (index, title) in quality.allTitles.enumerated() {
                         out.element("th", index == 0 ? "" : "class=\"num\"", title)
                     }
                 }
@@ -21,6 +21,30 @@ extension ReportPage {
                     out.element("tr") { out in
                         for (index, cell) in row.enumerated() {
                             out.element("td", index == 0 ? "" : "class=\"num\"", cell)
+                        }
+                    }
+                }
+            }
+        }
+        stepSheet(&out)
+    }
+
+    /// The images of some prompts, a column for each level of the sweep.
+    func stepSheet(_ out: inout Markup) {
+        guard let steps else { return }
+        out.element("div", "class=\"scroll\"") { out in
+            out.element("table") { out in
+                out.element("tr") { out in
+                    for title in ["prompt"] + steps.levels { out.element("th", "", title) }
+                }
+                for row in steps.rows {
+                    out.element("tr") { out in
+                        out.element("td", "", row.prompt)
+                        for source in row.images {
+                            out.element("td") { out in
+                                guard let source else { return }
+                                out.raw("<img loading=\"lazy\" alt=\"\" src=\"\(source)\">")
+                            }
                         }
                     }
                 }

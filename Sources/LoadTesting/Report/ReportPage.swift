@@ -7,6 +7,7 @@ struct ReportPage {
     let summary: RunSummary
     var images: [ContactSheet.Entry] = []
     var quality: QualityReport?
+    var steps: StepSheet?
     var sizes: TokenFit?
 
     var plots: ReportPlots { ReportPlots(evidence: evidence, knee: summary.knee) }
@@ -78,13 +79,13 @@ struct ReportPage {
             }
         }
         out.element("div", "class=\"tiles\"") { out in
-            tile(
             if let goodput = headline.goodput {
                 tile(
                     &out, "\(Figures.significant(goodput, 3)) /s",
                     "goodput: images that met every objective"
                         + Self.interval(figures.goodput, 3))
             }
+            tile(
                 &out, "\(Figures.significant(throughput, 3)) img/s",
                 (headline.goodput == nil ? "highest throughput, " : "throughput, ")
                     + (best.users.map { "\($0) users" } ?? best.key)

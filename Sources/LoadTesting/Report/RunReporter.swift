@@ -49,6 +49,7 @@ public struct RunReporter: Sendable {
         var page = ReportPage(evidence: evidence, audit: audit, summary: summary)
         page.images = ContactSheet.entries(evidence, in: folder)
         page.quality = try? QualityReport(folder, evidence)
+        page.steps = StepSheet(evidence, in: folder)
         page.sizes = TokenFit(evidence)
         return page.html
     }
@@ -80,7 +81,6 @@ public struct RunReporter: Sendable {
             try ResultFolder.write(
                 Data(JUnitReport(summary, audit).xml.utf8), to: folder.junitFile)
         }
-        if formats.contains(.html) {
         if formats.contains(.aiperf) {
             for level in evidence.levels {
                 guard let figures = level.figures else { continue }
@@ -89,6 +89,7 @@ public struct RunReporter: Sendable {
                     to: folder.level(level.visit).aiperfFile)
             }
         }
+        if formats.contains(.html) {
             try ResultFolder.write(Data(html().utf8), to: folder.reportFile)
         }
     }
