@@ -123,7 +123,11 @@ struct MockFields {
         parameters.mask = file("mask", "mask_image")
         parameters.control = file("control_image") ?? unitImage
         parameters.strength = number("strength", "denoising_strength") ?? 1
-        if let lora = values["lora"] { parameters.lora = "\(lora)" }
+        if let lora = values["lora"],
+            let text = try? JSONSerialization.data(withJSONObject: [lora], options: .sortedKeys)
+        {
+            parameters.lora = String(decoding: text, as: UTF8.self)
+        }
         guard (16...4096).contains(parameters.width), (16...4096).contains(parameters.height) else {
             refuse("size")
             return nil
