@@ -1,46 +1,15 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import Foundation
+import Basics
 
 /// The distribution functions from which intervals are computed.
 package enum SpecialFunctions {
-    /// The regularised incomplete beta function I_x(a, b).
-    ///
-    /// - Source: NIST DLMF 8.17.22, the continued fraction, evaluated by Lentz's method; checked by
-    ///   `SpecialFunctionTests` against values of scipy.
-    package static func incompleteBeta(_ x: Double, _ a: Double, _ b: Double) -> Double {
-        precondition(a > 0 && b > 0, "the parameters of a beta distribution are positive")
-        if x <= 0 { return 0 }
-        if x >= 1 { return 1 }
-        // The continued fraction converges fast only below the mean.
-        if x > (a + 1) / (a + b + 2) { return 1 - incompleteBeta(1 - x, b, a) }
-        let front = exp(
-            lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x))
-        let tiny = 1e-300
-        func away(_ value: Double) -> Double { abs(value) < tiny ? tiny : value }
-        var c = 1.0
-        var d = 1 / away(1 - (a + b) * x / (a + 1))
-        var fraction = d
-        for index in 1...500 {
-            let m = Double(index)
-            let even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-            d = 1 / away(1 + even * d)
-            c = away(1 + even / c)
-            fraction *= c * d
-            let odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-            d = 1 / away(1 + odd * d)
-            c = away(1 + odd / c)
-            fraction *= c * d
-            if abs(c * d - 1) < 1e-15 { break }
-        }
-        return front * fraction / a
-    }
-
     /// The probability of at most `count` successes in `trials`.
     package static func binomialCDF(_ count: Int, trials: Int, probability: Double) -> Double {
         if count < 0 { return 0 }
         if count >= trials { return 1 }
-        return incompleteBeta(1 - probability, Double(trials - count), Double(count + 1))
+        return IncompleteBeta.regularized(
+            1 - probability, Double(trials - count), Double(count + 1))
     }
 
     /// The probability of at least `count` marked items among `drawn` of `total` items of which `marked` are marked.
@@ -66,7 +35,7 @@ package enum SpecialFunctions {
 
     /// The probability that Student's t with `freedom` degrees is below `t`.
     package static func studentCDF(_ t: Double, freedom: Double) -> Double {
-        let tail = incompleteBeta(freedom / (freedom + t * t), freedom / 2, 0.5) / 2
+        let tail = IncompleteBeta.regularized(freedom / (freedom + t * t), freedom / 2, 0.5) / 2
         return t < 0 ? tail : 1 - tail
     }
 
