@@ -1,5 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import ModelFiles
+
 /// Selects the files of a repository to download.
 enum FileSelection {
     private static let folders = ["scheduler", "text_encoder", "tokenizer", "transformer", "vae"]
@@ -60,7 +62,7 @@ enum FileSelection {
             if folder == "tokenizer" {
                 own = names.filter(tokenizerFiles.contains)
             } else {
-                own = names.filter { $0.hasSuffix(".json") && !isIndex($0) }
+                own = names.filter { $0.hasSuffix(".json") && !ShardIndex.isName($0) }
             }
             if weightFolders.contains(folder) { own += weightNames(names) }
             chosen.formUnion(own.map { "\(folder)/\($0)" })
@@ -76,12 +78,7 @@ enum FileSelection {
             }
         }
         for stem in stems where names.contains(stem + suffix) { return [stem + suffix] }
-        return names.filter { $0.hasSuffix(suffix) || isIndex($0) }
-    }
-
-    /// Whether a file is an index of shards, with the name of a variant in either place.
-    private static func isIndex(_ name: String) -> Bool {
-        name.hasSuffix(".json") && name.contains(".safetensors.index.")
+        return names.filter { $0.hasSuffix(suffix) || ShardIndex.isName($0) }
     }
 
     private static func weights(_ files: [RemoteFile]) -> [String] {

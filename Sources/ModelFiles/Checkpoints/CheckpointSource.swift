@@ -21,7 +21,7 @@ enum CheckpointSource: Equatable {
     ///   checkpoint in it, `unsupported` when there are several and none has the usual name.
     init(folder: URL) throws(CheckpointError) {
         let names = try folderContents(folder)
-        let indexes = names.filter(Self.isIndex)
+        let indexes = names.filter(ShardIndex.isName)
         let files = names.filter(WeightFile.isNamed)
         func usual(_ names: [String], _ suffix: String) -> URL? {
             Self.stems.map { $0 + suffix }.first(where: names.contains).map {
@@ -42,15 +42,6 @@ enum CheckpointSource: Equatable {
         } else {
             throw Self.noChoice(folder, indexes.isEmpty ? files : indexes, among: names)
         }
-    }
-
-    /// Whether a file is an index of shards; diffusers writes the name of a variant before the last part.
-    private static func isIndex(_ name: String) -> Bool {
-        guard name.hasSuffix(".json") else { return false }
-        let parts = name.split(separator: ".")
-        guard let place = parts.lastIndex(of: "safetensors"), place > 0 else { return false }
-        let rest = parts[(place + 1)...]
-        return rest.first == "index" && (2...3).contains(rest.count)
     }
 
     /// The number of files that a shard's name states, as in `model-00001-of-00003.safetensors`.

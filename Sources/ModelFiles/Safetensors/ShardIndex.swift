@@ -4,7 +4,7 @@ import Basics
 import Foundation
 
 /// An index of tensors in several safetensors files of the same folder.
-struct ShardIndex {
+package struct ShardIndex {
     /// File name by tensor name.
     let fileNames: [String: String]
 
@@ -42,6 +42,15 @@ struct ShardIndex {
             throw bad("names \(files) files, expected at most \(Self.fileLimit)")
         }
         self.fileNames = fileNames
+    }
+
+    /// Whether a file is an index of shards; diffusers writes the name of a variant before the last part.
+    package static func isName(_ name: String) -> Bool {
+        guard name.hasSuffix(".json") else { return false }
+        let parts = name.split(separator: ".")
+        guard let place = parts.lastIndex(of: "safetensors"), place > 0 else { return false }
+        let rest = parts[(place + 1)...]
+        return rest.first == "index" && (2...3).contains(rest.count)
     }
 
     private static func isPlain(_ name: String) -> Bool {
