@@ -2,7 +2,7 @@
 
 /// The user comment and the orientation of an Exif block.
 ///
-/// - Source: TIFF 6.0, section 2 (header and directories); Exif 2.32, tags 0x8769, 0x9286.
+/// - Source: TIFF 6.0, section 2 (header and directories); Exif 3.0, tags 0x8769, 0x9286.
 struct ExifBlock: Equatable {
     var userComment: String?
     var orientation = ImageOrientation.upright
@@ -19,27 +19,35 @@ struct ExifBlock: Equatable {
 
     /// Reads a block with or without its prefix; `nil` when it is not a TIFF structure.
     ///
-    /// Entries that point outside the block or have the wrong type are skipped: damaged metadata
-    /// does not make an image invalid.
+    /// The user comment belongs into the Exif directory; some programs write it into the first one. Entries that point
+    /// outside the block or have the wrong type are skipped: damaged metadata does not make an image invalid.
     init?(parsing bytes: [UInt8]) {
         let body = bytes.starts(with: Self.prefix) ? Array(bytes.dropFirst(6)) : bytes
         guard let reader = TIFFReader(body) else { return nil }
+        var misplaced: String?
+        func comment(_ entry: TIFFReader.Entry) -> String? {
+            reader.byteValue(entry).flatMap {
+                ExifComment.decode($0, bigEndian: reader.bigEndian)
+            }
+        }
         for entry in reader.entries(at: reader.firstDirectory) {
             switch entry.tag {
             case 0x0112:
                 let value = reader.uint16(at: entry.valueOffset)
                 orientation = value.flatMap(ImageOrientation.init(rawValue:)) ?? .upright
+            case Self.commentTag: misplaced = misplaced ?? comment(entry)
             case 0x8769:
                 guard let offset = reader.uint32(at: entry.valueOffset) else { continue }
-                for inner in reader.entries(at: offset) where inner.tag == 0x9286 {
-                    userComment = reader.undefinedValue(inner).flatMap {
-                        Self.decodeComment($0, bigEndian: reader.bigEndian)
-                    }
+                for inner in reader.entries(at: offset) where inner.tag == Self.commentTag {
+                    userComment = userComment ?? comment(inner)
                 }
             default: continue
             }
         }
+        userComment = userComment ?? misplaced
     }
+
+    private static let commentTag: UInt16 = 0x9286
 
     /// The block without its prefix: big-endian, one directory that points to the Exif directory.
     ///
@@ -73,43 +81,6 @@ struct ExifBlock: Equatable {
         append32(44)
         append32(0)
         return block + comment
-    }
-
-    /// Reads a user comment by the character code in its first eight bytes.
-    private static func decodeComment(_ bytes: [UInt8], bigEndian: Bool) -> String? {
-        guard bytes.count >= 8 else { return nil }
-        let text = bytes.dropFirst(8)
-        switch String(decoding: bytes.prefix(8), as: UTF8.self) {
-        case "UNICODE\0":
-            return decodeUTF16(Array(text), bigEndian: bigEndian)
-        case "ASCII\0\0\0", "\0\0\0\0\0\0\0\0":
-            return String(decoding: text.prefix { $0 != 0 }, as: UTF8.self)
-        default:
-            return nil
-        }
-    }
-
-    /// Decodes UTF-16 in the byte order that its content suggests.
-    ///
-    /// Writers disagree whether the comment follows the order of the block; programs that
-    /// rewrite a block leave the comment as it was. Nearly every such text has Latin letters,
-    /// whose upper byte is zero, so the order with more zero upper bytes is taken.
-    private static func decodeUTF16(_ bytes: [UInt8], bigEndian: Bool) -> String {
-        var zerosAtEven = 0
-        var zerosAtOdd = 0
-        for index in 0..<(bytes.count / 2) {
-            if bytes[2 * index] == 0 { zerosAtEven += 1 }
-            if bytes[2 * index + 1] == 0 { zerosAtOdd += 1 }
-        }
-        let isBig = zerosAtEven == zerosAtOdd ? bigEndian : zerosAtEven > zerosAtOdd
-        var units = (0..<(bytes.count / 2)).map { index in
-            let first = UInt16(bytes[2 * index])
-            let second = UInt16(bytes[2 * index + 1])
-            return isBig ? first << 8 | second : second << 8 | first
-        }
-        if units.first == 0xFEFF { units.removeFirst() }
-        while units.last == 0 { units.removeLast() }
-        return String(decoding: units, as: UTF16.self)
     }
 }
 
@@ -168,10 +139,14 @@ private struct TIFFReader {
         return result
     }
 
-    /// The bytes of an untyped or text entry that are stored outside the entry itself.
-    func undefinedValue(_ entry: Entry) -> [UInt8]? {
-        guard entry.type == 7 || entry.type == 2, entry.count > 4,
-            let start = uint32(at: entry.valueOffset),
+    /// Types of one byte: BYTE, ASCII, SBYTE, UNDEFINED, and UTF-8 of Exif 3.0.
+    private static let byteTypes: Set<UInt16> = [1, 2, 6, 7, 129]
+
+    /// The bytes of an entry of any type of one byte.
+    func byteValue(_ entry: Entry) -> [UInt8]? {
+        guard Self.byteTypes.contains(entry.type),
+            // Up to four are in the entry itself.
+            let start = entry.count <= 4 ? entry.valueOffset : uint32(at: entry.valueOffset),
             start <= bytes.count, entry.count <= bytes.count - start
         else { return nil }
         return Array(bytes[start..<(start + entry.count)])

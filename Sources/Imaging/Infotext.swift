@@ -36,7 +36,8 @@ enum Infotext {
     static func quoteIfNeeded(_ value: String) -> String {
         let scalars = value.unicodeScalars
         let needsQuotes =
-            scalars.isEmpty || scalars.first == "\""
+            scalars.isEmpty || scalars.first == "\"" || scalars.first == "{"
+            || scalars.first == "["
             || scalars.first?.properties.isWhitespace == true
             || scalars.last?.properties.isWhitespace == true
             || scalars.contains { $0 == "," || $0 == ":" || $0.value < 0x20 }
@@ -69,19 +70,62 @@ enum Infotext {
         "\(quoteIfNeeded(name)): \(quoteIfNeeded(value))"
     }
 
-    /// Parses the pairs of a line; other text is skipped up to the next comma.
-    static func pairs(in line: String) -> [(key: String, value: String)] {
-        var cursor = InfotextCursor(line)
+    /// The pairs of a text, and the lines that they are in.
+    typealias Block = (pairs: [(key: String, value: String)], lines: Range<Int>)
+
+    /// The key that programs write first.
+    private static let firstKey = "Steps:"
+
+    /// Finds the pairs among the lines of a file's text; `nil` if there are fewer than ``minimumPairs``.
+    static func parameters(in lines: [String]) -> Block? {
+        guard let last = lines.last else { return nil }
+        let start = lines.lastIndex { $0.utf8.starts(with: firstKey.utf8) }
+        if let start, start < lines.count - 1 {
+            var block = pairs(in: lines[start...].joined(separator: "\n"))
+            let isWhole = block.lines == lines.count - start
+            if block.pairs.count >= minimumPairs,
+                isWhole || pairs(in: last).pairs.count < minimumPairs
+            {
+                // Extensions write their own texts behind the parameters, such as `Template: …`.
+                block.pairs += further(lines[(start + block.lines)...])
+                return (block.pairs, start..<lines.count)
+            }
+        }
+        let block = pairs(in: last).pairs
+        return block.count < minimumPairs ? nil : (block, (lines.count - 1)..<lines.count)
+    }
+
+    /// Lines behind the parameters: a key with a text up to the next such line.
+    private static func further(_ lines: ArraySlice<String>) -> [(key: String, value: String)] {
         var result: [(key: String, value: String)] = []
-        while cursor.skipToItem() {
-            let key = cursor.readBare(until: [":", ","])
+        for line in lines {
+            let parts = line.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2, isKey(parts[0]) {
+                result.append((String(parts[0]), String(parts[1]).trimmed))
+            } else if !result.isEmpty {
+                result[result.count - 1].value += "\n" + line
+            }
+        }
+        return result
+    }
+
+    /// Parses the pairs up to the first line feed outside of quotes; other text is skipped up to the next comma.
+    ///
+    /// - Returns: the pairs, and the number of lines that were read.
+    private static func pairs(
+        in text: String
+    ) -> (pairs: [(key: String, value: String)], lines: Int) {
+        var cursor = InfotextCursor(text)
+        var result: [(key: String, value: String)] = []
+        while cursor.skipToItem(inLine: true) {
+            let key = cursor.readBare(until: [":", ",", "\n"])
             guard cursor.skip(":"), isKey(key) else {
-                _ = cursor.readBare(until: [","])
+                _ = cursor.readBare(until: [",", "\n"])
                 continue
             }
             result.append((key, cursor.readValue()))
         }
-        return result
+        return (result, cursor.linesRead)
     }
 
     /// Parses the items of a list that is the value of a pair.

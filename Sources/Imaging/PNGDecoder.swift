@@ -71,11 +71,15 @@ enum PNGDecoder {
         try check(spng_decode_chunks(context))
 
         let planes = PixelPlanes(interleaved: decoded, hasAlpha: hasAlpha)
+        var metadata = ImageMetadata(entries: texts(context))
+        let exif = exif(context)
+        // Where programs put the comment when they convert another format.
+        if metadata.parameters == nil { metadata.parameters = exif?.userComment }
         return try planes.oriented(
-            orientation(context),
+            exif?.orientation ?? .upright,
             width: width,
             height: height,
-            metadata: ImageMetadata(entries: texts(context)),
+            metadata: metadata,
             format: .png
         )
     }
@@ -140,11 +144,10 @@ enum PNGDecoder {
         return String(text)
     }
 
-    private static func orientation(_ context: OpaquePointer) -> ImageOrientation {
+    private static func exif(_ context: OpaquePointer) -> ExifBlock? {
         var exif = spng_exif()
-        guard spng_get_exif(context, &exif) == 0, let data = exif.data else { return .upright }
-        let block = UnsafeRawBufferPointer(start: data, count: exif.length)
-        return ExifBlock(parsing: Array(block))?.orientation ?? .upright
+        guard spng_get_exif(context, &exif) == 0, let data = exif.data else { return nil }
+        return ExifBlock(parsing: Array(UnsafeRawBufferPointer(start: data, count: exif.length)))
     }
 
     private static let endings = [SPNG_IO_EOF, SPNG_EOF, SPNG_EIDAT_TOO_SHORT, SPNG_EIO].map(

@@ -25,7 +25,7 @@ import Testing
         #expect(
             Self.full.text == """
                 a red kite
-                over a lake <lora:ink:0.8>
+                over a lake <lora:ink:0.8> <lora:ink:0.8>
                 Negative prompt: blur, text
                 Steps: 8, Sampler: Euler, Schedule type: Simple, CFG scale: 4.5, Seed: 7, \
                 Size: 128x96, Model hash: 0123abcdef, Model: "Z-Image: Turbo", \
@@ -117,7 +117,10 @@ import Testing
     @Test(
         "a hostile line is read in linear time",
         .timeLimit(.minutes(5)),
-        arguments: ["ab:\"\\\",", "ab:\"\\q\",", "ab:\"x,", "ab:,", ":,", "\\\""]
+        arguments: [
+            "ab:\"\\\",", "ab:\"\\q\",", "ab:\"x,", "ab:,", ":,", "\\\"", "ab:{", "ab:[]x,",
+            "\nSteps: 1,", "Steps:\"\n",
+        ]
     )
     func hostileLines(unit: String) {
         // Quadratic time would take many minutes here.

@@ -18,7 +18,7 @@ extension ImageRequest.Draft {
     init(
         a1111 fields: RequestFields, registry: LoRARegistry, isImageToImage: Bool = false
     ) throws(APIError) {
-        let prompt = try PromptLoRAs(try fields.text("prompt") ?? "", registry: registry)
+        let prompt = try PromptLoRAs(try fields.text("prompt") ?? "")
         try UnsupportedField.checkA1111(fields, isImageToImage: isImageToImage)
         do throws(APIError) {
             self.init(try SamplingParameters.Draft(prompt: prompt.text, fields))
@@ -26,7 +26,8 @@ extension ImageRequest.Draft {
         if !isImageToImage {
             parameters.secondPass = try SecondPass.Draft(a1111: fields) ?? parameters.secondPass
         }
-        parameters.loras = prompt.loras + (try fields.loras(of: registry) ?? [])
+        parameters.loras =
+            try registry.choices(prompt.names) + (try fields.loras(of: registry) ?? [])
         priority = try Self.priority(fields)
         let batch = try fields.integer("batch_size") ?? 1
         let repeats = try fields.integer("n_iter") ?? 1

@@ -242,14 +242,20 @@ struct A1111Controller: Controller {
         let fields = try RequestFields(
             json: try await request.readBody(upTo: requests.limits.uploadBytes))
         let decoded = try await reader.image(
+            /// The LoRA files that the text names, in pairs or in tags of the prompt.
+            var loras: [LoRAScale]
             base64: try fields.text("image") ?? "", field: "image")
         let text = decoded.metadata.parameters ?? ""
         var parameters: [String: String] = [:]
         if let parsed = GenerationParameters(parsing: text) {
             parameters = [
-                "Prompt": parsed.prompt, "Negative prompt": parsed.negativePrompt,
+                "Prompt": isOwn ? parsed.taggedPrompt : parsed.prompt,
+                "Negative prompt": parsed.negativePrompt,
                 "Steps": parsed.steps.map(String.init), "Seed": parsed.seed.map(String.init),
+        var loras: [LoRAScale] = []
                 "CFG scale": parsed.cfgScale.map { "\($0)" }, "Model": parsed.model,
+            let isOwn = parsed.version?.hasPrefix("Inkstone ") == true
+            loras = Self.loras(of: parsed, isOwn: isOwn)
                 "Sampler": parsed.sampler, "Schedule type": parsed.scheduleType,
                 "Size-1": parsed.width.map(String.init),
                 "Size-2": parsed.height.map(String.init),
@@ -257,6 +263,27 @@ struct A1111Controller: Controller {
         }
         let items = Dictionary(
             decoded.metadata.entries.map { ($0.key, $0.text) }, uniquingKeysWith: { $1 })
-        return .json(Answer(info: text, items: items, parameters: parameters))
+        return .json(Answer(info: text, items: items, parameters: parameters, loras: loras))
+    }
+
+    /// The adapters of a file's text: its pairs, and beside those the tags that other programs write.
+    private static func loras(
+        of parameters: GenerationParameters, isOwn: Bool
+    ) -> [LoRAScale] {
+        var loras = parameters.loras.map {
+            LoRAScale($0.name, scale: $0.scale, textScale: $0.textScale)
+        }
+        // What looks like a tag in a prompt of this program is not one.
+        guard !isOwn, let tags = try? PromptLoRAs(parameters.prompt) else { return loras }
+        for tag in tags.names {
+            let lora = LoRAScale(tag.name, scale: tag.scale ?? 1, textScale: tag.textScale)
+            if let index = loras.firstIndex(where: { $0.name == tag.name }) {
+                // Other programs list the hash of a file beside its tag.
+                loras[index] = lora
+            } else {
+                loras.append(lora)
+            }
+        }
+        return loras
     }
 }

@@ -10,12 +10,11 @@ struct PromptLoRAs {
     /// The prompt without the tags.
     private(set) var text = ""
     /// In the order of the prompt.
-    private(set) var loras: [LoRAScale] = []
+    private(set) var names: [NamedLoRA] = []
 
-    /// - Throws: `APIError` for a scale that is not a number, for too many tags, and for unknown names.
+    /// - Throws: `APIError` for a scale that is not a number, and for too many tags.
     /// - Complexity: linear in the length of the prompt.
-    init(_ prompt: String, registry: LoRARegistry) throws(APIError) {
-        var names: [NamedLoRA] = []
+    init(_ prompt: String) throws(APIError) {
         var rest = prompt[...]
         while let start = Self.tagStart(in: rest),
             let end = rest[start.upperBound...].utf8.firstIndex(of: UInt8(ascii: ">"))
@@ -34,8 +33,7 @@ struct PromptLoRAs {
             try NamedLoRA.check(count: names.count)
         }
         text += rest
-        loras = try registry.choices(names)
-        if !loras.isEmpty, text.utf8.first == UInt8(ascii: " ") { text.removeFirst() }
+        if !names.isEmpty, text.utf8.first == UInt8(ascii: " ") { text.removeFirst() }
     }
 
     /// The next beginning of a tag.

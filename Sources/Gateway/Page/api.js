@@ -43,12 +43,13 @@ export const fetchMetrics = async () => (await send('metrics')).text();
 /** The generation parameters in an image file. */
 export const readPictureFile = (base64) => json('sdapi/v1/png-info', post({ image: base64 }));
 
-/** LoRA files that requests may name; none if the server has no such list. */
+/** LoRA files that requests may name, and those that cannot be used; none if the server has no such list. */
 export async function fetchLoras() {
   try {
-    return (await json('api/loras')).loras ?? [];
+    const { loras = [], skipped = [] } = await json('api/loras');
+    return { loras, skipped };
   } catch {
-    return [];
+    return { loras: [], skipped: [] };
   }
 }
 

@@ -10,8 +10,12 @@ export class Loras {
   constructor(onChange) {
     this.onChange = onChange;
     this.known = [];
+    /** Files that cannot be used, with the reason. */
+    this.skipped = [];
     /** Weights by name, of those in use. */
     this.chosen = new Map();
+    /** Other weights for the text encoder, by name; they last until the weight is changed. */
+    this.textScales = new Map();
     $('lora-add').addEventListener('click', () => $('lora-file').click());
     $('lora-file').addEventListener('change', () => {
       const file = $('lora-file').files[0];
@@ -21,7 +25,7 @@ export class Loras {
   }
 
   async load() {
-    this.known = await fetchLoras();
+    ({ loras: this.known, skipped: this.skipped } = await fetchLoras());
     $('loras-box').hidden = false;
     this.list();
   }
@@ -63,12 +67,16 @@ export class Loras {
 
   /** The request's fields: none if there are no files. */
   get values() {
-    return [...this.chosen].filter(([name]) => this.find(name)).map(([name, scale]) => ({ name, scale }));
+    return [...this.chosen].filter(([name]) => this.find(name)).map(([name, scale]) => ({
+      name, scale, ...(this.textScales.has(name) && { text_scale: this.textScales.get(name) }),
+    }));
   }
 
   /** Selects exactly these; returns the names that the server does not have. */
   use(values) {
     this.chosen = new Map(values.map(({ name, scale }) => [name, scale]));
+    this.textScales = new Map(values.filter((lora) => lora.text_scale !== undefined)
+      .map((lora) => [lora.name, lora.text_scale]));
     this.list();
     return values.filter(({ name }) => !this.find(name)).map(({ name }) => name);
   }
@@ -78,7 +86,15 @@ export class Loras {
   }
 
   list() {
-    $('loras').replaceChildren(...this.known.map((lora) => this.row(lora)));
+    $('loras').replaceChildren(...this.known.map((lora) => this.row(lora)), ...this.skipped.map(({ file, reason }) => {
+      const row = document.createElement('li');
+      const line = document.createElement('p');
+      line.className = 'hint';
+      line.style.gridColumn = '1 / -1';
+      line.textContent = t('loras.skipped', { file, reason });
+      row.append(line);
+      return row;
+    }));
   }
 
   row({ name, scale = 1, thumbnail, removable }) {
@@ -104,6 +120,7 @@ export class Loras {
       slider.setAttribute('aria-label', t('loras.weight', { name }));
     };
     const change = () => {
+      this.textScales.delete(name);
       if (box.checked) this.chosen.set(name, Number(slider.value));
       else this.chosen.delete(name);
       show();

@@ -35,7 +35,7 @@ export const textOf = async (picture) => (await readPictureFile(await base64Of(a
 
 /** The form's values that generate a saved image again, or null for a file without parameters. */
 export async function parametersIn(blob) {
-  const { info, parameters } = await readPictureFile(await base64Of(blob));
+  const { info, parameters, loras } = await readPictureFile(await base64Of(blob));
   if (parameters.Steps === undefined) return null;
   const number = (key) => (parameters[key] === undefined ? undefined : Number(parameters[key]));
   return {
@@ -49,18 +49,9 @@ export async function parametersIn(blob) {
     // Other programs count from 1, which is off.
     guidance: Math.max(0, (number('CFG scale') ?? 1) - 1),
     strength: Number(info.match(/Denoising strength: ([\d.]+)/)?.[1]) || undefined,
-    loras: [...lorasIn(info), ...tagsIn(info)],
+    loras,
   };
 }
-
-/** LoRA files with their weights: ours are pairs in one value, other programs write tags. */
-function lorasIn(info) {
-  const value = info.match(/Lora weights: ("(?:[^"\\]|\\.)*"|[^,\n]*)/)?.[1] ?? '';
-  const list = value.startsWith('"') ? JSON.parse(value) : value;
-  return [...list.matchAll(/([^,]+?): (-?[\d.]+)(?:, |$)/g)].map(([, name, scale]) => ({ name: name.trim(), scale: Number(scale) }));
-}
-
-const tagsIn = (info) => [...info.matchAll(/<lora:([^:<>]+):(-?[\d.]+)>/g)].map(([, name, scale]) => ({ name, scale: Number(scale) }));
 
 const base64Of = (blob) => new Promise((resolve, reject) => {
   const reader = new FileReader();
