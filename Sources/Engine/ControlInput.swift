@@ -87,6 +87,6 @@ extension ImageRequest {
         try controls.check()
         var changed = parameters
         changed.controls = controls
-        return ImageRequest(parameters: changed, count: count, source: source, priority: priority)
+        return with(changed, source: source)
     }
 }

@@ -73,9 +73,9 @@ extension GeneratedImage {
             + " Guidance Start: \(control.start), Guidance End: \(control.end)"
     }
 
-    /// Returns the image as a file that holds this text; the PNG file that there is already, if any.
+    /// Returns the image as a file that holds its parameters; the PNG file that there is already, if any.
     ///
-    /// Where the format limits the text, the prompts are shortened, and the text says so.
+    /// A request may leave the text out. Where the format limits it, the prompts are shortened, and the text says so.
     ///
     /// - Throws: `ImagingError`.
     public func file(
@@ -83,7 +83,8 @@ extension GeneratedImage {
         model: ModelDescription?
     ) throws -> [UInt8] {
         if encoding.format == .png, let png { return png }
-        let metadata = model.flatMap {
+        let described = request.embedsParameters ? model : nil
+        let metadata = described.flatMap {
             generationParameters(of: request, model: $0)
                 .text(upTo: encoding.format.maximumParametersUnits)
         }.map(ImageMetadata.init(parameters:))

@@ -5,7 +5,10 @@ import Imaging
 import Parameters
 
 extension ImageRequest: Codable {
-    private enum CodingKeys: String, CodingKey { case count, priority, source }
+    private enum CodingKeys: String, CodingKey {
+        case count, priority, source
+        case embedsParameters = "embed_parameters"
+    }
 
     /// A source image inside the JSON, as older rows hold it, or the strength alone.
     private struct EmbeddedSource: Decodable {
@@ -42,7 +45,9 @@ extension ImageRequest: Codable {
         self.init(
             parameters: parameters, count: try fields.decode(Int.self, forKey: .count),
             source: try embedded?.source(),
-            priority: try fields.decodeIfPresent(Priority.self, forKey: .priority) ?? .normal)
+            priority: try fields.decodeIfPresent(Priority.self, forKey: .priority) ?? .normal,
+            embedsParameters: try fields.decodeIfPresent(Bool.self, forKey: .embedsParameters)
+                ?? true)
     }
 
     /// Writes everything but the pixels of a source, beside the parameters' own fields.
@@ -51,5 +56,6 @@ extension ImageRequest: Codable {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         try fields.encode(count, forKey: .count)
         try fields.encode(priority, forKey: .priority)
+        if !embedsParameters { try fields.encode(false, forKey: .embedsParameters) }
     }
 }

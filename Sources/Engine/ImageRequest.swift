@@ -47,6 +47,8 @@ public struct ImageRequest: Sendable, Equatable {
         public var source: Source?
         /// The order among requests that wait.
         public var priority: Priority?
+        /// Whether files of the images hold the generation parameters.
+        public var embedsParameters: Bool?
 
         /// A draft of parameters; everything else is the default.
         public init(_ parameters: SamplingParameters.Draft) {
@@ -77,6 +79,8 @@ public struct ImageRequest: Sendable, Equatable {
     public let source: Source?
     /// The order among requests that wait.
     public let priority: Priority
+    /// Whether files of the images hold the generation parameters; without them a file says nothing about its prompt.
+    public let embedsParameters: Bool
 
     /// A sampling parameter.
     public subscript<Value>(dynamicMember path: KeyPath<SamplingParameters, Value>) -> Value {
@@ -95,14 +99,16 @@ public struct ImageRequest: Sendable, Equatable {
         self.init(
             parameters: try SamplingParameters(
                 stated, defaults: model.defaults, limits: model.limits),
-            count: count, source: draft.source, priority: draft.priority ?? .normal)
+            count: count, source: draft.source, priority: draft.priority ?? .normal,
+            embedsParameters: draft.embedsParameters ?? true)
     }
 
     /// A request of parts that were checked before.
     package init(
         parameters: SamplingParameters, count: Int, source: Source? = nil,
-        priority: Priority = .normal
+        priority: Priority = .normal, embedsParameters: Bool = true
     ) {
+        self.embedsParameters = embedsParameters
         self.parameters = parameters
         self.count = count
         self.source = source
@@ -111,15 +117,21 @@ public struct ImageRequest: Sendable, Equatable {
 
     /// Returns the same request with the pixels of its source, or without them.
     package func with(source: Source?) -> ImageRequest {
-        ImageRequest(parameters: parameters, count: count, source: source, priority: priority)
+        with(parameters, source: source)
     }
 
     /// Returns the same request with the strength that its source is run with.
     package func with(strength: Double) -> ImageRequest {
         var changed = parameters
         changed.strength = strength
-        return ImageRequest(
-            parameters: changed, count: count, source: source, priority: priority)
+        return with(changed, source: source)
+    }
+
+    /// Returns the same request with other parameters and the pixels of another source.
+    func with(_ parameters: SamplingParameters, source: Source?) -> ImageRequest {
+        ImageRequest(
+            parameters: parameters, count: count, source: source, priority: priority,
+            embedsParameters: embedsParameters)
     }
 
     /// Returns the same request without its first images.
@@ -127,6 +139,6 @@ public struct ImageRequest: Sendable, Equatable {
         precondition(number < count, "a request keeps at least one image")
         return ImageRequest(
             parameters: parameters.image(at: number), count: count - number, source: source,
-            priority: priority)
+            priority: priority, embedsParameters: embedsParameters)
     }
 }

@@ -29,6 +29,11 @@ extension ImageRequest.Draft {
         parameters.loras =
             try registry.choices(prompt.names) + (try fields.loras(of: registry) ?? [])
         priority = try Self.priority(fields)
+        embedsParameters = try fields.bool("embed_parameters")
+        if case .object(let settings)? = fields.first("override_settings")?.value {
+            embedsParameters =
+                try RequestFields(settings).bool("enable_pnginfo") ?? embedsParameters
+        }
         let batch = try fields.integer("batch_size") ?? 1
         let repeats = try fields.integer("n_iter") ?? 1
         let (total, overflow) = batch.multipliedReportingOverflow(by: repeats)

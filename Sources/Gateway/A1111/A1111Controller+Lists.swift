@@ -86,6 +86,7 @@ private struct Options: Encodable {
     var sd_model_checkpoint: String
     var sd_checkpoint_hash = ""
     var samples_format: String
+    var enable_pnginfo: Bool
     var sd_vae = "Automatic"
     var CLIP_stop_at_last_layers = 1
     var show_progress_every_n_steps = 1
@@ -148,7 +149,9 @@ extension A1111Controller {
         }
         return Options(
             sd_model_checkpoint: text("sd_model_checkpoint") ?? models.first?.id ?? "",
-            samples_format: text("samples_format") ?? "png")
+            samples_format: text("samples_format") ?? "png",
+            enable_pnginfo: changed["enable_pnginfo"].map { $0 == .bool(true) }
+                ?? requests.embedsParameters)
     }
 
     /// Clients send the whole object back with one value changed; settings without a meaning here are
@@ -168,6 +171,9 @@ extension A1111Controller {
         }
         if let format = try fields.choice("samples_format", of: ["png", "jpg", "jpeg", "webp"]) {
             changed["samples_format"] = .string(format)
+        }
+        if let embeds = try fields.bool("enable_pnginfo"), embeds != requests.embedsParameters {
+            changed["enable_pnginfo"] = .bool(embeds)
         }
         state.setOptions(changed, of: context.owner)
         return .json(String?.none)

@@ -59,6 +59,10 @@ struct A1111Controller: Controller {
         var draft = try ImageRequest.Draft(
             a1111: fields, registry: requests.loras, isImageToImage: isImageToImage)
         let options = state.options(of: context.owner)
+        if case .bool(let embeds)? = options["enable_pnginfo"] {
+            draft.embedsParameters = draft.embedsParameters ?? embeds
+        }
+        draft.embedsParameters = draft.embedsParameters ?? requests.embedsParameters
         let model = try await model(fields, options)
         if isImageToImage { draft.source = try await source(fields, &draft, model) }
         let call = try await requests.imageCall(
@@ -238,24 +242,24 @@ struct A1111Controller: Controller {
             var info: String
             var items: [String: String]
             var parameters: [String: String]
+            /// The LoRA files that the text names, in pairs or in tags of the prompt.
+            var loras: [LoRAScale]
         }
         let fields = try RequestFields(
             json: try await request.readBody(upTo: requests.limits.uploadBytes))
         let decoded = try await reader.image(
-            /// The LoRA files that the text names, in pairs or in tags of the prompt.
-            var loras: [LoRAScale]
             base64: try fields.text("image") ?? "", field: "image")
         let text = decoded.metadata.parameters ?? ""
         var parameters: [String: String] = [:]
+        var loras: [LoRAScale] = []
         if let parsed = GenerationParameters(parsing: text) {
+            let isOwn = parsed.version?.hasPrefix("Inkstone ") == true
+            loras = Self.loras(of: parsed, isOwn: isOwn)
             parameters = [
                 "Prompt": isOwn ? parsed.taggedPrompt : parsed.prompt,
                 "Negative prompt": parsed.negativePrompt,
                 "Steps": parsed.steps.map(String.init), "Seed": parsed.seed.map(String.init),
-        var loras: [LoRAScale] = []
                 "CFG scale": parsed.cfgScale.map { "\($0)" }, "Model": parsed.model,
-            let isOwn = parsed.version?.hasPrefix("Inkstone ") == true
-            loras = Self.loras(of: parsed, isOwn: isOwn)
                 "Sampler": parsed.sampler, "Schedule type": parsed.scheduleType,
                 "Size-1": parsed.width.map(String.init),
                 "Size-2": parsed.height.map(String.init),

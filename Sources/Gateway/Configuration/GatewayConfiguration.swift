@@ -51,6 +51,8 @@ public struct GatewayConfiguration: Sendable {
     public var loras: LoRARegistry
     /// ControlNets that requests may name.
     public var controlNets = ControlNetRegistry()
+    /// Whether image files hold the generation parameters, unless a request says otherwise.
+    public var embedsParameters = true
     /// Bytes of the largest LoRA file that can be added.
     public var maximumLoRABytes: Int
     /// Folder with result folders of `imgbench`, which the page shows; `nil` for none.

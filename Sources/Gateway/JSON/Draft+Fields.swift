@@ -17,6 +17,7 @@ extension ImageRequest.Draft {
         self.init(try SamplingParameters.Draft(prompt: Self.prompt(fields), fields))
         count = try fields.integer("n", "count").map { Int(clamping: $0) }
         priority = try Self.priority(fields)
+        embedsParameters = try fields.bool("embed_parameters")
     }
 
     /// The priority of the request, or `nil` if absent.

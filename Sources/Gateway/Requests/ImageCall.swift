@@ -32,7 +32,8 @@ struct ImageCall {
     /// - Throws: `APIError` 404 for an unknown model, 503 when none is loaded, 400 for a field.
     init(
         _ fields: RequestFields, source: RGBImage? = nil, mask: RGBImage? = nil,
-        models: [ModelDescription], loras: LoRARegistry = LoRARegistry(), retryAfter: Int
+        models: [ModelDescription], loras: LoRARegistry = LoRARegistry(),
+        embedsParameters: Bool = true, retryAfter: Int
     ) throws(APIError) {
         let id = try fields.string("model")
         guard let standard = models.first else { throw .loading(retryAfter: retryAfter) }
@@ -57,6 +58,7 @@ struct ImageCall {
                 draft.height = draft.height ?? size.height
             }
             draft.loras = try fields.loras(of: loras)
+            draft.embedsParameters = draft.embedsParameters ?? embedsParameters
             self.init(request: try ImageRequest(draft, for: model), model: model)
         } catch let error as RequestError {
             var names = ImageRequest.Draft.clientNames

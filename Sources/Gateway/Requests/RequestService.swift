@@ -17,6 +17,8 @@ struct RequestService: Sendable {
     let loras: LoRARegistry
     /// ControlNets that requests may name.
     var controlNets = ControlNetRegistry()
+    /// Whether files hold the generation parameters of requests that do not say.
+    var embedsParameters = true
     /// Limits of request bodies.
     let limits: RequestLimits
     /// Whether the service is about to stop.
@@ -42,7 +44,7 @@ struct RequestService: Sendable {
         guard !state.isDraining else { throw APIError.draining(retryAfter: retryAfter) }
         return try await ImageCall(
             fields, source: source, mask: mask, models: await jobs.models,
-            loras: loras, retryAfter: retryAfter
+            loras: loras, embedsParameters: embedsParameters, retryAfter: retryAfter
         ).resizingSource().adding(controls)
     }
 

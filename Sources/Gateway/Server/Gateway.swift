@@ -84,7 +84,9 @@ package struct Gateway: Sendable {
         self.logger = logger
         let requests = RequestService(
             jobs: jobs, meter: meter, loras: configuration.loras,
-            controlNets: configuration.controlNets, limits: configuration.limits, state: state)
+            controlNets: configuration.controlNets,
+            embedsParameters: configuration.embedsParameters, limits: configuration.limits,
+            state: state)
         loraFacts = LoRAFactsCache { try await LoRAReader(pool: pool).facts(of: $0) }
         links = ImageLinks(
             signer: configuration.linkSigner, keys: keys, seconds: configuration.linkSeconds)

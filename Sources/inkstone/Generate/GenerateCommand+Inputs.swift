@@ -19,6 +19,7 @@ extension GenerateCommand {
             kernels: device.kernelsName)
         var draft = ImageRequest.Draft(try sampling.draft(prompt))
         draft.count = count
+        draft.embedsParameters = !noEmbedParameters
         draft.source = try readSource()
         draft.strength = draft.source.map { strength ?? ($0.mask == nil ? 0.6 : 1) }
         let request = try ImageRequest(draft, for: description)

@@ -86,6 +86,9 @@ struct GenerateCommand: ParsableCommand {
             "Output file; .png, .jpg or .webp. An existing file is replaced.", valueName: "file"))
     var output = "inkstone.png"
 
+    @Flag(help: "Leave the prompt and all other generation parameters out of the files.")
+    var noEmbedParameters = false
+
     @Option(
         help: ArgumentHelp(
             "Read the initial noise from tensor latents.init of this safetensors file.",

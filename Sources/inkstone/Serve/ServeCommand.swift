@@ -77,6 +77,12 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Format of the program's log on standard error.")
     var logFormat = LogFormat.text
 
+    @Flag(
+        help:
+            "Leave the generation parameters out of image files, unless a request has embed_parameters."
+    )
+    var noEmbedParameters = false
+
     @OptionGroup var options: ModelOptions
     @OptionGroup var caches: CacheOptions
 
@@ -212,6 +218,7 @@ struct ServeCommand: AsyncParsableCommand {
             benchmarks: dataOptions.benchmarkFolder)
         configuration.controlNets = ControlNetRegistry(
             folder: dataOptions.controlNetFolder, models: folders, roots: ModelLocator().roots)
+        configuration.embedsParameters = !noEmbedParameters
         configuration.modelFolders = folders
         configuration.linkSeconds = dataOptions.linkSeconds
         // Settings of models that are launched later, except for their files.
@@ -254,6 +261,7 @@ struct ServeCommand: AsyncParsableCommand {
             ("threads", options.threads == other.options.threads),
             ("device", options.device == other.options.device),
             ("device-memory", options.deviceMemory == other.options.deviceMemory),
+            ("no-embed-parameters", noEmbedParameters == other.noEmbedParameters),
             ("access-log", accessLog == other.accessLog),
             ("link-hours", dataOptions.linkHours == other.dataOptions.linkHours),
         ]
