@@ -84,10 +84,13 @@ struct LaunchFields {
     }
 
     /// Options that would change the images.
-    private static let unsupported = [
-        "controlnet", "lightning_version", "lightning_model_path", "gguf_quantization",
-        "gguf_model_path",
-    ].map { UnsupportedField($0, "this server has no such option of a launch; leave it out") }
+    private static let unsupported =
+        ["controlnet", "lightning_version", "lightning_model_path"].map {
+            UnsupportedField($0, "this server has no such option of a launch; leave it out")
+        }
+        + ["gguf_quantization", "gguf_model_path"].map {
+            UnsupportedField($0, "give the GGUF file, or the folder with it, as model_path")
+        }
 
     private static func precision(_ fields: RequestFields) throws(APIError) -> PrecisionChoice? {
         guard

@@ -31,14 +31,6 @@ struct QuantizedTensors {
         "weight_scale", "scale_weight", "weight_scale_2", "input_scale", "scale_input",
         "comfy_quant", "pre_quant_scale",
     ]
-    /// Name suffixes of the formats of other programs.
-    private static let foreign = [
-        (".qweight", "a Nunchaku, GPTQ or AWQ checkpoint"),
-        (".weight.absmax", "a bitsandbytes checkpoint"), (".scales", "an MLX checkpoint"),
-        (".SCB", "a bitsandbytes checkpoint"),
-        (".weight_packed", "a compressed-tensors checkpoint"),
-    ]
-    private static let remedy = "Use a file in bf16, fp8, int8 or GGUF."
 
     init(_ tensors: [String: StoredTensor], metadata: [String: String], source: String) {
         self.tensors = tensors
@@ -51,14 +43,9 @@ struct QuantizedTensors {
     /// - Throws: `CheckpointError` of code `unsupported` that names the format, or `badTensor` for
     ///   invalid scales.
     func joined() throws(CheckpointError) -> [String: StoredTensor] {
-        for (ending, kind) in Self.foreign {
-            if let name = tensors.keys.filter({ $0.hasSuffix(ending) }).min() {
-                throw CheckpointError(
-                    code: .unsupported,
-                    message: "\(source) is \(kind) (it has tensor \(name.quoted)), which is not"
-                        + " supported.",
-                    remedy: Self.remedy)
-            }
+        var found = ""
+        if let format = ForeignQuantization(tensors: tensors.keys, found: &found) {
+            throw format.error(source, "it has the tensor \(found.quoted)")
         }
         let marks = try marksOfMetadata()
         var joined: [String: StoredTensor] = [:]
@@ -136,7 +123,7 @@ struct QuantizedTensors {
                     code: .unsupported,
                     message: "\(source) stores \(module.quoted) in the format \(format.quoted),"
                         + " which is not supported.",
-                    remedy: Self.remedy)
+                    remedy: ForeignQuantization.remedy)
             }
             guard types.contains(tensor.dtype) else {
                 throw bad(module, "the format is \(format), but the weight is \(tensor.dtype)")
@@ -173,7 +160,7 @@ struct QuantizedTensors {
                 code: .unsupported,
                 message: "\(source) stores \(module.quoted) as \(tensor.dtype) without saying how,"
                     + " which is not supported.",
-                remedy: Self.remedy)
+                remedy: ForeignQuantization.remedy)
         }
         return tensor.recoded(try scaled(coding, module), shape: shape)
     }

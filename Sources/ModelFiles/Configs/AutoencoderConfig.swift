@@ -60,7 +60,7 @@ public struct AutoencoderConfig: Sendable, Equatable {
     public init(contentsOf url: URL) throws(CheckpointError) {
         let reader = try ConfigReader(contentsOf: url)
         try reader.require("_class_name", .string("AutoencoderKL"))
-        try reader.requireAbsent("quantization_config")
+        try reader.refuseQuantized()
         try reader.require("act_fn", .string("silu"))
         try reader.requireAbsent("latents_mean")
         try reader.requireAbsent("latents_std")

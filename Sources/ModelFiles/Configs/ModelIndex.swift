@@ -55,6 +55,9 @@ public struct ModelIndex: Sendable, Equatable {
         for (component, known) in Self.classes.sorted(by: { $0.key < $1.key }) {
             guard let name = try Self.className(component, reader) else { continue }
             guard known.contains(name) else {
+                if let format = ForeignQuantization(className: name) {
+                    throw format.error(reader.source, "\(component) is \(name.quoted)")
+                }
                 throw reader.unsupported(
                     component, .string(name), expected: known.joined(separator: " or "))
             }

@@ -100,7 +100,7 @@ public struct TextEncoderConfig: Sendable, Equatable {
             throw reader.unsupported(
                 "architectures", .string(first), expected: classes.joined(separator: " or "))
         }
-        try reader.requireAbsent("quantization_config")
+        try reader.refuseQuantized()
         try reader.require("hidden_act", .string("silu"))
         try reader.require("attention_bias", .bool(false))
         try reader.require("use_sliding_window", .bool(false))

@@ -58,7 +58,7 @@ public struct TransformerConfig: Sendable, Equatable {
     public init(contentsOf url: URL) throws(CheckpointError) {
         let reader = try ConfigReader(contentsOf: url)
         try reader.require("_class_name", .string("ZImageTransformer2DModel"))
-        try reader.requireAbsent("quantization_config")
+        try reader.refuseQuantized()
         try reader.requireAbsent("siglip_feat_dim")
         try reader.require("all_patch_size", .array([.integer(2)]))
         try reader.require("all_f_patch_size", .array([.integer(1)]))

@@ -83,6 +83,9 @@ struct ModelParts: Sendable {
         let missing = ModelComponent.allCases.filter { $0 != .preview && files[$0] == nil }
         guard missing.isEmpty else {
             throw CheckpointError(
+            for file in try isFile ? [url] : Self.weightFiles(in: folder) {
+                if let error = Self.quantised(file) { throw error }
+            }
                 code: .incomplete,
                 message: "\(url.path.quoted) lacks the"
                     + " \(missing.map(\.title).joined(separator: " and the ")), expected files of"
@@ -153,7 +156,17 @@ struct ModelParts: Sendable {
     }
 
     private static func useless(_ url: URL) -> CheckpointError {
+    /// The error about a file whose tensors are quantised in a format that is not read, if it is one.
+    private static func quantised(_ url: URL) -> CheckpointError? {
+        var found = ""
+        guard let names = try? names(of: url),
+            let format = ForeignQuantization(tensors: Set(names), found: &found)
+        else { return nil }
+        return format.error(url.path.quoted, "it has the tensor \(found.quoted)")
+    }
+
         let names = (try? names(of: url)) ?? []
+        if let error = quantised(url) { return error }
         let found =
             ModelComponent.stranger(Set(names))
             ?? "a file with tensors such as \(names.sorted().prefix(2).map { $0 }.listed())"
