@@ -8,7 +8,7 @@ import Synchronization
 
 /// The ControlNets that requests may use: those of the data folder, of models, and of pulled repositories.
 ///
-/// A net is a file, or a folder in the diffusers layout. The folders are read on every access, so that added files
+/// A net is a file, or a folder in the diffusers layout, and may be in a subfolder. The folders are read on every access, so that added files
 /// are found at once; of each file only the header is read, once for each of its versions.
 public struct ControlNetRegistry: Sendable {
     /// A net.
@@ -17,11 +17,13 @@ public struct ControlNetRegistry: Sendable {
         public var name: String
         /// The file or the folder.
         public var url: URL
+        /// Its path in the folder without the ending, by which requests may also name it.
+        var path: String
 
-        /// Whether it is a folder, or a file directly in it.
+        /// Whether it is a folder, or is in it.
         package func isIn(_ folder: URL) -> Bool {
             url.canonicalPath == folder.canonicalPath
-                || url.deletingLastPathComponent().canonicalPath == folder.canonicalPath
+                || url.canonicalPath.hasPrefix(folder.canonicalPath + "/")
         }
     }
 
@@ -50,16 +52,22 @@ public struct ControlNetRegistry: Sendable {
     public func offer(models: [URL]) { locations.setModels(models) }
 
     /// All nets, sorted by name; of several with one name those of the data folder, then of models, come first.
-    public var entries: [Entry] {
+    public var entries: [Entry] { listing.entries }
+
+    /// Folders of nets that this user may not read.
+    public var unreadable: [String] { listing.unreadable }
+
+    private var listing: (entries: [Entry], unreadable: [String]) {
         var byName: [String: Entry] = [:]
+        var unreadable: [String] = []
         for file in files {
             let name = Self.plainName(file.lastPathComponent)
-            byName[name] = Entry(name: name, url: file)
+            byName[name] = Entry(name: name, url: file, path: name)
         }
         var folders = locations.models.map { $0.appending(path: "controlnets") }
         if let folder { folders.insert(folder, at: 0) }
         for folder in folders {
-            for entry in nets(in: folder) where byName[entry.name] == nil {
+            for entry in nets(in: folder, &unreadable) where byName[entry.name] == nil {
                 byName[entry.name] = entry
             }
         }
@@ -70,72 +78,79 @@ public struct ControlNetRegistry: Sendable {
                 }
             }
         }
-        return byName.values.sorted { $0.name < $1.name }
+        return (byName.values.sorted { $0.name < $1.name }, unreadable)
     }
 
     /// The net of a name.
     ///
     /// - Throws: `RequestError` that lists the known names.
     public func find(_ name: String) throws(RequestError) -> Entry {
-        let entries = entries
+        let (entries, unreadable) = listing
         // A1111's clients write the name with a hash or with the ending of the file.
         let plain = Self.plainName(name)
-        if let entry = entries.first(where: { $0.name == name || $0.name == plain }) {
+        if let entry = entries.first(where: { $0.name == name || $0.name == plain })
+            ?? entries.first(where: { $0.path == plain })
+        {
             return entry
         }
         let known = entries.map(\.name)
+        let withheld =
+            unreadable.isEmpty
+            ? ""
+            : " It may not read \(unreadable.map(\.quoted).joined(separator: ", ")) (permission denied)."
         throw RequestError(
             field: "controls",
             message: "there is no ControlNet \(name.quoted); "
                 + (known.isEmpty
                     ? "put its file into the folder 'controlnets' of the data folder, or fetch one"
                         + " with 'inkstone models pull'."
-                    : "this server has \(known.prefix(20).joined(separator: ", "))."))
+                    : "this server has \(known.prefix(20).joined(separator: ", ")).")
+                + withheld)
     }
 
-    /// The nets of a folder: files and folders directly in it.
-    private func nets(in folder: URL) -> [Entry] {
-        Self.names(in: folder).compactMap { name in
-            let url = folder.appending(path: name)
-            if name.hasSuffix(Self.ending) {
-                let name = String(name.dropLast(Self.ending.count))
-                return isNet(url) ? Entry(name: name, url: url) : nil
+    /// The nets of a folder and its subfolders: files, and folders in the diffusers layout.
+    private func nets(in folder: URL, _ unreadable: inout [String]) -> [Entry] {
+        var entries: [Entry] = []
+        let walk = FolderWalk(folder) { url, path in
+            if let name = url.lastPathComponent.withoutEnding(FolderWalk.ending) {
+                if LoRAScale.isName(name), isNet(url) {
+                    entries.append(
+                        Entry(
+                            name: name, url: url,
+                            path: path.withoutEnding(FolderWalk.ending) ?? path))
+                }
+                return false
             }
-            return diffusersNet(url)
-        }.filter { LoRAScale.isName($0.name) }
+            guard let net = diffusersNet(url, path: path) else { return true }
+            if LoRAScale.isName(net.name) { entries.append(net) }
+            return false
+        }
+        unreadable += walk.unreadable
+        return entries
     }
 
     /// The nets of a folder that `models pull` made.
     private func pulled(_ folder: URL) -> [Entry] {
-        guard Self.isFolder(folder),
-            !FileManager.default.fileExists(
-                atPath: folder.appending(path: ModelFolderMark.index).path)
+        guard FileKind(folder) == .folder,
+            FileKind(folder.appending(path: ModelFolderMark.index)) == .nothing
         else { return [] }
-        if let net = diffusersNet(folder) { return [net] }
-        return nets(in: folder)
+        if let net = diffusersNet(folder, path: folder.lastPathComponent) { return [net] }
+        // A model folder that another user closed is not one of nets.
+        var unreadable: [String] = []
+        return nets(in: folder, &unreadable)
     }
 
     /// A folder in the diffusers layout.
-    private func diffusersNet(_ folder: URL) -> Entry? {
-        guard Self.isFolder(folder),
-            FileManager.default.fileExists(atPath: folder.appending(path: "config.json").path)
-        else { return nil }
+    private func diffusersNet(_ folder: URL, path: String) -> Entry? {
+        guard FileKind(folder.appending(path: "config.json")) == .file else { return nil }
         let file = folder.appending(path: "diffusion_pytorch_model.safetensors")
         guard isNet(file) else { return nil }
-        return Entry(name: folder.lastPathComponent, url: folder)
+        return Entry(name: folder.lastPathComponent, url: folder, path: path)
     }
 
     private func isNet(_ file: URL) -> Bool {
         guard let stamp = FileStamp(path: file.path) else { return false }
         return locations.isNet(stamp) { (try? TensorStore(controlNet: file)) != nil }
-    }
-
-    private static let ending = ".safetensors"
-
-    private static func isFolder(_ url: URL) -> Bool {
-        var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
-            && isFolder.boolValue
     }
 
     private static func names(in folder: URL) -> [String] {
@@ -150,7 +165,7 @@ public struct ControlNetRegistry: Sendable {
             name = name[..<bracket]
             while name.last == " " { name.removeLast() }
         }
-        return String(name.hasSuffix(ending) ? name.dropLast(ending.count) : name)
+        return String(name).withoutEnding(FolderWalk.ending) ?? String(name)
     }
 }
 

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 public import Foundation
 import Parameters
 import ZImage
@@ -32,45 +33,38 @@ public struct LoRAFolder: Sendable {
     /// Files that look like LoRA files and cannot be used.
     public private(set) var skipped: [Skipped] = []
 
-    private static let ending = ".safetensors"
     /// Formats that can run code when they are read, or that nothing here reads.
     private static let otherEndings = [".pt", ".pth", ".ckpt", ".bin", ".gguf"]
-    private static let depthLimit = 4
-    private static let countLimit = 10_000
 
     /// Lists a folder; empty if there is none.
     public init(_ folder: URL) {
         var names: [String: String] = [:]
-        var folders = [(url: folder, path: "")]
-        var count = 0
-        for depth in 0...Self.depthLimit {
-            var below: [(url: URL, path: String)] = []
-            for folder in folders.sorted(by: { $0.path < $1.path }) {
-                let found =
-                    (try? FileManager.default.contentsOfDirectory(atPath: folder.url.path)) ?? []
-                for entry in found.sorted() where !entry.hasPrefix(".") {
-                    count += 1
-                    guard count <= Self.countLimit else { return }
-                    let url = folder.url.appending(path: entry)
-                    let path = folder.path.isEmpty ? entry : "\(folder.path)/\(entry)"
-                    if Self.stem(of: entry) != nil {
-                        add(url, path, &names)
-                    } else if Self.otherEndings.contains(where: entry.lowercased().hasSuffix) {
-                        skipped.append(
-                            .init(file: path, reason: "only \(Self.ending) files can be used"))
-                    } else if depth < Self.depthLimit, Self.isFolder(url) {
-                        below.append((url, path))
-                    }
-                }
+        var found: [(url: URL, path: String)] = []
+        let walk = FolderWalk(folder) { url, path in
+            let isFile =
+                path.withoutEnding(FolderWalk.ending) != nil
+                || Self.otherEndings.contains(where: path.lowercased().hasSuffix)
+            if isFile { found.append((url, path)) }
+            return !isFile
+        }
+        for (url, path) in found {
+            if path.withoutEnding(FolderWalk.ending) != nil {
+                add(url, path, &names)
+            } else {
+                skipped.append(
+                    .init(file: path, reason: "only \(FolderWalk.ending) files can be used"))
             }
-            folders = below
+        }
+        skipped += walk.unreadable.map {
+            .init(file: $0, reason: "this user may not read the folder (permission denied)")
         }
     }
 
     private mutating func add(_ url: URL, _ path: String, _ names: inout [String: String]) {
         let parts = path.split(separator: "/").map(String.init)
         let isUsual = LoRAConfiguration.isUsualName(parts[parts.count - 1]) && parts.count > 1
-        let name = isUsual ? parts[parts.count - 2] : Self.stem(of: parts[parts.count - 1]) ?? ""
+        let file = parts[parts.count - 1]
+        let name = isUsual ? parts[parts.count - 2] : file.withoutEnding(FolderWalk.ending) ?? ""
         guard LoRAScale.isName(name) else {
             skipped.append(
                 .init(
@@ -84,18 +78,7 @@ public struct LoRAFolder: Sendable {
             return
         }
         names[name] = path
-        files.append(File(name: name, path: Self.stem(of: path) ?? path, url: url))
-    }
-
-    private static func isFolder(_ url: URL) -> Bool {
-        var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
-            && isFolder.boolValue
-    }
-
-    /// Returns a name without the ending in any case; `nil` if it has another.
-    static func stem(of name: String) -> String? {
-        name.count > ending.count && name.suffix(ending.count).lowercased() == ending
-            ? String(name.dropLast(ending.count)) : nil
+        files.append(
+            File(name: name, path: path.withoutEnding(FolderWalk.ending) ?? path, url: url))
     }
 }

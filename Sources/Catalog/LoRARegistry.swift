@@ -31,8 +31,6 @@ public struct LoRARegistry: Sendable {
     /// Files of the fleet's workers on other machines.
     public var elsewhere: (@Sendable () -> [LoRAScale])?
 
-    private static let ending = ".safetensors"
-
     /// Creates a registry of the files of a folder and of models.
     public init(folder: URL? = nil, models: [URL] = []) {
         self.folder = folder
@@ -45,40 +43,63 @@ public struct LoRARegistry: Sendable {
     /// Replaces the folders of models, for all copies of the registry.
     public func offer(models: [URL]) { modelFolders.all = models }
 
-    /// All files, sorted by name.
-    public var entries: [Entry] {
+    /// The files of one look at the folders.
+    public struct Listing: Sendable {
+        /// All files, sorted by name.
+        public fileprivate(set) var entries: [Entry] = []
+        /// Files and folders of the data folder that look like LoRA files and cannot be used.
+        public fileprivate(set) var skipped: [LoRAFolder.Skipped] = []
+        /// Names and default scales of all files, here and on the fleet's workers.
+        public fileprivate(set) var offers: [LoRAScale] = []
+
+        /// Returns the name of a file that a request names in one of the ways there are: by its name or its path in
+        /// the folder, with or without the ending.
+        package func name(for stated: String) -> String {
+            let plain = LoRARegistry.plainName(stated)
+            guard plain.contains("/") else { return plain }
+            return entries.first { $0.path == plain }?.name ?? plain
+        }
+    }
+
+    /// Lists the folders, each of them once.
+    public var listing: Listing {
+        var listing = Listing()
         var byName: [String: Entry] = [:]
         for model in models {
             let scales = modelFolders.scales(of: model)
-            for entry in Self.list(model.appending(path: "loras"), isOwn: false)
-            where byName[entry.name] == nil {
+            let files = LoRAFolder(model.appending(path: "loras")).files
+            for entry in Self.entries(files, isOwn: false) where byName[entry.name] == nil {
                 var entry = entry
                 entry.scale = scales[entry.name] ?? 1
                 byName[entry.name] = entry
             }
         }
         if let folder {
-            for entry in Self.list(folder, isOwn: true) { byName[entry.name] = entry }
+            let list = LoRAFolder(folder)
+            listing.skipped = list.skipped
+            for entry in Self.entries(list.files, isOwn: true) { byName[entry.name] = entry }
         }
-        return byName.values.sorted { $0.name < $1.name }
+        listing.entries = byName.values.sorted { $0.name < $1.name }
+        let others = (elsewhere?() ?? []).filter { byName[$0.name] == nil }
+        listing.offers = (listing.entries.map { LoRAScale($0.name, scale: $0.scale) } + others)
+            .sorted { $0.name < $1.name }
+        return listing
     }
 
+    /// All files, sorted by name.
+    public var entries: [Entry] { listing.entries }
+
     /// Names and default scales of all files, here and on the fleet's workers.
-    public var offers: [LoRAScale] {
-        let own = entries.map { LoRAScale($0.name, scale: $0.scale) }
-        let known = Set(own.map(\.name))
-        let others = (elsewhere?() ?? []).filter { !known.contains($0.name) }
-        return (own + others).sorted { $0.name < $1.name }
-    }
+    public var offers: [LoRAScale] { listing.offers }
 
     /// The default scale of a file.
     ///
     /// - Throws: `RequestError` that lists the known names.
     public func offer(_ name: String) throws(RequestError) -> LoRAScale {
-        let offers = offers
-        let plain = Self.plainName(name)
-        guard let offer = offers.first(where: { $0.name == plain }) else {
-            throw unknown(name, offers.map(\.name))
+        let listing = listing
+        let known = listing.name(for: name)
+        guard let offer = listing.offers.first(where: { $0.name == known }) else {
+            throw unknown(name, listing)
         }
         return offer
     }
@@ -87,28 +108,21 @@ public struct LoRARegistry: Sendable {
     ///
     /// - Throws: `RequestError` that lists the known names.
     public func find(_ name: String) throws(RequestError) -> Entry {
-        let entries = entries
-        let plain = Self.plainName(name)
-        if let entry = entries.first(where: { $0.name == plain }) { return entry }
-        throw unknown(name, entries.map(\.name))
+        let listing = listing
+        let known = listing.name(for: name)
+        if let entry = listing.entries.first(where: { $0.name == known }) { return entry }
+        throw unknown(name, listing)
     }
 
-    /// Files of the data folder that look like LoRA files and cannot be used.
-    public var skipped: [LoRAFolder.Skipped] { folder.map { LoRAFolder($0).skipped } ?? [] }
-
     /// Returns a name as requests write it, without the ending.
-    public static func plainName(_ name: String) -> String { LoRAFolder.stem(of: name) ?? name }
-
-    /// The names of files by the other ways to write them: their paths in the folder.
-    package var aliases: [String: String] {
-        Dictionary(
-            entries.filter { $0.path != $0.name }.map { ($0.path, $0.name) },
-            uniquingKeysWith: { first, _ in first })
+    public static func plainName(_ name: String) -> String {
+        name.withoutEnding(FolderWalk.ending) ?? name
     }
 
     /// The error for a name that is not among those of the registry.
-    package func unknown(_ name: String, _ names: [String]) -> RequestError {
-        RequestError(
+    package func unknown(_ name: String, _ listing: Listing) -> RequestError {
+        let names = listing.offers.map(\.name)
+        return RequestError(
             field: "loras",
             message: "there is no LoRA \(name.quoted); "
                 + (names.isEmpty
@@ -129,11 +143,11 @@ public struct LoRARegistry: Sendable {
             throw RequestError(
                 field: "name", message: "this server has no folder that LoRA files go to.")
         }
-        return folder.appending(path: name + Self.ending)
+        return folder.appending(path: name + FolderWalk.ending)
     }
 
-    private static func list(_ folder: URL, isOwn: Bool) -> [Entry] {
-        LoRAFolder(folder).files.map {
+    private static func entries(_ files: [LoRAFolder.File], isOwn: Bool) -> [Entry] {
+        files.map {
             Entry(name: $0.name, url: $0.url, scale: 1, isOwn: isOwn, path: $0.path)
         }
     }

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 public import Foundation
 import ModelFiles
 
@@ -61,6 +62,9 @@ public struct ModelLocator: Sendable {
             let folder = root.appending(path: model)
             if ModelDirectory.isModel(folder) { return folder }
         }
+        // Opening a folder that this user may not read says so.
+        let folders = roots.map { $0.appending(path: model) }
+        if let folder = folders.first(where: Self.isWithheld) { return folder }
         let known = entries.map(\.name)
         throw CheckpointError(
             code: .notFound,
@@ -68,6 +72,10 @@ public struct ModelLocator: Sendable {
             remedy: known.isEmpty
                 ? "Give the path of a model folder with --model."
                 : "Known models are \(known.joined(separator: ", ")); or give a folder's path.")
+    }
+
+    private static func isWithheld(_ folder: URL) -> Bool {
+        FileKind(folder) == .folder && FileKind.barrier(before: folder.path) != nil
     }
 
     /// All models, each name once, in order of the folders.

@@ -63,11 +63,13 @@ import Testing
     func waysToName() throws {
         try inFolder(["ink.safetensors", "styles/oil.safetensors"]) { folder in
             let registry = LoRARegistry(folder: folder)
-            for name in ["ink", "ink.safetensors", "oil.SAFETENSORS"] {
+            for name in [
+                "ink", "ink.safetensors", "oil.SAFETENSORS", "styles/oil", "styles/oil.safetensors",
+            ] {
                 let (entry, offer) = (try registry.find(name), try registry.offer(name))
                 #expect(entry.isOwn && entry.name == offer.name)
             }
-            #expect(registry.aliases == ["styles/oil": "oil"])
+            #expect(registry.listing.name(for: "styles/oil.SafeTensors") == "oil")
             #expect(throws: RequestError.self) { _ = try registry.find("water") }
         }
     }

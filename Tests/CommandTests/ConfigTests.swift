@@ -56,7 +56,7 @@ import Testing
         let missing = try await Program.run(
             ["serve", "--config", "none.yaml"], in: try TemporaryFolder())
         #expect(missing.status == 66)
-        #expect(missing.errors.contains("'none.yaml' cannot be read"))
+        #expect(missing.errors.contains("'none.yaml' does not exist"))
     }
 
     @Test("the command line counts before the file, and SIGHUP reads the file again")

@@ -171,4 +171,29 @@ struct ControlRequestTests {
         let pulled = ControlNetRegistry(roots: [Self.folder.deletingLastPathComponent()])
         #expect(pulled.entries.map(\.name) == ["net-1.0", "net-2.0", "net-2.1", "net-lite"])
     }
+
+    @Test("nets in subfolders, in any case of the ending, by name and by path")
+    func subfolders() throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appending(path: "inkstone-nets-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for (name, place) in [
+            ("net-lite.safetensors", "turbo/lite/Union.SafeTensors"),
+            ("net-2.1", "turbo/tile"), ("net-1.0.safetensors", "turbo/old/tile.safetensors"),
+            ("goldens.safetensors", "turbo/other.safetensors"),
+        ] {
+            let target = folder.appending(path: place)
+            try FileManager.default.createDirectory(
+                at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try FileManager.default.copyItem(at: Self.folder.appending(path: name), to: target)
+        }
+        let registry = ControlNetRegistry(folder: folder)
+        // Of nets with one name the one nearest to the top counts.
+        #expect(registry.entries.map(\.name) == ["Union", "tile"])
+        #expect(registry.entries.allSatisfy { $0.isIn(folder) && !$0.isIn(Self.folder) })
+        for name in ["Union", "Union.SAFETENSORS", "turbo/lite/Union", "Union [0a1b]"] {
+            #expect(try registry.find(name).name == "Union")
+        }
+        #expect(try registry.find("turbo/tile").url.lastPathComponent == "tile")
+    }
 }

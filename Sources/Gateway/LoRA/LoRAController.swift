@@ -75,21 +75,20 @@ struct LoRAController: Controller {
     @Sendable
     private func listLoRAs(_ request: Request, _ context: GatewayContext) async throws -> Response {
         // Folders are read: on a slow disk that takes its time.
-        let (files, offers, skipped) = try await WorkThreads.disk.run { [registry] in
-            (registry.entries, registry.offers, registry.skipped)
-        }
+        let listing = try await WorkThreads.disk.run { [registry] in registry.listing }
+        let files = listing.entries
         let known = await facts.knowledge(of: files.map(\.url), atMost: Self.wait)
         let rows = Dictionary(
             zip(files, known).map { ($0.name, ($0, $1)) }, uniquingKeysWith: { first, _ in first })
         return .json(
             LoRAList(
-                loras: offers.map { offer in
+                loras: listing.offers.map { offer in
                     // Only name and strength are known of a file on another machine.
                     let (entry, knowledge) = rows[offer.name] ?? (nil, .unreadable)
                     return LoRARow(
                         name: offer.name, scale: offer.scale, thumbnail: knowledge.thumbnail,
                         removable: entry?.isOwn ?? false, bytes: knowledge.bytes)
-                }, skipped: skipped))
+                }, skipped: listing.skipped))
     }
 
     @Sendable
@@ -97,8 +96,9 @@ struct LoRAController: Controller {
     {
         let raw = try context.parameters.require("name")
         let name = raw.removingPercentEncoding ?? raw
-        let plain = LoRARegistry.plainName(name)
-        guard let entry = registry.entries.first(where: { $0.name == plain }) else {
+        let listing = registry.listing
+        let known = listing.name(for: name)
+        guard let entry = listing.entries.first(where: { $0.name == known }) else {
             throw APIError(
                 .notFound, code: "lora_not_found",
                 "There is no LoRA \(JSONValue.string(name).summary).")

@@ -104,16 +104,15 @@ extension LoRARegistry {
     /// - Throws: `APIError` 400 that lists the names there are.
     func choices(_ names: [NamedLoRA]) throws(APIError) -> [LoRAScale] {
         guard !names.isEmpty else { return [] }
-        let scales = Dictionary(offers.map { ($0.name, $0.scale) }) { first, _ in first }
-        let aliases = names.contains { $0.name.contains("/") } ? aliases : [:]
+        let listing = listing
+        let scales = Dictionary(listing.offers.map { ($0.name, $0.scale) }) { first, _ in first }
         var choices: [LoRAScale] = []
         for named in names {
-            let plain = Self.plainName(named.name)
-            let name = aliases[plain] ?? plain
+            let name = listing.name(for: named.name)
             guard LoRAScale.isName(name), let scale = scales[name] else {
                 throw APIError(
                     .badRequest, code: "lora_not_found", parameter: "loras",
-                    unknown(named.name, scales.keys.sorted()).message)
+                    unknown(named.name, listing).message)
             }
             choices.append(
                 LoRAScale(name, scale: named.scale ?? scale, textScale: named.textScale))

@@ -157,13 +157,21 @@ package struct Gateway: Sendable {
 
     /// Reads the LoRA files that there are, so that their first list is complete, and logs those that cannot be used.
     package func readLoRAs() async {
-        for skipped in configuration.loras.skipped {
+        let listing = configuration.loras.listing
+        for skipped in listing.skipped {
             logger.warning(
                 "LoRA file not used",
                 metadata: ["file": .string(skipped.file), "reason": .string(skipped.reason)])
         }
-        let files = configuration.loras.entries.map(\.url)
-        _ = await loraFacts.knowledge(of: files, atMost: .zero)
+        for folder in configuration.controlNets.unreadable {
+            logger.warning(
+                "ControlNets of a folder not used",
+                metadata: [
+                    "folder": .string(folder),
+                    "reason": "this user may not read the folder (permission denied)",
+                ])
+        }
+        _ = await loraFacts.knowledge(of: listing.entries.map(\.url), atMost: .zero)
     }
 
     /// Removes what killed processes have left, and what is kept no longer, at once and by the clock.

@@ -1,16 +1,19 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Basics
+package import Foundation
 
 /// An error of reading or writing a checkpoint.
 ///
-/// The command line exits with 66 for `notFound` and with 65 for the other codes of reading.
+/// The command line exits with 66 for `notFound` and `denied`, and with 65 for the other codes of reading.
 public struct CheckpointError: Error, Sendable, CustomStringConvertible {
     /// Coarse reason; switch on this.
     public enum Code: Sendable, Equatable, CaseIterable {
         /// The file or folder that was asked for does not exist.
         case notFound
-        /// It exists, but is not a readable file: no permission, a folder, a link to itself.
+        /// This user may not read it, or a folder on its path.
+        case denied
+        /// It exists, but is not a readable file: a folder, a device, a link to itself.
         case unreadable
         /// A file ends before its data does.
         case truncated
@@ -49,6 +52,16 @@ public struct CheckpointError: Error, Sendable, CustomStringConvertible {
         self.message = message.onOneLine
         self.remedy = remedy.map(\.onOneLine)
         self.cause = cause
+    }
+
+    /// An error about something that this user may not read; names the item whose permissions are in the way.
+    package init(denied url: URL) {
+        let barrier = FileKind.barrier(before: url.path) ?? url.path
+        let place = barrier == url.path ? "" : ": the folder \(barrier.quoted) may not be searched"
+        self.init(
+            code: .denied,
+            message: "\(url.path.quoted) may not be read by this user\(place) (permission denied).",
+            remedy: "Change the permissions, or run this as a user who has them.")
     }
 
     /// The message and, if there is one, the remedy.

@@ -29,16 +29,16 @@ final class MappedFile: @unchecked Sendable {
 
     /// Maps a file.
     ///
-    /// - Throws: `CheckpointError` of code `notFound` or `unreadable`.
+    /// - Throws: `CheckpointError` of code `notFound`, `unreadable` or `denied`.
     init(_ url: URL) throws(CheckpointError) {
         self.url = url
         let name = url.path.quoted
         // Non-blocking: opening a named pipe would wait for a writer indefinitely.
         let descriptor = open(url.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw Self.openError(name, errno) }
+        guard descriptor >= 0 else { throw Self.openError(url, errno) }
         defer { close(descriptor) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw Self.openError(name, errno) }
+        guard fstat(descriptor, &status) == 0 else { throw Self.openError(url, errno) }
         switch status.st_mode & S_IFMT {
         case S_IFREG: break
         case S_IFDIR:
@@ -58,7 +58,7 @@ final class MappedFile: @unchecked Sendable {
         }
         guard let start = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0),
             start != MAP_FAILED
-        else { throw Self.openError(name, errno) }
+        else { throw Self.openError(url, errno) }
         bytes = UnsafeRawBufferPointer(start: start, count: size)
     }
 
@@ -68,15 +68,13 @@ final class MappedFile: @unchecked Sendable {
         }
     }
 
-    private static func openError(_ name: String, _ number: Int32) -> CheckpointError {
-        switch number {
+    private static func openError(_ url: URL, _ number: Int32) -> CheckpointError {
+        let name = url.path.quoted
+        return switch number {
         case ENOENT, ENOTDIR:
             CheckpointError(
                 code: .notFound, message: "\(name) does not exist.", remedy: "Check the path.")
-        case EACCES, EPERM:
-            CheckpointError(
-                code: .unreadable, message: "\(name) may not be read by this user.",
-                remedy: "Change its permissions.")
+        case EACCES, EPERM: CheckpointError(denied: url)
         case ELOOP:
             CheckpointError(
                 code: .unreadable, message: "\(name) is a symbolic link that leads to itself.",

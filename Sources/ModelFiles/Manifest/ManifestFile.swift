@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 public import Foundation
 
 /// The `inkstone.json` of a model's folder: the only place that opens it.
@@ -25,7 +26,7 @@ public struct ManifestFile: Sendable {
     /// - Throws: `CheckpointError` of code `unreadable` or `badConfig`.
     public init?(in folder: URL) throws(CheckpointError) {
         let url = folder.appending(path: Self.name)
-        guard FileKind(url) == .file else { return nil }
+        guard FileKind(url) == .file || FileKind(url) == .hidden else { return nil }
         try self.init(contentsOf: url)
     }
 

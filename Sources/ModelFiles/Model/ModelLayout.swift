@@ -18,7 +18,7 @@ enum ModelLayout {
     /// Whether `url` is a complete folder in the diffusers layout; otherwise it is a file of weights or
     /// a folder of such files.
     ///
-    /// - Throws: `CheckpointError` of code `notFound`, `unreadable`, `incomplete` or `unsupported`.
+    /// - Throws: `CheckpointError` of code `notFound`, `unreadable`, `denied`, `incomplete` or `unsupported`.
     static func isFolder(_ url: URL) throws(CheckpointError) -> Bool {
         let path = url.path.quoted
         guard FileKind(url) == .folder else {
@@ -39,6 +39,7 @@ enum ModelLayout {
             else { throw noIndex(path, names) }
             return false
         }
+        try checkAccess(components.map { url.appending(path: $0) })
         let missing = components.filter { FileKind(url.appending(path: $0)) != .folder }
         guard missing.isEmpty else {
             throw CheckpointError(
@@ -49,8 +50,8 @@ enum ModelLayout {
         }
         // A folder without a scheduler is a repack of Turbo; one with half a scheduler is broken.
         let scheduler = FileKind(url.appending(path: "scheduler")) == .folder
-        let absent = (configs + (scheduler ? [schedulerConfig] : []))
-            .filter { FileKind(url.appending(path: $0)) == .nothing }
+        let files = configs + (scheduler ? [schedulerConfig] : [])
+        let absent = files.filter { FileKind(url.appending(path: $0)) == .nothing }
         guard absent.isEmpty else {
             throw CheckpointError(
                 code: .incomplete,
@@ -58,6 +59,15 @@ enum ModelLayout {
                 remedy: "Download the model again, with all its files.")
         }
         return true
+    }
+
+    /// Refuses a model with a folder that this user may not read: it is not incomplete.
+    private static func checkAccess(_ folders: [URL]) throws(CheckpointError) {
+        for folder in folders where FileKind(folder) != .nothing {
+            guard FileKind.barrier(before: folder.path) == nil else {
+                throw CheckpointError(denied: folder)
+            }
+        }
     }
 
     /// An error about a missing component.
@@ -70,6 +80,7 @@ enum ModelLayout {
 
     private static func notFolder(_ url: URL) -> CheckpointError {
         let path = url.path.quoted
+        if FileKind(url) == .hidden { return CheckpointError(denied: url) }
         guard FileKind(url) == .file else {
             return CheckpointError(
                 code: .notFound, message: "The model folder \(path) does not exist.",

@@ -44,6 +44,7 @@ struct ModelParts: Sendable {
         for (key, component) in Self.keys {
             guard let path = try object.string(key) else { continue }
             let file = URL(filePath: path, relativeTo: folder.asFolder).standardizedFileURL
+            guard FileKind(file) != .hidden else { throw CheckpointError(denied: file) }
             guard FileKind(file) == .file else {
                 throw object.bad(key, .string(path), expected: "a file that exists")
             }
@@ -82,10 +83,10 @@ struct ModelParts: Sendable {
         if !isComplete { try look(in: folder) }
         let missing = ModelComponent.allCases.filter { $0 != .preview && files[$0] == nil }
         guard missing.isEmpty else {
-            throw CheckpointError(
             for file in try isFile ? [url] : Self.weightFiles(in: folder) {
                 if let error = Self.quantised(file) { throw error }
             }
+            throw CheckpointError(
                 code: .incomplete,
                 message: "\(url.path.quoted) lacks the"
                     + " \(missing.map(\.title).joined(separator: " and the ")), expected files of"
@@ -155,7 +156,6 @@ struct ModelParts: Sendable {
         return Array(try SafetensorsFile(url: url).tensors.keys)
     }
 
-    private static func useless(_ url: URL) -> CheckpointError {
     /// The error about a file whose tensors are quantised in a format that is not read, if it is one.
     private static func quantised(_ url: URL) -> CheckpointError? {
         var found = ""
@@ -165,8 +165,9 @@ struct ModelParts: Sendable {
         return format.error(url.path.quoted, "it has the tensor \(found.quoted)")
     }
 
-        let names = (try? names(of: url)) ?? []
+    private static func useless(_ url: URL) -> CheckpointError {
         if let error = quantised(url) { return error }
+        let names = (try? names(of: url)) ?? []
         let found =
             ModelComponent.stranger(Set(names))
             ?? "a file with tensors such as \(names.sorted().prefix(2).map { $0 }.listed())"

@@ -221,6 +221,8 @@ public struct JobStoreError: Error, Sendable, Equatable, CustomStringConvertible
     public enum Code: Sendable, Equatable {
         /// The folder or the files in it cannot be used.
         case unusable
+        /// This user may not use the folder.
+        case denied
         /// The folder does not exist, or contains no job database.
         case notFound
         /// The database is damaged, or a restore was interrupted; nothing was changed.

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 public import Foundation
 import GRDB
 
@@ -20,6 +21,7 @@ public enum JobBackup {
                 code: .unusable,
                 message: "'\(target.path)' exists already; name a folder that is not there yet.")
         }
+        try checkReading(folder)
         let source = folder.appending(path: "jobs.sqlite")
         guard files.fileExists(atPath: source.path) else {
             throw JobStoreError(
@@ -34,6 +36,20 @@ public enum JobBackup {
         } catch let error as DatabaseError { throw failure(error, of: source) }
         defer { try? original.close() }
         return try copy(folder, reading: original, to: target)
+    }
+
+    /// Refuses a folder that this user may not read: it is not empty.
+    ///
+    /// - Throws: `JobStoreError` of code `denied`.
+    static func checkReading(_ folder: URL) throws(JobStoreError) {
+        let database = folder.appending(path: "jobs.sqlite").path
+        let barriers = [folder.path, database].lazy.compactMap(FileKind.barrier(before:))
+        guard let barrier = barriers.first else { return }
+        throw JobStoreError(
+            code: .denied,
+            message:
+                "The folder '\(folder.path)' may not be read by this user: '\(barrier)' is closed to it"
+                + " (permission denied); run this as the owner, such as with sudo -u.")
     }
 
     /// Copies a folder whose database is open.

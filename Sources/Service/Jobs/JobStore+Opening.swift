@@ -17,9 +17,10 @@ extension JobStore {
     /// Makes the folder.
     ///
     /// - Returns: A sentence for each file that other users can read.
-    /// - Throws: `JobStoreError` of code `unusable`.
+    /// - Throws: `JobStoreError` of code `unusable` or `denied`.
     static func makeFolder(_ folder: URL) throws(JobStoreError) -> [String] {
         do { return try DataFolder.open(folder) } catch {
+            try checkAccess(to: folder)
             throw JobStoreError(
                 code: .unusable,
                 message: "The data folder '\(folder.path)' cannot be made: check that its parent"
@@ -27,13 +28,21 @@ extension JobStore {
         }
     }
 
+    /// - Throws: `JobStoreError` of code `denied`.
+    static func checkAccess(to folder: URL) throws(JobStoreError) {
+        if let sentence = DataFolder.denial(of: folder) {
+            throw JobStoreError(code: .denied, message: sentence)
+        }
+    }
+
     /// Keeps other servers, and programs that replace the files, out of a folder.
     ///
-    /// - Throws: `JobStoreError` of code `unusable` or `inUse`.
+    /// - Throws: `JobStoreError` of code `unusable`, `denied` or `inUse`.
     static func lock(_ folder: URL) throws(JobStoreError) -> FileLock {
         do {
             return try FileLock(folder.appending(path: DataFolder.lockName), timeout: 2)
         } catch .unusable(let number) {
+            try checkAccess(to: folder)
             throw JobStoreError(
                 code: .unusable,
                 message: "The data folder '\(folder.path)' cannot be written to:"
@@ -112,6 +121,7 @@ extension JobStore {
                 message: "The source images of the job database '\(url.path)' cannot be moved into"
                     + " files: \(error)")
         } catch {
+            try checkAccess(to: folder)
             let reason = (error as? DatabaseError)?.message ?? "\(error)"
             if let free = StorageSpace.freeBytes(at: folder), free < StorageSpace.reserveBytes {
                 throw JobStoreError(

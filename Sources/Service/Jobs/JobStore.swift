@@ -40,7 +40,7 @@ public final class JobStore: Sendable {
     ///
     /// A database of an earlier version is upgraded, after a copy of the folder was made (``UpgradeCopy``).
     ///
-    /// - Throws: `JobStoreError` of code `unusable`, `inUse`, `newer`, `damaged` or `full`.
+    /// - Throws: `JobStoreError` of code `unusable`, `denied`, `inUse`, `newer`, `damaged` or `full`.
     public init(folder: URL) throws {
         self.folder = folder
         warnings = try Self.makeFolder(folder)

@@ -58,6 +58,8 @@ public struct KeyError: Error, Sendable, Equatable, CustomStringConvertible {
     public enum Code: Sendable, Equatable {
         /// A name that is taken, unknown or malformed.
         case name
+        /// This user may not read a file.
+        case denied
         /// The file of keys cannot be read or written.
         case file
     }

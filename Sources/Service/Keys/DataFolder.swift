@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 public import Foundation
 
 /// The data folder of a server: prompts, images, keys, which no other user of the machine may read.
@@ -58,6 +59,23 @@ public enum DataFolder {
             at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         return closedNames(in: folder).compactMap { name in
             restrict(name.isEmpty ? folder.path : folder.appending(path: name).path)
+        }
+    }
+
+    /// Why this user may not use a data folder, as a sentence; `nil` if it may, as far as permissions go.
+    package static func denial(of folder: URL) -> String? {
+        var place = folder.standardizedFileURL.path
+        var barrier = FileKind.barrier(before: place)
+        // A folder that is missing is made in the first one above it that exists.
+        while barrier == nil, FileKind(path: place) == .nothing, place != "/" {
+            place = URL(filePath: place).deletingLastPathComponent().path
+        }
+        if barrier == nil, Foundation.access(place, W_OK) != 0, [EACCES, EROFS].contains(errno) {
+            barrier = place
+        }
+        return barrier.map {
+            "The data folder '\(folder.path)' may not be used by this user: '\($0)' may not be read or written to"
+                + " (permission denied); change its permissions, or name another folder with --data."
         }
     }
 

@@ -58,7 +58,7 @@ struct KeyFile: Sendable {
 
     /// Reads the keys.
     ///
-    /// - Throws: `KeyError` of code `file` for a file that is missing, cannot be read, or has keys without ids of
+    /// - Throws: `KeyError` of code `denied`, or `file` for a file that is missing, cannot be read, or has keys without ids of
     ///   their own.
     func read() throws(KeyError) -> [APIKey] {
         do {
@@ -71,6 +71,14 @@ struct KeyFile: Sendable {
             else { throw CocoaError(.fileReadCorruptFile) }
             return keys
         } catch {
+            if let barrier = FileKind.barrier(before: url.path) {
+                throw KeyError(
+                    code: .denied,
+                    message:
+                        "The file of keys '\(url.path)' may not be read by this user: '\(barrier)' is closed"
+                        + " to it (permission denied); run this as the owner, such as with sudo -u."
+                )
+            }
             throw KeyError(
                 code: .file,
                 message: "The file of keys '\(url.path)' cannot be read; correct it, or remove it"

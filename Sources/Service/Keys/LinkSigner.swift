@@ -87,6 +87,13 @@ public struct LinkSigner: Sendable {
     /// The secret of a file, or `nil` if there is no file.
     private static func read(_ url: URL) throws -> [UInt8]? {
         guard FileManager.default.fileExists(atPath: url.path) else { return nil }
+        guard FileKind.barrier(before: url.path) == nil else {
+            throw KeyError(
+                code: .denied,
+                message:
+                    "The secret of links '\(url.path)' may not be read by this user (permission"
+                    + " denied); change its permissions, or run this as its owner.")
+        }
         guard let data = try? Data(contentsOf: url), data.count == secretBytes else {
             throw KeyError(
                 code: .file,

@@ -129,6 +129,7 @@ public enum DataRestore {
                 message: "'\(backup.path)' is the data folder itself; name a folder that 'inkstone"
                     + " backup' has made, and the data folder with --data.")
         }
+        try JobBackup.checkReading(backup)
         let url = backup.appending(path: "jobs.sqlite")
         guard DataFolder.size(of: url) ?? 0 > 0 else {
             throw JobStoreError(

@@ -58,20 +58,15 @@ package struct LoRAConfiguration: Sendable {
 
     private static func files(in folder: URL) -> [String] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-        return names.filter { $0.lowercased().hasSuffix(ending) }
+        return names.filter { $0.withoutEnding(ending) != nil }
     }
 
     /// Returns the LoRA file of a folder, and anything else as it is.
     ///
     /// - Throws: `CheckpointError` for a folder without a LoRA file, or with several of which none has a usual name.
     package static func file(at url: URL) throws(CheckpointError) -> URL {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder),
-            isFolder.boolValue
-        else {
-            return url
-        }
-        let names = files(in: url)
+        guard FileKind(url) == .folder else { return url }
+        let names = try folderContents(url).filter { $0.withoutEnding(ending) != nil }
         if let name = usualNames.first(where: names.contains) ?? (names.count == 1 ? names[0] : nil)
         {
             return url.appending(path: name)

@@ -103,7 +103,12 @@ struct KeyPlace: ParsableArguments {
 
     func store(creating: Bool = false) throws -> KeyStore {
         let folder = DataOptions.folder(data)
-        if creating { for warning in try DataFolder.open(folder) { complain(warning) } }
+        if creating {
+            if let sentence = DataFolder.denial(of: folder) {
+                throw CommandError(.notFound, sentence)
+            }
+            for warning in try DataFolder.open(folder) { complain(warning) }
+        }
         return try KeyStore(folder: folder)
     }
 }

@@ -31,7 +31,7 @@ enum ExitStatus: Int32 {
         case let error as CommandError: self = error.status
         case let error as CheckpointError:
             switch error.code {
-            case .notFound: self = .notFound
+            case .notFound, .denied: self = .notFound
             case .writeFailed: self = .failed
             default: self = .badFile
             }
@@ -63,14 +63,8 @@ enum ExitStatus: Int32 {
             case .busy: self = .busy
             case .disk, .network: self = .failed
             }
-        case let error as KeyError: self = error.code == .name ? .usage : .failed
-        case let error as JobStoreError:
-            switch error.code {
-            case .inUse: self = .busy
-            case .damaged, .newer: self = .badFile
-            case .notFound: self = .notFound
-            case .unusable, .full, .locked, .keyReused: self = .failed
-            }
+        case let error as KeyError: self.init(error.code)
+        case let error as JobStoreError: self.init(error.code)
         case let error as GatewayError: self = error.code == .remoteWithoutKeys ? .usage : .busy
         case let error as LaunchError:
             switch error.code {
@@ -83,6 +77,23 @@ enum ExitStatus: Int32 {
             }
         case let error as GenerationError: self = error.code == .busy ? .busy : .failed
         default: self = .failed
+        }
+    }
+
+    private init(_ code: KeyError.Code) {
+        switch code {
+        case .name: self = .usage
+        case .denied: self = .notFound
+        case .file: self = .failed
+        }
+    }
+
+    private init(_ code: JobStoreError.Code) {
+        switch code {
+        case .inUse: self = .busy
+        case .damaged, .newer: self = .badFile
+        case .notFound, .denied: self = .notFound
+        case .unusable, .full, .locked, .keyReused: self = .failed
         }
     }
 }

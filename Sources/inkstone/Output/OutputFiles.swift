@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Foundation
 
 /// The output files of a run.
@@ -23,24 +24,28 @@ struct OutputFiles {
 
     /// Checks in advance that the files can be written.
     func check() throws(CommandError) {
-        guard Self.isFolder(folder) else {
+        switch FileKind(path: folder) {
+        case .folder: break
+        case .hidden:
+            throw CommandError(
+                .notFound,
+                "The folder '\(folder)' is closed to this user by '\(FileKind.barrier(before: folder) ?? folder)'"
+                    + " (permission denied); change the permissions, or choose another.")
+        case .file:
+            throw CommandError(
+                .notFound, "'\(folder)' is a file, expected a folder; choose another.")
+        case .nothing:
             throw CommandError(
                 .notFound, "The folder '\(folder)' does not exist; create it, or choose another.")
         }
-        guard access(folder, W_OK) == 0 else {
+        guard access(folder, W_OK | X_OK) == 0 else {
             throw CommandError(
                 .notFound,
-                "The folder '\(folder)' may not be written to; change its permissions, or choose"
-                    + " another.")
+                "The folder '\(folder)' may not be written to by this user (permission denied); change its"
+                    + " permissions, or choose another.")
         }
-        for path in paths where Self.isFolder(path) {
+        for path in paths where FileKind(path: path) == .folder {
             throw CommandError(.usage, "'\(path)' is a folder, expected a file; add a file name.")
         }
-    }
-
-    private static func isFolder(_ path: String) -> Bool {
-        var isFolder = ObjCBool(false)
-        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-            && isFolder.boolValue
     }
 }

@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
+import Basics
 import Foundation
 import Yams
 
@@ -49,9 +50,7 @@ enum ConfigFile {
         do {
             text = try String(contentsOf: URL(filePath: path), encoding: .utf8)
         } catch {
-            throw CommandError(
-                .notFound,
-                "The configuration '\(path)' cannot be read; check the path given to --config.")
+            throw CommandError(.notFound, "The configuration '\(path)' \(Self.reason(path))")
         }
         guard text.utf8.count <= limits.bytes else {
             throw CommandError(
@@ -90,6 +89,19 @@ enum ConfigFile {
                     .usage,
                     "Line \(line) of '\(path)': \(name): \(ServeCommand.message(for: error))")
             }
+        }
+    }
+
+    /// Why a file cannot be read, and what to do.
+    private static func reason(_ path: String) -> String {
+        if let barrier = FileKind.barrier(before: path) {
+            return "may not be read by this user: '\(barrier)' is closed to it (permission denied);"
+                + " change its permissions."
+        }
+        return switch FileKind(path: path) {
+        case .folder: "is a folder, expected a YAML file; check the path given to --config."
+        case .file: "is not a text in UTF-8; save it as one."
+        case .nothing, .hidden: "does not exist; check the path given to --config."
         }
     }
 

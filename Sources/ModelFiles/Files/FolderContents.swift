@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Basics
-import Foundation
+package import Foundation
 
 #if canImport(Glibc)
     import Glibc
@@ -10,26 +10,6 @@ import Foundation
 #else
     import Darwin
 #endif
-
-/// The kind of the item at a path; symbolic links are followed.
-enum FileKind: Equatable {
-    /// A folder.
-    case folder
-    /// Anything else that exists.
-    case file
-    /// Nothing, or nothing that is visible to this user.
-    case nothing
-
-    /// Determines the kind of the item at a path.
-    init(_ url: URL) {
-        var status = stat()
-        if stat(url.path, &status) != 0 {
-            self = .nothing
-        } else {
-            self = status.st_mode & S_IFMT == S_IFDIR ? .folder : .file
-        }
-    }
-}
 
 extension stat {
     /// Time of the last modification.
@@ -44,8 +24,8 @@ extension stat {
 
 /// Names of the items in a folder, sorted, without hidden ones.
 ///
-/// - Throws: `CheckpointError` of code `notFound` or `unreadable`.
-func folderContents(_ folder: URL) throws(CheckpointError) -> [String] {
+/// - Throws: `CheckpointError` of code `notFound`, `unreadable` or `denied`.
+package func folderContents(_ folder: URL) throws(CheckpointError) -> [String] {
     do {
         return try FileManager.default.contentsOfDirectory(atPath: folder.path)
             .filter { !$0.hasPrefix(".") }.sorted()
@@ -59,10 +39,7 @@ func folderContents(_ folder: URL) throws(CheckpointError) -> [String] {
         case .file:
             throw CheckpointError(
                 code: .unreadable, message: "\(path) is a file, expected a folder.", cause: error)
-        case .folder:
-            throw CheckpointError(
-                code: .unreadable, message: "The folder \(path) may not be read by this user.",
-                remedy: "Change its permissions.", cause: error)
+        case .folder, .hidden: throw CheckpointError(denied: folder)
         }
     }
 }
