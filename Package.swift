@@ -251,7 +251,7 @@ let package = Package(
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "Catalog", "ControlMaps", "Engine", "Imaging", "ModelFiles", "Parameters",
+                "Basics", "Catalog", "ControlMaps", "Engine", "Imaging", "ModelFiles", "Parameters",
                 "Tensors", "ZImage",
             ],
             swiftSettings: settings

@@ -27,8 +27,10 @@ extension GeneratedImage {
             width: request.secondPass == nil ? image.width : request.size.width,
             height: request.secondPass == nil ? image.height : request.size.height,
             model: model.id,
-            loras: request.loras.map {
-                .init(name: $0.name, scale: $0.scale, textScale: $0.textScale)
+            loras: request.loras.map { lora in
+                .init(
+                    name: lora.name, scale: lora.scale, textScale: lora.textScale,
+                    hash: loras.first { $0.name == lora.name }?.hash)
             },
             extras: extras(of: request),
             version: "Inkstone \(version)"

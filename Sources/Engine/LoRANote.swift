@@ -16,11 +16,13 @@ public struct LoRANote: Sendable, Codable, Equatable {
     public var unmatched: Int
     /// Number of keys that match a layer but have no effect.
     public var unused: Int
+    /// The first 12 digits of the SHA-256 of its tensors, by which A1111 and sites that publish files know it.
+    public var hash: String?
     /// A warning for the user, if any.
     public var warning: String?
 
     private enum CodingKeys: String, CodingKey {
-        case name, scale, factors, matched, unmatched, unused, warning
+        case name, scale, factors, matched, unmatched, unused, hash, warning
         case textScale = "text_scale"
     }
 
@@ -28,8 +30,9 @@ public struct LoRANote: Sendable, Codable, Equatable {
     public init(
         name: String, scale: Double, textScale: Double? = nil, factors: [Double]? = nil,
         matched: Int, unmatched: Int = 0, unused: Int = 0,
-        warning: String? = nil
+        hash: String? = nil, warning: String? = nil
     ) {
+        self.hash = hash
         self.name = name
         self.scale = scale
         self.textScale = textScale

@@ -143,7 +143,7 @@ extension LoRANote {
         self.init(
             name: LoRASource.name(of: report.name[...]), scale: report.scale,
             textScale: report.textScale, factors: report.factors, matched: report.matched,
-            unmatched: report.unmatched.count, unused: report.unused.count,
+            unmatched: report.unmatched.count, unused: report.unused.count, hash: report.hash,
             warning: report.warning)
     }
 }

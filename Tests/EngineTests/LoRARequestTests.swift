@@ -1,8 +1,10 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 import Catalog
 import Engine
 import Foundation
+import Imaging
 import ModelFiles
 import Parameters
 import Tensors
@@ -294,5 +296,27 @@ struct LoRARequestTests {
         let asked = try request(engine, [LoRAScale("thin", scale: -0.5), LoRAScale("text")])
         let data = try JSONEncoder().encode(asked)
         #expect(try JSONDecoder().decode(ImageRequest.self, from: data) == asked)
+    }
+
+    @Test("files of images name LoRA files by their hashes, as other programs do")
+    func hashes() throws {
+        let folder = try Folder()
+        let file = folder.url.appending(path: "thin.safetensors")
+        let bytes = [UInt8](try Data(contentsOf: file))
+        let header = bytes[..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
+        let digest = SHA256.hexadecimal(Array(bytes[(8 + header)...]))
+        let engine = try engine(folder, .f32)
+        let loras = [LoRAScale("thin", scale: 0.5), LoRAScale("text")]
+        let request = try request(engine, loras, steps: 1)
+        var images: [GeneratedImage] = []
+        try engine.run(request, isCancelled: { false }) { event in
+            if case .image(let image) = event { images.append(image) }
+        }
+        let text = try #require(images.first).parametersText(of: request, model: engine.description)
+        let read = try #require(GenerationParameters(parsing: text))
+        #expect(read.prompt == "a red apple")
+        #expect(read.loras.map(\.name) == ["thin", "text"] && read.loras[0].scale == 0.5)
+        #expect(read.loras[0].hash == String(digest.prefix(12)))
+        #expect(read.loras[1].hash?.count == 12 && read.loras[1].hash != read.loras[0].hash)
     }
 }

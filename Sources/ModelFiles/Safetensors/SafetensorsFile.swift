@@ -21,6 +21,7 @@ public final class SafetensorsFile: Sendable {
     package let identity: String
 
     private let file: MappedFile
+    private let headerBytes: Int
 
     /// Opens a file and checks its header in full.
     ///
@@ -30,6 +31,7 @@ public final class SafetensorsFile: Sendable {
         let file = try MappedFile(url)
         let header = try SafetensorsHeader(file.bytes, name: url.path.quoted)
         self.file = file
+        headerBytes = header.byteCount
         self.url = url
         let start = UnsafeRawBufferPointer(rebasing: file.bytes.prefix(header.byteCount))
         identity =
@@ -37,6 +39,11 @@ public final class SafetensorsFile: Sendable {
             + " \(String(hash(start), radix: 16))"
         tensors = header.tensors
         metadata = header.metadata
+    }
+
+    /// The bytes behind the header, which all tensors are in; valid while the file object lives.
+    package var data: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: file.bytes.dropFirst(headerBytes))
     }
 
     /// The bytes of one of this file's tensors; valid while the file object lives.

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import Basics
 package import Foundation
 package import ModelFiles
 
@@ -37,6 +38,17 @@ package struct LoRAFile: Sendable {
     package var identity: String { file.identity + (configuration.map { " \($0.identity)" } ?? "") }
     /// The file's metadata.
     package var metadata: [String: String] { file.metadata }
+    /// The first 12 hexadecimal digits of the SHA-256 of all tensors; trainers write it into the metadata.
+    ///
+    /// - Source: kohya's scripts, `sshs_model_hash`; A1111, `addnet_hash_safetensors`.
+    /// - Complexity: reads the whole file, unless the metadata has it.
+    var shortHash: String {
+        let stated = metadata["sshs_model_hash"]?.lowercased() ?? ""
+        if stated.utf8.count == 64, stated.allSatisfy(\.isHexDigit) {
+            return String(stated.prefix(12))
+        }
+        return String(SHA256.digest(file.data).hexadecimal.prefix(12))
+    }
     /// Bytes of all tensors.
     package var byteCount: Int { file.tensors.values.reduce(0) { $0 + $1.byteRange.count } }
 

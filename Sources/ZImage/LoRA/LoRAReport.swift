@@ -21,6 +21,8 @@ public struct LoRAReport: Sendable, Codable, Equatable {
     public var factors: [Double]?
     /// The places of the alphas that were used; empty if none was found.
     public var alphaOrigins: [String]?
+    /// The hash by which A1111 and sites that publish LoRA files know it; `nil` where a file was only matched.
+    public var hash: String?
     /// What was found beside the tensors and had no effect, in sentences.
     public var notes: [String]?
 

@@ -60,8 +60,10 @@ package final class LoadedLoRA<Device: Backend>: Sendable {
             stages.insert(layer.stage)
             if isText(layer.weights[0]) { textLayers.insert(layer.key) }
         }
+        var report = contents.report
+        report.hash = file.shortHash
         self.init(
-            adapters: adapters, textLayers: textLayers, report: contents.report, stages: stages,
+            adapters: adapters, textLayers: textLayers, report: report, stages: stages,
             device: device)
     }
 
