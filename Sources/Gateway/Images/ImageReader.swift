@@ -39,7 +39,13 @@ struct ImageReader: Sendable {
     ///
     /// - Throws: `APIError` as above, or 400 for text that is not base64.
     func image(base64 text: String, field: String) async throws(APIError) -> DecodedImage {
-        guard let file = Self.decoded(text), !file.isEmpty else {
+        let file = Self.decoded(text)
+        if file?.isEmpty == true {
+            throw .unreadable(
+                "\(field) is an empty file; send a PNG, JPEG or WebP image. Its upload may have been"
+                    + " interrupted.", field)
+        }
+        guard let file else {
             throw .invalid(
                 field,
                 "\(field) must be an image file in base64, with or without data:image/…;base64,.")
