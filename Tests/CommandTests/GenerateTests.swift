@@ -34,6 +34,21 @@ import Testing
         #expect(try folder.contents() == ["inkstone.png"])
     }
 
+    @Test("files without parameters; the report has them", arguments: ["png", "jpg", "webp"])
+    func withoutParameters(ending: String) async throws {
+        for leavesOut in [false, true] {
+            let folder = try TemporaryFolder()
+            let name = "cat.\(ending)"
+            let report =
+                leavesOut
+                ? try await Program.generate("--output", name, "--no-embed-parameters", in: folder)
+                : try await Program.generate("--output", name, in: folder)
+            #expect(report.prompt == "a cat" && report.seed == 5)
+            let file = try ImageFile.read(from: folder.path(name))
+            #expect((file.metadata.parameters == nil) == leavesOut)
+        }
+    }
+
     @Test("the JSON object has exactly the documented fields")
     func fields() async throws {
         let folder = try TemporaryFolder()
