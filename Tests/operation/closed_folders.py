@@ -4,7 +4,7 @@
 
     closed_folders.py [--inkstone PROGRAM]
 
-Needs root, or a user to which permissions apply: root runs the program as nobody, with setpriv.
+Needs root, or a user to which permissions apply: root runs the program as the user 65534, with setpriv.
 """
 
 import argparse
@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 from running_server import PROGRAM, ROOT, Checks
 
-NOBODY = 65534
+USER = 65534
 
 
 def main():
@@ -30,7 +30,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="inkstone-closed-") as name:
         top = pathlib.Path(name)
         top.chmod(0o755)
-        # Where nobody may run it, wherever the checkout is.
+        # Where that user may run it, wherever the checkout is.
         program = shutil.copy(arguments.inkstone, top / "inkstone")
         models = top / "models"
         shutil.copytree(ROOT / "Models/emoji-nano", models / "nano")
@@ -45,12 +45,12 @@ def main():
         (top / "data/keys.json").write_text("[]", encoding="utf-8")
         if os.geteuid() == 0:
             for path in [top, *top.rglob("*")]:
-                os.chown(path, NOBODY, NOBODY)
+                os.chown(path, USER, USER)
 
         def run(*words):
             command = [program, *map(str, words)]
             if os.geteuid() == 0:
-                command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+                command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups",
                            *command]
             environment = {"PATH": os.environ["PATH"], "HOME": str(top / "home"),
                            "INKSTONE_MODELS": str(models), "INKSTONE_DATA": str(top / "data")}

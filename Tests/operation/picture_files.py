@@ -61,7 +61,7 @@ class Pictures:
         self.files.append((group, name, data, is_broken))
 
     def image(self, channels=3, low=9, high=200):
-        """Waves, an edge and noise, in a size that is no multiple of a block."""
+        """Waves, an edge and noise, in a size that is not a multiple of a block."""
         width, height = self.random.randint(low, high), self.random.randint(low, high)
         y, x = numpy.mgrid[0:height, 0:width]
         planes = []
