@@ -14,7 +14,7 @@ import Testing
         #expect(try parse("[true,false]") == .array([.bool(true), .bool(false)]))
         #expect(try parse("-0") == .integer(0))
         #expect(try parse("9223372036854775807") == .integer(.max))
-        #expect(try parse("9223372036854775808") == .number(9_223_372_036_854_775_808))
+        #expect(try parse("9223372036854775808") == .unsigned(9_223_372_036_854_775_808))
         #expect(try parse("1e-05") == .number(0.00001))
         #expect(try parse("1.0") == .number(1))
         #expect(try parse("{\"a\":{\"b\":[]}}") == .object(["a": .object(["b": .array([])])]))

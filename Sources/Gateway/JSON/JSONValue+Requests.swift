@@ -13,6 +13,9 @@ extension JSONValue {
     /// combining marks: text of clients is bounded wherever it is compared.
     static var maximumKeyBytes: Int { 256 }
 
+    /// What programs of Windows put before a text in UTF-8.
+    static var byteOrderMark: [UInt8] { [0xEF, 0xBB, 0xBF] }
+
     /// Reads a document of a client, and accepts common mistakes of clients.
     ///
     /// Clients that cut text at a fixed length send half of an emoji as `\ud83d`, which is read as
@@ -20,7 +23,7 @@ extension JSONValue {
     ///
     /// - Throws: `JSONSyntaxError`.
     init(client document: [UInt8]) throws(JSONSyntaxError) {
-        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        let mark = Self.byteOrderMark
         try self.init(
             document.starts(with: mark) ? Array(document.dropFirst(mark.count)) : document,
             options: .init(
@@ -34,6 +37,7 @@ extension JSONValue {
         case .null: "null"
         case .bool(let value): "\(value)"
         case .integer(let value): "\(value)"
+        case .unsigned(let value): "\(value)"
         case .number(let value): "\(value)"
         case .string(let value): Self.summary(value)
         case .array(let values): "an array of \(values.count)"

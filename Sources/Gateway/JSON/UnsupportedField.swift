@@ -51,6 +51,7 @@ extension JSONValue {
         case .null: true
         case .bool(let value): !value
         case .integer(let value): value == 0
+        case .unsigned: false
         case .number(let value): value == 0
         case .string(let value):
             value.utf8.count <= 16 && ["", "none", "false", "0"].contains(value.lowercased())
@@ -85,9 +86,11 @@ extension UnsupportedField {
     static let generation: [UnsupportedField] =
         sampling
         + [
-            UnsupportedField("input_fidelity", "use strength instead") {
-                $0.isWord(["low", "auto"])
-            },
+            UnsupportedField(
+                "input_fidelity",
+                "it must be low here; send a smaller strength, such as 0.3, to stay closer to"
+                    + " the image"
+            ) { $0.isOff || $0.isWord(["low", "auto"]) },
             UnsupportedField("frame_count", "this server makes single images; leave it out") {
                 $0.isNumber(0, 1)
             },

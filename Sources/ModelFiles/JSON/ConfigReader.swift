@@ -178,9 +178,10 @@ struct ConfigReader {
 
 extension JSONValue {
     /// The number, written as an integer or with a fraction.
-    var asNumber: Double? {
+    package var asNumber: Double? {
         switch self {
         case .integer(let number): Double(number)
+        case .unsigned(let number): Double(number)
         case .number(let number): number
         default: nil
         }

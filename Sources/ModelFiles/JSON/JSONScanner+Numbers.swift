@@ -5,7 +5,7 @@ extension JSONScanner {
     private static var numberLimit: Int { 1024 }
 
     /// Reads a number: one without fraction and exponent that fits 64 bits with a sign as
-    /// `.integer`, any other as `.number`.
+    /// `.integer`, one that fits them without as `.unsigned`, any other as `.number`.
     package mutating func number() throws(JSONSyntaxError) -> JSONValue {
         guard let first = peek(), first == UInt8(ascii: "-") || Self.isDigit(first) else {
             throw unexpected("a number")
@@ -14,9 +14,9 @@ extension JSONScanner {
         let isNegative = first == UInt8(ascii: "-")
         if isNegative { offset += 1 }
         let leading = offset
-        var magnitude: Int64? = 0
+        var magnitude: UInt64? = 0
         while offset < bytes.count, Self.isDigit(bytes[offset]) {
-            magnitude = Self.appended(magnitude, bytes[offset], isNegative)
+            magnitude = Self.appended(magnitude, bytes[offset])
             offset += 1
         }
         guard offset > leading else { throw unexpected("a digit") }
@@ -27,13 +27,16 @@ extension JSONScanner {
         guard offset - start <= Self.numberLimit else {
             throw failure("a number is longer than \(Self.numberLimit) bytes")
         }
-        if isWhole, let magnitude { return .integer(magnitude) }
+        if isWhole, let magnitude, let whole = Self.whole(magnitude, isNegative) { return whole }
         let text = String(
             decoding: UnsafeRawBufferPointer(rebasing: bytes[start..<offset]), as: UTF8.self)
         guard let value = Double(text), value.isFinite else {
             throw failure("a number is out of range")
         }
-        if options.isLenient, let whole = Int64(exactly: value) { return .integer(whole) }
+        if options.isLenient {
+            if let whole = Int64(exactly: value) { return .integer(whole) }
+            if let whole = UInt64(exactly: value) { return .unsigned(whole) }
+        }
         return .number(value)
     }
 
@@ -44,6 +47,7 @@ extension JSONScanner {
         }
         switch try number() {
         case .integer(let value): return value
+        case .unsigned: throw failure("expected a smaller number")
         case .number(let value) where value.magnitude >= 0x1p63:
             throw failure("expected a smaller number")
         default: throw failure("expected a whole number")
@@ -51,12 +55,20 @@ extension JSONScanner {
     }
 
     /// `value` with one more decimal digit, `nil` once it does not fit.
-    private static func appended(_ value: Int64?, _ digit: UInt8, _ isNegative: Bool) -> Int64? {
+    private static func appended(_ value: UInt64?, _ digit: UInt8) -> UInt64? {
         guard let value else { return nil }
-        let digit = Int64(digit - UInt8(ascii: "0"))
         let (product, productOverflows) = value.multipliedReportingOverflow(by: 10)
-        let (sum, sumOverflows) = product.addingReportingOverflow(isNegative ? -digit : digit)
+        let (sum, sumOverflows) = product.addingReportingOverflow(UInt64(digit - UInt8(ascii: "0")))
         return productOverflows || sumOverflows ? nil : sum
+    }
+
+    /// A whole number, `nil` if it does not fit 64 bits.
+    private static func whole(_ magnitude: UInt64, _ isNegative: Bool) -> JSONValue? {
+        guard isNegative else {
+            return Int64(exactly: magnitude).map(JSONValue.integer) ?? .unsigned(magnitude)
+        }
+        guard magnitude <= Int64.min.magnitude else { return nil }
+        return .integer(Int64(truncatingIfNeeded: 0 &- magnitude))
     }
 
     /// Reads fraction and exponent; `false` if there is neither.

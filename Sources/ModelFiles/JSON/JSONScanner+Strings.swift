@@ -49,18 +49,18 @@ extension JSONScanner {
             if byte < 0x80 {
                 if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return index }
                 guard byte >= 0x20 else {
-                    throw failure("a string holds a bare control character")
+                    throw failure("a string holds a bare control character", at: index)
                 }
                 index += 1
             } else if byte < 0xE0, byte >= 0xC2, index + 1 < end, bytes[index + 1] & 0xC0 == 0x80 {
                 index += 2
             } else {
                 let length = scalarLength(at: index)
-                guard length > 0 else { throw failure("a string is not UTF-8") }
+                guard length > 0 else { throw failure("a string is not UTF-8", at: index) }
                 index += length
             }
         }
-        throw failure("a string has no end")
+        throw failure("a string has no end", at: end)
     }
 
     /// Returns the bytes of the scalar at `index` from U+0800 on, or 0 if they are not UTF-8.

@@ -218,9 +218,9 @@ package struct JSONScanner {
 
     // MARK: - Errors
 
-    /// An error at the current position.
-    package func failure(_ reason: String) -> JSONSyntaxError {
-        JSONSyntaxError(kind: .syntax, reason: reason, offset: offset)
+    /// An error at a position, by default the current one.
+    package func failure(_ reason: String, at position: Int? = nil) -> JSONSyntaxError {
+        JSONSyntaxError(kind: .syntax, reason: reason, offset: position ?? offset)
     }
 
     /// An error that names what was found at the current position.

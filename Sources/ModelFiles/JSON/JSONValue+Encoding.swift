@@ -9,6 +9,7 @@ extension JSONValue: Encodable {
         case .null: try container.encodeNil()
         case .bool(let value): try container.encode(value)
         case .integer(let value): try container.encode(value)
+        case .unsigned(let value): try container.encode(value)
         case .number(let value): try container.encode(value)
         case .string(let value): try container.encode(value)
         case .array(let values): try container.encode(values)
@@ -30,4 +31,9 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
         self = .object(Dictionary(fields) { $1 })
     }
     package init(nilLiteral: ()) { self = .null }
+
+    /// A whole number of any size.
+    package init(_ number: UInt64) {
+        self = Int64(exactly: number).map(JSONValue.integer) ?? .unsigned(number)
+    }
 }

@@ -44,6 +44,7 @@ extension JSONValue {
         case .null: "null"
         case .bool(let value): "\(value)"
         case .integer(let value): "\(value)"
+        case .unsigned(let value): "\(value)"
         case .number(let value): "\(value)"
         case .string(let value): value.quoted
         case .array(let elements):

@@ -10,6 +10,8 @@ package enum JSONValue: Sendable, Equatable {
     case bool(Bool)
     /// A number written without fraction or exponent that fits a 64-bit integer.
     case integer(Int64)
+    /// Such a number from 2^63 to 2^64 - 1, which only seeds are.
+    case unsigned(UInt64)
     /// Any other number.
     case number(Double)
     /// A text.

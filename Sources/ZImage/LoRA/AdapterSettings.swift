@@ -56,11 +56,7 @@ struct AdapterSettings {
     }
 
     private static func number(_ value: JSONValue) -> Double? {
-        switch value {
-        case .integer(let number): Double(number)
-        case .number(let number): number.isFinite ? number : nil
-        default: nil
-        }
+        value.asNumber.flatMap { $0.isFinite ? $0 : nil }
     }
 
     private mutating func read(_ patterns: [String: JSONValue]) {
