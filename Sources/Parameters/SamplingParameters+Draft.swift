@@ -21,16 +21,16 @@ extension SamplingParameters {
         public var cfgNormalization: Double?
         /// Guidance stops where `1 - sigma` exceeds this.
         public var cfgTruncation: Double?
-        /// Seed of the noise; a negative number or `nil` chooses one.
-        public var seed: Int64?
+        /// Seed of the noise; `nil` chooses one.
+        public var seed: UInt64?
         /// Share of the schedule that is run on a source image.
         public var strength: Double?
         /// LoRA files by name, added in this order.
         public var loras: [LoRAScale]?
         /// How the image is computed, and at which noise levels; `nil` levels are the model's own.
         public var sampling = SamplingMethod()
-        /// Seed of noise that is mixed in; a negative number or `nil` chooses one.
-        public var variationSeed: Int64?
+        /// Seed of noise that is mixed in; `nil` chooses one.
+        public var variationSeed: UInt64?
         /// Share of that noise; 0 or `nil` mixes nothing in.
         public var variationStrength: Double?
         /// The size for which the noise is drawn; `nil` is the image's.
@@ -70,10 +70,10 @@ extension SamplingParameters {
         loras = draft.loras ?? []
         controls = draft.controls ?? []
         sampling = draft.sampling
-        seed = Self.seed(draft.seed)
+        seed = draft.seed ?? Self.randomSeed
         if let strength = draft.variationStrength, strength != 0 {
             seeds.variation = SeedVariation(
-                seed: Self.seed(draft.variationSeed), strength: strength)
+                seed: draft.variationSeed ?? Self.randomSeed, strength: strength)
         }
         seeds.noiseSize = draft.noiseSize == size ? nil : draft.noiseSize
         seeds.variance = draft.seedVariance.flatMap { $0.strength == 0 ? nil : $0 }
@@ -83,10 +83,8 @@ extension SamplingParameters {
         try check(limits)
     }
 
-    /// A stated seed, or a random one; those stay below 2^31, so that every client can send them back.
-    private static func seed(_ stated: Int64?) -> UInt64 {
-        stated.flatMap { $0 >= 0 ? UInt64($0) : nil } ?? UInt64.random(in: 0..<(1 << 31))
-    }
+    /// A random seed; it is below 2^31, so that every client can send it back.
+    private static var randomSeed: UInt64 { UInt64.random(in: 0..<(1 << 31)) }
 
     private func check(_ limits: ModelLimits) throws(RequestError) {
         try Self.check(

@@ -47,7 +47,8 @@ import Testing
                 + " \(generateHint)"),
         Case(
             "generate", "x", "--seed", "-2", status: 64,
-            says: "--seed must be between 0 and 9223372036854775807, or -1 to choose one, got -2."
+            says:
+                "--seed must be between 0 and 18446744073709551615, or -1 to choose one, got '-2'."
                 + " \(generateHint)"),
         Case(
             "generate", "x", "--output", "x.gif", status: 64,
@@ -80,6 +81,22 @@ import Testing
             "serve", "--workers", "-1", status: 64,
             says: "--workers must be between 1 and 64, got -1."
                 + " See 'inkstone serve --help' for more information."),
+        Case(
+            "serve", "--public-url", "pictures.example.org", status: 64,
+            says: "--public-url must be an address such as https://pictures.example.org or"
+                + " http://example.org:8080/ink, got 'pictures.example.org'."
+                + " See 'inkstone serve --help' for more information."),
+        Case(
+            "serve", "--trusted-proxy", "10.0.0.0/40", status: 64,
+            says:
+                "--trusted-proxy must be an address such as 10.1.2.3, a network such as 10.1.0.0/16, loopback,"
+                + " private or none, got '10.0.0.0/40'."
+                + " See 'inkstone serve --help' for more information."),
+        Case(
+            "generate", "x", "--variation-seed", "18446744073709551616", status: 64,
+            says:
+                "--variation-seed must be between 0 and 18446744073709551615, or -1 to choose one, got"
+                + " '18446744073709551616'. \(generateHint)"),
         Case(
             "serve", "--device", "vulkan:0,vulkan:0", status: 64,
             says:

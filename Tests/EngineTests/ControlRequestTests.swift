@@ -47,7 +47,7 @@ struct ControlRequestTests {
         draft.steps = 1 + index % 4
         draft.guidanceScale = index % 2 == 0 ? 0 : 3
         draft.count = index % 5 == 0 ? 2 : 1
-        draft.seed = Int64(index)
+        draft.seed = UInt64(index)
         let request = try ImageRequest(draft, for: engine.description)
         let types: [Preprocessor] = [.canny, .grey, .scribble, .inpaint]
         let controls = try ["1.0", "lite", "2.1"].prefix(index % 4).enumerated().map { at, net in

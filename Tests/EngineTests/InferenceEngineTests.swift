@@ -26,7 +26,7 @@ struct InferenceEngineTests {
     }
 
     private func request(
-        _ engine: InferenceEngine<CPUBackend>, steps: Int = 3, count: Int = 1, seed: Int64 = 7
+        _ engine: InferenceEngine<CPUBackend>, steps: Int = 3, count: Int = 1, seed: UInt64 = 7
     ) throws -> ImageRequest {
         var draft = ImageRequest.Draft(prompt: "a red apple")
         draft.steps = steps

@@ -90,7 +90,7 @@ struct LoRARequestTests {
 
     private func request(
         _ engine: InferenceEngine<CPUBackend>, _ loras: [LoRAScale], prompt: String = "a red apple",
-        steps: Int = 2, side: Int = 48, guidance: Double = 0, seed: Int64 = 7
+        steps: Int = 2, side: Int = 48, guidance: Double = 0, seed: UInt64 = 7
     ) throws -> ImageRequest {
         var draft = ImageRequest.Draft(prompt: prompt)
         draft.steps = steps
@@ -126,7 +126,7 @@ struct LoRARequestTests {
             return try request(
                 engine, loras, prompt: pick(["a cat", "一只狗", "a pizza and a key"]),
                 steps: pick([1, 2, 3]), side: pick([32, 48, 64]), guidance: pick([0, 0, 3]),
-                seed: Int64(pick([1, 2, 3])))
+                seed: UInt64(pick([1, 2, 3])))
         }
     }
 

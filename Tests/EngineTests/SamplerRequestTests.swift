@@ -63,7 +63,7 @@ struct SamplerRequestTests {
             draft.sampling.schedule = schedules[index % schedules.count]
             draft.width = [48, 64, 32][index % 3]
             draft.guidanceScale = index % 4 == 1 ? 3 : 0
-            draft.seed = Int64(index)
+            draft.seed = UInt64(index)
             draft.count = index % 5 == 2 ? 2 : 1
             if index % 4 == 3 {
                 draft.source = .init(image: source, mask: index % 8 == 3 ? mask : nil)

@@ -23,7 +23,7 @@ struct SecondPassTests {
                 device: try CPUBackend(precision: .f32, threads: 2)))
     }
 
-    private func draft(seed: Int64 = 7, count: Int = 1) -> ImageRequest.Draft {
+    private func draft(seed: UInt64 = 7, count: Int = 1) -> ImageRequest.Draft {
         var draft = ImageRequest.Draft(prompt: "a red apple")
         (draft.width, draft.height, draft.steps, draft.seed) = (48, 32, 4, seed)
         draft.count = count
@@ -111,7 +111,7 @@ struct SecondPassTests {
         let engine = try engine()
         var drafts: [ImageRequest.Draft] = []
         for (index, upscaler) in SecondPass.Upscaler.allCases.enumerated() {
-            var draft = draft(seed: Int64(index), count: index == 1 ? 2 : 1)
+            var draft = draft(seed: UInt64(index), count: index == 1 ? 2 : 1)
             var pass = SecondPass.Draft()
             pass.upscaler = upscaler
             if index == 2 { (pass.width, pass.height) = (64, 64) }

@@ -34,7 +34,7 @@ struct StepSchedulerTests {
     private func request(
         _ engine: InferenceEngine<CPUBackend>, _ prompt: String = "a red apple", steps: Int = 4,
         side: Int = 64,
-        guidance: Double = 0, count: Int = 1, seed: Int64 = 7
+        guidance: Double = 0, count: Int = 1, seed: UInt64 = 7
     ) throws -> ImageRequest {
         var draft = ImageRequest.Draft(prompt: prompt)
         draft.steps = steps
@@ -52,7 +52,7 @@ struct StepSchedulerTests {
                 engine, ["a cat", "一只狗", "a pizza and a key on a blue background"][index % 3],
                 steps: 2 + index % 4, side: [64, 96, 48][index / 3],
                 guidance: index % 2 == 0 ? 0 : 3, count: index == 4 ? 3 : 1,
-                seed: Int64(100 + index))
+                seed: UInt64(100 + index))
         }
     }
 
@@ -186,7 +186,7 @@ struct StepSchedulerTests {
         let engine = try engine(SchedulerLimits(running: 1, waiting: 8))
         let streams = try (0..<4).map { index in
             engine.events(
-                for: try request(engine, steps: 2, seed: Int64(index)), model: "emoji-nano")
+                for: try request(engine, steps: 2, seed: UInt64(index)), model: "emoji-nano")
         }
         for (index, stream) in streams.enumerated() {
             var places: [Int] = []

@@ -144,7 +144,7 @@ final class FakeGenerator: ImageGenerating, ModelListing {
             yield(
                 .image(
                     GeneratedImage(
-                        index: image, seed: request.seed + UInt64(image), image: picture,
+                        index: image, seed: request.seed &+ UInt64(image), image: picture,
                         pixelDigest: "00", promptTruncated: request.prompt.count > 100,
                         seconds: Timings(
                             text: 0.5, steps: Array(repeating: 0.25, count: request.steps),

@@ -18,7 +18,7 @@ struct DataRestoreTests {
     init() throws { folder = try TemporaryFolder() }
 
     /// Adds finished jobs to the data folder, each with an image.
-    private func add(_ seeds: Int64...) async throws {
+    private func add(_ seeds: UInt64...) async throws {
         let store = try JobStore(folder: data)
         for seed in seeds {
             let id = try await store.plant(

@@ -49,7 +49,7 @@ final class FakeEngine: ImageGenerating, ModelListing {
                 feed.yield(.step(image: index, step: step, steps: request.steps, seconds: 0.1))
                 while !gate.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(1)) }
             }
-            let seed = request.seed + UInt64(index)
+            let seed = request.seed &+ UInt64(index)
             let image = try Self.image(seed: seed, size: request.size)
             feed.yield(
                 .image(
@@ -61,7 +61,7 @@ final class FakeEngine: ImageGenerating, ModelListing {
     }
 
     func request(
-        _ prompt: String = "a cat", count: Int = 1, seed: Int64 = 7, source: RGBImage? = nil
+        _ prompt: String = "a cat", count: Int = 1, seed: UInt64 = 7, source: RGBImage? = nil
     ) throws -> ImageRequest {
         var draft = ImageRequest.Draft(prompt: prompt)
         draft.count = count

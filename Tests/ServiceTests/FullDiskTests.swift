@@ -25,7 +25,7 @@ struct FullDiskTests {
 
     init() throws { folder = try TemporaryFolder() }
 
-    private func finishedJob(_ store: JobStore, seed: Int64 = 7) async throws -> Job {
+    private func finishedJob(_ store: JobStore, seed: UInt64 = 7) async throws -> Job {
         let id = try await store.plant(
             try engine.request(seed: seed), images: [0], engine: engine)
         try await store.finish(id, JobEnd(.succeeded))
@@ -144,7 +144,7 @@ struct FullDiskTests {
         var jobs: [Job] = []
         do {
             let store = try JobStore(folder: data)
-            for seed in 0..<20 { jobs.append(try await finishedJob(store, seed: Int64(seed))) }
+            for seed in 0..<20 { jobs.append(try await finishedJob(store, seed: UInt64(seed))) }
             try disk.fill()
             let error = await #expect(throws: JobStoreError.self) {
                 for _ in 0..<10_000 {

@@ -56,7 +56,7 @@ struct HousekeepingTests {
     @Test("images that exceed the limit go as soon as a job ends")
     func bySize() async throws {
         let store = try JobStore(folder: data)
-        func run(_ service: JobService, seed: Int64) async throws {
+        func run(_ service: JobService, seed: UInt64) async throws {
             let request = try engine.request(seed: seed)
             for try await _ in service.events(for: request, model: "example") {}
         }

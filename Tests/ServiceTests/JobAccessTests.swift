@@ -27,7 +27,7 @@ struct JobAccessTests {
 
     /// Submits a detached job.
     private func submit(
-        _ owner: String?, call: String, seed: Int64, to service: JobService
+        _ owner: String?, call: String, seed: UInt64, to service: JobService
     ) async throws -> Job {
         try await service.submit(
             try engine.request(seed: seed), model: "example",

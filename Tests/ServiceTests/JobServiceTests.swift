@@ -267,7 +267,7 @@ struct JobServiceTests {
         for seed in 0..<4 {
             _ = try await story(
                 service.events(
-                    for: try engine.request(seed: Int64(seed)), model: "example",
+                    for: try engine.request(seed: UInt64(seed)), model: "example",
                     Submission(requestID: "s\(seed)")))
         }
         func bytes() async throws -> Int {

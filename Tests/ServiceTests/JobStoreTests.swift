@@ -183,7 +183,7 @@ extension JobStore {
             request, model: "example", Submission(isDetached: true))
         try await start(job.id)
         for index in images {
-            let seed = request.seed + UInt64(index)
+            let seed = request.seed &+ UInt64(index)
             let image = try FakeEngine.image(seed: seed, size: request.size)
             let png = try ImageEncoder.encode(image)
             var generated = GeneratedImage(

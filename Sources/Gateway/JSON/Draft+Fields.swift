@@ -71,7 +71,7 @@ extension SamplingParameters.Draft {
         guidanceScale = try Self.guidance(fields)
         cfgNormalization = try fields.number("cfg_normalization")
         cfgTruncation = try fields.number("cfg_truncation")
-        seed = try Self.seed(fields)
+        seed = try fields.seed("seed")
         sampling = try SamplingMethod(fields)
         try readSeeds(fields)
         secondPass = try SecondPass.Draft(fields)
@@ -81,17 +81,6 @@ extension SamplingParameters.Draft {
     private static func guidance(_ fields: RequestFields) throws(APIError) -> Double? {
         if let own = try fields.number("guidance_scale") { return own }
         return try fields.number("cfg_scale", "true_cfg_scale").map { max(0, $0 - 1) }
-    }
-
-    /// The seed; a list, which some clients send for several images, is accepted if it has exactly one.
-    private static func seed(_ fields: RequestFields) throws(APIError) -> Int64? {
-        if let (name, value) = fields.first("seed"), case .array(let values) = value {
-            guard case .integer(let first)? = values.first, values.count == 1 else {
-                throw fields.wrong(name, "an integer or an array of one integer", value)
-            }
-            return first
-        }
-        return try fields.integer("seed")
     }
 
     private static func int(_ value: Int64?) -> Int? {

@@ -9,76 +9,69 @@ import ModelFiles
 /// `null` counts as absent, unknown fields are ignored, and each reader accepts aliases: the first
 /// one that is present counts.
 struct RequestFields {
+    /// How numbers and truth values may be written.
+    enum Dialect: Sendable {
+        /// As JSON has them.
+        case json
+        /// As text: all fields of a form are.
+        case form
+        /// As A1111's server takes them, which is pydantic's conversion: text as well as numbers, and truth values and
+        /// numbers for each other.
+        case pydantic
+    }
+
     private let values: [String: JSONValue]
-    /// Fields of a form are all text: numbers and truth values are read from it.
-    private let isForm: Bool
+    /// How numbers and truth values may be written.
+    let dialect: Dialect
 
     /// Reads a request body.
     ///
     /// Some clients put every extra parameter into `kwargs`, a string that holds JSON; its fields
     /// count if the body itself does not have them.
     ///
-    /// - Throws: `APIError` 400 that describes the error in the document.
-    init(json body: [UInt8]) throws(APIError) {
-        guard !body.isEmpty else {
-            throw APIError(
-                .badRequest, code: "invalid_json",
-                "The body is empty; send a JSON object such as {\"prompt\": \"a red apple\"}.")
-        }
-        var values = try Self.object(body, name: "The body")
-        if case .string(let text)? = values["kwargs"], !text.isEmpty {
-            let extra = try Self.object(Array(text.utf8), name: "kwargs")
-            values.merge(extra) { own, extra in own == .null ? extra : own }
-        }
-        self.values = values
-        isForm = false
+    /// - Throws: `APIError` 400 that describes the error in the document, and 415 for a compressed one.
+    init(json body: [UInt8], dialect: Dialect = .json) throws(APIError) {
+        self.init(try Self.merged(JSONBody.object(body)), dialect: dialect)
     }
 
     /// Fields that were read by other means.
-    init(_ values: [String: JSONValue]) {
+    init(_ values: [String: JSONValue], dialect: Dialect = .json) {
         self.values = values
-        isForm = false
+        self.dialect = dialect
     }
 
     /// Reads the fields of a form; `kwargs` counts as in `init(json:)`.
     ///
     /// - Throws: `APIError` 400 when `kwargs` is not a JSON object.
     init(form fields: [String: String]) throws(APIError) {
-        var values = fields.mapValues { $0.isEmpty ? JSONValue.null : .string($0) }
-        if case .string(let text)? = values["kwargs"] {
-            let extra = try Self.object(Array(text.utf8), name: "kwargs")
-            values.merge(extra) { own, extra in own == .null ? extra : own }
-        }
-        self.values = values
-        isForm = true
+        self.init(
+            try Self.merged(fields.mapValues { $0.isEmpty ? .null : .string($0) }), dialect: .form)
     }
 
-    private static func object(
-        _ document: [UInt8], name: String
+    /// The fields of an object among the values, written as these are.
+    func part(_ object: [String: JSONValue]) -> RequestFields {
+        RequestFields(object, dialect: dialect)
+    }
+
+    /// The fields without some of them.
+    func without(_ names: Set<String>) -> RequestFields {
+        RequestFields(values.filter { !names.contains($0.key) }, dialect: dialect)
+    }
+
+    /// The fields with a prompt if they have none.
+    func withPrompt(_ prompt: String) -> RequestFields {
+        if case .string(let own)? = values["prompt"], !own.isEmpty { return self }
+        return RequestFields(
+            values.merging(["prompt": .string(prompt)]) { $1 }, dialect: dialect)
+    }
+
+    /// The fields with those in `kwargs`.
+    private static func merged(
+        _ fields: [String: JSONValue]
     ) throws(APIError) -> [String: JSONValue] {
-        let value: JSONValue
-        do {
-            value = try JSONValue(client: document)
-        } catch {
-            throw APIError(.badRequest, code: "invalid_json", refusal(error, name: name))
-        }
-        guard case .object(let fields) = value else {
-            throw APIError(
-                .badRequest, code: "invalid_json",
-                "\(name) must be a JSON object, got \(value.summary).")
-        }
-        return fields
-    }
-
-    private static func refusal(_ error: JSONSyntaxError, name: String) -> String {
-        switch error.kind {
-        case .syntax: "\(name) must be a JSON object, and is not valid JSON."
-        case .nesting: "\(name) must nest at most \(JSONValue.maximumDepth) levels of JSON."
-        case .valueCount:
-            "\(name) must hold at most \(JSONValue.maximumValues) values of JSON, found more."
-        case .keyLength:
-            "The keys of \(name.lowercased()) must have at most \(JSONValue.maximumKeyBytes) bytes."
-        }
+        guard case .string(let text)? = fields["kwargs"], !text.isEmpty else { return fields }
+        let extra = try JSONBody.object(Array(text.utf8), name: "kwargs")
+        return fields.merging(extra) { own, extra in own == .null ? extra : own }
     }
 
     /// The first alias that is present, with its name.
@@ -86,7 +79,8 @@ struct RequestFields {
         first(names)
     }
 
-    private func first(_ names: [String]) -> (name: String, value: JSONValue)? {
+    /// The first alias that is present, with its name.
+    func first(_ names: [String]) -> (name: String, value: JSONValue)? {
         for name in names {
             if let value = values[name], value != .null { return (name, value) }
         }
@@ -99,7 +93,7 @@ struct RequestFields {
     /// Text of at most `maximumStringBytes`, or `nil` if absent.
     func string(_ names: String...) throws(APIError) -> String? {
         guard let (name, value) = first(names) else { return nil }
-        guard case .string(let text) = value else { throw wrong(name, "a string", value) }
+        guard let text = plainText(value) else { throw wrong(name, "a string", value) }
         guard text.utf8.count <= Self.maximumStringBytes else {
             throw .invalid(
                 name,
@@ -112,23 +106,40 @@ struct RequestFields {
     /// Text of any length, such as a prompt or a file in base64, or `nil` if absent.
     func text(_ names: String...) throws(APIError) -> String? {
         guard let (name, value) = first(names) else { return nil }
-        guard case .string(let text) = value else { throw wrong(name, "a string", value) }
+        guard let text = plainText(value) else { throw wrong(name, "a string", value) }
         return text
     }
 
-    /// Bytes of the longest number in a form.
+    /// A text; pydantic's conversion makes one of a number.
+    private func plainText(_ value: JSONValue) -> String? {
+        switch value {
+        case .string(let text): text
+        case .integer(let number) where dialect == .pydantic: "\(number)"
+        case .number(let number) where dialect == .pydantic: "\(number)"
+        default: nil
+        }
+    }
+
+    /// Bytes of the longest number that is written as text.
     private static let maximumNumberBytes = 1024
 
-    /// A whole number; `8.0` is accepted as one, `"8"` is not.
+    /// A number that is written as text, where that is possible.
+    private func digits(_ value: JSONValue) -> String? {
+        guard dialect != .json, case .string(let text) = value,
+            text.utf8.count <= Self.maximumNumberBytes
+        else { return nil }
+        return text.trimming(" \t\r\n")
+    }
+
+    /// A whole number; `8.0` is accepted as one, `"8"` in JSON is not.
     func integer(_ names: String...) throws(APIError) -> Int64? {
         guard let (name, value) = first(names) else { return nil }
         switch value {
         case .integer(let number): return number
         case .number(let number):
             if let exact = Int64(exactly: number) { return exact }
-        case .string(let text) where isForm && text.utf8.count <= Self.maximumNumberBytes:
-            if let number = Int64(text) { return number }
-        default: break
+        case .bool(let flag) where dialect == .pydantic: return flag ? 1 : 0
+        default: if let number = digits(value).flatMap({ Int64($0) }) { return number }
         }
         throw wrong(name, "an integer", value)
     }
@@ -136,14 +147,14 @@ struct RequestFields {
     /// A number.
     func number(_ names: String...) throws(APIError) -> Double? {
         guard let (name, value) = first(names) else { return nil }
-        switch value {
-        case .integer(let number): return Double(number)
-        case .number(let number): return number
-        case .string(let text) where isForm && text.utf8.count <= Self.maximumNumberBytes:
-            if let number = Double(text), number.isFinite { return number }
-        default: break
-        }
-        throw wrong(name, "a number", value)
+        guard let number = number(value) else { throw wrong(name, "a number", value) }
+        return number
+    }
+
+    private func number(_ value: JSONValue) -> Double? {
+        if let number = value.asNumber { return number }
+        if case .bool(let flag) = value, dialect == .pydantic { return flag ? 1 : 0 }
+        return digits(value).flatMap { Double($0) }.flatMap { $0.isFinite ? $0 : nil }
     }
 
     /// A list of numbers; in a form they are separated by commas.
@@ -152,35 +163,45 @@ struct RequestFields {
         let entries: [JSONValue]
         switch value {
         case .array(let values): entries = values
-        case .string(let text) where isForm && text.utf8.count <= Self.maximumStringBytes:
+        case .string(let text) where dialect == .form && text.utf8.count <= Self.maximumStringBytes:
             entries = text.utf8.split(separator: UInt8(ascii: ",")).map {
-                .string(String(Substring($0).drop { $0 == " " }))
+                .string(String(Substring($0)))
             }
         default: throw wrong(name, "an array of numbers", value)
         }
         var numbers: [Double] = []
         for entry in entries {
-            switch entry {
-            case .integer(let number): numbers.append(Double(number))
-            case .number(let number): numbers.append(number)
-            case .string(let text) where isForm && Double(text)?.isFinite == true:
-                numbers.append(Double(text) ?? 0)
-            default: throw wrong("an entry of \(name)", "a number", entry)
+            guard let number = number(entry) else {
+                throw wrong("an entry of \(name)", "a number", entry)
             }
+            numbers.append(number)
         }
         return numbers
     }
+
+    /// Words for truth values: of forms, and those of pydantic.
+    private static let truths: [Dialect: [String: Bool]] = [
+        .form: ["true": true, "false": false],
+        .pydantic: [
+            "true": true, "t": true, "yes": true, "y": true, "on": true, "1": true,
+            "false": false, "f": false, "no": false, "n": false, "off": false, "0": false,
+        ],
+    ]
 
     /// A truth value.
     func bool(_ names: String...) throws(APIError) -> Bool? {
         guard let (name, value) = first(names) else { return nil }
         switch value {
         case .bool(let flag): return flag
-        case .string(let text)
-        where isForm && text.utf8.count <= 5 && ["true", "false"].contains(text.lowercased()):
-            return text.lowercased() == "true"
-        default: throw wrong(name, "true or false", value)
+        case .string(let text) where text.utf8.count <= 5:
+            if let flag = Self.truths[dialect]?[text.lowercased()] { return flag }
+        case .integer(0) where dialect == .pydantic, .number(0) where dialect == .pydantic:
+            return false
+        case .integer(1) where dialect == .pydantic, .number(1) where dialect == .pydantic:
+            return true
+        default: break
         }
+        throw wrong(name, "true or false", value)
     }
 
     /// A list of texts.
@@ -199,9 +220,9 @@ struct RequestFields {
         return texts
     }
 
-    /// One of a few words.
+    /// One of a few words; an empty text counts as absent, as clients send it for a choice that was not made.
     func choice(_ name: String, of words: [String]) throws(APIError) -> String? {
-        guard let text = try string(name) else { return nil }
+        guard let text = try string(name), !text.isEmpty else { return nil }
         guard words.contains(text) else {
             throw .invalid(
                 name,

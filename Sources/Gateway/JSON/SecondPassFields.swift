@@ -17,7 +17,7 @@ extension SecondPass.Draft {
         case _ where value.isOff: return nil
         case .bool: return
         case .object(let object):
-            do throws(APIError) { try read(RequestFields(object)) } catch {
+            do throws(APIError) { try read(fields.part(object)) } catch {
                 guard let part = error.parameter else { throw error }
                 var error = error
                 error.parameter = "hires.\(part)"

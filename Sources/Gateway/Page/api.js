@@ -19,10 +19,13 @@ export function useKey(key) {
   apiKey = key.trim();
 }
 
-/** Relative, so that the page works below any path of a reverse proxy. */
-export const address = (path) => new URL(path.replace(/^\//, ''), document.baseURI).href;
+const root = new URL('.', document.baseURI).pathname;
+/** Relative, so that the page works below any path of a reverse proxy, whether or not the server's paths have it. */
+export const address = (path) => new URL(path.startsWith(root) ? path : path.replace(/^\//, ''), document.baseURI).href;
 
-const json = async (path, options) => (await send(path, options)).json();
+/** JSON with seeds as text: they have 64 bits, of which JavaScript's numbers hold 53. */
+const parse = (text) => JSON.parse(text.replace(/"((?:variation_)?seed)":(\d+)/g, '"$1":"$2"'));
+const json = async (path, options) => parse(await (await send(path, options)).text());
 const post = (body, headers = {}) => ({
   method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body),
 });
@@ -126,7 +129,7 @@ export function parseFrame(frame) {
     if (line.startsWith('event: ')) name = line.slice(7);
     if (line.startsWith('data: ')) data += line.slice(6);
   }
-  return data ? { name, data: JSON.parse(data) } : null;
+  return data ? { name, data: parse(data) } : null;
 }
 
 async function send(path, options = {}) {

@@ -44,7 +44,7 @@ export async function parametersIn(blob) {
     negative: parameters['Negative prompt'],
     width: number('Size-1'),
     height: number('Size-2'),
-    seed: number('Seed'),
+    seed: parameters.Seed,
     steps: number('Steps'),
     // Other programs count from 1, which is off.
     guidance: Math.max(0, (number('CFG scale') ?? 1) - 1),

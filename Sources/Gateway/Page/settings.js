@@ -6,6 +6,7 @@ import { remembered } from './store.js';
 
 const $ = (id) => document.getElementById(id);
 const largestRandomSeed = 2 ** 31;
+const largestSeed = 2n ** 64n - 1n;
 const ideas = 4;
 
 /** An invalid value, with its field. */
@@ -242,7 +243,7 @@ export class Settings {
       steps: number('steps'),
       guidance: number('guidance'),
       count: number('count'),
-      seed: number('seed'),
+      seed: $('seed').value.trim(),
     };
   }
 
@@ -279,7 +280,7 @@ export class Settings {
     }
     this.check('steps', values.steps, 1, limits.maximumSteps);
     this.check('guidance', values.guidance, 0, 100, false);
-    this.check('seed', values.seed, 0, Number.MAX_SAFE_INTEGER);
+    this.checkSeed(values.seed);
     this.check('count', values.count, 1, limits.maximumCount);
     if (this.source.isSet && values.steps * this.source.strength < 1) {
       throw new FieldError(t('error.strength'), $('strength'));
@@ -288,6 +289,11 @@ export class Settings {
       ...this.draft(),
       ...(this.source.isSet && this.source.fields(values.width, values.height)),
     };
+  }
+
+  checkSeed(seed) {
+    if (/^\d{1,20}$/.test(seed) && BigInt(seed) <= largestSeed) return;
+    throw new FieldError(t('error.range', { name: t('seed.label'), low: 0, high: largestSeed }), $('seed'));
   }
 
   check(id, value, low, high, isWhole = true) {

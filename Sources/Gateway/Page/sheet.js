@@ -16,7 +16,7 @@ export class Sheet {
 
   /** Empty cells for the images of a request. */
   begin(seed, count) {
-    this.seeds = Array.from({ length: count }, (_, index) => seed + index);
+    this.seeds = Array.from({ length: count }, (_, index) => String(BigInt.asUintN(64, BigInt(seed) + BigInt(index))));
     $('sheet').replaceChildren(...this.seeds.map((number, index) => {
       const button = document.createElement('button');
       button.type = 'button';

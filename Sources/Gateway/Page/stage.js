@@ -87,8 +87,9 @@ export class Stage {
   /** Adds a finished image of the running request. */
   add(picture) {
     this.group.push(picture);
-    this.group.sort((a, b) => a.job.id === b.job.id ? a.seed - b.seed : 0);
-    this.sheet.picture(picture.seed - this.sheet.seeds[0], picture);
+    const place = ({ seed }) => this.sheet.seeds.indexOf(seed);
+    this.group.sort((a, b) => a.job.id === b.job.id ? place(a) - place(b) : 0);
+    this.sheet.picture(place(picture), picture);
     this.remember([picture]);
     if (this.sheet.seeds.length === 1) this.show(picture);
   }

@@ -41,7 +41,7 @@ extension RequestFields {
                 guard case .object(let fields) = row else {
                     throw wrong("an entry of \(field)", "an object", row)
                 }
-                controls.append(try RequestFields(fields).control("", registry))
+                controls.append(try part(fields).control("", registry))
             }
         }
         if first("control_image") != nil || first("control_model") != nil {

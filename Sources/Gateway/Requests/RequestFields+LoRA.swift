@@ -87,12 +87,11 @@ extension RequestFields {
     }
 
     private func scale(_ value: JSONValue?) throws(APIError) -> Double? {
-        switch value {
-        case .integer(let number)?: Double(number)
-        case .number(let number)?: number
-        case nil, .null?: nil
-        case let other?: throw wrong("the scale of a LoRA", "a number", other)
+        guard let value, value != .null else { return nil }
+        guard let number = value.asNumber else {
+            throw wrong("the scale of a LoRA", "a number", value)
         }
+        return number
     }
 }
 

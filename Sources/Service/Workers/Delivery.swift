@@ -25,9 +25,7 @@ package final class Delivery: Sendable {
 
     /// Images from the first on that need not be generated again.
     package var leading: Int {
-        // Seeds that no request may begin with: the worker generates all, and some are left out.
-        guard request.seed <= UInt64(Int64.max) - UInt64(request.count) else { return 0 }
-        return delivered.withLock { delivered in
+        delivered.withLock { delivered in
             (0..<request.count).first { !delivered.contains($0) } ?? request.count
         }
     }

@@ -50,9 +50,9 @@ struct SamplingOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Seed of the noise, 0 or more, as in torch. -1, or none, chooses a random one and"
-                + " reports it.", valueName: "seed"))
-    var seed: Int64?
+            "Seed of the noise, 0 to 2^64 - 1, as in torch, which draws from the lower 32 bits. -1, or none,"
+                + " chooses a random one and reports it.", valueName: "seed"))
+    var seed: String?
 
     @Option(
         help: ArgumentHelp(
@@ -90,7 +90,7 @@ struct SamplingOptions: ParsableArguments {
         help: ArgumentHelp(
             "Seed whose noise is mixed in by --variation-strength; -1, or none, chooses one.",
             valueName: "seed"))
-    var variationSeed: Int64?
+    var variationSeed: String?
 
     @Option(
         parsing: .unconditional,
@@ -139,11 +139,16 @@ struct SamplingOptions: ParsableArguments {
                 throw ValidationError("\(name) needs --hires, the second pass.")
             }
         }
-        if let seed, seed < -1 {
+        for (name, text) in [("--seed", seed), ("--variation-seed", variationSeed)] {
+            guard let text, Self.seed(text) == nil, text != "-1" else { continue }
             throw ValidationError(
-                "--seed must be between 0 and \(Int64.max), or -1 to choose one, got \(seed).")
+                "\(name) must be between 0 and \(UInt64.max), or -1 to choose one, got \(text.quoted)."
+            )
         }
     }
+
+    /// A seed, or `nil` for one that is chosen.
+    private static func seed(_ text: String?) -> UInt64? { text.flatMap { UInt64($0) } }
 
     /// The parameters that the options state for a prompt.
     ///
@@ -157,9 +162,9 @@ struct SamplingOptions: ParsableArguments {
         draft.guidanceScale = guidanceScale
         draft.cfgNormalization = cfgNormalization
         draft.cfgTruncation = cfgTruncation
-        draft.seed = seed
+        draft.seed = Self.seed(seed)
         draft.sampling = try method()
-        draft.variationSeed = variationSeed
+        draft.variationSeed = Self.seed(variationSeed)
         draft.variationStrength = variationStrength
         draft.seedVariance = try variance()
         draft.secondPass = try secondPass()

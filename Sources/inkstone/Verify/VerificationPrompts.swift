@@ -28,7 +28,7 @@ enum VerificationPrompts {
         draft.width = size.width
         draft.height = size.height
         draft.steps = steps
-        draft.seed = Int64(index + 1)
+        draft.seed = UInt64(index + 1)
         return try ImageRequest(ImageRequest.Draft(draft), for: model)
     }
 }

@@ -16,7 +16,7 @@ struct GoldenRequest: Sendable {
     var guidance = 0.0
     var normalization = 0.0
     var truncation = 1.0
-    var seed: Int64 = 7
+    var seed: UInt64 = 7
     var count = 1
     /// Name and scale of each LoRA file.
     var loras: [(name: String, scale: Double)] = []

@@ -81,7 +81,7 @@ enum WorkerBench {
 
     /// A small request.
     static func request(
-        _ model: ModelDescription, steps: Int = 3, count: Int = 1, seed: Int64 = 7,
+        _ model: ModelDescription, steps: Int = 3, count: Int = 1, seed: UInt64 = 7,
         change: (inout ImageRequest.Draft) -> Void = { _ in }
     ) throws -> ImageRequest {
         var draft = ImageRequest.Draft(prompt: "a red apple, 红苹果")

@@ -117,7 +117,7 @@ import Testing
         #expect(seconds == [0, 0, 0.25, 0.5, 1, 2, 4, 8, 16, 30, 30, 30])
     }
 
-    private static func request(count: Int, seed: Int64) throws -> ImageRequest {
+    private static func request(count: Int, seed: UInt64) throws -> ImageRequest {
         let size = PixelSize(width: 16, height: 16)
         let model = ModelDescription(
             id: "m", name: "M", summary: [:], license: "",

@@ -22,7 +22,7 @@ struct WorkerServiceTests {
         try await WorkerBench.withPool(metrics: telemetry.engine) { pool in
             let model = try await pool.launch(WorkerBench.launch)
             for seed in 1...3 {
-                let request = try WorkerBench.request(model, steps: 4, count: 2, seed: Int64(seed))
+                let request = try WorkerBench.request(model, steps: 4, count: 2, seed: UInt64(seed))
                 _ = try await Outcome(pool.events(for: request, model: model.id))
             }
             func read() async -> String {
