@@ -235,7 +235,7 @@ struct EditRouteTests {
     func truncation() throws {
         let body = Self.form([Self.text("a", "1"), ("f", "n", [0, 13, 10, 45, 45, 7])])
         let whole = try MultipartForm(body, boundary: "B")
-        #expect(whole.fields == ["a": "1"])
+        #expect(try whole.fields == ["a": "1"])
         #expect(whole.files("g", "f").map(Array.init) == [[0, 13, 10, 45, 45, 7]])
         for length in 0..<(body.count - 4) {
             #expect(throws: (any Error).self) {

@@ -72,7 +72,7 @@ struct MultipartFormTests {
         #expect(try part("Content-Disposition: form-data; name=a", "")?.bytes.isEmpty == true)
         // The empty line and the delimiter may share a line break.
         let short = try parse("--B\r\nContent-Disposition: form-data; name=a\r\n\r\n--B--")
-        #expect(short.fields == ["a": ""])
+        #expect(try short.fields == ["a": ""])
     }
 
     @Test(
@@ -86,7 +86,7 @@ struct MultipartFormTests {
     func lookalike(content: String) throws {
         let form = try parse(
             "--B\r\nContent-Disposition: form-data; name=a\r\n\r\n\(content)\r\n--B--")
-        #expect(form.fields == ["a": content])
+        #expect(try form.fields == ["a": content])
     }
 
     @Test("a form within a form is content, whichever boundary is the longer one")
@@ -297,7 +297,7 @@ struct MultipartFormTests {
                 for part in form.parts {
                     #expect(part.bytes.startIndex >= 0 && part.bytes.endIndex <= body.count)
                 }
-                #expect(form.fields.count <= form.parts.count)
+                if let fields = try? form.fields { #expect(fields.count <= form.parts.count) }
                 _ = form.files("0", "1")
             } catch { refused += 1 }
         }

@@ -16,6 +16,8 @@ package struct MultipartForm {
         package var fileName: String?
         /// The content.
         package var bytes: ArraySlice<UInt8>
+        /// The character set that its header states.
+        var charset: String?
     }
 
     /// Parts of one body; a body with more is refused.
@@ -66,7 +68,7 @@ package struct MultipartForm {
             }
             guard let next = scanner.delimiter(from: header.end - 2) else { throw Self.incomplete }
             let content = body[min(header.end, next.start)..<next.start]
-            if let part = Self.part(header.lines, content) {
+            if let part = try Self.part(header.lines, content) {
                 try Self.check(part)
                 parts.append(part)
             }
@@ -91,9 +93,10 @@ package struct MultipartForm {
 
     private static let incomplete = invalid(
         "The body must be a complete multipart/form-data form with the boundary of its"
-            + " Content-Type.")
+            + " Content-Type, whose lines end with CR LF.")
 
-    private static func invalid(_ message: String) -> APIError {
+    /// The error for a form that cannot be read.
+    static func invalid(_ message: String) -> APIError {
         APIError(.badRequest, code: "invalid_form", message)
     }
 
@@ -107,35 +110,52 @@ package struct MultipartForm {
     }
 
     /// The fields that are not files; of equal names the last.
+    ///
+    /// A text is in the character set of its part, of the field `_charset_`, or UTF-8.
+    ///
+    /// - Throws: `APIError` 400 that names a field in another character set.
     package var fields: [String: String] {
+        get throws { try texts() }
+    }
+
+    /// `fields`, with the type of its error.
+    func texts() throws(APIError) -> [String: String] {
+        let standard = parts.first { $0.name == "_charset_" && $0.fileName == nil }
+            .map { String(decoding: $0.bytes.prefix(64), as: UTF8.self).trimming(" \t\r\n") }
         var fields: [String: String] = [:]
         for part in parts where part.fileName == nil {
-            fields[part.name] = String(decoding: part.bytes, as: UTF8.self)
+            fields[part.name] = try part.text(standard)
         }
         return fields
     }
 
     /// A part with the name in its header; `nil` without one.
     private static func part(
-        _ header: [ArraySlice<UInt8>], _ bytes: ArraySlice<UInt8>
-    ) -> Part? {
-        for line in header {
-            let name = line.prefix { $0 != UInt8(ascii: ":") }
-            guard name.count < line.count, name.count == "content-disposition".utf8.count,
-                String(decoding: name, as: UTF8.self).lowercased() == "content-disposition"
-            else { continue }
-            let disposition = HeaderParameters(
-                String(decoding: line.dropFirst(name.count + 1), as: UTF8.self))
-            guard let name = disposition["name"].map(unescaped) else { return nil }
-            return Part(
-                name: name, fileName: disposition["filename"].map(unescaped), bytes: bytes)
+        _ lines: [ArraySlice<UInt8>], _ bytes: ArraySlice<UInt8>
+    ) throws(APIError) -> Part? {
+        let header = PartHeader(lines)
+        guard let disposition = header["content-disposition"],
+            let name = disposition["name"].map(unescaped)
+        else { return nil }
+        let type = header["content-type"]
+        guard type?.value.hasPrefix("multipart/") != true else {
+            throw invalid(
+                "'\(name.prefix(maximumNameBytes))' is a form within the form; send each of its files as a part"
+                    + " of its own with the same name.")
         }
-        return nil
+        return Part(
+            name: name, fileName: disposition["filename"].map(unescaped),
+            bytes: try header.decoded(bytes, of: String(name.prefix(maximumNameBytes))),
+            charset: type?["charset"])
     }
 
-    /// A name with its quotes, which browsers write as %22.
+    /// A name with its quotes and line breaks, which browsers write as %22, %0D and %0A.
     private static func unescaped(_ name: String) -> String {
-        name.utf8.count > 4 * maximumNameBytes ? name : name.replacing("%22", with: "\"")
+        guard name.utf8.count <= 4 * maximumNameBytes, name.utf8.contains(UInt8(ascii: "%")) else {
+            return name
+        }
+        return name.replacing("%22", with: "\"").replacing("%0D", with: "\r")
+            .replacing("%0A", with: "\n")
     }
 }
 
@@ -231,18 +251,5 @@ private struct MultipartScanner {
             return nil
         }
         return Delimiter(start: start, end: end + 2, isLast: false)
-    }
-}
-
-extension StringProtocol {
-    /// The text without any of some characters at its ends.
-    ///
-    /// Scalars are compared: characters of many scalars take quadratic time to compare.
-    func trimming(_ characters: String) -> String {
-        let set = characters.unicodeScalars
-        var scalars = Substring(self).unicodeScalars
-        while let first = scalars.first, set.contains(first) { scalars.removeFirst() }
-        while let last = scalars.last, set.contains(last) { scalars.removeLast() }
-        return String(Substring(scalars))
     }
 }

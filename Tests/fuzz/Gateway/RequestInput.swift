@@ -40,7 +40,7 @@ package enum RequestInput {
             let form = try? MultipartForm(Array(bytes.dropFirst(line + 1)), boundary: boundary)
         else { return }
         precondition(form.parts.count <= MultipartForm.maximumParts, "number of parts")
-        _ = try? RequestFields(form: form.fields)
+        if let fields = try? form.fields { _ = try? RequestFields(form: fields) }
         _ = form.files("image", "image[]")
     }
 
