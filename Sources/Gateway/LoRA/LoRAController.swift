@@ -130,6 +130,7 @@ struct LoRAController: Controller {
                 "This gateway has no workers of its own that could use the file; put it into the"
                     + " folder of LoRA files on the workers' machines (--lora-folder).")
         }
+        try request.checkEncoding()
         let type = request.headers[.contentType] ?? ""
         let upload = try LoRAUpload(registry: registry, reader: LoRAReader(pool: pool))
         defer { upload.discard() }
@@ -143,7 +144,7 @@ struct LoRAController: Controller {
                     "file is required: a safetensors file.")
             }
             try await upload.write(ByteBuffer(bytes: part.bytes))
-            name = name ?? form.fields["name"] ?? part.fileName
+            name = try name ?? form.fields["name"] ?? part.fileName
         } else {
             try await upload.write(request.body, upTo: maximumBytes)
         }
