@@ -55,11 +55,18 @@ struct ImagesAnswer: Encodable {
     var size: String
     var model: String
     var timings: RequestSeconds
+    /// What the request asks for and was not done; absent if there is nothing.
+    var warnings: [String]?
 
     private enum CodingKeys: String, CodingKey {
-        case created, data, background, size, model, timings
+        case created, data, background, size, model, timings, warnings
         case outputFormat = "output_format"
     }
+}
+
+extension [String] {
+    /// The list, or `nil` if it is empty, for a field that is absent then.
+    var nonEmpty: [String]? { isEmpty ? nil : self }
 }
 
 /// One event of a streamed generation request.
@@ -80,8 +87,10 @@ struct ImageEvent: Encodable {
     var pixelSHA256: String?
     var timings: ImagesAnswer.Seconds?
     var loras: [LoRANote]?
+    var warnings: [String]?
 
     private enum CodingKeys: String, CodingKey {
+        case warnings
         case type, size, quality, background, index, seed, steps, model, timings, loras
         case pixelSHA256 = "pixel_sha256"
         case b64JSON = "b64_json"

@@ -1,6 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Imaging
+import ModelFiles
+import Parameters
 
 /// Output options of the OpenAI dialect.
 struct OutputOptions {
@@ -25,6 +27,8 @@ struct OutputOptions {
     let streams: Bool
     /// Partial images of a stream before each final one.
     let partialImages: Int
+    /// What the request asks for and this server does not do, in words; nothing of it was refused.
+    let warnings: [String]
 
     /// The quality that an address of an image has to name; `nil` where it makes no difference.
     var linkQuality: Int? {
@@ -53,11 +57,42 @@ struct OutputOptions {
                 "partial_images", "partial_images must be between 0 and 3, got \(partialImages).")
         }
         self.partialImages = Int(partialImages)
-        if try fields.string("background") == "transparent" {
+        if try fields.choice("background", of: ["transparent", "opaque", "auto"]) == "transparent" {
             throw .invalid(
                 "background",
                 "background 'transparent' is not possible: this model generates opaque images; use"
                     + " 'opaque' or 'auto'.")
         }
+        warnings = try Self.warnings(fields)
+    }
+
+    /// What changes nothing here, of the fields that OpenAI documents.
+    private static func warnings(_ fields: RequestFields) throws(APIError) -> [String] {
+        var warnings: [String] = []
+        if try fields.choice("moderation", of: ["low", "auto"]) != nil {
+            warnings.append(
+                "moderation is not done: this server checks neither prompts nor images.")
+        }
+        if case .string(let quality)? = fields.first("quality")?.value,
+            !JSONValue.string(quality).isWord(["", "auto", "standard"])
+        {
+            warnings.append(
+                "quality \(JSONValue.string(quality).summary) changes nothing here: send num_inference_steps for"
+                    + " more or fewer steps.")
+        }
+        if try fields.choice("style", of: ["vivid", "natural"]) != nil {
+            warnings.append("style changes nothing here: describe it in the prompt.")
+        }
+        return warnings
+    }
+
+    /// The warnings of a request, with that about a seed whose noise another one has as well.
+    func warnings(of parameters: SamplingParameters) -> [String] {
+        let short = UInt64(UInt32(truncatingIfNeeded: parameters.seed))
+        guard short != parameters.seed else { return warnings }
+        return warnings + [
+            "seed \(parameters.seed) makes the same images as seed \(short): torch's generator, which draws the noise,"
+                + " has seeds of 32 bits."
+        ]
     }
 }
