@@ -37,10 +37,18 @@ public struct ControlInput: Sendable, Equatable {
 
     /// Makes the map for an image of the given size.
     ///
+    /// - Parameters:
+    ///   - size: Columns and rows of the image.
+    ///   - shown: The part of it, from the upper left, that the map is for; `nil` is the whole.
+    /// - Returns: The control with its map.
     /// - Throws: `RequestError` for a control without the images that its type needs, `ImagingError`.
-    public func parameters(for size: PixelSize) throws -> ControlParameters {
+    public func parameters(
+        for size: PixelSize, shown: PixelSize? = nil
+    ) throws -> ControlParameters {
+        let part = shown ?? size
         func fitted(_ image: RGBImage) throws(ImagingError) -> RGBImage {
-            try fitting.fitted(image, width: size.width, height: size.height)
+            try fitting.fitted(image, width: part.width, height: part.height)
+                .extended(width: size.width, height: size.height)
         }
         func file(_ image: RGBImage) throws(ImagingError) -> Data {
             Data(try ImageEncoder.encode(image))

@@ -11,6 +11,29 @@ extension RGBImage {
         return RGBImage(unchecked: cut, width: width, height: height)
     }
 
+    /// Repeats the last column and the last row up to a size.
+    ///
+    /// - Throws: `ImagingError.invalidArgument` when the size is smaller than the image.
+    public func extended(width: Int, height: Int) throws(ImagingError) -> RGBImage {
+        try Self.checkSize(width: width, height: height)
+        if width == self.width, height == self.height { return self }
+        guard width >= self.width, height >= self.height else {
+            throw ImagingError(
+                .invalidArgument,
+                "The image of \(self.width)x\(self.height) is larger than \(width)x\(height).",
+                remedy: "Crop or resize it."
+            )
+        }
+        var result = [UInt8]()
+        result.reserveCapacity(3 * width * height)
+        for row in 0..<height {
+            let end = 3 * self.width * (min(row, self.height - 1) + 1)
+            result.append(contentsOf: pixels[(end - 3 * self.width)..<end])
+            for _ in self.width..<width { result.append(contentsOf: pixels[(end - 3)..<end]) }
+        }
+        return RGBImage(unchecked: result, width: width, height: height)
+    }
+
     /// Scales to another size with an antialiased Lanczos window of three lobes.
     ///
     /// The sides are scaled independently; crop first to keep the aspect ratio. The result equals

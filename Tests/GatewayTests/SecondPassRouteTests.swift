@@ -29,7 +29,7 @@ struct SecondPassRouteTests {
             #expect(info?["subseed"] as? Int == 9 && info?["subseed_strength"] as? Double == 0.25)
             for (field, name) in [
                 (#""hr_upscaler": "ESRGAN_4x""#, "hr_upscaler"),
-                (#""hr_scale": 1000"#, "hires.factor"),
+                (#""hr_scale": 1000"#, "hr_scale"),
                 (#""subseed_strength": 2"#, "subseed_strength"),
             ] {
                 let refused = try await client.post(

@@ -4,6 +4,18 @@ import Imaging
 import Testing
 
 @Suite struct RGBImageTests {
+    @Test("an image is extended by its last column and row")
+    func extended() throws {
+        let image = try RGBImage(
+            width: 2, height: 2, pixels: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
+        let larger = try image.extended(width: 4, height: 3)
+        #expect(try larger.cropped(x: 0, y: 0, width: 2, height: 2) == image)
+        #expect(larger.pixels.suffix(12) == [7, 8, 9, 10, 11, 12, 10, 11, 12, 10, 11, 12])
+        #expect(larger.pixels[6..<12] == [4, 5, 6, 4, 5, 6])
+        #expect(try image.extended(width: 2, height: 2) == image)
+        #expect(throws: ImagingError.self) { try image.extended(width: 1, height: 2) }
+    }
+
     @Test("a wrong number of bytes is refused in words")
     func refusesWrongCount() {
         let error = #expect(throws: ImagingError.self) {

@@ -88,7 +88,10 @@ struct A1111Answer: Encodable {
         }
     }
 
-    init(_ call: ImageCall, _ images: [GeneratedImage], files: [[UInt8]], version: String) {
+    init(
+        _ call: ImageCall, _ images: [GeneratedImage], files: [[UInt8]], remarks: [String: String],
+        version: String
+    ) {
         let request = call.request
         let negative = request.guidanceScale > 0 ? request.negativePrompt : ""
         let scale = GenerationParameters.cfgScale(guidance: request.guidanceScale)
@@ -113,7 +116,7 @@ struct A1111Answer: Encodable {
             height: request.size.height, samplerName: request.sampling.sampler.label,
             cfgScale: scale, steps: request.steps, batchSize: request.count,
             modelName: call.model.id, denoisingStrength: strength,
-            extraGenerationParams: Self.warnings(images),
+            extraGenerationParams: Self.warnings(images).merging(remarks) { $1 },
             infotexts: images.map {
                 $0.parametersText(of: request, model: call.model)
             },

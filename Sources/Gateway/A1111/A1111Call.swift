@@ -62,16 +62,15 @@ extension APIError {
 enum A1111Source {
     /// Applies `resize_mode` to an image: 0 stretches it, 1 crops it to the requested aspect ratio.
     static func fit(
-        _ image: DecodedImage, _ draft: ImageRequest.Draft, mode: Int64
+        _ image: DecodedImage, _ size: PixelSize, mode: Int64
     ) throws(APIError) -> RGBImage {
         guard mode == 0 || mode == 1 else {
             throw .invalid(
                 "resize_mode", "resize_mode must be 0 (stretch) or 1 (crop) here, got \(mode).")
         }
-        guard mode == 1, let width = draft.width, let height = draft.height, width > 0, height > 0
-        else { return image.flattened() }
+        guard mode == 1 else { return image.flattened() }
         let (w, h) = (image.image.width, image.image.height)
-        let wanted = Double(width) / Double(height)
+        let wanted = Double(size.width) / Double(size.height)
         let (cutWidth, cutHeight) =
             Double(w) / Double(h) > wanted
             ? (max(1, Int(Double(h) * wanted)), h) : (w, max(1, Int(Double(w) / wanted)))

@@ -121,7 +121,8 @@ extension A1111Controller {
     @Sendable
     private func detect(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = try RequestFields(
-            json: try await request.readBody(upTo: requests.limits.uploadBytes))
+            json: try await request.readBody(upTo: requests.limits.uploadBytes),
+            dialect: .pydantic)
         let module = try fields.string("controlnet_module") ?? "none"
         guard let type = Preprocessor(named: module) else {
             throw APIError.invalid(

@@ -160,7 +160,7 @@ extension A1111Controller {
     private func setOptions(_ request: Request, _ context: GatewayContext) async throws -> Response
     {
         let fields = try RequestFields(
-            json: try await request.readBody(upTo: requests.limits.bodyBytes))
+            json: try await request.readBody(upTo: requests.limits.bodyBytes), dialect: .pydantic)
         var changed: [String: JSONValue] = [:]
         if let name = try fields.string("sd_model_checkpoint"), !name.isEmpty {
             let models = await requests.models

@@ -48,121 +48,6 @@ struct A1111Controller: Controller {
         }
     }
 
-    // MARK: - Images
-
-    @Sendable
-    private func generate(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let isImageToImage = request.uri.path.hasSuffix("img2img")
-        let body = try await request.readBody(
-            upTo: requests.limits.uploadBytes)
-        let fields = try RequestFields(json: body)
-        var draft = try ImageRequest.Draft(
-            a1111: fields, registry: requests.loras, isImageToImage: isImageToImage)
-        let options = state.options(of: context.owner)
-        if case .bool(let embeds)? = options["enable_pnginfo"] {
-            draft.embedsParameters = draft.embedsParameters ?? embeds
-        }
-        draft.embedsParameters = draft.embedsParameters ?? requests.embedsParameters
-        let model = try await model(fields, options)
-        if isImageToImage { draft.source = try await source(fields, &draft, model) }
-        let call = try await requests.imageCall(
-            try ImageRequest(draft, for: model), for: model,
-            controls: try await reader.decoded(
-                A1111Controls.units(fields, requests.controlNets)))
-        var submission = try Submission(request, body: body, fields, context)
-        if let id = try fields.string("force_task_id"), !id.isEmpty { submission.requestID = id }
-        let sendsImages = try fields.bool("send_images") ?? true
-        let task = state.begin(submission.requestID ?? context.requestID, of: context.owner)
-        defer { state.end(task, of: context.owner) }
-        let format = Self.format(options)
-        let answer = try await context.cancellingOnDisconnect { [submission] in
-            let images = try await requests.images(
-                of: call, submission, context,
-                onAccept: { job in
-                    guard state.accept(task, of: context.owner, as: job.id) else { return }
-                    Task { await requests.jobs.cancel(job.id, for: context.access) }
-                })
-            let files =
-                sendsImages
-                ? try await WorkThreads.images.run {
-                    try images.map { try call.file(for: $0, as: format, quality: 95) }
-                } : []
-            return A1111Answer(call, images, files: files, version: version)
-        }
-        return .json(answer)
-    }
-
-    /// The model of `override_settings`, the settings, or the default.
-    private func model(
-        _ fields: RequestFields, _ options: [String: JSONValue]
-    ) async throws(APIError) -> ModelDescription {
-        let models = await requests.models
-        guard let standard = models.first else { throw .loading(retryAfter: requests.retryAfter) }
-        guard !requests.state.isDraining else { throw .draining(retryAfter: requests.retryAfter) }
-        var name: String?
-        if case .object(let settings)? = fields.first("override_settings")?.value {
-            name = try RequestFields(settings).string("sd_model_checkpoint")
-        }
-        if name == nil, case .string(let text)? = options["sd_model_checkpoint"] {
-            name = text
-        }
-        guard let name, !name.isEmpty else { return standard }
-        guard let model = models.first(where: { $0.id == name || $0.name == name }) else {
-            throw .noSuchModel(name, known: models.map(\.id))
-        }
-        return model
-    }
-
-    private func source(
-        _ fields: RequestFields, _ draft: inout ImageRequest.Draft, _ model: ModelDescription
-    ) async throws(APIError) -> ImageRequest.Source {
-        guard case .array(let images)? = fields.first("init_images")?.value,
-            case .string(let text)? = images.first
-        else {
-            throw APIError(
-                .notFound, code: "missing_required_parameter", parameter: "init_images",
-                "init_images is required: an array with one image file in base64.")
-        }
-        guard images.count == 1 else {
-            throw .invalid(
-                "init_images",
-                "init_images must have one image: this model starts from one, got"
-                    + " \(images.count).")
-        }
-        let decoded = try await reader.image(base64: text, field: "init_images")
-        if draft.width == nil, draft.height == nil {
-            let size = PixelSize(fitting: decoded.image, in: model.limits)
-            (draft.width, draft.height) = (size.width, size.height)
-        }
-        let mode = try fields.integer("resize_mode") ?? 0
-        draft.strength = try fields.number("denoising_strength") ?? 0.75
-        return ImageRequest.Source(
-            image: try A1111Source.fit(decoded, draft, mode: mode),
-            mask: try await mask(fields, draft, mode: mode))
-    }
-
-    /// The mask: white where the image is generated again, or black with `inpainting_mask_invert`.
-    ///
-    /// Of a file with transparency the opaque part counts, whatever its colours, as in that server.
-    private func mask(
-        _ fields: RequestFields, _ draft: ImageRequest.Draft, mode: Int64
-    ) async throws(APIError) -> RGBImage? {
-        guard let text = try fields.text("mask"), !text.isEmpty else { return nil }
-        let mask = try A1111Source.fit(
-            try await reader.image(base64: text, field: "mask").binaryOpacity, draft, mode: mode)
-        guard try fields.integer("inpainting_mask_invert") ?? 0 != 0 else { return mask }
-        do {
-            return try RGBImage(
-                width: mask.width, height: mask.height, pixels: mask.pixels.map { 255 - $0 })
-        } catch { throw .invalid("mask", error.description) }
-    }
-
-    /// The format that the settings name.
-    private static func format(_ options: [String: JSONValue]) -> ImageFormat {
-        guard case .string(let text)? = options["samples_format"] else { return .png }
-        return ImageFormat(fileExtension: text) ?? .png
-    }
-
     // MARK: - Progress
 
     @Sendable
@@ -246,7 +131,8 @@ struct A1111Controller: Controller {
             var loras: [LoRAScale]
         }
         let fields = try RequestFields(
-            json: try await request.readBody(upTo: requests.limits.uploadBytes))
+            json: try await request.readBody(upTo: requests.limits.uploadBytes),
+            dialect: .pydantic)
         let decoded = try await reader.image(
             base64: try fields.text("image") ?? "", field: "image")
         let text = decoded.metadata.parameters ?? ""

@@ -34,7 +34,7 @@ enum A1111Controls {
             guard case .object(let values) = argument else {
                 throw fields.wrong("a unit of ControlNet", "an object", argument)
             }
-            let unit = RequestFields(values)
+            let unit = fields.part(values)
             guard try unit.isEnabled() else { continue }
             controls.append(try unit.unit(registry))
         }
@@ -89,7 +89,7 @@ extension RequestFields {
     /// `image` and `mask`, or both in an object `image`, as newer versions send them.
     private func images() throws(APIError) -> (image: String?, mask: String?) {
         if case .object(let both)? = first("image")?.value {
-            let both = RequestFields(both)
+            let both = part(both)
             if let mask = try both.text("mask") { return (try both.text("image"), mask) }
             return (try both.text("image"), try text("mask", "mask_image"))
         }

@@ -30,6 +30,12 @@ extension SecondPass.Draft {
         height = try fields.integer("hr_resize_y").map { Int(clamping: $0) }
         steps = try fields.integer("hr_second_pass_steps").map { Int(clamping: $0) }
         strength = try fields.number("denoising_strength") ?? 0.75
+        guard strength != 0 else {
+            throw .invalid(
+                "denoising_strength",
+                "denoising_strength must be above 0 with enable_hr: without noise the second pass only enlarges the"
+                    + " image; leave enable_hr out and enlarge it afterwards.")
+        }
         upscaler = try Self.upscaler(fields)
         try read(
             sampler: Self.choice(fields, "hr_sampler_name"),

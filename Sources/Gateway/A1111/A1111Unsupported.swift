@@ -59,7 +59,7 @@ extension UnsupportedField {
     static func checkA1111(_ fields: RequestFields, isImageToImage: Bool) throws(APIError) {
         try fields.refuse(a1111 + (isImageToImage ? a1111Image : []))
         if case .object(let settings)? = fields.first("override_settings")?.value {
-            try RequestFields(settings).refuse(a1111Settings)
+            try fields.part(settings).refuse(a1111Settings)
         }
         guard let (field, scripts) = fields.first("alwayson_scripts") else { return }
         guard case .object(let scripts) = scripts else {

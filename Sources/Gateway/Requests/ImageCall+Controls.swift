@@ -13,8 +13,12 @@ extension ImageCall {
     /// A control without images uses the source image of the call; one of type `inpaint` repaints it where the mask is
     /// white.
     ///
+    /// - Parameters:
+    ///   - controls: the controls.
+    ///   - shown: the part of the images, from the upper left, that the maps are for; `nil` is the whole.
+    /// - Returns: the call with its maps.
     /// - Throws: `APIError` 400 that names what a control lacks.
-    func adding(_ controls: [ControlInput]) async throws -> ImageCall {
+    func adding(_ controls: [ControlInput], shown: PixelSize? = nil) async throws -> ImageCall {
         guard !controls.isEmpty else { return self }
         var request = submit()
         let (size, source) = (request.size, request.source)
@@ -22,6 +26,8 @@ extension ImageCall {
             let made = try await WorkThreads.images.run {
                 try controls.map { control in
                     var control = control
+                    // The source image has the size of the whole already.
+                    let isOwn = control.image != nil || control.source != nil
                     if control.image == nil, control.source == nil {
                         if control.type == .inpaint {
                             control.source = source?.image
@@ -30,7 +36,7 @@ extension ImageCall {
                             control.image = source?.image
                         }
                     }
-                    return try control.parameters(for: size)
+                    return try control.parameters(for: size, shown: isOwn ? shown : nil)
                 }
             }
             request = try request.with(controls: made)

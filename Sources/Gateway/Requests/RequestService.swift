@@ -3,6 +3,7 @@
 import Catalog
 import Engine
 import Imaging
+import Parameters
 import Service
 
 /// Reads requests for images, counts them against the limits of their keys, and runs them as jobs.
@@ -50,11 +51,19 @@ struct RequestService: Sendable {
 
     /// A call of a request that is checked already.
     ///
+    /// - Parameters:
+    ///   - request: the request.
+    ///   - model: its model.
+    ///   - controls: its controls.
+    ///   - shown: the part of the images, from the upper left, that the client gets, which the maps are for.
+    /// - Returns: the call.
     /// - Throws: `ImagingError`.
     func imageCall(
-        _ request: ImageRequest, for model: ModelDescription, controls: [ControlInput] = []
+        _ request: ImageRequest, for model: ModelDescription, controls: [ControlInput] = [],
+        shown: PixelSize
     ) async throws -> ImageCall {
-        try await ImageCall(request: request, model: model).resizingSource().adding(controls)
+        try await ImageCall(request: request, model: model).resizingSource()
+            .adding(controls, shown: shown)
     }
 
     /// Accepts a request as a job that runs whether or not the client waits for it.
