@@ -5,7 +5,8 @@
     nginx.py [--inkstone PROGRAM]
 
 A picture, a stream whose events must not arrive all at once, a client that leaves (its picture is
-cancelled), the timed log, and whether every metric that the dashboard shows exists.
+cancelled), the timed log, the addresses in answers, at the root and below a path, and whether every metric
+that the dashboard shows exists.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
@@ -42,14 +44,52 @@ def call(port, method, path, body=None):
     return connection.getresponse()
 
 
+def fetch(url):
+    with urllib.request.urlopen(url, timeout=120) as answer:
+        return answer.read()
+
+
+def check_prefix(port):
+    """Every link of answers below a path opens through the proxy."""
+    base = f"http://127.0.0.1:{port}"
+    request = {"prompt": "a cat", "width": 128, "height": 128, "steps": 2}
+    url = json.loads(call(port, "POST", "/ink/v1/images/generations", request).read())["data"][0]["url"]
+    assert url.startswith(base + "/ink/v1/images/files/"), url
+    assert fetch(url)[:4] == b"\x89PNG", url
+    answer = call(port, "POST", "/ink/api/jobs", request)
+    location = answer.headers["Location"]
+    assert location.startswith("/ink/api/jobs/"), location
+    wait("the job", lambda: json.loads(fetch(base + location))["state"] == "done")
+    job = json.loads(fetch(base + location))
+    assert fetch(base + job["images"][0]["url"])[:4] == b"\x89PNG", job
+    event = json.loads(call(port, "POST", "/ink/gradio_api/call/generate", {"data": ["a cat"]}).read())["event_id"]
+    frames = fetch(f"{base}/ink/gradio_api/call/generate/{event}").decode()
+    file = re.search(r'"url":"([^"]+)"', frames).group(1)
+    assert file.startswith(base + "/ink/gradio_api/file="), file
+    assert fetch(file)[:4] == b"\x89PNG", file
+    assert json.loads(fetch(base + "/ink/api/openapi.json"))["servers"] == [{"url": base + "/ink"}]
+    page = fetch(base + "/ink/").decode()
+    for name in re.findall(r'(?:href|src)="(assets/[^"]+)"', page):
+        assert fetch(f"{base}/ink/{name}"), name
+    print("addresses below a path: ok")
+
+
+def below_path(site):
+    """The configuration with its location once more, below /ink/."""
+    block = site[site.index("    location / {"):site.index("    }\n") + 6]
+    below = block.replace("location / {", "location /ink/ {").replace(
+        "proxy_pass http://inkstone;", "proxy_pass http://inkstone/;\n        proxy_set_header X-Forwarded-Prefix /ink;")
+    return site.replace(block, block + below)
+
+
 def check(port, server, log):
     request = {"prompt": "a cat", "width": 128, "height": 128, "steps": 8}
     assert call(port, "GET", "/readyz").status == 200
     answer = call(port, "POST", "/v1/images/generations", request | {"response_format": "url"})
     assert answer.status == 200, answer.read()
     url = json.loads(answer.read())["data"][0]["url"]
-    path = "/" + url.split("/", 3)[3]
-    assert call(port, "GET", path).read()[:4] == b"\x89PNG", url
+    assert url.startswith(f"http://127.0.0.1:{port}/v1/images/files/"), url
+    assert fetch(url)[:4] == b"\x89PNG", url
     print("a picture and its address: ok")
 
     moments = []
@@ -98,7 +138,7 @@ def main():
         folder = pathlib.Path(name)
         log = folder / "inkstone.log"
         site = (ROOT / "Deploy/nginx.conf").read_text()
-        site = site.replace("127.0.0.1:9997", f"127.0.0.1:{server.port}").replace(
+        site = below_path(site).replace("127.0.0.1:9997", f"127.0.0.1:{server.port}").replace(
             "listen 8080", f"listen 127.0.0.1:{front}").replace("/var/log/nginx/inkstone.log", str(log))
         (folder / "site.conf").write_text(site)
         (folder / "nginx.conf").write_text(
@@ -110,6 +150,7 @@ def main():
         try:
             wait("nginx", lambda: is_open(front))
             check(front, server, log)
+            check_prefix(front)
         finally:
             proxy.terminate()
             proxy.wait()

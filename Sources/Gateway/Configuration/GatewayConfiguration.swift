@@ -22,6 +22,10 @@ public struct GatewayConfiguration: Sendable {
     public var allowedHosts: [String]
     /// Origins (`https://example.org`) whose web pages may call every route; `*` allows every origin.
     public var allowedOrigins: [String]
+    /// The address that links in answers begin with; `nil` for the one under which each request came.
+    public var publicAddress: ServiceAddress?
+    /// Proxies whose headers about the client's request are believed.
+    public var trustedProxies = TrustedProxies.standard
     /// Version in `/version` and in image metadata.
     public var version: String
     /// Bytes of the largest request body.

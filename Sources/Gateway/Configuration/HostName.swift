@@ -9,6 +9,11 @@ struct HostName: Equatable {
     /// The port, where one was given.
     let port: Int?
 
+    /// This machine, for a request that names no host.
+    static let loopback = HostName(name: "127.0.0.1", port: nil)
+
+    private init(name: String, port: Int?) { (self.name, self.port) = (name, port) }
+
     /// Reads `name`, `name:port`, `[v6]`, `[v6]:port` or a bare IPv6 address.
     init?(_ text: some StringProtocol) {
         var name = Substring(text)

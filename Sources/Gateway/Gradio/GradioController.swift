@@ -83,7 +83,7 @@ struct GradioController: Controller {
         do {
             let job = try await submit(fields, context)
             sessions.begin(event, job: job.id, session: session)
-            Task { [key = context.key] in await report(job, as: event, for: key) }
+            Task { [links = files(for: context)] in await report(job, as: event, links) }
         } catch let error as APIError where error.status == .badRequest {
             // Clients show the message of a failed run; a refusal looks like a broken server to them.
             sessions.begin(event, job: "", session: session)
@@ -99,11 +99,15 @@ struct GradioController: Controller {
         ]
     }
 
-    /// Sends the events of a job to its session; the paths of files are for the client with this key.
-    private func report(_ job: Job, as event: String, for key: APIKey?) async {
+    /// Makes the files of answers to a client, with addresses that it may open.
+    private func files(for context: GatewayContext) -> GradioFiles {
+        GradioFiles(links: links, key: context.key, base: context.address.base)
+    }
+
+    /// Sends the events of a job to its session, with files as its client may open them.
+    private func report(_ job: Job, as event: String, _ files: GradioFiles) async {
         let id: JSONValue = .string(event)
         var progress = GradioProgress(job: job)
-        let signed: (String) -> String = { links.filePath($0, for: key) }
         defer { previews.end(job) }
         do {
             guard let events = try await jobs.watch(job.id, for: .all) else {
@@ -129,8 +133,8 @@ struct GradioController: Controller {
                     // The gallery shows the previews of its first image.
                     guard image == 0 else { continue }
                     let bytes = try ImageFile.encode(preview, as: .png, quality: 95)
-                    let path = signed(previews.store(bytes, step: step, of: job))
-                    let data = progress.preview(path: path)
+                    let path = previews.store(bytes, step: step, of: job)
+                    let data = progress.preview(files.file(path))
                     sessions.post(
                         [
                             "msg": "process_generating", "event_id": id, "success": true,
@@ -144,7 +148,7 @@ struct GradioController: Controller {
                 [
                     "msg": "process_completed", "event_id": id, "success": true,
                     "output": [
-                        "data": progress.result(signed), "is_generating": false,
+                        "data": progress.result(files), "is_generating": false,
                         "duration": .number(progress.seconds),
                         "average_duration": .number(progress.seconds),
                     ],
@@ -271,8 +275,7 @@ struct GradioController: Controller {
                 return EventStream.frame(
                     "error", JSONValue.string(known?.message ?? "The run failed."))
             },
-            end: EventStream.frame(
-                "complete", progress.result { links.filePath($0, for: context.key) }))
+            end: EventStream.frame("complete", progress.result(files(for: context))))
     }
 
     /// `/gradio_api/file=PATH`: a preview or a finished image.

@@ -110,14 +110,4 @@ enum GradioDocuments {
             ], "unnamed_endpoints": [:],
         ]
     }
-
-    /// A file that a client may fetch under `/gradio_api/file=` and its path.
-    static func file(_ path: String, type: String = "image/png") -> JSONValue {
-        [
-            "path": .string(path), "url": nil,
-            "orig_name": .string(path.split(separator: "/").last.map(String.init) ?? path),
-            "mime_type": .string(type), "is_stream": false,
-            "meta": ["_type": "gradio.FileData"],
-        ]
-    }
 }

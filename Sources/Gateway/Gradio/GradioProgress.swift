@@ -30,8 +30,7 @@ struct GradioProgress: Sendable {
     }
 
     /// The outputs with a preview in the first place: complete the first time, then the changes.
-    mutating func preview(path: String) -> JSONValue {
-        let file = GradioDocuments.file(path)
+    mutating func preview(_ file: JSONValue) -> JSONValue {
         guard hasPreview else {
             hasPreview = true
             return [[["image": file, "caption": nil]], seed]
@@ -39,16 +38,16 @@ struct GradioProgress: Sendable {
         return [[["replace", [0, "image"], file]], []]
     }
 
-    /// The outputs at the end; `address` returns the path of a file as the client gets it.
-    func result(_ address: (String) -> String) -> JSONValue {
+    /// The outputs at the end.
+    func result(_ files: GradioFiles) -> JSONValue {
         let images = (0..<job.request.count).map { index -> JSONValue in
             [
-                "image": GradioDocuments.file(address("jobs/\(job.id)/\(index).png")),
+                "image": files.file("jobs/\(job.id)/\(index).png"),
                 "caption": .string("seed \(job.request.parameters.image(at: index).seed)"),
             ]
         }
         return [.array(images), seed]
     }
 
-    private var seed: JSONValue { .integer(Int64(clamping: job.request.seed)) }
+    private var seed: JSONValue { JSONValue(job.request.seed) }
 }

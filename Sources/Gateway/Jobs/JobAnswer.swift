@@ -109,7 +109,8 @@ struct JobAnswer: Encodable {
     /// - Parameters:
     ///   - job: the job.
     ///   - progress: the progress of a job that is not final.
-    init(_ job: Job, _ progress: JobProgress?) {
+    ///   - prefix: the path below which a proxy serves the service.
+    init(_ job: Job, _ progress: JobProgress?, prefix: String) {
         id = job.id
         state = job.state
         model = job.model
@@ -145,14 +146,17 @@ struct JobAnswer: Encodable {
         self.progress = progress.map(Progress.init)
         images = job.images.map { image in
             Image(
-                index: image.index, url: Self.url(job.id, image.index), seed: image.seed,
+                index: image.index, url: Self.url(job.id, image.index, prefix: prefix),
+                seed: image.seed,
                 pixelSHA256: image.pixelDigest, promptTruncated: image.promptTruncated,
                 seconds: image.seconds.total, loras: image.loras)
         }
     }
 
     /// The path of an image.
-    static func url(_ id: String, _ index: Int) -> String { "/api/jobs/\(id)/images/\(index)" }
+    static func url(_ id: String, _ index: Int, prefix: String) -> String {
+        "\(prefix)/api/jobs/\(id)/images/\(index)"
+    }
 
     private enum CodingKeys: String, CodingKey {
         case id, object, state, model, prompt, size, steps, seed, n, loras, controls, created

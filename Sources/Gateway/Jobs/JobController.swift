@@ -85,7 +85,7 @@ struct JobController: Controller {
     private func answer(
         _ job: Job, _ progress: JobProgress?, _ context: GatewayContext
     ) -> JobAnswer {
-        var answer = JobAnswer(job, progress)
+        var answer = JobAnswer(job, progress, prefix: context.address.prefix)
         for index in answer.images.indices {
             addLink(to: &answer.images[index], of: job.id, context)
         }
@@ -97,8 +97,8 @@ struct JobController: Controller {
         to image: inout JobAnswer.Image, of id: String, _ context: GatewayContext
     ) {
         guard let key = context.key else { return }
-        image.link = links.address(
-            of: ImageName(job: id, index: image.index, format: .png), for: key)
+        let name = ImageName(job: id, index: image.index, format: .png)
+        image.link = context.address.prefix + links.address(of: name, for: key)
     }
 
     // MARK: - Routes
@@ -114,7 +114,7 @@ struct JobController: Controller {
         let job = try await requests.submit(
             call, try Submission(request, body: body, fields, context), context)
         var response = Response.json(try await answer(job.id, context), status: .accepted)
-        response.headers[.location] = "/api/jobs/\(job.id)"
+        response.headers[.location] = context.address.prefix + "/api/jobs/\(job.id)"
         return response
     }
 
@@ -190,7 +190,8 @@ struct JobController: Controller {
     ) throws -> ByteBuffer? {
         guard case .image(let image) = event else { return try EventStream.progress(event) }
         var answer = JobAnswer.Image(
-            index: image.index, url: JobAnswer.url(id, image.index), seed: image.seed,
+            index: image.index, url: JobAnswer.url(id, image.index, prefix: context.address.prefix),
+            seed: image.seed,
             pixelSHA256: image.pixelDigest, promptTruncated: image.promptTruncated,
             seconds: image.seconds.total, loras: image.loras)
         addLink(to: &answer, of: id, context)

@@ -38,7 +38,9 @@ struct OriginPolicy: Sendable {
         isLoopback = HostName(configuration.host)?.isLoopback ?? false
         namesHosts = !configuration.allowedHosts.isEmpty
         allowsAnyHost = configuration.allowedHosts.contains("*")
-        let names = [configuration.host] + HostName.ofThisMachine + configuration.allowedHosts
+        let names =
+            [configuration.host] + HostName.ofThisMachine + configuration.allowedHosts
+            + [configuration.publicAddress?.authority].compactMap(\.self)
         hosts = Set(names.compactMap { HostName($0)?.name })
         origins = Set(configuration.allowedOrigins.map { $0.lowercased() })
     }
@@ -52,13 +54,14 @@ struct OriginPolicy: Sendable {
         return named.isLoopback || named.isAddress || hosts.contains(named.name)
     }
 
-    /// The permission of a request's origin.
-    func verdict(for request: Request) -> Verdict {
+    /// The permission of the origin of a request that came to an address of the service.
+    func verdict(for request: Request, to address: ServiceAddress) -> Verdict {
         guard let origin = request.headers[.origin]?.lowercased() else { return .own }
         if request.headers[.secFetchSite] == "same-origin" { return .own }
         if origins.contains(origin) || origins.contains("*") { return .named }
         guard let named = HostName(origin: origin) else { return .foreign }
-        if let own = request.head.authority.flatMap({ HostName($0) }), own == named { return .own }
+        let own = [request.head.authority, address.authority].compactMap(\.self)
+        if own.contains(where: { HostName($0) == named }) { return .own }
         return isLoopback && named.isLoopback ? .neighbour : .foreign
     }
 }
@@ -78,22 +81,29 @@ struct OriginMiddleware: RouterMiddleware {
         next: (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
         let policy = state.originPolicy
-        guard policy.allows(host: request.head.authority, requiresKey: keys?.isRequired == true)
-        else {
+        let found = state.addressPolicy.finding(
+            of: request, from: context.channel.remoteAddress?.ipAddress)
+        var context = context
+        context.address = found.address
+        // Every name that the request went through: a page that has rebound one of them states the others as it likes.
+        let requiresKey = keys?.isRequired == true
+        for host in [request.head.authority ?? ""] + found.statedHosts
+        where !policy.allows(host: host, requiresKey: requiresKey) {
             return refusal(
                 "host_not_allowed",
-                "This service does not answer to the name"
-                    + " \(JSONValue.string(request.head.authority ?? "").summary); use its address or"
-                    + " localhost, or allow the name with --allowed-host.", context)
+                "This service does not answer to the name \(JSONValue.string(host).summary); use its address"
+                    + " or localhost, or have its operator allow the name with --allowed-host.",
+                context)
         }
-        var verdict = policy.verdict(for: request)
+        var verdict = policy.verdict(for: request, to: found.address)
         if verdict == .neighbour, Self.isPageInterface(request.uri.path) { verdict = .foreign }
         let isSafe = [.get, .head].contains(request.method)
         guard verdict != .foreign || isSafe else {
             return refusal(
                 "origin_not_allowed",
                 "Pages of \(JSONValue.string(request.headers[.origin] ?? "").summary) may not use this"
-                    + " service; allow the origin with --allowed-origin.", context)
+                    + " service; have its operator allow the origin with --allowed-origin.", context
+            )
         }
         // A preflight request has no key.
         let isPreflight = request.method == .options && request.headers[.origin] != nil

@@ -7,10 +7,10 @@ final class ServiceState: Sendable {
     /// When the service was created.
     private let start = ContinuousClock.now
     private let draining = Atomic(false)
-    private let policy: Mutex<OriginPolicy>
+    private let policies: Mutex<(OriginPolicy, AddressPolicy)>
 
     init(_ configuration: GatewayConfiguration) {
-        policy = Mutex(OriginPolicy(configuration))
+        policies = Mutex((OriginPolicy(configuration), AddressPolicy(configuration)))
     }
 
     /// Time since the service was created.
@@ -23,8 +23,13 @@ final class ServiceState: Sendable {
     func beginDraining() { draining.store(true, ordering: .relaxed) }
 
     /// Hosts and web pages that may use the service.
-    var originPolicy: OriginPolicy { policy.withLock { $0 } }
+    var originPolicy: OriginPolicy { policies.withLock { $0.0 } }
 
-    /// Replaces the policy of hosts and origins.
-    func setOriginPolicy(_ changed: OriginPolicy) { policy.withLock { $0 = changed } }
+    /// The address under which clients reach the service.
+    var addressPolicy: AddressPolicy { policies.withLock { $0.1 } }
+
+    /// Replaces the policies of hosts, origins and addresses.
+    func setPolicies(_ configuration: GatewayConfiguration) {
+        policies.withLock { $0 = (OriginPolicy(configuration), AddressPolicy(configuration)) }
+    }
 }

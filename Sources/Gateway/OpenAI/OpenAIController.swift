@@ -16,8 +16,6 @@ struct OpenAIController: Controller {
     let reader: ImageReader
     /// Addresses for clients that want a URL.
     let links: ImageLinks
-    /// Port of a URL if the client does not send a `Host` header.
-    let port: Int
     /// Silence after which an event stream sends a comment.
     let keepAlive: Duration
 
@@ -53,17 +51,16 @@ struct OpenAIController: Controller {
         if output.streams {
             return try await stream(call, output, submission, request, context)
         }
-        let base = publicAddress(of: request)
         return .json(
             try await context.cancellingOnDisconnect {
-                try await collect(call, output, submission, context, since: arrival, base: base)
+                try await collect(call, output, submission, context, since: arrival)
             })
     }
 
     /// Runs a call to its end and returns all of its images.
     private func collect(
         _ call: ImageCall, _ output: OutputOptions, _ submission: Submission,
-        _ context: GatewayContext, since arrival: ContinuousClock.Instant, base: String
+        _ context: GatewayContext, since arrival: ContinuousClock.Instant
     ) async throws -> ImagesAnswer {
         var begin: ContinuousClock.Instant?
         let job = Mutex("")
@@ -85,7 +82,8 @@ struct OpenAIController: Controller {
             for (index, image) in generated.enumerated() {
                 let name = ImageName(job: id, index: image.index, format: output.format)
                 images[index].url =
-                    base + links.address(of: name, quality: output.linkQuality, for: context.key)
+                    context.address.base
+                    + links.address(of: name, quality: output.linkQuality, for: context.key)
             }
         }
         let now = ContinuousClock.now
@@ -97,7 +95,8 @@ struct OpenAIController: Controller {
             model: call.model.id,
             timings: .init(
                 queued: ((begin ?? now) - arrival) / .seconds(1),
-                total: (now - arrival) / .seconds(1)))
+                total: (now - arrival) / .seconds(1)),
+            warnings: output.warnings(of: call.request.parameters).nonEmpty)
     }
 
     /// An image as the answer has it, before its bytes or its URL.
@@ -106,13 +105,6 @@ struct OpenAIController: Controller {
             seed: image.seed, steps: image.seconds.steps.count, pixelSHA256: image.pixelDigest,
             promptTruncated: image.promptTruncated ? true : nil,
             timings: .init(image.seconds), loras: image.loras.isEmpty ? nil : image.loras)
-    }
-
-    /// The base URL under which the client reached this service.
-    private func publicAddress(of request: Request) -> String {
-        let scheme = request.headers[.xForwardedProto] == "https" ? "https" : "http"
-        let authority = request.head.authority.flatMap { HostName($0) == nil ? nil : $0 }
-        return scheme + "://" + (authority ?? "127.0.0.1:\(port)")
     }
 
     // MARK: Streaming
@@ -158,6 +150,7 @@ struct OpenAIController: Controller {
                     frame.pixelSHA256 = image.pixelDigest
                     frame.timings = .init(image.seconds)
                     frame.loras = image.loras.isEmpty ? nil : image.loras
+                    frame.warnings = output.warnings(of: call.request.parameters).nonEmpty
                 case .queued, .started, .step:
                     return nil
                 }

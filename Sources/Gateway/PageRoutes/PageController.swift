@@ -32,7 +32,13 @@ struct PageController: Controller {
     /// The routes in the comment above.
     func addRoutes(to table: inout RouteTable) {
         for (path, file) in PageFiles.all {
-            table.add("/" + path, [.get: .public { request, _ in file.response(to: request) }])
+            table.add(
+                "/" + path,
+                [
+                    .get: .public { request, context in
+                        file.naming(context.address, in: path).response(to: request)
+                    }
+                ])
         }
         table.add(
             "/api/models",

@@ -4,6 +4,7 @@ import Basics
 import CPage
 import HTTPTypes
 import Hummingbird
+import ModelFiles
 
 /// A file of the page, embedded in the program.
 struct PageFile: Sendable {
@@ -12,7 +13,8 @@ struct PageFile: Sendable {
     /// Changes with the content.
     let entityTag: String
 
-    init(_ bytes: [UInt8], type: String) {
+    init(_ bytes: some Collection<UInt8>, type: String) {
+        let bytes = Array(bytes)
         self.bytes = bytes
         self.type = type
         self.entityTag = "\"\(SHA256.hexadecimal(bytes).prefix(16))\""
@@ -56,6 +58,17 @@ enum PageFiles {
 }
 
 extension PageFile {
+    /// The file for a client; the description of the API names the address of the service if a proxy or the
+    /// configuration states it: tools would take the root of the host for it.
+    func naming(_ address: ServiceAddress, in path: String) -> PageFile {
+        guard path == "api/openapi.json", address.isStated,
+            let brace = bytes.firstIndex(of: UInt8(ascii: "{"))
+        else { return self }
+        let servers: JSONValue = [["url": .string(address.base)]]
+        let line = Array("\n  \"servers\": ".utf8) + jsonBytes(servers) + Array(",".utf8)
+        return PageFile(bytes[...brace] + line + bytes[(brace + 1)...], type: type)
+    }
+
     /// The file, or 304 if the client has it already.
     func response(to request: Request) -> Response {
         let known = request.headers[values: .ifNoneMatch].joined(separator: ",")

@@ -14,6 +14,9 @@ struct GatewayContext: RequestContext {
     var connection: Connection?
     /// What the access log and the metrics will say about the request; set by the outermost middleware.
     var record: HTTPRequestRecord?
+    /// The address under which the client reached the service; set by the outer middleware.
+    var address = ServiceAddress(
+        scheme: "http", host: .loopback, port: nil, prefix: "", isStated: false)
     /// How the request was admitted to its route; set by `KeyCheck`.
     var admission = Admission.unchecked
 

@@ -115,8 +115,7 @@ package struct Gateway: Sendable {
         let address = "\(configuration.host):\(configuration.port)"
         return [
             OpenAIController(
-                requests: requests, reader: reader, links: links, port: configuration.port,
-                keepAlive: keepAlive),
+                requests: requests, reader: reader, links: links, keepAlive: keepAlive),
             ModelController(
                 jobs: requests.jobs, pool: pool, launchDefaults: configuration.launch,
                 locator: configuration.locator, loras: requests.loras,
@@ -148,10 +147,10 @@ package struct Gateway: Sendable {
         table.routes.map { ($0.method, $0.path, $0.endpoint.access) }
     }
 
-    /// Applies the settings that may change while the service runs: allowed hosts and origins, and the limits
-    /// of jobs' duration and storage.
+    /// Applies the settings that may change while the service runs: allowed hosts and origins, its public address and
+    /// its proxies, and the limits of jobs' duration and storage.
     package func apply(_ changed: GatewayConfiguration) async {
-        state.setOriginPolicy(OriginPolicy(changed))
+        state.setPolicies(changed)
         await jobs.updateLimits(changed.jobs)
     }
 

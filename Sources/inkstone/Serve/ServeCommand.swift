@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import ArgumentParser
+import Basics
 import Catalog
 import Engine
 import Foundation
@@ -57,6 +58,19 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Address that links in answers begin with, such as https://pictures.example.org/ink; without it that of"
+                + " each request.", valueName: "url"))
+    var publicUrl: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Proxy whose Forwarded and X-Forwarded headers are believed: an address, a network such as 10.1.0.0/16,"
+                + " loopback, private or none. May be given several times; without it loopback and private.",
+            valueName: "address"))
+    var trustedProxy: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
             "YAML file with options, named without dashes; SIGHUP reloads it.",
             valueName: "file"))
     var config: String?
@@ -89,6 +103,16 @@ struct ServeCommand: AsyncParsableCommand {
     mutating func validate() throws {
         try checkPorts(port, pagePort)
         _ = try lora.map(LoRAOption.parse)
+        if let publicUrl, ServiceAddress(publicUrl) == nil {
+            throw ValidationError(
+                "--public-url must be an address such as https://pictures.example.org or"
+                    + " http://example.org:8080/ink, got \(publicUrl.quoted).")
+        }
+        for proxy in trustedProxy where TrustedProxies([proxy]) == nil {
+            throw ValidationError(
+                "--trusted-proxy must be an address such as 10.1.2.3, a network such as 10.1.0.0/16, loopback,"
+                    + " private or none, got \(proxy.quoted).")
+        }
         let devices = options.device.all
         let gpus = devices.filter { $0 != .cpu }
         guard devices.count == 1 || workers.workers == 1 else {
@@ -220,6 +244,10 @@ struct ServeCommand: AsyncParsableCommand {
             folder: dataOptions.controlNetFolder, models: folders, roots: ModelLocator().roots)
         configuration.embedsParameters = !noEmbedParameters
         configuration.modelFolders = folders
+        configuration.publicAddress = publicUrl.flatMap { ServiceAddress($0) }
+        if !trustedProxy.isEmpty {
+            configuration.trustedProxies = TrustedProxies(trustedProxy) ?? .standard
+        }
         configuration.linkSeconds = dataOptions.linkSeconds
         // Settings of models that are launched later, except for their files.
         configuration.launch =
