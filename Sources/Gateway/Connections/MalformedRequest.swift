@@ -26,6 +26,11 @@ struct MalformedRequest: Error, Equatable {
             (1...24).contains(method.count)
             && method.allSatisfy { (0x61...0x7A).contains($0 | 0x20) || $0 == UInt8(ascii: "-") }
         switch error {
+        case _ where start.starts(with: [0x16, 0x03]):
+            answer = APIError(
+                .badRequest, code: "tls_not_supported",
+                "This port speaks HTTP and not HTTPS: use an address with http://, or a reverse proxy that"
+                    + " terminates TLS.")
         case .invalidMethod where isMethod:
             self.method = String(decoding: method, as: UTF8.self)
             answer = .methodNotImplemented(self.method)
@@ -36,9 +41,7 @@ struct MalformedRequest: Error, Equatable {
                     + " \(Self.maximumFieldBytes) bytes, and \(Self.maximumHeaderBytes) together in"
                     + " at most \(Self.maximumFields) fields.")
         case .invalidVersion:
-            answer = APIError(
-                .httpVersionNotSupported, code: "http_version_not_supported",
-                "The version of the protocol is not supported; use HTTP/1.1.")
+            answer = .versionNotSupported
         case .invalidEOFState:
             answer = Self.malformed("The request ended early.")
         default:
@@ -76,6 +79,14 @@ struct MalformedRequest: Error, Equatable {
     private static func malformed(_ message: String) -> APIError {
         APIError(.badRequest, code: "malformed_request", message)
     }
+}
+
+extension APIError {
+    /// A version of HTTP that is not spoken.
+    static let versionNotSupported = APIError(
+        .httpVersionNotSupported, code: "http_version_not_supported",
+        "The version of the protocol is not supported; use HTTP/1.1, such as with curl --http1.1, or a reverse proxy"
+            + " that speaks HTTP/2 with its clients.")
 }
 
 extension HTTPVersion {

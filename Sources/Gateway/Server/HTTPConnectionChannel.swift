@@ -36,7 +36,7 @@ struct HTTPConnectionChannel: HTTPChannelHandler {
             let gate = RequestGate(
                 connection, log: log, timer: ReadingTimer(limit: readTimeout))
             let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandler(RequestBytes(gate))
+            try pipeline.addHandlers(HTTP2Refusal(log: log), RequestBytes(gate))
             var limits = NIOHTTPDecoderLimitConfiguration()
             limits.maxHeaderFieldSize = MalformedRequest.maximumFieldBytes
             limits.maxHeaderListSize = MalformedRequest.maximumHeaderBytes
