@@ -68,6 +68,10 @@ struct ScenarioTests {
         ("hold: 120", "line 16, column 7: hold must be a duration with its unit"),
         ("slo: { e2e_p95: 5s, p99: 6s }", "line 16, column 21: slo has no key 'p99'"),
         ("slo: { errors: 0.5 }", "errors must be a share"),
+        (
+            "seed: 18446744073709551616",
+            "seed must be a whole number from 0 to 18446744073709551615"
+        ),
         ("repeat: none", "repeat must be a whole number from 1 to 100, found 'none'"),
     ])
     func errorsNameLineAndColumn(_ more: String, _ message: String) {
@@ -126,7 +130,7 @@ struct ScenarioTests {
             name: "x", target: .init(url: "http://127.0.0.1:1"), request: mix,
             levels: [.closed(users: [1, 4])])
         scenario.hold = 1.5
-        scenario.seed = 9
+        scenario.seed = .max - 8
         scenario.device.name = "measured"
         scenario.device.operations = 236.5e9
         scenario.device.bandwidth = 10.5e9

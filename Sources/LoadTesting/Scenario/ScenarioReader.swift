@@ -103,7 +103,11 @@ extension Scenario {
         }
         if let audit = try root.map("audit") { try readAudit(audit) }
         repeats = try root.integer("repeat", in: 1...100) ?? repeats
-        seed = UInt64(try root.integer("seed", in: 0...Int.max) ?? Int(seed))
+        if let node = root["seed"] {
+            seed = try YAMLMap.value(node, "seed", "a whole number from 0 to \(UInt64.max)") {
+                UInt64($0)
+            }
+        }
         if let node = root["link"] {
             link = try YAMLMap.value(
                 node, "link", "bytes a second, for instance 1Gbit/s or 100MB/s",
