@@ -186,7 +186,8 @@ struct CatalogController: Controller {
         guard let pool else {
             throw APIError(
                 .badRequest, code: "models_are_fixed",
-                "The models of this service are chosen when it starts.")
+                "The models of this service are chosen when it starts: its operator names them with --model."
+            )
         }
         var words = ["models", "quantize", folder.path, "--precision", precision, "--quiet"]
         if let cacheFolder { words += ["--cache-dir", cacheFolder] }

@@ -52,7 +52,10 @@ struct GradioController: Controller {
         _ fields: RequestFields, _ context: GatewayContext
     ) async throws -> Job {
         guard case .array(let inputs)? = fields.first("data")?.value else {
-            throw APIError.invalid("data", "data must be an array of the function's inputs.")
+            throw APIError.invalid(
+                "data",
+                "data must be an array of the function's inputs: "
+                    + GradioDocuments.names.joined(separator: ", ") + ".")
         }
         guard inputs.count <= GradioDocuments.names.count else {
             throw APIError.invalid(
@@ -156,14 +159,18 @@ struct GradioController: Controller {
         } catch {
             let known = APIError(describing: error, retryAfter: requests.retryAfter)
             sessions.post(
-                Self.failure(known?.message ?? "The run failed.", event), of: event, isLast: true)
+                Self.failure(
+                    known?.message ?? "The run failed; the server's log has the reason.", event),
+                of: event, isLast: true)
         }
     }
 
     @Sendable
     private func read(_ request: Request, _ context: GatewayContext) async throws -> Response {
         guard let name = request.uri.queryParameters["session_hash"].map(String.init) else {
-            throw APIError.invalid("session_hash", "session_hash is required.")
+            throw APIError.invalid(
+                "session_hash",
+                "session_hash is required, as in /gradio_api/queue/data?session_hash=x.")
         }
         let session = GradioSessions.Session(owner: context.owner, name: name)
         let (number, signals) = sessions.open(session)
@@ -262,7 +269,12 @@ struct GradioController: Controller {
         let id = try context.parameters.require("event")
         guard let (job, _) = try await jobs.job(id, for: context.access),
             let events = try await jobs.watch(job.id, for: context.access)
-        else { throw APIError(.notFound, code: "event_not_found", "There is no such event.") }
+        else {
+            throw APIError(
+                .notFound, code: "event_not_found",
+                "There is no event \(JSONValue.string(id).summary); POST /gradio_api/call/generate returns the id of"
+                    + " a new one.")
+        }
         let progress = GradioProgress(job: job)
         return try await EventStream.response(
             to: context, events: events, keepAlive: keepAlive,
@@ -273,7 +285,9 @@ struct GradioController: Controller {
             fail: { error in
                 let known = APIError(describing: error, retryAfter: requests.retryAfter)
                 return EventStream.frame(
-                    "error", JSONValue.string(known?.message ?? "The run failed."))
+                    "error",
+                    JSONValue.string(
+                        known?.message ?? "The run failed; the server's log has the reason."))
             },
             end: EventStream.frame("complete", progress.result(files(for: context))))
     }
@@ -289,7 +303,12 @@ struct GradioController: Controller {
         guard parts.count == 3, parts[0] == "jobs", parts[2].hasSuffix(".png"),
             let index = Int(parts[2].dropLast(4)),
             let png = try await jobs.image(index, of: String(parts[1]), for: context.access)
-        else { throw APIError(.notFound, code: "file_not_found", "There is no such file.") }
+        else {
+            throw APIError(
+                .notFound, code: "file_not_found",
+                "There is no such file, or it is no longer stored, as previews are once their job has ended; call"
+                    + " the function again.")
+        }
         return .bytes(png, type: ImageFormat.png.mimeType)
     }
 }

@@ -201,19 +201,25 @@ extension APIError {
     /// An unknown path.
     static let noSuchPath = APIError(
         .notFound, code: "not_found",
-        "Nothing is served at this path; the page is at / and the API under /v1.")
+        "Nothing is served at this path; the page is at /, OpenAI's and Xinference's API under /v1, A1111's under"
+            + " /sdapi/v1, and jobs under /api/jobs.")
 
     /// An unknown model.
     static func noSuchModel(_ id: String, known: [String]) -> APIError {
         APIError(
             .notFound, code: "model_not_found", parameter: "model",
-            "The model '\(id)' does not exist; available: \(known.joined(separator: ", ")).")
+            "The model '\(id)' does not exist; available: "
+                + (known.isEmpty
+                    ? "none until one is loaded." : "\(known.joined(separator: ", "))."))
     }
 
     /// No model is ready yet.
     static func loading(retryAfter: Int) -> APIError {
         APIError(
-            GenerationError(.notLoaded, "No model is loaded yet; try again in a moment."),
+            GenerationError(
+                .notLoaded,
+                "No model is loaded yet; try again in a moment, or launch one with POST /v1/models if none is being"
+                    + " loaded (GET /api/status)."),
             retryAfter: retryAfter)
     }
 

@@ -67,7 +67,10 @@ extension JobController {
     func mask(_ fields: RequestFields, for source: RGBImage?) async throws(APIError) -> RGBImage? {
         guard let text = try fields.text("mask"), !text.isEmpty else { return nil }
         guard let source else {
-            throw .invalid("mask", "mask says where image is generated again; there is no image.")
+            throw .invalid(
+                "mask",
+                "mask says where image is generated again, and there is no image; send it as image."
+            )
         }
         let mask = try await reader.image(base64: text, field: "mask").image
         guard mask.width == source.width, mask.height == source.height else {

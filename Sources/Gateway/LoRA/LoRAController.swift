@@ -101,7 +101,8 @@ struct LoRAController: Controller {
         guard let entry = listing.entries.first(where: { $0.name == known }) else {
             throw APIError(
                 .notFound, code: "lora_not_found",
-                "There is no LoRA \(JSONValue.string(name).summary).")
+                "There is no LoRA \(JSONValue.string(name).summary); GET /api/loras lists those there are."
+            )
         }
         guard entry.isOwn else {
             throw APIError(
@@ -116,7 +117,8 @@ struct LoRAController: Controller {
         } catch {
             throw APIError(
                 .internalServerError, type: "server_error", code: "storage_failed",
-                "The file cannot be removed: \(error.localizedDescription)")
+                "The file cannot be removed: \(error.localizedDescription); check the permissions of the"
+                    + " folder of LoRA files.")
         }
         await facts.forget(entry.url)
         return Response(status: .noContent)

@@ -29,7 +29,8 @@ struct LoRAUpload {
         guard let folder = registry.folder else {
             throw APIError(
                 .forbidden, type: "permission_error", code: "no_lora_folder",
-                "LoRA files cannot be added: this server has no data folder for them.")
+                "LoRA files cannot be added: this server has no data folder for them;"
+                    + " put the file into the model's folder of LoRA files.")
         }
         self.registry = registry
         self.reader = reader

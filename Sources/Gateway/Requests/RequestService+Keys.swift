@@ -18,8 +18,9 @@ extension RequestService {
             throw APIError(
                 .forbidden, type: "permission_error", code: "priority_not_allowed",
                 parameter: "priority",
-                "The key '\(key.name)' may ask for the priority \(highest.rawValue) at most"
-                    + " ('inkstone keys add NAME --priority high').")
+                "The key '\(key.name)' may ask for the priority \(highest.rawValue) at most; ask for that, leave"
+                    + " priority out, or use a key that the operator makes with 'inkstone keys add NAME"
+                    + " --priority high'.")
         }
         var elsewhere = KeyUsage.Elsewhere()
         if key.concurrency != nil || key.perMinute != nil {

@@ -74,15 +74,16 @@ extension APIError {
     static func keyMissing(_ request: Request) -> APIError {
         unauthorized(
             request, "missing_api_key",
-            "This service requires a key: send 'Authorization: Bearer KEY'. 'inkstone keys add'"
-                + " makes one.")
+            "This service requires a key: send 'Authorization: Bearer KEY'. Its operator makes one with"
+                + " 'inkstone keys add NAME'.")
     }
 
     /// The key is unknown, or was revoked.
     static func keyUnknown(_ request: Request) -> APIError {
         unauthorized(
             request, "invalid_api_key",
-            "The key is not known here, or was revoked; check it, or ask for another.")
+            "The key is not known here, or was revoked; check it, or ask the operator of the service for another."
+        )
     }
 
     /// The keys cannot be read; the reason is in the log.
@@ -95,8 +96,8 @@ extension APIError {
     static func adminRequired(_ key: APIKey) -> APIError {
         APIError(
             .forbidden, type: "permission_error", code: "admin_required",
-            "The key '\(key.name)' may generate images only; this needs a key of the scope admin"
-                + " ('inkstone keys add NAME --scope admin').")
+            "The key '\(key.name)' may generate images only; this needs a key of the scope admin,"
+                + " which the operator makes with 'inkstone keys add NAME --scope admin'.")
     }
 
     private static func unauthorized(

@@ -104,7 +104,8 @@ struct ClusterController: Controller {
         guard let (job, progress) = try await jobs.job(id, for: context.access) else {
             throw APIError(
                 .badRequest, code: "request_not_found",
-                "There is no request with the id \(JSONValue.string(id).summary).")
+                "There is no request with the id \(JSONValue.string(id).summary); it is the request_id that the call"
+                    + " was made with, and ends with its job.")
         }
         let end = job.finished ?? Date()
         return .json(

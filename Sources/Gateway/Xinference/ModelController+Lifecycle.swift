@@ -105,7 +105,8 @@ extension ModelController {
         guard let pool else {
             throw APIError(
                 .badRequest, code: "models_are_fixed",
-                "The models of this service are chosen when it starts.")
+                "The models of this service are chosen when it starts: its operator names them with --model."
+            )
         }
         failedLaunches[id] = nil
         if request.uri.queryParameters["wait_ready"]?.lowercased() == "false" {
@@ -194,7 +195,8 @@ extension ModelController {
         guard let number = Int(text) else {
             throw APIError(
                 .notFound, code: "replica_not_found",
-                "A replica is named by its number, got \(JSONValue.string(text).summary).")
+                "A replica is named by its number, such as 0, got \(JSONValue.string(text).summary); GET"
+                    + " /v1/models/NAME/replicas lists them.")
         }
         let left = try await launched(id).pool.removeReplica(number, of: id)
         return .json(["remaining_replicas": left])

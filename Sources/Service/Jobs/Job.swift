@@ -134,7 +134,7 @@ public struct Job: Sendable, Equatable, Identifiable {
         case .failed:
             GenerationError(
                 failureCode ?? (isGivenUp ? .workerLost : .internalFailure),
-                failure ?? "The job failed.")
+                failure ?? "The job failed; the server's log has the reason.")
         }
     }
 

@@ -62,7 +62,10 @@ public struct LinkSigner: Sendable {
         }
         guard let made = try Self.read(url) else {
             throw KeyError(
-                code: .file, message: "The secret of links '\(url.path)' was removed again.")
+                code: .file,
+                message:
+                    "The secret of links '\(url.path)' was removed again by another program; start the server again."
+            )
         }
         secret = made
     }

@@ -164,7 +164,10 @@ actor Replica {
 
     private func notLoaded(_ process: WorkerProcess) -> LaunchError {
         process.send(SIGKILL)
-        return LaunchError(.failed, "the model was not loaded after \(settings.startTimeout).")
+        return LaunchError(
+            .failed,
+            "the model was not loaded after \(settings.startTimeout); the server's log has what its worker wrote."
+        )
     }
 
     private func watch(_ worker: Worker) {

@@ -62,7 +62,9 @@ extension WorkerPool {
 
     private func loaded(_ id: String) throws(LaunchError) -> Int {
         guard let index = served.firstIndex(where: { $0.id == id && $0.model != nil }) else {
-            throw LaunchError(.notLaunched, "there is no model '\(id)' that is loaded.")
+            throw LaunchError(
+                .notLaunched, "there is no model '\(id)' that is loaded; GET /v1/models lists them."
+            )
         }
         return index
     }

@@ -172,7 +172,8 @@ package actor WorkerPool: ImageGenerating, ModelListing {
         try await withThrowingTaskGroup(of: Worker.self) { group in
             for replica in replicas { group.addTask { try await replica.worker() } }
             guard let first = try await group.next() else {
-                throw LaunchError(.usage, "a model needs at least one worker.")
+                throw LaunchError(
+                    .usage, "a model needs at least one worker; terminate the model to stop all.")
             }
             try await group.waitForAll()
             return first
@@ -199,7 +200,10 @@ package actor WorkerPool: ImageGenerating, ModelListing {
     /// - Throws: `LaunchError` when there is no such model.
     package func terminate(_ id: String, grace: Duration = .seconds(30)) async throws {
         guard let index = served.firstIndex(where: { $0.id == id }) else {
-            throw LaunchError(.notLaunched, "there is no model '\(id)' to terminate.")
+            throw LaunchError(
+                .notLaunched,
+                "there is no model '\(id)' to terminate; GET /v1/models lists those that are loaded."
+            )
         }
         await remove(at: index, grace: grace)
         metrics?.modelTerminated(id)
