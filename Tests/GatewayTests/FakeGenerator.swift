@@ -36,9 +36,15 @@ final class FakeGenerator: ImageGenerating, ModelListing {
 
     /// Images are larger than requested by this factor.
     private let scale: Int
+    /// What the images name as their origin.
+    private let origin: ImageOrigin?
 
-    init(_ behaviour: Behaviour = .draw, isLoaded: Bool = true, scale: Int = 1) throws {
+    init(
+        _ behaviour: Behaviour = .draw, isLoaded: Bool = true, scale: Int = 1,
+        origin: ImageOrigin? = nil
+    ) throws {
         self.scale = scale
+        self.origin = origin
         self.behaviour = behaviour
         list = isLoaded ? [try .tiny(), try .slashed()] : []
         (beginnings, began) = AsyncStream.makeStream()
@@ -141,14 +147,14 @@ final class FakeGenerator: ImageGenerating, ModelListing {
             let picture = try RGBImage(
                 width: size.width * scale, height: size.height * scale,
                 filledWith: (200, UInt8(truncatingIfNeeded: request.seed), UInt8(image)))
-            yield(
-                .image(
-                    GeneratedImage(
-                        index: image, seed: request.seed &+ UInt64(image), image: picture,
-                        pixelDigest: "00", promptTruncated: request.prompt.count > 100,
-                        seconds: Timings(
-                            text: 0.5, steps: Array(repeating: 0.25, count: request.steps),
-                            decode: 0.125, total: 1))))
+            var made = GeneratedImage(
+                index: image, seed: request.seed &+ UInt64(image), image: picture,
+                pixelDigest: "00", promptTruncated: request.prompt.count > 100,
+                seconds: Timings(
+                    text: 0.5, steps: Array(repeating: 0.25, count: request.steps),
+                    decode: 0.125, total: 1))
+            made.origin = origin
+            yield(.image(made))
         }
     }
 }

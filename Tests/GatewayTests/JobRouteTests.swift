@@ -69,6 +69,46 @@ struct JobRouteTests {
         }
     }
 
+    @Test("jobs, their events and all dialects name device, kernels and precision of an image")
+    func origins() async throws {
+        let known = ["device": "vulkan:1", "kernels": "vulkan Card", "precision": "int8"]
+        let generator = try FakeGenerator(
+            origin: ImageOrigin(device: "vulkan:1", kernels: "vulkan Card", precision: "int8"))
+        try await withGateway(generator) { client in
+            let id = try #require(
+                try await client.post("/api/jobs", request).object()["id"] as? String)
+            let events = try await client.get("/api/jobs/\(id)/events").events()
+            let images = events.filter { $0.name == "image" }.map(\.data)
+            let job = try await final(id, client)
+            let stored = try #require(job["images"] as? [[String: Any]])
+            let answer = try await client.post("/v1/images/generations", request).object()
+            let data = try #require(answer["data"] as? [[String: Any]])
+            for image in images + stored + data {
+                #expect(image["origin"] as? [String: String] == known)
+            }
+            #expect(images.count == 2 && stored.count == 2 && data.count == 2)
+            let streamed = try await client.post(
+                "/v1/images/generations",
+                #"{"prompt": "a", "size": "32x16", "seed": 5, "stream": true}"#
+            ).events()
+            let last = try #require(streamed.last)
+            #expect(last.data["origin"] as? [String: String] == known)
+            let web = try await client.post(
+                "/sdapi/v1/txt2img",
+                #"{"prompt": "a", "seed": 5, "steps": 3, "width": 32, "height": 32, "batch_size": 2}"#
+            ).object()
+            let info = try #require(web["info"] as? String)
+            let parsed = try JSONSerialization.jsonObject(with: Data(info.utf8)) as? [String: Any]
+            #expect(parsed?["all_origins"] as? [[String: String]] == [known, known])
+        }
+        // Nothing is invented for an image without it.
+        try await withGateway(try FakeGenerator()) { client in
+            let answer = try await client.post("/v1/images/generations", request).object()
+            let data = try #require(answer["data"] as? [[String: Any]])
+            #expect(data.allSatisfy { $0["origin"] == nil })
+        }
+    }
+
     @Test("the same request with the same key is the same job")
     func idempotency() async throws {
         let generator = try FakeGenerator()

@@ -52,6 +52,25 @@ struct JobStoreTests {
         #expect(try await store.job(job.id, for: .all) == nil)
     }
 
+    @Test("an image's device, kernels and precision are stored with it, if they are known")
+    func origins() async throws {
+        let store = try JobStore(folder: data)
+        let picture = try FakeEngine.image(seed: 7, size: PixelSize(width: 32, height: 16))
+        let png = try ImageEncoder.encode(picture)
+        let known = ImageOrigin(device: "vulkan:1", kernels: "vulkan Card", precision: "int8")
+        let (job, _) = try await store.insert(
+            try engine.request(count: 2), model: "example", Submission())
+        for (index, origin) in [known, nil].enumerated() {
+            var image = GeneratedImage(
+                index: index, seed: 7, image: picture, pixelDigest: "00", promptTruncated: false,
+                seconds: Timings(text: 0, steps: [], decode: 0, total: 0))
+            image.origin = origin
+            try await store.add(image, png: png, to: job.id)
+        }
+        let stored = try #require(try await store.job(job.id, for: .all))
+        #expect(stored.images.map(\.origin) == [known, nil])
+    }
+
     @Test("a second server in the same folder is refused")
     func locked() throws {
         let store = try JobStore(folder: data)

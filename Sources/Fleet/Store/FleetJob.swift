@@ -121,7 +121,7 @@ package struct FleetJob: Sendable, Codable, Equatable {
                     index: image.index, seed: image.seed, pixelDigest: image.pixelDigest,
                     file: image.file.digest, fileSize: image.file.size,
                     promptTruncated: image.promptTruncated, seconds: image.seconds,
-                    loras: image.loras)
+                    loras: image.loras, origin: image.origin)
             })
     }
 

@@ -66,6 +66,8 @@ struct A1111Answer: Encodable {
         var jobTimestamp: String
         var clipSkip = 1
         var version: String
+        /// Device, kernels and precision of each image; absent if one of them is not known.
+        var allOrigins: [ImageOrigin]?
 
         private enum CodingKeys: String, CodingKey {
             case prompt, seed, subseed, width, height, steps, infotexts, styles, version
@@ -85,6 +87,7 @@ struct A1111Answer: Encodable {
             case indexOfFirstImage = "index_of_first_image"
             case jobTimestamp = "job_timestamp"
             case clipSkip = "clip_skip"
+            case allOrigins = "all_origins"
         }
     }
 
@@ -120,8 +123,14 @@ struct A1111Answer: Encodable {
             infotexts: images.map {
                 $0.parametersText(of: request, model: call.model)
             },
-            jobTimestamp: Self.timestamp(Date()), version: "Inkstone \(version)")
+            jobTimestamp: Self.timestamp(Date()), version: "Inkstone \(version)",
+            allOrigins: Self.origins(images))
         self.info = String(decoding: jsonBytes(info), as: UTF8.self)
+    }
+
+    private static func origins(_ images: [GeneratedImage]) -> [ImageOrigin]? {
+        let known = images.compactMap(\.origin)
+        return known.count == images.count ? known : nil
     }
 
     private static func warnings(_ images: [GeneratedImage]) -> [String: String] {

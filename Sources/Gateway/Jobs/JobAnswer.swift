@@ -38,9 +38,11 @@ struct JobAnswer: Encodable {
         var seconds: Double
         /// Reports of the LoRA files.
         var loras: [LoRANote]
+        /// Device, kernels and precision; absent for images of version 0.1.
+        var origin: ImageOrigin?
 
         private enum CodingKeys: String, CodingKey {
-            case index, url, link, seed, seconds, loras
+            case index, url, link, seed, seconds, loras, origin
             case pixelSHA256 = "pixel_sha256"
             case promptTruncated = "prompt_truncated"
         }
@@ -149,7 +151,7 @@ struct JobAnswer: Encodable {
                 index: image.index, url: Self.url(job.id, image.index, prefix: prefix),
                 seed: image.seed,
                 pixelSHA256: image.pixelDigest, promptTruncated: image.promptTruncated,
-                seconds: image.seconds.total, loras: image.loras)
+                seconds: image.seconds.total, loras: image.loras, origin: image.origin)
         }
     }
 

@@ -193,7 +193,7 @@ struct JobController: Controller {
             index: image.index, url: JobAnswer.url(id, image.index, prefix: context.address.prefix),
             seed: image.seed,
             pixelSHA256: image.pixelDigest, promptTruncated: image.promptTruncated,
-            seconds: image.seconds.total, loras: image.loras)
+            seconds: image.seconds.total, loras: image.loras, origin: image.origin)
         addLink(to: &answer, of: id, context)
         return EventStream.frame("image", answer)
     }

@@ -16,9 +16,11 @@ struct ImagesAnswer: Encodable {
         var timings: Seconds
         /// Reports of the LoRA files; absent without any.
         var loras: [LoRANote]?
+        /// Device, kernels and precision; absent for images of version 0.1.
+        var origin: ImageOrigin?
 
         private enum CodingKeys: String, CodingKey {
-            case url, seed, steps, timings, loras
+            case url, seed, steps, timings, loras, origin
             case b64JSON = "b64_json"
             case pixelSHA256 = "pixel_sha256"
             case promptTruncated = "prompt_truncated"
@@ -88,10 +90,11 @@ struct ImageEvent: Encodable {
     var timings: ImagesAnswer.Seconds?
     var loras: [LoRANote]?
     var warnings: [String]?
+    var origin: ImageOrigin?
 
     private enum CodingKeys: String, CodingKey {
         case warnings
-        case type, size, quality, background, index, seed, steps, model, timings, loras
+        case type, size, quality, background, index, seed, steps, model, timings, loras, origin
         case pixelSHA256 = "pixel_sha256"
         case b64JSON = "b64_json"
         case partialImageIndex = "partial_image_index"

@@ -104,7 +104,8 @@ struct OpenAIController: Controller {
         ImagesAnswer.Image(
             seed: image.seed, steps: image.seconds.steps.count, pixelSHA256: image.pixelDigest,
             promptTruncated: image.promptTruncated ? true : nil,
-            timings: .init(image.seconds), loras: image.loras.isEmpty ? nil : image.loras)
+            timings: .init(image.seconds), loras: image.loras.isEmpty ? nil : image.loras,
+            origin: image.origin)
     }
 
     // MARK: Streaming
@@ -151,6 +152,7 @@ struct OpenAIController: Controller {
                     frame.timings = .init(image.seconds)
                     frame.loras = image.loras.isEmpty ? nil : image.loras
                     frame.warnings = output.warnings(of: call.request.parameters).nonEmpty
+                    frame.origin = image.origin
                 case .queued, .started, .step:
                     return nil
                 }

@@ -33,10 +33,13 @@ public struct Job: Sendable, Equatable, Identifiable {
         public var seconds: Timings
         /// What LoRA files did to it.
         public var loras: [LoRANote]
+        /// What generated it; `nil` in jobs of version 0.1.
+        public var origin: ImageOrigin?
 
         package init(
             index: Int, seed: UInt64, pixelDigest: String, file: String, fileSize: Int,
-            promptTruncated: Bool, seconds: Timings, loras: [LoRANote] = []
+            promptTruncated: Bool, seconds: Timings, loras: [LoRANote] = [],
+            origin: ImageOrigin? = nil
         ) {
             self.index = index
             self.seed = seed
@@ -46,6 +49,7 @@ public struct Job: Sendable, Equatable, Identifiable {
             self.promptTruncated = promptTruncated
             self.seconds = seconds
             self.loras = loras
+            self.origin = origin
         }
     }
 

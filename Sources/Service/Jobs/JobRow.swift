@@ -62,14 +62,16 @@ enum JobRow {
     /// The image of a row; what cannot be decoded of its report is left out.
     private static func image(_ row: Row) -> Job.Image {
         func decoded<Value: Decodable>(_ column: String) -> Value? {
-            try? JSONDecoder().decode(Value.self, from: Data((row[column] as String).utf8))
+            (row[column] as String?).flatMap {
+                try? JSONDecoder().decode(Value.self, from: Data($0.utf8))
+            }
         }
         return Job.Image(
             index: row["number"], seed: UInt64(row["seed"] as String) ?? 0,
             pixelDigest: row["pixelDigest"], file: row["file"], fileSize: row["fileSize"],
             promptTruncated: row["promptTruncated"],
             seconds: decoded("seconds") ?? Timings(text: 0, steps: [], decode: 0, total: 0),
-            loras: decoded("loras") ?? [])
+            loras: decoded("loras") ?? [], origin: decoded("origin"))
     }
 
     /// A value as JSON text with sorted keys.

@@ -84,6 +84,10 @@ package enum JobSchema {
                     ALTER TABLE job ADD COLUMN failureCode TEXT;
                     """)
         }
+        migrator.registerMigration("8 origins of images") { db in
+            // JSON; NULL for images of earlier versions.
+            try db.execute(sql: "ALTER TABLE picture ADD COLUMN origin TEXT")
+        }
         return migrator
     }
 }

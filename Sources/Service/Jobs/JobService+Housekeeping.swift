@@ -105,6 +105,7 @@ extension JobService {
                 seconds: stored.seconds)
             generated.png = png
             generated.loras = stored.loras
+            generated.origin = stored.origin
             return generated
         }
     }

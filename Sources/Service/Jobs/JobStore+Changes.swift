@@ -105,6 +105,7 @@ extension JobStore {
     /// Stores the PNG file of a finished image, and its row.
     package func add(_ image: GeneratedImage, png: [UInt8], to id: String) async throws {
         let (seconds, loras) = (try JobRow.json(image.seconds), try JobRow.json(image.loras))
+        let origin = try image.origin.map { try JobRow.json($0) }
         let file = try await staging { [files] in try files.stage(png) }
         storedBytes.withLock { $0? += file.size }
         try await exclusively { db in
@@ -112,11 +113,11 @@ extension JobStore {
                 try db.execute(
                     sql: """
                         INSERT OR REPLACE INTO picture
-                        SELECT number, ?, ?, ?, ?, ?, ?, ?, ? FROM job WHERE id = ?
+                        SELECT number, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM job WHERE id = ?
                         """,
                     arguments: [
                         image.index, String(image.seed), image.pixelDigest, file.name, file.size,
-                        image.promptTruncated, seconds, loras, id,
+                        image.promptTruncated, seconds, loras, origin, id,
                     ])
             }
         }

@@ -17,8 +17,10 @@ struct UpgradeTests {
 
     init() throws { folder = try TemporaryFolder() }
 
-    /// The version 0.1, and the state before the newest migration.
-    static let versions: [String?] = [nil, "6 source images as files"]
+    /// The version 0.1, and the states before the two newest migrations.
+    static let versions: [String?] = [
+        nil, "6 source images as files", "7 detached jobs and codes of failures",
+    ]
 
     /// The jobs that a server sees, and whether it has their images.
     private func jobs(_ store: JobStore) async throws -> [String] {
