@@ -114,6 +114,7 @@ struct EmbeddedModelTests {
             #expect(try pipeline.generate(input).pixels == want.generate(input).pixels)
         }
         #expect(device.device.pinnedBytes > 0 && device.device.memoryBytes.allocated <= limit)
+        #expect(device.device.recorder.statistics.streamedBytes > 0)
         withExtendedLifetime(taken) {}
     }
 

@@ -134,6 +134,9 @@ typedef enum VkPipelineExecutableStatisticFormatKHR {
 
 static const VkFlags VK_QUEUE_GRAPHICS_BIT = 0x1;
 static const VkFlags VK_QUEUE_COMPUTE_BIT = 0x2;
+static const VkFlags VK_QUEUE_TRANSFER_BIT = 0x4;
+static const VkFlags VK_QUEUE_SPARSE_BINDING_BIT = 0x8;
+static const uint32_t VK_SHARING_MODE_CONCURRENT = 1;
 static const VkFlags VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT = 0x1;
 static const VkFlags VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT = 0x2;
 static const VkFlags VK_MEMORY_PROPERTY_HOST_COHERENT_BIT = 0x4;

@@ -56,6 +56,8 @@ package struct DeviceFacts: Sendable, Equatable {
     package let matrixShapes: [MatrixShape]
     /// Features that the backend requires and the device lacks, by the specification's names.
     package let missing: [String]
+    /// Whether it has a queue for transfers beside that of the kernels.
+    package let hasTransferQueue: Bool
 
     /// Creates facts, for tests.
     package init(
@@ -64,7 +66,8 @@ package struct DeviceFacts: Sendable, Equatable {
         reportsBudget: Bool, subgroupSize: Int, subgroupSizes: ClosedRange<Int>,
         sharedMemoryBytes: Int, workgroupThreads: Int,
         dispatchGroups: [Int], largestBuffer: Int, hasF16: Bool, hasInt16: Bool, hasInt8Dot: Bool,
-        hasFastInt8Dot: Bool, matrixShapes: [MatrixShape], missing: [String]
+        hasFastInt8Dot: Bool, matrixShapes: [MatrixShape], missing: [String],
+        hasTransferQueue: Bool = false
     ) {
         self.index = index
         self.name = name
@@ -88,6 +91,7 @@ package struct DeviceFacts: Sendable, Equatable {
         self.hasFastInt8Dot = hasFastInt8Dot
         self.matrixShapes = matrixShapes
         self.missing = missing
+        self.hasTransferQueue = hasTransferQueue
     }
 
     /// Whether the device is a program on the CPU.

@@ -4,12 +4,14 @@ import CVulkan
 
 /// An opened device with its functions, closed with the last reference.
 final class OpenDevice: @unchecked Sendable {
-    // Unchecked: constant pointers. Vulkan wants calls on the queue to come one at a time; only the
+    // Unchecked: constant pointers. Vulkan wants calls on a queue to come one at a time; only the
     // recorder makes them.
     let physical: PhysicalDevice
     let handle: OpaquePointer
     let functions: ink_vk_device_functions
     let queue: OpaquePointer
+    /// The queue for copies of weights: that of the kernels if the device has no other.
+    let transferQueue: OpaquePointer
     /// Whether pipelines report registers and spills.
     let capturesStatistics: Bool
 
@@ -47,12 +49,17 @@ final class OpenDevice: @unchecked Sendable {
         functions = table
         var queue: OpaquePointer?
         table.vkGetDeviceQueue(handle, physical.queueFamily, 0, &queue)
-        guard let queue else {
+        var transferQueue = queue
+        if let family = physical.transferFamily {
+            table.vkGetDeviceQueue(handle, family, 0, &transferQueue)
+        }
+        guard let queue, let transferQueue else {
             table.vkDestroyDevice(handle, nil)
             throw VulkanError(
                 .driver, "the Vulkan device '\(physical.facts.name)' has no queue for kernels.")
         }
         self.queue = queue
+        self.transferQueue = transferQueue
     }
 
     deinit { functions.vkDestroyDevice(handle, nil) }
@@ -68,19 +75,22 @@ final class OpenDevice: @unchecked Sendable {
         var handle: OpaquePointer?
         let result = withArguments { memory in
             let priorities = memory.store([Float(1)])
-            let queue = memory.make(VkDeviceQueueCreateInfo.self) {
+            let families = physical.queueFamilies
+            let queues = memory.make(VkDeviceQueueCreateInfo.self, count: families.count) {
                 $0.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO
-                $0.queueFamilyIndex = physical.queueFamily
                 $0.queueCount = 1
                 $0.pQueuePriorities = UnsafePointer(priorities)
+            }
+            for (index, family) in families.enumerated() {
+                queues[index].queueFamilyIndex = family
             }
             let enabled = features.enabledChain(&memory, statistics: capturesStatistics)
             let extensions = memory.store(names)
             let info = memory.make(VkDeviceCreateInfo.self) {
                 $0.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO
                 $0.pNext = UnsafeRawPointer(enabled)
-                $0.queueCreateInfoCount = 1
-                $0.pQueueCreateInfos = UnsafePointer(queue)
+                $0.queueCreateInfoCount = UInt32(families.count)
+                $0.pQueueCreateInfos = UnsafePointer(queues)
                 $0.enabledExtensionCount = UInt32(names.count)
                 $0.ppEnabledExtensionNames = extensions
             }

@@ -12,18 +12,25 @@ struct PhysicalDevice: @unchecked Sendable {
     let extensions: Set<String>
     /// Number of the queue family for kernels.
     let queueFamily: UInt32
+    /// Number of a queue family that does nothing but transfers; `nil` if there is none.
+    let transferFamily: UInt32?
     let memory: MemoryTypes
     /// Bits of a timestamp of that family; 0 if it has none.
     let timestampBits: Int
     /// Nanoseconds for each unit of a timestamp.
     let timestampPeriod: Double
 
+    /// The families of all queues that are used.
+    var queueFamilies: [UInt32] { [queueFamily] + (transferFamily.map { [$0] } ?? []) }
+
     /// Reads what a device has.
     init(_ handle: OpaquePointer, index: Int, instance: VulkanInstance) {
         self.handle = handle
         self.instance = instance
         let extensions = Self.extensions(of: handle, instance)
-        let family = Self.queueFamily(of: handle, instance)
+        let families = Self.queueFamilies(of: handle, instance)
+        let family = Self.queueFamily(among: families)
+        let transferFamily = TransferFamily.index(among: families.map(\.queueFlags))
         let features = DeviceFeatures(handle, instance, extensions: extensions)
         let properties = DeviceProperties(handle, instance)
         let memory = MemoryTypes(handle, instance)
@@ -48,9 +55,10 @@ struct PhysicalDevice: @unchecked Sendable {
             hasInt16: features.hasInt16, hasInt8Dot: features.hasInt8Dot,
             hasFastInt8Dot: properties.hasFastInt8Dot,
             matrixShapes: features.hasMatrices ? Self.matrixShapes(of: handle, instance) : [],
-            missing: missing)
+            missing: missing, hasTransferQueue: transferFamily != nil)
         self.extensions = extensions
         self.queueFamily = family?.index ?? 0
+        self.transferFamily = transferFamily.map(UInt32.init)
         timestampBits = family?.timestampBits ?? 0
         timestampPeriod = Double(properties.limits.timestampPeriod)
         self.memory = memory
@@ -69,16 +77,22 @@ struct PhysicalDevice: @unchecked Sendable {
         return Set(properties.prefix(Int(count)).map { text(of: $0.extensionName) })
     }
 
-    private static func queueFamily(
+    private static func queueFamilies(
         of device: OpaquePointer, _ instance: VulkanInstance
-    ) -> (index: UInt32, timestampBits: Int)? {
+    ) -> [VkQueueFamilyProperties] {
         let list = instance.functions.vkGetPhysicalDeviceQueueFamilyProperties
         var count: UInt32 = 0
         list(device, &count, nil)
         var families = [VkQueueFamilyProperties](
             repeating: VkQueueFamilyProperties(), count: Int(count))
         list(device, &count, &families)
-        let computing = families.prefix(Int(count)).enumerated().filter {
+        return Array(families.prefix(Int(count)))
+    }
+
+    private static func queueFamily(
+        among families: [VkQueueFamilyProperties]
+    ) -> (index: UInt32, timestampBits: Int)? {
+        let computing = families.enumerated().filter {
             $0.element.queueFlags & VK_QUEUE_COMPUTE_BIT != 0
         }
         // Long kernels on a queue for graphics would stop the desktop.

@@ -29,6 +29,11 @@ package final class DeviceBuffer: Sendable {
 
     deinit { pool?.recycle(offset..<(offset + capacity), of: memory) }
 
+    /// A part of the buffer, from a multiple of 256 bytes on, which does not keep the buffer from being freed.
+    func part(at start: Int, bytes: Int) -> DeviceBuffer {
+        DeviceBuffer(memory, offset: offset + start, capacity: bytes, bytes: bytes, pool: nil)
+    }
+
     /// Address on the host, for memory that the host can address.
     package var hostAddress: UnsafeMutableRawPointer? { memory.hostAddress.map { $0 + offset } }
 

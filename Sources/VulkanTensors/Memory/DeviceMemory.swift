@@ -50,16 +50,26 @@ final class DeviceMemory: @unchecked Sendable {
     private static func makeBuffer(_ device: OpenDevice, _ bytes: Int) throws(VulkanError)
         -> VkBuffer
     {
-        var info = VkBufferCreateInfo()
-        info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO
-        info.size = UInt64(bytes)
-        info.usage =
-            VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT
-            | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT
         var buffer: VkBuffer = 0
-        try device.check(
-            device.functions.vkCreateBuffer(device.handle, &info, nil, &buffer),
-            "a buffer of \(bytes) bytes")
+        let result = withArguments { arguments in
+            let families = device.physical.queueFamilies
+            let stored = arguments.store(families)
+            let info = arguments.make(VkBufferCreateInfo.self) {
+                $0.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO
+                $0.size = UInt64(bytes)
+                $0.usage =
+                    VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT
+                    | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT
+                // Otherwise each weight would have to change its owner before and after its copy.
+                if families.count > 1 {
+                    $0.sharingMode = VK_SHARING_MODE_CONCURRENT
+                    $0.queueFamilyIndexCount = UInt32(families.count)
+                    $0.pQueueFamilyIndices = UnsafePointer(stored)
+                }
+            }
+            return device.functions.vkCreateBuffer(device.handle, info, nil, &buffer)
+        }
+        try device.check(result, "a buffer of \(bytes) bytes")
         return buffer
     }
 

@@ -33,14 +33,14 @@ extension VulkanBackend {
             buffer: memory(rows * width * precision.bytesPerWeight),
             scales: precision == .f32 ? nil : memory(rows * 4),
             bias: source.bias.map { upload($0) }, rows: rows, depth: depth, taps: taps,
-            precision: precision, isGated: isGated, isOnHost: isOnHost)
+            precision: precision, isGated: isGated)
         let stored = StackedRows(source.parts, isGated: isGated)
         let step = max(1, Self.uploadBytes / (4 * width))
         for start in stride(from: 0, to: rows, by: step) {
             let range = start..<min(rows, start + step)
             write(stored.padded(range, width: width / taps), range, to: weights)
         }
-        return weights
+        return isOnHost ? streamed(weights) : weights
     }
 
     /// Writes f32 rows, padded, as rows of the weights.
@@ -57,21 +57,16 @@ extension VulkanBackend {
             scales: scales, at: range.lowerBound * 4, weights.precision)
     }
 
-    /// Returns weights in the device's memory: these, or a copy that is made for the commands that follow.
-    ///
-    /// The copy's memory is free again with its last reference; commands that use it later are ordered
-    /// after those that read the copy, so that nothing waits here.
+    /// Returns weights whose memory is the machine's, after the last command that writes them.
+    func streamed(_ weights: VulkanWeights) -> VulkanWeights {
+        let weights = weights.onHost(writtenBy: device.recorder.latest)
+        stream.register(weights)
+        return weights
+    }
+
+    /// Returns weights in the device's memory: these, or a copy for the command that is recorded next.
     func onDevice(_ weights: VulkanWeights) -> VulkanWeights {
-        guard weights.isOnHost else { return weights }
-        func copy(_ source: DeviceBuffer) -> DeviceBuffer {
-            let target = buffer(bytes: source.bytes)
-            device.recorder.copy(source, to: target, bytes: source.bytes)
-            return target
-        }
-        return VulkanWeights(
-            buffer: copy(weights.buffer), scales: weights.scales.map(copy), bias: weights.bias,
-            rows: weights.rows, depth: weights.depth, taps: weights.taps,
-            precision: weights.precision, isGated: weights.isGated, isOnHost: false)
+        weights.isOnHost ? stream.copy(weights) : weights
     }
 
     /// Rounds f32 rows to int8 or f16 with a scale for each row.

@@ -23,6 +23,8 @@ public final class VulkanBackend: Backend, @unchecked Sendable {
     /// What is wrong with the device's matrix instructions, as a clause of a sentence.
     package private(set) var matrixFault: String?
     var indices = IndexCache()
+    /// Copies weights that stay in the machine's memory.
+    let stream: WeightStream
 
     /// Opens a device.
     ///
@@ -31,6 +33,7 @@ public final class VulkanBackend: Backend, @unchecked Sendable {
         _ choice: DeviceChoice, precision: Precision, options: VulkanOptions = VulkanOptions()
     ) throws(VulkanError) {
         device = try VulkanDevice(choice, options: options)
+        stream = WeightStream(device)
         self.precision = precision
         matrices = options.matrices
         guardRing = try GuardRing(device)

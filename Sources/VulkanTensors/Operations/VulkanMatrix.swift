@@ -74,10 +74,13 @@ public final class VulkanWeights: Sendable {
     let isGated: Bool
     /// Whether buffer and scales are in the machine's memory, and are copied for each product.
     let isOnHost: Bool
+    /// The submission that writes weights in the machine's memory.
+    let writtenBy: UInt64
 
     init(
         buffer: DeviceBuffer, scales: DeviceBuffer?, bias: DeviceBuffer?, rows: Int, depth: Int,
-        taps: Int, precision: Precision, isGated: Bool, isOnHost: Bool
+        taps: Int, precision: Precision, isGated: Bool, isOnHost: Bool = false,
+        writtenBy: UInt64 = 0
     ) {
         self.buffer = buffer
         self.scales = scales
@@ -88,6 +91,7 @@ public final class VulkanWeights: Sendable {
         self.precision = precision
         self.isGated = isGated
         self.isOnHost = isOnHost
+        self.writtenBy = writtenBy
     }
 
     /// Memory occupied.
@@ -97,12 +101,19 @@ public final class VulkanWeights: Sendable {
     /// Elements of a row.
     var stride: Int { taps * paddedRow(depth) }
 
+    /// The same weights, in the machine's memory.
+    func onHost(writtenBy submission: UInt64) -> VulkanWeights {
+        VulkanWeights(
+            buffer: buffer, scales: scales, bias: bias, rows: rows, depth: depth, taps: taps,
+            precision: precision, isGated: isGated, isOnHost: true, writtenBy: submission)
+    }
+
     /// The same rows as a matrix that is not gated.
     var ungated: VulkanWeights {
         guard isGated else { return self }
         return VulkanWeights(
             buffer: buffer, scales: scales, bias: bias, rows: rows, depth: depth, taps: taps,
-            precision: precision, isGated: false, isOnHost: isOnHost)
+            precision: precision, isGated: false, isOnHost: isOnHost, writtenBy: writtenBy)
     }
 }
 

@@ -9,12 +9,12 @@ struct CommandBuffers: ~Copyable {
     /// Those of queued submissions, in order.
     private var queued: [(commands: OpaquePointer, value: UInt64)] = []
 
-    /// Creates an empty list.
-    init(_ device: OpenDevice) throws(VulkanError) {
+    /// Creates an empty list for the queues of a family.
+    init(_ device: OpenDevice, family: UInt32) throws(VulkanError) {
         var info = VkCommandPoolCreateInfo()
         info.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO
         info.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT
-        info.queueFamilyIndex = device.physical.queueFamily
+        info.queueFamilyIndex = family
         var pool: VkCommandPool = 0
         try device.check(
             device.functions.vkCreateCommandPool(device.handle, &info, nil, &pool),

@@ -65,29 +65,44 @@ struct CommandEncoder {
         }
     }
 
-    /// Queues a command buffer, whose end sets `semaphore` to `value`.
-    func submit(
-        _ commands: OpaquePointer, signalling semaphore: VkSemaphore, value: UInt64
+    /// A value of a semaphore.
+    struct Point {
+        let semaphore: VkSemaphore
+        let value: UInt64
+    }
+
+    /// Queues a command buffer, which begins when `earlier` is reached, and whose end sets `end`.
+    static func submit(
+        _ commands: OpaquePointer, to queue: OpaquePointer, of device: OpenDevice,
+        after earlier: Point?, end: Point
     ) -> VkResult {
         withArguments { memory in
+            func info(_ point: Point) -> UnsafeMutablePointer<VkSemaphoreSubmitInfo> {
+                memory.make(VkSemaphoreSubmitInfo.self) {
+                    $0.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO
+                    $0.semaphore = point.semaphore
+                    $0.value = point.value
+                    $0.stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT
+                }
+            }
             let buffer = memory.make(VkCommandBufferSubmitInfo.self) {
                 $0.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO
                 $0.commandBuffer = commands
             }
-            let signal = memory.make(VkSemaphoreSubmitInfo.self) {
-                $0.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO
-                $0.semaphore = semaphore
-                $0.value = value
-                $0.stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT
-            }
-            let info = memory.make(VkSubmitInfo2.self) {
+            let wait = earlier.map(info)
+            let signal = info(end)
+            let submission = memory.make(VkSubmitInfo2.self) {
                 $0.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2
                 $0.commandBufferInfoCount = 1
                 $0.pCommandBufferInfos = UnsafePointer(buffer)
+                if let wait {
+                    $0.waitSemaphoreInfoCount = 1
+                    $0.pWaitSemaphoreInfos = UnsafePointer(wait)
+                }
                 $0.signalSemaphoreInfoCount = 1
                 $0.pSignalSemaphoreInfos = UnsafePointer(signal)
             }
-            return device.functions.vkQueueSubmit2(device.queue, 1, info, 0)
+            return device.functions.vkQueueSubmit2(queue, 1, submission, 0)
         }
     }
 }

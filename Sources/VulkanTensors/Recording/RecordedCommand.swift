@@ -31,6 +31,12 @@ package struct RecorderStatistics: Sendable, Equatable {
     package var barriers = 0
     /// Submissions to the queue.
     package var submissions = 0
+    /// Copies of weights from the machine's memory, which are submitted apart.
+    package var streamedCopies = 0
+    /// Bytes of these.
+    package var streamedBytes = 0
+    /// Submissions of these.
+    package var streamSubmissions = 0
 
     /// Zeros.
     package init() {}
@@ -42,6 +48,9 @@ package struct RecorderStatistics: Sendable, Equatable {
         result.transfers -= b.transfers
         result.barriers -= b.barriers
         result.submissions -= b.submissions
+        result.streamedCopies -= b.streamedCopies
+        result.streamedBytes -= b.streamedBytes
+        result.streamSubmissions -= b.streamSubmissions
         return result
     }
 }

@@ -21,6 +21,7 @@ package final class Recorder: @unchecked Sendable {
     private let encoder: CommandEncoder
     private let order: RecordingOrder
     private var buffers: CommandBuffers
+    private let transfers: TransferQueue
     /// The command buffer of the submission that is being recorded.
     private var current: OpaquePointer?
     /// Commands since the last barrier that are not in a command buffer yet.
@@ -35,7 +36,8 @@ package final class Recorder: @unchecked Sendable {
         _ device: OpenDevice, _ timeline: Timeline, pipelines: PipelineCache, staging: Staging,
         order: RecordingOrder
     ) throws(VulkanError) {
-        buffers = try CommandBuffers(device)
+        buffers = try CommandBuffers(device, family: device.physical.queueFamily)
+        transfers = try TransferQueue(device)
         self.device = device
         self.timeline = timeline
         self.pipelines = pipelines
@@ -139,6 +141,21 @@ package final class Recorder: @unchecked Sendable {
                 target.memory.buffer, offset: UInt64(target.offset + offset), data: store(bytes)))
     }
 
+    /// Copies bytes on the queue for transfers, after submission `earlier` and before the one that is being
+    /// recorded, whose commands may read them.
+    func stream(
+        _ source: DeviceBuffer, to target: DeviceBuffer, after earlier: UInt64
+    ) {
+        guard failure == nil, source.bytes > 0 else { return }
+        do throws(VulkanError) {
+            // A submission whose commands were dropped after a failure has not been queued.
+            try transfers.copy(source, to: target, after: min(earlier, recorded - 1))
+            timeline.setHasCommands(true)
+            statistics.streamedCopies += 1
+            statistics.streamedBytes += source.bytes
+        } catch { fail(error) }
+    }
+
     private func transfer(_ command: RecordedCommand) {
         interval.append((command, timer?.entry(of: nil, nil) ?? 0, 0))
         statistics.transfers += 1
@@ -217,12 +234,21 @@ package final class Recorder: @unchecked Sendable {
     /// Ends and queues what is recorded, if anything, without waiting.
     package func submit() {
         encodeInterval()
+        // Places of copies are used again after the submission that waits for them.
+        if transfers.hasCommands { _ = commandBuffer() }
         guard failure == nil, let commands = current else { return }
         encoder.hostBarrier(commands)
         let value = timeline.recorded
+        var copied: CommandEncoder.Point?
         var result = device.functions.vkEndCommandBuffer(commands)
+        if result == VK_SUCCESS, transfers.hasCommands {
+            (result, copied) = transfers.submit(after: timeline.semaphore)
+            statistics.streamSubmissions += 1
+        }
         if result == VK_SUCCESS {
-            result = encoder.submit(commands, signalling: timeline.semaphore, value: value)
+            result = CommandEncoder.submit(
+                commands, to: device.queue, of: device, after: copied,
+                end: .init(semaphore: timeline.semaphore, value: value))
         }
         current = nil
         guard result == VK_SUCCESS else {
@@ -284,6 +310,7 @@ package final class Recorder: @unchecked Sendable {
             buffers.recycle(commands, after: 0)
             current = nil
         }
+        transfers.drop()
         timer?.drop()
         timeline.setHasCommands(false)
     }

@@ -62,6 +62,8 @@ package struct LinearSpec: Sendable {
     var outputs: Int { parts.reduce(0) { $0 + $1.outputs } }
     /// Operations for one row: two for each multiply-add.
     var operations: Int { 2 * inputs * outputs }
+    /// Bytes of numbers of `width` bytes, with a scale for each row.
+    func bytes(_ width: Int) -> Int { (inputs * width + 4) * outputs }
 
     /// Names and shapes of the stored tensors.
     var tensors: [TensorSpec] {

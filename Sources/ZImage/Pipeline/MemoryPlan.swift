@@ -32,6 +32,9 @@ public struct MemoryPlan: Sendable, Equatable {
     let blocks: Int
     /// Bytes of the matrices of one of them.
     let blockBytes: Int
+    /// Bytes on a device of its own for copies of weights that stay in the machine's memory: two slots, each for
+    /// the largest matrix.
+    let copyBytes: Int
     private let bytesPerToken: Int
     private let bytesPerPixel: Int
 
@@ -67,6 +70,11 @@ public struct MemoryPlan: Sendable, Equatable {
         textLayerBytes = layers * width / max(1, text.usedLayers)
         blocks = transformer.layers.count
         blockBytes = transformer.layers.first?.weightBytes(width) ?? 0
+        copyBytes =
+            2
+            * max(
+                transformer.layers.first?.largestMatrixBytes(width) ?? 0,
+                text.largestMatrixBytes(width))
         bytesPerToken = (model.transformerConfig.dim * 8 + feedForward) * 4
         bytesPerPixel = model.autoencoderConfig.decodedBytesPerPixel
         let size = model.manifest.defaults.size

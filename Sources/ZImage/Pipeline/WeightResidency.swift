@@ -68,14 +68,12 @@ extension MemoryPlan {
         // A tenth stays free for other programs.
         let weights = free - free / 10 - pairActivationBytes
         guard residentBytes > weights else { return residency }
-        // The copies of one layer or block are on the device at a time.
-        let copies = max(textLayerBytes, blockBytes)
-        let excess = residentBytes + copies - weights
+        let excess = residentBytes + copyBytes - weights
         residency.textLayersOnHost = min(textLayers, Self.ceiling(excess, textLayerBytes))
         let rest = excess - residency.textLayersOnHost * textLayerBytes
         residency.blocksOnHost = min(blocks, Self.ceiling(rest, blockBytes))
         let onHost = bytesOnHost(residency)
-        let onDevice = residentBytes - onHost + copies + activationBytes
+        let onDevice = residentBytes - onHost + copyBytes + activationBytes
         guard onDevice <= free else {
             throw MemoryError(
                 needed: onDevice, available: free,

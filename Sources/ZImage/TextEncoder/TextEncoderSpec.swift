@@ -87,6 +87,11 @@ extension TextEncoderConfig {
     /// Layers that run: the features are the output of the last layer but one.
     package var usedLayers: Int { hiddenLayers - 1 }
 
+    /// Bytes of a layer's largest matrix with the scales of its rows.
+    func largestMatrixBytes(_ width: Int) -> Int {
+        TextEncoderSpec(self).layers.first?.linears.map { $0.bytes(width) }.max() ?? 0
+    }
+
     /// Names and shapes of the tensors that the encoder reads.
     package var tensorSpecs: [TensorSpec] { TextEncoderSpec(self).tensors }
 

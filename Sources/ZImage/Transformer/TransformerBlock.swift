@@ -60,6 +60,12 @@ package struct TransformerBlockSpec: Sendable {
         return products * width + (modulation.map { 4 * $0.inputs * $0.outputs } ?? 0)
     }
 
+    /// Bytes of the largest matrix with the scales of its rows.
+    func largestMatrixBytes(_ width: Int) -> Int {
+        let products = [qkv, output, gateUp, down].map { $0.bytes(width) }
+        return max(products.max() ?? 0, modulation?.bytes(4) ?? 0)
+    }
+
     /// Operations for one sequence; see `TransformerSpec.operations`.
     ///
     /// - Parameters:

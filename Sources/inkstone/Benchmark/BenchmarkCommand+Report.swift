@@ -55,6 +55,7 @@ extension BenchmarkCommand {
             "Subgroups of \(facts.subgroupSize) threads, \(facts.sharedMemoryBytes >> 10) KiB of shared memory",
             "Matrix instructions: \(matrices)"
                 + (facts.matrixFault.map { "; not used, since \($0)" } ?? ""),
+            "Queue for transfers: \(facts.hasTransferQueue ? "yes" : "none beside that of the kernels")",
             "Timestamps: \(facts.hasTimestamps ? "yes" : "none, so that kernels have no times")",
             "Processor: \(ProcessorName.current ?? "unknown"),"
                 + " \(ProcessInfo.processInfo.activeProcessorCount) threads",

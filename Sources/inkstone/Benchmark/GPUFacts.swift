@@ -16,6 +16,8 @@ struct GPUFacts: Encodable {
     /// Why matrix instructions are not used although the device has them.
     let matrixFault: String?
     let hasTimestamps: Bool
+    /// Whether weights in the machine's memory are copied beside the kernels.
+    let hasTransferQueue: Bool
 
     init(_ backend: VulkanBackend) {
         let facts = backend.device.facts
@@ -30,5 +32,6 @@ struct GPUFacts: Encodable {
             .map(\.description)
         matrixFault = backend.matrixFault
         hasTimestamps = backend.device.hasTimestamps
+        hasTransferQueue = facts.hasTransferQueue
     }
 }
