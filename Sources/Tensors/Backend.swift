@@ -51,8 +51,12 @@ public protocol Backend: AnyObject, Sendable {
     var packedForm: String? { get }
     /// Returns packed weights in a form that can be stored in a file, or `nil` if there is none.
     func packed(_ weights: Weights) -> PackedMatrix?
-    /// Returns weights that use stored memory in place, or `nil` if they do not fit the device.
-    func makeWeights(_ packed: PackedMatrix) -> Weights?
+    /// Whether weights use stored memory in place, instead of a copy of it.
+    var mapsPackedWeights: Bool { get }
+    /// Returns stored weights, or `nil` if they do not fit the device.
+    ///
+    /// The placement is as for weights that are packed.
+    func makeWeights(_ packed: PackedMatrix, placement: WeightPlacement) -> Weights?
     /// Packs an adapter for weights of the given precision.
     func makeAdapter(_ source: AdapterSource, precision: Precision) -> Adapter
     /// Returns the memory that an adapter occupies.

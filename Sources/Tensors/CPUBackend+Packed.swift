@@ -27,7 +27,7 @@ extension CPUBackend {
     }
 
     /// See `Backend`; sizes are validated, since they come from a file.
-    public func makeWeights(_ packed: PackedMatrix) -> CPUWeights? {
+    public func makeWeights(_ packed: PackedMatrix, placement: WeightPlacement) -> CPUWeights? {
         let limit = 1 << 28
         guard let columns = packed.numbers["columns"], let depth = packed.numbers["depth"],
             let taps = packed.numbers["taps"], let stored = packed.numbers["precision"],

@@ -28,5 +28,7 @@ extension Backend {
     /// See `Backend`.
     public func packed(_ weights: Weights) -> PackedMatrix? { nil }
     /// See `Backend`.
-    public func makeWeights(_ packed: PackedMatrix) -> Weights? { nil }
+    public var mapsPackedWeights: Bool { true }
+    /// See `Backend`.
+    public func makeWeights(_ packed: PackedMatrix, placement: WeightPlacement) -> Weights? { nil }
 }

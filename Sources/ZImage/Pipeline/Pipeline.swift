@@ -94,8 +94,10 @@ public final class Pipeline<Device: Backend>: Sendable {
         let text = WeightLoader(
             device: device, store: try model.textEncoderStore(), changes: changes)
         textWeights = text
+        // What is packed again for each prompt is not stored on a device that would not use it in place.
+        let isPacked = residency.repacksTextEncoder && !device.mapsPackedWeights
         (textEncoder, origins["text_encoder"]) = try text.load(
-            "text_encoder", cache: weightCache
+            "text_encoder", cache: isPacked ? nil : weightCache
         ) { loader in
             // The system can evict pages of a cache file: such weights can stay mapped.
             try TextEncoder(

@@ -52,6 +52,8 @@ struct WeightLoader<Device: Backend>: Sendable {
             var loader = self
             loader.session = session
             let part = try load(loader)
+            // What a device lost is not in the file.
+            if let failure = device.failure { throw failure }
             do { try session.finish() } catch { throw CacheFailure(error: error) }
             return (part, session.isWarm ? .cache : .newCache)
         } catch let failure as CacheFailure {
@@ -112,7 +114,9 @@ struct WeightLoader<Device: Backend>: Sendable {
         let name = "\(names.joined(separator: " ")) \(layout) \(precision.rawValue)"
         do throws(CheckpointError) {
             if let session, let stored = try session.matrix(named: name) {
-                guard let weights = device.makeWeights(stored) else { throw session.unfit(name) }
+                guard let weights = device.makeWeights(stored, placement: placement) else {
+                    throw session.unfit(name)
+                }
                 return weights
             }
         } catch { throw CacheFailure(error: error) }
@@ -137,15 +141,19 @@ struct WeightLoader<Device: Backend>: Sendable {
         return try stored(made, name)
     }
 
-    /// Returns the weights as stored in the cache's file, so that memory does not hold them twice.
+    /// Stores weights in the cache's file; returns them as mapped from it, so that memory does not hold them
+    /// twice, if the device can use them there.
     private func stored(_ weights: Device.Weights, _ name: String) throws -> Device.Weights {
         guard let session, !session.isWarm, let packed = device.packed(weights) else {
             return weights
         }
         do throws(CheckpointError) {
             let stored = try session.store(packed, named: name)
-            guard let weights = device.makeWeights(stored) else { throw session.unfit(name) }
-            return weights
+            guard device.mapsPackedWeights else { return weights }
+            guard let mapped = device.makeWeights(stored, placement: placement) else {
+                throw session.unfit(name)
+            }
+            return mapped
         } catch { throw CacheFailure(error: error) }
     }
 
