@@ -25,6 +25,12 @@ struct AuditTableCommand: ParsableCommand {
             valueName: "name"))
     var device: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Peaks of the device instead of --device: the output of 'inkstone benchmark kernels --json', in the"
+                + " precision that the table is of.", valueName: "file"))
+    var peaks: String?
+
     @Option(help: ArgumentHelp("Number of devices.", valueName: "n"))
     var devices = 1
 
@@ -64,6 +70,12 @@ struct AuditTableCommand: ParsableCommand {
             throw ValidationError(
                 "--device must be one of \(DevicePeaks.all.map(\.name).joined(separator: ", ")), got \(device)."
             )
+        }
+        if let peaks {
+            guard device == nil else {
+                throw ValidationError("--device and --peaks exclude each other; give one of them.")
+            }
+            _ = try PeaksFile.device(peaks)
         }
         guard (1...100_000).contains(devices) else {
             throw ValidationError("--devices must be in 1...100000, got \(devices).")
@@ -118,7 +130,7 @@ struct AuditTableCommand: ParsableCommand {
     func run() throws {
         let published = try page()
         var audit = TableAudit(published)
-        audit.device = device.flatMap(DevicePeaks.named)
+        audit.device = try peaks.map(PeaksFile.device) ?? device.flatMap(DevicePeaks.named)
         audit.devices = devices
         audit.size = try pixels()
         audit.steps = steps ?? published.steps ?? audit.steps

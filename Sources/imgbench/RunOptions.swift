@@ -118,7 +118,7 @@ struct RunOptions: ParsableArguments {
             throw ValidationError("--devices must be at least 1, got \(devices).")
         }
         if let process { _ = try Self.process(process) }
-        if let peaks { _ = try Self.peaks(peaks) }
+        if let peaks { _ = try PeaksFile.read(peaks) }
     }
 
     /// Overrides the scenario with the options given.
@@ -141,7 +141,7 @@ struct RunOptions: ParsableArguments {
         if let metrics { scenario.target.metrics = metrics }
         if let process { scenario.target.process = try Self.process(process) }
         if let peaks {
-            let measured = try Self.peaks(peaks)
+            let measured = try PeaksFile.read(peaks)
             scenario.device.name = measured.name ?? "measured"
             scenario.device.operations = measured.operations
             scenario.device.bandwidth = measured.bandwidth
@@ -151,18 +151,6 @@ struct RunOptions: ParsableArguments {
         if let peak { scenario.device.operations = peak }
         if let bandwidth { scenario.device.bandwidth = bandwidth }
         if noProbes { scenario.probes = false }
-    }
-
-    private static func peaks(_ path: String) throws -> BenchmarkPeaks {
-        guard let data = try? Data(contentsOf: URL(filePath: path)) else {
-            throw ValidationError("--peaks: there is no readable file '\(path)'.")
-        }
-        guard let peaks = BenchmarkPeaks(json: data) else {
-            throw ValidationError(
-                "--peaks: '\(path)' has no peak_gops; write it with 'inkstone benchmark kernels --json', and"
-                    + " --device vulkan for a GPU.")
-        }
-        return peaks
     }
 
     private static func process(_ text: String) throws -> Scenario.ProcessChoice {

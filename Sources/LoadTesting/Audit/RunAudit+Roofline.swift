@@ -31,7 +31,7 @@ extension RunAudit {
                 guard let time = record.endToEndMs, time > 0 else { return nil }
                 var least = model.operations(record.parameters) / peak
                 if let weights = model.parameters.first, let bandwidth = target.peakBandwidth,
-                    bandwidth > 0, let bytes = Self.bytesPerWeight(target.precision)
+                    bandwidth > 0, let bytes = DevicePeaks.bytesPerWeight(target.precision)
                 {
                     let passes = record.parameters.fewestSteps
                     least = max(
@@ -51,19 +51,11 @@ extension RunAudit {
         return AuditCheck(.a12, findings, otherwise: "no valid image")
     }
 
-    static func bytesPerWeight(_ precision: String?) -> Double? {
-        switch precision?.lowercased() {
-        case "f32": 4
-        case "bf16", "f16", "f16-scaled": 2
-        case "int8", "fp8": 1
-        default: nil
-        }
-    }
-
     /// A17: the memory reported is at least that of the weights.
     var memoryInventory: AuditCheck {
         let target = manifest.target
-        guard let parameters = target.parameters, let bytes = Self.bytesPerWeight(target.precision)
+        guard let parameters = target.parameters,
+            let bytes = DevicePeaks.bytesPerWeight(target.precision)
         else {
             return AuditCheck(
                 .a17, [], otherwise: "the server does not report its weights and their precision")

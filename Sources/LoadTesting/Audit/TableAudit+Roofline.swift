@@ -2,14 +2,14 @@
 
 extension TableAudit {
     private func devicesText(_ operations: Double, _ device: DevicePeaks) -> String {
-        let bf16 = operations / device.bf16
-        let digits = bf16 < 10 ? Figures.decimals(bf16, 1) : Figures.decimals(bf16, 0)
+        let count = operations / device.operations
+        let digits = count < 10 ? Figures.decimals(count, 1) : Figures.decimals(count, 0)
         let eight =
-            bf16 < 10 && bf16 > 1
+            count < 10 && count > 1
             ? device.fp8.map { ", \(Figures.decimals(operations / $0, 1)) in FP8" } ?? "" : ""
-        return bf16 < 1
-            ? "\(Figures.decimals(100 * bf16, 0)) % of one \(device.name) in BF16"
-            : "\(digits) \(device.name) in BF16\(eight)"
+        return count < 1
+            ? "\(Figures.decimals(100 * count, 0)) % of one \(device.name) in \(device.precision)"
+            : "\(digits) \(device.name) in \(device.precision)\(eight)"
     }
 
     /// A11: the rate does not need more operations than the devices have.
@@ -18,7 +18,8 @@ extension TableAudit {
         // Without a size, the rate fails only if it is impossible for the smallest one.
         let easiest =
             sizes.map { size in
-                candidates.map { bestThroughput * work(size) / (Double(devices) * $0.bf16) }.min()
+                candidates.map { bestThroughput * work(size) / (Double(devices) * $0.operations) }
+                    .min()
                     ?? 0
             }.min() ?? 0
         var findings: [AuditFinding] = []
@@ -33,7 +34,7 @@ extension TableAudit {
                 }
             for (rate, whose) in rates {
                 let operations = rate * work
-                let shares = candidates.map { operations / (Double(devices) * $0.bf16) }
+                let shares = candidates.map { operations / (Double(devices) * $0.operations) }
                 let least = shares.min() ?? 0
                 let verdict: Verdict =
                     least > 1 ? easiest > 1 ? .fail : .warn : least > 0.75 ? .warn : .pass
@@ -63,7 +64,7 @@ extension TableAudit {
             !table.isMixed,
             let size = sizes.first, let peak = candidates.first
         else { return nil }
-        let share = work(size) / first.endToEnd / (Double(devices) * peak.bf16)
+        let share = work(size) / first.endToEnd / (Double(devices) * peak.operations)
         let claimed = bestThroughput / first.throughput.value
         let atBound = bestBound / bound(first)
         let headroom = 1 / share
@@ -86,10 +87,13 @@ extension TableAudit {
             let size = sizes.first, let smallest = sizes.last
         else { return AuditCheck(.a12, [], otherwise: "no levels") }
         let work = work(size)
-        let weights = 2 * (model.parameters.first ?? 0)
-        let shares = candidates.map { work / fastest.endToEnd / (Double(devices) * $0.bf16) }
-        let reading = candidates.map {
-            Double(steps) * weights / $0.bandwidth / Double(devices) / fastest.endToEnd
+        let weights = model.parameters.first ?? 0
+        let shares = candidates.map { work / fastest.endToEnd / (Double(devices) * $0.operations) }
+        let reading = candidates.map { device in
+            device.bandwidth.map {
+                Double(steps) * weights * device.bytesPerWeight / $0 / Double(devices)
+                    / fastest.endToEnd
+            } ?? 0
         }
         // Without a named device, the check passes if one of the candidates suffices.
         let easiest = self.work(smallest) / work
@@ -101,7 +105,7 @@ extension TableAudit {
                     least > 1 ? .fail : .pass,
                     "\(Figures.decimals(fastest.endToEnd, 3)) s at \(Self.name(size)) and \(steps) steps is "
                         + zip(candidates, shares).map {
-                            "\(Figures.decimals(100 * $1, 0)) % of the peak of one \($0.name) in BF16"
+                            "\(Figures.decimals(100 * $1, 0)) % of the peak of one \($0.name) in \($0.precision)"
                         }.joined(separator: ", ")
                         + (least > 1
                             ? ": impossible."

@@ -6,7 +6,9 @@ public import Foundation
 public struct BenchmarkPeaks: Sendable, Equatable {
     /// Name of the device; `nil` for a processor.
     public let name: String?
-    /// Operations a second in the precision of the benchmark.
+    /// Precision of the benchmark.
+    public let precision: String?
+    /// Operations a second in that precision.
     public let operations: Double
     /// Memory bandwidth in bytes a second, if it was measured.
     public let bandwidth: Double?
@@ -18,6 +20,7 @@ public struct BenchmarkPeaks: Sendable, Equatable {
         }
 
         let peak: Double?
+        let precision: String?
         let bandwidth: Double?
         let device: Device?
 
@@ -25,6 +28,7 @@ public struct BenchmarkPeaks: Sendable, Equatable {
             case peak = "peak_gops"
             case bandwidth = "bandwidth_gbps"
             case device = "gpu"
+            case precision
         }
     }
 
@@ -34,6 +38,7 @@ public struct BenchmarkPeaks: Sendable, Equatable {
             let peak = report.peak, peak > 0, peak.isFinite
         else { return nil }
         name = report.device?.name
+        precision = report.precision
         operations = peak * 1e9
         bandwidth = report.bandwidth.flatMap { $0 > 0 ? $0 * 1e9 : nil }
     }

@@ -7,19 +7,47 @@
 public struct DevicePeaks: Sendable, Equatable, Codable {
     /// Name of the device.
     public var name: String
-    /// Floating point operations a second in BF16 with accumulation in F32.
-    public var bf16: Double
-    /// The same in FP8; absent when the device does not support it.
+    /// Precision of the operations, such as "BF16".
+    public var precision: String
+    /// Operations a second in that precision.
+    public var operations: Double
+    /// The same in FP8; absent when the device does not support it, or it was not measured.
     public var fp8: Double?
-    /// Memory bandwidth in bytes a second.
-    public var bandwidth: Double
+    /// Bytes of a weight in that precision.
+    public var bytesPerWeight: Double
+    /// Memory bandwidth in bytes a second; `nil` if it was not measured.
+    public var bandwidth: Double?
 
-    /// Creates the peaks of a device.
+    /// Creates the peaks of a device in BF16 with accumulation in F32.
     public init(name: String, bf16: Double, fp8: Double? = nil, bandwidth: Double) {
         self.name = name
-        self.bf16 = bf16
+        precision = "BF16"
+        operations = bf16
         self.fp8 = fp8
+        bytesPerWeight = 2
         self.bandwidth = bandwidth
+    }
+
+    /// The measured peaks of a device; `nil` if they do not name their precision.
+    public init?(_ measured: BenchmarkPeaks) {
+        guard let precision = measured.precision,
+            let bytes = Self.bytesPerWeight(precision)
+        else { return nil }
+        name = measured.name ?? "measured processor"
+        self.precision = precision.uppercased()
+        operations = measured.operations
+        bytesPerWeight = bytes
+        bandwidth = measured.bandwidth
+    }
+
+    /// Bytes of a weight in a precision as servers name it; `nil` for an unknown one.
+    static func bytesPerWeight(_ precision: String?) -> Double? {
+        switch precision?.lowercased() {
+        case "f32": 4
+        case "bf16", "f16", "f16-scaled": 2
+        case "int8", "fp8": 1
+        default: nil
+        }
     }
 
     /// NVIDIA H100 SXM.
