@@ -6,6 +6,9 @@ Needs root, iproute2, nats-server, openssl, for the last two parts nginx and PyY
 with --traits Fleet.
 
     Tests/fleet/fleet.py [--only chaos,cluster] [--jobs 300] [--program FILE]
+    Tests/fleet/fleet.py --only devices [--software-gpu FOLDER] [--device vulkan:0]
+
+The part devices needs a GPU, or a folder of Scripts/software-gpu, and is run only where it is named.
 """
 
 import argparse
@@ -16,13 +19,13 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from deploy_files import balancer, deploy  # noqa: E402
+from devices import devices  # noqa: E402
 from fleet_jobs import alone, check, hashes, kinds, look, submit, submit_all, wait_for  # noqa: E402
-from fleet_net import Fleet  # noqa: E402
+from fleet_net import Disturbance, Fleet  # noqa: E402
 from nats_kinds import cluster, creds  # noqa: E402
 from running_server import ROOT  # noqa: E402
 from sharing import beside, keys, lora, priority  # noqa: E402
@@ -62,42 +65,15 @@ def chaos(program, count):
     with Fleet(program, gateways=2, workers=3, jobs=3) as fleet:
         fleet.start()
         choose = lambda: dice.choice(fleet.bases)  # noqa: E731
-        stop, kills = threading.Event(), {"worker": 0, "gateway": 0, "nats": 0}
-
-        def disturb():
-            turn = 0
-            while not stop.wait(2.5):
-                turn += 1
-                if turn == 4:
-                    fleet.nats.kill()
-                    kills["nats"] += 1
-                    time.sleep(3)
-                    fleet.nats.start()
-                elif turn % 4 == 2:
-                    node = fleet.gateways[turn // 4 % 2]
-                    node.kill()
-                    kills["gateway"] += 1
-                    time.sleep(1)
-                    node.start()
-                else:
-                    node = fleet.workers[turn % 3]
-                    node.kill()
-                    kills["worker"] += 1
-                    time.sleep(0.5)
-                    node.start()
-
         refusals = []
         begin = time.monotonic()
-        disturber = threading.Thread(target=disturb)
-        disturber.start()
-        # A pause, so that there are jobs in work for as long as things are ended.
-        jobs = submit_all(fleet, requests, choose, 8, 2, refusals)
-        sent = time.monotonic() - begin
-        final = wait_for(fleet, jobs, choose, 600)
-        stop.set()
-        disturber.join()
+        with Disturbance(fleet) as disturbance:
+            # A pause, so that there are jobs in work for as long as things are ended.
+            jobs = submit_all(fleet, requests, choose, 8, 2, refusals)
+            sent = time.monotonic() - begin
+            final = wait_for(fleet, jobs, choose, 600)
         print(f"     {count} jobs sent in {sent:.0f} s, done in {time.monotonic() - begin:.0f} s;"
-              f" kills: {kills}; refusals {len(refusals)}", flush=True)
+              f" kills: {disturbance.kills}; refusals {len(refusals)}", flush=True)
         check("every job was accepted once", len(set(jobs)) == count)
         check("every job ended", len(final) == count, f"{len(final)} of {count}")
         bad = [job for job in final.values() if job["state"] != "succeeded"]
@@ -297,16 +273,21 @@ PARTS = {part.__name__: part for part in [
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas between them")
-    parser.add_argument("--jobs", type=int, default=300, help="of the part chaos")
+    parser.add_argument("--jobs", type=int, default=300, help="of the parts chaos and devices")
+    parser.add_argument("--software-gpu", metavar="FOLDER")
+    parser.add_argument("--device", default="vulkan:0")
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / ".build/release/inkstone")
     options = parser.parse_args()
+    parts = PARTS | {
+        "chaos": lambda program: chaos(program, options.jobs),
+        "devices": lambda program: devices(program, options.jobs, options.software_gpu, options.device)}
     failed = 0
     for name in options.only.split(","):
-        print(f"{name}: {PARTS[name].__doc__}", flush=True)
+        print(f"{name}: {(PARTS | {'devices': devices})[name].__doc__}", flush=True)
         # A namespace cannot be left: every part has a process of its own.
         child = os.fork()
         if child == 0:
-            PARTS[name](*([options.program, options.jobs] if name == "chaos" else [options.program]))
+            parts[name](options.program)
             os._exit(min(check.failed, 100))
         failed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
     sys.exit(1 if failed else 0)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -185,6 +186,44 @@ class Fleet:
 
     def __exit__(self, *_):
         self.stop()
+
+
+class Disturbance:
+    """Ends workers and gateways of a fleet with kill -9, one every few seconds, and NATS once, and starts them again.
+
+    `kills` counts them by kind.
+    """
+
+    def __init__(self, fleet, period=2.5):
+        self.fleet, self.period = fleet, period
+        self.kills = {"worker": 0, "gateway": 0, "nats": 0}
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def end(self, kind, node, seconds):
+        node.kill()
+        self.kills[kind] += 1
+        time.sleep(seconds)
+        node.start()
+
+    def run(self):
+        turn, fleet = 0, self.fleet
+        while not self.stop.wait(self.period):
+            turn += 1
+            if turn == 4:
+                self.end("nats", fleet.nats, 3)
+            elif turn % 4 == 2:
+                self.end("gateway", fleet.gateways[turn // 4 % len(fleet.gateways)], 1)
+            else:
+                self.end("worker", fleet.workers[turn % len(fleet.workers)], 0.5)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
 
 
 class LocalFleet:
