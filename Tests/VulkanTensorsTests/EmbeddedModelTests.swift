@@ -12,7 +12,7 @@ import ZImage
 /// Whole images of the embedded model on a Vulkan device.
 @Suite("The embedded model on a Vulkan device", .serialized, .needsVulkan)
 struct EmbeddedModelTests {
-    private static let folder = URL(filePath: #filePath)
+    static let folder = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .appending(path: "Models/emoji-nano")
 

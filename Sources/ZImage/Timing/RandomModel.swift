@@ -12,10 +12,14 @@ package enum RandomModel: String, Sendable, CaseIterable {
     private static let feedForward = 10_240
 
     /// Creates the model; it uses the tokenizer in `folder`, whose vocabulary must be smaller.
-    package func directory(tokenizerOf folder: URL) throws -> ModelDirectory {
-        let transformer = TransformerConfig(axesLengths: [1536, 512, 512])
+    ///
+    /// Tests can leave out blocks of the transformer and layers of the text encoder; all widths are the released ones.
+    package func directory(
+        tokenizerOf folder: URL, blocks: Int = 30, textLayers: Int = 36
+    ) throws -> ModelDirectory {
+        let transformer = TransformerConfig(layers: blocks, axesLengths: [1536, 512, 512])
         let text = TextEncoderConfig(
-            hiddenSize: 2560, intermediateSize: 9728, hiddenLayers: 36, attentionHeads: 32,
+            hiddenSize: 2560, intermediateSize: 9728, hiddenLayers: textLayers, attentionHeads: 32,
             keyValueHeads: 8, ropeTheta: 1_000_000, maxPositions: 40_960)
         let autoencoder = AutoencoderConfig(
             latentChannels: 16, blockOutChannels: [128, 256, 512, 512], layersPerBlock: 2,
