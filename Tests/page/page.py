@@ -2,7 +2,7 @@
 # Part of Inkstone. Licence: see LICENSE.
 """The page in headless Chromium, with a real server and the embedded model.
 
-    page.py [--inkstone PROGRAM] [--only NAME,...] [--screenshots FOLDER]
+    page.py [--inkstone PROGRAM] [--only NAME,...]
 
 Each check is a function below and prints its figure. Needs Chromium, Pillow, websocket-client and a
 package that carries axe-core (axe-playwright-python, --no-deps, or axe-core-python); nginx for the path

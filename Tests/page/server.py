@@ -11,6 +11,8 @@ import time
 import urllib.error
 import urllib.request
 
+from browser import TIMEOUT_FACTOR
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -59,7 +61,7 @@ class Server:
             headers["authorization"] = f"Bearer {self.key}"
         request = urllib.request.Request(
             self.url + path, json.dumps(body).encode() if body is not None else None, headers, method=method)
-        answer = urllib.request.urlopen(request, timeout=120).read()
+        answer = urllib.request.urlopen(request, timeout=120 * TIMEOUT_FACTOR).read()
         return answer if raw else json.loads(answer)
 
     def finish(self, body):
