@@ -46,6 +46,7 @@ extension GeneratedImage {
         }
         let pass = request.secondPass
         add("Denoising strength", (request.strength ?? pass?.strength).map { "\($0)" })
+        if request.strength != nil { add("Hires strength", (pass?.strength).map { "\($0)" }) }
         add("Hires resize", pass.map { "\($0.size)" })
         add("Hires steps", pass?.steps.map { "\($0)" })
         add("Hires upscaler", pass?.upscaler.label)

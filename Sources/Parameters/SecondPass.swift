@@ -132,12 +132,6 @@ extension SamplingParameters {
     }
 
     func check(_ pass: SecondPass, _ limits: ModelLimits) throws(RequestError) {
-        guard strength == nil else {
-            throw RequestError(
-                field: "hires",
-                message:
-                    "hires is a second pass of images from text; this request has a source image.")
-        }
         for (field, side, limit) in [
             ("hires.width", pass.size.width, limits.maximumWidth),
             ("hires.height", pass.size.height, limits.maximumHeight),

@@ -3,6 +3,8 @@
 import Engine
 import Foundation
 import HTTPTypes
+import HummingbirdTesting
+import Imaging
 import Parameters
 import Testing
 
@@ -49,6 +51,33 @@ struct SecondPassRouteTests {
         #expect(request.seeds.variation == SeedVariation(seed: 9, strength: 0.25))
         #expect(request.seeds.noiseSize == PixelSize(width: 64, height: 48))
         #expect(request.evaluations == 4 + 5)
+    }
+
+    @Test("image-to-image takes hires, and refuses A1111's field of txt2img")
+    func imageToImage() async throws {
+        let generator = try FakeGenerator()
+        let file = Data(
+            try ImageEncoder.encode(try RGBImage(width: 16, height: 16, filledWith: (9, 8, 7)))
+        ).base64EncodedString()
+        try await withGateway(generator) { client in
+            func post(_ fields: String) async throws -> TestResponse {
+                try await client.post(
+                    "/sdapi/v1/img2img",
+                    """
+                    {"prompt": "a cat", "steps": 4, "width": 32, "height": 16, "init_images": ["\(file)"],
+                     "denoising_strength": 0.5, \(fields)}
+                    """)
+            }
+            let made = try await post(#""hires": {"factor": 2, "steps": 3}"#)
+            #expect(made.status == .ok, "\(made.text)")
+            let refused = try await post(#""enable_hr": true"#)
+            #expect(refused.status == .unprocessableContent, "\(refused.text)")
+            #expect(try refused.error()["param"] == "enable_hr" && refused.text.contains("hires"))
+        }
+        let request = try #require(generator.requests.first)
+        #expect(request.strength == 0.5 && request.secondPass?.strength == 0.4)
+        #expect(request.secondPass?.size == PixelSize(width: 64, height: 32))
+        #expect(request.evaluations == request.parameters.evaluations(strength: nil) - 2)
     }
 
     @Test("fields of our own, and their errors")

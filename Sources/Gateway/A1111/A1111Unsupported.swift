@@ -27,7 +27,9 @@ extension UnsupportedField {
 
     /// Fields of `img2img` alone.
     static let a1111Image: [UnsupportedField] = [
-        UnsupportedField("enable_hr", "a second pass is for images from text; leave it out"),
+        UnsupportedField(
+            "enable_hr", "it belongs to txt2img; send hires, such as {\"factor\": 2}, in its place"
+        ),
         UnsupportedField("latent_mask", "use mask"),
         UnsupportedField("inpainting_fill", "it must be 0 or 1 here") { $0.isNumber(0, 1) },
         UnsupportedField("initial_noise_multiplier", settings) { $0.isNumber(0, 1) },

@@ -86,7 +86,11 @@ extension ImageCall {
     /// - Throws: `ImagingError`.
     func resizingSource() async throws -> ImageCall {
         guard let source = source?.take() else { return self }
-        let size = request.size
+        // A second pass keeps what the mask keeps in its own size.
+        let later = source.mask == nil ? nil : request.secondPass?.size
+        let size = PixelSize(
+            width: max(request.size.width, later?.width ?? 0),
+            height: max(request.size.height, later?.height ?? 0))
         let resized = try await WorkThreads.resizing.run { try source.resized(to: size) }
         return ImageCall(request: request.with(source: resized), model: model)
     }

@@ -32,7 +32,8 @@ package final class ImageTimes: Sendable {
             pixels: Self.pixels(request),
             work: (request.secondPass == nil
                 ? Self.pixels(request) * Double(seconds.steps.count)
-                : request.parameters.work(strength: nil)) * Self.evaluationsPerStep(request),
+                : request.parameters.work(strength: request.strength))
+                * Self.evaluationsPerStep(request),
             steps: seconds.total - rest, rest: rest)
         samples.withLock { all in
             all[model, default: []].append(sample)

@@ -42,10 +42,12 @@ package struct Generation<Device: Backend>: Sendable {
     package let loraReports: [LoRAReport]
     /// The controls as requested, from which a second pass makes those of its size.
     let controlSources: [ControlSource]
+    /// The source image and its mask, from which a second pass makes what it keeps.
+    let kept: Inpainting.Images?
     /// ControlNets with their inputs and steps.
     private(set) var controls: [ScheduledControl<Device>]
     /// Keeps a part of the source image, if there is a mask.
-    let inpainting: Inpainting?
+    private(set) var inpainting: Inpainting?
     package internal(set) var trace: Trace?
     /// Whether a prompt was longer than the limit of the text encoder.
     package var promptTruncated: Bool {
@@ -104,10 +106,11 @@ package struct Generation<Device: Backend>: Sendable {
     /// Continues in another size.
     mutating func beginSecondPass(
         _ sampler: SamplerRun, _ generator: TorchGenerator, height: Int, width: Int,
-        _ controls: [ScheduledControl<Device>]
+        _ controls: [ScheduledControl<Device>], _ inpainting: Inpainting?
     ) {
         earlier = step
         self.controls = controls
+        self.inpainting = inpainting
         self.sampler = sampler
         self.generator = generator
         self.height = height
@@ -138,6 +141,6 @@ package struct Generation<Device: Backend>: Sendable {
         }
         self.prediction = planes(prediction)
         let latents = latents
-        trace?.recordLatents(latents)
+        trace?.recordLatents(latents, isSecondPass: earlier != nil)
     }
 }

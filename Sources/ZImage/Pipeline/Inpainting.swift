@@ -11,6 +11,13 @@ import Tensors
 /// - Source: diffusers 0.42.1, `ZImageInpaintPipeline.__call__`; checked by
 ///   `Tests/parity/inpaint_parity.py`.
 struct Inpainting: Sendable {
+    /// A source image and its mask, each of any size.
+    struct Images: Sendable {
+        let source: RGBImage
+        /// White where the image is generated.
+        let mask: RGBImage
+    }
+
     /// 1 for latent pixels that are generated, 0 for those that are kept.
     let mask: [Float]
     /// Latents of the source, `[C, h, w]`.

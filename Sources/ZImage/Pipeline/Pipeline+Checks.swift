@@ -67,11 +67,10 @@ extension Pipeline {
             try input.seeds.check()
         } catch { throw PipelineError(message: error.message) }
         guard let pass = input.secondPass else { return }
-        guard input.source == nil, pass.strength > 0, pass.strength <= 1, pass.steps ?? 1 >= 1
-        else {
+        guard pass.strength > 0, pass.strength <= 1, pass.steps ?? 1 >= 1 else {
             throw PipelineError(
-                message: "a second pass needs an image from text, a strength above 0 and at most 1,"
-                    + " and at least 1 step.")
+                message: "a second pass needs a strength above 0 and at most 1, and at least 1"
+                    + " step.")
         }
         do {
             try input.parameters.method(of: pass).check(

@@ -35,6 +35,9 @@ extension Pipeline {
         var latents = SeedNoise.draw(
             .init(channels: generation.channels, height: height, width: width),
             seed: parameters.seed, parameters.seeds, scale: scale, from: &generator)
+        let inpainting = try generation.kept.map {
+            try self.inpainting($0, of: parameters.size, in: pass.size, noise: latents)
+        }
         let sigma = Float(levels.run[0])
         for index in latents.indices {
             latents[index] = sigma * latents[index] + (1 - sigma) * image.numbers[index]
@@ -42,7 +45,20 @@ extension Pipeline {
         let controls = try controls(generation.controlSources, pass.size, &generation.trace)
         generation.beginSecondPass(
             SamplerRun(method, levels, latents: latents), generator, height: height, width: width,
-            controls)
+            controls, inpainting)
+    }
+
+    /// What the second pass keeps of a source image: its part and its mask in the size of the result.
+    private func inpainting(
+        _ images: Inpainting.Images, of first: PixelSize, in size: PixelSize, noise: [Float]
+    ) throws -> Inpainting {
+        let source = try images.source.enlarged(to: size, from: first)
+        let mask = try images.mask.enlarged(to: size, from: first)
+        return Inpainting(
+            mask: try Inpainting.mask(
+                mask, width: size.width, height: size.height,
+                scale: model.autoencoderConfig.scale),
+            source: try encodedMean(of: Planes(source)).numbers, noise: noise)
     }
 
     /// The latents of an image whose pixels are enlarged.
@@ -55,5 +71,24 @@ extension Pipeline {
             x: left, y: top, width: part.width, height: part.height
         ).resized(width: size.width, height: size.height)
         return try encodedMean(of: Planes(enlarged))
+    }
+}
+
+extension RGBImage {
+    /// Stretches the image to the first pass's size and enlarges what the second pass shows of it, at once.
+    fileprivate func enlarged(
+        to size: PixelSize, from first: PixelSize
+    ) throws(ImagingError) -> RGBImage {
+        let (part, top, left) = Planes.part(height: first.height, width: first.width, size)
+        func scaled(_ length: Int, _ to: Int, _ from: Int) -> Int {
+            Int((Double(length) * Double(to) / Double(from)).rounded())
+        }
+        let width = max(size.width, scaled(first.width, size.width, part.width))
+        let height = max(size.height, scaled(first.height, size.height, part.height))
+        let whole = try resized(width: width, height: height)
+        return try whole.cropped(
+            x: min(scaled(left, size.width, part.width), width - size.width),
+            y: min(scaled(top, size.height, part.height), height - size.height),
+            width: size.width, height: size.height)
     }
 }

@@ -204,7 +204,8 @@ public final class Pipeline<Device: Backend>: Sendable {
             height: height, width: width, generator: generator, guidance: guidance,
             positive: prompts.positive, varied: varied,
             negative: prompts.negative, loras: prompts.loras, loraReports: prompts.reports,
-            controlSources: input.controls, controls: controls, inpainting: inpainting,
+            controlSources: input.controls, kept: input.keptInSecondPass, controls: controls,
+            inpainting: inpainting,
             trace: trace, inputSeconds: inputSeconds)
     }
 

@@ -41,6 +41,12 @@ public struct PipelineInput: Sendable {
         parameters.seed = seed
     }
 
+    /// What a second pass keeps of the source image.
+    var keptInSecondPass: Inpainting.Images? {
+        guard parameters.secondPass != nil, let source, let mask else { return nil }
+        return Inpainting.Images(source: source, mask: mask)
+    }
+
     /// A sampling parameter.
     public subscript<Value>(
         dynamicMember path: WritableKeyPath<SamplingParameters, Value>

@@ -12,16 +12,18 @@ package struct Trace: Sendable {
     /// Tensors by name.
     package private(set) var tensors: [String: Tensor] = [:]
     private var latents: [Float] = []
+    private var shape: [Int] = []
 
     package init() {}
 
     mutating func record(_ name: String, _ tensor: Tensor) { tensors[name] = tensor }
 
-    /// Appends the latents after a step to the tensor `latents`.
-    mutating func recordLatents(_ planes: Planes) {
+    /// Appends the latents after a step to the tensor `latents`, those of a second pass to `hires.latents`.
+    mutating func recordLatents(_ planes: Planes, isSecondPass: Bool) {
+        let shape = [planes.channels, planes.height, planes.width]
+        if shape != self.shape { (self.shape, latents) = (shape, []) }
         latents += planes.numbers
-        let steps = latents.count / planes.numbers.count
-        tensors["latents"] = .f32(
-            latents, shape: [steps, planes.channels, planes.height, planes.width])
+        tensors[isSecondPass ? "hires.latents" : "latents"] = .f32(
+            latents, shape: [latents.count / planes.numbers.count] + shape)
     }
 }
