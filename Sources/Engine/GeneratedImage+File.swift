@@ -52,6 +52,7 @@ extension GeneratedImage {
         add("Hires upscaler", pass?.upscaler.label)
         add("Hires sampler", pass?.sampler?.label)
         add("Hires schedule type", pass?.schedule?.label)
+        add("Hires tiles", pass?.tiles.map { "\($0.side) \($0.overlap)" })
         if method.strengthRule != standard.strengthRule, request.strength != nil {
             add("Strength rule", method.strengthRule.rawValue)
         }

@@ -82,11 +82,8 @@ package struct RequestForecaster: Sendable {
             negativeTokens: isGuided ? tokens(request.negativePrompt) : 0,
             tokenLimit: Self.tokenLimit,
             weightBytes: memory.residentBytes + nets.reduce(0) { $0 + $1.weightBytes },
-            activationBytes: [request.size, request.parameters.outputSize].map { size in
-                memory.activationBytes(
-                    width: size.width, height: size.height,
-                    sequences: request.count * (isGuided ? 2 : 1))
-            }.max() ?? 0)
+            activationBytes: memory.activationBytes(
+                of: request.parameters, sequences: request.count * (isGuided ? 2 : 1)))
         forecast.controlShare = nets.reduce(0) { $0 + $1.share }
         return forecast
     }

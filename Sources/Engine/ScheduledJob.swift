@@ -80,7 +80,9 @@ package final class ScheduledJob<Device: Backend> {
             .step(
                 image: lane.image, step: generation.step, steps: generation.steps,
                 seconds: seconds))
-        if options.previews, !generation.isFinished, let preview = pipeline.preview(generation) {
+        if options.previews, !generation.isFinished, !generation.isBetweenTiles,
+            let preview = pipeline.preview(generation)
+        {
             onEvent(.preview(image: lane.image, step: generation.step, preview))
         }
     }

@@ -50,14 +50,16 @@ public struct SamplingParameters: Sendable, Equatable {
 
 extension SamplingParameters: Codable {
     /// Version of the JSON format that this program reads and writes.
-    public static let formatVersion = 2
+    public static let formatVersion = 3
 
     /// The oldest format version whose readers honour every field of these parameters.
     ///
     /// It is written as `version`. Programs of different versions work together as long as requests
     /// use what both know, and a reader never ignores a field in silence.
     public var requiredVersion: Int {
-        sampling == SamplingMethod() && seeds == SeedChoices() && secondPass == nil
+        // Earlier versions evaluate a second pass as a whole.
+        if secondPass?.tiles != nil { return 3 }
+        return sampling == SamplingMethod() && seeds == SeedChoices() && secondPass == nil
             && controls.isEmpty ? 1 : 2
     }
 

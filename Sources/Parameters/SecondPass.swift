@@ -39,6 +39,8 @@ public struct SecondPass: Sendable, Codable, Equatable {
     public var sampler: Sampler?
     /// The schedule; `nil` is the first pass's.
     public var schedule: NoiseSchedule?
+    /// The tiles that it is evaluated in; `nil` evaluates the whole image at once.
+    public var tiles: Tiles?
 
     /// A second pass to a size.
     public init(size: PixelSize, upscaler: Upscaler = .lanczos, strength: Double? = nil) {
@@ -67,6 +69,10 @@ extension SecondPass {
         public var sampler: Sampler?
         /// The schedule.
         public var schedule: NoiseSchedule?
+        /// Columns and rows of tiles; 0 or `nil` evaluates the whole image at once.
+        public var tileSide: Int?
+        /// Pixels that tiles share; `nil` is an eighth of their side.
+        public var tileOverlap: Int?
 
         /// Twice as large.
         public init() {}
@@ -100,6 +106,9 @@ extension SecondPass {
         steps = draft.steps == 0 ? nil : draft.steps
         sampler = draft.sampler
         schedule = draft.schedule
+        if let side = draft.tileSide, side != 0 {
+            tiles = Tiles(side: side, overlap: draft.tileOverlap, unit: unit)
+        }
     }
 }
 
@@ -114,11 +123,12 @@ extension SamplingParameters {
         return method
     }
 
-    /// Evaluations of the second pass, if there is one.
+    /// Evaluations of the second pass, if there is one; each tile is one.
     package var laterEvaluations: Int {
         guard let secondPass else { return 0 }
-        return method(of: secondPass).evaluations(
-            steps: secondPass.steps ?? steps, strength: secondPass.strength)
+        return secondPass.grid.count
+            * method(of: secondPass).evaluations(
+                steps: secondPass.steps ?? steps, strength: secondPass.strength)
     }
 
     /// Columns and rows of the finished image.
@@ -128,19 +138,22 @@ extension SamplingParameters {
     public func work(strength: Double?) -> Double {
         func pixels(_ size: PixelSize) -> Double { Double(size.width * size.height) }
         let first = sampling.evaluations(steps: steps, strength: strength)
-        return pixels(size) * Double(first) + pixels(outputSize) * Double(laterEvaluations)
+        let later = secondPass?.grid.tile ?? size
+        return pixels(size) * Double(first) + pixels(later) * Double(laterEvaluations)
     }
 
     func check(_ pass: SecondPass, _ limits: ModelLimits) throws(RequestError) {
         for (field, side, limit) in [
-            ("hires.width", pass.size.width, limits.maximumWidth),
-            ("hires.height", pass.size.height, limits.maximumHeight),
+            ("hires.width", pass.size.width, pass.largestSide(limits.maximumWidth)),
+            ("hires.height", pass.size.height, pass.largestSide(limits.maximumHeight)),
         ] where !(limits.sizeMultiple...limit).contains(side) {
             throw RequestError(
                 field: field,
                 message:
-                    "\(field) must be between \(limits.sizeMultiple) and \(limit), got \(side).")
+                    "\(field) must be between \(limits.sizeMultiple) and \(limit), got \(side)"
+                    + (pass.tiles == nil ? "; hires.tiles allow more." : "."))
         }
+        try pass.checkTiles(limits)
         guard pass.strength > 0, pass.strength <= 1 else {
             throw RequestError(
                 field: "hires.strength",

@@ -3,7 +3,6 @@
 import Engine
 import Foundation
 import HTTPTypes
-import HummingbirdTesting
 import Imaging
 import Parameters
 import Testing
@@ -80,6 +79,24 @@ struct SecondPassRouteTests {
         #expect(request.evaluations == request.parameters.evaluations(strength: nil) - 2)
     }
 
+    @Test("a second pass in tiles counts each of them")
+    func tiles() async throws {
+        try await withGateway(try FakeGenerator()) { client in
+            for tiles in ["32", #"{"side": 32, "overlap": 16}"#] {
+                let made = try await client.post(
+                    "/api/jobs",
+                    """
+                    {"prompt": "p", "size": "32x16", "steps": 4,
+                     "hires": {"factor": 2, "steps": 3, "tiles": \(tiles)}}
+                    """)
+                // 64x32 in columns 0, 16 and 32.
+                #expect(try made.object()["evaluations"] as? Int == 4 + 3 * 3, "\(made.text)")
+                let pass = try made.object()["hires"] as? [String: Any]
+                #expect((pass?["tiles"] as? [String: Int]) == ["side": 32, "overlap": 16])
+            }
+        }
+    }
+
     @Test("fields of our own, and their errors")
     func jobs() async throws {
         let generator = try FakeGenerator()
@@ -113,6 +130,10 @@ struct SecondPassRouteTests {
                 (#""hires": "x""#, "hires"), (#""hires": {"upscaler": "x"}"#, "hires.upscaler"),
                 (#""hires": {"sampler": "x"}"#, "hires.sampler"),
                 (#""hires": {"strength": 2}"#, "hires.strength"),
+                (#""hires": {"tiles": 40}"#, "hires.tiles"),
+                (#""hires": {"tiles": {"side": 64, "overlap": 48}}"#, "hires.tiles"),
+                (#""hires": {"tiles": {"overlap": 16}}"#, "hires.tiles"),
+                (#""hires": {"tiles": {"side": "x"}}"#, "hires.tiles"),
                 (#""seed_variance": {"share": 1}"#, "seed_variance"),
                 (#""seed_variance": -1"#, "seed_variance"),
                 (#""variation_strength": 3"#, "variation_strength"),

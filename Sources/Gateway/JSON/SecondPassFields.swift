@@ -7,7 +7,7 @@ extension SecondPass.Draft {
     /// Reads field `hires`; `nil` where it is absent, false or 0.
     ///
     /// It is a factor, true for twice as large, or an object with `factor` or `width` and `height`, `upscaler`,
-    /// `strength`, `steps`, `sampler` and `scheduler`.
+    /// `strength`, `steps`, `sampler`, `scheduler` and `tiles`, a side or an object with `side` and `overlap`.
     ///
     /// - Throws: `APIError` 400 that names the field.
     init?(_ fields: RequestFields) throws(APIError) {
@@ -37,6 +37,21 @@ extension SecondPass.Draft {
         let names = SecondPass.Upscaler.allCases.map(\.rawValue)
         upscaler = try fields.choice("upscaler", of: names).flatMap(SecondPass.Upscaler.init)
         try read(sampler: fields.string("sampler"), schedule: fields.string("scheduler"))
+        guard let (_, tiles) = fields.first("tiles"), !tiles.isOff else { return }
+        guard case .object(let object) = tiles else {
+            tileSide = try fields.integer("tiles").map { Int(clamping: $0) }
+            return
+        }
+        let parts = RequestFields(object)
+        do throws(APIError) {
+            tileSide = try parts.integer("side").map { Int(clamping: $0) }
+            tileOverlap = try parts.integer("overlap").map { Int(clamping: $0) }
+        } catch {
+            throw .invalid("tiles", "tiles.\(error.message)")
+        }
+        guard tileSide != nil else {
+            throw .invalid("tiles", "tiles must have a side in pixels, or be one.")
+        }
     }
 
     /// Chooses the sampler of the second pass.

@@ -50,14 +50,15 @@ public struct ControlSource: Sendable, Equatable {
     package var name: String { LoRASource.name(of: url.lastPathComponent[...]) }
 }
 
-/// A ControlNet's input, and the steps in which it acts.
+/// A ControlNet's inputs, and the steps in which it acts.
 struct ScheduledControl<Device: Backend>: Sendable {
-    let input: ControlNet<Device>.Input
+    /// One for each tile that is evaluated, else one.
+    let inputs: [ControlNet<Device>.Input]
     /// Shares of the steps.
     let range: ClosedRange<Double>
 
     /// Whether it acts in step `step` of `steps`, counted from 0, as A1111's extension decides.
     func applies(at step: Int, of steps: Int) -> Bool {
-        input.strength != 0 && range.contains(Double(step) / Double(max(1, steps)))
+        inputs.first?.strength != 0 && range.contains(Double(step) / Double(max(1, steps)))
     }
 }

@@ -28,6 +28,8 @@ package struct Generation<Device: Backend>: Sendable {
     private(set) var width: Int
     /// Evaluations of the first pass, in the second.
     private(set) var earlier: Int?
+    /// The evaluation in tiles; `nil` evaluates the whole latents at once.
+    private(set) var tiles: TiledEvaluation?
     /// The generator of the image's noise, which continues with that of its sampler.
     var generator: TorchGenerator
     /// The latents of the finished image as predicted in the last evaluation; previews show it.
@@ -58,11 +60,19 @@ package struct Generation<Device: Backend>: Sendable {
 
     /// The latents after the last whole step.
     package var latents: Planes { planes(sampler.latents) }
-    /// Evaluations done.
-    package var step: Int { (earlier ?? 0) + sampler.evaluations }
+    /// Evaluations done; each tile is one.
+    package var step: Int {
+        (earlier ?? 0) + sampler.evaluations * (tiles?.count ?? 1) + (tiles?.index ?? 0)
+    }
     /// Evaluations of the whole run.
     package var steps: Int {
-        sampler.totalEvaluations + (earlier ?? parameters.laterEvaluations)
+        sampler.totalEvaluations * (tiles?.count ?? 1) + (earlier ?? parameters.laterEvaluations)
+    }
+    /// Whether some tiles of the latents are evaluated and others are not.
+    package var isBetweenTiles: Bool { tiles.map { $0.index > 0 } ?? false }
+    /// Latent rows and columns of one evaluation.
+    private var evaluated: (height: Int, width: Int) {
+        tiles.map { ($0.height, $0.width) } ?? (height, width)
     }
     /// Whether all evaluations of the pass are done.
     package var isFinished: Bool { sampler.isFinished }
@@ -71,6 +81,7 @@ package struct Generation<Device: Backend>: Sendable {
 
     /// Tokens of one evaluation, padding included; those of ControlNets by their share of the blocks.
     package var tokens: Int {
+        let (height, width) = evaluated
         let image = Transformer<Device>.padded((height / 2) * (width / 2))
         let own = (image + positive.caption.length) * (negative == nil ? 1 : 2)
         return activeControls.reduce(own) { $0 + Int(Double(own) * $1.net.share) }
@@ -79,7 +90,7 @@ package struct Generation<Device: Backend>: Sendable {
     /// The inputs of the ControlNets that act in the next evaluation.
     private var activeControls: [ControlNet<Device>.Input] {
         controls.filter { $0.applies(at: sampler.evaluations, of: sampler.totalEvaluations) }
-            .map(\.input)
+            .map { $0.inputs[tiles?.index ?? 0] }
     }
 
     private func planes(_ numbers: [Float]) -> Planes {
@@ -94,9 +105,11 @@ package struct Generation<Device: Backend>: Sendable {
         if let varied, query.level > varied.limit { captions = [varied.caption] }
         if let negative, guidance.applies(at: time) { captions.append(negative.caption) }
         let controls = activeControls
+        let whole = planes(query.latents)
+        let part = tiles.map { $0.part($0.index, of: whole) } ?? whole
         return captions.map {
             var sequence = Transformer.Sequence(
-                latents: query.latents, height: height, width: width, caption: $0,
+                latents: part.numbers, height: part.height, width: part.width, caption: $0,
                 time: time, loras: loras)
             sequence.controls = controls
             return sequence
@@ -106,9 +119,11 @@ package struct Generation<Device: Backend>: Sendable {
     /// Continues in another size.
     mutating func beginSecondPass(
         _ sampler: SamplerRun, _ generator: TorchGenerator, height: Int, width: Int,
-        _ controls: [ScheduledControl<Device>], _ inpainting: Inpainting?
+        _ tiles: TiledEvaluation?, _ controls: [ScheduledControl<Device>],
+        _ inpainting: Inpainting?
     ) {
         earlier = step
+        self.tiles = tiles
         self.controls = controls
         self.inpainting = inpainting
         self.sampler = sampler
@@ -121,14 +136,18 @@ package struct Generation<Device: Backend>: Sendable {
     /// Continues with the outputs for `sequences`.
     mutating func advance(_ outputs: [[Float]]) {
         if trace != nil {
-            let shape = [outputs.count, channels, 1, height, width]
+            let shape = [outputs.count, channels, 1, evaluated.height, evaluated.width]
             let name = "transformer_out.\(step)"
             trace?.record(name, .f32(outputs.flatMap(\.self), shape: shape))
         }
         let output =
             outputs.count > 1
             ? guidance.combine(positive: outputs[0], negative: outputs[1]) : outputs[0]
-        let velocity = output.map { -$0 }
+        var velocity = output.map { -$0 }
+        if tiles != nil {
+            guard let whole = tiles?.add(velocity) else { return }
+            velocity = whole
+        }
         var prediction = sampler.prediction(velocity)
         var generator = generator
         sampler.take(velocity) { generator.normals($0) }

@@ -3,7 +3,7 @@
 import Basics
 import Foundation
 public import ModelFiles
-import Parameters
+package import Parameters
 public import Tensors
 
 /// The memory that a model needs.
@@ -89,19 +89,40 @@ public struct MemoryPlan: Sendable, Equatable {
         Self.activations(width, height, perToken: bytesPerToken, perPixel: bytesPerPixel)
     }
 
-    /// Returns the approximate bytes of activations if `sequences` of one size share a batch and are
-    /// decoded one after the other.
-    package func activationBytes(width: Int, height: Int, sequences: Int) -> Int {
-        Self.activations(
-            width, height, perToken: bytesPerToken * max(1, sequences), perPixel: bytesPerPixel)
+    /// Returns the approximate bytes of activations if `sequences` share a batch, each of the size that is `evaluated` at
+    /// once (that of a tile, or of the image), and are decoded one after the other.
+    func activationBytes(of size: PixelSize, evaluated: PixelSize, sequences: Int = 1) -> Int {
+        max(
+            Self.tokens(evaluated) * bytesPerToken * max(1, sequences),
+            Self.decoding(size, perPixel: bytesPerPixel))
     }
 
-    /// Steps and decoding do not overlap; above the tiling limit the decoder sees one tile at a time.
+    /// Returns the approximate bytes of activations of all passes of an image.
+    package func activationBytes(of parameters: SamplingParameters, sequences: Int = 1) -> Int {
+        let first = activationBytes(
+            of: parameters.size, evaluated: parameters.size, sequences: sequences)
+        guard let pass = parameters.secondPass else { return first }
+        return max(
+            first,
+            activationBytes(of: pass.size, evaluated: pass.grid.tile, sequences: sequences))
+    }
+
+    /// Steps and decoding do not overlap.
     private static func activations(
         _ width: Int, _ height: Int, perToken: Int, perPixel: Int
     ) -> Int {
-        let tokens = (width / 16) * (height / 16) + 64
-        return max(tokens * perToken, min(width * height, 64 * Tiling.limit) * perPixel)
+        let size = PixelSize(width: width, height: height)
+        return max(tokens(size) * perToken, decoding(size, perPixel: perPixel))
+    }
+
+    private static func tokens(_ size: PixelSize) -> Int {
+        (size.width / 16) * (size.height / 16) + 64
+    }
+
+    /// Above the tiling limit the decoder sees one tile at a time, beside three copies of the image in f32.
+    private static func decoding(_ size: PixelSize, perPixel: Int) -> Int {
+        let (pixels, limit) = (size.width * size.height, 64 * Tiling.limit)
+        return min(pixels, limit) * perPixel + max(0, pixels - limit) * 36
     }
 
     /// Bytes that can be allocated without swapping, or `nil` if unknown.

@@ -67,6 +67,16 @@ extension Pipeline {
             try input.seeds.check()
         } catch { throw PipelineError(message: error.message) }
         guard let pass = input.secondPass else { return }
+        if let tiles = pass.tiles {
+            let unit = 2 * model.autoencoderConfig.scale
+            guard tiles.side >= unit, tiles.side.isMultiple(of: unit), tiles.overlap >= 0,
+                tiles.overlap.isMultiple(of: unit), tiles.overlap <= tiles.side / 2
+            else {
+                throw PipelineError(
+                    message: "the sides of tiles must be multiples of \(unit), and overlap by one"
+                        + " up to their half; got \(tiles.side) and \(tiles.overlap).")
+            }
+        }
         guard pass.strength > 0, pass.strength <= 1, pass.steps ?? 1 >= 1 else {
             throw PipelineError(
                 message: "a second pass needs a strength above 0 and at most 1, and at least 1"
@@ -83,14 +93,14 @@ extension Pipeline {
     /// - Throws: `MemoryError`.
     func checkMemory(_ input: PipelineInput) throws(MemoryError) {
         let size = input.parameters.outputSize
-        let needed = max(
-            memory.activationBytes(width: input.size.width, height: input.size.height),
-            memory.activationBytes(width: size.width, height: size.height))
+        let needed = memory.activationBytes(of: input.parameters)
         let available = MemoryPlan.freeBytes(on: device)
         guard needed <= available else {
             throw MemoryError(
                 needed: needed, available: available,
-                purpose: "an image of \(size.width)x\(size.height)")
+                purpose: "an image of \(size.width)x\(size.height)"
+                    + (input.secondPass.map { $0.tiles == nil } == true
+                        ? " (less with hires.tiles)" : ""))
         }
     }
 }

@@ -38,22 +38,32 @@ extension Pipeline {
     ///
     /// - Throws: `ControlError`, `MemoryError`, `NumericError`.
     func controls(
-        _ sources: [ControlSource], _ size: PixelSize, _ trace: inout Trace?
+        _ sources: [ControlSource], _ size: PixelSize, tiles: TiledEvaluation? = nil,
+        _ trace: inout Trace?
     ) throws -> [ScheduledControl<Device>] {
         var controls: [ScheduledControl<Device>] = []
+        let scale = model.autoencoderConfig.scale
+        let evaluated = tiles.map {
+            PixelSize(width: $0.width * scale, height: $0.height * scale)
+        }
         // Bytes that an image needs beside the nets.
-        let reserve = memory.activationBytes(width: size.width, height: size.height)
+        let reserve = memory.activationBytes(of: size, evaluated: evaluated ?? size)
         for (index, source) in sources.enumerated() {
             let net = try loaded(source, reserve)
             let planes = try planes(of: source, net.config, size)
             trace?.record(
                 "control.\(index).context",
                 .f32(planes.numbers, shape: [planes.channels, planes.height, planes.width]))
+            let parts =
+                tiles.map { tiles in (0..<tiles.count).map { tiles.part($0, of: planes) } }
+                ?? [planes]
             controls.append(
                 ScheduledControl(
-                    input: .init(
-                        net, planes.numbers, height: planes.height, width: planes.width,
-                        strength: Float(source.strength)),
+                    inputs: parts.map { part in
+                        .init(
+                            net, part.numbers, height: part.height, width: part.width,
+                            strength: Float(source.strength))
+                    },
                     range: source.start...source.end))
         }
         return controls

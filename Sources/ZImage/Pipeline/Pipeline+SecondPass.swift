@@ -42,10 +42,16 @@ extension Pipeline {
         for index in latents.indices {
             latents[index] = sigma * latents[index] + (1 - sigma) * image.numbers[index]
         }
-        let controls = try controls(generation.controlSources, pass.size, &generation.trace)
+        let tiles = pass.tiles.map {
+            TiledEvaluation(
+                pass.grid, of: pass.size, overlap: $0.overlap, channels: generation.channels,
+                scale: scale)
+        }
+        let controls = try controls(
+            generation.controlSources, pass.size, tiles: tiles, &generation.trace)
         generation.beginSecondPass(
             SamplerRun(method, levels, latents: latents), generator, height: height, width: width,
-            controls, inpainting)
+            tiles, controls, inpainting)
     }
 
     /// What the second pass keeps of a source image: its part and its mask in the size of the result.

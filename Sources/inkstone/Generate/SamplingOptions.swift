@@ -130,11 +130,18 @@ struct SamplingOptions: ParsableArguments {
             "Steps of --hires; as many as --steps if not given.", valueName: "n"))
     var hiresSteps: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Evaluates --hires in tiles of so many pixels, for sizes that memory does not allow; neighbours overlap by an"
+                + " eighth if not given.", valueName: "side[:overlap]"))
+    var hiresTiles: String?
+
     mutating func validate() throws {
         if hires == nil {
             for (name, isStated) in [
                 ("--hires-upscaler", hiresUpscaler != nil),
                 ("--hires-strength", hiresStrength != nil), ("--hires-steps", hiresSteps != nil),
+                ("--hires-tiles", hiresTiles != nil),
             ] where isStated {
                 throw ValidationError("\(name) needs --hires, the second pass.")
             }
@@ -187,6 +194,17 @@ struct SamplingOptions: ParsableArguments {
         pass.upscaler = hiresUpscaler
         pass.strength = hiresStrength
         pass.steps = hiresSteps
+        guard let hiresTiles else { return pass }
+        let numbers = hiresTiles.split(separator: ":", omittingEmptySubsequences: false)
+            .map { Int($0) }
+        guard (1...2).contains(numbers.count), !numbers.contains(nil) else {
+            throw RequestError(
+                field: "hires.tiles",
+                message: "hires.tiles must be SIDE or SIDE:OVERLAP in pixels, got"
+                    + " \(hiresTiles.quoted).")
+        }
+        pass.tileSide = numbers[0]
+        if numbers.count > 1 { pass.tileOverlap = numbers[1] }
         return pass
     }
 
