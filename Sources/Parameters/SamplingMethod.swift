@@ -9,6 +9,9 @@ public struct SamplingMethod: Sendable, Equatable {
         /// As many steps as stated, the last ones of a schedule that is longer: ComfyUI's rule, and that of
         /// second passes.
         case exactSteps = "exact_steps"
+        /// As many steps as stated, with the schedule's levels times the strength: a schedule from 1 begins at the noise
+        /// level that the strength is.
+        case noiseLevel = "noise_level"
     }
 
     /// The sampler.
@@ -40,6 +43,7 @@ public struct SamplingMethod: Sendable, Equatable {
         steps: Int, strength: Double?, list: (Int) -> [Double]
     ) -> [Double] {
         guard let strength else { return sigmas ?? list(steps) }
+        if strengthRule == .noiseLevel { return (sigmas ?? list(steps)).map { $0 * strength } }
         if strengthRule == .exactSteps, sigmas == nil {
             return list(Int(Double(steps) / min(strength, 0.999))).suffix(steps + 1)
         }

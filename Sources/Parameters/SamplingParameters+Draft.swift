@@ -125,7 +125,7 @@ extension SamplingParameters {
                 field: "strength",
                 message: "strength must be above 0 and at most 1, got \(strength).")
         }
-        guard sampling.strengthRule == .exactSteps || Double(steps) * strength >= 1 else {
+        guard sampling.strengthRule != .steps || Double(steps) * strength >= 1 else {
             throw RequestError(
                 field: "strength",
                 message: "strength \(strength) of \(steps) steps leaves less than one"

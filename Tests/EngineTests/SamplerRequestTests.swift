@@ -134,13 +134,50 @@ struct SamplerRequestTests {
             draft.strength = strength
             draft.sampling.strengthRule = .steps
             #expect(try run(draft, on: engine).total == [steps])
-            draft.sampling.strengthRule = .exactSteps
-            #expect(try run(draft, on: engine).total == [8])
+            for rule in [SamplingMethod.StrengthRule.exactSteps, .noiseLevel] {
+                draft.sampling.strengthRule = rule
+                #expect(try run(draft, on: engine).total == [8])
+            }
         }
+        draft.sampling.strengthRule = .exactSteps
         draft.strength = 0.05
         #expect(try run(draft, on: engine).total == [8])
         draft.strength = 0.001
         #expect(throws: RequestError.self) { try run(draft, on: engine) }
+    }
+
+    @Test("a strength that is a noise level is the first one of the run")
+    func noiseLevel() throws {
+        var method = SamplingMethod()
+        method.strengthRule = .noiseLevel
+        let whole = method.levels(steps: 8, strength: nil) {
+            NoiseSchedule.standard.levels(steps: $0, shift: 3)
+        }
+        let part = method.levels(steps: 8, strength: 0.5) {
+            NoiseSchedule.standard.levels(steps: $0, shift: 3)
+        }
+        #expect(part == whole.map { $0 / 2 } && part[0] == 0.5 && part.count == 9)
+        // What is left of an image at a low level is most of it.
+        let engine = try engine()
+        let image = try RGBImage(width: 48, height: 48, filledWith: (200, 30, 30))
+        func distance(_ rule: SamplingMethod.StrengthRule) throws -> Int {
+            var draft = draft(steps: 4)
+            draft.source = .init(image: image, mask: nil)
+            draft.strength = 0.3
+            draft.sampling.strengthRule = rule
+            let request = try ImageRequest(draft, for: engine.description)
+            #expect(request.parameters.requiredVersion == (rule == .noiseLevel ? 3 : 2))
+            var sum = 0
+            try engine.run(request, isCancelled: { false }) { event in
+                guard case .image(let made) = event else { return }
+                sum = zip(made.image.pixels, image.pixels).reduce(0) {
+                    $0 + abs(Int($1.0) - Int($1.1))
+                }
+            }
+            return sum
+        }
+        // Exact steps begin at 3 u / (1 + 2 u) of u = 4 / 13, which is 0.57.
+        #expect(try distance(.noiseLevel) < distance(.exactSteps))
     }
 
     // MARK: - Checks

@@ -39,7 +39,7 @@ extension Pipeline {
         if input.source != nil {
             let strength = input.strength ?? Self.defaultStrength
             guard strength > 0, strength <= 1,
-                input.sampling.strengthRule == .exactSteps || Double(input.steps) * strength >= 1
+                input.sampling.strengthRule != .steps || Double(input.steps) * strength >= 1
             else {
                 throw PipelineError(
                     message: "strength must leave at least one of \(input.steps) steps and be at"

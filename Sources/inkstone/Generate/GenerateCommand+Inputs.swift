@@ -21,6 +21,7 @@ extension GenerateCommand {
         draft.count = count
         draft.embedsParameters = !noEmbedParameters
         draft.source = try readSource()
+        draft.sampling.strengthRule = strengthRule ?? draft.sampling.strengthRule
         draft.strength = draft.source.map { strength ?? ($0.mask == nil ? 0.6 : 1) }
         let request = try ImageRequest(draft, for: description)
         return try request.with(

@@ -6,6 +6,7 @@ import Engine
 import Foundation
 import Imaging
 import ModelFiles
+import Parameters
 import Tensors
 import ZImage
 
@@ -58,6 +59,11 @@ struct GenerateCommand: ParsableCommand {
             "Fraction of the steps that is run on --image, above 0 and at most 1; 0.6 if not given, 1 with"
                 + " --mask.", valueName: "x"))
     var strength: Double?
+
+    @Option(
+        help: ArgumentHelp("Which steps --strength selects; steps if not given.", valueName: "rule")
+    )
+    var strengthRule: SamplingMethod.StrengthRule?
 
     @Option(
         help: ArgumentHelp(
@@ -113,6 +119,9 @@ struct GenerateCommand: ParsableCommand {
         }
         if strength != nil, image == nil {
             throw ValidationError("--strength needs --image, the source image.")
+        }
+        if strengthRule != nil, image == nil {
+            throw ValidationError("--strength-rule needs --image, the source image.")
         }
         if mask != nil, image == nil {
             throw ValidationError("--mask needs --image, the source image.")

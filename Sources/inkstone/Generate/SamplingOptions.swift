@@ -265,3 +265,4 @@ struct SamplingOptions: ParsableArguments {
 }
 
 extension SecondPass.Upscaler: ExpressibleByArgument {}
+extension SamplingMethod.StrengthRule: ExpressibleByArgument {}
