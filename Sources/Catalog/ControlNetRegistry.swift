@@ -30,6 +30,8 @@ public struct ControlNetRegistry: Sendable {
     /// The folder to which nets are added; `nil` if there is none.
     public let folder: URL?
     private let locations: Locations
+    /// Names of nets of the fleet's workers on other machines.
+    public var elsewhere: (@Sendable () -> [String])?
     /// Nets that are named by their paths.
     private let files: [URL]
 
@@ -86,19 +88,42 @@ public struct ControlNetRegistry: Sendable {
     /// - Throws: `RequestError` that lists the known names.
     public func find(_ name: String) throws(RequestError) -> Entry {
         let (entries, unreadable) = listing
-        // A1111's clients write the name with a hash or with the ending of the file.
+        if let entry = Self.entry(name, in: entries) { return entry }
+        throw unknown(name, entries.map(\.name), unreadable)
+    }
+
+    /// Names of all nets, here and on the fleet's workers.
+    public var offers: [String] {
+        Set(entries.map(\.name) + (elsewhere?() ?? [])).sorted()
+    }
+
+    /// The name by which a net is known, here or on the fleet's workers.
+    ///
+    /// - Throws: `RequestError` that lists the known names.
+    public func offer(_ name: String) throws(RequestError) -> String {
+        let (entries, unreadable) = listing
+        if let entry = Self.entry(name, in: entries) { return entry.name }
+        let others = elsewhere?() ?? []
         let plain = Self.plainName(name)
-        if let entry = entries.first(where: { $0.name == name || $0.name == plain })
-            ?? entries.first(where: { $0.path == plain })
-        {
-            return entry
-        }
-        let known = entries.map(\.name)
+        if let other = others.first(where: { $0 == name || $0 == plain }) { return other }
+        throw unknown(name, Set(entries.map(\.name) + others).sorted(), unreadable)
+    }
+
+    /// The net that a client means: A1111's write the name with a hash or with the ending of the file.
+    private static func entry(_ name: String, in entries: [Entry]) -> Entry? {
+        let plain = plainName(name)
+        return entries.first { $0.name == name || $0.name == plain }
+            ?? entries.first { $0.path == plain }
+    }
+
+    private func unknown(
+        _ name: String, _ known: [String], _ unreadable: [String]
+    ) -> RequestError {
         let withheld =
             unreadable.isEmpty
             ? ""
             : " It may not read \(unreadable.map(\.quoted).joined(separator: ", ")) (permission denied)."
-        throw RequestError(
+        return RequestError(
             field: "controls",
             message: "there is no ControlNet \(name.quoted); "
                 + (known.isEmpty

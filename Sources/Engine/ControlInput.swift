@@ -97,4 +97,17 @@ extension ImageRequest {
         changed.controls = controls
         return with(changed, source: source)
     }
+
+    /// Returns the same request with its controls by name alone, whose files travel apart.
+    ///
+    /// - Throws: `RequestError` for controls that are invalid without them.
+    package func withoutControlFiles() throws(RequestError) -> ImageRequest {
+        guard !parameters.controls.isEmpty else { return self }
+        return try with(
+            controls: parameters.controls.map { control in
+                var control = control
+                (control.map, control.source, control.mask) = (nil, nil, nil)
+                return control
+            })
+    }
 }

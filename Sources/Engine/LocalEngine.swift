@@ -10,6 +10,8 @@ package protocol LocalEngine: ImageGenerating, ModelListing {
     var description: ModelDescription { get }
     /// LoRA files that requests may use.
     var loras: LoRARegistry { get }
+    /// ControlNets that requests may use.
+    var controlNets: ControlNetRegistry { get }
     /// Precision of matrix products.
     var precision: Precision { get }
     /// The device in the words of `--device`.

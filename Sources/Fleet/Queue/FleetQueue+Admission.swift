@@ -28,12 +28,6 @@
         ) async throws -> FleetJob {
             guard isReachable else { throw Self.unreachable }
             guard !isStorageFull else { throw Self.full }
-            guard request.controls.isEmpty else {
-                throw GenerationError(
-                    .control,
-                    "the queue of a fleet does not carry control images; send requests with"
-                        + " controls to a server with workers of its own.")
-            }
             guard index.openCount < settings.unfinished else {
                 throw GenerationError(
                     .busy,
@@ -41,7 +35,8 @@
             }
             let now = FleetStore.now
             var job = FleetJob(
-                id: JobStore.newID(), model: model, request: request.with(source: nil),
+                id: JobStore.newID(), model: model,
+                request: try request.with(source: nil).withoutControlFiles(),
                 requestID: submission.requestID, owner: submission.owner, created: now)
             job.gateway = gateway
             job.deadline = submission.seconds(atMost: settings.seconds).map { now + $0 }
@@ -58,6 +53,11 @@
             if let source = request.source {
                 job.source = try await reaching {
                     try await self.store(source, strength: request.strength ?? 1)
+                }
+            }
+            if !request.controls.isEmpty {
+                job.controls = try await reaching {
+                    try await self.store.store(request.controls)
                 }
             }
             return try await enqueue(job, submission)

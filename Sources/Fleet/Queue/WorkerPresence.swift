@@ -17,6 +17,8 @@
         private let loras = Mutex<
             [String: (offer: LoRAScale, seen: ContinuousClock.Instant)]
         >([:])
+        /// ControlNets that a worker offered within the hour.
+        private let nets = Mutex<[String: ContinuousClock.Instant]>([:])
         private let counts = Mutex<@Sendable () async -> (queued: Int, running: Int)>({ (0, 0) })
 
         /// Follows the buckets for as long as this object exists.
@@ -44,6 +46,16 @@
                 // As long as models are known without a worker.
                 loras = loras.filter { now - $0.value.seen < .seconds(3600) }
                 return loras.values.map(\.offer)
+            }
+        }
+
+        /// ControlNets that requests may name; a worker that has one may be restarting.
+        package var controlNets: [String] {
+            let (workers, now) = (workers, ContinuousClock.now)
+            return nets.withLock { nets in
+                for net in workers.flatMap({ $0.controlNets ?? [] }) { nets[net] = now }
+                nets = nets.filter { now - $0.value < .seconds(3600) }
+                return nets.keys.sorted()
             }
         }
 

@@ -21,6 +21,21 @@ package struct FleetJob: Sendable, Codable, Equatable {
         }
     }
 
+    /// The files of a control, in the stream of image files.
+    package struct Control: Sendable, Codable, Equatable {
+        package var map: StoredFile?
+        package var source: StoredFile?
+        package var mask: StoredFile?
+
+        package init(
+            map: StoredFile? = nil, source: StoredFile? = nil, mask: StoredFile? = nil
+        ) {
+            self.map = map
+            self.source = source
+            self.mask = mask
+        }
+    }
+
     /// A finished image.
     package struct Image: Sendable, Codable, Equatable {
         package var index: Int
@@ -54,9 +69,11 @@ package struct FleetJob: Sendable, Codable, Equatable {
 
     package var id: String
     package var model: String
-    /// The request without its source, which `source` replaces.
+    /// The request without its source and the files of its controls, which `source` and `controls` replace.
     package var request: ImageRequest
     package var source: Source?
+    /// One for each control of the request; absent without controls.
+    package var controls: [Control]?
     package var state = Job.State.queued
     package var requestID: String?
     package var owner: String?
@@ -83,7 +100,8 @@ package struct FleetJob: Sendable, Codable, Equatable {
 
     /// Fields of the stored JSON, which older gateways and workers read.
     private enum CodingKeys: String, CodingKey {
-        case id, model, request, source, state, requestID, owner, created, started, finished
+        case id, model, request, source, controls, state, requestID, owner, created, started,
+            finished
         case deadline, attempts, failure, failureCode, isOverdue, isGivenUp, worker, gateway
         case images = "pictures"
     }
@@ -135,6 +153,7 @@ package struct FleetJob: Sendable, Codable, Equatable {
     /// All files that the job has.
     package var files: [StoredFile] {
         images.map(\.file) + [source?.image, source?.mask].compactMap(\.self)
+            + (controls ?? []).flatMap { [$0.map, $0.source, $0.mask].compactMap(\.self) }
     }
 
     /// Images from the first on that need not be generated again.

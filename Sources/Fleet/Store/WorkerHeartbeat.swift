@@ -16,6 +16,8 @@ package struct WorkerHeartbeat: Sendable, Codable, Equatable {
     package var capacity: Int
     /// LoRA files that requests may name.
     package var loras: [LoRAScale]
+    /// Names of ControlNets that requests may use; absent in heartbeats of older versions, which fetch no controls.
+    package var controlNets: [String]?
     /// Jobs that it has finished, and jobs that it lost to others.
     package var finished: Int
     package var lost: Int
@@ -29,8 +31,10 @@ package struct WorkerHeartbeat: Sendable, Codable, Equatable {
         } ?? false
     }
 
-    /// Whether its machine has all of these LoRA files.
-    package func has(_ names: Set<String>) -> Bool { names.isSubset(of: loras.map(\.name)) }
+    /// Whether its machine has all of these LoRA files and ControlNets.
+    package func has(_ names: Set<String>, controlNets nets: Set<String> = []) -> Bool {
+        names.isSubset(of: loras.map(\.name)) && nets.isSubset(of: controlNets ?? [])
+    }
 
     /// Whether it has all of them in memory and could begin at once.
     package func isReady(for names: Set<String>) -> Bool {

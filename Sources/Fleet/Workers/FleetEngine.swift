@@ -13,6 +13,8 @@ package struct FleetEngine: Sendable {
     package var generator: any ImageGenerating
     /// LoRA files that requests may name.
     package var loras: LoRARegistry
+    /// ControlNets that requests may name.
+    package var controlNets: ControlNetRegistry
     /// Jobs at once.
     package var capacity: Int
     /// Grows for as long as work goes on; `nil` where the pool watches its workers itself.
@@ -23,12 +25,14 @@ package struct FleetEngine: Sendable {
     /// A generator of one model.
     package init(
         model: ModelDescription, generator: any ImageGenerating, loras: LoRARegistry,
-        capacity: Int, heartbeat: (@Sendable () -> Int)? = nil,
+        controlNets: ControlNetRegistry = ControlNetRegistry(), capacity: Int,
+        heartbeat: (@Sendable () -> Int)? = nil,
         status: @escaping @Sendable () async -> WorkerStatus
     ) {
         self.model = model
         self.generator = generator
         self.loras = loras
+        self.controlNets = controlNets
         self.capacity = capacity
         self.heartbeat = heartbeat
         self.status = status
@@ -40,17 +44,22 @@ package struct FleetEngine: Sendable {
         status: @escaping @Sendable () async -> WorkerStatus
     ) {
         self.init(
-            model: engine.description, generator: engine, loras: engine.loras, capacity: capacity,
-            heartbeat: { engine.heartbeat }, status: status)
+            model: engine.description, generator: engine, loras: engine.loras,
+            controlNets: engine.controlNets, capacity: capacity, heartbeat: { engine.heartbeat },
+            status: status)
     }
 
     /// A model of a gateway's own workers.
     ///
     /// `capacity` is that of all its workers together.
     package init(
-        _ model: ModelDescription, of pool: WorkerPool, loras: LoRARegistry, capacity: Int
+        _ model: ModelDescription, of pool: WorkerPool, loras: LoRARegistry,
+        controlNets: ControlNetRegistry, capacity: Int
     ) {
-        self.init(model: model, generator: pool, loras: loras, capacity: capacity) {
+        self.init(
+            model: model, generator: pool, loras: loras, controlNets: controlNets,
+            capacity: capacity
+        ) {
             let report = await pool.report().first { $0.id == model.id }
             let workers = report?.replicas.compactMap(\.status) ?? []
             var sum = WorkerStatus(

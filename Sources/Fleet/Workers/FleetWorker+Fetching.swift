@@ -114,15 +114,18 @@ import Parameters
             }
         }
 
-        /// Milliseconds after which another worker should fetch the job, because of its LoRA files;
+        /// Milliseconds after which another worker should fetch the job, because of its LoRA files and ControlNets;
         /// `nil` where this worker runs it.
         private func pauseForAnother(_ job: FleetJob, _ message: NATSMessage) -> Int64? {
             let names = Set(job.request.loras.map(\.name))
-            guard !names.isEmpty else { return nil }
+            let nets = Set(job.request.controls.map(\.model))
+            guard !names.isEmpty || !nets.isEmpty else { return nil }
             let (others, offers) = (others, message.deliveries)
-            guard names.isSubset(of: engine.loras.entries.map(\.name)) else {
+            guard names.isSubset(of: engine.loras.entries.map(\.name)),
+                nets.isSubset(of: engine.controlNets.offers)
+            else {
                 // A worker that has them may be restarting; in the end they are missed here.
-                let isSomewhere = others.contains { $0.has(names) }
+                let isSomewhere = others.contains { $0.has(names, controlNets: nets) }
                 return isSomewhere ? 100 : offers < 20 ? 500 : nil
             }
             let loaded = state.withLock { $0.status?.loadedLoRAs ?? [] }

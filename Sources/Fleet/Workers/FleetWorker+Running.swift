@@ -59,6 +59,10 @@
                 let source = try await persist { try await self.store.source(of: job) }
                 request = request.with(source: source)
             }
+            if job.controls != nil {
+                let controls = try await persist { try await self.store.controls(of: job) }
+                request = try request.with(controls: controls)
+            }
             let publisher = publisher(for: job)
             publisher.publish(.started)
             let events = engine.generator.events(

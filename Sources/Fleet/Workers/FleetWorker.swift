@@ -168,7 +168,7 @@
                 let heartbeat = WorkerHeartbeat(
                     name: name, host: host, version: version, status: status, jobs: held,
                     capacity: engine.capacity,
-                    loras: engine.loras.offers,
+                    loras: engine.loras.offers, controlNets: engine.controlNets.offers,
                     finished: finished, lost: lost)
                 do {
                     if ContinuousClock.now >= modelIsDue {

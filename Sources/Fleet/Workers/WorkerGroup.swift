@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 #if Fleet
-    import Catalog
+    package import Catalog
     import Engine
     package import Logging
     package import Service
@@ -20,6 +20,7 @@
         private let pool: WorkerPool
         private let store: FleetStore
         private let loraFolder: URL?
+        private let controlNets: @Sendable (URL) -> ControlNetRegistry
         private let jobs: Int
         private let logger: Logger
         private var members: [String: Member] = [:]
@@ -32,14 +33,18 @@
         ///   - pool: The workers.
         ///   - store: The queue of the fleet.
         ///   - loraFolder: Folder of files that requests may name, beside those of the models.
+        ///   - controlNets: Returns the ControlNets that requests for the model in a folder may name.
         ///   - jobs: Jobs of each worker at once.
         ///   - logger: Receives what happens to jobs.
         package init(
-            _ pool: WorkerPool, store: FleetStore, loraFolder: URL?, jobs: Int, logger: Logger
+            _ pool: WorkerPool, store: FleetStore, loraFolder: URL?,
+            controlNets: @escaping @Sendable (URL) -> ControlNetRegistry, jobs: Int,
+            logger: Logger
         ) {
             self.pool = pool
             self.store = store
             self.loraFolder = loraFolder
+            self.controlNets = controlNets
             self.jobs = jobs
             self.logger = logger
         }
@@ -76,7 +81,7 @@
         private func add(_ model: ModelDescription, _ folder: URL, _ replicas: Int) {
             let engine = FleetEngine(
                 model, of: pool, loras: LoRARegistry(folder: loraFolder, models: [folder]),
-                capacity: jobs * replicas)
+                controlNets: controlNets(folder), capacity: jobs * replicas)
             let worker = FleetWorker(engine: engine, store: store, logger: logger)
             let task = Task { [logger] in
                 do {

@@ -73,7 +73,7 @@ extension A1111Controller {
             "/controlnet/model_list",
             [
                 .get: .key { _, _ in
-                    .json(["model_list": requests.controlNets.entries.map(\.name)])
+                    .json(["model_list": requests.controlNets.offers])
                 }
             ])
         table.add(
@@ -101,7 +101,7 @@ extension A1111Controller {
 
     /// A net of this family takes every kind of map, so that each kind lists all nets.
     private func controlTypes() -> [String: ControlType] {
-        let nets = requests.controlNets.entries.map(\.name)
+        let nets = requests.controlNets.offers
         func type(_ modules: [Preprocessor]) -> ControlType {
             ControlType(
                 modules: modules.map(\.webUIName), models: ["None"] + nets,

@@ -59,19 +59,19 @@ extension RequestFields {
         }
         let name = try string("model") ?? "None"
         guard !name.isEmpty, name.lowercased() != "none" else {
-            let known = registry.entries.map(\.name)
+            let known = registry.offers
             throw .invalid(
                 "model",
                 "a ControlNet unit needs a model"
                     + (known.isEmpty
                         ? "; this server has none." : ": \(known.joined(separator: ", "))."))
         }
-        let net: ControlNetRegistry.Entry
-        do { net = try registry.find(name) } catch {
+        let net: String
+        do { net = try registry.offer(name) } catch {
             throw APIError(
                 .badRequest, code: "control_not_found", parameter: "model", error.message)
         }
-        var control = StatedControl(input: ControlInput(model: net.name, type: type))
+        var control = StatedControl(input: ControlInput(model: net, type: type))
         (control.image, control.mask) = try images()
         control.input.fitting = try fitting()
         control.input.values = try thresholds(of: type)

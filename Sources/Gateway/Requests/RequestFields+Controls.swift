@@ -55,20 +55,20 @@ extension RequestFields {
         _ prefix: String, _ registry: ControlNetRegistry
     ) throws(APIError) -> StatedControl {
         let name = try string(prefix + "model") ?? ""
-        let net: ControlNetRegistry.Entry
+        let net: String
         if name.isEmpty {
-            let entries = registry.entries
-            guard entries.count == 1 else {
+            let known = registry.offers
+            guard known.count == 1 else {
                 throw .invalid(
                     prefix + "model",
                     "a control needs \(prefix)model, the name of a ControlNet"
-                        + (entries.isEmpty
+                        + (known.isEmpty
                             ? ", of which this server has none."
-                            : ": \(entries.map(\.name).joined(separator: ", "))."))
+                            : ": \(known.joined(separator: ", "))."))
             }
-            net = entries[0]
+            net = known[0]
         } else {
-            do { net = try registry.find(name) } catch {
+            do { net = try registry.offer(name) } catch {
                 throw APIError(
                     .badRequest, code: "control_not_found", parameter: prefix + "model",
                     error.message)
@@ -84,7 +84,7 @@ extension RequestFields {
                     + " \(JSONValue.string(type).summary); make other maps elsewhere and send them"
                     + " with the type none.")
         }
-        var control = StatedControl(input: ControlInput(model: net.name, type: preprocessor))
+        var control = StatedControl(input: ControlInput(model: net, type: preprocessor))
         control.image = try text(prefix + "image")
         control.source = try text(prefix + "source")
         control.mask = try text(prefix + "mask")

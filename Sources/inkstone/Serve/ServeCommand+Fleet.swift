@@ -31,8 +31,12 @@
                     models: max(1, launches.count), workers: workersPerModel),
                 metrics: telemetry.engine, logger: logger)
             let group = WorkerGroup(
-                pool, store: store, loraFolder: dataOptions.loraFolder, jobs: settings.running,
-                logger: logger)
+                pool, store: store, loraFolder: dataOptions.loraFolder,
+                controlNets: { [folder = dataOptions.controlNetFolder] model in
+                    ControlNetRegistry(
+                        folder: folder, models: [model], roots: ModelLocator().roots)
+                },
+                jobs: settings.running, logger: logger)
             let meter = EngineMeter(telemetry.engine)
             let gateway = Gateway(
                 jobs: FleetQueue(
@@ -75,6 +79,7 @@
             configuration.capacity = nil
             configuration.metricLabels = [.init("gateway", gateway)]
             configuration.loras.elsewhere = { presence.offers }
+            configuration.controlNets.elsewhere = { presence.controlNets }
             return configuration
         }
     }
