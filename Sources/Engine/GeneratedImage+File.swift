@@ -56,6 +56,10 @@ extension GeneratedImage {
         if method.strengthRule != standard.strengthRule, request.strength != nil {
             add("Strength rule", method.strengthRule.rawValue)
         }
+        if let threshold = method.cacheThreshold {
+            add("Step cache", "\(threshold)")
+            add("Steps left out", "\(max(0, request.evaluations - self.seconds.steps.count))")
+        }
         add("Shift", method.shift.map { "\($0)" })
         add("Sigmas", method.sigmas.map { $0.map { "\($0)" }.joined(separator: " ") })
         if method.eta != standard.eta, method.sampler.addsNoise { add("Eta", "\(method.eta)") }

@@ -73,13 +73,17 @@ package final class ScheduledJob<Device: Backend> {
         lanes.append(lane)
     }
 
-    /// Reports a finished step of a lane.
-    func reportStep(of lane: Lane, on pipeline: Pipeline<Device>, seconds: Double) {
+    /// Reports the steps of a lane that follow step `before`: one that was evaluated, and those that were left out after it.
+    func reportSteps(
+        of lane: Lane, after before: Int, on pipeline: Pipeline<Device>, seconds: Double
+    ) {
         let generation = lane.generation
-        onEvent(
-            .step(
-                image: lane.image, step: generation.step, steps: generation.steps,
-                seconds: seconds))
+        for step in (before + 1)...generation.step {
+            onEvent(
+                .step(
+                    image: lane.image, step: step, steps: generation.steps,
+                    seconds: step == before + 1 ? seconds : 0))
+        }
         if options.previews, !generation.isFinished, !generation.isBetweenTiles,
             let preview = pipeline.preview(generation)
         {

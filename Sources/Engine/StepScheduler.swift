@@ -155,11 +155,12 @@ package final class StepScheduler<Device: Backend> {
         let elapsed = (ContinuousClock.now - start).inSeconds
         let seconds = isInterrupting ? elapsed : elapsed - interruptedSeconds
         for ((job, lane), generation) in zip(chosen, generations) {
-            let own = generation.tokens
+            let own = lane.generation.tokens
+            let before = lane.generation.step
             lane.generation = generation
             lane.stepSeconds.append(seconds * Double(own) / Double(tokens))
             job.service += own
-            job.reportStep(of: lane, on: pipeline, seconds: elapsed)
+            job.reportSteps(of: lane, after: before, on: pipeline, seconds: elapsed)
         }
         onPass?(PassReport(images: chosen.count, tokens: tokens, seconds: seconds))
     }

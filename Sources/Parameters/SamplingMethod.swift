@@ -28,6 +28,8 @@ public struct SamplingMethod: Sendable, Equatable {
     public var eta = 1.0
     /// Which part of the schedule is run on a source image.
     public var strengthRule = StrengthRule.steps
+    /// Evaluations are left out while their outputs are expected to change by less than this share; `nil` makes all.
+    public var cacheThreshold: Double?
 
     /// Euler on the model's own schedule.
     public init() {}
@@ -78,6 +80,7 @@ extension SamplingParameters {
 extension SamplingMethod: Codable {
     private enum CodingKeys: String, CodingKey {
         case sampler, scheduler, shift, sigmas, eta, strengthRule
+        case cacheThreshold = "stepCache"
     }
 
     /// Reads the fields that are there; the others have the values that change nothing.
@@ -90,6 +93,7 @@ extension SamplingMethod: Codable {
         eta = try fields.decodeIfPresent(Double.self, forKey: .eta) ?? eta
         strengthRule =
             try fields.decodeIfPresent(StrengthRule.self, forKey: .strengthRule) ?? strengthRule
+        cacheThreshold = try fields.decodeIfPresent(Double.self, forKey: .cacheThreshold)
     }
 
     /// Writes the fields that change something.
@@ -104,6 +108,7 @@ extension SamplingMethod: Codable {
         if strengthRule != standard.strengthRule {
             try fields.encode(strengthRule, forKey: .strengthRule)
         }
+        try fields.encodeIfPresent(cacheThreshold, forKey: .cacheThreshold)
     }
 }
 
@@ -122,6 +127,7 @@ extension SamplingMethod {
     package func check(steps: Int, strength: Double?) throws(RequestError) {
         if let shift { try RequestError.check(shift, "shift", in: 0.01...100) }
         try RequestError.check(eta, "eta", in: 0...1)
+        try checkCache()
         if let sigmas { try check(sigmas, startsFromNoise: strength == nil) }
         guard sigmas != nil || steps >= schedule.minimumSteps else {
             throw RequestError(
@@ -137,6 +143,21 @@ extension SamplingMethod {
                 message:
                     "strength \(strength) makes \(steps) exact steps part of a schedule of more"
                     + " than \(Self.longestSchedule); raise strength.")
+        }
+    }
+
+    private func checkCache() throws(RequestError) {
+        guard let cacheThreshold else { return }
+        guard cacheThreshold > 0, cacheThreshold <= 1 else {
+            throw RequestError(
+                field: "step_cache",
+                message: "step_cache must be above 0 and at most 1, got \(cacheThreshold).")
+        }
+        guard !sampler.evaluatesTwice else {
+            throw RequestError(
+                field: "sampler",
+                message: "sampler \(sampler.rawValue) evaluates each step twice, which step_cache"
+                    + " does not support; choose another one, or leave out step_cache.")
         }
     }
 

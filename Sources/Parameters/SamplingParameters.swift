@@ -57,8 +57,12 @@ extension SamplingParameters: Codable {
     /// It is written as `version`. Programs of different versions work together as long as requests
     /// use what both know, and a reader never ignores a field in silence.
     public var requiredVersion: Int {
-        // Earlier versions evaluate a second pass as a whole, and know two rules of strength.
-        if secondPass?.tiles != nil || sampling.strengthRule == .noiseLevel { return 3 }
+        // Earlier versions make every evaluation, those of a second pass as a whole, and know two rules of strength.
+        if secondPass?.tiles != nil || sampling.strengthRule == .noiseLevel
+            || sampling.cacheThreshold != nil
+        {
+            return 3
+        }
         return sampling == SamplingMethod() && seeds == SeedChoices() && secondPass == nil
             && controls.isEmpty ? 1 : 2
     }

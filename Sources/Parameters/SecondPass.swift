@@ -154,6 +154,10 @@ extension SamplingParameters {
                     + (pass.tiles == nil ? "; hires.tiles allow more." : "."))
         }
         try pass.checkTiles(limits)
+        guard pass.tiles == nil || sampling.cacheThreshold == nil else {
+            throw RequestError(
+                field: "step_cache", message: "step_cache does not work with hires.tiles.")
+        }
         guard pass.strength > 0, pass.strength <= 1 else {
             throw RequestError(
                 field: "hires.strength",

@@ -31,6 +31,7 @@ extension SamplingMethod {
         shift = try fields.number("shift", "flow_shift").flatMap { $0 == 0 ? nil : $0 }
         sigmas = try fields.numbers("sigmas").flatMap { $0.isEmpty ? nil : Self.closing($0) }
         eta = try fields.number("eta") ?? eta
+        cacheThreshold = try fields.number("step_cache").flatMap { $0 == 0 ? nil : $0 }
         let rules = StrengthRule.allCases.map(\.rawValue)
         strengthRule =
             try fields.choice("strength_rule", of: rules).flatMap(StrengthRule.init) ?? strengthRule

@@ -80,6 +80,8 @@ struct JobAnswer: Encodable {
     var shift: Double?
     /// Noise levels that the request states.
     var sigmas: [Double]?
+    /// Threshold of the step cache that the request states.
+    var stepCache: Double?
     /// Evaluations of the model for each image.
     var evaluations: Int
     var seed: UInt64
@@ -125,6 +127,7 @@ struct JobAnswer: Encodable {
         scheduler = job.request.sampling.schedule
         shift = job.request.sampling.shift
         sigmas = job.request.sampling.sigmas
+        stepCache = job.request.sampling.cacheThreshold
         evaluations = job.request.evaluations
         seed = job.request.seed
         variationSeed = job.request.seeds.variation?.seed
@@ -165,6 +168,7 @@ struct JobAnswer: Encodable {
         case started, finished
         case sampler, scheduler, shift, sigmas, evaluations, hires
         case attempts, failure, progress, images, strength, deadline, priority
+        case stepCache = "step_cache"
         case variationSeed = "variation_seed"
         case variationStrength = "variation_strength"
         case seedVariance = "seed_variance"

@@ -30,6 +30,8 @@ package struct Generation<Device: Backend>: Sendable {
     private(set) var earlier: Int?
     /// The evaluation in tiles; `nil` evaluates the whole latents at once.
     private(set) var tiles: TiledEvaluation?
+    /// Leaves out evaluations, if the request allows it.
+    private(set) var cache: StepCache?
     /// The generator of the image's noise, which continues with that of its sampler.
     var generator: TorchGenerator
     /// The latents of the finished image as predicted in the last evaluation; previews show it.
@@ -87,23 +89,45 @@ package struct Generation<Device: Backend>: Sendable {
         return activeControls.reduce(own) { $0 + Int(Double(own) * $1.net.share) }
     }
 
-    /// The inputs of the ControlNets that act in the next evaluation.
+    /// Indices of the ControlNets that act in the next evaluation.
+    private var activeIndices: [Int] {
+        controls.indices.filter {
+            controls[$0].applies(at: sampler.evaluations, of: sampler.totalEvaluations)
+        }
+    }
+
+    /// Their inputs.
     private var activeControls: [ControlNet<Device>.Input] {
-        controls.filter { $0.applies(at: sampler.evaluations, of: sampler.totalEvaluations) }
-            .map { $0.inputs[tiles?.index ?? 0] }
+        activeIndices.map { controls[$0].inputs[tiles?.index ?? 0] }
     }
 
     private func planes(_ numbers: [Float]) -> Planes {
         Planes(numbers, channels: channels, height: height, width: width)
     }
 
+    /// The captions of an evaluation: with guidance those of both prompts.
+    private func captions(at level: Double) -> [Transformer<Device>.Caption] {
+        var captions = [positive.caption]
+        if let varied, level > varied.limit { captions = [varied.caption] }
+        if let negative, guidance.applies(at: FlowMatchSchedule.time(at: Float(level))) {
+            captions.append(negative.caption)
+        }
+        return captions
+    }
+
+    /// What the outputs of the next evaluation depend on beside its latents and its level.
+    private var conditions: StepCache.Conditions {
+        let level = sampler.query.level
+        return StepCache.Conditions(
+            branches: captions(at: level).count, isVaried: varied.map { level > $0.limit } ?? false,
+            controls: activeIndices)
+    }
+
     /// The sequences of the next evaluation: with guidance the positive and the negative branch.
     var sequences: [Transformer<Device>.Sequence] {
         let query = sampler.query
         let time = FlowMatchSchedule.time(at: Float(query.level))
-        var captions = [positive.caption]
-        if let varied, query.level > varied.limit { captions = [varied.caption] }
-        if let negative, guidance.applies(at: time) { captions.append(negative.caption) }
+        let captions = captions(at: query.level)
         let controls = activeControls
         let whole = planes(query.latents)
         let part = tiles.map { $0.part($0.index, of: whole) } ?? whole
@@ -124,6 +148,7 @@ package struct Generation<Device: Backend>: Sendable {
     ) {
         earlier = step
         self.tiles = tiles
+        cache = parameters.sampling.cacheThreshold.map(StepCache.init)
         self.controls = controls
         self.inpainting = inpainting
         self.sampler = sampler
@@ -133,13 +158,27 @@ package struct Generation<Device: Backend>: Sendable {
         prediction = nil
     }
 
-    /// Continues with the outputs for `sequences`.
+    /// Continues with the outputs for `sequences`, past evaluations that are left out.
     mutating func advance(_ outputs: [[Float]]) {
         if trace != nil {
             let shape = [outputs.count, channels, 1, evaluated.height, evaluated.width]
             let name = "transformer_out.\(step)"
             trace?.record(name, .f32(outputs.flatMap(\.self), shape: shape))
         }
+        guard var cache else { return apply(outputs) }
+        cache.record(outputs, at: sampler.query.latents, conditions)
+        apply(outputs)
+        while !sampler.isFinished,
+            let reused = cache.reuse(
+                at: sampler.query.latents, conditions, evaluation: sampler.evaluations,
+                of: sampler.totalEvaluations)
+        {
+            apply(reused)
+        }
+        self.cache = cache
+    }
+
+    private mutating func apply(_ outputs: [[Float]]) {
         let output =
             outputs.count > 1
             ? guidance.combine(positive: outputs[0], negative: outputs[1]) : outputs[0]

@@ -67,6 +67,9 @@ extension Pipeline {
             try input.seeds.check()
         } catch { throw PipelineError(message: error.message) }
         guard let pass = input.secondPass else { return }
+        guard pass.tiles == nil || input.sampling.cacheThreshold == nil else {
+            throw PipelineError(message: "a step cache does not work with tiles.")
+        }
         if let tiles = pass.tiles {
             let unit = 2 * model.autoencoderConfig.scale
             guard tiles.side >= unit, tiles.side.isMultiple(of: unit), tiles.overlap >= 0,

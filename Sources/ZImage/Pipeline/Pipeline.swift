@@ -201,7 +201,9 @@ public final class Pipeline<Device: Backend>: Sendable {
         return Generation(
             parameters: input.parameters,
             sampler: SamplerRun(input.sampling, levels, latents: noise), channels: channels,
-            height: height, width: width, generator: generator, guidance: guidance,
+            height: height, width: width,
+            cache: input.sampling.cacheThreshold.map(StepCache.init), generator: generator,
+            guidance: guidance,
             positive: prompts.positive, varied: varied,
             negative: prompts.negative, loras: prompts.loras, loraReports: prompts.reports,
             controlSources: input.controls, kept: input.keptInSecondPass, controls: controls,

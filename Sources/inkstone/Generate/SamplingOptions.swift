@@ -88,6 +88,13 @@ struct SamplingOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
+            "Leaves out steps whose output is expected to change by less than this share, such as 0.1.",
+            valueName: "x"))
+    var stepCache: Double?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
             "Seed whose noise is mixed in by --variation-strength; -1, or none, chooses one.",
             valueName: "seed"))
     var variationSeed: String?
@@ -234,6 +241,7 @@ struct SamplingOptions: ParsableArguments {
         method.schedule = choice.schedule ?? method.schedule
         method.shift = shift
         method.eta = eta ?? method.eta
+        method.cacheThreshold = stepCache
         guard let sigmas else { return method }
         let numbers = sigmas.split(separator: ",").map { Double($0) }
         guard !numbers.isEmpty, !numbers.contains(nil) else {
