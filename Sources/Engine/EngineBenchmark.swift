@@ -169,6 +169,70 @@ package struct EngineBenchmark<Device: Backend> {
         }
     }
 
+    /// One evaluation of the whole transformer, and what each ControlNet adds to it, with a prompt of 60 tokens.
+    ///
+    /// Two layers of the transformer are loaded and timed, without nets and with nets of one and of two control layers;
+    /// further layers take the time of a block, and further control layers the difference of these two.
+    package func controls(width: Int, height: Int) throws -> [TimedRuns] {
+        let config = model.transformerConfig
+        let timed = try TimedControls(
+            of: model, device: device, width: width, height: height, promptTokens: 60)
+        let tokens = timed.tokens.image + timed.tokens.caption
+        // Sorted, so that the shortest run is compared with the shortest.
+        let plain = try time("", 0) { try timed.run(with: nil) }.seconds
+        let block = try block(tokens: tokens).seconds
+        let missing = Double(config.layers - TimedControls<Device>.loadedLayers)
+        let operations = config.stepOperations(
+            imageTokens: timed.tokens.image, captionTokens: timed.tokens.caption,
+            feedForward: try model.feedForwardWidth())
+        let whole = TimedRuns(
+            name: "step of \(width)x\(height)", operations: operations,
+            seconds: zip(plain, block).map { $0 + missing * $1 })
+        var known: [ControlNetConfig.Refiner: [[Double]]] = [:]
+        return try [whole]
+            + TimedControls<Device>.Version.all.map { version in
+                let nets =
+                    try known[version.refiner]
+                    ?? (1...2).map { layers in
+                        let net = try timed.net(version.refiner, layers: layers)
+                        return try time("", 0) { try timed.run(with: net) }.seconds
+                    }
+                known[version.refiner] = nets
+                let seconds = plain.indices.map { run in
+                    let (one, two) = (nets[0][run], nets[1][run])
+                    return one - plain[run] + Double(version.layers - 1) * (two - one)
+                }
+                let counted = timed.operations(of: version, beside: config)
+                func percent(_ share: Double) -> String { "+\((share * 1000).rounded() / 10) %" }
+                let added = TimedRuns(name: "", operations: 0, seconds: seconds).median
+                return TimedRuns(
+                    name: "ControlNet \(version.name), \(percent(added / whole.median)), counted"
+                        + " \(percent(Double(counted) / Double(operations)))",
+                    operations: counted, seconds: seconds)
+            }
+    }
+
+    /// The arithmetic of each sampler in 8 steps on the latents of an image.
+    package func samplers(width: Int, height: Int) throws -> [TimedRuns] {
+        let scale = model.autoencoderConfig.scale
+        let count =
+            model.transformerConfig.inChannels * (width / scale) * (height / scale)
+        var generator = TorchGenerator(seed: 1)
+        let (latents, velocity) = (generator.normals(count), generator.normals(count))
+        let levels = NoiseSchedule.standard.levels(steps: 8, shift: 3)
+        return try Sampler.allCases.map { sampler in
+            let evaluations = sampler.evaluations(steps: 8)
+            return try time(
+                "\(sampler.rawValue), \(evaluations) evaluations on \(width)x\(height)",
+                evaluations * count
+            ) {
+                var run = SamplerRun(
+                    .init(sampler), levels: levels, latents: latents)
+                while !run.isFinished { run.take(velocity) { generator.normals($0) } }
+            }
+        }
+    }
+
     /// Rejects a part whose weights would not fit into memory, before they are created.
     private func checkMemory(_ parameters: Int, _ name: String) throws {
         let needed = parameters * device.precision.bytesPerWeight
@@ -194,7 +258,7 @@ package struct EngineBenchmark<Device: Backend> {
             if let failure = device.failure { throw failure }
             return (ContinuousClock.now - start).inSeconds
         }
-        try profiler?(name, body)
+        if !name.isEmpty { try profiler?(name, body) }
         return TimedRuns(name: name, operations: operations, seconds: seconds)
     }
 

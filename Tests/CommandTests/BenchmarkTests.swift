@@ -47,6 +47,7 @@ import Testing
         arguments: [
             "block --model emoji-nano --tokens 64", "kernels --model emoji-nano --tokens 64",
             "step --size 64", "text --tokens 7", "decoder --size 64", "image --size 64 --steps 1",
+            "samplers --model emoji-nano --size 64", "controls --model emoji-nano --size 64",
             "block --tokens 1", "decoder --size 16 --random-weights z-image-turbo",
         ])
     func subjects(_ line: String) async throws {
@@ -54,7 +55,8 @@ import Testing
         let report = try await run(arguments)
         #expect(report.subject == arguments[0])
         #expect(report.precision == "f32" && report.threads == 1 && report.runs == 2)
-        #expect(report.results.count == (arguments[0] == "kernels" ? 5 : 1))
+        let counts = ["kernels": 5, "samplers": 13, "controls": 5]
+        #expect(report.results.count == counts[arguments[0], default: 1])
         #expect(report.secondsMin <= report.seconds && report.seconds <= report.secondsMax)
         #expect(report.peaksGops["f32"] == report.peakGops)
         #expect(abs(report.share - report.gops / report.peakGops) < 1e-9)

@@ -92,6 +92,17 @@ public struct ControlNetConfig: Sendable, Equatable {
         refiner = try Self.refiner(of: store)
     }
 
+    /// A net of a form beside a transformer of the given sizes.
+    init(_ refiner: Refiner, layers: Int, beside base: TransformerConfig) {
+        self.refiner = refiner
+        self.layers = layers
+        latentChannels = base.inChannels
+        channels = refiner == .plain ? base.inChannels : 2 * base.inChannels + 1
+        refinerLayers = base.refinerLayers
+        isLite = 4 * layers < base.layers
+        places = (0..<layers).map { $0 * max(1, base.layers / layers) }
+    }
+
     private static func refiner(of store: TensorStore) throws(CheckpointError) -> Refiner {
         guard store.names.contains(where: { index(of: $0, in: refinerName) != nil }) else {
             // As diffusers saves version 2.0.

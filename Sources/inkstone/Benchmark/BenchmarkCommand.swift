@@ -15,10 +15,10 @@ extension RandomModel: ExpressibleByArgument {}
 /// `inkstone benchmark`: speed of the engine, relative to this machine's measured peak.
 struct BenchmarkCommand: ParsableCommand {
     enum Subject: String, ExpressibleByArgument, CaseIterable {
-        case kernels, block, lora, step, text, decoder, image, report
+        case kernels, block, lora, controls, samplers, step, text, decoder, image, report
 
         /// Subjects with the sizes of Z-Image unless a model is given.
-        var isPart: Bool { self == .kernels || self == .block || self == .lora }
+        var isPart: Bool { [.kernels, .block, .lora, .controls, .samplers].contains(self) }
 
         /// Checks that no result is above the peak in GOP/s, apart from its spread.
         ///
@@ -27,7 +27,7 @@ struct BenchmarkCommand: ParsableCommand {
         ///
         /// - Throws: `CommandError`.
         func check(_ results: [TimedRuns], peak: Double, _ precision: String) throws {
-            guard self != .decoder, self != .image, self != .report, peak > 0 else { return }
+            guard ![.decoder, .image, .report, .controls].contains(self), peak > 0 else { return }
             for result in results where result.isAbove(peak: peak) {
                 throw CommandError(
                     .failed,
@@ -45,7 +45,7 @@ struct BenchmarkCommand: ParsableCommand {
         discussion: """
             Operations are two a multiply-add, of products, convolutions and attention. The peak is \
             the best of five loops of multiply-adds on registers alone, in the precision that is \
-            measured. kernels, block and lora have the sizes of Z-Image unless --model is given.
+            measured. kernels, block, lora, controls and samplers have the sizes of Z-Image unless --model is given.
 
             On a GPU the time of each kernel, from the device's timestamps, follows each figure, with its \
             share of the peak in the numbers that it multiplies, and the processor's time for each \
@@ -56,7 +56,8 @@ struct BenchmarkCommand: ParsableCommand {
     @Argument(
         help: """
             kernels: products and attention; block: one block; lora: a block without and with a \
-            LoRA on all its layers; step: the whole transformer once; \
+            LoRA on all its layers; controls: what each ControlNet adds to a step, from some of its layers; \
+            samplers: the arithmetic of each sampler; step: the whole transformer once; \
             text: a prompt through the text encoder; decoder: latents to a picture; image: whole \
             pictures; report: kernels, a block, text, a step and the decoder of a GPU.
             """)
@@ -74,7 +75,7 @@ struct BenchmarkCommand: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Image side of a step, decoder, image or report run; the model's default if not given.",
+            "Image side of a step, controls, samplers, decoder, image or report run; the model's default if not given.",
             valueName: "px"))
     var size: Int?
 
@@ -120,8 +121,11 @@ struct BenchmarkCommand: ParsableCommand {
         if tokens != nil, ![.kernels, .block, .lora, .text, .report].contains(subject) {
             throw ValidationError("--tokens is for kernels, block, lora, text and report.")
         }
-        if size != nil, ![.step, .decoder, .image, .report].contains(subject) {
-            throw ValidationError("--size is for step, decoder, image and report.")
+        if size != nil,
+            ![.step, .controls, .samplers, .decoder, .image, .report].contains(subject)
+        {
+            throw ValidationError(
+                "--size is for step, controls, samplers, decoder, image and report.")
         }
         if steps != nil, subject != .image {
             throw ValidationError("--steps is for image.")
@@ -169,6 +173,8 @@ struct BenchmarkCommand: ParsableCommand {
         case .kernels: results = try bench.kernels(tokens: tokens ?? 1088)
         case .block: results = [try bench.block(tokens: tokens ?? 1088)]
         case .lora: results = try bench.lora(tokens: tokens ?? 1088, rank: rank)
+        case .controls: results = try bench.controls(width: width, height: height)
+        case .samplers: results = try bench.samplers(width: width, height: height)
         case .step: results = [try bench.step(width: width, height: height)]
         case .text: results = [try bench.text(tokens: tokens ?? 40)]
         case .decoder: results = [try bench.decoder(width: width, height: height)]
