@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # Part of Inkstone. Licence: see LICENSE.
-"""Writes samplers/goldens.json: noise levels and results of every sampler on a model with a known answer.
+"""Writes samplers/goldens.json: noise levels and results of every sampler on a model with a known answer; and
+samplers/transformer.safetensors: the latents after every step of diffusers' scheduler classes on a small transformer.
 
-    make_sampler_fixtures.py        needs numpy, scipy, torch and diffusers 0.42.1
+    make_sampler_fixtures.py        needs numpy, scipy, torch, safetensors and diffusers 0.42.1
 
 The model: data are an even mixture of two Gaussians with means -0.5 and 1 and deviation 0.4; its prediction D is the exact
 expectation of the image. Start x = 1, noise draw number k (from 0) = cos(k + 1). `toy` has results of the formulas below in
 f64, `diffusers` the latents after every step of diffusers' scheduler classes, whose levels are overwritten: they truncate
-times to integers otherwise.
+times to integers otherwise. The transformer is that of control/base, with random features of a prompt; step noise comes
+from a generator of its own, seed NOISE.
 """
 import json
 import math
@@ -17,6 +19,7 @@ import diffusers
 import numpy as np
 import scipy.stats
 import torch
+from safetensors.torch import save_file
 
 STEPS, SHIFT = 8, 3.0
 LEVELS = [SHIFT * (1 - i / STEPS) / (1 + (SHIFT - 1) * (1 - i / STEPS)) for i in range(STEPS)] + [0.0]
@@ -286,32 +289,40 @@ def lists(steps, shift):
 # --- diffusers
 
 
-def drive(scheduler, start=1.0):
-    """Runs a scheduler's class on the model; returns the latents after each step."""
-    x = torch.tensor([[[[start]]]], dtype=torch.float64)
+def answer(x, level):
+    """The velocity of the model with a known answer."""
+    return (x - predict(float(x), level)) / level
+
+
+def drive(scheduler, evaluate=answer, start=None):
+    """Runs a scheduler's class on a model; returns the latents after each step."""
+    x = torch.tensor([[[[1.0]]]], dtype=torch.float64) if start is None else start.double()
     after = []
     for t in scheduler.timesteps:
         i = scheduler.step_index if scheduler.step_index is not None else (scheduler.begin_index or 0)
         isheun = isinstance(scheduler, diffusers.FlowMatchHeunDiscreteScheduler)
         level = float(t) / 1000 if isheun else float(scheduler.sigmas[i])
-        v = (x - predict(float(x), level)) / level
-        x = scheduler.step(v, t, x, return_dict=False)[0].double()
-        after.append(float(x))
+        x = scheduler.step(evaluate(x, level), t, x, return_dict=False)[0].double()
+        after.append(float(x) if start is None else x.float())
     return after
 
 
-def rigged():
-    """Replaces the noise of the scheduler classes by that of the model."""
+def toy_noise():
+    noise = Noise()
+    return lambda shape: torch.full(tuple(shape), noise(), dtype=torch.float64)
+
+
+def rigged(make=toy_noise):
+    """Replaces the noise of the scheduler classes by numbers of `make`."""
     import diffusers.schedulers.scheduling_dpmsolver_multistep as dpm
     import diffusers.schedulers.scheduling_flow_match_lcm as lcm_class
-    import diffusers.schedulers.scheduling_ltx_euler_ancestral_rf as ltx
 
-    noise = Noise()
+    numbers = make()
 
     def draw(shape, **_):
-        return torch.full(tuple(shape), noise(), dtype=torch.float64)
+        return numbers(shape)
 
-    for module in (dpm, lcm_class, ltx):
+    for module in (dpm, lcm_class):
         module.randn_tensor = draw
 
 
@@ -325,42 +336,79 @@ def multistep(cls, levels, **options):
     return s
 
 
-def reference():
+def reference(evaluate=answer, start=None, make=toy_noise):
     rows = {}
 
-    def add(name, levels, after, **options):
-        rows[name] = {"levels": levels, "after": after, **options}
+    def add(name, levels, scheduler, **options):
+        rows[name] = {"levels": levels, "after": drive(scheduler, evaluate, start), **options}
 
     s = diffusers.FlowMatchEulerDiscreteScheduler(shift=SHIFT)
     s.set_timesteps(sigmas=[1 - i / STEPS for i in range(STEPS)])
-    add("euler", s.sigmas.tolist(), drive(s))
+    add("euler", s.sigmas.tolist(), s)
     s = diffusers.FlowMatchHeunDiscreteScheduler(shift=SHIFT)
     s.set_timesteps(STEPS)
-    add("heun", sorted(set(s.sigmas.tolist()), reverse=True), drive(s))
-    rigged()
+    add("heun", sorted(set(s.sigmas.tolist()), reverse=True), s)
+    rigged(make)
     s = diffusers.FlowMatchLCMScheduler(shift=SHIFT)
     s.set_timesteps(sigmas=[1 - i / STEPS for i in range(STEPS)])
-    add("lcm", s.sigmas.tolist(), drive(s))
-    rigged()
+    add("lcm", s.sigmas.tolist(), s)
     s = diffusers.LTXEulerAncestralRFScheduler(eta=1.0)
     s.set_timesteps(sigmas=LEVELS)
     s.timesteps = s.timesteps[:-1]
-    noise = Noise()
-    real = torch.randn
-    torch.randn = lambda *shape, **_: torch.full((1, 1, 1, 1), noise(), dtype=torch.float64)
-    add("euler_ancestral", LEVELS, drive(s))
+    numbers, real = make(), torch.randn
+    shape = (1, 1, 1, 1) if start is None else start.shape
+
+    def draw(*_, **__):
+        # The numbers of `make` may come from the function that this one replaces.
+        torch.randn = real
+        result = numbers(shape)
+        torch.randn = draw
+        return result
+
+    torch.randn = draw
+    add("euler_ancestral", LEVELS, s)
     torch.randn = real
     near = [1 - 1e-6] + LEVELS[1:]
     for tag, levels in (("whole", near), ("tail", LEVELS[3:])):
         s = multistep(diffusers.DPMSolverMultistepScheduler, levels)
-        add(f"dpmpp_2m_lambda {tag}", levels, drive(s))
-        rigged()
+        add(f"dpmpp_2m_lambda {tag}", levels, s)
+        rigged(make)
         s = multistep(diffusers.DPMSolverMultistepScheduler, levels, algorithm_type="sde-dpmsolver++")
-        add(f"dpmpp_2m_sde {tag}", levels, drive(s))
+        add(f"dpmpp_2m_sde {tag}", levels, s)
         for order in (2, 3):
             s = multistep(diffusers.UniPCMultistepScheduler, levels, solver_order=order)
-            add(f"uni_pc {tag} {order}", levels, drive(s), order=order)
+            add(f"uni_pc {tag} {order}", levels, s, order=order)
     return rows
+
+
+# --- a small transformer
+
+NOISE, TOKENS = 5, 20
+
+
+@torch.no_grad()
+def transformer(here):
+    folder = os.path.join(os.path.dirname(here), "control", "base", "transformer")
+    model = diffusers.ZImageTransformer2DModel.from_pretrained(folder, torch_dtype=torch.float32).eval()
+    generator = torch.Generator().manual_seed(25)
+    features = torch.randn(TOKENS, model.config.cap_feat_dim, generator=generator)
+    start = torch.randn(1, model.config.in_channels, 4, 6, generator=generator)
+
+    def evaluate(x, level):
+        # As the pipeline states the time, in f32.
+        time = (1000 - torch.tensor([level], dtype=torch.float32) * 1000) / 1000
+        output = model([x[0].float().unsqueeze(1)], time, [features], return_dict=False)[0][0]
+        return -output.squeeze(1)[None].double()
+
+    def step_noise():
+        generator = torch.Generator().manual_seed(NOISE)
+        return lambda shape: torch.randn(tuple(shape), generator=generator).double()
+
+    tensors = {"features": features, "latents": start[0]}
+    for name, row in reference(evaluate, start, step_noise).items():
+        # Their levels are those of the same name in goldens.json.
+        tensors[name] = torch.cat(row["after"])
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, os.path.join(here, "transformer.safetensors"))
 
 
 # --- noise and sizes
@@ -440,6 +488,7 @@ def main():
     with open(os.path.join(here, "goldens.json"), "w") as file:
         json.dump(rounded, file, indent=1, sort_keys=True)
         file.write("\n")
+    transformer(here)
 
 
 if __name__ == "__main__":
