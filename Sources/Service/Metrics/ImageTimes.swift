@@ -27,6 +27,8 @@ package final class ImageTimes: Sendable {
     package func record(_ seconds: Timings, _ request: ImageRequest, model: String) {
         // Estimates add the work of ControlNets to that of the model.
         guard !seconds.steps.isEmpty, seconds.total > 0, request.controls.isEmpty else { return }
+        // In which of two passes steps were left out is not known.
+        guard request.secondPass == nil || request.sampling.cacheThreshold == nil else { return }
         let rest = min(seconds.total, seconds.text + seconds.decode)
         let sample = Sample(
             pixels: Self.pixels(request),
