@@ -5,7 +5,7 @@ import NIOCore
 
 /// Answers clients that begin a connection in HTTP/2 in their own protocol, and passes on all others.
 ///
-/// A client that was told to speak HTTP/2 without asking cannot read an answer of HTTP/1.1: it would report a broken
+/// A client that speaks HTTP/2 with prior knowledge cannot read an answer of HTTP/1.1: it would report a broken
 /// server. Its first request is answered with 505 and the reason.
 ///
 /// - Source: RFC 9113 sections 3.4 and 4.1; RFC 7541 appendix A for the numbers of the header fields.

@@ -172,8 +172,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
         try await withThrowingTaskGroup(of: Worker.self) { group in
             for replica in replicas { group.addTask { try await replica.worker() } }
             guard let first = try await group.next() else {
-                throw LaunchError(
-                    .usage, "a model needs at least one worker; terminate the model to stop all.")
+                throw LaunchError(.usage, "a model needs at least one worker.")
             }
             try await group.waitForAll()
             return first
@@ -201,9 +200,7 @@ package actor WorkerPool: ImageGenerating, ModelListing {
     package func terminate(_ id: String, grace: Duration = .seconds(30)) async throws {
         guard let index = served.firstIndex(where: { $0.id == id }) else {
             throw LaunchError(
-                .notLaunched,
-                "there is no model '\(id)' to terminate; GET /v1/models lists those that are loaded."
-            )
+                .notLaunched, "there is no model '\(id)' to terminate; GET /v1/models lists all.")
         }
         await remove(at: index, grace: grace)
         metrics?.modelTerminated(id)
