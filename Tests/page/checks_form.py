@@ -56,6 +56,43 @@ def restore(bench):
     return f"{len(wanted)} fields, and the same pixels when drawn again"
 
 
+def restore_loras(bench):
+    """A saved picture's LoRA files come back with both scales; files that cannot be used are listed with the reason."""
+    wanted = [{"name": "pixel", "scale": 0.75, "text_scale": 0.25}, {"name": "sketch", "scale": -0.5}]
+    job = bench.server.finish({"prompt": "a cat", "steps": 1, "seed": 7, "loras": wanted})
+    file = bench.folder / "loras.png"
+    file.write_bytes(bench.server.ask(f"api/jobs/{job['id']}/images/0", raw=True))
+    unusable = bench.server.data / "loras" / "old.ckpt"
+    unusable.parent.mkdir(exist_ok=True)
+    unusable.write_bytes(b"")
+    try:
+        page = bench.page()
+        page.wait("document.getElementById('loras').textContent.includes('old.ckpt')")
+        line = page.run("document.querySelector('#loras li:last-child').textContent")
+        drag(page, file, 300, 300)
+        page.wait("!document.getElementById('note').hidden", 20)
+        assert page.run("document.getElementById('prompt').value") == "a cat"
+        page.click("#generate")
+        page.wait(RUNNING)
+        page.wait(DONE)
+        again, _ = shown_job(page, bench.server)
+        assert again["loras"] == wanted, again["loras"]
+        # Moving the slider sets both scales.
+        page.run("""(() => {
+            const slider = document.querySelector('#loras input[type=range]');
+            slider.value = 1.25;
+            slider.dispatchEvent(new Event('input'));
+        })()""")
+        page.click("#generate")
+        page.wait(RUNNING)
+        page.wait(DONE)
+        moved, _ = shown_job(page, bench.server)
+        assert moved["loras"][0] == {"name": "pixel", "scale": 1.25}, moved["loras"]
+    finally:
+        unusable.unlink()
+    return f"both scales; \"{line}\""
+
+
 def start_picture(bench):
     """A picture that is dropped on its half, chosen from the stage or pasted becomes the start."""
     page = bench.page()
@@ -371,4 +408,4 @@ def sheet(bench):
     return f"4 seeds, saved as {saved.width}x{saved.height}, {len(text)} characters copied"
 
 
-CHECKS = [restore, start_picture, hints, completion, parameters, keyboard, sheet]
+CHECKS = [restore, restore_loras, start_picture, hints, completion, parameters, keyboard, sheet]
