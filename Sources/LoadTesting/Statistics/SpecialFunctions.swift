@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Basics
+import Foundation
 
 /// The distribution functions from which intervals are computed.
 package enum SpecialFunctions {
@@ -21,14 +22,16 @@ package enum SpecialFunctions {
     ) -> Double {
         precondition(drawn <= total && marked <= total && drawn >= 0 && marked >= 0)
         func choose(_ n: Int, _ k: Int) -> Double {
-            lgamma(Double(n + 1)) - lgamma(Double(k + 1)) - lgamma(Double(n - k + 1))
+            let below = lgamma(Double(k + 1)) + lgamma(Double(n - k + 1))
+            return lgamma(Double(n + 1)) - below
         }
         let all = choose(total, drawn)
         let low = max(count, max(0, drawn + marked - total))
         let high = min(drawn, marked)
         guard low <= high else { return 0 }
         let sum = (low...high).reduce(0.0) { sum, found in
-            sum + exp(choose(marked, found) + choose(total - marked, drawn - found) - all)
+            let ways = choose(marked, found) + choose(total - marked, drawn - found)
+            return sum + exp(ways - all)
         }
         return min(1, sum)
     }
