@@ -110,6 +110,21 @@ static const unsigned char openapi_json[] = {
 static const unsigned char icon_svg[] = {
 #embed "../Gateway/Page/icon.svg"
 };
+static const unsigned char more_js[] = {
+#embed "../Gateway/Page/more.js"
+};
+static const unsigned char more_css[] = {
+#embed "../Gateway/Page/more.css"
+};
+static const unsigned char more_en_json[] = {
+#embed "../Gateway/Page/more-en.json"
+};
+static const unsigned char more_zh_json[] = {
+#embed "../Gateway/Page/more-zh.json"
+};
+static const unsigned char dom_js[] = {
+#embed "../Gateway/Page/dom.js"
+};
 
 #define FILE_OF_PAGE(path, type, bytes) {path, type, bytes, sizeof(bytes)}
 
@@ -149,6 +164,11 @@ static const page_file files[] = {
     FILE_OF_PAGE("assets/zh.json", "application/json; charset=utf-8", zh_json),
     FILE_OF_PAGE("api/openapi.json", "application/json; charset=utf-8", openapi_json),
     FILE_OF_PAGE("assets/icon.svg", "image/svg+xml", icon_svg),
+    FILE_OF_PAGE("assets/more.js", "text/javascript; charset=utf-8", more_js),
+    FILE_OF_PAGE("assets/more.css", "text/css; charset=utf-8", more_css),
+    FILE_OF_PAGE("assets/more-en.json", "application/json; charset=utf-8", more_en_json),
+    FILE_OF_PAGE("assets/more-zh.json", "application/json; charset=utf-8", more_zh_json),
+    FILE_OF_PAGE("assets/dom.js", "text/javascript; charset=utf-8", dom_js),
 };
 
 const page_file *page_files(size_t *count) {

@@ -7,9 +7,11 @@ import Testing
 
 @Suite struct PageFileTests {
     private static let scripts = [
-        "app", "api", "benchmarks", "clipboard", "compare", "completion", "connection", "drop",
-        "forecast", "gallery", "hints", "language", "loras", "metrics", "pictures", "progress",
-        "recall", "runner", "settings", "sheet", "sizes", "source", "stage", "status", "store",
+        "app", "api", "benchmarks", "clipboard", "compare", "completion", "connection", "dom",
+        "drop",
+        "forecast", "gallery", "hints", "language", "loras", "metrics", "more", "pictures",
+        "progress", "recall", "runner", "settings", "sheet", "sizes", "source", "stage", "status",
+        "store",
         "views", "words",
     ]
 
@@ -90,9 +92,11 @@ import Testing
             #expect(html.firstMatch(of: inline) == nil)
             for script in Self.scripts {
                 let text = try await client.get("/assets/\(script).js").text
-                for reference in text.matches(of: /(?:from |part\('\w+', )'\.\/([^']+)'/).map({
-                    $0.1
-                }) {
+                for reference in text.matches(of: /(?:from |import\(|part\('\w+', )'\.\/([^']+)'/)
+                    .map({
+                        $0.1
+                    })
+                {
                     #expect(try await client.get("/assets/\(reference)").status == .ok)
                 }
                 #expect(!text.contains("http://") && !text.contains("https://"))
@@ -124,8 +128,17 @@ import Testing
         try await withGateway(try FakeGenerator()) { client in
             var tables: [[String: String]] = []
             for language in ["en", "zh"] {
-                let table = try await client.get("/assets/\(language).json").object()
-                tables.append(try #require(table as? [String: String]))
+                var texts: [String: String] = [:]
+                // Texts of what is loaded on demand are in a file of their own.
+                for group in ["", "more-"] {
+                    let path = "/assets/\(group)\(language).json"
+                    let table = try await client.get(path).object()
+                    texts.merge(try #require(table as? [String: String])) { first, _ in
+                        Issue.record("a text is in two files of \(language): \(first)")
+                        return first
+                    }
+                }
+                tables.append(texts)
             }
             #expect(Set(tables[0].keys) == Set(tables[1].keys))
             for (key, english) in tables[0] {
@@ -143,7 +156,9 @@ import Testing
             }
             for script in Self.scripts {
                 let text = try await client.get("/assets/\(script).js").text
-                for (_, key) in text.matches(of: /\bt\('([^']+)'/).map(\.output) {
+                for (_, key) in text.matches(
+                    of: /(?:\bt\(|\b(?:i18n|label|placeholder): )'([^']+)'/
+                ).map(\.output) {
                     #expect(tables[0][String(key)] != nil, "\(key)")
                 }
             }

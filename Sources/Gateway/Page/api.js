@@ -56,6 +56,16 @@ export async function fetchLoras() {
   }
 }
 
+/** Samplers and schedules that requests may name. */
+export const fetchSampling = () => Promise.all([json('sdapi/v1/samplers'), json('sdapi/v1/schedulers')]);
+/** ControlNets, and what makes their maps; none if the server has no such list. */
+export const fetchControls = async () => Promise.all([
+  json('controlnet/model_list').catch(() => ({ model_list: [] })),
+  json('controlnet/module_list').catch(() => ({ module_list: [], module_detail: {} })),
+]);
+/** The map that a preprocessor makes of an image, both in base64. */
+export const fetchMap = (fields, signal) => json('controlnet/detect', { ...post(fields), signal });
+
 /** Adds a LoRA file. */
 export const addLora = (name, file) => json(`api/loras?name=${inPath(name)}`, { method: 'POST', body: file });
 export const removeLora = (name) => send(`api/loras/${inPath(name)}`, { method: 'DELETE' });

@@ -24,6 +24,8 @@ const stripLength = 24;
 let models = [];
 let lastAnnounced = 0;
 let completion = null;
+/** What is loaded after the first view: further fields, and what is done with a picture. */
+let more = null;
 let wantsWords = false;
 
 const loras = new Loras(() => settings.changed());
@@ -84,11 +86,12 @@ const runner = new Runner({
   },
 }, connection);
 
-function run() {
+/** Sends the form's request, with some of its fields replaced. */
+function run(overrides = {}) {
   if (runner.isBusy || models.length === 0) return;
   let request;
   try {
-    request = settings.request();
+    request = { ...settings.request(), ...overrides };
   } catch (error) {
     if (!(error instanceof FieldError)) throw error;
     showError(error.message);
@@ -157,6 +160,7 @@ async function startFrom(picture) {
 }
 
 async function takeFile(file, wish) {
+  if (more?.take(file, wish)) return;
   const parameters = wish === 'source' ? null : await parametersIn(file).catch(() => null);
   if (parameters) {
     await restore(parameters).catch(fail);
@@ -226,7 +230,7 @@ async function loadModels() {
   const wanted = settings.model?.id ?? settings.load().model;
   useModel(models.find((model) => model.id === wanted) ?? models[0]);
   setRunning();
-  await Promise.allSettled([loras.load(), loadRecent(), loadRuns()]);
+  await Promise.allSettled([loras.load(), loadRecent(), loadRuns(), loadMore()]);
   return undefined;
 }
 
@@ -237,6 +241,17 @@ async function loadRecent() {
   if (pictures.length > 0 && settings.lastSeed === null) settings.noteSeed(pictures[0].seed);
 }
 
+async function loadMore() {
+  if (more) return;
+  const { More } = await import('./more.js');
+  more = await More.load({
+    settings, stage, source, loras, runner, views, recall, restore, startFrom, note, fail, announce,
+    run, models: () => models,
+    submit: (request) => runner.run(request),
+  });
+  more.useModel(settings.model);
+}
+
 async function loadRuns() {
   views.useRuns(await fetchRuns());
 }
@@ -245,6 +260,7 @@ function useModel(model) {
   $('model').value = model.id;
   settings.useModel(model);
   wordModel();
+  more?.useModel(model);
   useWords(null);
   loadWords();
 }
@@ -286,6 +302,7 @@ async function changeLanguage(name) {
   stage.word();
   loras.list();
   forecast.word();
+  more?.word();
   connection.word();
   views.word();
   showTheme();

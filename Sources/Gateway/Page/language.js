@@ -3,6 +3,8 @@
 import { fetchTexts } from './api.js';
 
 let texts = {};
+/** Texts of parts of the page that are loaded on demand, by the beginning of their files' names. */
+const groups = new Set();
 
 /** The language in use: `en` or `zh`. */
 export let language = 'en';
@@ -12,9 +14,20 @@ export function t(key, values = {}) {
   return (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
+async function load(name) {
+  const files = [name, ...[...groups].map((group) => `${group}-${name}`)];
+  return Object.assign({}, ...await Promise.all(files.map(fetchTexts)));
+}
+
+/** Loads the texts of a part of the page, in this language and in every later one. */
+export async function useTexts(group) {
+  groups.add(group);
+  Object.assign(texts, await fetchTexts(`${group}-${language}`));
+}
+
 /** Loads a language and translates the whole document. */
 export async function useLanguage(name) {
-  texts = await fetchTexts(name);
+  texts = await load(name);
   language = name;
   document.documentElement.lang = name === 'zh' ? 'zh-Hans' : 'en';
   for (const element of document.querySelectorAll('[data-i18n]')) {

@@ -23,6 +23,8 @@ export class Settings {
   constructor(loras, source, onChange) {
     Object.assign(this, { loras, source, onChange });
     this.model = null;
+    /** Parts that are loaded on demand: `draft()`, `request(width, height)` and `use(parameters)`. */
+    this.parts = [];
     this.keepsSeed = false;
     this.lastSeed = null;
     this.idea = 0;
@@ -220,6 +222,7 @@ export class Settings {
     $('count').value = 1;
     if (parameters.width) this.setSize(parameters);
     const missing = this.loras.use(parameters.loras ?? []);
+    for (const part of this.parts) part.use(parameters);
     this.keepSeed(true);
     this.changed();
     return missing;
@@ -263,6 +266,7 @@ export class Settings {
       count: values.count,
       ...(loras.length > 0 && { loras }),
       ...(this.source.isSet && { strength: this.source.strength }),
+      ...Object.assign({}, ...this.parts.map((part) => part.draft())),
     };
   }
 
@@ -288,6 +292,7 @@ export class Settings {
     return {
       ...this.draft(),
       ...(this.source.isSet && this.source.fields(values.width, values.height)),
+      ...Object.assign({}, ...this.parts.map((part) => part.request(values.width, values.height))),
     };
   }
 

@@ -86,17 +86,22 @@ export class Source {
     };
   }
 
-  /** The centre of the image in the aspect ratio of the request, and the factor of its reduction. */
+  /** The part of the image that a request of this size uses. */
   part(width, height) {
-    const { width: w, height: h } = this.picture;
-    const across = Math.min(w, (h * width) / height);
-    const down = Math.min(h, (w * height) / width);
-    const scale = Math.min(1, largestSide / Math.max(across, down));
-    return [(w - across) / 2, (h - down) / 2, across, down, scale];
+    return centreOf(this.picture, width, height);
   }
 }
 
-function canvasOf(picture, x, y, width, height, scale) {
+/** The centre of an image in an aspect ratio, and the factor of its reduction. */
+export function centreOf({ width: w, height: h }, width, height) {
+  const across = Math.min(w, (h * width) / height);
+  const down = Math.min(h, (w * height) / width);
+  const scale = Math.min(1, largestSide / Math.max(across, down));
+  return [(w - across) / 2, (h - down) / 2, across, down, scale];
+}
+
+/** A part of an image as a canvas. */
+export function canvasOf(picture, x, y, width, height, scale) {
   const canvas = document.createElement('canvas');
   canvas.width = Math.max(1, Math.round(width * scale));
   canvas.height = Math.max(1, Math.round(height * scale));

@@ -211,6 +211,7 @@ export class Stage {
   }
 
   mark() {
+    document.dispatchEvent(new CustomEvent('inkstone:shown', { detail: this.shown }));
     [...$('history').querySelectorAll('button')].forEach((button, index) => {
       button.setAttribute('aria-current', String(this.pictures[index].id === this.shown?.id));
     });
