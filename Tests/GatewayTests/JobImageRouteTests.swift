@@ -63,6 +63,62 @@ struct JobImageRouteTests {
         }
     }
 
+    @Test("a star is put on an image, is in the job and in lists, and is taken")
+    func stars() async throws {
+        try await withGateway(try FakeGenerator()) { client in
+            let job = try await finish(#"{"prompt": "p", "size": "64x32"}"#, client)
+            let other = try await finish(#"{"prompt": "q", "size": "64x32"}"#, client)
+            let id = try #require(job["id"] as? String)
+            let path = "/api/jobs/\(id)/images/0/star"
+            func isStarred() async throws -> Bool? {
+                let job = try await client.get("/api/jobs/\(id)").object()
+                return (job["images"] as? [[String: Any]])?.first?["starred"] as? Bool
+            }
+            func ids(_ query: String) async throws -> [String] {
+                let list = try await client.get("/api/jobs?\(query)").object()
+                return (list["data"] as? [[String: Any]])?.compactMap { $0["id"] as? String } ?? []
+            }
+            #expect(try await isStarred() == false)
+            for _ in 0..<2 {
+                #expect(try await client.execute(uri: path, method: .put).status == .noContent)
+                #expect(try await isStarred() == true)
+            }
+            let otherID = try #require(other["id"] as? String)
+            #expect(try await ids("starred=true") == [id])
+            #expect(try await ids("starred=false") == [otherID])
+            #expect(try await client.execute(uri: path, method: .delete).status == .noContent)
+            #expect(try await isStarred() == false)
+            for missing in ["\(id)/images/1", "\(id)/images/x", "job-none/images/0"] {
+                let answer = try await client.execute(
+                    uri: "/api/jobs/\(missing)/star", method: .put)
+                #expect(answer.status == .notFound)
+                #expect(try answer.error()["code"] == "image_not_found")
+            }
+        }
+    }
+
+    @Test("lists hold the jobs of a model, of a LoRA file, and of a time")
+    func filters() async throws {
+        try await withGateway(try FakeGenerator()) { client in
+            let job = try await finish(#"{"prompt": "p", "size": "64x32"}"#, client)
+            let created = try #require(job["created"] as? Double)
+            let model = try #require(job["model"] as? String)
+            for (query, count) in [
+                ("model=\(model)", 1), ("model=no", 0), ("lora=no", 0),
+                ("since=\(created)", 1), ("since=\(created + 1)", 0),
+                ("until=\(created + 1)", 1), ("until=\(created)", 0),
+            ] {
+                let list = try await client.get("/api/jobs?\(query)").object()
+                #expect((list["data"] as? [Any])?.count == count, "\(query)")
+            }
+            for query in ["starred=perhaps", "since=yesterday", "until=nan"] {
+                let answer = try await client.get("/api/jobs?\(query)")
+                #expect(answer.status == .badRequest)
+                #expect(try answer.error()["param"] == String(query.prefix { $0 != "=" }))
+            }
+        }
+    }
+
     @Test("thumbnails are small and have the image's aspect ratio")
     func thumbnails() async throws {
         let generator = try FakeGenerator()

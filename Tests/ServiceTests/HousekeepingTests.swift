@@ -72,6 +72,40 @@ struct HousekeepingTests {
         #expect(try await store.jobs(JobQuery(.all)).count == 1)
     }
 
+    @Test(
+        "a star keeps a job for longer than its age and the space of images allow, until it is taken"
+    )
+    func stars() async throws {
+        let store = try JobStore(folder: data)
+        let kept = try await finishedJob(store)
+        let other = try await finishedJob(store)
+        #expect(try await store.star(0, of: kept, true, for: .all))
+        #expect(try await !store.star(1, of: kept, true, for: .all), "there is no such image")
+        #expect(try await !store.star(0, of: "job-none", true, for: .all))
+        #expect(try await !store.star(0, of: kept, true, for: .owner("ann")), "not hers")
+        var starred = JobQuery(.all)
+        starred.isStarred = true
+        #expect(try await store.jobs(starred).map(\.id) == [kept])
+        #expect(try await store.jobs(starred).first?.images.first?.isStarred == true)
+        starred.isStarred = false
+        #expect(try await store.jobs(starred).map(\.id) == [other])
+
+        // Neither its age nor the space that it takes count.
+        let size = try #require(try await store.job(kept, for: .all)?.images.first?.fileSize)
+        try await service(store, age: nil, bytes: size).removeExpired()
+        #expect(try await store.jobs(JobQuery(.all)).map(\.id) == [other, kept])
+        try await service(store, bytes: size).removeExpired()
+        #expect(try await store.jobs(JobQuery(.all)).map(\.id) == [kept])
+
+        // A user may remove it, and without its star it goes like any other.
+        let third = try await finishedJob(store)
+        #expect(try await store.star(0, of: third, true, for: .all))
+        #expect(try await service(store).remove(third, for: .all))
+        #expect(try await store.star(0, of: kept, false, for: .all))
+        try await service(store).removeExpired()
+        #expect(try await isEmpty(store))
+    }
+
     @Test("what a killed process has left is swept: temporary files, files without a row")
     func sweep() async throws {
         let store = try JobStore(folder: data)

@@ -210,6 +210,12 @@ package struct FleetIndex: Sendable {
                 && query.access.permits(job.owner)
                 && text.map { job.request.prompt.lowercased().contains($0) } ?? true
                 && (query.isGivenUp == nil || query.isGivenUp == (job.isGivenUp ?? false))
+                // A fleet has no stars.
+                && query.isStarred != true
+                && (query.model == nil || query.model == job.model)
+                && query.lora.map { name in job.request.loras.contains { $0.name == name } } ?? true
+                && query.since.map { job.created >= $0.timeIntervalSince1970 } ?? true
+                && query.until.map { job.created < $0.timeIntervalSince1970 } ?? true
         }
         var end = byAge.elements.count
         if let id = query.before {

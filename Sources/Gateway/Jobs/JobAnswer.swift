@@ -40,9 +40,11 @@ struct JobAnswer: Encodable {
         var loras: [LoRANote]
         /// Device, kernels and precision; absent for images of version 0.1.
         var origin: ImageOrigin?
+        /// Whether its job is kept for as long as it has a star.
+        var starred = false
 
         private enum CodingKeys: String, CodingKey {
-            case index, url, link, seed, seconds, loras, origin
+            case index, url, link, seed, seconds, loras, origin, starred
             case pixelSHA256 = "pixel_sha256"
             case promptTruncated = "prompt_truncated"
         }
@@ -154,7 +156,8 @@ struct JobAnswer: Encodable {
                 index: image.index, url: Self.url(job.id, image.index, prefix: prefix),
                 seed: image.seed,
                 pixelSHA256: image.pixelDigest, promptTruncated: image.promptTruncated,
-                seconds: image.seconds.total, loras: image.loras, origin: image.origin)
+                seconds: image.seconds.total, loras: image.loras, origin: image.origin,
+                starred: image.isStarred)
         }
     }
 

@@ -8,6 +8,7 @@ import NIOCore
 import Service
 
 // GET /api/jobs/{id}/images/{index}/thumbnail   a finished image, reduced
+// PUT, DELETE /api/jobs/{id}/images/{index}/star
 // GET /api/jobs/{id}/source                     the image that a job started from, in the size of its images
 
 extension JobController {
@@ -51,6 +52,27 @@ extension JobController {
                 "The job did not start from an image, or the image is no longer stored.")
         }
         return .bytes(source, type: ImageFormat.png.mimeType)
+    }
+
+    /// Gives a finished image a star, or takes it; answers 204.
+    func star(_ isStarred: Bool, _ context: GatewayContext) async throws -> Response {
+        let id = try context.parameters.require("id")
+        let index = context.parameters.get("index", as: Int.self) ?? -1
+        guard
+            let isKnown = try await requests.jobs.star(
+                index, of: id, isStarred, for: context.access)
+        else {
+            throw APIError(
+                .notImplemented, code: "stars_unavailable",
+                "The queue of a fleet has no stars: it removes images by their age. Download what"
+                    + " is to be kept.")
+        }
+        guard isKnown else {
+            throw APIError(
+                .notFound, code: "image_not_found",
+                "The job has no such image, or not yet; its images list those that are ready.")
+        }
+        return Response(status: .noContent)
     }
 
     /// The source image of a job: `image`, a file in base64.

@@ -18,6 +18,7 @@ import Service
 // GET    /api/jobs/{id}                one of them, by its id or the client's x-request-id
 // GET    /api/jobs/{id}/events         its events, as server-sent events
 // GET    /api/jobs/{id}/images/{index} a finished image
+// PUT    /api/jobs/{id}/images/{index}/star  keeps the job although it is old; DELETE takes the star
 // POST   /api/jobs/{id}/cancel         stops it within one step
 // DELETE /api/jobs/{id}                removes it and its images
 
@@ -61,6 +62,12 @@ struct JobController: Controller {
         table.add("/api/jobs/:id/events", [.get: .owner(jobEvents)])
         table.add("/api/jobs/:id/images/:index", [.get: .owner(jobImage)])
         table.add("/api/jobs/:id/images/:index/thumbnail", [.get: .owner(thumbnail)])
+        table.add(
+            "/api/jobs/:id/images/:index/star",
+            [
+                .put: .owner { _, context in try await star(true, context) },
+                .delete: .owner { _, context in try await star(false, context) },
+            ])
         table.add("/api/jobs/:id/source", [.get: .owner(sourceImage)])
     }
 
@@ -134,15 +141,12 @@ struct JobController: Controller {
                 return state
             }
         }
-        if let text = parameters["given_up"] {
-            guard let isGivenUp = Bool(String(text)) else {
-                throw APIError.invalid(
-                    "given_up",
-                    "given_up must be true or false, got"
-                        + " \(JSONValue.string(String(text)).summary).")
-            }
-            query.isGivenUp = isGivenUp
-        }
+        query.isGivenUp = try Self.flag("given_up", parameters["given_up"])
+        query.isStarred = try Self.flag("starred", parameters["starred"])
+        query.model = parameters["model"].map(String.init)
+        query.lora = parameters["lora"].map(String.init)
+        query.since = try Self.date("since", parameters["since"])
+        query.until = try Self.date("until", parameters["until"])
         query.text = parameters["q"].map(String.init)
         query.before = parameters["before"].map(String.init)
         if let text = parameters["limit"] {
@@ -164,6 +168,37 @@ struct JobController: Controller {
             rows.append(answer(job, progress, context))
         }
         return .json(JobList(data: rows, hasMore: found.count > wanted))
+    }
+
+    /// A flag of a list's address.
+    ///
+    /// - Throws: `APIError` 400 for anything but true and false.
+    private static func flag(
+        _ name: String, _ text: Substring?
+    ) throws -> Bool? {
+        guard let text else { return nil }
+        guard let flag = Bool(String(text)) else {
+            throw APIError.invalid(
+                name,
+                "\(name) must be true or false, got \(JSONValue.string(String(text)).summary).")
+        }
+        return flag
+    }
+
+    /// A point in time of a list's address, in Unix seconds.
+    ///
+    /// - Throws: `APIError` 400 for anything but a number.
+    private static func date(
+        _ name: String, _ text: Substring?
+    ) throws -> Date? {
+        guard let text else { return nil }
+        guard let seconds = Double(text), seconds.isFinite else {
+            throw APIError.invalid(
+                name,
+                "\(name) must be a time in Unix seconds, such as 1764547200, got"
+                    + " \(JSONValue.string(String(text)).summary).")
+        }
+        return Date(timeIntervalSince1970: seconds)
     }
 
     @Sendable

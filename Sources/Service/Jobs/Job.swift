@@ -35,11 +35,13 @@ public struct Job: Sendable, Equatable, Identifiable {
         public var loras: [LoRANote]
         /// What generated it; `nil` in jobs of version 0.1.
         public var origin: ImageOrigin?
+        /// Whether its job is kept although the limits of age and space do not allow it.
+        public var isStarred: Bool
 
         package init(
             index: Int, seed: UInt64, pixelDigest: String, file: String, fileSize: Int,
             promptTruncated: Bool, seconds: Timings, loras: [LoRANote] = [],
-            origin: ImageOrigin? = nil
+            origin: ImageOrigin? = nil, isStarred: Bool = false
         ) {
             self.index = index
             self.seed = seed
@@ -50,6 +52,7 @@ public struct Job: Sendable, Equatable, Identifiable {
             self.seconds = seconds
             self.loras = loras
             self.origin = origin
+            self.isStarred = isStarred
         }
     }
 
@@ -199,6 +202,16 @@ public struct JobQuery: Sendable, Equatable {
     public var isGivenUp: Bool?
     /// Only jobs whose prompt has this text in it, if given.
     public var text: String?
+    /// Only jobs with a starred image, or without one, if given.
+    public var isStarred: Bool?
+    /// Only jobs of this model, if given.
+    public var model: String?
+    /// Only jobs with this LoRA file, if given.
+    public var lora: String?
+    /// Only jobs that were accepted then or later, if given.
+    public var since: Date?
+    /// Only jobs that were accepted before, if given.
+    public var until: Date?
     /// Only jobs before this one, if given: the last of the page before.
     ///
     /// There are none where the access does not include it.

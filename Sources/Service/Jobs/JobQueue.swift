@@ -50,6 +50,13 @@ package protocol JobQueue: ImageGenerating, ModelListing {
     /// Removes a final job and its images. Returns whether there was one.
     func remove(_ id: String, for access: JobAccess) async throws -> Bool
 
+    /// Gives a finished image a star, or takes it: jobs with one are kept although the limits do not allow it.
+    ///
+    /// Returns whether there is such an image; `nil` where the queue has no stars.
+    func star(
+        _ index: Int, of id: String, _ isStarred: Bool, for access: JobAccess
+    ) async throws -> Bool?
+
     /// A job with its progress.
     func job(_ id: String, for access: JobAccess) async throws -> (
         job: Job, progress: JobProgress?
@@ -79,6 +86,11 @@ package protocol JobQueue: ImageGenerating, ModelListing {
 }
 
 extension JobQueue {
+    /// `nil`: the queue has no stars.
+    package func star(
+        _: Int, of _: String, _: Bool, for _: JobAccess
+    ) async throws -> Bool? { nil }
+
     /// Empty: there are no other gateways.
     package func elsewhere(_ owner: String) async -> KeyUsage.Elsewhere { KeyUsage.Elsewhere() }
 

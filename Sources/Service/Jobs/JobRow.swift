@@ -71,7 +71,7 @@ enum JobRow {
             pixelDigest: row["pixelDigest"], file: row["file"], fileSize: row["fileSize"],
             promptTruncated: row["promptTruncated"],
             seconds: decoded("seconds") ?? Timings(text: 0, steps: [], decode: 0, total: 0),
-            loras: decoded("loras") ?? [], origin: decoded("origin"))
+            loras: decoded("loras") ?? [], origin: decoded("origin"), isStarred: row["starred"])
     }
 
     /// A value as JSON text with sorted keys.

@@ -88,6 +88,13 @@ package enum JobSchema {
             // JSON; NULL for images of earlier versions.
             try db.execute(sql: "ALTER TABLE picture ADD COLUMN origin TEXT")
         }
+        migrator.registerMigration("9 stars of pictures") { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE picture ADD COLUMN starred INTEGER NOT NULL DEFAULT 0;
+                    CREATE INDEX pictureByStar ON picture (job) WHERE starred;
+                    """)
+        }
         return migrator
     }
 }

@@ -93,6 +93,15 @@ extension JobService {
         return try await store.remove([known]) > 0
     }
 
+    /// Gives a finished image a star, or takes it.
+    ///
+    /// Returns whether there is such an image.
+    public func star(
+        _ index: Int, of id: String, _ isStarred: Bool, for access: JobAccess
+    ) async throws -> Bool? {
+        try await store.star(index, of: id, isStarred, for: access)
+    }
+
     /// The stored images of a job, as the engine delivered them.
     nonisolated func images(of job: Job) -> [GeneratedImage] {
         job.images.compactMap { stored in

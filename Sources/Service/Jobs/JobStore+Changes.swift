@@ -113,7 +113,7 @@ extension JobStore {
                 try db.execute(
                     sql: """
                         INSERT OR REPLACE INTO picture
-                        SELECT number, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM job WHERE id = ?
+                        SELECT number, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0 FROM job WHERE id = ?
                         """,
                     arguments: [
                         image.index, String(image.seed), image.pixelDigest, file.name, file.size,

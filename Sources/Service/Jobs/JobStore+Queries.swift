@@ -30,7 +30,7 @@ extension JobStore {
         }
     }
 
-    private static func row(
+    static func row(
         _ name: String, _ access: JobAccess, columns: String, _ db: Database
     ) throws -> Row? {
         let owner = access.condition
@@ -57,6 +57,10 @@ extension JobStore {
             if let text = query.text {
                 conditions.append("instr(lower(prompt), lower(?)) > 0")
                 arguments += [text]
+            }
+            for filter in Self.filters(of: query) {
+                conditions.append(filter.sql)
+                arguments += filter.arguments
             }
             if let before = query.before {
                 conditions.append(

@@ -102,12 +102,18 @@ extension JobStore {
     // MARK: - Expiry
 
     /// Final jobs that are older than allowed, and the oldest of those whose images exceed the limit.
+    ///
+    /// Jobs with a starred image are kept, and take none of the space.
     package func expired(before date: Date?, imageBytes: Int) async throws -> [String] {
         let (ids, bytes) = try await read { db in
             let old =
                 try date.map {
                     try String.fetchAll(
-                        db, sql: "SELECT id FROM job WHERE finished < ? ORDER BY number",
+                        db,
+                        sql: """
+                            SELECT id FROM job WHERE finished < ? AND NOT \(Self.isStarred)
+                            ORDER BY number
+                            """,
                         arguments: [$0.timeIntervalSince1970])
                 } ?? []
             let bytes = try Self.storedBytes(db)
@@ -129,7 +135,7 @@ extension JobStore {
                 SELECT id, sourceBytes
                     + (SELECT COALESCE(SUM(fileSize), 0) FROM picture
                         WHERE picture.job = job.number) AS bytes
-                FROM job WHERE finished IS NOT NULL ORDER BY number
+                FROM job WHERE finished IS NOT NULL AND NOT \(Self.isStarred) ORDER BY number
                 """)
         while rest > 0, let row = try rows.next() {
             let (id, bytes): (String, Int) = (row["id"], row["bytes"])
@@ -139,10 +145,15 @@ extension JobStore {
         return ids
     }
 
-    /// Bytes of all images and sources, each counted for every job that has it.
+    /// Bytes of all images and sources but those of starred jobs, each counted for every job that has it.
     private static func storedBytes(_ db: Database) throws -> Int {
-        let images = try Int.fetchOne(db, sql: "SELECT SUM(fileSize) FROM picture") ?? 0
-        return images + (try Int.fetchOne(db, sql: "SELECT SUM(sourceBytes) FROM job") ?? 0)
+        let kept = "(SELECT job FROM picture WHERE starred)"
+        let images =
+            try Int.fetchOne(
+                db, sql: "SELECT SUM(fileSize) FROM picture WHERE job NOT IN \(kept)") ?? 0
+        let sources = try Int.fetchOne(
+            db, sql: "SELECT SUM(sourceBytes) FROM job WHERE number NOT IN \(kept)")
+        return images + (sources ?? 0)
     }
 
     /// Whether images may take more than so many bytes: what was stored since `expired` counted them is

@@ -133,6 +133,8 @@ enum WalkedCalls {
         job("GET /api/jobs/:id/events", "/events", text: "event: done"),
         job("GET /api/jobs/:id/images/:index", "/images/0"),
         job("GET /api/jobs/:id/images/:index/thumbnail", "/images/0/thumbnail"),
+        job("PUT /api/jobs/:id/images/:index/star", "/images/0/star", status: 204),
+        job("DELETE /api/jobs/:id/images/:index/star", "/images/0/star", status: 204),
         job("GET /api/jobs/:id/source", "/source"),
         (
             "POST /api/jobs/:id/cancel",
