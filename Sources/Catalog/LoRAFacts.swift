@@ -14,6 +14,8 @@ public struct LoRAFacts: Sendable, Codable, Equatable {
     public let bytes: Int
     /// The thumbnail in the file's metadata, as a PNG file.
     public var thumbnail: Data?
+    /// Its title, what it does and what calls it in a prompt; `nil` in results of a program without them.
+    public let words: Words?
     /// Which of its keys match a layer; `nil` if it was not matched with models.
     public let match: Match?
 
@@ -53,6 +55,7 @@ public struct LoRAFacts: Sendable, Codable, Equatable {
             match = try models.map { try Self.match(file, with: $0) }
             bytes = file.byteCount
             thumbnail = Self.thumbnail(file.metadata)
+            words = Words(file.metadata)
         } catch {
             throw Refusal(message: "\(error)".withoutName(of: url))
         }

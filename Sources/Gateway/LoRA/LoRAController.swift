@@ -24,8 +24,12 @@ private struct LoRARow: Encodable {
     /// Whether it can be removed.
     var removable: Bool
     var bytes: Int
+    /// What its metadata says; null until the file was read.
+    var words: LoRAFacts.Words?
 
-    private enum CodingKeys: CodingKey { case name, scale, thumbnail, removable, bytes }
+    private enum CodingKeys: CodingKey {
+        case name, scale, thumbnail, removable, bytes, title, summary, triggers
+    }
 
     func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: CodingKeys.self)
@@ -35,6 +39,9 @@ private struct LoRARow: Encodable {
         try fields.encode(thumbnail, forKey: .thumbnail)
         try fields.encode(removable, forKey: .removable)
         try fields.encode(bytes, forKey: .bytes)
+        try fields.encode(words?.title, forKey: .title)
+        try fields.encode(words?.summary, forKey: .summary)
+        try fields.encode(words?.triggers ?? [], forKey: .triggers)
     }
 }
 
@@ -87,7 +94,8 @@ struct LoRAController: Controller {
                     let (entry, knowledge) = rows[offer.name] ?? (nil, .unreadable)
                     return LoRARow(
                         name: offer.name, scale: offer.scale, thumbnail: knowledge.thumbnail,
-                        removable: entry?.isOwn ?? false, bytes: knowledge.bytes)
+                        removable: entry?.isOwn ?? false, bytes: knowledge.bytes,
+                        words: knowledge.words)
                 }, skipped: listing.skipped))
     }
 
@@ -168,6 +176,12 @@ struct LoRAController: Controller {
 }
 
 extension LoRAFactsCache.Knowledge {
+    /// What the file's metadata says, if it is known.
+    fileprivate var words: LoRAFacts.Words? {
+        guard case .facts(let facts) = self else { return nil }
+        return facts.words
+    }
+
     /// The thumbnail as a data URL, if there is one and it is known.
     fileprivate var thumbnail: String? {
         guard case .facts(let facts) = self else { return nil }
