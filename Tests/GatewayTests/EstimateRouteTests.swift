@@ -50,6 +50,11 @@ struct EstimateRouteTests {
                 #"{"prompt": "", "size": "32x16", "steps": 4, "guidance_scale": 3}"#
             ).object()
             #expect(try #require(guided["seconds"] as? Double).isClose(to: 0.75 + 0.625))
+            #expect(guided["evaluations"] as? Int == 4)
+            let heun = try await client.post(
+                "/api/estimate", #"{"prompt": "", "size": "32x16", "steps": 4, "sampler": "heun"}"#
+            ).object()
+            #expect(heun["evaluations"] as? Int == 7, "two for each step but the last")
             let redrawn = try await client.post(
                 "/api/estimate", #"{"prompt": "", "size": "32x16", "steps": 4, "strength": 0.5}"#
             ).object()

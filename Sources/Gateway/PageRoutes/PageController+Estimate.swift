@@ -13,6 +13,8 @@ private struct EstimateAnswer: Encodable {
     var queueSeconds: Double?
     /// Unfinished requests ahead.
     var ahead: Int
+    /// Evaluations of the model for each image, those of a second pass included.
+    var evaluations: Int
     /// Bytes of activations.
     var memoryBytes: Int?
     /// Bytes of the model's weights.
@@ -24,7 +26,7 @@ private struct EstimateAnswer: Encodable {
     var tokenLimit: Int?
 
     private enum CodingKeys: String, CodingKey {
-        case seconds, ahead
+        case seconds, ahead, evaluations
         case queueSeconds = "queue_seconds"
         case memoryBytes = "memory_bytes"
         case modelBytes = "model_bytes"
@@ -72,6 +74,7 @@ extension PageController {
                 seconds: seconds(strength: strength),
                 queueSeconds: left.contains(nil) ? nil : left.compactMap(\.self).reduce(0, +),
                 ahead: others.count,
+                evaluations: call.request.parameters.evaluations(strength: strength),
                 memoryBytes: forecast?.activationBytes, modelBytes: forecast?.weightBytes,
                 availableBytes: forecast?.deviceMemory?.availableBytes ?? availableMemory(),
                 promptTokens: forecast?.promptTokens, negativeTokens: forecast?.negativeTokens,
