@@ -1,6 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import Engine
+import Foundation
 import Parameters
 package import Service
 
