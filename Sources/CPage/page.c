@@ -125,6 +125,27 @@ static const unsigned char more_zh_json[] = {
 static const unsigned char dom_js[] = {
 #embed "../Gateway/Page/dom.js"
 };
+static const unsigned char control_js[] = {
+#embed "../Gateway/Page/control.js"
+};
+static const unsigned char sampling_js[] = {
+#embed "../Gateway/Page/sampling.js"
+};
+static const unsigned char actions_js[] = {
+#embed "../Gateway/Page/actions.js"
+};
+static const unsigned char viewer_js[] = {
+#embed "../Gateway/Page/viewer.js"
+};
+static const unsigned char details_js[] = {
+#embed "../Gateway/Page/details.js"
+};
+static const unsigned char gallery_css[] = {
+#embed "../Gateway/Page/gallery.css"
+};
+static const unsigned char zip_js[] = {
+#embed "../Gateway/Page/zip.js"
+};
 
 #define FILE_OF_PAGE(path, type, bytes) {path, type, bytes, sizeof(bytes)}
 
@@ -169,6 +190,13 @@ static const page_file files[] = {
     FILE_OF_PAGE("assets/more-en.json", "application/json; charset=utf-8", more_en_json),
     FILE_OF_PAGE("assets/more-zh.json", "application/json; charset=utf-8", more_zh_json),
     FILE_OF_PAGE("assets/dom.js", "text/javascript; charset=utf-8", dom_js),
+    FILE_OF_PAGE("assets/control.js", "text/javascript; charset=utf-8", control_js),
+    FILE_OF_PAGE("assets/sampling.js", "text/javascript; charset=utf-8", sampling_js),
+    FILE_OF_PAGE("assets/actions.js", "text/javascript; charset=utf-8", actions_js),
+    FILE_OF_PAGE("assets/viewer.js", "text/javascript; charset=utf-8", viewer_js),
+    FILE_OF_PAGE("assets/details.js", "text/javascript; charset=utf-8", details_js),
+    FILE_OF_PAGE("assets/gallery.css", "text/css; charset=utf-8", gallery_css),
+    FILE_OF_PAGE("assets/zip.js", "text/javascript; charset=utf-8", zip_js),
 };
 
 const page_file *page_files(size_t *count) {

@@ -77,6 +77,12 @@ export const fetchJobs = (query) => json(`api/jobs?${new URLSearchParams(query)}
 export const cancelJob = (id) => send(`api/jobs/${inPath(id)}/cancel`, { method: 'POST' });
 export const removeJob = (id) => send(`api/jobs/${inPath(id)}`, { method: 'DELETE' });
 
+/** Removes a job by a request that the page need not outlive. */
+export const removeJobAtEnd = (id) => send(`api/jobs/${inPath(id)}`, { method: 'DELETE', keepalive: true }).catch(() => {});
+/** Gives an image a star, which keeps it, or takes it. */
+export const starImage = (job, index, isStarred) => (
+  send(`api/jobs/${inPath(job)}/images/${index}/star`, { method: isStarred ? 'PUT' : 'DELETE' }));
+
 /** Results of load tests. */
 export const fetchRuns = async () => (await json('api/benchmarks')).data;
 export const runFile = (run, file) => `api/benchmarks/${inPath(run)}/${file}`;

@@ -9,7 +9,8 @@ export async function copyText(text) {
     const area = document.createElement('textarea');
     area.value = text;
     area.className = 'visually-hidden';
-    document.body.append(area);
+    // What is outside an open dialog cannot have the focus.
+    (document.querySelector('dialog[open]') ?? document.body).append(area);
     area.select();
     const isCopied = document.execCommand('copy');
     area.remove();

@@ -1,5 +1,6 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import { address } from './api.js';
 import { t } from './language.js';
 
 /**
@@ -66,6 +67,13 @@ export function slider(i18n, { min, max, step, value }, change, format = (number
     set value(number) { input.value = number; show(); },
   };
 }
+
+/** Loads a style sheet. */
+export const loadStyle = (name) => new Promise((resume) => {
+  const link = make('link', { rel: 'stylesheet', href: address(`assets/${name}`) });
+  for (const end of ['load', 'error']) link.addEventListener(end, resume);
+  document.head.append(link);
+});
 
 /** Saves data as a file of the user's. */
 export function saveAs(blob, name) {

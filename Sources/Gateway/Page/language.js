@@ -3,8 +3,8 @@
 import { fetchTexts } from './api.js';
 
 let texts = {};
-/** Texts of parts of the page that are loaded on demand, by the beginning of their files' names. */
-const groups = new Set();
+/** Parts of the page that are loaded on demand, by the beginning of their files' names, with their loading. */
+const groups = new Map();
 
 /** The language in use: `en` or `zh`. */
 export let language = 'en';
@@ -15,14 +15,16 @@ export function t(key, values = {}) {
 }
 
 async function load(name) {
-  const files = [name, ...[...groups].map((group) => `${group}-${name}`)];
+  const files = [name, ...[...groups.keys()].map((group) => `${group}-${name}`)];
   return Object.assign({}, ...await Promise.all(files.map(fetchTexts)));
 }
 
 /** Loads the texts of a part of the page, in this language and in every later one. */
-export async function useTexts(group) {
-  groups.add(group);
-  Object.assign(texts, await fetchTexts(`${group}-${language}`));
+export function useTexts(group) {
+  if (!groups.has(group)) {
+    groups.set(group, fetchTexts(`${group}-${language}`).then((found) => { Object.assign(texts, found); }));
+  }
+  return groups.get(group);
 }
 
 /** Loads a language and translates the whole document. */

@@ -1,15 +1,12 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import { address } from './api.js';
+import { Actions } from './actions.js';
+import { Controls } from './control.js';
+import { button, loadStyle, make } from './dom.js';
 import { useTexts } from './language.js';
+import { Sampling } from './sampling.js';
 
-/** A style sheet that is loaded on demand. */
-const loadStyle = (name) => new Promise((resume) => {
-  const link = document.createElement('link');
-  Object.assign(link, { rel: 'stylesheet', href: address(`assets/${name}`) });
-  for (const end of ['load', 'error']) link.addEventListener(end, resume);
-  document.head.append(link);
-});
+const $ = (id) => document.getElementById(id);
 
 /** What is loaded after the first view: further fields of a request, and what is done with a picture. */
 export class More {
@@ -18,6 +15,29 @@ export class More {
     this.page = page;
     /** Parts with `useModel(model)`, `word()` and `take(file, purpose)`, each of which may be missing. */
     this.parts = [];
+    const sampling = new Sampling(page, $('sampling-slot'));
+    const controls = new Controls(page, $('control-slot'));
+    const actions = new Actions(page, $('result-more'));
+    this.parts.push(sampling, controls, actions, { take: (file, purpose) => this.takeForDetails(file, purpose) });
+    page.settings.parts.push(sampling, controls);
+    this.addReader();
+  }
+
+  /** Shows what a file says, where it was dropped for that. */
+  takeForDetails(file, purpose) {
+    if (purpose !== 'details') return false;
+    import('./details.js').then(({ Details }) => Details.of(this.page).showFile(file)).catch(this.page.fail);
+    return true;
+  }
+
+  /** A zone for dropped files, and a button for who cannot drop. */
+  addReader() {
+    $('drop').append(make('div', { data: { drop: 'details' } }, make('p', { i18n: 'details.drop' })));
+    const file = make('input', {
+      type: 'file', accept: 'image/*', hidden: true, id: 'reader-file', label: 'details.read',
+      on: { change: () => { if (file.files[0]) this.take(file.files[0], 'details'); file.value = ''; } },
+    });
+    $('gallery-tools').append(file, button('secondary', 'details.read', () => file.click(), { id: 'reader' }));
   }
 
   static async load(page) {

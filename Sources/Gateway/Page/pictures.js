@@ -2,9 +2,17 @@
 
 import { fetchBlob, readPictureFile } from './api.js';
 
+/** The seed that comes so many after another: text, since seeds have 64 bits, after whose last the first follows. */
+export const seedAfter = (seed, offset) => String(BigInt.asUintN(64, BigInt(seed) + BigInt(offset)));
+
+/** Width and height of a job's images; a second pass makes them larger than its size. */
+function sizeOf({ size, hires }) {
+  return hires ? [hires.size.width, hires.size.height] : size.split('x').map(Number);
+}
+
 /** One finished image of a job, as the page shows it. */
 export function pictureOf(job, image) {
-  const [width, height] = job.size.split('x').map(Number);
+  const [width, height] = sizeOf(job);
   return {
     id: `${job.id}/${image.index}`,
     job,
@@ -16,18 +24,63 @@ export function pictureOf(job, image) {
     seconds: image.seconds,
     digest: image.pixel_sha256,
     isTruncated: image.prompt_truncated,
+    isStarred: image.starred ?? false,
   };
 }
 
 export const picturesOf = (job) => job.images.map((image) => pictureOf(job, image));
 
 /** The form's values that generate an image again. */
-export function parametersOf({ job, seed, width, height }) {
+export function parametersOf({ job, seed }) {
+  const [width, height] = job.size.split('x').map(Number);
   return {
     model: job.model, prompt: job.prompt, negative: job.negative_prompt, width, height, seed,
     steps: job.steps, guidance: job.guidance_scale, strength: job.strength,
     source: job.strength ? `api/jobs/${job.id}/source` : null, loras: job.loras ?? [],
+    sampling: samplingOf(job, seed), controls: job.controls ?? [],
   };
+}
+
+/** What beside steps and seed decides how an image is sampled. */
+function samplingOf(job, seed) {
+  const { hires, seed_variance: variance } = job;
+  return {
+    sampler: job.sampler, scheduler: job.scheduler, shift: job.shift,
+    // Images of a job count on from both seeds.
+    variationSeed: job.variation_seed === undefined ? undefined : seedAfter(job.variation_seed, BigInt(seed) - BigInt(job.seed)),
+    variationStrength: job.variation_strength, variance: variance?.strength,
+    hires: hires && {
+      factor: hires.size.width / Number(job.size.split('x')[0]), upscaler: hires.upscaler,
+      strength: hires.strength, steps: hires.steps,
+    },
+  };
+}
+
+/** The fields of a request that generates an image again; what it started from is not in them. */
+export function requestOf(picture) {
+  const { job } = picture;
+  const { width, height, sampling } = parametersOf(picture);
+  const { hires } = job;
+  return {
+    model: job.model, prompt: job.prompt, negative_prompt: job.negative_prompt, width, height, seed: picture.seed,
+    steps: job.steps, guidance_scale: job.guidance_scale, count: 1, sampler: job.sampler, scheduler: job.scheduler,
+    ...(job.shift !== undefined && { shift: job.shift }), ...(job.sigmas && { sigmas: job.sigmas }),
+    ...(sampling.variationStrength && {
+      variation_seed: sampling.variationSeed, variation_strength: sampling.variationStrength,
+    }),
+    ...(job.seed_variance && { seed_variance: job.seed_variance }),
+    ...(job.loras?.length > 0 && { loras: job.loras }),
+    ...(hires && {
+      hires: { ...hires.size, upscaler: hires.upscaler, strength: hires.strength, ...(hires.steps && { steps: hires.steps }) },
+    }),
+  };
+}
+
+/** The name under which an image is saved: its first words, its seed and its day. */
+export function nameOf({ job, seed }) {
+  const words = job.prompt.normalize('NFC').match(/[\p{L}\p{M}\p{N}]+/gu)?.join('-').slice(0, 40).replace(/-$/u, '') ?? '';
+  const day = new Date(job.created * 1000).toISOString().slice(0, 10);
+  return `${[words || 'inkstone', seed, day].join('-')}.png`;
 }
 
 /** The text of the generation parameters in an image's file. */
@@ -48,12 +101,34 @@ export async function parametersIn(blob) {
     steps: number('Steps'),
     // Other programs count from 1, which is off.
     guidance: Math.max(0, (number('CFG scale') ?? 1) - 1),
-    strength: Number(info.match(/Denoising strength: ([\d.]+)/)?.[1]) || undefined,
+    // With a second pass it is that one's.
+    strength: info.includes('Hires resize: ') ? undefined : fieldIn(info, 'Denoising strength'),
     loras,
+    sampling: samplingIn(info, parameters, number('Size-1')),
   };
 }
 
-const base64Of = (blob) => new Promise((resolve, reject) => {
+const textIn = (info, name) => info.match(new RegExp(`(?:^|, |\\n)${name}: ([^,\\n]+)`))?.[1].trim();
+const fieldIn = (info, name) => Number(textIn(info, name)?.split(' ')[0]) || undefined;
+
+function samplingIn(info, parameters, width) {
+  const resize = textIn(info, 'Hires resize')?.match(/^(\d+)x(\d+)$/);
+  const upscalers = {
+    Lanczos: 'lanczos', Latent: 'latent', 'Latent (bicubic)': 'latent_bicubic', 'Latent (nearest-exact)': 'latent_nearest',
+  };
+  return {
+    sampler: parameters.Sampler, scheduler: parameters['Schedule type'], shift: fieldIn(info, 'Shift'),
+    variationSeed: textIn(info, 'Variation seed'), variationStrength: fieldIn(info, 'Variation seed strength'),
+    variance: fieldIn(info, 'Seed variance'),
+    hires: resize && {
+      factor: Number(resize[1]) / width, upscaler: upscalers[textIn(info, 'Hires upscaler')],
+      strength: fieldIn(info, 'Denoising strength'), steps: fieldIn(info, 'Hires steps'),
+    },
+  };
+}
+
+/** The bytes of a file in base64. */
+export const base64Of = (blob) => new Promise((resolve, reject) => {
   const reader = new FileReader();
   reader.addEventListener('load', () => resolve(reader.result.slice(reader.result.indexOf(',') + 1)));
   reader.addEventListener('error', () => reject(reader.error));
