@@ -146,6 +146,9 @@ static const unsigned char gallery_css[] = {
 static const unsigned char zip_js[] = {
 #embed "../Gateway/Page/zip.js"
 };
+static const unsigned char mask_css[] = {
+#embed "../Gateway/Page/mask.css"
+};
 
 #define FILE_OF_PAGE(path, type, bytes) {path, type, bytes, sizeof(bytes)}
 
@@ -197,6 +200,7 @@ static const page_file files[] = {
     FILE_OF_PAGE("assets/details.js", "text/javascript; charset=utf-8", details_js),
     FILE_OF_PAGE("assets/gallery.css", "text/css; charset=utf-8", gallery_css),
     FILE_OF_PAGE("assets/zip.js", "text/javascript; charset=utf-8", zip_js),
+    FILE_OF_PAGE("assets/mask.css", "text/css; charset=utf-8", mask_css),
 };
 
 const page_file *page_files(size_t *count) {

@@ -21,6 +21,21 @@ export class More {
     this.parts.push(sampling, controls, actions, { take: (file, purpose) => this.takeForDetails(file, purpose) });
     page.settings.parts.push(sampling, controls);
     this.addReader();
+    document.addEventListener('inkstone:extended', ({ detail }) => this.extend(detail));
+  }
+
+  /** A picture to start from has grown: the size grows with it, as far as the model goes. */
+  extend({ before, after }) {
+    const { settings } = this.page;
+    const { limits } = settings.model;
+    const { width, height } = settings.values();
+    // As many pixels for each of the picture's as before, in its new shape.
+    const area = (width * height * after.width * after.height) / (before.width * before.height);
+    const across = Math.sqrt((area * after.width) / after.height);
+    const wanted = [across, area / across];
+    const share = Math.min(1, limits.maximumWidth / wanted[0], limits.maximumHeight / wanted[1]);
+    const side = (length) => Math.max(1, Math.round((length * share) / limits.sizeMultiple)) * limits.sizeMultiple;
+    settings.setSize({ width: side(wanted[0]), height: side(wanted[1]) });
   }
 
   /** Shows what a file says, where it was dropped for that. */

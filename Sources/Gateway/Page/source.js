@@ -5,6 +5,7 @@ import { t } from './language.js';
 const $ = (id) => document.getElementById(id);
 const standardStrength = 0.6;
 const largestSide = 2048;
+const thumbnailSide = 240;
 
 /** The source image of a request. */
 export class Source {
@@ -41,12 +42,15 @@ export class Source {
       return false;
     }
     this.mask?.reset();
-    const { width, height } = this.picture;
-    const thumbnail = canvasOf(this.picture, 0, 0, width, height, Math.min(1, 240 / Math.max(width, height)));
-    $('source-picture').src = thumbnail.toDataURL();
+    $('source-picture').src = this.thumbnail().toDataURL();
     $('strength').value = strength;
     this.changed();
     return true;
+  }
+
+  thumbnail() {
+    const { width, height } = this.picture;
+    return canvasOf(this.picture, 0, 0, width, height, Math.min(1, thumbnailSide / Math.max(width, height)));
   }
 
   remove() {
@@ -62,7 +66,12 @@ export class Source {
     this.mask ??= new MaskPainter(() => {
       // The painted part is generated at full strength unless the user lowers it.
       if (this.isMasked && this.strength === standardStrength) $('strength').value = 1;
+      $('source-picture').src = (this.isMasked ? this.mask.thumbnail(thumbnailSide) : this.thumbnail()).toDataURL();
       this.changed();
+    }, (picture) => {
+      const before = this.picture;
+      this.picture = picture;
+      document.dispatchEvent(new CustomEvent('inkstone:extended', { detail: { before, after: picture } }));
     });
     this.mask.open(this.picture);
   }
