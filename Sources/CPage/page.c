@@ -149,6 +149,15 @@ static const unsigned char zip_js[] = {
 static const unsigned char mask_css[] = {
 #embed "../Gateway/Page/mask.css"
 };
+static const unsigned char styles_js[] = {
+#embed "../Gateway/Page/styles.js"
+};
+static const unsigned char modes_js[] = {
+#embed "../Gateway/Page/modes.js"
+};
+static const unsigned char grid_js[] = {
+#embed "../Gateway/Page/grid.js"
+};
 
 #define FILE_OF_PAGE(path, type, bytes) {path, type, bytes, sizeof(bytes)}
 
@@ -201,6 +210,9 @@ static const page_file files[] = {
     FILE_OF_PAGE("assets/gallery.css", "text/css; charset=utf-8", gallery_css),
     FILE_OF_PAGE("assets/zip.js", "text/javascript; charset=utf-8", zip_js),
     FILE_OF_PAGE("assets/mask.css", "text/css; charset=utf-8", mask_css),
+    FILE_OF_PAGE("assets/styles.js", "text/javascript; charset=utf-8", styles_js),
+    FILE_OF_PAGE("assets/modes.js", "text/javascript; charset=utf-8", modes_js),
+    FILE_OF_PAGE("assets/grid.js", "text/javascript; charset=utf-8", grid_js),
 };
 
 const page_file *page_files(size_t *count) {

@@ -89,9 +89,10 @@ const runner = new Runner({
 /** Sends the form's request, with some of its fields replaced. */
 function run(overrides = {}) {
   if (runner.isBusy || models.length === 0) return;
-  let request;
+  let requests;
   try {
-    request = { ...settings.request(), ...overrides };
+    const request = { ...settings.request(), ...overrides };
+    requests = more?.expand(request) ?? [request];
   } catch (error) {
     if (!(error instanceof FieldError)) throw error;
     showError(error.message);
@@ -99,8 +100,8 @@ function run(overrides = {}) {
     return;
   }
   showError(null);
-  recall.note(request.prompt);
-  runner.run(request);
+  recall.note($('prompt').value.trim());
+  for (const request of requests) runner.run(request);
 }
 
 function setRunning() {

@@ -4,7 +4,9 @@ import { Actions } from './actions.js';
 import { Controls } from './control.js';
 import { button, loadStyle, make } from './dom.js';
 import { useTexts } from './language.js';
+import { Modes } from './modes.js';
 import { Sampling } from './sampling.js';
+import { Styles } from './styles.js';
 
 const $ = (id) => document.getElementById(id);
 
@@ -18,8 +20,10 @@ export class More {
     const sampling = new Sampling(page, $('sampling-slot'));
     const controls = new Controls(page, $('control-slot'));
     const actions = new Actions(page, $('result-more'));
-    this.parts.push(sampling, controls, actions, { take: (file, purpose) => this.takeForDetails(file, purpose) });
-    page.settings.parts.push(sampling, controls);
+    const styles = new Styles(page, $('prompt-more'), sampling);
+    this.modes = new Modes(page, $('modes-slot'));
+    this.parts.push(sampling, controls, styles, this.modes, actions, { take: (file, purpose) => this.takeForDetails(file, purpose) });
+    page.settings.parts.push(sampling, controls, styles);
     this.addReader();
     document.addEventListener('inkstone:extended', ({ detail }) => this.extend(detail));
   }
@@ -67,6 +71,11 @@ export class More {
   /** Translates what is not translated with the document. */
   word() {
     for (const part of this.parts) part.word?.();
+  }
+
+  /** The requests that a request of the form stands for; throws `FieldError`. */
+  expand(request) {
+    return this.modes.expand(request);
   }
 
   /** Offers a file that was dropped for a purpose; returns whether a part has taken it. */
