@@ -149,7 +149,7 @@ def two_tabs(bench):
         page.wait(DONE)
         assert shown_job(page, bench.server)[0]["id"] == job
     pages[0].click("#to-gallery")
-    pages[0].wait("document.querySelectorAll('#tiles li').length >= 2")
+    pages[0].wait("document.querySelectorAll('#tiles .tile').length >= 2")
     paths = pages[0].run("[...document.querySelectorAll('#tiles img')].map((image) => image.dataset.path)")
     assert all(any(job in path for path in paths) for job in jobs)
     return "both in work at once, each tab its own job"

@@ -17,23 +17,26 @@ def gallery(bench):
     for body in ({"prompt": "a cat"}, {"prompt": "a dog"}, {"prompt": "a unique walrus", "n": 2}):
         bench.server.finish(body | {"size": "128x128"})
     page = bench.page(path="#gallery")
-    page.wait("document.querySelectorAll('#tiles li').length > 1")
-    before = page.run("document.querySelectorAll('#tiles li').length")
+    page.wait("document.querySelectorAll('#tiles .tile').length > 1")
+    before = page.run("document.querySelectorAll('#tiles .tile').length")
     page.fill("#search", "walrus")
-    page.wait("document.querySelectorAll('#tiles li').length === 1")
+    page.wait("document.querySelectorAll('#tiles .tile').length === 1")
     assert page.run("document.querySelector('#tiles b').textContent") == "2"
     page.click("#tiles .tile")
     page.wait("!document.getElementById('create').hidden && !document.getElementById('sheet').hidden")
     page.click("#to-gallery")
-    page.wait("document.querySelectorAll('#tiles li').length === 1")
+    page.wait("document.querySelectorAll('#tiles .tile').length === 1")
     page.click("#tiles .delete")
-    assert page.run("document.querySelectorAll('#tiles li').length") == 1, "one press deletes"
+    page.wait("document.querySelectorAll('#tiles .tile').length === 0")
+    page.click("#undo-delete")
+    page.wait("document.querySelectorAll('#tiles .tile').length === 1")
     page.click("#tiles .delete")
-    page.wait("document.querySelectorAll('#tiles li').length === 0")
+    page.wait("document.getElementById('undo').hidden", 20)
+    time.sleep(0.5)
     assert not bench.server.ask("api/jobs?q=walrus")["data"]
     page.reload()
-    page.wait("document.querySelectorAll('#tiles li').length > 1")
-    after = page.run("document.querySelectorAll('#tiles li').length")
+    page.wait("document.querySelectorAll('#tiles .tile').length > 1")
+    after = page.run("document.querySelectorAll('#tiles .tile').length")
     assert after == min(before, after) and after >= before - 1
     return f"{before} jobs, {after} after one was deleted and the tab loaded again"
 

@@ -19,11 +19,12 @@ import traceback
 import checks_draw
 import checks_form
 import checks_look
+import checks_more
 import checks_service
 from browser import Browser
 from server import ROOT, Server
 
-CHECKS = [check for module in (checks_draw, checks_form, checks_service, checks_look)
+CHECKS = [check for module in (checks_draw, checks_form, checks_service, checks_more, checks_look)
           for check in module.CHECKS]
 
 

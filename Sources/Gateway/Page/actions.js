@@ -69,16 +69,16 @@ export class Actions {
     this.show(page.stage.shown);
   }
 
-  /** Runs an action; the button waits for it. */
+  /** Runs an action; the button keeps the focus, and does nothing before it is done. */
   async act(item, work) {
-    if (!this.shown) return;
-    item.disabled = true;
+    if (!this.shown || item.ariaBusy === 'true') return;
+    item.ariaBusy = 'true';
     try {
       await work();
     } catch (error) {
       this.page.fail(error);
     } finally {
-      item.disabled = false;
+      item.ariaBusy = 'false';
     }
   }
 

@@ -73,7 +73,8 @@ export const removeLora = (name) => send(`api/loras/${inPath(name)}`, { method: 
 /** Submits a request as a job; the same key again is the same job. */
 export const submitJob = (parameters, key) => json('api/jobs', post(parameters, { 'idempotency-key': key }));
 export const fetchJob = (id) => json(`api/jobs/${inPath(id)}`);
-export const fetchJobs = (query) => json(`api/jobs?${new URLSearchParams(query)}`);
+// The server reads + as it is.
+export const fetchJobs = (query) => json(`api/jobs?${String(new URLSearchParams(query)).replaceAll('+', '%20')}`);
 export const cancelJob = (id) => send(`api/jobs/${inPath(id)}/cancel`, { method: 'POST' });
 export const removeJob = (id) => send(`api/jobs/${inPath(id)}`, { method: 'DELETE' });
 

@@ -84,11 +84,11 @@ export class Viewer {
     this.show(this.index + change);
   }
 
-  /** Zooms around a point of the window. */
-  zoom(factor, x = innerWidth / 2, y = innerHeight / 2) {
+  /** Zooms around a point of the window, or around the middle. */
+  zoom(factor, x = null, y = null) {
     const scale = Math.min(largest, Math.max(smallest, this.scale * factor));
     const box = this.plane.getBoundingClientRect();
-    const [across, down] = [x - box.left - box.width / 2, y - box.top - box.height / 2];
+    const [across, down] = x === null ? [0, 0] : [x - box.left - box.width / 2, y - box.top - box.height / 2];
     this.x = across - ((across - this.x) * scale) / this.scale;
     this.y = down - ((down - this.y) * scale) / this.scale;
     this.scale = scale;
