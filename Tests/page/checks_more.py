@@ -12,6 +12,7 @@ from PIL import Image
 
 from checks_draw import DONE, READY, RUNNING, pixels, shown_job
 from checks_form import drag
+from checks_look import axe_script
 
 MORE = "document.querySelectorAll('#sampler option').length > 5"
 # What the page sends as jobs, without the pixels.
@@ -513,5 +514,58 @@ def sheet_of_two(bench):
     return f"6 pictures in a sheet of {picture.width} × {picture.height} with labels on both sides"
 
 
+def open_states(bench):
+    """In every drawer and dialog axe-core finds nothing, no text is a key, and nothing sticks out, in both languages."""
+    script = axe_script()
+    looks = 0
+    for dark, language, width in ((False, "en-GB", 1280), (True, "zh-CN", 360)):
+        page = ready(bench, dark=dark, language=language, width=width, mobile=width < 500)
+        page.run(script + "; 0")
+
+        def look(what):
+            nonlocal looks
+            time.sleep(0.4)
+            found = page.run("""axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations.map((rule) =>
+                `${rule.id}: ${rule.nodes.slice(0, 3).map((node) => node.html.slice(0, 160) + ' ' + (node.any[0]?.message ?? '')).join(' | ')}`))""")
+            assert not found, f"{what}, {language}: {found[:3]}"
+            keys = page.run("""[...document.querySelectorAll('body *')].filter((element) => element.childElementCount === 0
+                && /^[a-z]+(\\.[A-Za-z0-9]+)+$/.test(element.textContent.trim()) && element.checkVisibility())
+                .map((element) => element.textContent)""")
+            assert not keys, f"{what}, {language}: texts are missing: {keys}"
+            over = page.run("""Math.max(document.documentElement.scrollWidth - innerWidth,
+                ...[...document.querySelectorAll('dialog[open]')].map((box) => box.scrollWidth - box.clientWidth))""")
+            assert over <= 0, f"{what}, {language}: {over} px too wide at {width}"
+            looks += 1
+
+        draw(page, "a cat")
+        for box in ("#sampler", "#variation", "#style-name", "#mode"):
+            unfold(page, box)
+        page.click("#hires")
+        look("form")
+        page.run("document.getElementById('details').click()")
+        page.wait("document.getElementById('details-drawer')?.open")
+        look("details")
+        page.key("Escape")
+        page.run("document.getElementById('full-screen').click()")
+        page.wait("document.getElementById('viewer')?.open")
+        look("full screen")
+        page.key("Escape")
+        page.run("document.getElementById('grid-open').click()")
+        page.wait("document.getElementById('grid')?.open")
+        look("X/Y sheet")
+        page.key("Escape")
+        page.run("document.getElementById('start').click()")
+        page.wait("!document.getElementById('source-set').hidden")
+        page.run("document.getElementById('mask-open').click()")
+        page.wait("document.getElementById('mask').open")
+        look("mask")
+        page.key("Escape")
+        page.run("location.hash = 'gallery'")
+        page.wait("document.querySelectorAll('#tiles .tile').length > 0")
+        page.run("document.getElementById('select').click(); document.querySelector('#tiles .tile').click()")
+        look("selection")
+    return f"{looks} states, English light at 1280 and Chinese dark at 360"
+
+
 CHECKS = [sampler, second_pass, details, full_screen, variations, stars, many_tiles, mask_tools, lora_words, styles,
-          sheet_of_two]
+          sheet_of_two, open_states]

@@ -80,7 +80,7 @@ export class Details {
       const copy = make('button', { type: 'button', className: 'quiet small copy-one', textContent: t('details.copy') });
       copy.setAttribute('aria-label', t('details.copyOne', { name: label }));
       copy.addEventListener('click', () => this.copy(copy, String(value)));
-      return make('div', {}, make('dt', { textContent: label }), make('dd', { textContent: String(value), dir: 'auto' }), copy);
+      return make('div', {}, make('dt', { textContent: label }), make('dd', {}, make('span', { textContent: String(value), dir: 'auto' }), copy));
     }));
   }
 
