@@ -74,6 +74,9 @@ static const unsigned char runner_js[] = {
 static const unsigned char settings_js[] = {
 #embed "../Gateway/Page/settings.js"
 };
+static const unsigned char seeds_js[] = {
+#embed "../Gateway/Page/seeds.js"
+};
 static const unsigned char sheet_js[] = {
 #embed "../Gateway/Page/sheet.js"
 };
@@ -109,6 +112,42 @@ static const unsigned char openapi_json[] = {
 };
 static const unsigned char icon_svg[] = {
 #embed "../Gateway/Page/icon.svg"
+};
+static const unsigned char facts_js[] = {
+#embed "../Gateway/Page/facts.js"
+};
+static const unsigned char fields_js[] = {
+#embed "../Gateway/Page/fields.js"
+};
+static const unsigned char infotext_js[] = {
+#embed "../Gateway/Page/infotext.js"
+};
+static const unsigned char inputs_js[] = {
+#embed "../Gateway/Page/inputs.js"
+};
+static const unsigned char keep_js[] = {
+#embed "../Gateway/Page/keep.js"
+};
+static const unsigned char keys_js[] = {
+#embed "../Gateway/Page/keys.js"
+};
+static const unsigned char messages_js[] = {
+#embed "../Gateway/Page/messages.js"
+};
+static const unsigned char queue_js[] = {
+#embed "../Gateway/Page/queue.js"
+};
+static const unsigned char strip_js[] = {
+#embed "../Gateway/Page/strip.js"
+};
+static const unsigned char tell_js[] = {
+#embed "../Gateway/Page/tell.js"
+};
+static const unsigned char work_js[] = {
+#embed "../Gateway/Page/work.js"
+};
+static const unsigned char icon_new_svg[] = {
+#embed "../Gateway/Page/icon-new.svg"
 };
 static const unsigned char more_js[] = {
 #embed "../Gateway/Page/more.js"
@@ -185,6 +224,7 @@ static const page_file files[] = {
     FILE_OF_PAGE("assets/recall.js", "text/javascript; charset=utf-8", recall_js),
     FILE_OF_PAGE("assets/runner.js", "text/javascript; charset=utf-8", runner_js),
     FILE_OF_PAGE("assets/settings.js", "text/javascript; charset=utf-8", settings_js),
+    FILE_OF_PAGE("assets/seeds.js", "text/javascript; charset=utf-8", seeds_js),
     FILE_OF_PAGE("assets/sheet.js", "text/javascript; charset=utf-8", sheet_js),
     FILE_OF_PAGE("assets/sizes.js", "text/javascript; charset=utf-8", sizes_js),
     FILE_OF_PAGE("assets/source.js", "text/javascript; charset=utf-8", source_js),
@@ -197,6 +237,18 @@ static const page_file files[] = {
     FILE_OF_PAGE("assets/zh.json", "application/json; charset=utf-8", zh_json),
     FILE_OF_PAGE("api/openapi.json", "application/json; charset=utf-8", openapi_json),
     FILE_OF_PAGE("assets/icon.svg", "image/svg+xml", icon_svg),
+    FILE_OF_PAGE("assets/facts.js", "text/javascript; charset=utf-8", facts_js),
+    FILE_OF_PAGE("assets/fields.js", "text/javascript; charset=utf-8", fields_js),
+    FILE_OF_PAGE("assets/infotext.js", "text/javascript; charset=utf-8", infotext_js),
+    FILE_OF_PAGE("assets/inputs.js", "text/javascript; charset=utf-8", inputs_js),
+    FILE_OF_PAGE("assets/keep.js", "text/javascript; charset=utf-8", keep_js),
+    FILE_OF_PAGE("assets/keys.js", "text/javascript; charset=utf-8", keys_js),
+    FILE_OF_PAGE("assets/messages.js", "text/javascript; charset=utf-8", messages_js),
+    FILE_OF_PAGE("assets/queue.js", "text/javascript; charset=utf-8", queue_js),
+    FILE_OF_PAGE("assets/strip.js", "text/javascript; charset=utf-8", strip_js),
+    FILE_OF_PAGE("assets/tell.js", "text/javascript; charset=utf-8", tell_js),
+    FILE_OF_PAGE("assets/work.js", "text/javascript; charset=utf-8", work_js),
+    FILE_OF_PAGE("assets/icon-new.svg", "image/svg+xml", icon_new_svg),
     FILE_OF_PAGE("assets/more.js", "text/javascript; charset=utf-8", more_js),
     FILE_OF_PAGE("assets/more.css", "text/css; charset=utf-8", more_css),
     FILE_OF_PAGE("assets/more-en.json", "application/json; charset=utf-8", more_en_json),

@@ -131,6 +131,7 @@ struct FleetIndexTests {
         #expect(index.jobs(JobQuery(.all, before: "3", limit: 2)).map(\.id) == ["2", "1"])
         #expect(index.jobs(JobQuery(.owner("ann"))).map(\.id) == ["1", "0"])
         #expect(index.jobs(JobQuery(.all, text: "fish 4")).map(\.id) == ["4"])
+        #expect(index.jobs(JobQuery(.all, text: "4 FISH")).map(\.id) == ["4"])
         #expect(index.jobs(JobQuery(.all, states: [.failed])).isEmpty)
     }
 

@@ -7,12 +7,11 @@ import Testing
 
 @Suite struct PageFileTests {
     private static let scripts = [
-        "app", "api", "benchmarks", "clipboard", "compare", "completion", "connection", "dom",
-        "drop",
-        "forecast", "gallery", "hints", "language", "loras", "metrics", "more", "pictures",
-        "progress", "recall", "runner", "settings", "sheet", "sizes", "source", "stage", "status",
-        "store",
-        "views", "words",
+        "api", "app", "benchmarks", "clipboard", "compare", "completion", "connection", "dom",
+        "drop", "facts", "fields", "forecast", "gallery", "hints", "infotext", "inputs", "keep",
+        "keys", "language", "loras", "messages", "metrics", "more", "pictures", "progress",
+        "queue", "recall", "runner", "settings", "sheet", "sizes", "source", "stage", "status",
+        "store", "strip", "tell", "views", "words", "work",
     ]
 
     @Test("every file of the page's folder is in the program, byte for byte")

@@ -31,6 +31,11 @@ struct JobStoreTests {
         #expect(all.map(\.request.prompt) == ["一只猫", "Cats", "a dog", "a cat"])
         let cats = try await store.jobs(JobQuery(.owner("ann"), text: "cat"))
         #expect(cats.map(\.request.prompt) == ["Cats", "a cat"])
+        let searches = [("A  dog", ["a dog"]), ("CAT a", ["Cats", "a cat"]), ("dog cat", [])]
+        for (text, prompts) in searches {
+            let found = try await store.jobs(JobQuery(.all, text: text))
+            #expect(found.map(\.request.prompt) == prompts, "\(text)")
+        }
         try await store.finish(all[1].id, JobEnd(.failed, "x"))
         #expect(try await store.jobs(JobQuery(.all, states: [.failed])).map(\.id) == [all[1].id])
         let page = try await store.jobs(JobQuery(.all, before: all[1].id, limit: 1))

@@ -141,7 +141,16 @@ class Page:
                 raise AssertionError(f"waited too long for {what or script}")
             time.sleep(0.02)
 
+    def unfold(self, selector):
+        """Opens what an element is folded in."""
+        self.run(f"""(() => {{
+            let box = document.querySelector({json.dumps(selector)})?.closest('details');
+            if (box?.querySelector('summary').matches({json.dumps(selector)})) box = box.parentElement.closest('details');
+            for (; box; box = box.parentElement.closest('details')) box.open = true;
+        }})()""")
+
     def click(self, selector):
+        self.unfold(selector.split(" summary")[0] + " summary" if " summary" in selector else selector)
         box = self.wait(f"""(() => {{
             const element = document.querySelector({json.dumps(selector)});
             if (!element) return null;
@@ -157,6 +166,7 @@ class Page:
         self.call("Input.insertText", text=text)
 
     def fill(self, selector, text):
+        self.unfold(selector)
         self.run(f"document.querySelector({json.dumps(selector)}).focus()")
         self.run(f"document.querySelector({json.dumps(selector)}).select?.()")
         self.type(text)

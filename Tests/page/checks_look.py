@@ -5,7 +5,7 @@ import importlib.util
 import pathlib
 import re
 
-from checks_draw import DONE, READY, RUNNING
+from checks_draw import DONE, READY, RUNNING, stop
 
 VIEWS = ("create", "gallery", "status", "benchmarks")
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -132,8 +132,7 @@ def accessibility(bench):
         page.click("#generate")
         page.wait("document.getElementById('bar').value > 0")
         look("running")
-        page.key("Escape")
-        page.wait(READY)
+        stop(page)
         page.fill("#steps", "4")
         page.fill("#guidance", "0")
         page.fill("#count", "2")

@@ -21,10 +21,11 @@ import checks_form
 import checks_look
 import checks_more
 import checks_service
+import checks_work
 from browser import Browser
 from server import ROOT, Server
 
-CHECKS = [check for module in (checks_draw, checks_form, checks_service, checks_more, checks_look)
+CHECKS = [check for module in (checks_draw, checks_form, checks_work, checks_service, checks_more, checks_look)
           for check in module.CHECKS]
 
 

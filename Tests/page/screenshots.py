@@ -25,8 +25,6 @@ def draw(page, prompt, seed, count=1):
     page.fill("#prompt", prompt)
     page.fill("#seed", str(seed))
     page.fill("#count", str(count))
-    if page.run("document.getElementById('lock').ariaPressed") == "false":
-        page.click("#lock")
     page.run("document.getElementById('generate').click()")
     page.wait(RUNNING)
     page.wait(READY)

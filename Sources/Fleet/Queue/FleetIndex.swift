@@ -205,11 +205,11 @@ package struct FleetIndex: Sendable {
 
     /// The jobs of a query, the newest first.
     package func jobs(_ query: JobQuery) -> [FleetJob] {
-        let text = query.text?.lowercased()
+        let words = query.words.map { $0.lowercased() }
         func isMatch(_ job: FleetJob) -> Bool {
             (query.states.isEmpty || query.states.contains(job.state))
                 && query.access.permits(job.owner)
-                && text.map { job.request.prompt.lowercased().contains($0) } ?? true
+                && (words.isEmpty || words.allSatisfy(job.request.prompt.lowercased().contains))
                 && (query.isGivenUp == nil || query.isGivenUp == (job.isGivenUp ?? false))
                 // A fleet has no stars.
                 && query.isStarred != true

@@ -4,8 +4,8 @@ import { fetchBlob, starImage } from './api.js';
 import { icon, make, word } from './dom.js';
 import { t } from './language.js';
 import { requestOf } from './pictures.js';
+import { randomSeed } from './seeds.js';
 
-const largestSeed = 2 ** 31;
 const subtleStrength = 0.35;
 const upscaleStrength = 0.35;
 const mostVariations = 4;
@@ -14,6 +14,9 @@ const paths = {
   full: 'M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5',
   star: 'M12 4l2.5 5.1 5.6.8-4 4 .9 5.6-5-2.6-5 2.6.9-5.6-4-4 5.6-.8z',
   details: 'M12 11v6M12 7.5v.1M12 3a9 9 0 1 0 0 18 9 9 0 1 0 0-18z',
+  more: 'M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z',
+  subtle: 'M3 9c3-4 6-4 9 0s6 4 9 0M3 16c3-4 6-4 9 0s6 4 9 0',
+  upscale: 'M4 13v7h7M20 11V4h-7M20 4L4 20',
 };
 
 const dataOf = (blob) => new Promise((resolve, reject) => {
@@ -49,11 +52,11 @@ export class Actions {
     this.details = act('action.details', () => this.openDetails(), paths.details);
     this.details.id = 'details';
     this.full.id = 'full-screen';
-    this.more = act('action.more', () => this.vary());
+    this.more = act('action.more', () => this.vary(), paths.more);
     this.more.id = 'vary';
-    this.subtle = act('action.subtle', () => this.varySubtly());
+    this.subtle = act('action.subtle', () => this.varySubtly(), paths.subtle);
     this.subtle.id = 'vary-subtly';
-    this.upscale = act('action.upscale', () => this.enlarge());
+    this.upscale = act('action.upscale', () => this.enlarge(), paths.upscale);
     this.upscale.id = 'upscale';
     slot.append(this.full, this.star, this.details, this.more, this.subtle, this.upscale);
     document.addEventListener('inkstone:shown', ({ detail }) => this.show(detail));
@@ -128,7 +131,7 @@ export class Actions {
 
   /** More pictures of the same request with other seeds. */
   async vary() {
-    const request = { ...requestOf(this.shown), seed: Math.floor(Math.random() * largestSeed), count: this.count };
+    const request = { ...requestOf(this.shown), seed: randomSeed(), count: this.count };
     const { job } = this.shown;
     if (job.strength) {
       request.image = await dataOf(await fetchBlob(`api/jobs/${job.id}/source`));
@@ -142,7 +145,7 @@ export class Actions {
     const { hires, ...request } = requestOf(this.shown);
     const { width, height } = this.shown;
     Object.assign(request, {
-      width, height, seed: Math.floor(Math.random() * largestSeed), count: this.count, strength: subtleStrength,
+      width, height, seed: randomSeed(), count: this.count, strength: subtleStrength,
       image: await dataOf(await fetchBlob(this.shown.path)),
       // So few steps and so little change would leave nothing to do.
       steps: Math.max(request.steps, Math.ceil(2 / subtleStrength)),

@@ -1,32 +1,41 @@
 // Part of Inkstone. Licence: see LICENSE.
 
-import { fetchBlob, fetchJobs, fetchModels, fetchRuns, fetchWords, ServiceError, useKey } from './api.js';
+import { fetchJob, fetchJobs, fetchModels, fetchRuns, fetchStatus, fetchWords, ServiceError, useKey } from './api.js';
 import { Connection } from './connection.js';
 import { takePictures } from './drop.js';
+import { FieldError, clearFieldErrors, showFieldError, wordFieldErrors } from './fields.js';
 import { Forecast } from './forecast.js';
+import { Inputs } from './inputs.js';
+import { listenToKeys } from './keys.js';
 import { duration, language, pick, preferredLanguage, short, t, useLanguage } from './language.js';
 import { Loras } from './loras.js';
-import { parametersIn, parametersOf, picturesOf } from './pictures.js';
+import { Messages } from './messages.js';
+import { picturesOf } from './pictures.js';
+import { Queue } from './queue.js';
 import { Recall } from './recall.js';
 import { Runner } from './runner.js';
-import { FieldError, Settings } from './settings.js';
+import { Settings } from './settings.js';
 import { Source } from './source.js';
 import { Stage } from './stage.js';
-import { remembered } from './store.js';
+import { ofThisTab, remembered } from './store.js';
+import { Tell } from './tell.js';
 import { Views } from './views.js';
+import { Work } from './work.js';
 
 const $ = (id) => document.getElementById(id);
 const themes = ['auto', 'light', 'dark'];
 const loadingPollMilliseconds = 1500;
-const announceMilliseconds = 4000;
+const announceSeconds = 4;
 const stripLength = 24;
 
 let models = [];
-let lastAnnounced = 0;
 let completion = null;
 /** What is loaded after the first view: further fields, and what is done with a picture. */
 let more = null;
 let wantsWords = false;
+let isResuming = false;
+/** What the stage says while no model is loaded. */
+let loading = null;
 
 const loras = new Loras(() => settings.changed());
 const source = new Source(() => settings.changed());
@@ -34,178 +43,142 @@ const settings = new Settings(loras, source, (values) => {
   stage.shape(values);
   forecast.refresh();
 });
-const forecast = new Forecast(() => settings.model && settings.draft());
+const forecast = new Forecast(() => (settings.model && settings.isSound ? settings.draft() : null));
 const recall = new Recall((text) => settings.setPrompt(text));
-const stage = new Stage({ reuse, start: startFrom });
+const stage = new Stage({
+  reuse: (picture) => inputs.reuse(picture), start: (picture) => inputs.startFrom(picture),
+  watch: (job) => watch(job), models: () => models, runs: () => runner.runs, shown: () => work.showStage(),
+});
 const connection = new Connection(() => loadModels());
+const messages = new Messages(connection);
+const note = (text, undo) => messages.note(text, undo);
+const fail = (error) => messages.fail(error);
+const announce = (text) => messages.announce(text);
+const tell = new Tell({ say: note, freshen: (ids) => stage.freshen(ids) });
 const views = new Views({
   open(pictures) {
     views.show('create');
     stage.open(pictures);
     $('frame').scrollIntoView({ block: 'nearest' });
   },
+  create: (values) => ready.then(() => inputs.restoreFromAddress(values)),
+  picture: (job, index) => ready.then(() => showJob(job, index)).catch(fail),
   removed: (id) => stage.forget(id),
   lost: () => connection.wait(),
-  fail: (error) => fail(error),
+  fail,
 });
 
 // MARK: Generating
 
 const runner = new Runner({
-  begin(request, progress) {
-    setRunning();
-    stage.begin(request);
-    showProgress(progress, t('progress.sending'));
-    announce(t('live.started'));
-    if (matchMedia('(max-width: 859px)').matches) $('frame').scrollIntoView({ block: 'nearest' });
+  begin(run) {
+    stage.begin(run, !isResuming && runner.runs.filter(({ isOwn }) => isOwn).length === 1);
+    queue.show();
+    setBusy();
+    if (isResuming) return;
+    announce(t(runner.runs.length > 1 ? 'live.queued' : 'live.started'));
+    if (stage.run === run && matchMedia('(max-width: 859px)').matches) $('frame').scrollIntoView({ block: 'nearest' });
   },
-  event(name, data, progress) {
-    if (name === 'queued') {
-      showProgress(progress, data.position > 0 ? t('progress.queued', { count: data.position }) : t('progress.next'));
-    } else if (name === 'started') {
-      showProgress(progress, t('progress.started'));
-    } else if (name === 'preview') {
-      stage.preview(data.image, data.url, data.step / progress.steps);
-    } else {
-      showProgress(progress);
-      if (performance.now() - lastAnnounced > announceMilliseconds) announce($('progress-text').textContent);
-    }
+  event(run, name, data) {
+    if (name === 'preview') stage.preview(run, data.image, data.url);
+    if (name === 'started' || name === 'queued') queue.show();
+    else stage.progress(queue.fromRun(run));
+    work.show();
+    if (run === stage.run && messages.silence > announceSeconds) announce($('progress-text').textContent);
   },
-  reopen: (pictures) => stage.open(pictures),
-  picture(picture) {
-    stage.add(picture);
-    settings.noteSeed(picture.seed);
+  reopen: (pictures) => { if (stage.isEmpty) stage.open(pictures); },
+  picture(run, picture) {
+    stage.add(run, picture);
+    if (run.isOwn) settings.noteSeed(picture.seed);
+    document.dispatchEvent(new CustomEvent('inkstone:made', { detail: picture }));
   },
-  end(outcome, error) {
-    stage.end();
-    setRunning();
+  end(run, outcome, error) {
+    if (run.pictures.length > 0 && run.isOwn) tell.done(run);
+    const hadFocus = $('progress').contains(document.activeElement);
+    stage.end(run);
+    queue.show();
+    queue.poll();
+    setBusy();
+    if (hadFocus) $('generate').focus();
     forecast.refresh();
     views.refresh();
-    if (outcome === 'failed') showError(wordError(error));
-    else announce(t(outcome === 'done' ? 'live.done' : 'live.cancelled'));
+    if (outcome === 'failed') messages.showError(error);
+    else if (outcome === 'cancelled' && run.isOwn) note(t('live.cancelled'));
+    else if (run.isOwn) announce(t('live.done'));
   },
 }, connection);
 
+const queue = new Queue(runner, {
+  cancel(job) {
+    const run = job.run ?? runner.watch(job.job);
+    runner.cancel(run);
+  },
+  watch,
+  changed(jobs) {
+    stage.useJobs(jobs.filter(({ isWaiting }) => !isWaiting));
+    for (const { id } of jobs) if (runner.find(id)?.isOwn) tell.note(id);
+  },
+});
+
+const work = new Work({ stage, runner, tell, announce });
+const inputs = new Inputs({
+  settings, source, views, messages, note, fail, useModel, models: () => models,
+  offer: (file, wish) => more?.take(file, wish) ?? false,
+});
+
+/** Shows a job of the queue as it is drawn. */
+function watch(job) {
+  const run = job.run ?? runner.watch(job.job);
+  runner.hurry(run);
+  views.show('create');
+  stage.watch(run);
+}
+
 /** Sends the form's request, with some of its fields replaced. */
 function run(overrides = {}) {
-  if (runner.isBusy || models.length === 0) return;
+  if (models.length === 0) return undefined;
   let requests;
   try {
     const request = { ...settings.request(), ...overrides };
     requests = more?.expand(request) ?? [request];
   } catch (error) {
     if (!(error instanceof FieldError)) throw error;
-    showError(error.message);
-    error.element.focus();
-    return;
+    showFieldError(error, () => messages.showError(null));
+    messages.showError(error);
+    return undefined;
   }
-  showError(null);
+  clearFieldErrors();
+  messages.showError(null);
+  messages.clearNote();
   recall.note($('prompt').value.trim());
-  for (const request of requests) runner.run(request);
+  return Promise.all(requests.map((request) => submit(request).catch(() => {})));
 }
 
-function setRunning() {
-  const { isBusy } = runner;
-  $('generate').disabled = isBusy || models.length === 0;
-  $('cancel').hidden = !isBusy;
-  $('progress').hidden = !isBusy;
-  $('frame').setAttribute('aria-busy', String(isBusy));
-  if (!isBusy) document.title = 'Inkstone';
+/** Sends a request; resolves with its job. */
+function submit(request) {
+  return runner.submit(request);
 }
 
-function showProgress(progress, text) {
-  const { image, images, step, steps, pace, secondsLeft } = progress;
-  const bar = $('bar');
-  if (text) bar.removeAttribute('value');
-  else bar.value = progress.share;
-  document.title = text ? 'Inkstone' : `${Math.round(progress.share * 100)} % · Inkstone`;
-  const key = images > 1 ? 'progress.image' : 'progress.step';
-  $('progress-text').textContent = text
-    ?? (progress.isDecoding ? t('progress.decoding') : t(key, { image: image + 1, images, step, steps }));
-  const parts = [];
-  if (pace !== null) parts.push(t('progress.pace', { pace: pace.toFixed(pace < 10 ? 2 : 0) }));
-  if (secondsLeft > 0) parts.push(t('progress.left', { time: duration(secondsLeft) }));
-  $('progress-time').textContent = parts.join(' · ');
+/** Shows what depends on whether something is in work. */
+function setBusy() {
+  const isLoading = models.length === 0;
+  $('generate').disabled = isLoading;
+  const key = runner.isBusy ? 'generate.queue' : 'generate';
+  $('generate-text').textContent = t(isLoading ? 'generate.loading' : key);
+  $('empty-text').textContent = isLoading && loading ? t('loading.model', loading) : t('empty');
+  $('about').textContent = pick(settings.model?.summary) ?? '';
+  $('create').dataset.jobs = runner.runs.filter(({ isOwn }) => isOwn).length;
+  work.show();
 }
 
-// MARK: Images as input
-
-async function restore(parameters) {
-  const model = models.find(({ id }) => id === parameters.model);
-  if (model && model !== settings.model) useModel(model);
-  const missing = settings.reuse(parameters);
-  if (parameters.source) await source.choose(await fetchBlob(parameters.source), parameters.strength);
-  else source.remove();
-  const notes = [];
-  if (!parameters.source && parameters.strength) notes.push(t('restore.source', { strength: parameters.strength }));
-  if (parameters.model && !model) notes.push(t('restore.model', { model: parameters.model }));
-  if (missing.length > 0) notes.push(t('restore.loras', { names: missing.join(', ') }));
-  views.show('create');
-  note([t('restored'), ...notes].join(' '));
-}
-
-async function reuse(picture) {
-  await restore(parametersOf(picture)).catch(fail);
-  $('prompt').focus();
-}
-
-async function startFrom(picture) {
-  try {
-    if (!await source.choose(await fetchBlob(picture.path))) return;
-    settings.setSize(picture);
-    $('prompt').focus();
-    note(t('source.taken'));
-  } catch (error) {
-    fail(error);
-  }
-}
-
-async function takeFile(file, wish) {
-  if (more?.take(file, wish)) return;
-  const parameters = wish === 'source' ? null : await parametersIn(file).catch(() => null);
-  if (parameters) {
-    await restore(parameters).catch(fail);
-  } else if (wish === 'restore') {
-    note(t('restore.none'));
-  } else if (await source.choose(file)) {
-    views.show('create');
-    settings.setShape(source.picture.width, source.picture.height);
-    note(t('source.taken'));
-  } else {
-    showError(t('source.bad'));
-  }
-}
-
-// MARK: Messages
-
-function wordError(error) {
-  if (!(error instanceof ServiceError)) return String(error);
-  if (error.code === 'missing_api_key' || error.code === 'invalid_api_key') $('key-box').hidden = false;
-  const key = `error.${error.code}`;
-  const text = t(key, { seconds: error.retryAfter });
-  return text === key ? error.message : text;
-}
-
-function fail(error) {
-  if (error instanceof ServiceError && error.isLoss) connection.wait();
-  else showError(wordError(error));
-}
-
-function showError(message) {
-  $('error').hidden = !message;
-  $('error').textContent = message ?? '';
-}
-
-function note(text) {
-  showError(null);
-  $('note').textContent = text;
-  $('note').hidden = false;
-  announce(text);
-}
-
-function announce(text) {
-  lastAnnounced = performance.now();
-  $('live').textContent = text;
+/** Shows a picture of an address such as `#picture/JOB/0`; without a number, all of the job. */
+async function showJob(id, index) {
+  if (stage.address === [id, index].filter((part) => part !== undefined).join('/')) return;
+  const job = await fetchJob(id);
+  const pictures = picturesOf(job);
+  const picture = pictures.find((one) => one.id === `${id}/${index}`);
+  stage.open(pictures);
+  if (picture && pictures.length > 1) stage.choose(picture);
 }
 
 // MARK: Models, language and colours
@@ -214,25 +187,34 @@ async function loadModels() {
   for (;;) {
     try {
       models = await fetchModels();
-      showError(null);
+      if (messages.error) messages.showError(null);
       $('key-box').hidden = true;
     } catch (error) {
       if (error instanceof ServiceError && error.isLoss) return connection.wait();
-      showError(wordError(error));
+      messages.showError(error);
       // Useless retries would fill the server's log.
       if (!$('key-box').hidden) return undefined;
     }
     if (models.length > 0) break;
-    $('model-line').textContent = t('loading');
+    await noteLoading();
     await new Promise((resume) => { setTimeout(resume, loadingPollMilliseconds); });
   }
   $('model-box').hidden = models.length < 2;
   $('model').replaceChildren(...models.map((model) => new Option(model.name, model.id)));
   const wanted = settings.model?.id ?? settings.load().model;
   useModel(models.find((model) => model.id === wanted) ?? models[0]);
-  setRunning();
+  setBusy();
+  queue.poll();
   await Promise.allSettled([loras.load(), loadRecent(), loadRuns(), loadMore()]);
   return undefined;
+}
+
+/** Says which model is loading, and for how long. */
+async function noteLoading() {
+  const status = await fetchStatus().catch(() => null);
+  const name = status?.models.map((model) => model.name).join(', ') || t('model.label');
+  loading = { name, time: duration(status?.uptime_seconds ?? 0) };
+  setBusy();
 }
 
 async function loadRecent() {
@@ -240,15 +222,16 @@ async function loadRecent() {
   const pictures = data.flatMap(picturesOf);
   stage.remember(pictures, true);
   if (pictures.length > 0 && settings.lastSeed === null) settings.noteSeed(pictures[0].seed);
+  tell.welcome(pictures);
 }
 
 async function loadMore() {
   if (more) return;
   const { More } = await import('./more.js');
   more = await More.load({
-    settings, stage, source, loras, runner, views, recall, restore, startFrom, note, fail, announce,
-    run, models: () => models,
-    submit: (request) => runner.run(request),
+    settings, stage, source, loras, runner, views, recall, note, fail, announce, messages,
+    restore: (parameters) => inputs.restore(parameters), startFrom: (picture) => inputs.startFrom(picture),
+    run, submit, queue, models: () => models,
   });
   more.useModel(settings.model);
 }
@@ -299,6 +282,11 @@ function wordModel() {
 async function changeLanguage(name) {
   await useLanguage(name);
   if (settings.model) settings.wordChoices();
+  messages.word();
+  wordFieldErrors();
+  setBusy();
+  work.wordCancel();
+  queue.show();
   wordModel();
   stage.word();
   loras.list();
@@ -328,13 +316,14 @@ function showTheme() {
 $('examples-box').open = !matchMedia('(max-width: 619px)').matches;
 
 $('form').addEventListener('submit', (event) => { event.preventDefault(); run(); });
-$('form').addEventListener('input', () => { $('note').hidden = true; });
+$('form').addEventListener('input', () => messages.clearNote());
 $('prompt').addEventListener('focus', () => {
   if (wantsWords) return;
   wantsWords = true;
   loadWords();
 });
-$('cancel').addEventListener('click', () => runner.cancel());
+// Who types has an idea of their own.
+$('prompt').addEventListener('input', ({ target }) => { if (!target.dataset.isReplaced) $('examples-box').open = false; });
 $('model').addEventListener('change', () => useModel(models.find((model) => model.id === $('model').value)));
 $('language').addEventListener('click', () => {
   const other = language === 'en' ? 'zh' : 'en';
@@ -343,35 +332,39 @@ $('language').addEventListener('click', () => {
   changeLanguage(other);
 });
 $('theme').addEventListener('click', () => useTheme(themes[(themes.indexOf(theme()) + 1) % themes.length]));
-document.addEventListener('keydown', (event) => {
-  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
-    event.preventDefault();
-    run();
-  } else if (event.key === 'Escape') {
-    if ($('recall').open) $('recall').open = false;
-    else if (runner.isBusy) runner.cancel();
-    else return;
-    event.preventDefault();
-  }
+listenToKeys({ views, stage, run, cancel: () => work.cancel() });
+takePictures((file, wish) => inputs.takeFile(file, wish));
+
+document.addEventListener('inkstone:shown', () => {
+  // After a reload the stage shows the same.
+  ofThisTab.set('shown', stage.address ?? '');
+  if (views.current === 'create') history.replaceState(null, '', stage.address ? `#picture/${stage.address}` : '#create');
 });
-document.addEventListener('click', (event) => {
-  if (!$('recall').contains(event.target)) $('recall').open = false;
-});
-if (/Mac|iPhone|iPad/.test(navigator.platform)) $('generate-key').textContent = '⌘ ↵';
-takePictures(takeFile);
 
 $('key').addEventListener('change', () => {
   useKey($('key').value);
   remembered.set('key', $('key').value);
-  loadModels().then(() => runner.resume());
+  loadModels().then(() => resume());
 });
 $('key').value = remembered.get('key') ?? '';
 useKey($('key').value);
 
+/** What the tab had before it was loaded again: the picture on the stage, jobs, and the picture to start from. */
+async function resume() {
+  isResuming = true;
+  const shown = ofThisTab.get('shown');
+  if (shown && stage.isEmpty) await showJob(...shown.split('/')).catch(() => {});
+  await Promise.all([runner.resume(), source.recover()]);
+  isResuming = false;
+}
+
+let isReady = null;
+const ready = new Promise((resolve) => { isReady = resolve; });
 const storedTheme = remembered.get('theme');
 useTheme(themes.includes(storedTheme) ? storedTheme : 'auto');
 const storedLanguage = remembered.get('language');
 await changeLanguage(['en', 'zh'].includes(storedLanguage) ? storedLanguage : preferredLanguage());
 views.start();
 await loadModels();
-await runner.resume();
+isReady();
+await resume();

@@ -1,20 +1,23 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import { showPicture } from './api.js';
+import { differences } from './facts.js';
 import { t } from './language.js';
 
 const $ = (id) => document.getElementById(id);
 
 /** Shows a second image over the current one, with a movable divider. */
 export class Compare {
-  constructor() {
+  /** `models()` are the models, for their names. */
+  constructor(models) {
+    this.models = models;
     this.other = null;
     $('divider').addEventListener('input', () => this.place());
   }
 
   get isOn() { return this.other !== null; }
 
-  /** Compares with an image. */
+  /** Compares with an image; one without a job is the source of the current one. */
   async use(other, shown) {
     this.other = other;
     this.shown = shown;
@@ -42,7 +45,9 @@ export class Compare {
 
   word() {
     if (!this.isOn) return;
-    $('compare-left').textContent = t('compare.seed', { seed: this.shown.seed });
-    $('compare-right').textContent = t('compare.seed', { seed: this.other.seed });
+    const [left, right] = this.other.job ? differences(this.shown, this.other, this.models())
+      : [t('compare.result'), t('compare.source')];
+    $('compare-left').textContent = left;
+    $('compare-right').textContent = right;
   }
 }

@@ -24,7 +24,7 @@ export class Completion {
     this.isPlacing = false;
     this.isAnnounced = false;
     const field = $('prompt');
-    field.addEventListener('input', (event) => { if (!event.isComposing && !this.isPlacing) this.offer(); });
+    field.addEventListener('input', (event) => { if (!event.isComposing && !this.isPlacing && !field.dataset.isReplaced) this.offer(); });
     field.addEventListener('compositionstart', () => this.close());
     field.addEventListener('compositionend', () => this.offer());
     field.addEventListener('keydown', (event) => this.press(event));

@@ -66,13 +66,14 @@ export class Forecast {
       parts.push(answer.seconds === undefined ? t('forecast.first') : t('forecast.time', { time: duration(answer.seconds) }));
       if (answer.memory_bytes) parts.push(t('forecast.memory', { size: bytes(answer.memory_bytes) }));
       if (answer.ahead > 0) {
-        const time = answer.queue_seconds ? duration(answer.queue_seconds) : '?';
-        parts.push(t('forecast.queue', { count: answer.ahead, time }));
+        const time = answer.queue_seconds > 0 && duration(answer.queue_seconds);
+        parts.push(t(time ? 'forecast.queue' : 'forecast.queue.unknown', { count: answer.ahead, time }));
       }
     }
     $('forecast').textContent = parts.join(' · ');
-    $('forecast').title = answer?.model_bytes
+    const more = answer?.model_bytes
       ? t('forecast.title', { size: bytes(answer.model_bytes), free: bytes(answer.available_bytes ?? 0) }) : '';
+    $('forecast').title = [...parts, more].filter(Boolean).join('\n');
     const tooMuch = answer?.memory_bytes > answer?.available_bytes;
     $('memory-caution').hidden = !tooMuch;
     $('tokens').textContent = answer?.prompt_tokens && $('prompt').value.trim()

@@ -4,6 +4,7 @@ import { cancelJob, fetchJob, fetchSampling, showPicture, submitJob } from './ap
 import { button, make, saveAs } from './dom.js';
 import { duration, t } from './language.js';
 import { picturesOf } from './pictures.js';
+import { isSeed, seedAfter } from './seeds.js';
 import { FieldError } from './settings.js';
 
 const $ = (id) => document.getElementById(id);
@@ -11,6 +12,13 @@ const mostCells = 100;
 const atOnce = 4;
 const pollMilliseconds = 400;
 const final = ['succeeded', 'failed', 'cancelled'];
+
+/** Seeds of a text, as text: `7, 8`, or numbers as below. Null if it has none, or anything else. */
+function seedsIn(text) {
+  const parts = text.split(/[,，;\s]+/u).filter(Boolean);
+  const seeds = parts.every(isSeed) ? parts : numbersIn(text)?.map(String) ?? [];
+  return seeds.length > 0 && seeds.every(isSeed) ? seeds : null;
+}
 
 /** Numbers of a text: `4, 8, 12`, `1-4` or `4-12:4`. Null if it has none, or anything else. */
 export function numbersIn(text) {
@@ -53,7 +61,7 @@ class Axis {
     const values = grid.page.settings.values();
     this.text.value = {
       steps: `${Math.max(1, Math.round(values.steps / 2))}, ${values.steps}, ${Math.min(2 * values.steps, grid.page.settings.model.limits.maximumSteps)}`,
-      guidance: '0, 2, 4', seed: `${values.seed}, ${values.seed + 1}, ${values.seed + 2}`, lora: '0, 0.5, 1',
+      guidance: '0, 2, 4', seed: [0, 1, 2].map((offset) => seedAfter(values.seed, offset)).join(', '), lora: '0, 0.5, 1',
     }[kind] ?? '';
     if (kind === 'lora') {
       this.lora.replaceChildren(...grid.page.loras.known.map(({ name }) => make('option', { value: name, textContent: name })));
@@ -78,7 +86,7 @@ class Axis {
       const on = [...this.chips.children].filter((chip) => chip.getAttribute('aria-pressed') === 'true');
       return on.length > 0 ? on.map(({ dataset }) => dataset.value) : null;
     }
-    return numbersIn(this.text.value);
+    return kind === 'seed' ? seedsIn(this.text.value) : numbersIn(this.text.value);
   }
 
   label(value) {

@@ -9,9 +9,10 @@ const groups = new Map();
 /** The language in use: `en` or `zh`. */
 export let language = 'en';
 
-/** The text of a key with `{name}` replaced by values. */
+/** The text of a key with `{name}` replaced by values; `key.one` where `count` is 1, if there is such a text. */
 export function t(key, values = {}) {
-  return (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+  const single = values.count === 1 ? texts[`${key}.one`] : undefined;
+  return (single ?? texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
 async function load(name) {

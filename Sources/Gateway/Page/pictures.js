@@ -1,9 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import { fetchBlob, readPictureFile } from './api.js';
-
-/** The seed that comes so many after another: text, since seeds have 64 bits, after whose last the first follows. */
-export const seedAfter = (seed, offset) => String(BigInt.asUintN(64, BigInt(seed) + BigInt(offset)));
+import { seedAfter } from './seeds.js';
 
 /** Width and height of a job's images; a second pass makes them larger than its size. */
 function sizeOf({ size, hires }) {
@@ -18,6 +16,7 @@ export function pictureOf(job, image) {
     job,
     path: image.url,
     thumbnail: `${image.url}/thumbnail`,
+    index: image.index,
     seed: image.seed,
     width,
     height,
@@ -89,7 +88,11 @@ export const textOf = async (picture) => (await readPictureFile(await base64Of(a
 /** The form's values that generate a saved image again, or null for a file without parameters. */
 export async function parametersIn(blob) {
   const { info, parameters, loras } = await readPictureFile(await base64Of(blob));
-  if (parameters.Steps === undefined) return null;
+  return parameters.Steps === undefined ? null : valuesOf(parameters, info, loras);
+}
+
+/** The form's values of parameters, by the names that image programs write, and of their whole text. */
+export function valuesOf(parameters, info, loras = [...lorasIn(info), ...tagsIn(info)]) {
   const number = (key) => (parameters[key] === undefined ? undefined : Number(parameters[key]));
   return {
     model: parameters.Model,
@@ -126,6 +129,15 @@ function samplingIn(info, parameters, width) {
     },
   };
 }
+
+/** LoRA files with their weights: ours are pairs in one value, other programs write tags. */
+function lorasIn(info) {
+  const value = info.match(/Lora weights: ("(?:[^"\\]|\\.)*"|[^,\n]*)/)?.[1] ?? '';
+  const list = value.startsWith('"') ? JSON.parse(value) : value;
+  return [...list.matchAll(/([^,]+?): (-?[\d.]+)(?:, |$)/g)].map(([, name, scale]) => ({ name: name.trim(), scale: Number(scale) }));
+}
+
+const tagsIn = (info) => [...info.matchAll(/<lora:([^:<>]+):(-?[\d.]+)>/g)].map(([, name, scale]) => ({ name, scale: Number(scale) }));
 
 /** The bytes of a file in base64. */
 export const base64Of = (blob) => new Promise((resolve, reject) => {

@@ -3,11 +3,11 @@
 import { fetchSampling } from './api.js';
 import { make, slider } from './dom.js';
 import { t } from './language.js';
+import { isSeed, largestSeed, randomSeed } from './seeds.js';
 import { FieldError } from './settings.js';
 import { remembered } from './store.js';
 
 const standard = { sampler: 'euler', scheduler: 'default' };
-const largestSeed = 2 ** 31;
 
 /** Sampler, schedule, shift, seeds that vary, and the second pass in a larger size. */
 export class Sampling {
@@ -46,7 +46,7 @@ export class Sampling {
     this.variation = slider('sampling.variation', { min: 0, max: 1, step: 0.05, value: 0 }, changed);
     this.variation.input.id = 'variation';
     this.variationSeed = make('input', {
-      id: 'variation-seed', type: 'text', inputMode: 'numeric', maxLength: 16, placeholder: 'sampling.any', on: { input: changed },
+      id: 'variation-seed', type: 'text', inputMode: 'numeric', maxLength: 20, placeholder: 'sampling.any', on: { input: changed },
     });
     this.variance = slider('sampling.variance', { min: 0, max: 2, step: 0.05, value: 0 }, changed);
     this.variance.input.id = 'variance';
@@ -165,7 +165,7 @@ export class Sampling {
     if (this.shift.value.trim()) fields.shift = Number(this.shift.value);
     if (this.variation.value > 0) {
       fields.variation_strength = this.variation.value;
-      if (this.variationSeed.value.trim()) fields.variation_seed = Number(this.variationSeed.value);
+      if (this.variationSeed.value.trim()) fields.variation_seed = this.variationSeed.value.trim();
     }
     if (this.variance.value > 0) fields.seed_variance = this.variance.value;
     if (this.isOn.checked) {
@@ -184,9 +184,9 @@ export class Sampling {
     };
     if ('shift' in fields) check(this.shift, fields.shift, 0.1, 100, 'sampling.shift');
     if ('variation_seed' in fields) {
-      check(this.variationSeed, fields.variation_seed, 0, Number.MAX_SAFE_INTEGER, 'sampling.variationSeed');
+      if (!isSeed(fields.variation_seed)) check(this.variationSeed, -1, 0, largestSeed, 'sampling.variationSeed');
     } else if (this.variation.value > 0) {
-      fields.variation_seed = Math.floor(Math.random() * largestSeed);
+      fields.variation_seed = randomSeed();
     }
     if (fields.hires) {
       this.word();

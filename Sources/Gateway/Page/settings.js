@@ -1,21 +1,15 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import { FieldError, replaceText } from './fields.js';
 import { pick, t } from './language.js';
+import { isSeed, largestSeed, randomSeed } from './seeds.js';
 import { ratios, sizeLike, sizeOf, snapSide } from './sizes.js';
 import { remembered } from './store.js';
 
 const $ = (id) => document.getElementById(id);
-const largestRandomSeed = 2 ** 31;
-const largestSeed = 2n ** 64n - 1n;
 const ideas = 4;
 
-/** An invalid value, with its field. */
-export class FieldError extends Error {
-  constructor(message, element) {
-    super(message);
-    this.element = element;
-  }
-}
+export { FieldError };
 
 /** The form: defaults, limits, presets and what the user chose. */
 export class Settings {
@@ -31,6 +25,8 @@ export class Settings {
     for (const id of ['width', 'height', 'steps', 'guidance', 'count', 'prompt', 'negative', 'seed']) {
       $(id).addEventListener('input', () => this.changed());
     }
+    // A seed that was typed or pasted is meant.
+    $('seed').addEventListener('input', () => this.keepSeed($('seed').value.trim() !== ''));
     for (const id of ['steps', 'guidance']) {
       $(`${id}-slider`).addEventListener('input', (event) => {
         $(id).value = event.target.value;
@@ -39,9 +35,13 @@ export class Settings {
     }
     for (const id of ['width', 'height']) $(id).addEventListener('change', () => this.snap(id));
     $('swap').addEventListener('click', () => this.setSize({ width: $('height').value, height: $('width').value }));
-    $('dice').addEventListener('click', () => this.rollSeed());
+    $('dice').addEventListener('click', () => {
+      this.keepSeed(false);
+      this.rollSeed();
+    });
     $('again').addEventListener('click', () => this.reuseSeed());
     $('lock').addEventListener('click', () => this.keepSeed(!this.keepsSeed));
+    $('advanced').addEventListener('toggle', () => remembered.set('advanced', $('advanced').open ? 'open' : ''));
   }
 
   /** Applies a model's limits; values are those of the last visit, else its defaults. */
@@ -68,6 +68,7 @@ export class Settings {
     if (saved.seed) $('seed').value = saved.seed;
     if (!$('seed').value) this.rollSeed();
     this.keepSeed(saved.keepsSeed ?? false);
+    $('advanced').open = remembered.get('advanced') === 'open';
     this.wordChoices();
     this.changed();
   }
@@ -124,6 +125,7 @@ export class Settings {
         button.append(shape);
       }
       button.append(word(value));
+      if (value.steps) button.title = t('presets.title', { ...value, ...value.size, guidance: value.guidanceScale });
       button.addEventListener('click', () => choose(value));
       return button;
     }));
@@ -156,9 +158,9 @@ export class Settings {
     $(id).children[index]?.setAttribute('aria-pressed', String(isOn));
   }
 
+  /** Replaces the prompt; Ctrl+Z in the field brings the old one back. */
   setPrompt(text) {
-    $('prompt').value = text;
-    this.changed();
+    replaceText($('prompt'), text);
     $('prompt').focus();
   }
 
@@ -188,7 +190,7 @@ export class Settings {
   }
 
   rollSeed() {
-    $('seed').value = Math.floor(Math.random() * largestRandomSeed);
+    $('seed').value = randomSeed();
     this.changed();
   }
 
@@ -211,10 +213,24 @@ export class Settings {
     this.save();
   }
 
+  /** What `reuse` changes, as it is now: a function that brings it back. */
+  snapshot() {
+    const values = ['prompt', 'negative', 'width', 'height', 'steps', 'guidance', 'count', 'seed']
+      .map((id) => [id, $(id).value]);
+    const { keepsSeed, loras } = this;
+    const chosen = loras.values;
+    return () => {
+      for (const [id, value] of values) $(id).value = value;
+      loras.use(chosen);
+      this.keepSeed(keepsSeed);
+      this.changed();
+    };
+  }
+
   /** Applies the parameters of an image, seed included; returns the names of missing LoRA files. */
   reuse(parameters) {
     const put = (id, value) => { if (value !== undefined && value !== null) $(id).value = value; };
-    put('prompt', parameters.prompt);
+    if (parameters.prompt !== undefined) replaceText($('prompt'), parameters.prompt);
     put('negative', parameters.negative ?? '');
     put('steps', parameters.steps);
     put('guidance', parameters.guidance);
@@ -223,7 +239,7 @@ export class Settings {
     if (parameters.width) this.setSize(parameters);
     const missing = this.loras.use(parameters.loras ?? []);
     for (const part of this.parts) part.use(parameters);
-    this.keepSeed(true);
+    if (parameters.seed !== undefined) this.keepSeed(true);
     this.changed();
     return missing;
   }
@@ -232,7 +248,8 @@ export class Settings {
     if (!this.model) return;
     $('steps-slider').value = $('steps').value;
     $('guidance-slider').value = $('guidance').value;
-    $('negative-box').hidden = !(Number($('guidance').value) > 0);
+    // Always in its place, so that nothing moves.
+    $('negative').disabled = !(Number($('guidance').value) > 0);
     this.mark();
     this.save();
     this.onChange(this.values());
@@ -272,14 +289,34 @@ export class Settings {
 
   /** The request to send. Throws `FieldError` for the first field that the server would refuse. */
   request() {
+    if (!$('prompt').value.trim()) throw new FieldError(() => t('error.prompt'), $('prompt'));
     if (!this.keepsSeed) this.rollSeed();
-    if (!$('prompt').value.trim()) throw new FieldError(t('error.prompt'), $('prompt'));
+    this.checkAll();
+    const { width, height } = this.values();
+    return {
+      ...this.draft(),
+      ...(this.source.isSet && this.source.fields(width, height)),
+      ...Object.assign({}, ...this.parts.map((part) => part.request(width, height))),
+    };
+  }
+
+  /** Whether the server would take the numbers. */
+  get isSound() {
+    try {
+      this.checkAll();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  checkAll() {
     const { limits } = this.model;
     const values = this.values();
     for (const [id, limit] of [['width', limits.maximumWidth], ['height', limits.maximumHeight]]) {
       const unit = limits.sizeMultiple;
       if (!(values[id] >= unit && values[id] <= limit && values[id] % unit === 0)) {
-        throw new FieldError(t('error.size', { name: t(`size.${id}`), unit, limit }), $(id));
+        throw new FieldError(() => t('error.size', { name: t(`size.${id}`), unit, limit }), $(id));
       }
     }
     this.check('steps', values.steps, 1, limits.maximumSteps);
@@ -287,23 +324,18 @@ export class Settings {
     this.checkSeed(values.seed);
     this.check('count', values.count, 1, limits.maximumCount);
     if (this.source.isSet && values.steps * this.source.strength < 1) {
-      throw new FieldError(t('error.strength'), $('strength'));
+      throw new FieldError(() => t('error.strength'), $('strength'));
     }
-    return {
-      ...this.draft(),
-      ...(this.source.isSet && this.source.fields(values.width, values.height)),
-      ...Object.assign({}, ...this.parts.map((part) => part.request(values.width, values.height))),
-    };
   }
 
   checkSeed(seed) {
-    if (/^\d{1,20}$/.test(seed) && BigInt(seed) <= largestSeed) return;
+    if (isSeed(seed)) return;
     throw new FieldError(t('error.range', { name: t('seed.label'), low: 0, high: largestSeed }), $('seed'));
   }
 
   check(id, value, low, high, isWhole = true) {
     if (value >= low && value <= high && (!isWhole || Number.isInteger(value))) return;
-    throw new FieldError(t('error.range', { name: t(`${id}.label`), low, high }), $(id));
+    throw new FieldError(() => t('error.range', { name: t(`${id}.label`), low, high }), $(id));
   }
 
   save() {

@@ -2,8 +2,16 @@
 
 import { showPicture } from './api.js';
 import { t } from './language.js';
+import { seedAfter } from './seeds.js';
 
 const $ = (id) => document.getElementById(id);
+
+/** Columns for a number of pictures: rows that are full, and not more of them than columns. */
+const columnsFor = (count) => {
+  const least = Math.ceil(Math.sqrt(count));
+  for (let across = least; across <= least + 2; across += 1) if (count % across === 0) return across;
+  return least;
+};
 
 /** A contact sheet: the images of one request side by side, each with its seed. */
 export class Sheet {
@@ -16,7 +24,7 @@ export class Sheet {
 
   /** Empty cells for the images of a request. */
   begin(seed, count) {
-    this.seeds = Array.from({ length: count }, (_, index) => String(BigInt.asUintN(64, BigInt(seed) + BigInt(index))));
+    this.seeds = Array.from({ length: count }, (_, index) => seedAfter(seed, index));
     $('sheet').replaceChildren(...this.seeds.map((number, index) => {
       const button = document.createElement('button');
       button.type = 'button';
@@ -29,8 +37,16 @@ export class Sheet {
       button.addEventListener('click', () => this.open(index));
       return button;
     }));
-    $('sheet').style.setProperty('--across', String(Math.ceil(Math.sqrt(count))));
+    this.across = columnsFor(count);
+    this.rows = Math.ceil(count / this.across);
+    $('sheet').style.setProperty('--across', String(this.across));
     this.word();
+  }
+
+  /** The shape of the sheet, from that of its pictures. */
+  shape(width, height) {
+    $('sheet').style.setProperty('--cell', `${width / height}`);
+    return { width: this.across * width, height: this.rows * height };
   }
 
   place(index) { return $('sheet').children[index]; }
@@ -52,7 +68,7 @@ export class Sheet {
 
   word() {
     [...$('sheet').children].forEach((button, index) => {
-      button.setAttribute('aria-label', t('history.item', { seed: this.seeds[index] }));
+      button.setAttribute('aria-label', t('sheet.item', { seed: this.seeds[index] }));
     });
   }
 
@@ -60,7 +76,7 @@ export class Sheet {
   async save() {
     const images = [...$('sheet').querySelectorAll('img')];
     await Promise.all(images.map((image) => image.decode().catch(() => {})));
-    const across = Math.ceil(Math.sqrt(images.length));
+    const { across } = this;
     const { naturalWidth: width, naturalHeight: height } = images[0];
     const gap = 8;
     const line = Math.max(16, Math.round(width / 14));

@@ -1,6 +1,8 @@
 // Part of Inkstone. Licence: see LICENSE.
 
+import { keep, kept } from './keep.js';
 import { t } from './language.js';
+import { ofThisTab } from './store.js';
 
 const $ = (id) => document.getElementById(id);
 const standardStrength = 0.6;
@@ -37,6 +39,7 @@ export class Source {
   async choose(blob, strength = standardStrength) {
     try {
       this.picture = await createImageBitmap(blob);
+      keep('source', blob);
     } catch {
       $('source-note').textContent = t('source.bad');
       return false;
@@ -55,6 +58,7 @@ export class Source {
 
   remove() {
     this.picture = null;
+    keep('source', null);
     this.mask?.reset();
     $('source-picture').removeAttribute('src');
     this.changed();
@@ -76,7 +80,15 @@ export class Source {
     this.mask.open(this.picture);
   }
 
+  /** The image that this tab had before it was loaded again. */
+  async recover() {
+    const blob = ofThisTab.get('strength') ? await kept('source') : null;
+    if (blob && !this.isSet) await this.choose(blob, Number(ofThisTab.get('strength')));
+  }
+
   changed() {
+    if (this.isSet) ofThisTab.set('strength', this.strength);
+    else ofThisTab.remove('strength');
     $('source-set').hidden = !this.isSet;
     $('source-choose').hidden = this.isSet;
     $('source-note').textContent = this.isMasked ? t('mask.set') : '';

@@ -21,11 +21,12 @@ function loadStyle() {
 
 /** The views of the page; all but the first are loaded on demand. */
 export class Views {
-  /** `handlers` are those of the views: `open`, `removed`, `lost`, `fail`. */
+  /** `handlers` are `open`, `removed`, `lost` and `fail` of the views, `create(values)` and `picture(job, index)` of addresses. */
   constructor(handlers) {
     this.handlers = handlers;
     this.runs = [];
     this.parts = {};
+    this.places = {};
     this.current = 'create';
   }
 
@@ -34,9 +35,13 @@ export class Views {
     this.followAddress();
   }
 
+  /** `#create?prompt=…` fills the form, `#picture/JOB/0` shows a picture, all else is the name of a view. */
   followAddress() {
-    const name = location.hash.slice(1);
+    const [path, query] = location.hash.slice(1).split('?');
+    const [name, job, index] = path.split('/');
     this.use(names.includes(name) ? name : 'create');
+    if (name === 'picture' && job) this.handlers.picture(job, index);
+    if (name === 'create' && query) this.handlers.create(new URLSearchParams(query));
   }
 
   /** Shows a view. */
@@ -45,6 +50,8 @@ export class Views {
   }
 
   async use(name) {
+    // Each view has a place of its own to which it was scrolled.
+    this.places[this.current] = scrollY;
     this.current = name;
     if (name !== 'create') await loadStyle();
     if (this.current !== name) return;
@@ -54,6 +61,7 @@ export class Views {
       if (other === name) link.setAttribute('aria-current', 'page');
       else link.removeAttribute('aria-current');
     }
+    scrollTo(0, this.places[name] ?? 0);
     if (name !== 'status') this.parts.status?.stop();
     if (name === 'gallery') (await this.part('gallery', './gallery.js', 'Gallery')).load();
     if (name === 'status') (await this.part('status', './status.js', 'Status')).start();

@@ -200,7 +200,7 @@ public struct JobQuery: Sendable, Equatable {
     public var access: JobAccess
     /// Only jobs that were given up, or that were not, if given.
     public var isGivenUp: Bool?
-    /// Only jobs whose prompt has this text in it, if given.
+    /// Only jobs whose prompt has every word of this text in it, if given.
     public var text: String?
     /// Only jobs with a starred image, or without one, if given.
     public var isStarred: Bool?
@@ -229,6 +229,11 @@ public struct JobQuery: Sendable, Equatable {
         self.text = text
         self.before = before
         self.limit = limit
+    }
+
+    /// The words of `text`; a prompt has them in any order.
+    public var words: [String] {
+        (text ?? "").split(whereSeparator: \.isWhitespace).map(String.init)
     }
 }
 

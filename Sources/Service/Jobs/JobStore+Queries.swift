@@ -54,9 +54,9 @@ extension JobStore {
                 conditions.append(owner.sql)
                 arguments += owner.arguments
             }
-            if let text = query.text {
+            for word in query.words {
                 conditions.append("instr(lower(prompt), lower(?)) > 0")
-                arguments += [text]
+                arguments += [word]
             }
             for filter in Self.filters(of: query) {
                 conditions.append(filter.sql)
