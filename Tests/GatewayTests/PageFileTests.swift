@@ -7,11 +7,12 @@ import Testing
 
 @Suite struct PageFileTests {
     private static let scripts = [
-        "api", "app", "benchmarks", "clipboard", "compare", "completion", "connection", "dom",
-        "drop", "facts", "fields", "forecast", "gallery", "hints", "infotext", "inputs", "keep",
-        "keys", "language", "loras", "messages", "metrics", "more", "pictures", "progress",
-        "queue", "recall", "runner", "settings", "sheet", "sizes", "source", "stage", "status",
-        "store", "strip", "tell", "views", "words", "work",
+        "actions", "api", "app", "benchmarks", "clipboard", "compare", "completion",
+        "connection", "control", "details", "dom", "drop", "facts", "fields", "forecast",
+        "gallery", "grid", "hints", "infotext", "inputs", "keep", "keys", "language", "loras",
+        "mask", "messages", "metrics", "modes", "more", "pictures", "progress", "queue",
+        "recall", "runner", "sampling", "settings", "sheet", "sizes", "source", "stage",
+        "status", "store", "strip", "styles", "tell", "viewer", "views", "words", "work", "zip",
     ]
 
     @Test("every file of the page's folder is in the program, byte for byte")

@@ -359,6 +359,7 @@ def many_tiles(bench):
 def mask_tools(bench):
     """The mask: undo and redo, invert, brush by keys, zoom, a wider edge, cancel, and a side that is dragged out."""
     page = ready(bench)
+    page.expects = ("willReadFrequently",)  # this check reads the canvas again and again
     source = bench.folder / "mask-source.png"
     Image.new("RGB", (128, 128), (70, 120, 200)).save(source)
     drag(page, source, page.run("innerWidth") - 200, 300)

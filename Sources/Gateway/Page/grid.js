@@ -43,7 +43,7 @@ const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byt
 class Axis {
   constructor(grid, name, fields) {
     Object.assign(this, { grid, name });
-    this.field = make('select', { id: `grid-${name}`, on: { change: () => this.show() } },
+    this.field = make('select', { id: `grid-${name}`, label: `grid.${name}`, on: { change: () => this.show() } },
       ...fields.map(([value, i18n]) => make('option', { value, i18n })));
     this.text = make('input', { id: `grid-${name}-values`, type: 'text', label: 'grid.values', on: { input: () => grid.count() } });
     this.lora = make('select', { id: `grid-${name}-lora`, label: 'grid.lora', on: { change: () => grid.count() } });
