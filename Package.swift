@@ -163,8 +163,8 @@ let package = Package(
             name: "inkstone",
             dependencies: [
                 "Basics", "Catalog", "ControlMaps", "Engine", "Fleet", "Gateway", "Hub", "Imaging",
-                "ModelFiles", "Parameters", "Service", "Telemetry", "Tensors", "VulkanTensors",
-                "ZImage",
+                "ModelFiles", "Parameters", "Service", "Telemetry", "Tensors", "Transfers",
+                "VulkanTensors", "ZImage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),

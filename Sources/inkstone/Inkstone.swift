@@ -26,9 +26,9 @@ struct Inkstone: AsyncParsableCommand {
             """,
         version: "inkstone \(version)",
         subcommands: [
-            GenerateCommand.self, ServeCommand.self, ModelsCommand.self, LoRACommand.self,
-            DoctorCommand.self, VerifyCommand.self, BenchmarkCommand.self, KeysCommand.self,
-            BackupCommand.self, RestoreCommand.self, WorkerCommand.self,
+            GenerateCommand.self, ServeCommand.self, MCPCommand.self, ModelsCommand.self,
+            LoRACommand.self, DoctorCommand.self, VerifyCommand.self, BenchmarkCommand.self,
+            KeysCommand.self, BackupCommand.self, RestoreCommand.self, WorkerCommand.self,
             DecodePictureCommand.self, ReadLoRACommand.self,
         ])
 

@@ -13,7 +13,7 @@ import Testing
         arguments: [
             "", "generate", "serve", "models", "models list", "models show", "models pull",
             "models quantize", "models remove", "doctor", "verify", "benchmark", "keys", "keys add",
-            "backup", "restore", "lora", "lora inspect", "lora merge",
+            "backup", "restore", "mcp", "lora", "lora inspect", "lora merge",
         ])
     func help(command: String) async throws {
         let folder = try TemporaryFolder()

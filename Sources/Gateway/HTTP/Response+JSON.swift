@@ -52,6 +52,8 @@ extension HTTPField.Name {
     static let openerPolicy = Self.known("cross-origin-opener-policy")
     static let resourcePolicy = Self.known("cross-origin-resource-policy")
     static let permissionsPolicy = Self.known("permissions-policy")
+    static let mcpProtocolVersion = Self.known("mcp-protocol-version")
+    static let mcpSessionID = Self.known("mcp-session-id")
     static let xAccelBuffering = Self.known("x-accel-buffering")
 
     /// A name from the list above, all of which are valid tokens.

@@ -75,7 +75,7 @@ struct JobController: Controller {
         try context.parameters.require("id")
     }
 
-    private static func noSuchJob(_ id: String) -> APIError {
+    static func noSuchJob(_ id: String) -> APIError {
         APIError(
             .notFound, code: "job_not_found",
             "There is no job \(JSONValue.string(id).summary); old ones are removed after a while.")

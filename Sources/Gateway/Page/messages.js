@@ -1,7 +1,7 @@
 // Part of Inkstone. Licence: see LICENSE.
 
 import { ServiceError } from './api.js';
-import { t } from './language.js';
+import { language, t } from './language.js';
 
 const $ = (id) => document.getElementById(id);
 
@@ -10,7 +10,9 @@ export function wordError(error) {
   if (!(error instanceof ServiceError)) return error.word?.() ?? String(error.message ?? error);
   const key = `error.${error.code}`;
   const text = t(key, { seconds: error.retryAfter });
-  return text === key ? t('error.other', { message: error.message }) : text;
+  if (text !== key) return text;
+  // The server's sentences are English.
+  return language === 'en' ? error.message : t('error.other');
 }
 
 /** What the page says: an error, a note with a way back, and what is read aloud. */

@@ -130,6 +130,8 @@ package struct Gateway: Sendable {
             GradioController(requests: requests, links: links, keepAlive: keepAlive),
             JobController(
                 requests: requests, reader: reader, links: links, keepAlive: keepAlive),
+            MCPController(
+                requests: requests, reader: reader, version: version, keepAlive: keepAlive),
             CatalogController(
                 locator: configuration.locator, pool: pool,
                 cacheFolder: configuration.launch?.cacheFolder, limits: requests.limits),

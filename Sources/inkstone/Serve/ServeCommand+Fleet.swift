@@ -58,7 +58,10 @@
             do {
                 try await serve(
                     gateway, reload: reload(logger),
-                    onReady: { Self.announce($0, logger) })
+                    onReady: { addresses in
+                        logger.info("Supervisor address: \(addresses.api)")
+                        Self.announce(addresses)
+                    })
             } catch {
                 await pool.shutdown(grace: .zero)
                 throw error

@@ -147,7 +147,14 @@ struct ServeCommand: AsyncParsableCommand {
         model.isEmpty && queueOptions.queue == nil ? [ModelLocator.embeddedModel] : model
     }
 
-    func run() async throws {
+    func run() async throws { try await run(onReady: Self.announce) }
+
+    /// Serves until a signal, and ends the program.
+    ///
+    /// - Parameter onReady: Called with the addresses as soon as they accept connections, unless the service is a
+    ///   fleet's.
+    /// - Throws: An error before the service begins.
+    func run(onReady: @escaping @Sendable (GatewayAddresses) -> Void) async throws {
         let telemetry = ServiceTelemetry(
             version: version,
             accessLog: try accessLog.map { try AccessLog(path: $0, format: accessLogFormat) })
@@ -176,14 +183,11 @@ struct ServeCommand: AsyncParsableCommand {
         let (listening, listens) = AsyncStream<Void>.makeStream()
         await withThrowingTaskGroup(of: Part.self) { [logger] group in
             group.addTask {
-                var configuration = try gatewayConfiguration()
-                configuration.linkSigner = signer
-                let gateway = Gateway(
-                    pool: pool, store: store, keys: keys, configuration: configuration,
-                    telemetry: telemetry, logger: logger)
+                let gateway = try gateway(pool, store, keys, signer, telemetry, logger)
                 try await serve(gateway, reload: reload(logger)) { addresses in
                     listens.finish()
-                    Self.announce(addresses, logger)
+                    logger.info("Supervisor address: \(addresses.api)")
+                    onReady(addresses)
                 }
                 return .service
             }
@@ -206,6 +210,17 @@ struct ServeCommand: AsyncParsableCommand {
             close(store, logger)
             Foundation.exit(EXIT_SUCCESS)
         }
+    }
+
+    private func gateway(
+        _ pool: WorkerPool, _ store: JobStore, _ keys: KeyStore, _ signer: LinkSigner,
+        _ telemetry: ServiceTelemetry, _ logger: Logger
+    ) throws -> Gateway {
+        var configuration = try gatewayConfiguration()
+        configuration.linkSigner = signer
+        return Gateway(
+            pool: pool, store: store, keys: keys, configuration: configuration,
+            telemetry: telemetry, logger: logger)
     }
 
     /// Logs what was found when the store was opened.
@@ -331,9 +346,9 @@ struct ServeCommand: AsyncParsableCommand {
     /// The concurrent tasks.
     private enum Part { case service, loading }
 
-    /// Reports the addresses on standard output and in the log.
-    static func announce(_ addresses: GatewayAddresses, _ logger: Logger) {
-        logger.info("Supervisor address: \(addresses.api)")
+    /// Reports the addresses on standard output.
+    @Sendable
+    static func announce(_ addresses: GatewayAddresses) {
         say("page  \(addresses.page)")
         say("API   \(addresses.api)/v1/images/generations")
     }

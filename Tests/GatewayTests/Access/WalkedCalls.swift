@@ -129,6 +129,15 @@ enum WalkedCalls {
             return call
         },
         job("GET /api/jobs/:id", "", text: "pixel_sha256"),
+        shown("POST /mcp") { objects in
+            func body(_ job: String) -> String {
+                #"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params":"#
+                    + #" {"name": "get_job", "arguments": {"job": "\#(job)"}}}"#
+            }
+            var call = WalkedCall("/mcp", body: body(objects.job))
+            call.ownText = "succeeded"
+            return call
+        },
         job("DELETE /api/jobs/:id", "", status: 204),
         job("GET /api/jobs/:id/events", "/events", text: "event: done"),
         job("GET /api/jobs/:id/images/:index", "/images/0"),
