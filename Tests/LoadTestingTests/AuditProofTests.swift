@@ -34,16 +34,17 @@ import Testing
             }
             let edits = run.levels[0].load.count { $0.parameters.source != nil }
             let load = run.levels[0].load.count
-            run.levels[0].metrics = run.levels[0].metrics.map { metrics in
-                let counted = 8 * load - 4 * edits
-                let text =
-                    "inkstone_denoise_evaluations_total{model=\"m\"} \(counted)\n"
-                    + "inkstone_images_total{model=\"m\"} \(load)\n"
-                return MetricsDifference(
-                    before: metrics.before, after: MetricsSnapshot(text: text))
+            let counted = 8 * load - 4 * edits
+            let text =
+                "inkstone_denoise_evaluations_total{model=\"m\"} \(counted)\n"
+                + "inkstone_images_total{model=\"m\"} \(load)\n"
+            if let before = run.levels[0].metrics?.before {
+                run.levels[0].metrics = MetricsDifference(
+                    before: before, after: MetricsSnapshot(text: text))
             }
             run.compute()
-            run.levels[0].result?.figures = run.levels[0].figures
+            let figures = run.levels[0].figures
+            run.levels[0].result?.figures = figures
             for check in RunAudit(run).report().checks where check.verdict == .fail {
                 failed[check.id, default: 0] += 1
             }

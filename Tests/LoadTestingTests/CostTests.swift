@@ -83,6 +83,52 @@ import Testing
         #expect(NVMLDevices(library: "libno-such-library.so.1") == nil)
     }
 
+    /// A library with the functions of NVML that are used: two devices, of which the second has no energy counter.
+    private static let library = """
+        #include <stdint.h>
+        static int reads = 0;
+        int nvmlInit_v2(void) { return 0; }
+        int nvmlDeviceGetCount_v2(unsigned *count) { *count = 2; return 0; }
+        int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device) {
+            *device = (void *)(uintptr_t)(index + 1);
+            return 0;
+        }
+        int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *energy) {
+            if (device != (void *)1) return 3;
+            *energy = 7000 + 2500ull * reads++;
+            return 0;
+        }
+        int nvmlDeviceGetMemoryInfo(void *device, unsigned long long *memory) {
+            memory[0] = 8ull << 30;
+            memory[1] = 5ull << 30;
+            memory[2] = (uintptr_t)device << 30;
+            return 0;
+        }
+        """
+
+    @Test(
+        "the counters of NVIDIA's devices are read through their library",
+        .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/cc")))
+    func nvml() throws {
+        let system = try FalseSystem()
+        try system.write("nvml.c", Self.library)
+        let path = system.root.appending(path: "libnvidia-ml.so.1").path
+        let compiler = Process()
+        compiler.executableURL = URL(filePath: "/usr/bin/cc")
+        compiler.arguments = [
+            "-shared", "-fPIC", "-o", path, system.root.appending(path: "nvml.c").path,
+        ]
+        try compiler.run()
+        compiler.waitUntilExit()
+        let devices = try #require(NVMLDevices(library: path))
+        let meter = EnergyMeter(root: system.root.path, devices: devices)
+        #expect(!meter.isEmpty)
+        let reading = meter.read(at: 0)
+        #expect(reading.joules == ["nvml 0": 2.5])
+        #expect(reading.deviceMemory == 3072 && reading.memorySource == "nvml")
+        #expect(meter.read(at: 1).joules == ["nvml 0": 5])
+    }
+
     @Test("joules and money of an image follow from power, rate and price")
     func cost() throws {
         var run = SimulatedRun.evidence(users: [4], hold: 60)

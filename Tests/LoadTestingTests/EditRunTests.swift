@@ -57,7 +57,9 @@ import Testing
         if dialect.features.contains(.mask) {
             #expect(records.contains { $0.parameters.task == "inpaint" })
         }
-        let audit = try RunReporter(folder).audit
+        let reporter = try RunReporter(folder)
+        #expect(reporter.markdown.contains("mean E2E of edit"))
+        let audit = reporter.audit
         for id in [CheckID.a1, .a3, .a5, .a6, .a13] {
             let check = try #require(audit[id])
             #expect(check.verdict != .fail, "\(id) \(check.findings.map(\.text))")

@@ -24,6 +24,9 @@ extension LevelTable {
             "guidance \(few(loads.map { Figures.significant($0.parameters.guidance, 2) }))",
             "interface \(target.dialect.rawValue)",
         ]
+        if loads.contains(where: { $0.parameters.source != nil }) {
+            parts.append("tasks \(few(loads.map(\.parameters.task)))")
+        }
         if let least = hold.min(), let most = hold.max() {
             parts.append(
                 least == most

@@ -132,9 +132,23 @@ public struct LevelTable: Sendable {
                 ("p99", figures.endToEnd.p99),
             ].compactMap { what, estimate in estimate.reason.map { "\(what): \($0)" } }
             if !lost.isEmpty { notes.append("\(name): \(lost.joined(separator: "; ")).") }
+            if let kinds = Self.kinds(level, figures) { notes.append("\(name): \(kinds).") }
             if let unsteady = figures.unsteady { notes.append("\(name): unsteady, \(unsteady).") }
             for note in level.result?.notes ?? [] { notes.append("\(name): \(note)") }
         }
         return notes
+    }
+
+    /// The mean E2E of each kind of request, by task and LoRA; `nil` when there is only one.
+    private static func kinds(_ level: LevelEvidence, _ figures: LevelFigures) -> String? {
+        let started = level.load.filter { $0.isValid && figures.window.contains($0.times.send) }
+        let kinds = Dictionary(grouping: started) { record in
+            record.parameters.task + (record.parameters.lora.map { " with LoRA \($0)" } ?? "")
+        }
+        guard kinds.count > 1 else { return nil }
+        let parts = kinds.sorted { $0.key < $1.key }.map { kind, records in
+            "\(kind) \(ms(SampleStatistics.mean(records.compactMap(\.endToEndMs)))) ms (n = \(records.count))"
+        }
+        return "mean E2E of " + parts.joined(separator: ", ")
     }
 }
