@@ -73,8 +73,9 @@ export class Queue {
   }
 
   fromList(job) {
-    const { place = 0, steps_done: done, steps, seconds_left: left } = job.progress ?? {};
-    const isWaiting = job.state === 'queued' || place > 0;
+    const isQueued = job.state === 'queued';
+    const { place = isQueued ? longest : 0, steps_done: done, steps, seconds_left: left } = job.progress ?? {};
+    const isWaiting = isQueued || place > 0;
     return {
       id: job.id, job, run: null, prompt: job.prompt, isWaiting, place, preview: null,
       cost: costOf(job), created: job.created, share: isWaiting ? null : Math.min(1, done / steps || 0), secondsLeft: left ?? null,
