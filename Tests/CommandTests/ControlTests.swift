@@ -68,10 +68,17 @@ import Testing
             try FileManager.default.copyItem(
                 at: Self.fixtures.appending(path: name), to: nets.appending(path: name))
         }
+        let model = roots.appending(path: "tiny")
+        try FileManager.default.copyItem(at: Self.fixtures.appending(path: "base"), to: model)
+        let own = model.appending(path: "controlnets")
+        try FileManager.default.createDirectory(at: own, withIntermediateDirectories: true)
+        try FileManager.default.copyItem(
+            at: Self.fixtures.appending(path: "net-2.1"), to: own.appending(path: "net-2.1"))
         let environment = ["INKSTONE_MODELS": roots.path]
         let list = try await Program.run(
             ["models", "list"], in: folder, environment: environment)
         #expect(list.output.contains("net-lite"))
+        #expect(list.output.contains(own.appending(path: "net-2.1").path))
         #expect(list.output.contains("ControlNet") && !list.output.contains("unusable"))
         let show = try await Program.run(
             ["models", "show", Self.fixtures.appending(path: "base").path, "--precision", "f32"],

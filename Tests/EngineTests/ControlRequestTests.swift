@@ -196,4 +196,21 @@ struct ControlRequestTests {
         }
         #expect(try registry.find("turbo/tile").url.lastPathComponent == "tile")
     }
+
+    @Test("a net in the folder controlnets of a model is found, also in diffusers' layout")
+    func netOfModel() throws {
+        let files = FileManager.default
+        let model = files.temporaryDirectory.appending(path: "inkstone-nets-\(UUID().uuidString)")
+        let nets = model.appending(path: "controlnets")
+        try files.createDirectory(at: nets, withIntermediateDirectories: true)
+        defer { try? files.removeItem(at: model) }
+        let registry = ControlNetRegistry(models: [model])
+        #expect(registry.entries.isEmpty)
+        for name in ["net-2.1", "net-lite.safetensors"] {
+            try files.copyItem(
+                at: Self.folder.appending(path: name), to: nets.appending(path: name))
+        }
+        #expect(registry.entries.map(\.name) == ["net-2.1", "net-lite"])
+        #expect(try registry.find("net-2.1").url.path == nets.appending(path: "net-2.1").path)
+    }
 }

@@ -36,7 +36,7 @@ struct ModelsCommand: ParsableCommand {
             }
             let nets = ControlNetRegistry(
                 folder: DataOptions.folder(nil).appending(path: "controlnets"),
-                roots: locator.roots
+                models: entries.map(\.folder), roots: locator.roots
             ).entries
             let rows =
                 entries.filter { entry in
