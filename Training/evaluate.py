@@ -159,6 +159,17 @@ def caption_font():
     return ImageFont.load_default()
 
 
+def caption_lines(drawing, font, prompt, width):
+    """The first two lines of a prompt below a picture."""
+    line, lines = "", []
+    for part in re.findall(r"[ -~]+? |[ -~]+|.", prompt):  # words, and single characters of Chinese
+        if drawing.textlength(line + part, font=font) > width:
+            lines.append(line)
+            line = ""
+        line += part
+    return (lines + [line])[:2]
+
+
 def save_grid(path, rows, pictures, columns=8):
     font, side, foot = caption_font(), pictures[0].shape[0], 34
     cell = max(side, 128)
@@ -167,13 +178,7 @@ def save_grid(path, rows, pictures, columns=8):
     for i, (row, picture) in enumerate(zip(rows, pictures)):
         x, y = i % columns * (cell + 6) + 3, i // columns * (cell + foot)
         sheet.paste(Image.fromarray(picture), (x, y))
-        line, lines = "", []
-        for part in re.findall(r"[ -~]+? |[ -~]+|.", row["prompt"]):  # words, and single characters of Chinese
-            if drawing.textlength(line + part, font=font) > cell:
-                lines.append(line)
-                line = ""
-            line += part
-        for n, text in enumerate((lines + [line])[:2]):
+        for n, text in enumerate(caption_lines(drawing, font, row["prompt"], cell)):
             drawing.text((x, y + cell + 2 + 14 * n), text, fill="black", font=font)
     sheet.save(path)
 

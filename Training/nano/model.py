@@ -86,6 +86,13 @@ def attend(q, k, v, causal=False):
     return scores.softmax(-1).to(q.dtype) @ v
 
 
+def patches_of(latents):
+    """`[batch, channels, h, h]` to rows of 2 x 2 positions, the channel fastest."""
+    batch, channels, side, _ = latents.shape
+    x = latents.view(batch, channels, side // 2, 2, side // 2, 2).permute(0, 2, 4, 3, 5, 1)
+    return x.reshape(batch, (side // 2) ** 2, 4 * channels)
+
+
 class Nano(nn.Module):
     def __init__(self, transformer, text_encoder):
         super().__init__()
@@ -169,28 +176,43 @@ class Nano(nn.Module):
         return self.predict(latents, time, features, mask), features
 
     def predict(self, latents, time, features, mask):
+        return self.velocity(latents, time, self.caption(features, mask))
+
+    def caption(self, features, mask):
+        """Refined tokens `[batch, length, 288]` of a prompt; they are the same at every noise level."""
         model = self.transformer
-        batch, channels, side, _ = latents.shape
-        length, patches = features.shape[1], side // 2
-        kind = "cuda" if latents.is_cuda else "cpu"
+        kind = "cuda" if features.is_cuda else "cpu"
         dtype = torch.bfloat16 if torch.is_autocast_enabled(kind) else torch.float32
-        words, grid, both = self.positions(length, patches, dtype, latents.device)
-        half = 128
-        frequencies = torch.exp(-math.log(10000) * torch.arange(half, device=latents.device) / half)
-        angles = (time * 1000.0)[:, None] * frequencies
-        modulation = model.t_embedder.mlp(torch.cat([angles.cos(), angles.sin()], -1))
-        x = latents.view(batch, channels, patches, 2, patches, 2).permute(0, 2, 4, 3, 5, 1)
-        x = model.all_x_embedder["2-1"](x.reshape(batch, patches ** 2, 4 * channels))
-        for block in model.noise_refiner:
-            x = self.block(block, x, grid, modulation)
+        words, _, _ = self.positions(features.shape[1], 1, dtype, features.device)
         c = model.cap_embedder[1](rms(features, model.cap_embedder[0].weight, 1e-5))
         c = torch.where(mask[..., None], c, model.cap_pad_token.to(c.dtype))
         for block in model.context_refiner:
             c = self.block(block, c, words)
+        return c
+
+    def velocity(self, latents, time, c, control=None):
+        """`x0 - noise` for refined captions `c`. `control(x, c, grid, both, modulation)` returns what a
+        ControlNet adds to the tokens, by the index of the layer that it follows."""
+        model = self.transformer
+        batch, channels, side, _ = latents.shape
+        patches = side // 2
+        kind = "cuda" if latents.is_cuda else "cpu"
+        dtype = torch.bfloat16 if torch.is_autocast_enabled(kind) else torch.float32
+        _, grid, both = self.positions(c.shape[1], patches, dtype, latents.device)
+        half = 128
+        frequencies = torch.exp(-math.log(10000) * torch.arange(half, device=latents.device) / half)
+        angles = (time * 1000.0)[:, None] * frequencies
+        modulation = model.t_embedder.mlp(torch.cat([angles.cos(), angles.sin()], -1))
+        x = model.all_x_embedder["2-1"](patches_of(latents))
+        for block in model.noise_refiner:
+            x = self.block(block, x, grid, modulation)
         x = torch.cat([x, c], 1)
-        for block in model.layers:
+        hints = control(x, c, grid, both, modulation) if control else {}
+        for index, block in enumerate(model.layers):
             last = block is model.layers[-1]
             x = self.block(block, x, both, modulation, only=patches ** 2 if last else None)
+            if index in hints:
+                x = x + hints[index][:, :x.shape[1]]
         final = model.all_final_layer["2-1"]
         x = F.layer_norm(x.float(), (x.shape[-1],), eps=1e-6)
         x = x * (1 + final.adaLN_modulation(modulation)).unsqueeze(1)

@@ -31,11 +31,16 @@ class Budget:
     large_singles: float = 0.36  # share of single things, which have a size of their own there
     large_thirds: int = 2  # of the steps from then on, how many in three
     settled: bool = False  # the checkpoint to start from knows the words: text and latents stay as they are
+    control_steps: int = 3500  # of a ControlNet, which `train_control.py` trains
+    control_scenes: int = 4000  # encoded pictures of 128 pixels with their maps of edges
+    control_large: int = 1000  # and of 192
+    control_batch: int = 32
 
 
 BUDGETS = {
     # Two minutes: shows that the recipe runs, learns nothing worth keeping.
-    "tiny": Budget(30, 10, 256, 64, 20, 4, 10, batch=16),
+    "tiny": Budget(30, 10, 256, 64, 20, 4, 10, batch=16, control_steps=12, control_scenes=64, control_large=32,
+                   control_batch=8),
     "cpu": Budget(4600, 700, 32000, 8000, 7000, 300, 700),
     # On from an earlier checkpoint (`--start-from`): another sitting of about two hours.
     "continue": Budget(1500, 300, 16000, 4000, 3150, 120, 250, batch=64),

@@ -46,6 +46,7 @@ class Stage:
     # What a stage provides.
     def batch(self, step): raise NotImplementedError
     def train_step(self, step, batch): raise NotImplementedError
+    def progress(self): return min(1, self.done / self.steps) if self.steps else 1
     def report(self): return {}
     def finish(self): pass
     def extra_state(self): return {}
@@ -73,7 +74,7 @@ class Stage:
     def train(self):
         self.load()
         saved = reported = time.monotonic()
-        while self.done < self.steps:
+        while self.progress() < 1:
             start = time.monotonic()
             values = self.train_step(self.done, self.batch(self.done))
             self.done += 1
@@ -81,7 +82,7 @@ class Stage:
             self.seconds += time.monotonic() - start
             for key, value in values.items():
                 self.sums.setdefault(key, []).append(value)
-            if self.done % self.run.log_every == 0 or self.done == self.steps:
+            if self.done % self.run.log_every == 0 or self.progress() >= 1:
                 self.log({key: sum(v) / len(v) for key, v in self.sums.items()})
                 self.sums = {}
             now = time.monotonic()
@@ -96,7 +97,7 @@ class Stage:
         self.finish()
 
     def log(self, values):
-        remaining = (self.steps - self.done) * self.seconds / max(1, self.done)
+        remaining = (1 / self.progress() - 1) * self.seconds
         self.run.say(f"{self.name} {self.done}/{self.steps} {self.seconds:.0f} s "
                      f"{format_values(values)} | {remaining / 60:.0f} min left")
         path = self.run.path(f"{self.name}.csv")

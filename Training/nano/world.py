@@ -122,12 +122,14 @@ def sprite(emoji, side):
 
 
 def compose(side, background, placed):
-    """`[side, side, 3]` uint8: sprites `(emoji, side, left, top)` over a colour or a picture of that
-    side; they may hang over edges."""
+    """`[side, side, 3]` uint8: sprites `(emoji, side, left, top)`, mirrored if a fifth value is true, over
+    a colour or a picture of that side; they may hang over edges."""
     canvas = np.empty((side, side, 3), np.float32)
     canvas[:] = background
-    for emoji, size, left, top in placed:
+    for emoji, size, left, top, *mirrored in placed:
         pixels = sprite(emoji, size).astype(np.float32)
+        if any(mirrored):
+            pixels = pixels[:, ::-1]
         x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + size, side), min(top + size, side)
         if x1 <= x0 or y1 <= y0:
             continue
