@@ -106,7 +106,7 @@ struct MixedRequestTests {
         draft.steps = Int.random(in: 1...4, using: &random)
         draft.guidanceScale = random.pick([0, 0, 3])
         draft.count = random.once(in: 8) ? 2 : 1
-        draft.seed = Int64(index)
+        draft.seed = UInt64(index)
         draft.sampling.sampler = random.pick(Sampler.allCases)
         draft.sampling.schedule = random.pick(
             NoiseSchedule.allCases.filter { $0.minimumSteps <= draft.steps ?? 1 })
@@ -121,7 +121,7 @@ struct MixedRequestTests {
         }
         if random.once(in: 6) { draft.seedVariance = SeedVariance(strength: 0.5) }
         if random.once(in: 6) { draft.variationStrength = 0.3 }
-        if draft.variationStrength != nil { draft.variationSeed = Int64(index) + 1000 }
+        if draft.variationStrength != nil { draft.variationSeed = UInt64(index) + 1000 }
         if random.once(in: 4) { draft.secondPass = secondPass(&random) }
         let request = try ImageRequest(draft, for: engine.description)
         return try request.with(controls: try controls(&random, for: request.size))

@@ -123,7 +123,7 @@ struct StepCacheTests {
             draft.guidanceScale = index % 2 == 0 ? 3 : 0
             if index == 4 { draft.cfgTruncation = 0.6 }
             if index == 5 { draft.secondPass = .init() }
-            draft.seed = Int64(index)
+            draft.seed = UInt64(index)
             return try ImageRequest(draft, for: together.description)
         }
         let results = try await withThrowingTaskGroup(of: (Int, String).self) { group in

@@ -161,7 +161,7 @@ struct TiledPassTests {
         let file = Data(try ImageEncoder.encode(try picture()))
         let requests = try (0..<6).map { index in
             var draft = draft(side: [48, 32, 64][index % 3], overlap: index == 4 ? 0 : nil)
-            draft.seed = Int64(index)
+            draft.seed = UInt64(index)
             draft.guidanceScale = index % 2 == 0 ? 0 : 3
             draft.sampling.sampler = [.euler, .eulerAncestral, .heun][index % 3]
             draft.count = index == 2 ? 2 : 1
