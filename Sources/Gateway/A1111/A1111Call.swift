@@ -32,7 +32,8 @@ extension ImageRequest.Draft {
         embedsParameters = try fields.bool("embed_parameters")
         if case .object(let settings)? = fields.first("override_settings")?.value {
             embedsParameters =
-                try RequestFields(settings, dialect: .pydantic).bool("enable_pnginfo") ?? embedsParameters
+                try RequestFields(settings, dialect: .pydantic).bool("enable_pnginfo")
+                ?? embedsParameters
         }
         let batch = try fields.integer("batch_size") ?? 1
         let repeats = try fields.integer("n_iter") ?? 1
