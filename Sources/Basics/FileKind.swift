@@ -40,11 +40,16 @@ package enum FileKind: Sendable, Equatable {
         let parts = path.split(separator: "/")
         var folder = path.hasPrefix("/") ? "/" : "."
         for part in parts.dropLast() {
-            if access(folder, X_OK) != 0, errno == EACCES { return folder }
+            if isClosed(folder) { return folder }
             folder = folder == "/" ? "/\(part)" : "\(folder)/\(part)"
         }
-        if access(folder, X_OK) != 0, errno == EACCES { return folder }
+        if isClosed(folder) { return folder }
         let needed = FileKind(path: path) == .folder ? R_OK | X_OK : R_OK
         return access(path, needed) != 0 && errno == EACCES ? path : nil
+    }
+
+    /// Whether a folder may not be entered; a file on the way is another fault.
+    private static func isClosed(_ path: String) -> Bool {
+        FileKind(path: path) == .folder && access(path, X_OK) != 0 && errno == EACCES
     }
 }

@@ -263,7 +263,7 @@ struct DialectTests {
         arguments: [
             #"{"prompt": "<lora:missing:0.8> a cat"}"#, #"{"prompt": "x", "tiling": true}"#,
             #"{"prompt": "x", "width": 33}"#, #"{"prompt": "x", "batch_size": 0}"#,
-            #"{"prompt": "x", "script_name": "xyz plot"}"#, #"{"prompt": 3}"#,
+            #"{"prompt": "x", "script_name": "xyz plot"}"#, #"{"prompt": ["x", "y"]}"#,
         ])
     func refused(body: String) async throws {
         try await withGateway(try FakeGenerator()) { client in

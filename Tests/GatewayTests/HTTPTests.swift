@@ -103,7 +103,7 @@ struct HTTPTests {
     @Test(
         "malformed requests get the error body and are recorded",
         arguments: [
-            ("\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\r\n\r\n", 400, "malformed_request"),
+            ("\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\r\n\r\n", 400, "tls_not_supported"),
             ("GET\r\n\r\n", 400, "malformed_request"),
             ("GET /livez HTTP/1.1\r\nHost localhost\r\n\r\n", 400, "malformed_request"),
             ("GET /livez HTTP/1.1\r\n\r\n", 400, "malformed_request"),

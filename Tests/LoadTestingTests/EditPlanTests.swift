@@ -63,7 +63,7 @@ import Testing
             ("dialect: a1111", "dialect: localai", "a strength"),
             ("dialect: a1111", "dialect: xinference", "a ControlNet"),
             ("dialect: a1111", "dialect: comfyui, model: m", "a ControlNet"),
-            ("size: 64x64", "size: 64x64\n  format: jpeg", "a file format"),
+            ("turns: 3", "turns: 3\n  format: jpeg", "a file format"),
             ("closed: { users: [2] }", "open: { rate: 2/s }", "request.turns needs closed levels"),
         ])
     func refusals(_ old: String, _ new: String, _ words: String) throws {

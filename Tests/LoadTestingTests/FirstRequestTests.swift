@@ -48,6 +48,8 @@ import Testing
     func aDialectThatTheServerDoesNotSpeakIsNamed(_ dialect: Dialect) async throws {
         let text = try await message([], dialect: dialect) { scenario in
             scenario.target.url += "/nowhere"
+            // Its requests name a checkpoint.
+            if dialect == .comfyUI { scenario.target.model = "model" }
             scenario.target.metrics = nil
         }
         #expect(text.contains("does not exist (404"), "\(text)")

@@ -29,6 +29,7 @@ import Testing
         var settings = MockSettings()
         settings.serviceTime = 0.05
         settings.devices = 4
+        try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
         settings.accessLog = root.appending(path: "access.log").path
         let server = try await MockServer(settings)
         var scenario = scenario(levels, url: server.url)

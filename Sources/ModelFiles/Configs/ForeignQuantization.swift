@@ -122,7 +122,7 @@ extension ConfigReader {
     /// - Throws: `CheckpointError` of code `unsupported` that names the format.
     func refuseQuantized() throws(CheckpointError) {
         if let format = ForeignQuantization(self) {
-            throw format.error(source, "its configuration says so")
+            throw format.error(source, "by its quantization_config")
         }
     }
 }

@@ -21,6 +21,7 @@ extension JSONScanner {
         }
         guard offset > leading else { throw unexpected("a digit") }
         guard bytes[leading] != UInt8(ascii: "0") || offset == leading + 1 else {
+            offset = leading + 1
             throw failure("a number has a leading zero")
         }
         let isWhole = try !readFraction()
