@@ -7,6 +7,7 @@ import Engine
 import Foundation
 import Imaging
 import ModelFiles
+import Parameters
 import Tensors
 import ZImage
 
@@ -116,6 +117,19 @@ extension GenerateCommand {
             roots: ModelLocator().roots, files: files.map { URL(filePath: $0) })
     }
 
+    /// - Throws: `RequestError` for a net that is not there, `CommandError` for one that may be in a folder that this user may
+    ///   not read.
+    private static func net(
+        _ name: String, of registry: ControlNetRegistry
+    ) throws -> ControlNetRegistry.Entry {
+        do { return try registry.find(name) } catch {
+            guard registry.unreadable.isEmpty else {
+                throw CommandError(.notFound, error.message)
+            }
+            throw error
+        }
+    }
+
     /// The controls of the options; every net is checked against the model before it is loaded.
     func controls(for model: ModelDirectory, precision: Precision) throws -> [ControlInput] {
         guard !control.isEmpty else { return [] }
@@ -133,7 +147,7 @@ extension GenerateCommand {
             }
             let isPath = option.net.contains("/")
             let name = isPath ? URL(filePath: option.net).lastPathComponent : option.net
-            let net = option.net.isEmpty ? entries[0] : try registry.find(name)
+            let net = option.net.isEmpty ? entries[0] : try Self.net(name, of: registry)
             _ = try ControlNetPlan(of: net.url, for: model, precision: precision)
             return try option.input(named: net.name)
         }

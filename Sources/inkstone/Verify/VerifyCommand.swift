@@ -54,7 +54,9 @@ struct VerifyCommand: AsyncParsableCommand {
 
     func run() async throws {
         let folder = try ModelLocator().locate(model)
-        guard FileKind(folder) != .hidden else { throw CheckpointError(denied: folder) }
+        guard FileKind.barrier(before: folder.path) == nil else {
+            throw CheckpointError(denied: folder)
+        }
         guard FileKind(folder) != .nothing else {
             throw CommandError(
                 .notFound, "The folder '\(folder.path)' does not exist; check the path.")
