@@ -80,6 +80,8 @@ package struct Generation<Device: Backend>: Sendable {
     package var isFinished: Bool { sampler.isFinished }
     /// The pass that is still to begin.
     package var secondPass: SecondPass? { earlier == nil ? parameters.secondPass : nil }
+    /// The controls of the first pass; `nil` in the second, whose controls have its size and tiles.
+    var firstControls: [ScheduledControl<Device>]? { earlier == nil ? controls : nil }
 
     /// Tokens of one evaluation, padding included; those of ControlNets by their share of the blocks.
     package var tokens: Int {

@@ -153,7 +153,7 @@ public final class Pipeline<Device: Backend>: Sendable {
     ///
     /// - Parameters:
     ///   - input: prompt, size and other parameters.
-    ///   - sibling: an image of the same prompts, whose captions are used again.
+    ///   - sibling: an image of the same prompts and controls, which are used again; the input has no controls then.
     /// - Returns: the state before the first step.
     /// - Throws: `NumericError`, `PipelineError`, `ControlError`, `MemoryError`.
     package func begin(
@@ -168,7 +168,8 @@ public final class Pipeline<Device: Backend>: Sendable {
             scale: Float(input.guidanceScale), normalization: Float(input.cfgNormalization),
             truncation: Float(input.cfgTruncation))
         let prompts = try prompts(of: input, guidance, sibling, &trace)
-        let controls = try sibling?.controls ?? controls(input.controls, input.size, &trace)
+        let sources = sibling?.controlSources ?? input.controls
+        let controls = try sibling?.firstControls ?? controls(sources, input.size, &trace)
 
         let scale = model.autoencoderConfig.scale
         let (height, width) = (input.size.height / scale, input.size.width / scale)
@@ -206,7 +207,7 @@ public final class Pipeline<Device: Backend>: Sendable {
             guidance: guidance,
             positive: prompts.positive, varied: varied,
             negative: prompts.negative, loras: prompts.loras, loraReports: prompts.reports,
-            controlSources: input.controls, kept: input.keptInSecondPass, controls: controls,
+            controlSources: sources, kept: input.keptInSecondPass, controls: controls,
             inpainting: inpainting,
             trace: trace, inputSeconds: inputSeconds)
     }
