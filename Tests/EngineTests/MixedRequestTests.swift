@@ -105,16 +105,21 @@ struct MixedRequestTests {
         (draft.width, draft.height) = (random.pick([32, 48, 64]), random.pick([32, 48, 64]))
         draft.steps = Int.random(in: 1...4, using: &random)
         draft.guidanceScale = random.pick([0, 0, 3])
-        draft.count = random.once(in: 8) ? 2 : 1
+        if random.once(in: 3) { draft.cfgTruncation = 0.5 }
+        draft.count = random.pick([1, 1, 1, 1, 2, 3])
         draft.seed = UInt64(index)
         draft.sampling.sampler = random.pick(Sampler.allCases)
+        if !draft.sampling.sampler.evaluatesTwice, random.once(in: 4) {
+            draft.sampling.cacheThreshold = 0.5
+            draft.steps = 8
+        }
         draft.sampling.schedule = random.pick(
             NoiseSchedule.allCases.filter { $0.minimumSteps <= draft.steps ?? 1 })
         if random.once(in: 3) { draft.sampling.shift = random.pick([1, 2.5, 6]) }
         if random.once(in: 3) {
             draft.loras = [LoRAScale(random.pick(["one", "two"]), scale: random.pick([0.5, -1]))]
         }
-        if random.once(in: 4) {
+        if random.once(in: 3) {
             draft.source = .init(image: picture, mask: random.once(in: 2) ? mask : nil)
             draft.strength = random.pick([0.5, 1])
             draft.sampling.strengthRule = random.pick([.exactSteps, .noiseLevel])
@@ -122,7 +127,14 @@ struct MixedRequestTests {
         if random.once(in: 6) { draft.seedVariance = SeedVariance(strength: 0.5) }
         if random.once(in: 6) { draft.variationStrength = 0.3 }
         if draft.variationStrength != nil { draft.variationSeed = UInt64(index) + 1000 }
+        if random.once(in: 6) { draft.noiseSize = PixelSize(width: 48, height: 32) }
         if random.once(in: 4) { draft.secondPass = secondPass(&random) }
+        if draft.sampling.cacheThreshold != nil {
+            // What a step cache does not work with.
+            draft.secondPass?.tileSide = nil
+            draft.secondPass?.sampler = nil
+            draft.secondPass?.steps = 7
+        }
         let request = try ImageRequest(draft, for: engine.description)
         return try request.with(controls: try controls(&random, for: request.size))
     }
@@ -186,9 +198,12 @@ struct MixedRequestTests {
         let fresh = try engine()
         let requests = try (0..<Self.count).map { try request($0, &random, on: fresh) }
         // The mixture has all that it should.
-        #expect(requests.contains { $0.secondPass?.tiles != nil })
-        #expect(requests.contains { $0.secondPass != nil && !$0.controls.isEmpty })
-        #expect(requests.contains { $0.source?.mask != nil && $0.secondPass != nil })
+        let doubled = requests.filter { $0.secondPass != nil }
+        #expect(doubled.contains { $0.secondPass?.tiles != nil })
+        #expect(doubled.contains { !$0.controls.isEmpty && $0.count > 1 && $0.steps == 1 })
+        #expect(doubled.contains { !$0.controls.isEmpty && $0.count > 1 && $0.steps > 1 })
+        #expect(doubled.contains { $0.source?.mask != nil })
+        #expect(doubled.contains { $0.sampling.cacheThreshold != nil })
         #expect(Set(requests.map(\.sampling.sampler)).count == Sampler.allCases.count)
         var results: [Int: [String]] = [:]
         var next = 0
@@ -202,8 +217,17 @@ struct MixedRequestTests {
             next += count
         }
         for (index, request) in requests.enumerated().reversed() {
-            let digests = try alone(request, on: fresh)
-            #expect(digests == results[index] && digests.count == request.count, "\(index)")
+            // Each image is also that of a request of its own.
+            let digests = try (0..<request.count).flatMap { image in
+                try alone(
+                    ImageRequest(
+                        parameters: request.parameters.image(at: image), count: 1,
+                        source: request.source),
+                    on: fresh)
+            }
+            #expect(
+                digests == results[index],
+                "\(index): \(request.count) images of \(request.parameters)")
         }
     }
 }
