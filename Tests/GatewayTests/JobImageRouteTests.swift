@@ -50,6 +50,21 @@ struct JobImageRouteTests {
         }
     }
 
+    @Test("a job says whether it has a mask")
+    func masked() async throws {
+        try await withGateway(try FakeGenerator()) { client in
+            let start = try RGBImage(width: 32, height: 16, filledWith: (9, 80, 200))
+            let file = Data(try ImageEncoder.encode(start)).base64EncodedString()
+            let body = #"{"prompt": "p", "size": "32x16", "strength": 1, "image": "\#(file)""#
+            let mask = try RGBImage(width: 32, height: 16, filledWith: (255, 255, 255))
+            let paint = Data(try ImageEncoder.encode(mask)).base64EncodedString()
+            let whole = try await finish(body + "}", client)
+            #expect(whole["masked"] == nil)
+            let part = try await finish(body + #", "mask": "\#(paint)"}"#, client)
+            #expect(part["masked"] as? Bool == true)
+        }
+    }
+
     @Test("a file that is not an image is refused")
     func badSource() async throws {
         try await withGateway(try FakeGenerator()) { client in

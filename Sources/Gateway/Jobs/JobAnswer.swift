@@ -100,6 +100,8 @@ struct JobAnswer: Encodable {
     var priority: Priority
     /// Share of the schedule, for a job that started from an image.
     var strength: Double?
+    /// `true` for a job that regenerates a part of its image, absent for others.
+    var masked: Bool?
     var requestID: String?
     var created: Double
     var started: Double?
@@ -142,6 +144,7 @@ struct JobAnswer: Encodable {
             job.request.controls.isEmpty ? nil : job.request.controls.map(Control.init)
         priority = job.request.priority
         strength = job.request.strength
+        masked = job.source?.mask == nil ? nil : true
         requestID = job.requestID
         created = job.created.timeIntervalSince1970
         started = job.started?.timeIntervalSince1970
@@ -170,7 +173,7 @@ struct JobAnswer: Encodable {
         case id, object, state, model, prompt, size, steps, seed, n, loras, controls, created
         case started, finished
         case sampler, scheduler, shift, sigmas, evaluations, hires
-        case attempts, failure, progress, images, strength, deadline, priority
+        case attempts, failure, progress, images, strength, masked, deadline, priority
         case stepCache = "step_cache"
         case variationSeed = "variation_seed"
         case variationStrength = "variation_strength"

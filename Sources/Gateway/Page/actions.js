@@ -52,7 +52,7 @@ export class Actions {
     this.details = act('action.details', () => this.openDetails(), paths.details);
     this.details.id = 'details';
     this.full.id = 'full-screen';
-    this.more = act('action.more', () => this.vary(), paths.more);
+    this.more = act('action.more', () => (this.obstacle ? page.note(t(this.obstacle)) : this.vary()), paths.more);
     this.more.id = 'vary';
     this.subtle = act('action.subtle', () => this.varySubtly(), paths.subtle);
     this.subtle.id = 'vary-subtly';
@@ -93,11 +93,20 @@ export class Actions {
     const { limits } = this.modelOf(picture) ?? {};
     const isTooLarge = limits && (2 * picture.width > limits.maximumWidth || 2 * picture.height > limits.maximumHeight);
     this.upscale.hidden = Boolean(isTooLarge) || !limits;
-    // The maps of controls are not stored: their pictures cannot be made again.
-    const isControlled = (picture.job.controls?.length ?? 0) > 0;
-    this.more.hidden = isControlled || !limits;
+    this.more.hidden = !limits;
     this.subtle.hidden = !limits;
+    this.more.setAttribute('aria-disabled', String(Boolean(this.obstacle)));
+    this.word();
   }
+
+  /** The text that says why there cannot be more pictures like the one shown: the service hands out neither maps nor masks. */
+  get obstacle() {
+    const { controls, masked } = this.shown?.job ?? {};
+    if (controls?.length > 0) return 'action.more.control';
+    return masked ? 'action.more.mask' : null;
+  }
+
+  word() { this.more.title = this.obstacle ? t(this.obstacle) : ''; }
 
   modelOf({ job }) {
     return this.page.models().find(({ id }) => id === job.model);
@@ -171,7 +180,8 @@ export class Actions {
   }
 
   submit(request, i18n) {
-    this.page.submit(request);
+    // A refusal is said where every other is.
+    this.page.submit(request).catch(() => {});
     this.page.note(t(i18n));
   }
 
