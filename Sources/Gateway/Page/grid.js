@@ -45,13 +45,20 @@ class Axis {
     Object.assign(this, { grid, name });
     this.field = make('select', { id: `grid-${name}`, label: `grid.${name}`, on: { change: () => this.show() } },
       ...fields.map(([value, i18n]) => make('option', { value, i18n })));
-    this.text = make('input', { id: `grid-${name}-values`, type: 'text', label: 'grid.values', on: { input: () => grid.count() } });
+    this.text = make('input', { id: `grid-${name}-values`, type: 'text', label: 'grid.values', on: { input: () => this.note() } });
     this.lora = make('select', { id: `grid-${name}-lora`, label: 'grid.lora', on: { change: () => grid.count() } });
     this.chips = make('div', { className: 'chips', label: 'grid.values', attributes: { role: 'group' } });
     this.box = make('fieldset', { className: 'grid-axis' }, make('legend', { i18n: `grid.${name}` }), this.field, this.lora, this.text, this.chips);
   }
 
+  /** Values of the user's own stay, whatever the form says later. */
+  note() {
+    this.isOwn = true;
+    this.grid.count();
+  }
+
   show() {
+    this.isOwn = false;
     const kind = this.field.value;
     const { grid } = this;
     const names = { sampler: grid.samplers, scheduler: grid.schedules }[kind];
@@ -71,7 +78,7 @@ class Axis {
       on: {
         click: ({ currentTarget }) => {
           currentTarget.setAttribute('aria-pressed', String(currentTarget.getAttribute('aria-pressed') !== 'true'));
-          grid.count();
+          this.note();
         },
       },
     })));
@@ -142,7 +149,7 @@ export class Grid {
     for (const axis of [this.across, this.down]) {
       const option = axis.field.querySelector('[value="lora"]');
       option.hidden = this.page.loras.known.length === 0;
-      if (!this.isRunning) axis.show();
+      if (!this.isRunning && !axis.isOwn) axis.show();
     }
     this.dialog.showModal();
   }
@@ -183,17 +190,19 @@ export class Grid {
     };
     await Promise.all(Array.from({ length: atOnce }, work));
     const done = this.cells.filter(({ picture }) => picture).length;
-    this.setRunning(false);
-    this.save.hidden = done === 0;
+    this.setRunning(false, done > 0);
     this.total.textContent = t('grid.done', { done, count: this.cells.length, time: duration((performance.now() - begun) / 1000) });
     this.page.announce(this.total.textContent);
   }
 
-  setRunning(isRunning) {
+  /** The focus goes from a button that goes to the one that comes. */
+  setRunning(isRunning, isSavable = false) {
+    const hadFocus = [this.start, this.stop].includes(document.activeElement);
     this.isRunning = isRunning;
     this.start.disabled = isRunning;
     this.stop.hidden = !isRunning;
-    if (isRunning) this.save.hidden = true;
+    this.save.hidden = !isSavable;
+    if (hadFocus) (isRunning ? this.stop : isSavable ? this.save : this.start).focus();
   }
 
   build(columns) {
