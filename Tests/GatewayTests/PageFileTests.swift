@@ -11,7 +11,7 @@ import Testing
         "connection", "control", "details", "dom", "drop", "facts", "fields", "forecast",
         "gallery", "grid", "hints", "infotext", "inputs", "keep", "keys", "language", "loras",
         "mask", "messages", "metrics", "modes", "more", "pictures", "progress", "queue",
-        "recall", "runner", "sampling", "settings", "sheet", "sizes", "source", "stage",
+        "recall", "runner", "sampling", "seeds", "settings", "sheet", "sizes", "source", "stage",
         "status", "store", "strip", "styles", "tell", "viewer", "views", "words", "work", "zip",
     ]
 

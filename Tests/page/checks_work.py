@@ -57,6 +57,38 @@ def seeds(bench):
     return "4242 twice, another one after the dice"
 
 
+def largest_seed(bench):
+    """A seed of 64 bits is exact in the field, the request, the picture, a sheet, an address and after a reload."""
+    largest = 2**64 - 1
+    page = bench.page()
+    draw(page, "a cat", seed=largest, steps=2)
+    job, _ = shown_job(page, bench.server)
+    assert job["seed"] == largest, job["seed"]
+    assert f"seed {largest}" in page.run("document.getElementById('facts').textContent")
+    address = page.run("location.hash")
+    draw(page, "a dog", seed=5)
+    page.run(f"location.hash = {json.dumps(address)}")
+    page.wait("document.getElementById('facts').textContent.includes('seed 184')")
+    page.click("#reuse")
+    page.wait(f"document.getElementById('seed').value === '{largest}'")
+    page.reload()
+    page.wait(READY)
+    assert page.run("document.getElementById('seed').value") == str(largest)
+    draw(page, "a cat", seed=largest - 1, count=2, steps=2)
+    captions = page.run("[...document.querySelectorAll('#sheet span')].map((caption) => caption.textContent)")
+    job = bench.server.ask("api/jobs?limit=1")["data"][0]
+    assert captions == [str(image["seed"]) for image in job["images"]] == [str(largest - 1), str(largest)], captions
+    page.click("#sheet button:nth-child(2)")
+    page.wait(f"document.getElementById('facts').textContent.includes('seed {largest}')")
+    page.run(f"location.hash = 'create?prompt=a+fox&seed={largest}'")
+    page.wait("document.getElementById('prompt').value === 'a fox'")
+    assert page.run("document.getElementById('seed').value") == str(largest)
+    page.fill("#seed", str(largest + 1))
+    page.run("document.getElementById('generate').click()")
+    page.wait("document.getElementById('seed').ariaInvalid === 'true'")
+    return f"{largest} typed, drawn, in a sheet, restored from picture and address; one more is refused"
+
+
 def errors(bench):
     """An error stands beneath its field, in the window, in the language of the page, until the value changes."""
     page = bench.page(width=1280, height=800)
@@ -335,4 +367,4 @@ def loading(bench):
         server.close()
 
 
-CHECKS = [seeds, errors, comparison, escapes, meanwhile, queue, told, loading]
+CHECKS = [seeds, largest_seed, errors, comparison, escapes, meanwhile, queue, told, loading]

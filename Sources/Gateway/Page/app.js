@@ -27,11 +27,14 @@ const themes = ['auto', 'light', 'dark'];
 const loadingPollMilliseconds = 1500;
 const announceSeconds = 4;
 const stripLength = 24;
+/** The first view is not slowed down by what comes after it. */
+const moreMilliseconds = 1000;
 
 let models = [];
 let completion = null;
 /** What is loaded after the first view: further fields, and what is done with a picture. */
 let more = null;
+let moreLoading = null;
 let wantsWords = false;
 let isResuming = false;
 /** What the stage says while no model is loaded. */
@@ -123,7 +126,7 @@ const queue = new Queue(runner, {
 const work = new Work({ stage, runner, tell, announce });
 const inputs = new Inputs({
   settings, source, views, messages, note, fail, useModel, models: () => models,
-  offer: (file, wish) => more?.take(file, wish) ?? false,
+  loadMore, offer: (file, wish) => more.take(file, wish),
 });
 
 /** Shows a job of the queue as it is drawn. */
@@ -135,14 +138,14 @@ function watch(job) {
 }
 
 /** Sends the form's request, with some of its fields replaced. */
-function run(overrides = {}) {
+async function run(overrides = {}) {
   if (models.length === 0) return undefined;
   let requests;
   try {
-    const request = { ...settings.request(), ...overrides };
-    requests = more?.expand(request) ?? [request];
+    await loadMore();
+    requests = more.expand({ ...settings.request(), ...overrides });
   } catch (error) {
-    if (!(error instanceof FieldError)) throw error;
+    if (!(error instanceof FieldError)) return fail(error);
     showFieldError(error, () => messages.showError(null));
     messages.showError(error);
     return undefined;
@@ -205,7 +208,8 @@ async function loadModels() {
   useModel(models.find((model) => model.id === wanted) ?? models[0]);
   setBusy();
   queue.poll();
-  await Promise.allSettled([loras.load(), loadRecent(), loadRuns(), loadMore()]);
+  await Promise.allSettled([loras.load(), loadRecent(), loadRuns()]);
+  setTimeout(hurryMore, moreMilliseconds);
   return undefined;
 }
 
@@ -225,8 +229,19 @@ async function loadRecent() {
   tell.welcome(pictures);
 }
 
-async function loadMore() {
-  if (more) return;
+/** Loads further fields and what is done with a picture: after the first view, or when something needs them. */
+function loadMore() {
+  moreLoading ??= startMore().catch((error) => {
+    moreLoading = null;
+    throw error;
+  });
+  return moreLoading;
+}
+
+/** Loads them early; who cannot do without them loads them again. */
+const hurryMore = () => { if (models.length > 0) loadMore().catch(() => {}); };
+
+async function startMore() {
   const { More } = await import('./more.js');
   more = await More.load({
     settings, stage, source, loras, runner, views, recall, note, fail, announce, messages,
@@ -333,9 +348,11 @@ $('language').addEventListener('click', () => {
 });
 $('theme').addEventListener('click', () => useTheme(themes[(themes.indexOf(theme()) + 1) % themes.length]));
 listenToKeys({ views, stage, run, cancel: () => work.cancel() });
-takePictures((file, wish) => inputs.takeFile(file, wish));
+takePictures((file, wish) => inputs.takeFile(file, wish).catch(fail));
 
+for (const sign of ['pointerdown', 'keydown', 'focusin', 'dragenter']) addEventListener(sign, hurryMore, { once: true });
 document.addEventListener('inkstone:shown', () => {
+  hurryMore();
   // After a reload the stage shows the same.
   ofThisTab.set('shown', stage.address ?? '');
   if (views.current === 'create') history.replaceState(null, '', stage.address ? `#picture/${stage.address}` : '#create');

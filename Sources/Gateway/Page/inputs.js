@@ -3,6 +3,7 @@
 import { fetchBlob } from './api.js';
 import { t } from './language.js';
 import { parametersIn, parametersOf, valuesOf } from './pictures.js';
+import { isSeed } from './seeds.js';
 
 const $ = (id) => document.getElementById(id);
 
@@ -16,6 +17,7 @@ export class Inputs {
 
   /** Fills the form with the parameters of a picture. */
   async restore(parameters) {
+    await this.loadMore();
     const takeBack = this.settings.snapshot();
     const model = this.models().find(({ id }) => id === parameters.model);
     if (model && model !== this.settings.model) this.useModel(model);
@@ -48,6 +50,7 @@ export class Inputs {
 
   /** Takes a file that was dropped or pasted. */
   async takeFile(file, wish) {
+    await this.loadMore();
     if (this.offer(file, wish)) return;
     const parameters = wish === 'source' ? null : await parametersIn(file).catch(() => null);
     if (parameters) {
@@ -65,12 +68,13 @@ export class Inputs {
 
   /** Fields of an address such as `#create?prompt=a+cat&seed=7`. */
   async restoreFromAddress(values) {
-    const { width, height, ...numbers } = Object.fromEntries(['width', 'height', 'steps', 'guidance', 'seed', 'strength']
+    const { width, height, ...numbers } = Object.fromEntries(['width', 'height', 'steps', 'guidance']
       .filter((name) => values.has(name) && Number.isFinite(Number(values.get(name))))
       .map((name) => [name, Number(values.get(name))]));
+    const seed = values.get('seed') ?? '';
     await this.restore({
       ...(values.has('prompt') && { prompt: values.get('prompt') }), negative: values.get('negative') ?? '',
-      model: values.get('model') ?? undefined, ...(width && height && { width, height }), ...numbers, strength: undefined,
+      model: values.get('model') ?? undefined, ...(width && height && { width, height }), ...numbers, ...(isSeed(seed) && { seed }),
       loras: values.getAll('lora').map((text) => {
         const [, name, scale] = text.match(/^(.*?)(?::(-?[\d.]+))?$/u);
         return { name, scale: Number(scale ?? 1) };

@@ -18,6 +18,7 @@ export class More {
     /** Parts with `useModel(model)`, `word()` and `take(file, purpose)`, each of which may be missing. */
     this.parts = [];
     const sampling = new Sampling(page, $('sampling-slot'));
+    this.sampling = sampling;
     const controls = new Controls(page, $('control-slot'));
     const actions = new Actions(page, $('result-more'));
     const styles = new Styles(page, $('prompt-more'), sampling);
@@ -61,7 +62,9 @@ export class More {
 
   static async load(page) {
     await Promise.all([useTexts('more'), loadStyle('more.css')]);
-    return new More(page);
+    const more = new More(page);
+    await more.sampling.loaded;
+    return more;
   }
 
   useModel(model) {

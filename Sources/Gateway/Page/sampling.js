@@ -34,7 +34,8 @@ export class Sampling {
       )),
       this.seeds(), this.pass(),
     );
-    this.load(remembered.getJSON('sampling') ?? {});
+    /** Resolves when the choices of the last visit are in the fields. */
+    this.loaded = this.load(remembered.getJSON('sampling') ?? {});
   }
 
   field(i18n, control) {
