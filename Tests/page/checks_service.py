@@ -151,6 +151,12 @@ def proxy(bench):
             page.origin = f"http://127.0.0.1:{front}/studio/"
             bench.pages.append(page)
             page.wait(READY, 20)
+            loaded, whole = page.run("""(() => {
+                const files = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+                    .filter(({ name }) => /\\/$|[.](js|css)$/.test(name));
+                return ['transferSize', 'decodedBodySize'].map((size) => files.reduce((sum, file) => sum + file[size], 0));
+            })()""")
+            assert loaded < 0.5 * whole, f"{loaded} of {whole} bytes: not compressed"
             page.fill("#prompt", "a cat")
             page.fill("#steps", "60")
             page.run("""(() => {
@@ -166,7 +172,8 @@ def proxy(bench):
             assert len(times) > 10 and times[-1] - times[0] > 100, (len(times), times[-1] - times[0])
             page.click("#to-gallery")
             page.wait("[...document.querySelectorAll('#tiles img')].some((image) => image.naturalWidth > 0)")
-            return f"/studio/: {len(times)} steps seen over {(times[-1] - times[0]) / 1000:.2f} s, gallery"
+            return (f"/studio/: {len(times)} steps seen over {(times[-1] - times[0]) / 1000:.2f} s, gallery, "
+                    f"{loaded // 1000} kB for scripts and styles of {whole // 1000} kB")
         finally:
             process.terminate()
             process.wait()
