@@ -245,7 +245,7 @@ export class Controls {
     const lost = this.units.find((unit) => unit.isLost && !unit.isSet);
     if (lost) {
       this.body.open = true;
-      throw new FieldError(t('control.missing'), lost.open);
+      throw new FieldError(() => t('control.missing'), lost.open);
     }
     return this.active.length > 0 ? { controls: this.active.map((unit) => unit.fields(width, height)) } : {};
   }

@@ -67,7 +67,7 @@ export class Modes {
    */
   expand(request) {
     const prompts = this.prompts(request.prompt);
-    if (prompts.length > mostRequests) throw new FieldError(t('mode.tooMany', { count: prompts.length, most: mostRequests }), $('prompt'));
+    if (prompts.length > mostRequests) throw new FieldError(() => t('mode.tooMany', { count: prompts.length, most: mostRequests }), $('prompt'));
     return prompts.map((prompt) => ({ ...request, prompt }));
   }
 

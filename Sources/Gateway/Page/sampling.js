@@ -181,7 +181,7 @@ export class Sampling {
     const check = (input, value, low, high, name) => {
       if (value >= low && value <= high) return;
       input.closest('details')?.setAttribute('open', '');
-      throw new FieldError(t('error.range', { name: t(name), low, high }), input);
+      throw new FieldError(() => t('error.range', { name: t(name), low, high }), input);
     };
     if ('shift' in fields) check(this.shift, fields.shift, 0.1, 100, 'sampling.shift');
     if ('variation_seed' in fields) {
@@ -191,7 +191,12 @@ export class Sampling {
     }
     if (fields.hires) {
       this.word();
-      if (this.isTooLarge) throw new FieldError(this.size.textContent, this.factor);
+      if (this.isTooLarge) {
+        throw new FieldError(() => {
+          this.word();
+          return this.size.textContent;
+        }, this.factor);
+      }
       if ('steps' in fields.hires) check(this.steps, fields.hires.steps, 1, this.model.limits.maximumSteps, 'pass.steps');
     }
     return fields;

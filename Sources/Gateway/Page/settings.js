@@ -330,7 +330,7 @@ export class Settings {
 
   checkSeed(seed) {
     if (isSeed(seed)) return;
-    throw new FieldError(t('error.range', { name: t('seed.label'), low: 0, high: largestSeed }), $('seed'));
+    throw new FieldError(() => t('error.range', { name: t('seed.label'), low: 0, high: largestSeed }), $('seed'));
   }
 
   check(id, value, low, high, isWhole = true) {
