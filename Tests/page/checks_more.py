@@ -109,6 +109,10 @@ def sampler(bench):
     assert fresh.run("document.getElementById('sampler').value") == "euler"
     drag(fresh, file, 300, 300)
     fresh.wait("document.getElementById('sampler').value === 'heun'", 20)
+    fresh.click("#note-undo")
+    fresh.wait("document.getElementById('sampler').value === 'euler' && document.getElementById('shift').value === ''", 5)
+    drag(fresh, file, 300, 300)
+    fresh.wait("document.getElementById('sampler').value === 'heun'", 20)
     again = draw(fresh)
     assert (again["sampler"], again["scheduler"], again["shift"]) == ("heun", "karras", 2.5), again
     twin, number = shown_job(fresh, bench.server)

@@ -202,6 +202,15 @@ export class Sampling {
     return fields;
   }
 
+  /** A function that brings back what the fields hold now. */
+  snapshot() {
+    const { state } = this;
+    return () => {
+      this.put(state);
+      this.changed();
+    };
+  }
+
   /** Applies the parameters of an image. */
   use({ sampling = {} }) {
     const { hires } = sampling;

@@ -219,9 +219,11 @@ export class Settings {
       .map((id) => [id, $(id).value]);
     const { keepsSeed, loras } = this;
     const chosen = loras.values;
+    const parts = this.parts.map((part) => part.snapshot?.());
     return () => {
       for (const [id, value] of values) $(id).value = value;
       loras.use(chosen);
+      for (const takeBack of parts) takeBack?.();
       this.keepSeed(keepsSeed);
       this.changed();
     };

@@ -173,6 +173,15 @@ export class Styles {
 
   request() { return this.draft(); }
 
+  /** A function that chooses what is chosen now. */
+  snapshot() {
+    const chosen = new Set(this.chosen);
+    return () => {
+      this.chosen = chosen;
+      this.changed();
+    };
+  }
+
   /** The prompt of an image has the words of its styles. */
   use() {
     this.chosen.clear();
