@@ -8,6 +8,7 @@ import time
 from fleet_jobs import alone, check, hashes, kinds, look, submit_all, wait_for
 from fleet_net import Disturbance, Fleet
 from gpu_program import gpu_program
+from running_server import TIMEOUT_FACTOR
 
 
 def small(count):
@@ -44,10 +45,12 @@ def devices(program, count, software_gpu=None, device="vulkan:0"):
             fleet.start()
             choose = lambda: dice.choice(fleet.bases)  # noqa: E731
             begin = time.monotonic()
-            # A GPU takes seconds to start: time for some jobs between two ends.
-            with Disturbance(fleet, period=8) as disturbance:
-                jobs = submit_all(fleet, requests, choose, 8, 1)
-                final = wait_for(fleet, jobs, choose, 1800)
+            # A GPU takes seconds to start, and one of software for each image: time for some jobs between two ends, and
+            # no queue that the processor empties alone.
+            period, pause = (30, 8) if software_gpu else (8, 1)
+            with Disturbance(fleet, period) as disturbance:
+                jobs = submit_all(fleet, requests, choose, 8, pause)
+                final = wait_for(fleet, jobs, choose, 1800 * TIMEOUT_FACTOR)
             print(f"     {count} jobs in {time.monotonic() - begin:.0f} s; kills: {disturbance.kills}", flush=True)
             check("every job was accepted once", len(set(jobs)) == count)
             check("every job ended", len(final) == count, f"{len(final)} of {count}")

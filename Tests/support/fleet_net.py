@@ -15,7 +15,8 @@ import time
 import urllib.error
 import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from running_server import ROOT, TIMEOUT_FACTOR
+
 NETWORK = "10.77.0"
 NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 
@@ -142,7 +143,7 @@ class Fleet:
         self.wait_until_ready()
 
     def wait_until_ready(self, seconds=90):
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * TIMEOUT_FACTOR
         while True:
             if all(self.status(base, "/readyz") == 200 for base in self.bases):
                 return
@@ -215,7 +216,7 @@ class Disturbance:
             elif turn % 4 == 2:
                 self.end("gateway", fleet.gateways[turn // 4 % len(fleet.gateways)], 1)
             else:
-                self.end("worker", fleet.workers[turn % len(fleet.workers)], 0.5)
+                self.end("worker", fleet.workers[self.kills["worker"] % len(fleet.workers)], 0.5)
 
     def __enter__(self):
         self.thread.start()
