@@ -95,13 +95,22 @@ struct WeightStreamTests {
         let backend = try TestDevice.backend(
             precision: .int8, memoryLimit: 2 * VulkanDevice.blockBytes)
         let weights = Self.weights(backend, .host)
-        var taken: [DeviceBuffer] = []
-        for bytes in [1 << 20, 4096, 256] {
-            while let buffer = try? backend.device.makeBuffer(bytes: bytes) { taken.append(buffer) }
+        func fill() -> [DeviceBuffer] {
+            var taken: [DeviceBuffer] = []
+            for bytes in [1 << 20, 4096, 256] {
+                while let buffer = try? backend.device.makeBuffer(bytes: bytes) {
+                    taken.append(buffer)
+                }
+            }
+            return taken
         }
-        taken.removeLast(24)
+        // Room for the first operand is left, none for a slot.
+        let taken = withExtendedLifetime(try backend.device.makeBuffer(bytes: 8192), fill)
+        #expect(throws: Never.self) { try backend.device.makeBuffer(bytes: 8192) }
         let got = Self.chain(backend, weights, pausing: false)
-        #expect(got.allSatisfy { $0 == 0 } && backend.failure?.isOutOfMemory == true)
+        #expect(got.allSatisfy { $0 == 0 })
+        #expect(backend.failure?.isOutOfMemory == true)
+        #expect(backend.device.recorder.statistics.streamedCopies == 0)
         withExtendedLifetime(taken) {}
     }
 }
