@@ -43,11 +43,13 @@ extension JobStore {
                     """, [lora]
                 ))
         }
+        // A date that an answer had comes back rounded in its last bit.
+        let rounding = 1e-6
         if let since = query.since {
-            filters.append(("created >= ?", [since.timeIntervalSince1970]))
+            filters.append(("created >= ?", [since.timeIntervalSince1970 - rounding]))
         }
         if let until = query.until {
-            filters.append(("created < ?", [until.timeIntervalSince1970]))
+            filters.append(("created < ?", [until.timeIntervalSince1970 - rounding]))
         }
         return filters
     }
