@@ -179,9 +179,9 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyDown", text="" if modifiers & 3 else text, **common)
         self.call("Input.dispatchKeyEvent", type="keyUp", **common)
 
-    def picture(self, path, whole=False):
-        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        pathlib.Path(path).write_bytes(base64.b64decode(shot["data"]))
+    def screenshot(self):
+        """What the tab shows, as a PNG file."""
+        return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
     def close(self):
         self.call("Page.close")

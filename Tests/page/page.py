@@ -4,7 +4,10 @@
 
     page.py [--inkstone PROGRAM] [--only NAME,...]
 
-Each check is a function below and prints its figure. Needs Chromium, Pillow, websocket-client and a
+Each check is a function of a module beside this one and prints its figure; a tab of a check that fails is left as
+page-NAME.png in the folder for temporary files. INKSTONE_TEST_TIMEOUT_FACTOR=4 waits four times as long, for a
+machine that does other things; from 10, long pictures are smaller, for a software GPU. screenshots.py takes the
+pictures of the documentation. Needs Chromium, Pillow, websocket-client and a
 package that carries axe-core (axe-playwright-python, --no-deps, or axe-core-python); nginx for the path
 prefix.
 """
@@ -107,7 +110,7 @@ def main():
                         traceback.print_exc()
                     if bench.pages:
                         try:
-                            bench.pages[-1].picture(pathlib.Path(tempfile.gettempdir(), f"page-{name}.png"))
+                            pathlib.Path(tempfile.gettempdir(), f"page-{name}.png").write_bytes(bench.pages[-1].screenshot())
                         except Exception:
                             pass
         finally:
