@@ -77,7 +77,7 @@ def phone(page):
 def queue(page):
     """One picture is drawn, three wait, an earlier one is on the stage."""
     draw(page, "a snail on a mint background", 21)
-    for name, value in (("steps", 250), ("width", 512), ("height", 512)):
+    for name, value in (("steps", 200), ("width", 512), ("height", 512)):
         page.fill(f"#{name}", str(value))
     for prompt in ("a lighthouse at night", "a fox in the snow", "three balloons on light blue", "a cactus in a pot"):
         page.fill("#prompt", prompt)
