@@ -75,7 +75,7 @@ def phone(page):
 
 
 def queue(page):
-    """One picture is drawn, three wait, an earlier one is on the stage."""
+    """Four jobs, one of which is on the stage."""
     draw(page, "a snail on a mint background", 21)
     for name, value in (("steps", 200), ("width", 512), ("height", 512)):
         page.fill(f"#{name}", str(value))
