@@ -287,6 +287,7 @@ def stars(bench):
     page = bench.page(path="#gallery")
     tiles = "document.querySelectorAll('#tiles .tile').length"
     page.wait(f"{tiles} > 2")
+    page.wait("document.querySelectorAll('#only-lora option').length === 3", 20, "the server's LoRA files in the filter")
     page.fill("#search", "kept picture")
     page.wait(f"{tiles} === 3")
     page.run("document.querySelector('#tiles .star').click()")

@@ -77,7 +77,7 @@ export class Gallery {
 
   /** Offers the models and LoRA files of the server; a choice of one is none. */
   async fill() {
-    const [models, loras] = await Promise.all([fetchModels().catch(() => []), fetchLoras()]);
+    const [models, { loras }] = await Promise.all([fetchModels().catch(() => []), fetchLoras()]);
     const add = (select, rows) => select.append(...rows.map(([value, textContent]) => make('option', { value, textContent })));
     add(this.model, models.map(({ id, name }) => [id, name]));
     add(this.lora, loras.map(({ name }) => [name, name]));
