@@ -2,11 +2,12 @@
 # Part of Inkstone. Licence: see LICENSE.
 """Measure how well pictures follow a map of edges.
 
-    evaluate_control.py MODEL --inkstone PROGRAM [--net edges] [--count 200] [--side 128] [--precision f32]
-                        [--strength 1] [--lora FILE] [--json FILE] [--grid FILE]
+    evaluate_control.py MODEL --inkstone PROGRAM [--net edges] [--count 200] [--side 128] [--precision auto]
+                        [--scenes aligned] [--strength 1] [--lora FILE] [--json FILE] [--grid FILE]
 
-Draws scenes that training never saw, with their things in free places, each from its prompt with the map of
-its edges, and from its prompt alone; seeds 0, 1, 2, ... The prompt does not say where things are. Canny's
+Draws scenes that training never saw, each from its prompt with the map of its edges, and from its prompt alone;
+seeds 0, 1, 2, ... Things are on the grid of tokens in sizes of the world, but not where the world has them, or
+with `--scenes free` anywhere, in free sizes, half of them mirrored. The prompt does not say where. Canny's
 edges of each result (thresholds 100 and 200, as the map's) are compared with the map: intersection over
 union of both, each dilated by one pixel, and of the bare lines. Maps have edges on 1 % of their pixels at
 least. The ceiling is what the true pictures keep of their edges on their way through the autoencoder.
@@ -33,7 +34,7 @@ from nano.autoencoder import decode, encode, to_pictures, to_tensor
 from nano.tokenizer import Prompts
 
 SEED = "control evaluation"
-GRID_PAIRS = 24
+GRID_SCENES = 12
 
 
 def drawn(arguments, prompts, folder, maps=None):
@@ -78,19 +79,19 @@ def compared(wanted, pictures):
                                  ("bare", edges.agreement(wanted, found, reach=0)))}
 
 
-def save_grid(path, prompts, maps, pictures, columns=8):
-    """Maps above the pictures that follow them, with their prompts."""
+def save_grid(path, prompts, maps, controlled, plain, columns=6):
+    """Maps, below them the pictures that follow them, and below these the pictures without, with their prompts."""
     side, foot, gap = maps.shape[1], 34, 6
-    count = min(len(prompts), GRID_PAIRS)
+    count = min(len(prompts), GRID_SCENES)
     rows = -(-count // columns)
-    sheet = Image.new("RGB", (columns * (side + gap), rows * (2 * side + foot + gap)), "white")
+    sheet = Image.new("RGB", (columns * (side + gap), rows * (3 * side + foot + gap)), "white")
     drawing, font = ImageDraw.Draw(sheet), caption_font()
     for i in range(count):
-        x, y = i % columns * (side + gap) + gap // 2, i // columns * (2 * side + foot + gap)
-        sheet.paste(Image.fromarray(maps[i]), (x, y))
-        sheet.paste(Image.fromarray(pictures[i]), (x, y + side))
+        x, y = i % columns * (side + gap) + gap // 2, i // columns * (3 * side + foot + gap)
+        for row, pictures in enumerate((maps, controlled, plain)):
+            sheet.paste(Image.fromarray(pictures[i]), (x, y + row * side))
         for n, line in enumerate(caption_lines(drawing, font, prompts[i], side)):
-            drawing.text((x, y + 2 * side + 2 + 14 * n), line, fill="black", font=font)
+            drawing.text((x, y + 3 * side + 2 + 14 * n), line, fill="black", font=font)
     sheet.save(path, optimize=True)
 
 
@@ -102,11 +103,12 @@ def parse():
     parser.add_argument("--net", default="edges", help="name or path of the net")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--side", type=int, default=128, choices=world.SIDES)
-    parser.add_argument("--precision", default="f32")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--scenes", choices=("aligned", "free"), default="aligned")
     parser.add_argument("--strength", type=float, default=1)
     parser.add_argument("--lora", action="append", default=[], help="a style, with :SCALE if not 1")
     parser.add_argument("--json", type=pathlib.Path)
-    parser.add_argument("--grid", type=pathlib.Path, help="write a sheet of the first pairs of map and picture")
+    parser.add_argument("--grid", type=pathlib.Path, help="write a sheet of the first maps and pictures")
     return parser.parse_args()
 
 
@@ -114,7 +116,7 @@ def main():
     arguments = parse()
     rng, tokens = random.Random(f"{SEED} {arguments.side}"), Prompts(arguments.model / "tokenizer")
     prompts, truth, wanted = control.mapped_scenes(
-        rng, arguments.side, tokens, arguments.count, free_share=1)
+        rng, arguments.side, tokens, arguments.count, {arguments.scenes: 1})
     maps = edges.as_pictures(wanted)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -123,7 +125,8 @@ def main():
     result = {name: compared(wanted, pictures) for name, pictures in (
         ("with control", controlled), ("without", plain),
         ("true pictures through the autoencoder", through_autoencoder(arguments.model, truth)))}
-    print(f"{arguments.count} maps, {arguments.side} pixels, {arguments.precision}, strength {arguments.strength:g}")
+    print(f"{arguments.count} {arguments.scenes} maps, {arguments.side} pixels, {arguments.precision}, strength "
+          f"{arguments.strength:g}")
     for name, table in result.items():
         for kind, row in table.items():
             print(f"  {name:40} {kind:8} {row['mean']:.3f} ({row['low']:.3f}-{row['high']:.3f}), median "
@@ -131,7 +134,7 @@ def main():
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if arguments.grid:
-        save_grid(arguments.grid, prompts, maps, controlled)
+        save_grid(arguments.grid, prompts, maps, controlled, plain)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def check_scenes(tokens):
     counts = set()
     for number in range(400):
         side = world.SIDES[number % 2]
-        scene, text = control.control_scene(rng, side, tokens)
+        scene, text = control.control_scene(rng, side, tokens, control.SHARES)
         assert tokens.count(text) + tokens.around <= control.LENGTH, text
         if isinstance(scene, control.FreeScene):
             counts.add(len(scene.things))

@@ -4,8 +4,9 @@
 The net is of version 1.0 of Z-Image's ControlNets: a block that reads the map's latents, and a control
 layer whose hint follows the transformer's first layer. Both start as copies of the transformer's own
 blocks, and the projection that makes the hint at zero, so that an untrained net changes nothing.
-The model itself stays as it is. Four scenes in five have their things in free places and sizes, half of
-them mirrored, which the model alone never draws: the map is what says where.
+The model itself stays as it is, and so does what it can draw: drawings on the grid of its tokens. Most
+scenes therefore have their things on that grid, in sizes of the world, but not where the world has them;
+some have them anywhere, in free sizes, half of them mirrored. The prompt never says where: the map does.
 """
 
 import copy
@@ -27,16 +28,20 @@ from .optimizer import Optimizer
 from .stage import Stage, generator_for
 from .text import make_nano
 
-FREE_SHARE = 0.8
+# Of scenes by where their things are: on the grid of tokens in sizes of the world, anywhere, or as the world has them.
+SHARES = {"aligned": 0.65, "free": 0.2, "own": 0.15}
 EMPTY_SHARE = 0.12
 LENGTH = 32  # of prompts, in tokens
 COUNTS = {1: 0.45, 2: 0.3, 3: 0.15, 4: 0.1}  # things of a free scene
 LAYOUTS = {1: "one", 2: "beside", 3: "three", 4: "four"}
 # Side of a sprite as a share of the picture's.
 SIZES = {1: (0.5, 0.95), 2: (0.42, 0.62), 3: (0.38, 0.5), 4: (0.35, 0.46)}
+ALIGNED_COUNTS = {1: 0.45, 2: 0.35, 3: 0.2}
+ALIGNED_SIZES = {128: (96, 64), 192: (128, 96)}  # of a thing alone; several are of the second
+GRID = 16  # pixels of a token
 LEAST_EDGES = 0.01  # of a map's pixels
 OVERLAP = 0.1  # of the smaller of two sprites' squares
-LARGE_FROM = 0.5  # of the training: the larger picture joins
+SIDE = 128  # of the pictures that are trained on
 VALIDATION = 32
 
 
@@ -111,19 +116,44 @@ def overlap(a, b):
     return max(0, width) * max(0, height) / min(a[0], b[0]) ** 2
 
 
+def has_room(place, placed):
+    return all(overlap(place, other) <= OVERLAP for other in placed)
+
+
 def free_scene(rng, side):
     """One to four things anywhere."""
     count = rng.choices(list(COUNTS), list(COUNTS.values()))[0]
-    layout = LAYOUTS[count]
-    chosen = world.random_things(rng, layout, count, frozenset())
     placed = []
     while len(placed) < count:
         size = round(rng.uniform(*SIZES[count]) * side / 8) * 8
         place = (size, rng.randint(0, side - size), rng.randint(0, side - size), rng.random() < 0.5)
-        if all(overlap(place, other) <= OVERLAP for other in placed):
+        if has_room(place, placed):
             placed.append(place)
         elif rng.random() < 0.03:  # the others leave no room
             placed = []
+    return furnished(rng, side, placed)
+
+
+def aligned_scene(rng, side):
+    """One to three things on the grid of tokens, not all where the world has them."""
+    count = rng.choices(list(ALIGNED_COUNTS), list(ALIGNED_COUNTS.values()))[0]
+    size = rng.choice(ALIGNED_SIZES[side]) if count == 1 else ALIGNED_SIZES[side][1]
+    known = [sorted(layout[side]) for layout in world.LAYOUTS.values()]
+    placed = []
+    while len(placed) < count:
+        left, top = (GRID * rng.randint(0, (side - size) // GRID) for _ in range(2))
+        if has_room((size, left, top), placed):
+            placed.append((size, left, top))
+        elif rng.random() < 0.1:
+            placed = []
+        if len(placed) == count and sorted(placed) in known:
+            placed = []
+    return furnished(rng, side, [(*place, False) for place in placed])
+
+
+def furnished(rng, side, placed):
+    layout = LAYOUTS[len(placed)]
+    chosen = world.random_things(rng, layout, len(placed), frozenset())
     return FreeScene(layout, chosen, world.random_background(rng, layout), side, tuple(placed))
 
 
@@ -137,12 +167,13 @@ def free_caption(scene, rng, language, named):
     return grammar.placed(text, grammar.where(scene.background, rng) if named else [], rng)
 
 
-def control_scene(rng, side, tokens, free_share=FREE_SHARE):
+def control_scene(rng, side, tokens, shares):
     """`(scene, prompt)`."""
-    if rng.random() >= free_share:
+    kind = rng.choices(list(shares), list(shares.values()))[0]
+    if kind == "own":
         scene = prompts.training_scene(rng, side)
         return scene, prompts.training_caption(scene, rng, tokens, LENGTH)[0]
-    scene = free_scene(rng, side)
+    scene = free_scene(rng, side) if kind == "free" else aligned_scene(rng, side)
     while True:
         language = "zh" if rng.random() < captions.CHINESE_SHARE else "en"
         text = free_caption(scene, rng, language, rng.random() < 0.75)
@@ -150,11 +181,11 @@ def control_scene(rng, side, tokens, free_share=FREE_SHARE):
             return scene, text
 
 
-def mapped_scenes(rng, side, tokens, count, **shares):
+def mapped_scenes(rng, side, tokens, count, shares=SHARES):
     """`(prompts, pictures, maps)` of scenes whose maps show something: what is pale on white has no edges."""
     texts, pictures, maps = [], [], []
     while len(texts) < count:
-        scene, text = control_scene(rng, side, tokens, **shares)
+        scene, text = control_scene(rng, side, tokens, shares)
         picture = world.render(scene)
         found = edges.canny(picture[None])[0]
         if found.mean() >= LEAST_EDGES:
@@ -178,19 +209,19 @@ def encoded(run, nano, autoencoder, tokens, texts, pictures, maps):
     return {"pictures": latents[0], "maps": latents[1], "cells": cells, "captions": c}
 
 
-def cache(run, nano, tokens, side):
+def cache(run, nano, tokens):
     """What training reads of its scenes, made once."""
-    path = run.path(f"control-{side}.pt")
+    path = run.path("control.pt")
     if not path.exists():
-        count = run.budget.control_scenes if side == 128 else run.budget.control_large
+        count = run.budget.control_scenes
         autoencoder = load_autoencoder(run)
-        rng = random.Random(f"{run.seed} control scenes {side}")
+        rng = random.Random(f"{run.seed} control scenes {SIDE}")
         parts = []
         for start in range(0, count, 32):
-            scenes = mapped_scenes(rng, side, tokens, min(32, count - start))
+            scenes = mapped_scenes(rng, SIDE, tokens, min(32, count - start))
             parts.append(encoded(run, nano, autoencoder, tokens, *scenes))
             if start % 800 == 0:
-                run.say(f"encoding scenes and maps of {side} pixels: {start} of {count}")
+                run.say(f"encoding scenes and maps: {start} of {count}")
         run.save(path.name, {key: torch.cat([part[key] for part in parts]) for key in parts[0]})
     return torch.load(path, map_location=run.device)
 
@@ -205,7 +236,7 @@ class ControlStage(Stage):
         self.minutes = minutes
         self.tokens, nano = make_nano(run)
         self.nano = nano.to(run.device).requires_grad_(False).eval()
-        self.cache = {side: cache(run, nano, self.tokens, side) for side in world.SIDES}
+        self.cache = cache(run, nano, self.tokens)
         with torch.no_grad(), run.autocast():
             ids, mask = (part.to(run.device) for part in self.tokens.batch([""], LENGTH))
             self.empty = nano.caption(nano.text(ids), mask).bfloat16()
@@ -222,12 +253,10 @@ class ControlStage(Stage):
         return min(1, self.seconds / (60 * self.minutes)) if self.minutes else super().progress()
 
     def batch(self, step):
-        large = self.progress() >= LARGE_FROM and step % 3 == 2
-        side, count = (192, self.run.budget.control_batch // 2) if large else (128, self.run.budget.control_batch)
+        count = self.run.budget.control_batch
         rng = random.Random(f"{self.run.seed} {self.name} {step}")
-        data = self.cache[side]
-        chosen = torch.tensor([rng.randrange(len(data["maps"])) for _ in range(count)])
-        batch = {key: data[key][chosen] for key in data}
+        chosen = torch.tensor([rng.randrange(len(self.cache["maps"])) for _ in range(count)])
+        batch = {key: part[chosen] for key, part in self.cache.items()}
         unasked = torch.tensor([rng.random() < EMPTY_SHARE for _ in range(count)], device=self.run.device)
         batch["captions"] = torch.where(unasked[:, None, None], self.empty, batch["captions"])
         return batch
@@ -260,7 +289,7 @@ class ControlStage(Stage):
     def report(self):
         """Agreement of edges on scenes that are not trained on, with the net and without."""
         rng = random.Random(f"{self.run.seed} control validation")
-        texts, pictures, wanted = mapped_scenes(rng, 128, self.tokens, VALIDATION, free_share=1)
+        texts, pictures, wanted = mapped_scenes(rng, SIDE, self.tokens, VALIDATION, {"aligned": 1})
         data = encoded(self.run, self.nano, self.autoencoder, self.tokens, texts, pictures, wanted)
         noise = torch.randn(data["maps"].shape, generator=torch.Generator().manual_seed(0)).to(self.run.device)
         rows, values = [edges.as_pictures(wanted)], {}

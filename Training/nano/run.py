@@ -32,14 +32,13 @@ class Budget:
     large_thirds: int = 2  # of the steps from then on, how many in three
     settled: bool = False  # the checkpoint to start from knows the words: text and latents stay as they are
     control_steps: int = 3500  # of a ControlNet, which `train_control.py` trains
-    control_scenes: int = 4000  # encoded pictures of 128 pixels with their maps of edges
-    control_large: int = 1000  # and of 192
-    control_batch: int = 32
+    control_scenes: int = 4000  # encoded pictures with their maps of edges
+    control_batch: int = 16
 
 
 BUDGETS = {
     # Two minutes: shows that the recipe runs, learns nothing worth keeping.
-    "tiny": Budget(30, 10, 256, 64, 20, 4, 10, batch=16, control_steps=12, control_scenes=64, control_large=32,
+    "tiny": Budget(30, 10, 256, 64, 20, 4, 10, batch=16, control_steps=12, control_scenes=64,
                    control_batch=8),
     "cpu": Budget(4600, 700, 32000, 8000, 7000, 300, 700),
     # On from an earlier checkpoint (`--start-from`): another sitting of about two hours.
