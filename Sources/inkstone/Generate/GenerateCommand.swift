@@ -20,7 +20,7 @@ struct GenerateCommand: ParsableCommand {
               inkstone generate "a red apple on a blue background"
               inkstone generate "蓝色背景上的红苹果" --seed 7 --count 4 --output apple.webp
               inkstone generate "a cat" --image sketch.png --strength 0.7
-              inkstone generate "a cat" --control net=union-lite,image=photo.png,type=canny
+              inkstone generate "a cat" --control net=edges,image=photo.png,type=canny
 
             The same seed, sizes and settings give the same image. 'inkstone models show' \
             prints the defaults of a model.
