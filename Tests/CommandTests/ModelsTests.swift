@@ -10,7 +10,13 @@ import Testing
         let result = try await Program.run(["models", "list"], in: try TemporaryFolder())
         #expect(result.status == 0)
         #expect(result.errors.isEmpty)
-        #expect(result.output == "emoji-nano  128x128  8 steps  \(Program.model.path)\n")
+        let model = Program.model.path
+        #expect(
+            result.output == """
+                emoji-nano  128x128     8 steps  \(model)
+                edges       ControlNet           \(model)/controlnets/edges
+
+                """)
     }
 
     @Test("a damaged model is listed as one, in line with the others")
@@ -27,8 +33,11 @@ import Testing
         #expect(result.status == 0)
         let lines = result.output.split(separator: "\n")
         #expect(
-            lines.first?.hasPrefix("broken      unusable           '\(models.path)/broken") == true)
-        #expect(lines.dropFirst().first == "emoji-nano  128x128   8 steps  \(models.path)/nano")
+            lines.first?.hasPrefix("broken      unusable             '\(models.path)/broken")
+                == true)
+        #expect(lines.dropFirst().first == "emoji-nano  128x128     8 steps  \(models.path)/nano")
+        #expect(
+            lines.last == "edges       ControlNet           \(models.path)/nano/controlnets/edges")
     }
 
     @Test("a model is shown with its parameters, precision and memory")
@@ -43,7 +52,7 @@ import Testing
         #expect(
             rows.map(\.0) == [
                 "name", "folder", "licence", "parameters", "precision", "memory", "cache",
-                "defaults", "trained at", "limits",
+                "defaults", "trained at", "limits", "ControlNet",
             ])
         let row = Dictionary(uniqueKeysWithValues: rows)
         #expect(row["name"] == "Emoji Nano (emoji-nano)")
@@ -57,6 +66,8 @@ import Testing
             row["cache"]?.contains(/^.*\/\.cache\/inkstone, 0 files of packed weights, 0/) == true)
         #expect(row["defaults"] == "128x128, 8 steps, guidance 0.0")
         #expect(row["trained at"] == "128x128, 192x192")
+        #expect(
+            row["ControlNet"]?.hasPrefix("edges: version 1.0, 2,770,400 parameters, ") == true)
         #expect(
             row["limits"] == "up to 512x512 in multiples of 16, 200 steps, 10 images per request")
     }

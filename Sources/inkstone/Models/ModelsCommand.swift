@@ -40,7 +40,9 @@ struct ModelsCommand: ParsableCommand {
             ).entries
             let rows =
                 entries.filter { entry in
-                    !nets.contains { $0.isIn(entry.folder) }
+                    // A folder of nets is not a model; a model may have nets of its own.
+                    let own = entry.folder.appending(path: "controlnets")
+                    return !nets.contains { $0.isIn(entry.folder) && !$0.isIn(own) }
                 }.map { entry -> [String] in
                     do {
                         let model = try entry.open()
