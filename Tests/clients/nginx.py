@@ -59,7 +59,7 @@ def check_prefix(port):
     answer = call(port, "POST", "/ink/api/jobs", request)
     location = answer.headers["Location"]
     assert location.startswith("/ink/api/jobs/"), location
-    wait("the job", lambda: json.loads(fetch(base + location))["state"] == "done")
+    wait("the job", lambda: json.loads(fetch(base + location))["state"] == "succeeded")
     job = json.loads(fetch(base + location))
     assert fetch(base + job["images"][0]["url"])[:4] == b"\x89PNG", job
     event = json.loads(call(port, "POST", "/ink/gradio_api/call/generate", {"data": ["a cat"]}).read())["event_id"]
