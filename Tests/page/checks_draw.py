@@ -275,16 +275,22 @@ def lora_files(bench):
     return f"added, chosen, removed; refused: {refusal}"
 
 
+def set_source(page, folder):
+    """Chooses a plain image, made in the folder, as the one to start from; returns its file."""
+    source = pathlib.Path(folder, "source.png")
+    Image.new("RGB", (128, 128), (70, 120, 200)).save(source)
+    root = page.call("DOM.getDocument")["root"]["nodeId"]
+    field = page.call("DOM.querySelector", nodeId=root, selector="#source-file")["nodeId"]
+    page.call("DOM.setFileInputFiles", nodeId=field, files=[str(source)])
+    page.wait("!document.getElementById('source-set').hidden")
+    return source
+
+
 def mask(bench):
     """A part of an image is masked and generated again; the rest stays."""
     page = bench.page()
     with tempfile.TemporaryDirectory(prefix="inkstone-mask-") as folder:
-        source = pathlib.Path(folder, "source.png")
-        Image.new("RGB", (128, 128), (70, 120, 200)).save(source)
-        root = page.call("DOM.getDocument")["root"]["nodeId"]
-        field = page.call("DOM.querySelector", nodeId=root, selector="#source-file")["nodeId"]
-        page.call("DOM.setFileInputFiles", nodeId=field, files=[str(source)])
-        page.wait("!document.getElementById('source-set').hidden")
+        source = set_source(page, folder)
         page.click("#mask-open")
         page.wait("document.getElementById('mask').open")
         page.run("document.getElementById('mask-brush').value = 40")

@@ -1,15 +1,11 @@
 # Part of Inkstone. Licence: see LICENSE.
-"""Checks of work that takes long: the queue, looking at other pictures meanwhile, being told; keys and errors."""
+"""Checks of work that takes long: the queue, looking at other pictures meanwhile, notifications; keys and errors."""
 
-import io
 import json
-import pathlib
 import tempfile
 import time
 
-from PIL import Image
-
-from checks_draw import DONE, READY, RUNNING, long_job, shown_job, stop, tab_jobs
+from checks_draw import DONE, READY, RUNNING, long_job, set_source, shown_job, stop, tab_jobs
 from server import Server
 
 SHOWN = "document.getElementById('picture').dataset.path"
@@ -185,12 +181,7 @@ def escapes(bench):
     page.call("Input.imeSetComposition", text="", selectionStart=0, selectionEnd=0)
     assert running()
     with tempfile.TemporaryDirectory(prefix="inkstone-mask-") as folder:
-        source = pathlib.Path(folder, "source.png")
-        Image.new("RGB", (128, 128), (70, 120, 200)).save(source)
-        root = page.call("DOM.getDocument")["root"]["nodeId"]
-        field = page.call("DOM.querySelector", nodeId=root, selector="#source-file")["nodeId"]
-        page.call("DOM.setFileInputFiles", nodeId=field, files=[str(source)])
-        page.wait("!document.getElementById('source-set').hidden")
+        set_source(page, folder)
     page.click("#mask-open")
     page.wait("document.getElementById('mask').open")
     page.key("Escape")
